@@ -1,0 +1,5 @@
+"""``python -m backendcheck``."""
+
+from backendcheck.cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""The first two oracles that need no second run: backends against each other, and against the case's own reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import combinations
+
+import numpy as np
+
+from backendcheck.case import Tolerance
+from backendcheck.comparison import Comparison, compare_numbers, compare_observations
+from backendcheck.observation import Kind, Observation, flow_key, kind_of
+from backendcheck.recording import Recording
+from backendcheck.tolerance import Allowed, Override, allowed, coarser
+
+_EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
+
+
+def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
+    """Hold the recordings of one case (by leg) against each other, all pairs, in the order of the computation."""
+    found = []
+    for left, right in combinations(recordings, 2):
+        found += _compare_pair((left, right), (recordings[left], recordings[right]), overrides)
+    return found
+
+
+def _compare_pair(
+    sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
+) -> list[Comparison]:
+    found = []
+    if (raised := _compare_raised(sides, pair)) is not None:
+        found.append(raised)
+    for name in sorted({*pair[0].observations, *pair[1].observations}, key=flow_key):
+        if not_compared(name, pair[0]) and not_compared(name, pair[1]):
+            continue
+        values = tuple(recording.observations.get(name) for recording in pair)
+        if values[0] is None or values[1] is None:
+            absent = 0 if values[0] is None else 1
+            if not pair[absent].raised:  # after an exception the rest is missing for that reason, told above
+                message = f"recorded on {sides[1 - absent]}, missing on {sides[absent]}"
+                found.append(
+                    Comparison(
+                        oracle="agreement", observation=name, left=sides[0], right=sides[1], kind="missing",
+                        message=message, origin="structure",
+                    )
+                )  # fmt: skip
+            continue
+        allowance = _allowance(name, values[0], values[1], pair[0], overrides)
+        if kind_of(name) is Kind.PREDICTED_CLASS:
+            found.append(_compare_classes(name, sides, pair, overrides))
+        else:
+            expected = pair[0].reference.get(name)
+            found += compare_observations("agreement", name, sides, (values[0], values[1]), allowance, expected)
+    return found
+
+
+def not_compared(name: str, recording: Recording) -> str:
+    """Why this observation cannot agree between backends; empty if it can."""
+    return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
+
+
+def _allowance(
+    name: str, left: Observation, right: Observation, recording: Recording, overrides: Sequence[Override]
+) -> Allowed:
+    precision = coarser(left.precision, right.precision)
+    return allowed(recording.case, name, precision, recording.tolerance, overrides)
+
+
+def _compare_raised(sides: tuple[str, str], pair: tuple[Recording, Recording]) -> Comparison | None:
+    """Raising is an observation: one side that raised and one that did not, or both at different stages of no interest."""
+    raised = [bool(recording.raised) for recording in pair]
+    if raised[0] == raised[1]:
+        return None
+    thrower = 0 if raised[0] else 1
+    error = pair[thrower].raised[0]
+    message = (
+        f"{error.type} in stage {error.stage} on {sides[thrower]}; {what_came_instead(pair[1 - thrower])} "
+        f"on {sides[1 - thrower]}"
+    )
+    return Comparison(
+        oracle="agreement", observation="raised", left=sides[0], right=sides[1], kind="raised", message=message,
+        origin="structure",
+    )  # fmt: skip
+
+
+def what_came_instead(recording: Recording) -> str:
+    """What a backend returned where another raised, in a few words: the loss if there is one."""
+    for name in ("loss", "train/loss", *recording.observations):
+        seen = recording.observations.get(name)
+        if seen is not None and seen.value.size and not seen.is_text and seen.is_float:
+            figure = seen.value.ravel()[0]
+            many = "" if seen.value.size == 1 else f" (first of {seen.value.size})"
+            return f"{name} {figure:.6g}{many}"
+    return f"{len(recording.observations)} observations and no error"
+
+
+def _compare_classes(
+    name: str, sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
+) -> Comparison:
+    """Predicted classes are exact, but where an example's two best classes tie within tolerance there is no decision to compare."""
+    left, right = (recording.observations[name] for recording in pair)
+    exact = compare_observations(
+        "agreement", name, sides, (left, right), _EXACT
+    )[0]
+    scores = name.replace("predicted_class", "predictions", 1)
+    if exact.kind != "value" or any(scores not in recording.observations for recording in pair):
+        return exact
+    predictions = [recording.observations[scores] for recording in pair]
+    if predictions[0].value.shape != predictions[1].value.shape:
+        return exact
+    allowance = _allowance(scores, predictions[0], predictions[1], pair[0], overrides)
+    decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
+        predictions[1].value, left.value, right.value, allowance
+    )
+    different = left.value != right.value
+    if (different & decided).any():
+        return exact
+    return Comparison(
+        oracle="agreement", observation=name, left=sides[0], right=sides[1], n_elements=left.value.size,
+        message=f"{int(different.sum())} examples tie within the tolerance of their predictions", origin=exact.origin,
+        evidence={"ties": int(different.sum())},
+    )  # fmt: skip
+
+
+def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
+    """Where the scores of the two classes chosen differ by more than both may move within tolerance."""
+    scores = scores.astype(np.float64)
+    of_left = np.take_along_axis(scores, left[..., None], axis=-1)[..., 0]
+    of_right = np.take_along_axis(scores, right[..., None], axis=-1)[..., 0]
+    bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(of_left), np.abs(of_right))
+    decided: np.ndarray = ~(np.abs(of_left - of_right) <= 2 * bound)
+    return decided
+
+
+def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
+    """Hold each leg against the case's own reference."""
+    found = []
+    for side, recording in recordings.items():
+        for name, expected in recording.reference.items():
+            common = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+            seen = recording.observations.get(name)
+            if seen is None:
+                if not recording.raised:
+                    message = f"the reference has a value for it, {side} recorded none"
+                    found.append(Comparison(**common, kind="missing", message=message, origin="structure"))
+                continue
+            if seen.value.shape != expected.shape and seen.value.size == expected.size == 1:
+                expected = expected.reshape(seen.value.shape)  # noqa: PLW2901 - 0.5 for a scalar, however it was written
+            exact = seen.is_text or expected.dtype == object or not seen.is_float
+            if exact or seen.value.shape != expected.shape:
+                wanted = Observation(value=expected, dtype=seen.dtype, precision=seen.precision)
+                found += compare_observations(
+                    "reference", name, (side, "reference"), (seen, wanted), _EXACT
+                )
+                continue
+            allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
+            found.append(compare_numbers(common, seen.value, expected, allowance, expected))
+    return found

@@ -1,0 +1,174 @@
+"""What a case author returns: plain values, no keras.
+
+A case is a function named ``case_*`` that returns a dict of arrays, a `ValueCase`, a `LossCase` or a `ModelCase`.
+These classes only hold what the author wrote. Everything that needs a backend happens in `backendcheck.record`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
+ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two backends may be apart: ``allowed = atol + rtol * max(|left|, |right|)``.
+
+    For gradients the magnitude is that of the whole tensor, for everything else that of the element.
+
+    Raises:
+        ValueError: if either figure is negative or not finite.
+    """
+
+    rtol: float
+    atol: float
+
+    def __post_init__(self) -> None:
+        for name in ("rtol", "atol"):
+            figure = getattr(self, name)
+            if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < float("inf"):
+                message = f"Tolerance: {name} is out of range; expected a finite number, 0 or more, got {figure!r}."
+                raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Raises:
+    """The expectation that every backend rejects the case.
+
+    `type` is an exception class, its name, or a tuple of either; a subclass matches too. Backends raise different
+    classes for one cause, so leave it out unless the class itself is the claim. `match` is a regular expression
+    that is searched for in the message.
+
+    Raises:
+        ValueError: if `match` is not a regular expression.
+        TypeError: if `type` is not an exception class or a name.
+    """
+
+    type_names: tuple[str, ...] | None
+    match: str | None
+
+    def __init__(self, type: Any = None, match: str | None = None) -> None:  # noqa: A002 - the name pytest.raises made usual
+        object.__setattr__(self, "type_names", None if type is None else _exception_names(type))
+        if match is not None:
+            try:
+                re.compile(match)
+            except re.error as error:
+                message = f"Raises: match={match!r} is not a regular expression ({error}). Escape it with re.escape."
+                raise ValueError(message) from error
+        object.__setattr__(self, "match", match)
+
+
+def _exception_names(types: Any) -> tuple[str, ...]:
+    names = []
+    for one in types if isinstance(types, tuple | list) else (types,):
+        if isinstance(one, str):
+            names.append(one)
+        elif isinstance(one, type) and issubclass(one, BaseException):
+            names.append(one.__name__)
+        else:
+            message = f"Raises: type holds {one!r}; expected an exception class or the name of one."
+            raise TypeError(message)
+    return tuple(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOut:
+    """One relation of the order oracle that does not hold for a case by its nature, with the reason.
+
+    `relation` is ``"examples"``, ``"classes"`` or ``"outputs"``.
+    """
+
+    relation: Literal["examples", "classes", "outputs"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueCase:
+    """Any computation: an encoder, a lookup, a metric.
+
+    `compute` takes no arguments and returns a dict of name to array, or a nest of them. Unlike a case that returns
+    the dict itself, it can have a `reference`, an expectation and a tolerance.
+    """
+
+    compute: Callable[[], Mapping[str, Any]]
+    reference: Reference | None = field(default=None, kw_only=True)
+    expect: Raises | None = field(default=None, kw_only=True)
+    tolerance: Tolerance | Mapping[str, Tolerance] | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossCase:
+    """A loss by itself: `loss` applied to labels `y_true` and predictions `y_pred`.
+
+    `loss` is whatever ``model.compile(loss=…)`` takes for one output: a string, a `keras.losses.Loss`, a function.
+    `y_true` is (N,), (N, 1) or (N, C), `y_pred` usually (N, C). `sample_weight` is (N,) or the shape of the
+    unreduced loss. `class_names` names the C classes in order.
+    `order` lists relations of the order oracle that do not hold here (see `OptOut`).
+    """
+
+    loss: Any
+    y_true: Any
+    y_pred: Any
+    sample_weight: Any = field(default=None, kw_only=True)
+    class_names: ClassNames | None = field(default=None, kw_only=True)
+    reference: Reference | None = field(default=None, kw_only=True)
+    expect: Raises | None = field(default=None, kw_only=True)
+    tolerance: Tolerance | Mapping[str, Tolerance] | None = field(default=None, kw_only=True)
+    order: Sequence[OptOut] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelCase:
+    """A model, its labels and its training.
+
+    `loss`, `y`, `metrics`, `loss_weights`, `sample_weight` and `class_weight` take what ``model.compile`` and
+    ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
+
+    - `optimizer` defaults to SGD with learning rate 0.1, `epochs` to 1 (one epoch is always trained, in order),
+      `batch_size` to N.
+    - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
+      ``"as built"`` (what the case put there).
+    - `class_names` is a list, or a dict of lists by output name.
+    - `order` lists relations of the order oracle that do not hold here (see `OptOut`).
+
+    Raises:
+        ValueError: if `weights`, `epochs` or `batch_size` is not one of the values above.
+    """
+
+    model: Any
+    loss: Any
+    x: Any
+    y: Any
+    sample_weight: Any = field(default=None, kw_only=True)
+    class_weight: Any = field(default=None, kw_only=True)
+    loss_weights: Any = field(default=None, kw_only=True)
+    metrics: Any = field(default=None, kw_only=True)
+    optimizer: Any = field(default=None, kw_only=True)
+    epochs: int = field(default=1, kw_only=True)
+    batch_size: int | None = field(default=None, kw_only=True)
+    weights: Literal["seeded", "as built"] = field(default="seeded", kw_only=True)
+    class_names: ClassNames | None = field(default=None, kw_only=True)
+    reference: Reference | None = field(default=None, kw_only=True)
+    expect: Raises | None = field(default=None, kw_only=True)
+    tolerance: Tolerance | Mapping[str, Tolerance] | None = field(default=None, kw_only=True)
+    order: Sequence[OptOut] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.weights not in ("seeded", "as built"):
+            message = f"ModelCase: weights={self.weights!r}; expected 'seeded' or 'as built'."
+            raise ValueError(message)
+        for name in ("epochs", "batch_size"):
+            count = getattr(self, name)
+            if name == "batch_size" and count is None:
+                continue
+            if isinstance(count, bool) or not hasattr(count, "__index__") or int(count) < 1:
+                message = f"ModelCase: {name}={count!r}; expected a whole number, 1 or more."
+                raise ValueError(message)
+
+
+Case = ValueCase | LossCase | ModelCase

@@ -1,0 +1,171 @@
+"""Find cases by reading source, without importing it: which files hold some, their names, lines and claims.
+
+Importing a case file imports keras, so `list`, the choice of files in a directory and the first checks of a command go
+by the syntax tree alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backendcheck.errors import UsageError
+
+PREFIX = "case_"
+BUILT_IN = "built-in cases"  # how a selection names them
+# Folders that hold other people's code or none; the same as pytest's defaults.
+_SKIPPED_FOLDERS = frozenset({"build", "dist", "node_modules", "venv", "__pycache__", "site-packages"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFunction:
+    """A ``case_*`` function as its source shows it."""
+
+    id: str
+    file: Path
+    line: int
+    claim: str
+    parametrized: bool
+
+
+def builtin_cases() -> Path:
+    """The directory of the built-in cases: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "cases"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "cases"
+
+
+def split_node_id(path: str) -> tuple[Path, str]:
+    """A pytest node id such as ``cases/x.py::case_a[b]`` as its file and the rest (``::case_a[b]`` or nothing)."""
+    file, separator, rest = path.partition("::")
+    return Path(file), separator + rest
+
+
+def find_case_files(paths: Sequence[str]) -> list[Path]:
+    """The files with cases among `paths` (files, directories, node ids), each once, in order.
+
+    Raises:
+        UsageError: if a path does not exist, or a file named outright has no case.
+    """
+    files: dict[Path, None] = {}
+    for given in paths:
+        path, _ = split_node_id(given)
+        if path.is_dir():
+            files.update(dict.fromkeys(_files_in(path)))
+        elif not path.exists():
+            message = f"{path}: no such file or directory; expected a case file, a directory of them, or a pytest node id."
+            raise UsageError(message)
+        elif path.suffix != ".py":
+            message = f"{path}: not a Python file; expected a .py file with case_* functions."
+            raise UsageError(message)
+        elif not holds_cases(path):
+            message = f"{path}: has no cases; expected at least one function named case_*. See 'How to write a case'."
+            raise UsageError(message)
+        else:
+            files[path] = None
+    if not files:
+        message = f"{', '.join(paths)}: no case found; expected a Python file with a function named case_*."
+        raise UsageError(message)
+    return list(files)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if path.name not in _SKIPPED_FOLDERS and not (path / "pyvenv.cfg").exists():
+                yield from _files_in(path)
+        elif path.suffix == ".py" and holds_cases(path):
+            yield path
+
+
+def holds_cases(path: Path) -> bool:
+    """Whether the file binds a ``case_*`` name at its top level. One that does not parse but mentions one counts."""
+    source = _source(path)
+    if PREFIX not in source:
+        return False
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return True
+    return any(True for _ in _bindings(tree))
+
+
+def _source(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror or error})."
+        raise UsageError(message) from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the file, to tell versions of a case file apart."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """Names that start with ``case_``, bound at the top level or in an if, try or with there."""
+    pending: list[ast.stmt] = list(reversed(tree.body))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.name.startswith(PREFIX):
+                yield node.name, node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id.startswith(PREFIX):
+                    yield target.id, node
+        elif not isinstance(node, ast.ClassDef):
+            pending.extend(child for child in reversed(list(ast.iter_child_nodes(node))) if isinstance(child, ast.stmt))
+
+
+def case_names(path: Path) -> frozenset[str]:
+    """The ``case_*`` names that the file binds itself; none if it does not parse."""
+    try:
+        return frozenset(name for name, _ in _bindings(ast.parse(_source(path))))
+    except (SyntaxError, ValueError):
+        return frozenset()
+
+
+def defined_twice(path: Path) -> list[tuple[str, int, int]]:
+    """Functions of one name defined twice at the top level: name, first line, second line. Python keeps only the last."""
+    try:
+        tree = ast.parse(_source(path))
+    except (SyntaxError, ValueError):
+        return []
+    first: dict[str, int] = {}
+    twice = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
+            if node.name in first:
+                twice.append((node.name, first[node.name], node.lineno))
+            first.setdefault(node.name, node.lineno)
+    return twice
+
+
+def case_functions(path: Path) -> list[CaseFunction]:
+    """The cases that the source of `path` defines, with their claims.
+
+    Raises:
+        UsageError: if the file does not parse, naming the line.
+    """
+    try:
+        tree = ast.parse(_source(path))
+    except (SyntaxError, ValueError) as error:
+        message = f"{path}:{getattr(error, 'lineno', None) or 1}: does not parse ({error}). Correct it."
+        raise UsageError(message) from error
+    return [
+        CaseFunction(
+            id=f"{path.stem}/{name.removeprefix(PREFIX)}",
+            file=path,
+            line=node.lineno,
+            claim=(ast.get_docstring(node) or "").strip() if isinstance(node, ast.FunctionDef) else "",
+            parametrized="parametrize" in "".join(map(ast.unparse, getattr(node, "decorator_list", []))),
+        )
+        for name, node in _bindings(tree)
+    ]

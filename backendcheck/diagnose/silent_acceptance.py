@@ -1,0 +1,59 @@
+"""`silent-acceptance`: some backends reject the labels, others return a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from backendcheck.agreement import what_came_instead
+from backendcheck.comparison import Comparison
+from backendcheck.diagnose.diagnosis import Diagnosis
+from backendcheck.headline import listed
+from backendcheck.recording import Recording
+
+
+def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> Diagnosis | None:
+    """Claims it where one leg raised and another returned, and says what became of the labels there."""
+    throwers = [leg for leg, recording in recordings.items() if recording.raised]
+    accepting = [leg for leg in recordings if leg not in throwers]
+    if not throwers or not accepting or not any(finding.kind == "raised" for finding in findings):
+        return None
+    evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
+    for leg in accepting:
+        if (fate := _fate(recordings[leg])) is not None:
+            evidence[f"{leg} examples"] = fate
+    return Diagnosis(
+        code="silent-acceptance",
+        backends=tuple(accepting),
+        message=(
+            f"{listed(throwers)} {'rejects' if len(throwers) == 1 else 'reject'} this, {listed(accepting)} "
+            f"{'goes' if len(accepting) == 1 else 'go'} on with a number. Check the data before training: "
+            "a backend that accepts it trains on something else than what was meant."
+        ),
+        evidence=evidence,
+    )
+
+
+def _fate(recording: Recording) -> str | None:
+    """What became of single examples: no loss, no gradient, NaN, negative loss; by their positions."""
+    losses = recording.observations.get("per_example_loss")
+    gradient = recording.observations.get("gradient/y_pred")
+    if losses is None or losses.value.ndim != 1:
+        return None
+    fates = []
+    values = losses.value.astype(np.float64)
+    for what, places in (
+        ("loss NaN", np.isnan(values)), ("negative loss", values < 0), ("no loss", values == 0),
+        ("no gradient", _without_gradient(gradient, len(values))),
+    ):  # fmt: skip
+        if places.any() and not places.all():
+            fates.append(f"{what} at {', '.join(map(str, np.flatnonzero(places)[:8]))}")
+    return "; ".join(fates) or None
+
+
+def _without_gradient(gradient: object, n: int) -> np.ndarray:
+    value = getattr(gradient, "value", None)
+    if value is None or value.ndim < 1 or len(value) != n:
+        return np.zeros(n, bool)
+    return np.all(value.reshape(n, -1) == 0, axis=1)

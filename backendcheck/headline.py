@@ -1,0 +1,140 @@
+"""What is wrong with a case, in one line and in the words of its labels. Pure functions from findings to text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from backendcheck.agreement import what_came_instead
+from backendcheck.comparison import Comparison
+from backendcheck.observation import flow_key, kind_of
+from backendcheck.recording import Recording
+from backendcheck.verdict import Judgement, first_line
+
+_ORACLES = ("expectation", "agreement", "paths", "order", "reference")
+_MOST_TELLING = ("raised", "missing", "shape", "order", "non-finite", "value", "dtype")
+_LONGEST_LIST = 8  # names that a line can hold
+
+
+def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
+    """The first line of a report about a case: what differs and who is on which side."""
+    if judgement.problems:
+        first = judgement.problems[0]
+        more = f" (and {len(judgement.problems) - 1} more)" if len(judgement.problems) > 1 else ""
+        return f"{_problem_kind(first)}: {first_line(first)}{more}"
+    if not judgement.findings:
+        return ""
+    finding = leading(judgement.findings)
+    text = _sentence(finding, judgement.findings, recordings)
+    return f"{_label(finding)}: {text}"
+
+
+def _problem_kind(problem: str) -> str:
+    for sign, kind in (
+        ("not comparable", "NOT COMPARABLE"), ("has no recording", "MISSING"), ("timed out", "TIMED OUT"), ("crashed", "CRASHED"),
+        ("skipped", "SKIPPED"), ("nothing could", "NOTHING COMPARED"),
+    ):  # fmt: skip
+        if sign in problem:
+            return kind
+    return "ERROR"
+
+
+def leading(findings: Sequence[Comparison]) -> Comparison:
+    """The finding that says most: structure before values, early in the computation before late."""
+    return min(
+        findings,
+        key=lambda f: (_MOST_TELLING.index(f.kind or "value"), _ORACLES.index(f.oracle), flow_key(f.observation)),
+    )
+
+
+def _label(finding: Comparison) -> str:
+    if finding.kind == "order":
+        kind = kind_of(finding.observation)
+        return "OUTPUT ORDER" if kind.value == "output_order" else "ORDER"
+    if finding.kind == "value":
+        return {"reference": "WRONG VALUE", "paths": "PATHS DIFFER", "order": "DEPENDS ON ORDER"}.get(finding.oracle, "VALUE")
+    return (finding.kind or "").upper()
+
+
+def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    if finding.kind == "raised":
+        return _raised(findings, recordings)
+    if finding.oracle != "agreement":
+        return f"{finding.observation}: {finding.message}"
+    groups = partition(finding.observation, findings, list(recordings))
+    name = finding.observation
+    if finding.kind == "order":
+        what = "predict returns" if name == "output_order" else f"{name} is"
+        parts = [f"{_listed(_text(recordings[group[0]], name))} on {listed(group)}" for group in groups]
+        return f"{what} {'; '.join(parts)}"
+    if finding.kind == "missing":
+        there = [leg for leg, recording in recordings.items() if name in recording.observations]
+        absent = [leg for leg in recordings if leg not in there]
+        return f"{name} recorded on {listed(there)}, missing on {listed(absent)}"
+    if finding.kind in ("shape", "dtype"):
+        parts = []
+        for group in groups:
+            seen = recordings[group[0]].observations.get(name)
+            if seen is not None:
+                parts.append(f"{seen.value.shape if finding.kind == 'shape' else seen.dtype} on {listed(group)}")
+        return f"{name} is {'; '.join(parts)}"
+    if finding.kind == "value" and finding.n_elements == 1:
+        parts = []
+        for group in groups:
+            seen = recordings[group[0]].observations.get(name)
+            if seen is not None and seen.value.size == 1:
+                parts.append(f"{_figure(seen.value.ravel()[0])} on {listed(group)}")
+        return f"{name} is {'; '.join(parts)}"
+    return f"{name}: {finding.message}"
+
+
+def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    throwers = [leg for leg, recording in recordings.items() if recording.raised]
+    others = [leg for leg in recordings if leg not in throwers]
+    if not throwers:
+        returned = "; ".join(f"{what_came_instead(recordings[leg])} on {leg}" for leg in others)
+        return f"expected every backend to reject this, none did: {returned}"
+    types = [recordings[leg].raised[0].type for leg in throwers]
+    if others:
+        verb = "raises" if len(throwers) == 1 else "raise"
+        names = types[0] if len(set(types)) == 1 else ", ".join(types)
+        returned = "; ".join(f"{leg} returns {what_came_instead(recordings[leg])}" for leg in others)
+        return f"{listed(throwers)} {verb} {names}; {returned}"
+    wrong = [finding for finding in findings if finding.oracle == "expectation"]
+    error = recordings[wrong[0].left].raised[0] if wrong else recordings[throwers[0]].raised[0]
+    if wrong and recordings[wrong[0].left].expect is not None:
+        return f"{wrong[0].left} {wrong[0].message}"
+    return f"every backend raises, unasked: {error.type}: {first_line(error.message)}"
+
+
+def partition(name: str, findings: Sequence[Comparison], legs: Sequence[str]) -> list[list[str]]:
+    """The legs in groups that agree on an observation, the largest last, so that who stands alone is read first."""
+    differing = {frozenset(f.sides) for f in findings if f.oracle == "agreement" and f.observation == name}
+    groups: list[list[str]] = []
+    for leg in legs:
+        for group in groups:
+            if all(frozenset((leg, other)) not in differing for other in group):
+                group.append(leg)
+                break
+        else:
+            groups.append([leg])
+    return sorted(groups, key=len)
+
+
+def _text(recording: Recording, name: str) -> list[str]:
+    seen = recording.observations.get(name)
+    return [] if seen is None else [str(item) for item in seen.value.ravel().tolist()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _LONGEST_LIST:
+        return ", ".join(names)
+    return f"{', '.join(names[:_LONGEST_LIST])} … ({len(names)})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "no backend"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.7g}" if isinstance(value, float) or hasattr(value, "dtype") else repr(value)

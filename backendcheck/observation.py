@@ -1,0 +1,89 @@
+"""The vocabulary of observations: what a name such as ``gradient/dense/kernel`` stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+
+class Kind(Enum):
+    """What sort of quantity an observation is. Tolerances are chosen by it."""
+
+    VALUE = "value"
+    OUTPUT_ORDER = "output_order"
+    PREDICTIONS = "predictions"
+    PREDICTED_CLASS = "predicted_class"
+    PER_EXAMPLE_LOSS = "per_example_loss"
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    METRIC = "metric"
+    TRAIN_LOSS = "train/loss"
+    TRAIN_METRIC = "train/metric"
+    TRAIN_WEIGHT = "train/weight"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def words(self) -> str:
+        """As it reads in a sentence."""
+        return {"output_order": "output order", "train/weight": "trained weight"}.get(
+            self.value, self.value.replace("_", " ").replace("/", " ")
+        )
+
+
+# In the order of the computation: where a difference can begin, first to last. It is the order of reports, too.
+FLOW = (
+    Kind.VALUE,
+    Kind.OUTPUT_ORDER,
+    Kind.PREDICTIONS,
+    Kind.PREDICTED_CLASS,
+    Kind.PER_EXAMPLE_LOSS,
+    Kind.LOSS,
+    Kind.GRADIENT,
+    Kind.METRIC,
+    Kind.TRAIN_LOSS,
+    Kind.TRAIN_METRIC,
+    Kind.TRAIN_WEIGHT,
+)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of the observation `name`: the longest kind that is a prefix of it, path component by component."""
+    parts = name.split("/")
+    for length in (2, 1):
+        try:
+            return Kind("/".join(parts[:length]))
+        except ValueError:
+            continue
+    return Kind.VALUE
+
+
+def flow_key(name: str) -> tuple[int, int, str]:
+    """A sort key that puts observations in the order of the computation."""
+    after_predictions = 0 if name.startswith("gradient/y_pred") else 1
+    return FLOW.index(kind_of(name)), after_predictions, name
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Observation:
+    """One recorded array.
+
+    `value` is what was recorded: numbers, bools, or an object array of str. `dtype` is the dtype in which the
+    backend computed it (``bfloat16`` is stored widened to float32), ``text`` for strings. `precision` is the float
+    dtype whose rounding to expect: it differs from `dtype` where a figure passed through a Python float.
+    """
+
+    value: np.ndarray
+    dtype: str
+    precision: str
+
+    @property
+    def is_text(self) -> bool:
+        return self.dtype == "text"
+
+    @property
+    def is_float(self) -> bool:
+        return "float" in self.dtype

@@ -1,0 +1,158 @@
+"""The half of the recording plugin that runs in the controller: what was collected, how far it is, who died of what."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendcheck.case_files import PREFIX, case_functions, file_digest
+from backendcheck.errors import BackendcheckError
+from backendcheck.node_id import case_id
+from backendcheck.record.session_file import SessionFile
+from backendcheck.recording import Recording, write_recording
+
+_STDERR_TAIL = 4000  # characters: enough for a fatal error's stack, little beside the arrays of a recording
+_COLLECTION_DEATHS = 20  # workers that may die while importing case files before the session gives up
+
+
+class Controller:
+    """Follows the workers of one session."""
+
+    def __init__(self, session: SessionFile, config: pytest.Config) -> None:
+        self.session = session
+        self.config = config
+        self.work = Path(session.work)
+        self.cases: dict[str, None] = {}
+        self.n_done = 0
+        self.collected: set[str] = set()
+        self.deaths_while_collecting = 0
+        self.root = config.rootpath
+
+    def _tell(self, **event: Any) -> None:
+        if self.session.report_events:
+            stream = sys.__stdout__
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.write(json.dumps(event) + "\n")
+                    stream.flush()
+
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self.collected.add(node.gateway.id)
+        new = {case_id(nodeid): None for nodeid in ids}
+        if not self.cases:
+            self._tell(event="collected", n=len(new))
+        self.cases |= new
+        (self.work / "collected").write_text(json.dumps(list(self.cases)), encoding="utf-8")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._tell(event="started", case=case_id(nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when in ("teardown", "???"):
+            self.n_done += 1
+            self._tell(event="finished", case=case_id(report.nodeid), n=self.n_done)
+
+    # --- deaths -----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """A worker died while it ran `crashitem`: leave a recording that says so."""
+        node: Any = report.node  # type: ignore[attr-defined]
+        worker = node.gateway.id
+        path = self.root / crashitem.partition("::")[0]
+        claim, line = _claim_and_line(path, crashitem)
+        running = self.work / f"{worker}.running"
+        begun = json.loads(running.read_text(encoding="utf-8")) if running.exists() else {"nodeid": crashitem, "stderr_from": 0}
+        running.unlink(missing_ok=True)
+        stacks = _tail(self.work / f"{worker}.timeout", 0)
+        tail = _tail(self.work / f"{worker}.stderr", begun["stderr_from"])
+        if stacks:
+            status, problem = "timed out", f"took longer than {self._timeout_of(stacks)} and was ended"
+        else:
+            status, problem = "crashed", _how_it_ended(node)
+        recording = Recording(
+            case=case_id(crashitem),
+            backend=self.session.backend,
+            run=self.session.run,
+            status=status,
+            claim=claim,
+            file=self.session.case_file(path),
+            line=line,
+            file_digest=file_digest(path) if path.exists() else "",
+            problem=problem,
+            stderr_tail=stacks or tail,
+        )
+        write_recording(Path(self.session.leg), recording)
+
+    def _timeout_of(self, stacks: str) -> str:
+        first = stacks.partition("\n")[0]
+        return first.partition("(")[2].partition(")")[0] or f"{self.session.timeout_s:g} s"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker died before it had collected: bar the file that it was importing, or give up."""
+        worker = node.gateway.id
+        if not error or worker in self.collected:
+            return
+        self.deaths_while_collecting += 1
+        marker = self.work / f"{worker}.importing"
+        if marker.exists() and self.deaths_while_collecting < _COLLECTION_DEATHS:
+            path = marker.read_text(encoding="utf-8")
+            marker.unlink()
+            with (self.work / "poisoned").open("a", encoding="utf-8") as file:
+                file.write(path + "\n")
+            hung = bool(_tail(self.work / f"{worker}.timeout", 0))
+            reason = f"took longer than {self.session.timeout_s:g} s" if hung else f"killed its process ({_how_it_ended(node)})"
+            note = {
+                "file": self.session.case_file(Path(path)),
+                "line": 1,
+                "message": f"does not import: importing it {reason}. Correct it, or take it out",
+            }
+            (self.work / f"problem-import-{worker}").write_text(json.dumps(note), encoding="utf-8")
+            return
+        if not (self.work / "fatal").exists():
+            tail = _tail(self.work / f"{worker}.stderr", 0).strip().splitlines()
+            reason = tail[-1] if tail else _how_it_ended(node)
+            (self.work / "fatal").write_text(f"a {self.session.backend} worker died before its first case: {reason}", encoding="utf-8")
+        dsession = self.config.pluginmanager.getplugin("dsession")
+        if dsession is not None:
+            dsession.shouldstop = "the workers cannot start"
+
+
+def _claim_and_line(path: Path, nodeid: str) -> tuple[str, int]:
+    name = nodeid.partition("::")[2].partition("[")[0].removeprefix(PREFIX)
+    try:
+        return next((c.claim, c.line) for c in case_functions(path) if c.id == f"{path.stem}/{name}")
+    except (BackendcheckError, StopIteration):
+        return "", 1
+
+
+def _tail(path: Path, start: int) -> str:
+    """The end of what a worker wrote into `path` from byte `start` on."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(start, size - _STDERR_TAIL))
+            return file.read().decode("utf-8", errors="backslashreplace")
+    except OSError:
+        return ""
+
+
+def _how_it_ended(node: Any) -> str:
+    """How the process of a worker ended, from its exit code where that is to be had."""
+    try:
+        code = node.gateway._io.popen.wait(timeout=5)  # noqa: SLF001 - execnet has no public way to ask
+    except Exception:  # noqa: BLE001 - whatever it is, the process is gone
+        return "the process died"
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        hint = "; the system kills a process so when memory runs out" if -code == signal.SIGKILL else ""
+        return f"the process was killed by signal {-code} ({name}{hint})"
+    return f"the process exited with code {code}"

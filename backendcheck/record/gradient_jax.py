@@ -1,0 +1,60 @@
+"""Gradients under JAX, and its numerics settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+
+
+def settle(device: str) -> dict[str, str]:
+    """Set what makes JAX repeatable; returns the settings for the record. To be called before any op runs."""
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    if jax.config.jax_default_matmul_precision is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    return {
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "enable_x64": str(jax.config.jax_enable_x64),
+        "compilation_cache": "on" if jax.config.jax_compilation_cache_dir else "off",
+    }
+
+
+def device_name() -> str:
+    """The device that computes."""
+    device = jax.devices()[0]
+    return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
+
+
+def value_and_gradients(
+    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+) -> tuple[Any, list[Any], list[Any]]:
+    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+
+    Not compiled, so that the value of a label may decide what a custom loss does, as it may on the other backends;
+    compiled execution is what `fit` and `evaluate` show.
+    """
+    values = [variable.value for variable in variables]
+    # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
+    # number that leaves every float as it is, -0.0 itself included.
+    with keras.StatelessScope():
+        shapes = jax.eval_shape(predict)
+    shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
+
+    def shifted_loss(values: list[Any], shifts: list[Any]) -> Any:
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
+            y_pred = predict()
+            flat = []
+            for leaf, shift in zip(keras.tree.flatten(y_pred), shifts, strict=True):
+                moved = leaf + shift
+                if getattr(leaf, "_keras_mask", None) is not None:
+                    moved._keras_mask = leaf._keras_mask  # noqa: SLF001 - a new array, the same masked steps
+                flat.append(moved)
+            return loss(keras.tree.pack_sequence_as(y_pred, flat))
+
+    total, (by_values, by_shifts) = jax.value_and_grad(shifted_loss, argnums=(0, 1))(values, shifts)
+    return total, list(by_shifts), list(by_values)

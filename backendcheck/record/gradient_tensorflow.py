@@ -1,0 +1,66 @@
+"""Gradients under TensorFlow, and its numerics settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def settle(device: str) -> dict[str, str]:
+    """Set what makes TensorFlow repeatable; returns the settings for the record. To be called before any op runs."""
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.config.experimental.enable_op_determinism()
+    return {
+        "tensor_float_32": str(tf.config.experimental.tensor_float_32_execution_enabled()),
+        "op_determinism": "True",
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "default"),
+    }
+
+
+def device_name() -> str:
+    """The device that computes."""
+    gpus = tf.config.get_visible_devices("GPU")
+    return gpus[0].name if gpus else "cpu"
+
+
+def value_and_gradients(
+    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+) -> tuple[Any, list[Any], list[Any]]:
+    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+
+    A gradient is None where the loss does not depend on it.
+    """
+    values = [variable.value for variable in variables]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for value in values:
+            tape.watch(value)
+        y_pred = predict()
+        total = loss(y_pred)
+    by_value = tape.gradient(total, values)
+    # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
+    # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
+    flat = [_copy(leaf) for leaf in keras.tree.flatten(y_pred)]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for leaf in flat:
+            tape.watch(leaf)
+        again = loss(keras.tree.pack_sequence_as(y_pred, flat))
+    by_pred = tape.gradient(again, flat)
+    return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
+
+
+def _copy(leaf: Any) -> Any:
+    copy = tf.identity(leaf)
+    if getattr(leaf, "_keras_mask", None) is not None:
+        copy._keras_mask = leaf._keras_mask  # noqa: SLF001 - the same masked steps
+    return copy
+
+
+def _dense(gradient: Any) -> Any:
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient

@@ -1,0 +1,56 @@
+"""Gradients under PyTorch, and its numerics settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import torch
+
+
+def settle(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
+    """Set what makes PyTorch repeatable; returns the settings for the record."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    # Only warn: an op without a deterministic kernel must not raise where a user's program would not.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(threads))
+    return {
+        "tf32": "False",
+        "deterministic_algorithms": "warn only",
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def device_name() -> str:
+    """The device that computes."""
+    device = torch.empty(0, device=keras.ops.zeros(()).device).device
+    return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
+
+
+def value_and_gradients(
+    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+) -> tuple[Any, list[Any], list[Any]]:
+    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+
+    A gradient is None where the loss does not depend on it.
+    """
+    y_pred = predict()
+    flat = keras.tree.flatten(y_pred)
+    for leaf in flat:
+        if not leaf.requires_grad and leaf.is_floating_point():
+            leaf.requires_grad_(True)
+    total = loss(y_pred)
+    sources = [*flat, *(variable.value for variable in variables)]
+    wanted = [index for index, source in enumerate(sources) if source.requires_grad]
+    gradients: list[Any] = [None] * len(sources)
+    if total.requires_grad:
+        found = torch.autograd.grad(total, [sources[index] for index in wanted], allow_unused=True)
+        for index, gradient in zip(wanted, found, strict=True):
+            gradients[index] = gradient
+    return total, gradients[: len(flat)], gradients[len(flat) :]

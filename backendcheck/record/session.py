@@ -1,0 +1,328 @@
+"""One recording session: one backend, one pytest session, one directory of recordings."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backendcheck.backends import Backend, installed_version
+from backendcheck.case_files import BUILT_IN, builtin_cases, find_case_files, split_node_id
+from backendcheck.errors import OutputInTheWay, UsageError
+from backendcheck.record.session_file import SessionFile
+from backendcheck.recording import (
+    ENVIRONMENT,
+    RECORDINGS,
+    SUFFIX,
+    Environment,
+    file_sha256,
+    read_environment,
+    read_recording,
+    write_environment,
+)
+
+_WORK = ".work"
+
+# A user's pytest configuration may name where code is found and which marks exist, and that is left in force. These
+# settings decide how a session runs, which is the recorder's business.
+_OVERRIDDEN = (
+    "addopts=", "filterwarnings=", "python_files=", "required_plugins=", "minversion=", "xfail_strict=false",
+    "strict_config=false", "strict_markers=false", "strict=false", "strict_parametrization_ids=false", "log_cli=false",
+    "log_file=", "timeout=0", "empty_parameter_set_mark=skip", "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=false",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases."""
+
+    backend: Backend
+    out: Path
+    paths: Sequence[str] = ()
+    workers: int = 1
+    timeout_s: float = 300.0
+    keyword: str = ""
+    marks: str = ""
+    device: str = "cpu"
+    plugins: Sequence[str] = ()
+    overwrite: bool = False
+    report_events: bool = False
+
+    @property
+    def leg(self) -> Path:
+        return self.out.absolute() / self.backend.value
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        return {
+            "paths": list(self.paths) or [BUILT_IN],
+            "keyword": self.keyword,
+            "marks": self.marks,
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a session ended. `statuses` maps each case to the status of its recording."""
+
+    environment: Environment
+    statuses: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every case was recorded (raising is a recording), 2 when there was no case, otherwise 3."""
+        if not self.environment.cases and not self.environment.problems:
+            return 2
+        whole = self.environment.exit_state == "complete" and not self.environment.problems
+        return 0 if whole and all(status in ("recorded", "raised") for status in self.statuses.values()) else 3
+
+
+def record(request: Request) -> Outcome:
+    """Record the cases of `request` under its backend.
+
+    Raises:
+        UsageError: if a path does not exist or holds no case, or the backend is not installed or does not start.
+        OutputInTheWay: if the directory cannot be written or holds another run.
+    """
+    if missing := request.backend.missing_modules():
+        what = " and ".join(missing)
+        message = f"{request.backend}: {what} is not installed here. Install with: {request.backend.install_command}"
+        raise UsageError(message)
+    find_case_files([*request.paths] or [str(builtin_cases())])
+    leg = claim_leg(request)
+    work = leg / _WORK
+    work.mkdir()
+    session = SessionFile(
+        backend=request.backend.value,
+        leg=str(leg),
+        work=str(work),
+        run=uuid.uuid4().hex,
+        device=request.device,
+        directory=str(Path.cwd()),
+        timeout_s=request.timeout_s,
+        report_events=request.report_events,
+    )
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    running = Environment(
+        backend=request.backend.value, run=session.run, exit_state="running", selection=request.selection, started=started
+    )
+    write_environment(leg, running)
+    exit_code, output = _run_pytest(request, session)
+    environment, statuses = _gather(running, leg, work, exit_code, time.monotonic() - began)
+    write_environment(leg, environment)
+    if (work / "fatal").exists() and not statuses:
+        raise UsageError((work / "fatal").read_text(encoding="utf-8") + ".")
+    if exit_code in (3, 4) and not statuses:  # pytest's words for its own failure, and for wrong usage
+        raise UsageError(f"pytest could not start the recording: {_reason(output)}")
+    shutil.rmtree(work, ignore_errors=True)
+    return Outcome(environment=environment, statuses=statuses)
+
+
+def _reason(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("E ").strip() for line in lines if line.startswith(("E ", "ERROR", "ImportError while"))]
+    return " ".join(dict.fromkeys(errors or lines[-3:]))[:1000]
+
+
+# --- the directory ---------------------------------------------------------------------------------------------
+
+
+def claim_leg(request: Request) -> Path:
+    """Make the directory of the leg, empty; an earlier recording of the same selection is replaced.
+
+    Raises:
+        OutputInTheWay: if it holds anything else, or cannot be written.
+    """
+    leg = request.leg
+    check_leg(request)
+    try:
+        if leg.exists():
+            _clear(leg)
+        leg.mkdir(parents=True, exist_ok=True)
+        probe = leg / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"{leg}: cannot be written ({error.strerror or error}). Choose another --out."
+        raise OutputInTheWay(message) from error
+    return leg
+
+
+def check_leg(request: Request) -> None:
+    """See that the directory of the leg is empty, may be overwritten, or holds an earlier recording of the same selection.
+
+    Raises:
+        OutputInTheWay: saying what is there.
+    """
+    leg = request.leg
+    if leg.exists() and not leg.is_dir():
+        message = f"{leg}: is a file; expected a directory to record into. Choose another --out."
+        raise OutputInTheWay(message)
+    if leg.exists() and not request.overwrite and any(leg.iterdir()):
+        _check_same_run(leg, request)
+
+
+def _check_same_run(leg: Path, request: Request) -> None:
+    remedy = "Choose another --out, or say --overwrite"
+    if not (leg / ENVIRONMENT).exists():
+        names = ", ".join(sorted(entry.name for entry in leg.iterdir())[:5])
+        message = f"{leg}: holds what is no recording ({names}); expected an empty directory. {remedy}."
+        raise OutputInTheWay(message)
+    there = read_environment(leg)
+    before = {"selection": there.selection, "keras": there.versions.get("keras"), "backend": there.versions.get(there.backend)}
+    now = {"selection": request.selection, "keras": installed_version("keras"), "backend": request.backend.version()}
+    if there.versions and before["selection"] == now["selection"]:
+        same = before["keras"] == now["keras"] and _release(before["backend"]) == _release(now["backend"])
+    else:
+        same = before["selection"] == now["selection"]
+    if not same:
+        message = f"{leg}: holds another run: {describe(there)}. It is neither mixed with this one nor overwritten. {remedy}."
+        raise OutputInTheWay(message)
+
+
+def _release(version: str | None) -> str:
+    return (version or "").partition("+")[0]
+
+
+def describe(environment: Environment) -> str:
+    """A recorded leg in words: how many cases of what, when, on which versions."""
+    selection = environment.selection
+    paths = ", ".join(map(str, selection.get("paths", []))) or "unknown paths"
+    chosen = "".join(f" {flag} {selection[key]!r}" for flag, key in (("-k", "keyword"), ("-m", "marks")) if selection.get(key))
+    versions = " ".join(f"{name} {environment.versions[name]}" for name in ("keras", environment.backend) if name in environment.versions)
+    return f"{len(environment.cases)} cases of {paths}{chosen}, recorded {environment.started} on {versions or environment.backend}"
+
+
+def _clear(leg: Path) -> None:
+    for name in (RECORDINGS, _WORK):
+        shutil.rmtree(leg / name, ignore_errors=True)
+    (leg / ENVIRONMENT).unlink(missing_ok=True)
+
+
+# --- the pytest session ----------------------------------------------------------------------------------------
+
+
+def session_environment(backend: Backend, device: str, threads: int) -> dict[str, str]:
+    """The environment variables that a session sets; everything else is the caller's."""
+    variables = {
+        "KERAS_BACKEND": backend.value,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        # The order of a set of names must not differ from one backend's process to the next.
+        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
+    }
+    if device == "cpu":
+        variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        variables[name] = os.environ.get(name, str(threads))
+    if backend is Backend.JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
+        variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+    if backend is Backend.JAX:
+        for name, value in (
+            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
+            ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
+        ):
+            variables[name] = os.environ.get(name, value)
+    return variables
+
+
+def _cache_directory() -> Path | None:
+    import platformdirs
+
+    path = Path(platformdirs.user_cache_dir("backendcheck")) / "jax"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path if os.access(path, os.W_OK) else None
+
+
+_FORGOTTEN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER_COUNT")
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    for name in _FORGOTTEN:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
+    import pytest
+
+    threads = max(1, (os.cpu_count() or 1) // max(1, request.workers))
+    variables = session_environment(request.backend, request.device, threads) | {SessionFile.VARIABLE: str(session.save())}
+    builtin = str(builtin_cases())
+    arguments = [
+        *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin", "-p", "no:faulthandler", "-p", "no:unittest"),
+        *(part for plugin in request.plugins for part in ("-p", plugin)),
+        *(part for setting in _OVERRIDDEN for part in ("-o", setting)),
+        *("-o", f"cache_dir={session.work}/cache"),
+        *("-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib"),
+        *("--continue-on-collection-errors", "-n", str(request.workers), "--dist=load", "--maxschedchunk=1"),
+        *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={session.work}/tmp"),
+        *(("-k", request.keyword) if request.keyword else ()),
+        *(("-m", request.marks) if request.marks else ()),
+    ]  # fmt: skip
+    if not request.paths:
+        # Nobody's project: no configuration and no conftest of the folders above applies.
+        ini = Path(session.work) / "pytest.ini"
+        ini.write_text("[pytest]\n", encoding="utf-8")
+        arguments += ["-c", str(ini), f"--rootdir={builtin}", f"--confcutdir={builtin}"]
+    arguments += [_absolute(path) for path in request.paths] or [builtin]
+    output = io.StringIO()
+    with _environment(variables), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        exit_code = int(pytest.main(arguments))
+    (Path(session.work) / "pytest.log").write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
+    return exit_code, output.getvalue()
+
+
+def _absolute(path: str) -> str:
+    file, rest = split_node_id(path)
+    return f"{file.absolute()}{rest}"
+
+
+def _gather(
+    running: Environment, leg: Path, work: Path, exit_code: int, duration_s: float
+) -> tuple[Environment, dict[str, str]]:
+    """The environment file of the ended session, and the status of each recording."""
+    notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*.environment"))]
+    problems = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("problem-*"))]
+    statuses, digests = {}, {}
+    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+        recording = read_recording(path)
+        statuses[recording.case] = recording.status
+        digests[recording.case] = file_sha256(path)
+    note = notes[0] if notes else {}
+    collected = (work / "collected").read_text(encoding="utf-8") if (work / "collected").exists() else "[]"
+    environment = Environment(
+        backend=running.backend,
+        run=running.run,
+        exit_state="complete" if exit_code in (0, 1, 5) and not (work / "fatal").exists() else "interrupted",
+        selection=running.selection,
+        cases=tuple(json.loads(collected)),
+        problems=tuple(problems),
+        digests=digests,
+        started=running.started,
+        duration_s=round(duration_s, 3),
+        **note,
+    )
+    return environment, statuses

@@ -1,0 +1,83 @@
+"""What has been seen of one case so far: filled stage by stage, whatever a stage throws."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backendcheck.observation import Observation
+from backendcheck.record.arrays import NotRecordable, observed
+from backendcheck.recording import Raised
+
+
+class InvalidCase(Exception):
+    """The case cannot be observed as it is written: an author's mistake, not a finding about a backend."""
+
+
+class OutOfMemory(Exception):
+    """The machine, not the case, said no: no statement about labels can be made."""
+
+
+# What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
+_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory", "OOM when allocating")
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """Observations, exceptions and digests of one case, in the making."""
+
+    lowest_precision: str | None = None
+    observations: dict[str, Observation] = field(default_factory=dict)
+    raised: list[Raised] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    state: dict[str, tuple[float, float]] = field(default_factory=dict)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    losses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    not_compared: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    def see(self, name: str, value: Any) -> None:
+        """Record `value` as the observation `name`.
+
+        Raises:
+            NotRecordable: if it is no array, number, bool or text.
+        """
+        seen = observed(value, where=name)
+        if self.lowest_precision and seen.is_float:
+            seen = Observation(value=seen.value, dtype=seen.dtype, precision=self.lowest_precision)
+        self.observations[name] = seen
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """A part of the observation; what the backend throws in it is recorded under `name` and ends this part only."""
+        began = time.perf_counter()
+        try:
+            yield
+        except (NotRecordable, InvalidCase, OutOfMemory):
+            raise
+        except (Exception, SystemExit) as error:
+            if _is_out_of_memory(error):
+                raise OutOfMemory(f"ran out of memory in stage {name}: {_first_line(error)}") from error
+            self.raised.append(as_raised(name, error))
+        finally:
+            self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began
+
+
+def as_raised(stage: str, error: BaseException) -> Raised:
+    """The record of an exception: its class, the names of its bases, its message."""
+    names = tuple(one.__name__ for one in type(error).__mro__ if one not in (object, BaseException))
+    return Raised(stage=stage, type=type(error).__name__, type_names=names, message=str(error))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

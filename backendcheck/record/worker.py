@@ -1,0 +1,328 @@
+"""The half of the recording plugin that runs in a worker: one backend, imported once, case after case."""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendcheck.backends import installed_version, parse_backend
+from backendcheck.case_files import defined_twice, file_digest, holds_cases
+from backendcheck.node_id import case_id
+from backendcheck.record.plugin import CaseModule, seed_of
+from backendcheck.record.session_file import SessionFile
+from backendcheck.recording import Recording, recording_path, write_atomically, write_recording
+
+# Variables of the environment that can move a number or its repeatability.
+_NUMERIC_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_TORCH_DEVICE", "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
+)  # fmt: skip
+
+
+class Worker:
+    """Collects case files, runs cases, writes their recordings."""
+
+    def __init__(self, session: SessionFile, worker: str) -> None:
+        self.session = session
+        self.leg = Path(session.leg)
+        self.work = Path(session.work)
+        self.worker = worker
+        self.digests: dict[Path, str] = {}
+        # Whatever a dying process has to say goes to descriptor 2, and must outlive it.
+        self.stderr = (self.work / f"{worker}.stderr").open("ab", buffering=0)
+        os.dup2(self.stderr.fileno(), 2)
+        faulthandler.enable(file=self.stderr)
+        self.stacks = (self.work / f"{worker}.timeout").open("ab", buffering=0)
+
+    # --- start ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        try:
+            self._note_environment()
+        except BaseException as error:
+            last = traceback.format_exception_only(error)[-1].strip()
+            write_atomically(self.work / "fatal", f"{self.session.backend} cannot be used here: {last}".encode())
+            traceback.print_exc()
+            raise
+        for folder in (self.session.directory, os.getcwd()):  # noqa: PTH109
+            if folder not in sys.path:
+                sys.path.append(folder)
+
+    def _note_environment(self) -> None:
+        import keras
+        import numpy as np
+
+        from backendcheck.record.observe import numerics
+
+        if keras.backend.backend() != self.session.backend:
+            message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={self.session.backend} was set"
+            raise RuntimeError(message)
+        backend = parse_backend(self.session.backend)
+        module = sys.modules[backend.value]
+        determinism = numerics().settle(self.session.device)
+        note = {
+            "versions": {
+                "backendcheck": installed_version("backendcheck") or "",
+                "python": platform.python_version(),
+                "keras": keras.__version__,
+                backend.value: str(getattr(module, "__version__", backend.version() or "")),
+                "numpy": np.__version__,
+                **{name: version for name in ("scikit-learn", "jaxlib") if (version := installed_version(name))},
+            },
+            "platform": {
+                "system": platform.system(),
+                "release": platform.release(),
+                "machine": platform.machine(),
+                "cores": str(os.cpu_count()),
+            },
+            "device": numerics().device_name(),
+            "settings": settings(),
+            "determinism": determinism | {name: os.environ[name] for name in _NUMERIC_VARIABLES if name in os.environ},
+        }
+        write_atomically(self.work / f"{self.worker}.environment", json.dumps(note).encode())
+
+    # --- collection -------------------------------------------------------------------------------------------
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        # A file named outright is collected by pytest's own hook, which comes to pytest_pycollect_makemodule as well.
+        if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or not holds_cases(file_path):
+            return None
+        module: pytest.Collector | None = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+        return module
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
+        folder = str(module_path.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for helpers beside the case file; last, so that none of them hides a library
+        return CaseModule.from_parent(parent, path=module_path)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        if not isinstance(collector, CaseModule):
+            return (yield)
+        poisoned = self.work / "poisoned"
+        if poisoned.exists() and str(collector.path) in poisoned.read_text(encoding="utf-8").splitlines():
+            collector.collect = list  # type: ignore[method-assign] - it killed a worker before; that is noted already
+            return (yield)
+        marker = self.work / f"{self.worker}.importing"
+        marker.write_text(str(collector.path), encoding="utf-8")
+        faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
+        try:
+            report = yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            marker.unlink()
+        if report.outcome != "passed":
+            self._note_problem(collector.path, *_why(collector.path, report))
+        for name, first, second in defined_twice(collector.path):
+            message = (
+                f"{name} is defined twice, at lines {first} and {second}; expected one case to an id. "
+                "Python keeps only the last: rename one"
+            )
+            self._note_problem(collector.path, second, message)
+        return report
+
+    def _note_problem(self, path: Path, line: int, message: str) -> None:
+        note = {"file": self.session.case_file(path), "line": line, "message": message}
+        text = json.dumps(note)
+        name = f"problem-{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # one note, whichever workers write it
+        write_atomically(self.work / name, text.encode())
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        first: dict[str, pytest.Item] = {}
+        unique = []
+        for item in items:
+            other = first.setdefault(case_id(item.nodeid), item)
+            if other is item:
+                unique.append(item)
+                continue
+            where = f"{self.session.case_file(other.path)}:{(other.reportinfo()[1] or 0) + 1}"
+            message = (
+                f"its case id {case_id(item.nodeid)} is taken by {where}; expected one case to an id "
+                "(<file stem>/<function>). Rename the file or the function"
+            )
+            self._note_problem(item.path, (item.reportinfo()[1] or 0) + 1, message)
+        items[:] = unique
+
+    # --- running a case ---------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        marker = self.work / f"{self.worker}.running"
+        offset = os.fstat(self.stderr.fileno()).st_size
+        marker.write_text(json.dumps({"nodeid": item.nodeid, "stderr_from": offset, "began": time.time()}), encoding="utf-8")
+        try:
+            return (yield)
+        finally:
+            marker.unlink()
+
+    def pytest_timeout_set_timer(self, settings: Any) -> bool:
+        # From a C thread that needs no lock of Python's: it ends even a case that hangs inside a backend.
+        faulthandler.dump_traceback_later(settings.timeout, exit=True, file=self.stacks)
+        return True
+
+    def pytest_timeout_cancel_timer(self) -> bool:
+        faulthandler.cancel_dump_traceback_later()
+        return True
+
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        if not isinstance(pyfuncitem.parent, CaseModule):
+            return None
+        # Filters that a conftest or a fixture has put up must not decide what a backend is seen to do.
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            warnings.simplefilter("ignore")
+            write_recording(self.leg, self._record(pyfuncitem))
+        return True
+
+    def _record(self, item: pytest.Function) -> Recording:
+        import keras
+
+        from backendcheck.record import observe
+        from backendcheck.record.arrays import NotRecordable
+        from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
+
+        seed = seed_of(item)
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(seed)
+        trace = Trace()
+        problem, status = "", ""
+        case: Any = None
+        fields: dict[str, Any] = {}
+        try:
+            arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}  # noqa: SLF001 - pytest's own call does this
+            with trace.stage("case"):
+                case = item.obj(**arguments)
+            if not trace.raised:
+                fields = {
+                    "class_names": _plain_class_names(getattr(case, "class_names", None)),
+                    "tolerance": observe.tolerances_of(case),
+                    "expect": _expectation(getattr(case, "expect", None)),
+                }
+                observe.observe(case, trace, seed=seed)
+                fields["reference"] = observe.reference_of(case)
+        except (InvalidCase, NotRecordable) as error:
+            problem, status = str(error), "error"
+        except OutOfMemory as error:
+            problem, status = str(error), "crashed"
+        return self._recording(
+            item,
+            status=status or ("raised" if trace.raised else "recorded"),
+            problem=problem,
+            observations=observe.in_flow_order(trace),
+            raised=tuple(trace.raised),
+            digests=trace.digests,
+            state=trace.state,
+            labels=trace.labels,
+            losses=trace.losses,
+            settings=settings(),
+            not_compared=trace.not_compared,
+            notes=tuple(trace.notes),
+            timings_s=trace.timings_s,
+            **fields,
+        )
+
+    def _recording(self, item: pytest.Item, **fields: Any) -> Recording:
+        if item.path not in self.digests:
+            self.digests[item.path] = file_digest(item.path)
+        function = getattr(item, "obj", None)
+        return Recording(
+            case=case_id(item.nodeid),
+            backend=self.session.backend,
+            run=self.session.run,
+            claim=_cleaned(function.__doc__) if function is not None and function.__doc__ else "",
+            file=self.session.case_file(item.path),
+            line=(item.reportinfo()[1] or 0) + 1,
+            file_digest=self.digests[item.path],
+            **fields,
+        )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if isinstance(item.parent, CaseModule) and call.excinfo is not None:
+            error = call.excinfo.value
+            if isinstance(error, pytest.skip.Exception):
+                status, problem = "skipped", f"skipped: {error}"
+            else:
+                status, problem = "error", f"{call.when} failed: {type(error).__name__}: {error}"
+            if call.when != "teardown" or not recording_path(self.leg, case_id(item.nodeid)).exists():
+                write_recording(self.leg, self._recording(item, status=status, problem=problem))
+        return report
+
+
+def settings() -> dict[str, str]:
+    """The Keras settings that decide what a number means; legs that differ in one are not comparable."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    return {
+        "floatx": keras.config.floatx(),
+        "epsilon": repr(keras.config.epsilon()),
+        "image_data_format": keras.config.image_data_format(),
+        "dtype_policy": getattr(policy, "name", str(policy)),
+    }
+
+
+def _expectation(expect: Any) -> dict[str, Any] | None:
+    from backendcheck.case import Raises
+    from backendcheck.record.trace import InvalidCase
+
+    if expect is None:
+        return None
+    if isinstance(expect, type) and issubclass(expect, Raises):
+        expect = Raises()
+    if not isinstance(expect, Raises):
+        message = f"expect is {expect!r}; expected Raises(), with a type or a match if need be."
+        raise InvalidCase(message)
+    return {"type_names": list(expect.type_names) if expect.type_names else None, "match": expect.match}
+
+
+def _plain_class_names(names: Any) -> Any:
+    if names is None:
+        return None
+    if hasattr(names, "items"):
+        return {str(output): [str(name) for name in one] for output, one in names.items()}
+    return [str(name) for name in names]
+
+
+def _cleaned(docstring: str) -> str:
+    import inspect
+
+    return inspect.cleandoc(docstring)
+
+
+def _why(path: Path, report: pytest.CollectReport) -> tuple[int, str]:
+    """Line and reason of a case file that could not be collected."""
+    excinfo = getattr(getattr(report, "call", None), "excinfo", None)
+    if excinfo is None:
+        return 1, f"cannot be collected: {report.longreprtext.strip().splitlines()[-1]}"
+    error: BaseException = excinfo.value
+    if isinstance(error, pytest.skip.Exception):
+        return 1, f"is skipped: {error}. A file that is skipped is not compared"
+    while isinstance(error, pytest.Collector.CollectError) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, SyntaxError):
+        return error.lineno or 1, f"does not import: {type(error).__name__}: {error.msg}. Correct it"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    last = (str(error).strip().splitlines() or [""])[0]
+    return (lines or [1])[-1] or 1, f"does not import: {type(error).__name__}: {last}. Correct it, or install what it needs"

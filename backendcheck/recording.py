@@ -1,0 +1,333 @@
+"""What is on disk: one safetensors file per case and backend, one environment.json per backend.
+
+Format history
+    1  first version
+
+A recording is self-contained: the comparison needs neither the case file nor a backend. Files are written to a
+temporary name and renamed, carry a checksum of their own, and nothing in them is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from backendcheck.case import Tolerance
+from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.observation import Observation
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+ENVIRONMENT = "environment.json"
+RECORDINGS = "recordings"
+
+STATUSES = ("recorded", "raised", "skipped", "error", "crashed", "timed out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """An exception that a backend threw at the case.
+
+    `stage` is where: case, compute, build, forward, loss, gradient, metrics or train. `type_names` holds the names of the class and of
+    its bases, so that an expectation can be checked without the class.
+    """
+
+    stage: str
+    type: str
+    type_names: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Recording:
+    """One case on one backend.
+
+    `digests` maps ``x``, ``y``, … and ``weights/<variable path>`` to a digest of what the case was fed; recordings that
+    differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and the
+    harness did not draw. `labels` holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes
+    the declared loss of each output. `not_compared` maps an observation's name to the reason why backends cannot agree on it.
+    `order_opt_outs` maps a relation of the order oracle to the reason why it does not hold.
+    """
+
+    case: str
+    backend: str
+    run: str
+    status: str
+    claim: str = ""
+    file: str = ""
+    line: int = 0
+    file_digest: str = ""
+    observations: Mapping[str, Observation] = field(default_factory=dict)
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    raised: tuple[Raised, ...] = ()
+    problem: str = ""
+    stderr_tail: str = ""
+    expect: Mapping[str, Any] | None = None
+    class_names: Any = None
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    state: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    not_compared: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What `environment.json` holds: one backend's leg of a run.
+
+    `exit_state` is ``running`` until the leg has ended, then ``complete`` or ``interrupted``; a leg that was killed
+    stays ``running``. `cases` are the ids collected, `digests` maps each to the SHA-256 of its file.
+    """
+
+    backend: str
+    run: str
+    exit_state: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    platform: Mapping[str, str] = field(default_factory=dict)
+    device: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    determinism: Mapping[str, str] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    cases: tuple[str, ...] = ()
+    problems: tuple[Mapping[str, Any], ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    started: str = ""
+    duration_s: float = 0.0
+
+
+# --- names on disk ---------------------------------------------------------------------------------------------
+
+_LONGEST_NAME = 180  # bytes; file systems take 255, and a temporary suffix must fit
+
+
+def recording_path(leg: Path, case: str) -> Path:
+    """Where the recording of `case` lies below the directory of a leg.
+
+    Characters that a file system could trip over are percent-encoded and over-long parts are cut and given a digest,
+    so that any parameter id is safe and two cases never share a file.
+    """
+    stem, _, rest = case.partition("/")
+    return leg / RECORDINGS / _safe(stem) / (_safe(rest) + SUFFIX)
+
+
+def _safe(part: str) -> str:
+    # surrogatepass: a case id may hold whatever a parameter's repr holds, lone surrogates too.
+    name = quote(part.encode("utf-8", "surrogatepass"), safe="[]-_.,=+() @'")
+    if name.strip(".") == "":
+        name = name.replace(".", "%2E")
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = f"{name[: _LONGEST_NAME - 17]}~{digest}"
+    return name
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees all of it or nothing.
+
+    Raises:
+        OutputInTheWay: if the directory cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private; reports are to be shared
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        message = f"{path}: cannot be written ({error.strerror or error}). Choose another --out, or free the space."
+        raise OutputInTheWay(message) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- recordings ------------------------------------------------------------------------------------------------
+
+
+def write_recording(leg: Path, recording: Recording) -> str:
+    """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
+    tensors: dict[str, np.ndarray] = {}
+
+    def stored(value: np.ndarray) -> dict[str, Any]:
+        if value.dtype == object:
+            return {"text": value.ravel().tolist(), "shape": list(value.shape)}
+        key = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
+        tensors[key] = np.ascontiguousarray(value).reshape(value.shape)
+        return {"tensor": key}
+
+    header = {
+        "format": FORMAT,
+        **{
+            name: getattr(recording, name)
+            for name in (
+                "case", "backend", "run", "status", "claim", "file", "line", "file_digest", "problem", "stderr_tail", "expect",
+                "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses",
+            )
+        },
+        "observations": {
+            name: {"dtype": seen.dtype, "precision": seen.precision, **stored(seen.value)}
+            for name, seen in recording.observations.items()
+        },
+        "reference": {name: stored(value) for name, value in recording.reference.items()},
+        "labels": {name: stored(value) for name, value in recording.labels.items()},
+        "raised": [
+            {"stage": r.stage, "type": r.type, "type_names": r.type_names, "message": r.message} for r in recording.raised
+        ],
+        "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
+    }  # fmt: skip
+    text = json.dumps(header, allow_nan=True)
+    # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
+    tensors = tensors or {"none": np.zeros(1, np.uint8)}
+    content = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
+    write_atomically(recording_path(leg, recording.case), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"\0{key}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_recording(path: Path) -> Recording:
+    """Read one recording.
+
+    Raises:
+        UnreadableInput: if the file is damaged, truncated or from a later version, naming it and what to do.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "backendcheck" not in metadata:
+                raise _unreadable(path, "is a safetensors file, but not a recording", "Remove it from the directory")
+            header = json.loads(metadata["backendcheck"])
+            _check_format(path, header)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except UnreadableInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - safetensors raises its own classes and a damaged header raises anything
+        raise _unreadable(path, f"is damaged or truncated ({_first_line(error)})", "Record the case again") from error
+    if metadata.get("sha256") != _checksum(metadata["backendcheck"], tensors):
+        raise _unreadable(path, "is damaged: its checksum does not match its content", "Record the case again")
+    try:
+        return _recording(header, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"does not hold what format {FORMAT} prescribes ({_first_line(error)})"
+        raise _unreadable(path, message, "Record the case again") from error
+
+
+def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Recording:
+    def loaded(entry: Mapping[str, Any]) -> np.ndarray:
+        if "tensor" in entry:
+            return tensors[entry["tensor"]]
+        value = np.empty(len(entry["text"]), dtype=object)
+        value[:] = entry["text"]
+        return value.reshape(entry["shape"])
+
+    if header["status"] not in STATUSES:
+        message = f"status {header['status']!r}"
+        raise ValueError(message)
+    header = dict(header)
+    del header["format"]
+    observations = {
+        name: Observation(value=loaded(entry), dtype=entry["dtype"], precision=entry["precision"])
+        for name, entry in header.pop("observations").items()
+    }
+    reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
+    labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
+    raised = tuple(Raised(**{**r, "type_names": tuple(r["type_names"])}) for r in header.pop("raised"))
+    tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
+    header["notes"] = tuple(header["notes"])
+    header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
+    return Recording(
+        **header, observations=observations, reference=reference, labels=labels, raised=raised, tolerance=tolerance
+    )
+
+
+def _check_format(path: Path, header: Mapping[str, Any]) -> None:
+    found = header.get("format")
+    if not isinstance(found, int) or found < 1:
+        raise _unreadable(path, f"has no format version (got {found!r})", "Record again")
+    if found > FORMAT:
+        what = f"has format {found}, written by a later backendcheck; this one reads up to {FORMAT}"
+        raise _unreadable(path, what, "Upgrade backendcheck here, or record again with this version")
+
+
+def _unreadable(path: Path, what: str, remedy: str) -> UnreadableInput:
+    return UnreadableInput(f"{path}: {what}. {remedy}.")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+
+
+# --- environments ----------------------------------------------------------------------------------------------
+
+
+def write_environment(leg: Path, environment: Environment) -> None:
+    """Write `environment.json` into the directory of a leg."""
+    fields = {name: getattr(environment, name) for name in Environment.__slots__}
+    body = {"format": FORMAT, **fields}
+    body["sha256"] = _json_checksum(body)
+    write_atomically(leg / ENVIRONMENT, (json.dumps(body, indent=2) + "\n").encode())
+
+
+def _json_checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def read_environment(leg: Path) -> Environment:
+    """Read `environment.json` from the directory of a leg.
+
+    Raises:
+        UnreadableInput: if it is missing, damaged or from a later version.
+    """
+    path = leg / ENVIRONMENT
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(body, dict):
+            raise _unreadable(path, "is not a JSON object", "Record this backend again")
+        _check_format(path, body)
+        expected = body.pop("sha256", None)
+        if expected != _json_checksum(body):
+            raise _unreadable(path, "is damaged: its checksum does not match its content", "Record this backend again")
+        del body["format"]
+        for name in ("cases", "problems"):
+            body[name] = tuple(body[name])
+        return Environment(**body)
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, f"is damaged ({_first_line(error)})", "Record this backend again") from error

@@ -1,0 +1,30 @@
+"""What the Keras losses should be: float64 NumPy values from their documented definitions.
+
+Backends can agree and be wrong together. This package answers "what is the right number?" without importing keras or
+any backend. Each formula is taken from the Keras documentation of the loss and from the paper it names; where the
+documentation gives no answer (a label out of range, a weight of unknown meaning) `NoReference` is raised instead of a
+number being made up.
+
+Losses of probabilities and logits are in nats; the others are in the unit of their own definition.
+
+    spec = LossSpec(name="sparse_categorical_crossentropy", options={"from_logits": True}, reduction="sum")
+    loss(spec, y_true=[2, 0], y_pred=[[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
+"""
+
+from backendcheck.reference.evaluate import covered, gradient, loss, unreduced, weighted
+from backendcheck.reference.finite_difference import Gradient, directional
+from backendcheck.reference.spec import DEFAULT_EPSILON, LossSpec, NoReference, canonical_name
+
+__all__ = [
+    "DEFAULT_EPSILON",
+    "Gradient",
+    "LossSpec",
+    "NoReference",
+    "canonical_name",
+    "covered",
+    "directional",
+    "gradient",
+    "loss",
+    "unreduced",
+    "weighted",
+]

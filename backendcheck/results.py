@@ -1,0 +1,226 @@
+"""From legs to results: every case judged, known divergences applied, the whole counted and given its exit code.
+
+This is what all reports are made from. It reads no file and imports no backend.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from backendcheck.comparison import Comparison
+from backendcheck.diagnose import Diagnosis, diagnose
+from backendcheck.headline import headline
+from backendcheck.known import Divergence, Excuse, excuse
+from backendcheck.leg import Leg
+from backendcheck.recording import Recording
+from backendcheck.tolerance import Override
+from backendcheck.verdict import Judgement, Verdict, judge, odd_one_out
+
+_WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CaseResult:
+    """One case: whether (verdict), what (findings), why (diagnoses), and what it rests on (recordings by leg).
+
+    `known` are the entries of known_divergences.toml that apply to it, `changed` what is not as they say.
+    """
+
+    case: str
+    verdict: Verdict
+    headline: str
+    claim: str
+    file: str
+    line: int
+    odd_one_out: str | None
+    problems: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    diagnoses: tuple[Diagnosis, ...]
+    known: tuple[Divergence, ...]
+    changed: tuple[str, ...]
+    recordings: Mapping[str, Recording]
+
+    @property
+    def findings(self) -> tuple[Comparison, ...]:
+        return tuple(comparison for comparison in self.comparisons if comparison.kind is not None)
+
+    @property
+    def worst_excess(self) -> float | None:
+        """The largest excess of all its comparisons: below 1 is head-room."""
+        return max((c.excess for c in self.comparisons if c.excess is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Results:
+    """A whole run, worst case first. `problems` concern no single case: a leg missing or unfinished, a file that did not import."""
+
+    legs: tuple[Leg, ...]
+    expected: tuple[str, ...]
+    cases: tuple[CaseResult, ...]
+    problems: tuple[str, ...] = ()
+    known: tuple[Divergence, ...] = ()
+    unmatched: tuple[Divergence, ...] = ()
+    expired: tuple[Divergence, ...] = ()
+    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The legs by label: those expected and those there."""
+        labels = [leg.label for leg in self.legs]
+        return tuple(dict.fromkeys([*self.expected, *labels]))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cases have each verdict."""
+        counted = Counter(result.verdict for result in self.cases)
+        return {verdict.value: counted[verdict] for verdict in Verdict}
+
+    @property
+    def n_comparisons(self) -> int:
+        return sum(comparison.compared for result in self.cases for comparison in result.comparisons)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
+        counts = self.counts
+        rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
+        if counts["ERROR"] or self.problems or not (self.n_comparisons or rejected_as_asked):
+            return 3
+        return 1 if counts["FAILED"] or counts["XPASSED"] else 0
+
+    def result(self, case: str) -> CaseResult | None:
+        return next((result for result in self.cases if result.case == case), None)
+
+
+def analyse(
+    legs: Sequence[Leg],
+    *,
+    expected: Sequence[str] | None = None,
+    expected_cases: Sequence[str] = (),
+    known: Sequence[Divergence] = (),
+    overrides: Sequence[Override] = (),
+    today: datetime.date | None = None,
+) -> Results:
+    """Judge every case of `legs`.
+
+    `expected` names the legs that have to be there, by default those that are; `expected_cases` are patterns of case ids, each of
+    which has to match a case.
+    """
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    labels = [leg.label for leg in legs]
+    wanted = list(expected) if expected is not None else labels
+    missing = [name for name in wanted if name not in labels]
+    # Legs may be labelled jax#1 and jax#2 where jax was asked for: that backend is there, twice.
+    missing = [name for name in missing if not any(label.startswith(f"{name}#") for label in labels)]
+    wanted = [name for name in wanted if name in labels or name in missing] + [label for label in labels if label not in wanted]
+    environments = {leg.label: leg.environment for leg in legs}
+    active = [entry for entry in known if not entry.expired(today) and entry.applies(environments)]
+    results = []
+    for case in dict.fromkeys(case for leg in legs for case in (*leg.environment.cases, *leg.recordings)):
+        recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
+        entries = [entry for entry in active if entry.matches_case(case)]
+        results.append(_result(case, recordings, wanted, entries, overrides))
+    results.sort(key=_worst_first)
+    cases = [result.case for result in results]
+    return Results(
+        legs=tuple(legs),
+        expected=tuple(wanted),
+        cases=tuple(results),
+        problems=(*_problems(legs, missing), *_unmet(expected_cases, cases)),
+        known=tuple(known),
+        unmatched=tuple(entry for entry in known if not any(map(entry.matches_case, cases))),
+        expired=tuple(entry for entry in known if entry.expired(today)),
+    )
+
+
+def _result(
+    case: str,
+    recordings: Mapping[str, Recording],
+    expected: Sequence[str],
+    entries: Sequence[Divergence],
+    overrides: Sequence[Override],
+) -> CaseResult:
+    judgement = judge(recordings, expected, overrides)
+    verdict = judgement.verdict
+    excused = excuse(judgement.findings, list(recordings), entries) if verdict is not Verdict.ERROR else None
+    if excused is not None:
+        verdict = _with_excuse(excused)
+    first = next(iter(recordings.values()), None)
+    diagnoses = tuple(diagnose(judgement.findings, recordings))
+    return CaseResult(
+        case=case,
+        verdict=verdict,
+        headline=_headline(judgement, recordings, excused, diagnoses),
+        claim=first.claim if first else "",
+        file=first.file if first else "",
+        line=first.line if first else 0,
+        odd_one_out=odd_one_out(list(recordings), judgement.findings),
+        problems=judgement.problems,
+        comparisons=judgement.comparisons,
+        diagnoses=diagnoses,
+        known=excused.entries if excused else (),
+        changed=excused.changed if excused else (),
+        recordings=recordings,
+    )
+
+
+def _with_excuse(excused: Excuse) -> Verdict:
+    if excused.gone:
+        return Verdict.XPASSED
+    return Verdict.XFAILED if excused.covered else Verdict.FAILED
+
+
+def _headline(
+    judgement: Judgement, recordings: Mapping[str, Recording], excused: Excuse | None, diagnoses: Sequence[Diagnosis]
+) -> str:
+    if excused is not None and excused.gone:
+        return f"GONE: the known divergence does not occur any more ({excused.entries[0].name}). Remove the entry"
+    text = headline(judgement, recordings)
+    if diagnoses and not judgement.problems and diagnoses[0].headline:
+        text = diagnoses[0].headline
+    if excused is not None and excused.changed:
+        text += f" [changed: {excused.changed[0]}]"
+    return text
+
+
+def _worst_first(result: CaseResult) -> tuple[int, float, str]:
+    excess = result.worst_excess
+    return _WORST_FIRST.index(result.verdict), -(excess if excess is not None else 0.0), result.case
+
+
+def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
+    found = [f"{name}: its leg is missing; expected recordings of it. Record it, or see why its job produced none." for name in missing]
+    for leg in legs:
+        environment = leg.environment
+        if environment.exit_state != "complete":
+            state = "was killed or is still running" if environment.exit_state == "running" else "was interrupted"
+            found.append(f"{leg.label}: its recording {state}; {len(leg.recordings)} of its cases are there. Record it again.")
+        elif not environment.cases and not leg.recordings:
+            found.append(f"{leg.label}: its recording holds no case.")
+        for problem in environment.problems:
+            found.append(f"{problem['file']}:{problem['line']}: {problem['message']}. ({leg.label})")
+    return _joined(found)
+
+
+def _unmet(patterns: Sequence[str], cases: Sequence[str]) -> list[str]:
+    return [
+        f"{pattern}: no case has this id; expected one, as [tool.backendcheck] cases says. Was its file recorded?"
+        for pattern in patterns
+        if pattern not in cases and not any(fnmatchcase(case, pattern) for case in cases)
+    ]
+
+
+def _joined(problems: Sequence[str]) -> list[str]:
+    """One line for what several legs say alike."""
+    legs: dict[str, list[str]] = {}
+    for problem in problems:
+        text, separator, leg = problem.rpartition(" (")
+        if separator and leg.endswith(")"):
+            legs.setdefault(text, []).append(leg.removesuffix(")"))
+        else:
+            legs.setdefault(problem, [])
+    return [f"{text} ({', '.join(names)})" if names else text for text, names in legs.items()]

@@ -1,0 +1,174 @@
+"""One recording process per backend, all at the same time: start them, follow them, end them.
+
+The parent imports no backend and keeps no arrays: it reads one line of JSON per event from each process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import backendcheck
+from backendcheck.backends import Backend
+from backendcheck.errors import OutputInTheWay
+from backendcheck.record.session import Request, check_leg, describe
+from backendcheck.recording import ENVIRONMENT, read_environment
+
+_GRACE_S = 15.0  # for a process to write its last file after it was asked to end
+
+
+class Progress(Protocol):
+    """Whoever shows how far the legs are."""
+
+    def collected(self, backend: str, n_cases: int) -> None: ...
+    def started(self, backend: str, case: str) -> None: ...
+    def finished(self, backend: str, n_done: int) -> None: ...
+    def ended(self, backend: str, exit_code: int, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnd:
+    """How one recording process ended: its exit code and what it had to say on standard error."""
+
+    exit_code: int
+    message: str
+
+
+def check_out(out: Path, requests: Sequence[Request]) -> None:
+    """See that `out` holds nothing but, at most, an earlier run of the same selection.
+
+    Raises:
+        OutputInTheWay: saying what is there.
+    """
+    asked = {request.backend for request in requests}
+    for backend in Backend:
+        leg = out / backend.value
+        if backend not in asked and (leg / ENVIRONMENT).exists():
+            message = (
+                f"{leg}: holds a leg that this run does not record: {describe(read_environment(leg))}. "
+                "Choose another --out, or say --overwrite."
+            )
+            raise OutputInTheWay(message)
+    for request in requests:
+        check_leg(request)
+
+
+def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:
+    """Move another run out of the default directory, to a name with its date beside it; returns that, or None."""
+    try:
+        check_out(out, requests)
+    except OutputInTheWay:
+        legs = [out / backend.value for backend in Backend if (out / backend.value / ENVIRONMENT).exists()]
+        if not legs:
+            raise
+        started = read_environment(legs[0]).started.partition("+")[0].replace(":", "")
+        for number in itertools.count(1):
+            target = out.with_name(f"{started or 'earlier'}{'' if number == 1 else f'-{number}'}")
+            if not target.exists():
+                out.rename(target)
+                return target
+    return None
+
+
+def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, LegEnd]:
+    """Record every request in a process of its own, all at once; returns how each ended.
+
+    On Ctrl-C, or any other end of this function, the processes are asked to end, then made to.
+    """
+    events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
+    with contextlib.ExitStack() as stack:
+        processes = {}
+        for request in requests:
+            process = stack.enter_context(_started(request))
+            processes[request.backend.value] = process
+            threading.Thread(target=_forward, args=(request.backend.value, process.stdout, events), daemon=True).start()
+        errors = {name: _collected(process.stderr) for name, process in processes.items()}
+        ends: dict[str, LegEnd] = {}
+        while len(ends) < len(processes):
+            name, event = events.get()
+            if event is None:
+                exit_code = processes[name].wait()
+                thread, lines = errors[name]
+                thread.join(timeout=_GRACE_S)
+                ends[name] = LegEnd(exit_code=exit_code, message="".join(lines).strip())
+                progress.ended(name, exit_code, ends[name].message)
+            elif event["event"] == "collected":
+                progress.collected(name, event["n"])
+            elif event["event"] == "started":
+                progress.started(name, event["case"])
+            elif event["event"] == "finished":
+                progress.finished(name, event["n"])
+        return ends
+
+
+@contextlib.contextmanager
+def _started(request: Request) -> Iterator[subprocess.Popen[str]]:
+    # Not -m, which would put the current directory in front of every library.
+    code = "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.cli import main; main()"
+    package = str(Path(backendcheck.__file__).parent.parent)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
+        [sys.executable, "-P", "-c", code, package, *_arguments(request)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        errors="backslashreplace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _arguments(request: Request) -> list[str]:
+    return [
+        "record",
+        *("--backend", request.backend.value, "--out", str(request.out), "-n", str(request.workers)),
+        *("--timeout", str(request.timeout_s), "--device", request.device, "--events"),
+        *(("-k", request.keyword) if request.keyword else ()),
+        *(("-m", request.marks) if request.marks else ()),
+        *(part for plugin in request.plugins for part in ("-p", plugin)),
+        *(("--overwrite",) if request.overwrite else ()),
+        *("--", *request.paths),
+    ]  # fmt: skip
+
+
+def _forward(name: str, stream: IO[str] | None, events: queue.Queue[tuple[str, dict[str, Any] | None]]) -> None:
+    for line in stream or ():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # something else wrote to standard output
+        if isinstance(event, Mapping) and "event" in event:
+            events.put((name, dict(event)))
+    events.put((name, None))
+
+
+def _collected(stream: IO[str] | None) -> tuple[threading.Thread, list[str]]:
+    lines: list[str] = []
+    thread = threading.Thread(target=lambda: lines.extend(stream or ()), daemon=True)
+    thread.start()
+    return thread, lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a recording process and its workers, kindly first."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_GRACE_S)
+    # The workers are in the session of their controller: whoever is left of them goes, too.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

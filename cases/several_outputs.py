@@ -1,0 +1,204 @@
+"""Several outputs, and which loss, label and metric goes to which.
+
+What goes wrong in practice: two outputs have the same shape, so an exchange of their losses or labels raises nothing and
+the total loss looks plausible. Keras 3.5 gave a dict of losses to list outputs in alphabetical order, on every backend.
+Here the predictions are fixed, and the loss of every output is known beforehand.
+"""
+
+import keras
+import numpy as np
+import pytest
+from _data import exercise
+
+from backendcheck import ModelCase, ValueCase
+
+# Declared in this order, which is not the alphabetical one.
+OUTPUTS = ["waist", "pulse", "body_weight"]
+
+
+def men(rng, n):
+    """N men (N, 3) and what was measured on them, each (N, 1) and a fraction of the largest value."""
+    x, (weight, waist, pulse) = _columns(*exercise(rng, n))
+    return x, {"waist": waist, "pulse": pulse, "body_weight": weight}
+
+
+def _columns(x, body):
+    return x, np.split(body, 3, axis=1)
+
+
+def three_headed_model(outputs):
+    """Three heads of equal shape that always answer 0.9, 0.5 and 0.1, as a dict or as a list."""
+    inputs = keras.Input((3,), name="exercise")
+    heads = {name: keras.layers.Dense(1, name=name)(inputs) for name in OUTPUTS}
+    model = keras.Model(inputs, heads if outputs == "dict" else list(heads.values()))
+    for name, answer in zip(OUTPUTS, [0.9, 0.5, 0.1], strict=True):
+        model.get_layer(name).set_weights([np.zeros((3, 1)), np.array([answer])])
+    return model
+
+
+def right_losses(labels):
+    """What each output's loss should be: squared error, absolute error and again squared error."""
+    y = {name: label.astype("float64") for name, label in labels.items()}
+    losses = {
+        "loss/waist": np.mean((y["waist"] - 0.9) ** 2),
+        "loss/pulse": np.mean(np.abs(y["pulse"] - 0.5)),
+        "loss/body_weight": np.mean((y["body_weight"] - 0.1) ** 2),
+    }
+    return losses | {"loss": sum(losses.values())}
+
+
+LOSSES = {"waist": "mean_squared_error", "pulse": "mean_absolute_error", "body_weight": "mean_squared_error"}
+ORDERS = {"as_declared": OUTPUTS, "alphabetical": sorted(OUTPUTS), "backwards": OUTPUTS[::-1]}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("outputs", ["dict", "list"])
+def case_losses_and_labels_by_name(rng, outputs, order):
+    """Losses and labels by name reach the outputs of these names, in whatever order the dicts are written.
+
+    Scenario: O2, O3
+    """
+    x, labels = men(rng, 12)
+    return ModelCase(
+        model=three_headed_model(outputs),
+        loss={name: LOSSES[name] for name in ORDERS[order]},
+        x=x,
+        y={name: labels[name] for name in ORDERS[order]},
+        weights="as built",
+        reference=right_losses(labels),
+    )
+
+
+def case_losses_and_labels_by_list(rng):
+    """Losses and labels as lists reach list outputs in the declared order.
+
+    Scenario: O2
+    """
+    x, labels = men(rng, 12)
+    return ModelCase(
+        model=three_headed_model("list"),
+        loss=list(LOSSES.values()),
+        x=x,
+        y=list(labels.values()),
+        weights="as built",
+        reference=right_losses(labels),
+    )
+
+
+def case_losses_by_name_and_labels_by_list(rng):
+    """Losses by name and labels as a list meet on the right output, when the outputs are a list.
+
+    Scenario: O3
+    """
+    x, labels = men(rng, 12)
+    return ModelCase(
+        model=three_headed_model("list"),
+        loss={name: LOSSES[name] for name in sorted(OUTPUTS)},
+        x=x,
+        y=list(labels.values()),
+        weights="as built",
+        reference=right_losses(labels),
+    )
+
+
+def case_losses_by_list_for_named_outputs(rng):
+    """As people write it: a list of losses in the declared order reaches named outputs in the declared order.
+
+    It goes by the sorted names: body_weight, pulse, waist. Here the absolute error is wanted for the *first* output.
+
+    Scenario: O2
+    """
+    x, labels = men(rng, 12)
+    y = {name: label.astype("float64") for name, label in labels.items()}
+    expected = {
+        "loss/waist": np.mean(np.abs(y["waist"] - 0.9)),
+        "loss/pulse": np.mean((y["pulse"] - 0.5) ** 2),
+        "loss/body_weight": np.mean((y["body_weight"] - 0.1) ** 2),
+    }
+    return ModelCase(
+        model=three_headed_model("dict"),
+        loss=["mean_absolute_error", "mean_squared_error", "mean_squared_error"],
+        x=x,
+        y=labels,
+        weights="as built",
+        reference=expected | {"loss": sum(expected.values())},
+    )
+
+
+def case_an_output_without_a_loss(rng):
+    """An output that has no loss adds nothing to the total, and the others keep theirs.
+
+    Scenario: O4
+    """
+    x, labels = men(rng, 12)
+    expected = right_losses(labels)
+    del expected["loss/pulse"]
+    return ModelCase(
+        model=three_headed_model("dict"),
+        loss={"waist": LOSSES["waist"], "body_weight": LOSSES["body_weight"]},
+        x=x,
+        y={"waist": labels["waist"], "body_weight": labels["body_weight"]},
+        weights="as built",
+        reference=expected | {"loss": expected["loss/waist"] + expected["loss/body_weight"]},
+    )
+
+
+def case_an_output_with_several_metrics(rng):
+    """Several metrics on one output and none on another are computed on the output that they are named for.
+
+    Scenario: O4
+    """
+    x, labels = men(rng, 12)
+    error = np.abs(labels["waist"].astype("float64") - 0.9)
+    return ModelCase(
+        model=three_headed_model("dict"),
+        loss=LOSSES,
+        x=x,
+        y=labels,
+        metrics={"waist": ["mean_absolute_error", "mean_squared_error"], "body_weight": ["mean_absolute_error"]},
+        weights="as built",
+        reference={
+            "metric/waist_mean_absolute_error": np.mean(error),
+            "metric/waist_mean_squared_error": np.mean(error**2),
+        },
+    )
+
+
+def case_a_nested_output_structure(rng):
+    """Predictions and losses of a nested structure of outputs stay with their names.
+
+    Scenario: O4
+    """
+    x, labels = men(rng, 12)
+
+    def compute():
+        inputs = keras.Input((3,), name="exercise")
+        head = {name: keras.layers.Dense(1, name=name) for name in OUTPUTS}
+        outputs = {
+            "size": {"waist": head["waist"](inputs), "body_weight": head["body_weight"](inputs)},
+            "pulse": head["pulse"](inputs),
+        }
+        model = keras.Model(inputs, outputs)
+        for name, answer in zip(OUTPUTS, [0.9, 0.5, 0.1], strict=True):
+            model.get_layer(name).set_weights([np.zeros((3, 1)), np.array([answer])])
+        model.compile(
+            optimizer="sgd",
+            loss={"size": {name: LOSSES[name] for name in ("waist", "body_weight")}, "pulse": LOSSES["pulse"]},
+        )
+        predictions = model.predict(x, verbose=0)
+        y = {"size": {name: labels[name] for name in ("waist", "body_weight")}, "pulse": labels["pulse"]}
+        return {
+            "predictions": predictions,
+            "loss": model.evaluate(x, y, batch_size=12, verbose=0, return_dict=True)["loss"],
+            "order": [*predictions, *predictions["size"]],
+        }
+
+    return ValueCase(
+        compute,
+        reference={
+            "value/predictions/size/waist": np.full((12, 1), 0.9),
+            "value/predictions/size/body_weight": np.full((12, 1), 0.1),
+            "value/predictions/pulse": np.full((12, 1), 0.5),
+            "value/loss": right_losses(labels)["loss"],
+        },
+    )
