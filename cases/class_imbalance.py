@@ -1,8 +1,8 @@
 """Rare classes, and the weights that make up for them.
 
-What goes wrong in practice: `class_weight` is looked up by class index, and Keras gets the index from the labels itself:
-an integer is taken as it is, from a row of several numbers `argmax` is taken. For one-hot labels that is the class. For
-multi-hot labels it is whichever set label comes first, and 0 for a row without any.
+What goes wrong in practice: `class_weight` is looked up by class index, and Keras gets the index from the labels
+itself: an integer is taken as it is, from a row of several numbers `argmax` is taken. For one-hot labels that is the
+class. For multi-hot labels it is whichever set label comes first, and 0 for a row without any.
 """
 
 import keras

@@ -1,8 +1,8 @@
 """Losses that depend on where a class stands in the label vector.
 
-What goes wrong in practice: a list of costs per class is written once, next to the loss, and the label vector comes from
-somewhere else (a sorted directory, an adapted vocabulary). Nothing checks that both have the same order: shapes fit, the
-loss goes down, the wrong class is the expensive one.
+What goes wrong in practice: a list of costs per class is written once, next to the loss, and the label vector comes
+from somewhere else (a sorted directory, an adapted vocabulary). Nothing checks that both have the same order: shapes
+fit, the loss goes down, the wrong class is the expensive one.
 """
 
 import keras
@@ -36,9 +36,15 @@ def case_each_class_has_its_cost():
     """
     class_names = list(COST)
     y_true = np.eye(4)[[2, 0, 3, 1, 2]]
-    y_pred = np.array([
-        [0.1, 0.2, 0.6, 0.1], [0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25], [0.3, 0.2, 0.4, 0.1], [0.7, 0.1, 0.1, 0.1],
-    ])
+    y_pred = np.array(
+        [
+            [0.1, 0.2, 0.6, 0.1],
+            [0.4, 0.3, 0.2, 0.1],
+            [0.25, 0.25, 0.25, 0.25],
+            [0.3, 0.2, 0.4, 0.1],
+            [0.7, 0.1, 0.1, 0.1],
+        ]
+    )
     costs = np.array(list(COST.values()))
     per_example = -(costs * y_true * np.log(y_pred)).sum(axis=-1)
     return LossCase(

@@ -1,7 +1,8 @@
 """Confidences in [0, 1] as labels, where 0 and 1 used to be.
 
-What goes wrong in practice: annotators' votes are averaged, or a confidence comes out of another model, and now and then
-one is a little above 1. Binary cross-entropy takes any number in [0, 1] as a label; beyond, its loss has no lower bound.
+What goes wrong in practice: annotators' votes are averaged, or a confidence comes out of another model, and now and
+then one is a little above 1. Binary cross-entropy takes any number in [0, 1] as a label; beyond, its loss has no lower
+bound.
 """
 
 import keras

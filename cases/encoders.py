@@ -1,7 +1,8 @@
 """Integers to one-hot rows: `to_categorical`, `one_hot` and `CategoryEncoding` on labels that do not fit.
 
-What goes wrong in practice: the number of classes is guessed from the labels at hand, which lack the last class or leave
-gaps; a label outside becomes a row of zeros here, the last class there and an error elsewhere; a float label is cut down.
+What goes wrong in practice: the number of classes is guessed from the labels at hand, which lack the last class or
+leave gaps; a label outside becomes a row of zeros here, the last class there and an error elsewhere; a float label is
+cut down.
 """
 
 import keras
@@ -105,24 +106,16 @@ def case_fractional_labels_for_one_hot():
 def case_a_guessed_number_of_classes():
     """As people write it: without `num_classes` there are as many columns as the largest label at hand, plus one.
 
-    That is 3 for this batch of four-class data, and 4 for the next one that holds a label 3.
+    For four-class data that is 3 in a batch without class 3. Gaps count: labels 0, 5 and 2 take six columns.
 
     Scenario: L2
     """
     return ValueCase(
-        lambda: {"rows": keras.utils.to_categorical([0, 2, 1])},
-        reference={"value/rows": np.eye(3)[[0, 2, 1]]},
-    )
-
-
-def case_gaps_in_the_labels():
-    """Labels 0, 5 and 2 take six columns; classes 1, 3 and 4 have one each and no example.
-
-    Scenario: L2
-    """
-    return ValueCase(
-        lambda: {"rows": keras.utils.to_categorical([0, 5, 2])},
-        reference={"value/rows": np.eye(6)[[0, 5, 2]]},
+        lambda: {
+            "last_class_absent": keras.utils.to_categorical([0, 2, 1]),
+            "gaps": keras.utils.to_categorical([0, 5, 2]),
+        },
+        reference={"value/last_class_absent": np.eye(3)[[0, 2, 1]], "value/gaps": np.eye(6)[[0, 5, 2]]},
     )
 
 

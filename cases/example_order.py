@@ -50,26 +50,23 @@ def case_every_example_comes_back_once(batch_size):
     return ValueCase(compute, reference={"value/doubled": 2 * number})
 
 
-def case_fit_sees_the_examples_in_order_when_told_not_to_shuffle():
-    """With `shuffle=False` each step of `fit` sees the batch that is next in x, the last one being smaller.
+def case_fit_takes_the_batches_in_order():
+    """With `shuffle=False` each step of `fit` takes the batch that is next in x, and the smaller last one at the end.
 
-    One weight, target 0, absolute error: each step subtracts learning rate x mean of the batch, so the weight after
-    the epoch tells which examples were seen; the largest batch comes last and moves it furthest.
+    The one weight falls, at each step, by the mean of the batch times the learning rate. That is 1, 0.1 and 0.01 in
+    turn, so where the weight ends tells which batch came when.
 
     Scenario: O5
     """
-    x = 2.0 ** np.arange(7, dtype="float32")[:, None]
+    x = np.array([1, 2, 3, 7, 8, 9, 60], dtype="float32")[:, None]
 
     def compute():
-        seen = []
         inputs = keras.Input((1,), name="number")
         model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, name="weight")(inputs))
-        model.get_layer("weight").set_weights([np.array([[1000.0]])])
-        model.compile(optimizer=keras.optimizers.SGD(1.0), loss="mean_absolute_error")
-        after_each_batch = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: seen.append(model.get_layer("weight").get_weights()[0][0, 0])
-        )
-        model.fit(x, np.zeros((7, 1)), batch_size=3, shuffle=False, verbose=0, callbacks=[after_each_batch])
-        return {"mean_of_each_batch": -np.diff([1000.0, *seen])}
+        model.get_layer("weight").set_weights([np.array([[10.0]])])
+        falling = keras.optimizers.schedules.PiecewiseConstantDecay([0, 1], [1.0, 0.1, 0.01])
+        model.compile(optimizer=keras.optimizers.SGD(falling), loss="mean_absolute_error")
+        model.fit(x, np.zeros((7, 1)), batch_size=3, shuffle=False, verbose=0)
+        return {"weight": model.get_layer("weight").get_weights()[0]}
 
-    return ValueCase(compute, reference={"value/mean_of_each_batch": np.array([7 / 3, 56 / 3, 64.0])})
+    return ValueCase(compute, reference={"value/weight": np.array([[10 - 1.0 * 2 - 0.1 * 8 - 0.01 * 60]])})

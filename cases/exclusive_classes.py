@@ -189,7 +189,9 @@ def case_class_200_in_eight_bits():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "shape"), [("uint8", (-1,)), ("int64", (-1, 1)), ("float32", (-1, 1))], ids=["uint8", "int64_column", "float32_column"]
+    ("dtype", "shape"),
+    [("uint8", (-1,)), ("int64", (-1, 1)), ("float32", (-1, 1))],
+    ids=["uint8", "int64_column", "float32_column"],
 )
 def case_training_on_labels_of_any_type(rng, dtype, shape):
     """The type and the shape of integer labels survive the way through `fit`: same steps, same accuracy.

@@ -177,22 +177,26 @@ def case_weights_travel_with_their_label(tags):
     )
 
 
-def case_training_with_weights_per_label(rng):
-    """A tagger trained with weights per tag computes and learns the same everywhere.
+def case_weights_in_a_numpy_array():
+    """As people write it: `weights * loss_per_label` is the weighted loss, also when `weights` is a NumPy array.
 
     Scenario: M4
     """
-    x, digit = digit_features(rng, 40)
-    inputs = keras.Input((10,), name="image")
-    h = keras.layers.Dense(16, activation="relu", name="hidden")(inputs)
-    probabilities = keras.layers.Dense(5, activation="sigmoid", name="tags")(h)
-    return ModelCase(
-        model=keras.Model(inputs, probabilities),
-        loss=weighted_binary_crossentropy(TAGS),
-        x=x,
-        y=attributes_of(digit),
+    weights = np.array(list(TAG_WEIGHT.values()), dtype="float32")
+
+    def loss(y_true, y_pred):
+        return ops.mean(weights * ops.binary_crossentropy(y_true, y_pred), axis=-1)
+
+    y_true = np.array([[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]], dtype="float32")
+    y_pred = np.array([[0.6, 0.1, 0.3, 0.8, 0.9], [0.2, 0.7, 0.6, 0.1, 0.4]])
+    per_example = (-weights * np.where(y_true == 1, np.log(y_pred), np.log(1 - y_pred))).mean(axis=-1)
+    return LossCase(
+        loss=loss,
+        y_true=y_true,
+        y_pred=y_pred.astype("float32"),
         class_names=TAGS,
         order=[BY_POSITION],
+        reference={"per_example_loss": per_example, "loss": per_example.mean()},
     )
 
 

@@ -127,7 +127,10 @@ def case_several_thresholds_at_once():
 
     return ValueCase(
         compute,
-        reference={"value/precision": np.array([7 / 11, 4 / 4, 2 / 2]), "value/recall": np.array([7 / 7, 4 / 7, 2 / 7])},
+        reference={
+            "value/precision": np.array([7 / 11, 4 / 4, 2 / 2]),
+            "value/recall": np.array([7 / 7, 4 / 7, 2 / 7]),
+        },
     )
 
 
@@ -200,4 +203,4 @@ def case_accuracy_by_its_short_name():
         model.compile(loss="binary_crossentropy", metrics=["accuracy"])
         return {"accuracy": model.evaluate(np.zeros((4, 2)), Y_TRUE, verbose=0, return_dict=True)["accuracy"]}
 
-    return ValueCase(compute, reference={"value/accuracy": np.array(np.mean(Y_TRUE == (biases > 0)))})
+    return ValueCase(compute, reference={"value/accuracy": np.array(np.mean((biases > 0) == Y_TRUE))})

@@ -1,8 +1,9 @@
 """A model with named outputs returns them in one order here and in another there.
 
-What goes wrong in practice: `tumor, age, stage = model.predict(x).values()`. TensorFlow returns a dict of outputs as it
-was declared, JAX and PyTorch sort it by name (capital letters first), so the program that worked takes the stage for the
-tumor. Labels, losses, metrics and weights given as a *list* for a dict of outputs go by that sorted order as well.
+What goes wrong in practice: `tumor, age, stage = model.predict(x).values()`. TensorFlow returns a dict of outputs as
+it was declared, JAX and PyTorch sort it by name (capital letters first), so the program that worked takes the stage
+for the tumor. Labels, losses, metrics and weights given as a *list* for a dict of outputs go by that sorted order as
+well.
 """
 
 import keras

@@ -1,8 +1,8 @@
 """Several outputs, and which loss, label and metric goes to which.
 
-What goes wrong in practice: two outputs have the same shape, so an exchange of their losses or labels raises nothing and
-the total loss looks plausible. Keras 3.5 gave a dict of losses to list outputs in alphabetical order, on every backend.
-Here the predictions are fixed, and the loss of every output is known beforehand.
+What goes wrong in practice: two outputs have the same shape, so an exchange of their losses or labels raises nothing
+and the total loss looks plausible. Keras 3.5 gave a dict of losses to list outputs in alphabetical order, on every
+backend. Here the predictions are fixed, and the loss of every output is known beforehand.
 """
 
 import keras

@@ -140,13 +140,14 @@ def test_class_axis_may_be_anywhere() -> None:
     }.items():
         actual = unreduced(spec(name, **turned), y_true, logits.transpose(0, 2, 1))
         np.testing.assert_allclose(actual, expected, rtol=1e-12)
-    smooth = spec("categorical_crossentropy", from_logits=True, label_smoothing=0.3)
-    smooth_turned = spec("categorical_crossentropy", label_smoothing=0.3, **turned)
-    np.testing.assert_allclose(
-        unreduced(smooth_turned, one_hot.transpose(0, 2, 1), logits.transpose(0, 2, 1)),
-        unreduced(smooth, one_hot, logits),
-        rtol=1e-12,
-    )
+    for name in ("categorical_crossentropy", "categorical_focal_crossentropy"):
+        np.testing.assert_allclose(
+            unreduced(
+                spec(name, label_smoothing=0.3, **turned), one_hot.transpose(0, 2, 1), logits.transpose(0, 2, 1)
+            ),
+            unreduced(spec(name, label_smoothing=0.3, from_logits=True), one_hot, logits),
+            rtol=1e-12,
+        )
 
 
 @pytest.mark.parametrize(

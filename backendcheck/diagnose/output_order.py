@@ -49,5 +49,6 @@ def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, 
 
 
 def _largest(differences: list[float | str]) -> float | str:
-    figures = [one for one in differences if isinstance(one, float)]
-    return max(figures) if figures else next(iter(differences), "not recorded")
+    """The worst of them: what cannot even be subtracted, or the largest figure."""
+    words = [one for one in differences if isinstance(one, str)]
+    return words[0] if words else max(one for one in differences if isinstance(one, float))

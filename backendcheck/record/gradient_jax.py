@@ -30,31 +30,35 @@ def device_name() -> str:
 
 
 def value_and_gradients(
-    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
 ) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
 
-    Not compiled, so that the value of a label may decide what a custom loss does, as it may on the other backends;
-    compiled execution is what `fit` and `evaluate` show.
+    Compiled, with `data` as an argument so that nothing is folded into the program; op by op only where a loss looks at
+    the value of a label to decide what to do, which cannot be compiled.
     """
     values = [variable.value for variable in variables]
+    with keras.StatelessScope():
+        shapes = jax.eval_shape(predict, data)
     # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
     # number that leaves every float as it is, -0.0 itself included.
-    with keras.StatelessScope():
-        shapes = jax.eval_shape(predict)
     shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
 
-    def shifted_loss(values: list[Any], shifts: list[Any]) -> Any:
+    def shifted_loss(values: list[Any], shifts: list[Any], data: Any) -> Any:
         mapping = list(zip(variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
-            y_pred = predict()
+            y_pred = predict(data)
             flat = []
             for leaf, shift in zip(keras.tree.flatten(y_pred), shifts, strict=True):
                 moved = leaf + shift
                 if getattr(leaf, "_keras_mask", None) is not None:
                     moved._keras_mask = leaf._keras_mask  # noqa: SLF001 - a new array, the same masked steps
                 flat.append(moved)
-            return loss(keras.tree.pack_sequence_as(y_pred, flat))
+            return loss(keras.tree.pack_sequence_as(y_pred, flat), data)
 
-    total, (by_values, by_shifts) = jax.value_and_grad(shifted_loss, argnums=(0, 1))(values, shifts)
+    by_both = jax.value_and_grad(shifted_loss, argnums=(0, 1))
+    try:
+        total, (by_values, by_shifts) = jax.jit(by_both)(values, shifts, data)
+    except jax.errors.JAXTypeError:
+        total, (by_values, by_shifts) = by_both(values, shifts, data)
     return total, list(by_shifts), list(by_values)

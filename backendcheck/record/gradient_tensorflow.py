@@ -31,9 +31,9 @@ def device_name() -> str:
 
 
 def value_and_gradients(
-    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
 ) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
 
     A gradient is None where the loss does not depend on it.
     """
@@ -41,8 +41,8 @@ def value_and_gradients(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         for value in values:
             tape.watch(value)
-        y_pred = predict()
-        total = loss(y_pred)
+        y_pred = predict(data)
+        total = loss(y_pred, data)
     by_value = tape.gradient(total, values)
     # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
     # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
@@ -50,7 +50,7 @@ def value_and_gradients(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         for leaf in flat:
             tape.watch(leaf)
-        again = loss(keras.tree.pack_sequence_as(y_pred, flat))
+        again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
     by_pred = tape.gradient(again, flat)
     return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
 

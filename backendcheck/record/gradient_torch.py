@@ -34,18 +34,18 @@ def device_name() -> str:
 
 
 def value_and_gradients(
-    predict: Callable[[], Any], loss: Callable[[Any], Any], variables: Sequence[Any]
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
 ) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict())`` and its gradients by each leaf of ``predict()`` and by each of `variables`.
+    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
 
     A gradient is None where the loss does not depend on it.
     """
-    y_pred = predict()
+    y_pred = predict(data)
     flat = keras.tree.flatten(y_pred)
     for leaf in flat:
         if not leaf.requires_grad and leaf.is_floating_point():
             leaf.requires_grad_(True)
-    total = loss(y_pred)
+    total = loss(y_pred, data)
     sources = [*flat, *(variable.value for variable in variables)]
     wanted = [index for index, source in enumerate(sources) if source.requires_grad]
     gradients: list[Any] = [None] * len(sources)

@@ -96,9 +96,10 @@ def _observe_loss(case: LossCase, trace: Trace) -> None:
         return
     with trace.stage("gradient"):
         _, by_pred, _ = numerics().value_and_gradients(
-            lambda: to_tensor(y_pred),
-            lambda tensor: _scalar(loss(arguments[0], tensor, sample_weight=arguments[2])),
+            lambda data: data["y_pred"],
+            lambda tensor, data: _scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
             (),
+            dict(zip(("y_true", "y_pred", "sample_weight"), arguments, strict=True)),
         )
         trace.see("gradient/y_pred", or_zeros(by_pred[0], y_pred))
 

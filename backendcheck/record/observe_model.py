@@ -110,15 +110,17 @@ def _forward(model: Any, x: Any, batch_size: int, trace: Trace) -> list[str]:
     return names
 
 
-def _losses_and_gradients(case: ModelCase, model: Any, data: tuple[Any, Any, Any], names: list[str], trace: Trace) -> None:
-    x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in data)
-    n = len(next(leaf for _, leaf in leaves(data[0])))
+def _losses_and_gradients(case: ModelCase, model: Any, arrays: tuple[Any, Any, Any], names: list[str], trace: Trace) -> None:
+    x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
+    n = len(next(leaf for _, leaf in leaves(arrays[0])))
     variables = model.trainable_variables
     if sample_weight is not None and isinstance(y, Mapping | list | tuple) and not isinstance(sample_weight, Mapping | list | tuple):
         sample_weight = map_nest(lambda _: sample_weight, y)  # as fit does: one array weights every output
 
-    def total(y_pred: Any) -> Any:
-        return model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+    data = {"x": x, "y": y, "sample_weight": sample_weight}
+
+    def total(y_pred: Any, data: Any) -> Any:
+        return model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
 
     with trace.stage("loss"):
         y_pred = model(x, training=False)
@@ -126,11 +128,13 @@ def _losses_and_gradients(case: ModelCase, model: Any, data: tuple[Any, Any, Any
         for name in named:
             _see_classes(case, model, name, len(named), trace)
         _see_declared_losses(case, model, named, (y, sample_weight), n, trace)
-        trace.see("loss", total(y_pred))
+        trace.see("loss", total(y_pred, data))
     if "loss" not in trace.observations:
         return
     with trace.stage("gradient"):
-        _, by_pred, by_variable = numerics().value_and_gradients(lambda: model(x, training=False), total, variables)
+        _, by_pred, by_variable = numerics().value_and_gradients(
+            lambda data: model(data["x"], training=False), total, variables, data
+        )
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
             trace.see(f"gradient/y_pred{suffix(name)}", or_zeros(gradient, named[name]))
         for (path, variable), gradient in zip(_trainable(model, variables), by_variable, strict=True):

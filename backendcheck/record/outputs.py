@@ -16,6 +16,10 @@ from backendcheck.record.arrays import is_plain, leaves
 from backendcheck.record.trace import InvalidCase
 
 
+# Of these, a list of plain strings or numbers is one entry for each output; of labels and weights it is an array.
+_ONE_PER_OUTPUT = ("loss", "loss_weights")
+
+
 def by_output(result: Any, model: Any) -> dict[str, Any]:
     """The arrays of a prediction by output name, in the order of the structure; the single unnamed output is ``""``.
 
@@ -58,8 +62,8 @@ def matched(spec: Any, names: list[str], *, what: str, repeat: bool) -> dict[str
             message = f"{what} names {', '.join(map(repr, unknown))}; expected outputs of the model: {listed}."
             raise InvalidCase(message)
         return {name: one for name, one in found.items() if one is not None}
-    if isinstance(spec, list | tuple) and not (is_plain(spec) and not _is_list_of_strings(spec)):
-        items = [leaf for _, leaf in leaves(spec)]
+    if isinstance(spec, list | tuple) and (not is_plain(spec) or what in _ONE_PER_OUTPUT):
+        items = list(spec) if is_plain(spec) else [leaf for _, leaf in leaves(spec)]
         if len(items) != len(names):
             message = f"{what} has {len(items)} entries; expected one for each of the {len(names)} outputs."
             raise InvalidCase(message)
@@ -68,10 +72,6 @@ def matched(spec: Any, names: list[str], *, what: str, repeat: bool) -> dict[str
         return dict.fromkeys(names, spec)
     message = f"{what} is one {type(spec).__name__}; expected a list or a dict, the model has {len(names)} outputs."
     raise InvalidCase(message)
-
-
-def _is_list_of_strings(spec: Any) -> bool:
-    return all(isinstance(item, str) for item in spec)
 
 
 def suffix(name: str) -> str:

@@ -1,0 +1,39 @@
+"""Reports: what a run found, as JSON, HTML, Markdown, JUnit XML and terminal text.
+
+All are made from `Results` alone. What they show is worked out once, in `view` and its neighbours; each renderer only says how.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backendcheck.results import Results
+
+__all__ = ["write_reports"]
+
+
+def write_reports(results: Results, out: Path) -> list[Path]:
+    """Write report.json, index.html, summary.md and junit.xml into `out`; returns their paths.
+
+    All four are rendered before the first is written, so that a directory never holds the reports of two runs.
+
+    Raises:
+        OutputInTheWay: if `out` cannot be written.
+    """
+    from backendcheck.recording import write_atomically  # noqa: PLC0415 - importing this package stays cheap
+    from backendcheck.report import html_report, json_report, junit, markdown  # noqa: PLC0415
+
+    rendered = {
+        "report.json": json_report.render(results),
+        "index.html": html_report.render(results),
+        "summary.md": markdown.render(results),
+        "junit.xml": junit.render(results),
+    }
+    written = []
+    for name, text in rendered.items():
+        write_atomically(out / name, text.encode())
+        written.append(out / name)
+    return written

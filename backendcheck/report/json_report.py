@@ -1,0 +1,174 @@
+"""report.json: the run for programs. Strict JSON in ASCII; fields may be added, never renamed.
+
+Schema history
+    1  first version (report.schema.json describes it)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from backendcheck import __version__
+from backendcheck.case import Tolerance
+from backendcheck.comparison import Comparison
+from backendcheck.diagnose import Diagnosis
+from backendcheck.known import Divergence
+from backendcheck.leg import Leg
+from backendcheck.report.view import cells, required_tolerance
+from backendcheck.results import CaseResult, Results
+
+SCHEMA = 1
+
+
+def render(results: Results) -> str:
+    """The text of report.json: one line for each top-level field and each result, so that it can be searched and compared."""
+    lines = [f"{json.dumps(name)}: {_dumped(value)}" for name, value in _run(results).items()]
+    by_case = ",\n".join(f"  {_dumped(_result(result, results.backends))}" for result in results.cases)
+    lines.append(f'"results": [\n{by_case}\n]' if by_case else '"results": []')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(plain(value), allow_nan=False, separators=(", ", ": "))
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    """`value` as strict JSON has it: NaN and Infinity as text, lone surrogates written out, arrays as lists."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist()) if not isinstance(value, np.void) else str(value)
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(str(item)) for item in value)
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(item) for item in value]
+    return plain(str(value))
+
+
+def _run(results: Results) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "generator": {"name": "backendcheck", "version": __version__},
+        "created": results.created,
+        "exit_code": results.exit_code,
+        "backends": results.backends,
+        "counts": results.counts,
+        "n_comparisons": results.n_comparisons,
+        "problems": results.problems,
+        "known": {
+            "entries": len(results.known),
+            "active": len(results.known) - len(results.expired),
+            "unmatched": [_known(entry) for entry in results.unmatched],
+            "expired": [_known(entry) for entry in results.expired],
+        },
+        "environments": {leg.label: _environment(leg) for leg in results.legs},
+    }
+
+
+def _environment(leg: Leg) -> dict[str, Any]:
+    environment = leg.environment
+    return {
+        "backend": environment.backend,
+        "run": environment.run,
+        "exit_state": environment.exit_state,
+        "versions": environment.versions,
+        "platform": environment.platform,
+        "device": environment.device,
+        "settings": environment.settings,
+        "determinism": environment.determinism,
+        "n_cases": len(environment.cases),
+        "n_recordings": len(leg.recordings),
+        "started": environment.started,
+        "duration_s": environment.duration_s,
+    }
+
+
+def _known(entry: Divergence) -> dict[str, Any]:
+    expires = entry.expires.isoformat() if entry.expires else None
+    return {"entry": entry.name, "case": entry.case, "reason": entry.reason, "link": entry.link or None, "expires": expires}
+
+
+def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
+    worst = result.worst_excess
+    return {
+        "case": result.case,
+        "verdict": result.verdict.value,
+        "odd_one_out": result.odd_one_out,
+        "headline": result.headline,
+        "claim": result.claim,
+        "file": result.file,
+        "line": result.line,
+        "problems": result.problems,
+        "statuses": {
+            cell.leg: {"status": status, "shown": cell.text}
+            for cell in cells(result, backends)
+            for status in [result.recordings[cell.leg].status if cell.leg in result.recordings else "missing"]
+        },
+        "max_excess": _finite(worst),
+        "max_excess_infinite": worst is not None and math.isinf(worst),
+        "findings": [_finding(finding) for finding in result.findings],
+        "diagnoses": [_diagnosis(diagnosis) for diagnosis in result.diagnoses],
+        "raised": {
+            leg: [{"stage": error.stage, "type": error.type, "message": error.message} for error in recording.raised]
+            for leg, recording in result.recordings.items()
+            if recording.raised
+        },
+        "known": [_known(entry) for entry in result.known],
+        "changed": result.changed,
+        "comparisons": [dict(_compact(comparison)) for comparison in result.comparisons],
+    }
+
+
+def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "code": diagnosis.code,
+        "backends": diagnosis.backends,
+        "message": diagnosis.message,
+        "evidence": diagnosis.evidence,
+    }
+
+
+def _compact(comparison: Comparison) -> Iterator[tuple[str, Any]]:
+    """What every comparison has, those that passed too."""
+    yield "oracle", comparison.oracle
+    yield "observation", comparison.observation
+    yield "left", comparison.left
+    yield "right", comparison.right
+    yield "kind", comparison.kind
+    yield "excess", _finite(comparison.excess)
+    if comparison.excess is not None and math.isinf(comparison.excess):
+        yield "excess_infinite", True
+    tolerance = comparison.tolerance or Tolerance(0.0, 0.0)
+    yield "tolerance", {"rtol": tolerance.rtol, "atol": tolerance.atol, "origin": comparison.origin}
+
+
+def _finding(finding: Comparison) -> dict[str, Any]:
+    required = required_tolerance(finding)
+    return {
+        **dict(_compact(finding)),
+        "message": finding.message,
+        "n_elements": finding.n_elements,
+        "n_different": finding.n_different,
+        "max_abs": finding.max_abs,
+        "max_rel": finding.max_rel,
+        "worst_index": finding.worst_index,
+        "worst_left": finding.worst_left,
+        "worst_right": finding.worst_right,
+        "required_tolerance": {"rtol": required.rtol, "atol": required.atol} if required else None,
+        "evidence": finding.evidence,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

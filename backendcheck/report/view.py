@@ -1,0 +1,322 @@
+"""What reports show of a case, apart from how: pure functions from results to small values that all renderers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from backendcheck.agreement import what_came_instead
+from backendcheck.case import Tolerance
+from backendcheck.comparison import Comparison
+from backendcheck.diagnose import Diagnosis
+from backendcheck.headline import leading
+from backendcheck.known import Divergence
+from backendcheck.observation import flow_key
+from backendcheck.recording import Raised, Recording
+from backendcheck.results import CaseResult, Results
+from backendcheck.verdict import Verdict, raised_as_asked
+
+FAILING = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED)
+_DID_NOT_FINISH = {"error": "not observed"}  # other states read as they are: crashed, timed out, skipped
+_IN_CELLS = {
+    "shape": "other shape", "dtype": "other dtype", "order": "other order", "non-finite": "NaN or Inf", "missing": "differs",
+}  # fmt: skip
+_BY_ORACLE = {"reference": "differs from reference", "paths": "paths differ", "order": "depends on order"}
+
+
+# --- a backend's part in a case ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What one leg did in one case, in a few words. `tone` is good, bad or neutral; `odd` marks the odd one out."""
+
+    leg: str
+    text: str
+    tone: str
+    odd: bool
+
+
+def cells(result: CaseResult, legs: Sequence[str]) -> tuple[Cell, ...]:
+    """One cell for each of `legs`, those without a recording too."""
+    confirmed, _ = confirmed_legs(result)
+    return tuple(
+        Cell(leg=leg, text=text, tone=tone, odd=leg == result.odd_one_out)
+        for leg in legs
+        for text, tone in [_cell(result, leg, confirmed)]
+    )
+
+
+def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, str]:
+    recording = result.recordings.get(leg)
+    if recording is None:
+        return "missing", "bad"
+    if recording.status not in ("recorded", "raised"):
+        return _DID_NOT_FINISH.get(recording.status, recording.status), "bad"
+    if recording.raised:
+        text = f"raised {recording.raised[0].type}"
+        return text, "good" if raised_as_asked(recording) else "neutral" if _alone(result, leg) else "bad"
+    if any(f.kind == "raised" and leg in f.sides for f in result.findings):
+        return f"returned {what_came_instead(recording)}", "bad" if recording.expect is not None else "neutral"
+    if leg in confirmed:
+        return "as the reference", "good"
+    if own := _own_findings(result, leg):
+        return _difference(leading(own), leg, recording), "bad"
+    compared = any(leg in map(_leg_of, comparison.sides) for comparison in result.comparisons if comparison.compared)
+    return ("ok", "good") if compared else ("not compared", "neutral")
+
+
+def _leg_of(side: str) -> str:
+    return side.partition(":")[0]
+
+
+def _alone(result: CaseResult, leg: str) -> bool:
+    """Whether another leg is the odd one out."""
+    return result.odd_one_out not in (None, leg)
+
+
+def _own_findings(result: CaseResult, leg: str) -> list[Comparison]:
+    """The findings that are about `leg`: a disagreement with the odd one out is not held against the others."""
+    found = [finding for finding in result.findings if leg in map(_leg_of, finding.sides)]
+    if _alone(result, leg):
+        found = [f for f in found if f.oracle != "agreement" or result.odd_one_out not in f.sides]
+    return found
+
+
+def _difference(finding: Comparison, leg: str, recording: Recording) -> str:
+    kind = finding.kind or ""
+    if kind == "missing" and finding.observation not in recording.observations:
+        return "lacks an observation"
+    if kind == "non-finite":
+        value = finding.worst_left if _leg_of(finding.left) == leg else finding.worst_right
+        return "differs" if isinstance(value, float) and math.isfinite(value) else _IN_CELLS[kind]
+    return _BY_ORACLE.get(finding.oracle, "") or _IN_CELLS.get(kind, "differs")
+
+
+def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
+    """The legs that a reference, or else the case's expectation, confirms while it contradicts the rest; and whether it is a reference.
+
+    Two of three agreeing proves nothing; this does. Empty where there is no such thing, or it confirms all or nobody.
+    """
+    held = [comparison for comparison in result.comparisons if comparison.oracle == "reference" and comparison.compared]
+    wrong = {comparison.left for comparison in held if comparison.kind is not None}
+    if wrong:
+        return tuple(dict.fromkeys(c.left for c in held if c.left not in wrong)), True
+    asked = tuple(leg for leg, recording in result.recordings.items() if raised_as_asked(recording))
+    return (asked if len(asked) < len(result.recordings) else ()), False
+
+
+def odd_one_out(result: CaseResult) -> str:
+    """The odd one out in words; empty if there is none."""
+    odd = result.odd_one_out
+    if odd is None:
+        return ""
+    n_legs, (confirmed, by_reference) = len(result.recordings), confirmed_legs(result)
+    if not any(finding.oracle == "agreement" for finding in result.findings):
+        return f"{odd} (alone of {n_legs})"
+    words = f"{n_legs - 1} of {n_legs} agree"
+    if confirmed and by_reference:
+        words += f", but the reference confirms {odd}" if odd in confirmed else ", and the reference confirms them"
+    elif confirmed:
+        words += f", but only {odd} rejects it as asked" if odd in confirmed else ", and reject it as asked"
+    return f"{odd} ({words})"
+
+
+def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple[Raised, ...], str]]:
+    """By leg what it raised, or nothing and what it returned instead; empty if none raised."""
+    there = [(leg, result.recordings[leg]) for leg in legs if leg in result.recordings]
+    if not any(recording.raised for _, recording in there):
+        return []
+    return [
+        (leg, recording.raised, "" if recording.raised else f"returned {what_came_instead(recording)}")
+        for leg, recording in there
+        if recording.raised or recording.status == "recorded"
+    ]
+
+
+def ordered_findings(result: CaseResult) -> list[Comparison]:
+    """The findings by observation, in the order of the computation, an exception first."""
+    return sorted(result.findings, key=lambda finding: (finding.kind != "raised", flow_key(finding.observation)))
+
+
+def ordered_passes(result: CaseResult) -> list[Comparison]:
+    """The comparisons that passed, least head-room first."""
+    passes = [comparison for comparison in result.comparisons if comparison.kind is None]
+    return sorted(passes, key=lambda comparison: -(comparison.excess or 0.0))
+
+
+# --- why ---------------------------------------------------------------------------------------------------------
+
+_MOST_EVIDENCE = 4  # items that a summary shows
+
+
+def figure(value: object) -> str:
+    """A number in three digits, anything else as text."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
+    """What proves a diagnosis: words and figures. ``by name max|d|`` says as well whether that is within tolerance."""
+    items = []
+    for words, value in diagnosis.evidence.items():
+        what, measure, _ = words.partition("max|d|")
+        text = f"{measure} {figure(value)}" if measure else figure(value)
+        if measure and what.strip() == "by name" and isinstance(value, float) and _predictions_agree(result):
+            text += " (within tolerance)"
+        items.append((what.strip(), text))
+    return items
+
+
+def _predictions_agree(result: CaseResult) -> bool:
+    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.oracle == "agreement"]
+    return bool(held) and all(comparison.kind is None for comparison in held)
+
+
+def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
+    """The few figures that a summary shows: those of the first diagnosis, else by observation how far apart."""
+    for diagnosis in result.diagnoses[:1]:
+        if items := [item for item in evidence(diagnosis, result) if item[0] != "excess"]:
+            return items[:_MOST_EVIDENCE]
+    largest: dict[str, float] = {}
+    for finding in result.findings:
+        if finding.max_abs is not None:
+            largest[finding.observation] = max(finding.max_abs, largest.get(finding.observation, 0.0))
+    items = [(observation, f"max|d| {apart:.3g}") for observation, apart in largest.items()]
+    more = [(f"and {len(items) - _MOST_EVIDENCE + 1} more", "")] if len(items) > _MOST_EVIDENCE else []
+    return (items[: _MOST_EVIDENCE - 1] + more) if more else items
+
+
+# --- tolerances --------------------------------------------------------------------------------------------------
+
+
+def tolerance_words(comparison: Comparison) -> str:
+    """The tolerance in force with its origin: ``rtol 1e-05 atol 1e-06, default float32 loss``."""
+    if comparison.tolerance is None:
+        return "exact" if comparison.origin == "exact" else f"none ({comparison.origin})"
+    return f"{in_words(comparison.tolerance)}, {comparison.origin}"
+
+
+def in_words(tolerance: Tolerance) -> str:
+    """``rtol 1e-05 atol 1e-06``."""
+    return f"rtol {tolerance.rtol:.3g} atol {tolerance.atol:.3g}"
+
+
+def excess_words(excess: float | None) -> str:
+    """An excess in two digits; empty where there is none."""
+    if excess is None:
+        return ""
+    return f"{excess:.2g}" if math.isfinite(excess) else "infinite"
+
+
+def main_tolerance(result: CaseResult) -> str:
+    """The tolerance line of a summary; empty where all findings are exact or structural."""
+    numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
+    if numeric:
+        finding = leading(numeric)
+        return f"{tolerance_words(finding)}; excess {excess_words(finding.excess)}"
+    measured = [d for d in result.diagnoses if any("max|d|" in words for words in d.evidence)]
+    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.tolerance is not None]
+    if not measured or not held:
+        return ""
+    excess = measured[0].evidence.get("excess")
+    return tolerance_words(held[0]) + (f"; excess {excess_words(excess)}" if isinstance(excess, float) else "")
+
+
+def required_tolerance(comparison: Comparison) -> Tolerance | None:
+    """The smallest multiple of a finding's tolerance that would pass, in two digits rounded up; None where none would.
+
+    A tolerance of nothing has no multiples: there `atol` alone becomes the largest difference.
+    """
+    tolerance, excess = comparison.tolerance, comparison.excess
+    if comparison.kind != "value" or tolerance is None or excess is None or comparison.max_abs is None:
+        return None
+    if math.isinf(excess) or (tolerance.rtol == 0 and tolerance.atol == 0):
+        return Tolerance(tolerance.rtol, _round_up(comparison.max_abs)) if math.isfinite(comparison.max_abs) else None
+    rtol, atol = (_round_up(part * excess) for part in (tolerance.rtol, tolerance.atol))
+    return Tolerance(rtol, atol) if math.isfinite(rtol + atol) else None
+
+
+def _round_up(value: float) -> float:
+    """`value` in two significant digits, never less than it."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    rounded = float(f"{value:.1e}")
+    if rounded >= value:
+        return rounded
+    return float(f"{value + 0.5 * 10.0 ** (math.floor(math.log10(value)) - 1):.1e}")
+
+
+# --- the run -----------------------------------------------------------------------------------------------------
+
+
+def by_verdict(results: Results, *verdicts: Verdict) -> list[CaseResult]:
+    """The cases with one of `verdicts`, worst first."""
+    return [result for result in results.cases if result.verdict in verdicts]
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def counts_line(results: Results) -> str:
+    """The whole run in one line, such as ``3 backends, 83 cases: 70 passed, 1 failed, 12 known divergences (XFAILED)``."""
+    counts = results.counts
+    parts = [
+        f"{counts['PASSED']} passed",
+        f"{counts['FAILED']} failed",
+        counted(counts["ERROR"], "error"),
+        f"{counted(counts['XFAILED'], 'known divergence')} (XFAILED)",
+        f"{counted(counts['XPASSED'], 'known divergence')} gone (XPASSED)",
+    ]
+    shown = [part for part, verdict in zip(parts, ("PASSED", "FAILED", "ERROR", "XFAILED", "XPASSED"), strict=True) if counts[verdict]]
+    whole = f"{counted(len(results.backends), 'backend')}, {counted(len(results.cases), 'case')}"
+    return f"{whole}: {', '.join(shown) or 'nothing was compared'}"
+
+
+def known_notes(results: Results) -> list[tuple[str, str]]:
+    """What is wrong with entries of known_divergences.toml: EXPIRED or UNMATCHED, and what to do."""
+    notes = []
+    for entry in results.expired:
+        what = f"{entry.name}: expired on {entry.expires} and excuses nothing any more. Look again, then renew or remove it."
+        notes.append(("EXPIRED", what))
+    for entry in results.unmatched:
+        what = f"{entry.name}: matches no case of this run. Correct its pattern, or remove it."
+        notes.append(("UNMATCHED", what))
+    return notes
+
+
+def reasons(entries: Iterable[Divergence]) -> str:
+    """Why divergences are known, in one line."""
+    texts = dict.fromkeys(" ".join(f"{entry.reason} {entry.link}".split()) for entry in entries)
+    return "; ".join(texts)
+
+
+def web_link(link: str) -> str:
+    """`link` if it is a plain http or https address, else nothing: no other scheme is ever made clickable."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return ""
+    plain = link.isascii() and link.isprintable() and not set(link) & set(" \"'<>\\`")
+    return link if plain and parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def shown_claim(result: CaseResult) -> tuple[str, str]:
+    """The claim and what its docstring says beyond it."""
+    first, _, rest = result.claim.strip().partition("\n\n")
+    return " ".join(first.split()), rest.strip()
+
+
+def split_headline(headline: str) -> tuple[str, str]:
+    """The label in capitals and the sentence: ``OUTPUT ORDER``, ``predict returns …``; no label where there is none."""
+    label, separator, sentence = headline.partition(": ")
+    return (label, sentence) if separator and label.isupper() else ("", headline)
+
+
+def total_seconds(timings: Any) -> float:
+    """All stages together."""
+    return float(sum(timings.values()))

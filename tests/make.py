@@ -1,0 +1,151 @@
+"""Recordings, legs and results in a line, with NumPy only, for tests that need no backend.
+
+    recording("label_range/past_the_end", "jax", loss=0.5, predictions=[[0.2, 0.8]])
+    recording("a/b", "torch", raised="IndexError: Target 3 is out of bounds.", expect={})
+    leg("jax", recording(…), recording(…))
+    results({"a/b": {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}}})
+    results({"a/b": everywhere(loss=0.5)})
+
+Observations are keyword arguments, or come in the mapping `observations` where a name holds a slash. Python floats become
+float32, ints int64, strings text; an array stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backendcheck.case import Tolerance
+from backendcheck.known import Divergence
+from backendcheck.leg import Leg
+from backendcheck.observation import Observation
+from backendcheck.recording import Environment, Raised, Recording
+from backendcheck.results import Results, analyse
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_FIELDS = frozenset(Recording.__slots__) - {"case", "backend", "observations"}
+_VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0"}
+_SETTINGS = {"floatx": "float32", "epsilon": "1e-07", "image_data_format": "channels_last", "dtype_policy": "float32"}
+
+
+def observation(value: Any, dtype: str | None = None) -> Observation:
+    """One observation of `value`; `dtype` is the dtype that the backend computed it in, by default that of the array."""
+    array = np.asarray(value)
+    if array.dtype.kind in "UO":
+        return Observation(value=array.astype(object), dtype=dtype or "text", precision="float32")
+    if array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
+        array = array.astype(np.float32)
+    name = dtype or str(array.dtype)
+    return Observation(value=array, dtype=name, precision=name if "float" in name else "float32")
+
+
+def raised(text: str, stage: str = "loss") -> Raised:
+    """An exception from ``Type: message``."""
+    name, _, message = text.partition(": ")
+    return Raised(stage=stage, type=name, type_names=(name, "Exception"), message=message)
+
+
+def recording(
+    case: str = "a/b",
+    backend: str = "jax",
+    /,
+    *,
+    raised: str | Raised | None = None,
+    observations: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Recording:
+    """One case on one backend. Keyword arguments are fields of `Recording` by name, and observations otherwise.
+
+    `raised` is ``Type: message``, `expect` ``{}`` asks for any exception, `reference` and `labels` map names to arrays,
+    `tolerance` maps patterns to ``(rtol, atol)``.
+    """
+    seen = {**{name: value for name, value in more.items() if name not in _FIELDS}, **(observations or {})}
+    fields = {name: value for name, value in more.items() if name in _FIELDS}
+    for name in ("reference", "labels"):
+        fields[name] = {key: _array(value) for key, value in fields.get(name, {}).items()}
+    fields["tolerance"] = {key: Tolerance(*figures) for key, figures in fields.get("tolerance", {}).items()}
+    if fields.get("expect") is not None:
+        fields["expect"] = {"type_names": None, "match": None} | dict(fields["expect"])
+    fields.setdefault("status", "raised" if raised and not seen else "recorded")
+    fields.setdefault("run", f"run of {backend}")
+    fields.setdefault("claim", f"What {case.rpartition('/')[2]} claims.")
+    fields.setdefault("file", f"cases/{case.partition('/')[0]}.py")
+    fields.setdefault("line", 7)
+    return Recording(
+        case=case,
+        backend=backend.partition("#")[0],
+        observations={name: v if isinstance(v, Observation) else observation(v) for name, v in seen.items()},
+        raised=(_raised(raised),) if raised else (),
+        **fields,
+    )
+
+
+def _raised(given: str | Raised) -> Raised:
+    return raised(given) if isinstance(given, str) else given
+
+
+def _array(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype(object) if array.dtype.kind in "UO" else array
+
+
+def environment(backend: str, cases: Sequence[str] = (), /, **fields: Any) -> Environment:
+    """The environment of a leg that has ended well; fields by name replace what it says."""
+    name = backend.partition("#")[0]
+    usual: dict[str, Any] = {
+        "run": f"run of {backend}",
+        "exit_state": "complete",
+        "versions": {"python": "3.11.7", "keras": "3.15.0", name: _VERSIONS.get(name, "1.0"), "numpy": "2.4.6"},
+        "platform": {"system": "Linux", "machine": "x86_64"},
+        "device": "cpu",
+        "settings": _SETTINGS,
+        "cases": tuple(cases),
+        "started": "2026-03-01T12:00:00+00:00",
+        "duration_s": 1.5,
+    }
+    return Environment(backend=name, **(usual | fields))
+
+
+def leg(label: str, /, *recordings: Recording, **fields: Any) -> Leg:
+    """One backend's part of a run, with `recordings`; `fields` are those of its `Environment`."""
+    fields.setdefault("cases", tuple(one.case for one in recordings))
+    return Leg(
+        label=label,
+        path=Path("recordings") / label,
+        environment=environment(label, **fields),
+        recordings={one.case: one for one in recordings},
+    )
+
+
+def everywhere(backends: Sequence[str] = BACKENDS, /, **observed: Any) -> dict[str, dict[str, Any]]:
+    """The same on every one of `backends`."""
+    return {backend: dict(observed) for backend in backends}
+
+
+def legs(cases: Mapping[str, Mapping[str, Any]]) -> list[Leg]:
+    """Legs from ``{case: {backend: recording or its keyword arguments}}``; a backend left out of a case lacks its recording."""
+    labels = dict.fromkeys(label for by_leg in cases.values() for label in by_leg)
+    made = []
+    for label in sorted(labels, key=lambda one: BACKENDS.index(one.partition("#")[0])):
+        there = {case: by_leg[label] for case, by_leg in cases.items() if label in by_leg}
+        made.append(leg(label, *(_made(case, label, given) for case, given in there.items()), cases=tuple(cases)))
+    return made
+
+
+def _made(case: str, label: str, given: Recording | Mapping[str, Any]) -> Recording:
+    return given if isinstance(given, Recording) else recording(case, label, **given)
+
+
+def results(cases: Mapping[str, Mapping[str, Any]], **analysis: Any) -> Results:
+    """The results of `cases` (see `legs`); `analysis` goes to `analyse`: expected, known, overrides, today."""
+    return analyse(legs(cases), **analysis)
+
+
+def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[str] = "value", /, **fields: Any) -> Divergence:
+    """An entry of known_divergences.toml."""
+    as_set = [frozenset([given] if isinstance(given, str) else given) for given in (backends, kind)]
+    usual = {"reason": "looked at and understood", "versions": {}, "source": "known_divergences.toml", "number": 1}
+    return Divergence(case=case, backends=as_set[0], kinds=as_set[1], **(usual | fields))
