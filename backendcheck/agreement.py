@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import combinations
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison, compare_numbers, compare_observations
+from backendcheck.expected import Expected, expected_values
 from backendcheck.observation import Kind, Observation, flow_key, kind_of
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Allowed, Override, allowed, coarser
@@ -57,7 +59,7 @@ def _compare_pair(
 
 def not_compared(name: str, recording: Recording) -> str:
     """Why this observation cannot agree between backends; empty if it can."""
-    return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
+    return next((reason for pattern, reason in recording.not_compared.items() if pattern == name or fnmatchcase(name, pattern)), "")
 
 
 def _allowance(
@@ -134,26 +136,40 @@ def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance:
 
 
 def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
-    """Hold each leg against the case's own reference."""
+    """Hold each leg against the case's own reference, and against the built-in one where the case has none."""
     found = []
     for side, recording in recordings.items():
-        for name, expected in recording.reference.items():
-            common = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
-            seen = recording.observations.get(name)
-            if seen is None:
-                if not recording.raised:
-                    message = f"the reference has a value for it, {side} recorded none"
-                    found.append(Comparison(**common, kind="missing", message=message, origin="structure"))
-                continue
-            if seen.value.shape != expected.shape and seen.value.size == expected.size == 1:
-                expected = expected.reshape(seen.value.shape)  # noqa: PLW2901 - 0.5 for a scalar, however it was written
-            exact = seen.is_text or expected.dtype == object or not seen.is_float
-            if exact or seen.value.shape != expected.shape:
-                wanted = Observation(value=expected, dtype=seen.dtype, precision=seen.precision)
-                found += compare_observations(
-                    "reference", name, (side, "reference"), (seen, wanted), _EXACT
-                )
-                continue
-            allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
-            found.append(compare_numbers(common, seen.value, expected, allowance, expected))
+        own = {name: Expected(value=value) for name, value in recording.reference.items()}
+        for name, expected in (expected_values(recording) | own).items():
+            if (seen := recording.observations.get(name)) is not None:
+                origin = "the case's reference" if name in own else "the built-in reference"
+                found += _compare_expected(name, side, recording, (seen, expected), origin, overrides)
+            elif name in own and not recording.raised:
+                message = f"the reference has a value for it, {side} recorded none"
+                found.append(
+                    Comparison(
+                        oracle="reference", observation=name, left=side, right="reference", kind="missing", message=message,
+                        origin="structure",
+                    )
+                )  # fmt: skip
     return found
+
+
+def _compare_expected(
+    name: str, side: str, recording: Recording, pair: tuple[Observation, Expected], origin: str, overrides: Sequence[Override]
+) -> list[Comparison]:
+    seen, value, defined = pair[0], pair[1].value, pair[1].defined
+    if seen.value.shape != value.shape and seen.value.size == value.size == 1:
+        value = value.reshape(seen.value.shape)  # 0.5 for a scalar, however it was written
+    sides = (side, "reference")
+    if seen.is_text or value.dtype == object or not seen.is_float or seen.value.shape != value.shape:
+        wanted = Observation(value=value, dtype=seen.dtype, precision=seen.precision)
+        return compare_observations("reference", name, sides, (seen, wanted), _EXACT)
+    left = seen.value.astype(np.float64)
+    if defined is not None:
+        # Where no gradient is defined any will do.
+        left, value = np.where(defined, left, 0.0), np.where(defined, value, 0.0)
+    allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
+    common = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+    comparison = compare_numbers(common, left, value, allowance, value)
+    return [replace(comparison, evidence={"reference": origin})]

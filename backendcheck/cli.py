@@ -326,7 +326,7 @@ def _check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> N
     from backendcheck.leg import find_legs
     from backendcheck.record.session import describe
     from backendcheck.recording import read_environment
-    from backendcheck.report import report_in
+    from backendcheck.report.earlier import runs_in
 
     compared = {leg.path.resolve() for leg in legs}
     try:
@@ -339,7 +339,7 @@ def _check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> N
         message = f"{strangers[0]}: holds a leg that is not compared here: {describe(read_environment(strangers[0]))}. {remedy}"
         raise OutputInTheWay(message)
     runs = {leg.environment.run for leg in legs}
-    if not overwrite and (earlier := report_in(out)) is not None and set(earlier) != runs and not there:
+    if not overwrite and (earlier := runs_in(out)) is not None and earlier != runs and not there:
         message = f"{out}: holds the report of another run. {remedy}"
         raise OutputInTheWay(message)
 

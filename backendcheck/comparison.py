@@ -65,7 +65,7 @@ def compare_observations(
     `expected` is the reference for it, if there is one: only what that expects may be NaN or infinite.
     """
     left, right = values
-    common = {"oracle": oracle, "observation": name, "left": sides[0], "right": sides[1]}
+    common: dict[str, Any] = {"oracle": oracle, "observation": name, "left": sides[0], "right": sides[1]}
     if left.value.shape != right.value.shape:
         message = f"shape {_shape(left)} on {sides[0]}, {_shape(right)} on {sides[1]}"
         return [Comparison(**common, kind="shape", message=message, origin="structure")]
@@ -86,7 +86,7 @@ def _shape(observation: Observation) -> str:
     return str(observation.value.shape).replace(",)", ",)")
 
 
-def _compare_exactly(common: dict[str, str], name: str, left: np.ndarray, right: np.ndarray) -> Comparison:
+def _compare_exactly(common: dict[str, Any], name: str, left: np.ndarray, right: np.ndarray) -> Comparison:
     """Ints, bools, text, classes and orders: equal or not."""
     different = np.asarray(left != right)
     n_different = int(np.count_nonzero(different))
@@ -114,7 +114,7 @@ def _is_order(name: str, left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def compare_numbers(
-    common: dict[str, str], left: np.ndarray, right: np.ndarray, allowance: Allowed, expected: np.ndarray | None = None
+    common: dict[str, Any], left: np.ndarray, right: np.ndarray, allowance: Allowed, expected: np.ndarray | None = None
 ) -> Comparison:
     """Numbers in float64: ``allowed = atol + rtol * max(|left|, |right|)``, of the element, or of the tensor for gradients.
 
@@ -130,11 +130,12 @@ def compare_numbers(
     finite = np.isfinite(left64) & np.isfinite(right64)  # what is left of a reference that expects NaN or Inf
     if not finite.any():
         return Comparison(**common, **fields, excess=0.0)
-    difference = np.where(finite, np.abs(np.where(finite, left64, 0.0) - np.where(finite, right64, 0.0)), 0.0)
+    with np.errstate(over="ignore"):  # numbers so far apart differ by infinity
+        difference = np.abs(np.where(finite, left64, 0.0) - np.where(finite, right64, 0.0))
     magnitude = np.where(finite, np.maximum(np.abs(left64), np.abs(right64)), 0.0)
     scale = np.broadcast_to(magnitude.max(), magnitude.shape) if allowance.norm_wise else magnitude
     bound = tolerance.atol + tolerance.rtol * scale
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         excess = np.where(difference == 0.0, 0.0, difference / bound)
         relative = np.where(difference == 0.0, 0.0, difference / scale)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))
@@ -159,7 +160,7 @@ def compare_numbers(
 
 
 def _non_finite(
-    common: dict[str, str], left: np.ndarray, right: np.ndarray, expected: np.ndarray | None, fields: dict[str, Any]
+    common: dict[str, Any], left: np.ndarray, right: np.ndarray, expected: np.ndarray | None, fields: dict[str, Any]
 ) -> Comparison | None:
     """A finding for NaN and Inf that no reference expects."""
     bad_left, bad_right = ~np.isfinite(left), ~np.isfinite(right)

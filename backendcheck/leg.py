@@ -94,7 +94,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
 def _read_leg(path: Path, only: str | None) -> Leg:
     environment = read_environment(path)
     recordings, wrong = {}, []
-    files = sorted((path / RECORDINGS).rglob(f"*{SUFFIX}"))
+    files = sorted(file for file in (path / RECORDINGS).rglob(f"*{SUFFIX}") if not file.is_dir())
     if only is not None:
         environment = replace(environment, cases=tuple(case for case in environment.cases if case == only))
         files = [file for file in files if file == recording_path(path, only)]

@@ -121,13 +121,14 @@ def recording_path(leg: Path, case: str) -> Path:
     Characters that a file system could trip over are percent-encoded and over-long parts are cut and given a digest,
     so that any parameter id is safe and two cases never share a file.
     """
-    stem, _, rest = case.partition("/")
-    return leg / RECORDINGS / _safe(stem) / (_safe(rest) + SUFFIX)
+    stem, slash, rest = case.partition("/")
+    return leg / RECORDINGS / _safe(stem) / ((_safe(rest) if slash else "~") + SUFFIX)
 
 
 def _safe(part: str) -> str:
     # surrogatepass: a case id may hold whatever a parameter's repr holds, lone surrogates too.
     name = quote(part.encode("utf-8", "surrogatepass"), safe="[]-_.,=+() @'")
+    name = name.replace("~", "%7E") or "%"  # both are free then for names that are not spelled out
     if name.strip(".") == "":
         name = name.replace(".", "%2E")
     if len(name) > _LONGEST_NAME:
@@ -148,8 +149,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private; reports are to be shared
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; reports are to be shared
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -175,7 +176,8 @@ def write_recording(leg: Path, recording: Recording) -> str:
         if value.dtype == object:
             return {"text": value.ravel().tolist(), "shape": list(value.shape)}
         key = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
-        tensors[key] = np.ascontiguousarray(value).reshape(value.shape)
+        # Contiguous and in the byte order of this machine, which is what comes back from the file.
+        tensors[key] = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
         return {"tensor": key}
 
     header = {
@@ -329,5 +331,5 @@ def read_environment(leg: Path) -> Environment:
         return Environment(**body)
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unreadable(path, f"is damaged ({_first_line(error)})", "Record this backend again") from error

@@ -69,15 +69,15 @@ def allowed(
     norm_wise = kind in NORM_WISE
     # The most specific pattern wins: an exact name, then the longest pattern.
     for pattern in sorted(by_case, key=lambda one: (one != observation, -len(one))):
-        if fnmatchcase(observation, pattern):
+        if _matches(observation, pattern):
             origin = "case" if pattern == "*" else f"case, {pattern}"
             return Allowed(tolerance=by_case[pattern], origin=origin, norm_wise=norm_wise)
     for override in overrides:
-        if fnmatchcase(observation, override.observation) and _matches(case, override.case):
+        if _matches(observation, override.observation) and _matches(case, override.case):
             return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", norm_wise=norm_wise)
     origin = f"default {precision} {kind.words}"
     return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=norm_wise)
 
 
-def _matches(case: str, pattern: str) -> bool:
-    return case == pattern or fnmatchcase(case, pattern)
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)  # equal, too: a name may hold brackets

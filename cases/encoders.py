@@ -28,9 +28,7 @@ def case_valid_labels():
         }
 
     rows = np.eye(3)[labels]
-    return ValueCase(
-        compute, reference={f"value/{name}": rows for name in ("to_categorical", "one_hot", "category_encoding")}
-    )
+    return ValueCase(compute, reference={f"value/{name}": rows for name in ("to_categorical", "one_hot", "category_encoding")})
 
 
 def case_too_few_classes_for_to_categorical():

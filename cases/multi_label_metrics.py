@@ -95,12 +95,8 @@ def case_a_threshold_per_class():
             "said_yes": said_yes,
             "hamming_loss": ops.mean(ops.cast(ops.not_equal(said_yes, Y_TRUE), "float32")),
             "macro_f1": measure(keras.metrics.F1Score(average="macro", threshold=0.5), y_pred=said_yes),
-            "precision": [
-                measure(keras.metrics.Precision(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag
-            ],
-            "recall": [
-                measure(keras.metrics.Recall(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag
-            ],
+            "precision": [measure(keras.metrics.Precision(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag],
+            "recall": [measure(keras.metrics.Recall(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag],
         }
 
     return ValueCase(
@@ -170,9 +166,7 @@ def case_weights_by_example_and_by_label():
         return {
             "recall_by_example": measure(keras.metrics.Recall(), sample_weight=per_example),
             "recall_by_label": measure(keras.metrics.Recall(), sample_weight=per_label),
-            "macro_f1_by_example": measure(
-                keras.metrics.F1Score(average="macro", threshold=0.5), sample_weight=per_example
-            ),
+            "macro_f1_by_example": measure(keras.metrics.F1Score(average="macro", threshold=0.5), sample_weight=per_example),
         }
 
     return ValueCase(

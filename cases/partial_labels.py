@@ -23,8 +23,7 @@ KNOWN = np.array([[1, 1, 1], [0, 1, 0], [0, 0, 0]], dtype="float32")
 Y_PRED = np.array([[0.7, 0.4, 0.2], [0.6, 0.3, 0.8], [0.1, 0.5, 0.9]])
 
 BOUND_TO_ITS_MASK = [
-    OptOut(relation=relation, reason="The loss closes over the mask of this very batch.")
-    for relation in ("examples", "classes")
+    OptOut(relation=relation, reason="The loss closes over the mask of this very batch.") for relation in ("examples", "classes")
 ]
 
 

@@ -176,6 +176,8 @@ def _see_declared_losses(
     """Each declared loss, called by hand on the output and the labels of its own name."""
     if case.loss is None:
         return
+    # Whether the total is this one loss: no other output, no weight on it, no regularizer beside it.
+    alone = len(named) == 1 and case.loss_weights is None and not model.losses
     declared = outputs.declared_names(model, list(named))
     by_name = {
         "y": outputs.matched(labels[0], declared, what="y", repeat=True),
@@ -185,10 +187,12 @@ def _see_declared_losses(
         y_true, weight = by_name["y"].get(name), by_name["sample_weight"].get(name)
         if y_true is None:
             continue
-        trace.losses[name] = losses.description(loss)
+        trace.losses[name] = losses.description(loss) | {"alone": alone}
         trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
         if weight is not None:
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value
+        if (mask := getattr(named[name], "_keras_mask", None)) is not None:
+            trace.labels[f"mask{suffix(name)}"] = observed(mask, where="mask").value
         each = losses.per_example(loss, y_true, named[name], weight, n)
         if each is not None:
             trace.see(f"per_example_loss{suffix(name)}", each)

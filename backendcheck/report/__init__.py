@@ -23,8 +23,8 @@ def write_reports(results: Results, out: Path) -> list[Path]:
     Raises:
         OutputInTheWay: if `out` cannot be written.
     """
-    from backendcheck.recording import write_atomically  # noqa: PLC0415 - importing this package stays cheap
-    from backendcheck.report import html_report, json_report, junit, markdown  # noqa: PLC0415
+    from backendcheck.recording import write_atomically
+    from backendcheck.report import html_report, json_report, junit, markdown
 
     rendered = {
         "report.json": json_report.render(results),

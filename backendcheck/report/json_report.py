@@ -19,7 +19,8 @@ from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
-from backendcheck.report.view import cells, required_tolerance
+from backendcheck.report.view import cells
+from backendcheck.report.view_findings import required_tolerance
 from backendcheck.results import CaseResult, Results
 
 SCHEMA = 1
@@ -37,7 +38,7 @@ def _dumped(value: Any) -> str:
     return json.dumps(plain(value), allow_nan=False, separators=(", ", ": "))
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+def plain(value: Any) -> Any:
     """`value` as strict JSON has it: NaN and Infinity as text, lone surrogates written out, arrays as lists."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()

@@ -11,8 +11,9 @@ from junitparser import Attr, Error, Failure, JUnitXml, Properties, Property, Sk
 
 from backendcheck.report.escape import block
 from backendcheck.report.text import case as case_lines
-from backendcheck.report.view import FAILING, excess_words, reasons
+from backendcheck.report.view import FAILING, reasons
 from backendcheck.report.view_environment import versions_line
+from backendcheck.report.view_findings import excess_words
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -22,7 +23,7 @@ _MOST_FINDINGS = 50  # with properties of their own, by case
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class _Case(TestCase):
+class _Case(TestCase):  # type: ignore[misc]  # its base class is built by an untyped metaclass
     """With the place of the case, as pytest's xunit1 family has it."""
 
     file = Attr()

@@ -8,17 +8,8 @@ from collections.abc import Iterator
 from backendcheck.report.escape import one_line, visible
 from backendcheck.report.lines import labelled, wrapped
 from backendcheck.report.text_case import case
-from backendcheck.report.view import (
-    FAILING,
-    by_verdict,
-    counted,
-    counts_line,
-    known_notes,
-    main_evidence,
-    main_tolerance,
-    odd_one_out,
-    reasons,
-)
+from backendcheck.report.view import FAILING, by_verdict, counted, counts_line, further_problems, known_notes, odd_one_out, reasons
+from backendcheck.report.view_findings import main_evidence, main_tolerance
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -66,7 +57,7 @@ def _failing(result: CaseResult, width: int | None) -> Iterator[str]:
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
-    for problem in result.problems:
+    for problem in further_problems(result):
         yield from labelled("problem", [one_line(problem)], width)
     if result.findings:
         words = f"{counted(len(result.findings), 'finding')} among the backends that were compared"

@@ -7,20 +7,15 @@ from collections.abc import Iterator, Sequence
 from backendcheck.comparison import Comparison
 from backendcheck.report.escape import one_line, visible
 from backendcheck.report.lines import labelled, quoted, table, wrapped
-from backendcheck.report.view import (
-    cells,
-    counted,
+from backendcheck.report.view import cells, counted, exceptions, further_problems, notes, odd_one_out, shown_claim, timings
+from backendcheck.report.view_findings import (
     evidence,
-    exceptions,
     excess_words,
     in_words,
-    odd_one_out,
     ordered_findings,
     ordered_passes,
     required_tolerance,
-    shown_claim,
     tolerance_words,
-    total_seconds,
 )
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
@@ -33,11 +28,11 @@ def case(result: CaseResult, results: Results, width: int | None = 80, *, verbos
     legs = results.backends
     heading = f"{result.verdict.value} {visible(result.case)}   {one_line(result.headline)}".rstrip()
     yield from wrapped(heading, width, hang="    ")
-    yield from _identity(result, legs, width, verbose)
+    yield from _identity(result, legs, width, verbose=verbose)
     for section in (
         _problems(result, width),
         _diagnoses(result, width),
-        _findings(result, width, verbose),
+        _findings(result, width, verbose=verbose),
         _exceptions(result, legs, width),
         _stderr(result, legs, width),
         _values(result, legs),
@@ -57,7 +52,7 @@ def _behind_blank(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
         yield line
 
 
-def _identity(result: CaseResult, legs: Sequence[str], width: int | None, verbose: bool) -> Iterator[str]:
+def _identity(result: CaseResult, legs: Sequence[str], width: int | None, *, verbose: bool) -> Iterator[str]:
     claim, rest = shown_claim(result)
     if claim:
         yield from labelled("claim", [claim], width)
@@ -77,9 +72,10 @@ def _identity(result: CaseResult, legs: Sequence[str], width: int | None, verbos
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
-    if result.problems:
+    problems = further_problems(result)
+    if problems:
         yield "problems"
-    for problem in result.problems:
+    for problem in problems:
         yield from wrapped(one_line(problem), width, first="  ", hang="    ")
 
 
@@ -91,7 +87,7 @@ def _diagnoses(result: CaseResult, width: int | None) -> Iterator[str]:
             yield from wrapped(f"{what}  {one_line(shown)}", width, first="    ", hang="      ")
 
 
-def _findings(result: CaseResult, width: int | None, verbose: bool) -> Iterator[str]:
+def _findings(result: CaseResult, width: int | None, *, verbose: bool) -> Iterator[str]:
     findings = ordered_findings(result)
     if not findings:
         return
@@ -153,18 +149,11 @@ def _value_rows(values: ValueTable) -> Iterator[list[str]]:
 
 
 def _notes(result: CaseResult, legs: Sequence[str], width: int | None) -> Iterator[str]:
-    """What the harness noted, and what it could not compare, with the reason; once where legs say the same."""
-    said: dict[str, list[str]] = {}
-    for leg in legs:
-        recording = result.recordings.get(leg)
-        if recording is None:
-            continue
-        for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
-            said.setdefault(note, []).append(leg)
+    said = notes(result, legs)
     if said:
         yield "notes"
-    for note, of in said.items():
-        yield from wrapped(f"{one_line(note)} ({', '.join(of)})", width, first="  ", hang="    ")
+    for note in said:
+        yield from wrapped(one_line(note), width, first="  ", hang="    ")
 
 
 def _passes(result: CaseResult) -> Iterator[str]:
@@ -196,14 +185,8 @@ def _passes_counted(result: CaseResult) -> str:
 
 
 def _timings(result: CaseResult, legs: Sequence[str]) -> Iterator[str]:
-    there = [leg for leg in legs if leg in result.recordings and result.recordings[leg].timings_s]
-    if not there:
-        return
-    yield "timings in seconds"
-    stages = dict.fromkeys(stage for leg in there for stage in result.recordings[leg].timings_s)
-    rows = [["", *stages, "total"]]
-    for leg in there:
-        timings = result.recordings[leg].timings_s
-        shown = [f"{timings[stage]:.3f}" if stage in timings else "" for stage in stages]
-        rows.append([leg, *shown, f"{total_seconds(timings):.3f}"])
-    yield from table(rows, "  ", right=True)
+    seconds = timings(result, legs)
+    if seconds is not None:
+        yield "timings in seconds"
+        rows = [[leg, *figures, total] for leg, figures, total in seconds.rows]
+        yield from table([["", *seconds.stages, "total"], *rows], "  ", right=True)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from backendcheck.agreement import what_came_instead
-from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
-from backendcheck.diagnose import Diagnosis
 from backendcheck.headline import leading
 from backendcheck.known import Divergence
-from backendcheck.observation import flow_key
 from backendcheck.recording import Raised, Recording
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict, raised_as_asked
@@ -125,6 +121,11 @@ def odd_one_out(result: CaseResult) -> str:
     return f"{odd} ({words})"
 
 
+def further_problems(result: CaseResult) -> tuple[str, ...]:
+    """The problems of a case, unless there is but one and the headline has it."""
+    return () if len(result.problems) == 1 and result.problems[0] in result.headline else result.problems
+
+
 def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple[Raised, ...], str]]:
     """By leg what it raised, or nothing and what it returned instead; empty if none raised."""
     there = [(leg, result.recordings[leg]) for leg in legs if leg in result.recordings]
@@ -135,118 +136,6 @@ def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple
         for leg, recording in there
         if recording.raised or recording.status == "recorded"
     ]
-
-
-def ordered_findings(result: CaseResult) -> list[Comparison]:
-    """The findings by observation, in the order of the computation, an exception first."""
-    return sorted(result.findings, key=lambda finding: (finding.kind != "raised", flow_key(finding.observation)))
-
-
-def ordered_passes(result: CaseResult) -> list[Comparison]:
-    """The comparisons that passed, least head-room first."""
-    passes = [comparison for comparison in result.comparisons if comparison.kind is None]
-    return sorted(passes, key=lambda comparison: -(comparison.excess or 0.0))
-
-
-# --- why ---------------------------------------------------------------------------------------------------------
-
-_MOST_EVIDENCE = 4  # items that a summary shows
-
-
-def figure(value: object) -> str:
-    """A number in three digits, anything else as text."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
-    """What proves a diagnosis: words and figures. ``by name max|d|`` says as well whether that is within tolerance."""
-    items = []
-    for words, value in diagnosis.evidence.items():
-        what, measure, _ = words.partition("max|d|")
-        text = f"{measure} {figure(value)}" if measure else figure(value)
-        if measure and what.strip() == "by name" and isinstance(value, float) and _predictions_agree(result):
-            text += " (within tolerance)"
-        items.append((what.strip(), text))
-    return items
-
-
-def _predictions_agree(result: CaseResult) -> bool:
-    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.oracle == "agreement"]
-    return bool(held) and all(comparison.kind is None for comparison in held)
-
-
-def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
-    """The few figures that a summary shows: those of the first diagnosis, else by observation how far apart."""
-    for diagnosis in result.diagnoses[:1]:
-        if items := [item for item in evidence(diagnosis, result) if item[0] != "excess"]:
-            return items[:_MOST_EVIDENCE]
-    largest: dict[str, float] = {}
-    for finding in result.findings:
-        if finding.max_abs is not None:
-            largest[finding.observation] = max(finding.max_abs, largest.get(finding.observation, 0.0))
-    items = [(observation, f"max|d| {apart:.3g}") for observation, apart in largest.items()]
-    more = [(f"and {len(items) - _MOST_EVIDENCE + 1} more", "")] if len(items) > _MOST_EVIDENCE else []
-    return (items[: _MOST_EVIDENCE - 1] + more) if more else items
-
-
-# --- tolerances --------------------------------------------------------------------------------------------------
-
-
-def tolerance_words(comparison: Comparison) -> str:
-    """The tolerance in force with its origin: ``rtol 1e-05 atol 1e-06, default float32 loss``."""
-    if comparison.tolerance is None:
-        return "exact" if comparison.origin == "exact" else f"none ({comparison.origin})"
-    return f"{in_words(comparison.tolerance)}, {comparison.origin}"
-
-
-def in_words(tolerance: Tolerance) -> str:
-    """``rtol 1e-05 atol 1e-06``."""
-    return f"rtol {tolerance.rtol:.3g} atol {tolerance.atol:.3g}"
-
-
-def excess_words(excess: float | None) -> str:
-    """An excess in two digits; empty where there is none."""
-    if excess is None:
-        return ""
-    return f"{excess:.2g}" if math.isfinite(excess) else "infinite"
-
-
-def main_tolerance(result: CaseResult) -> str:
-    """The tolerance line of a summary; empty where all findings are exact or structural."""
-    numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
-    if numeric:
-        finding = leading(numeric)
-        return f"{tolerance_words(finding)}; excess {excess_words(finding.excess)}"
-    measured = [d for d in result.diagnoses if any("max|d|" in words for words in d.evidence)]
-    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.tolerance is not None]
-    if not measured or not held:
-        return ""
-    excess = measured[0].evidence.get("excess")
-    return tolerance_words(held[0]) + (f"; excess {excess_words(excess)}" if isinstance(excess, float) else "")
-
-
-def required_tolerance(comparison: Comparison) -> Tolerance | None:
-    """The smallest multiple of a finding's tolerance that would pass, in two digits rounded up; None where none would.
-
-    A tolerance of nothing has no multiples: there `atol` alone becomes the largest difference.
-    """
-    tolerance, excess = comparison.tolerance, comparison.excess
-    if comparison.kind != "value" or tolerance is None or excess is None or comparison.max_abs is None:
-        return None
-    if math.isinf(excess) or (tolerance.rtol == 0 and tolerance.atol == 0):
-        return Tolerance(tolerance.rtol, _round_up(comparison.max_abs)) if math.isfinite(comparison.max_abs) else None
-    rtol, atol = (_round_up(part * excess) for part in (tolerance.rtol, tolerance.atol))
-    return Tolerance(rtol, atol) if math.isfinite(rtol + atol) else None
-
-
-def _round_up(value: float) -> float:
-    """`value` in two significant digits, never less than it."""
-    if value == 0 or not math.isfinite(value):
-        return value
-    rounded = float(f"{value:.1e}")
-    if rounded >= value:
-        return rounded
-    return float(f"{value + 0.5 * 10.0 ** (math.floor(math.log10(value)) - 1):.1e}")
 
 
 # --- the run -----------------------------------------------------------------------------------------------------
@@ -272,7 +161,8 @@ def counts_line(results: Results) -> str:
         f"{counted(counts['XFAILED'], 'known divergence')} (XFAILED)",
         f"{counted(counts['XPASSED'], 'known divergence')} gone (XPASSED)",
     ]
-    shown = [part for part, verdict in zip(parts, ("PASSED", "FAILED", "ERROR", "XFAILED", "XPASSED"), strict=True) if counts[verdict]]
+    verdicts = ("PASSED", "FAILED", "ERROR", "XFAILED", "XPASSED")
+    shown = [part for part, verdict in zip(parts, verdicts, strict=True) if counts[verdict]]
     whole = f"{counted(len(results.backends), 'backend')}, {counted(len(results.cases), 'case')}"
     return f"{whole}: {', '.join(shown) or 'nothing was compared'}"
 
@@ -317,6 +207,36 @@ def split_headline(headline: str) -> tuple[str, str]:
     return (label, sentence) if separator and label.isupper() else ("", headline)
 
 
-def total_seconds(timings: Any) -> float:
-    """All stages together."""
-    return float(sum(timings.values()))
+# --- beside the findings -------------------------------------------------------------------------------------------
+
+
+def notes(result: CaseResult, legs: Sequence[str]) -> list[str]:
+    """What was noted while recording and what backends cannot agree on, with who says so."""
+    said: dict[str, list[str]] = {}
+    for leg in legs:
+        recording = result.recordings.get(leg)
+        if recording is not None:
+            for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
+                said.setdefault(note, []).append(leg)
+    return [f"{note} ({', '.join(of)})" for note, of in said.items()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds by stage: rows of leg, figures as text (empty where a leg did not get there), total."""
+
+    stages: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...], str], ...]
+
+
+def timings(result: CaseResult, legs: Sequence[str]) -> Timings | None:
+    """The timings of a case; None where there are none."""
+    by_leg = {leg: result.recordings[leg].timings_s for leg in legs if leg in result.recordings}
+    stages = tuple(dict.fromkeys(stage for seconds in by_leg.values() for stage in seconds))
+    if not stages:
+        return None
+    rows = []
+    for leg, seconds in by_leg.items():
+        figures = tuple(f"{seconds[stage]:.3f}" if stage in seconds else "" for stage in stages)
+        rows.append((leg, figures, f"{sum(seconds.values()):.3f}"))
+    return Timings(stages=stages, rows=tuple(rows))

@@ -24,7 +24,7 @@ class ValueRow:
     side: str
     example: str
     values: tuple[str, ...]
-    worst: frozenset[int] = frozenset()
+    worst: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,10 @@ def _tells_what_came_instead(name: str) -> bool:
 def _table(
     name: str, findings: Sequence[Comparison], recordings: Mapping[str, Recording], legs: Sequence[str]
 ) -> ValueTable | None:
-    arrays = {leg: recordings[leg].observations[name].value for leg in legs if leg in recordings and name in recordings[leg].observations}
-    if not arrays:
+    there = [leg for leg in legs if leg in recordings and name in recordings[leg].observations]
+    if not there:
         return None
-    there = [leg for leg in legs if leg in arrays]
+    arrays = {leg: recordings[leg].observations[name].value for leg in there}
     recording = recordings[there[0]]
     reference = recording.reference.get(name)
     shown = arrays | ({"reference": _rounded(reference)} if reference is not None else {})
@@ -75,13 +75,16 @@ def _table(
     width = max(_width(array) for array in shown.values())
     if width > _MOST_COLUMNS:
         return None
+    if classes := _class_names(name, recording):
+        shown = {side: _named(array, classes) if _holds_classes(name, side, array) else array for side, array in shown.items()}
     worst = _worst_places(findings)
     n_examples = max(_height(array) for array in shown.values())
     rows = []
     for example in range(n_examples):
         for side, array in shown.items():
             if example < _height(array):
-                rows.append(_row(side, array, example, n_examples, worst))
+                place = _place(array, example) if n_examples > 1 else ""
+                rows.append(_row(side, array, example, place, worst.get((side, example), set())))
     return ValueTable(observation=name, columns=_columns(name, recording, arrays[there[0]], width), rows=tuple(rows))
 
 
@@ -94,14 +97,18 @@ def _height(array: np.ndarray) -> int:
     return int(array.size // max(_width(array), 1))
 
 
-def _row(side: str, array: np.ndarray, example: int, n_examples: int, worst: Mapping[tuple[str, int], set[int]]) -> ValueRow:
-    rows = array.reshape(_height(array), _width(array))
-    index = np.unravel_index(example, array.shape[:-1]) if array.ndim > 1 else ()
+def _place(array: np.ndarray, example: int) -> str:
+    """The index of a row on all axes but the last: ``[1]``."""
+    return str([int(i) for i in np.unravel_index(example, array.shape[:-1])]) if array.ndim > 1 else ""
+
+
+def _row(side: str, array: np.ndarray, example: int, place: str, worst: set[int]) -> ValueRow:
+    values = array.reshape(_height(array), _width(array))[example]
     return ValueRow(
         side=side,
-        example=str([int(i) for i in index]) if n_examples > 1 else "",
-        values=tuple(value_text(value) for value in rows[example]),
-        worst=frozenset(worst.get((side, example), ())) if array.ndim <= 2 else frozenset(),  # noqa: PLR2004 - rows are examples
+        example=place,
+        values=tuple(value_text(value) for value in values),
+        worst=frozenset(worst) if array.ndim <= 2 else frozenset(),  # noqa: PLR2004 - beyond, rows are no examples
     )
 
 
@@ -148,6 +155,25 @@ def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarr
     return labels if labels.shape == shape else None
 
 
+def _class_names(name: str, recording: Recording) -> list[str]:
+    """The names of the classes that an observation is about; empty if it has none."""
+    names = recording.class_names
+    if isinstance(names, Mapping):
+        names = names.get(name.removeprefix("gradient/").partition("/")[2])
+    return [str(one) for one in names] if isinstance(names, list | tuple) else []
+
+
+def _holds_classes(name: str, side: str, array: np.ndarray) -> bool:
+    return (side == "y_true" or kind_of(name) is Kind.PREDICTED_CLASS) and array.dtype.kind in "iu"
+
+
+def _named(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Class indices with their names behind them: ``2 fox``."""
+    named = np.empty(array.size, dtype=object)
+    named[:] = [f"{index} {classes[index]}" if 0 <= index < len(classes) else str(index) for index in array.ravel().tolist()]
+    return named.reshape(array.shape)
+
+
 def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> tuple[str, ...]:
     if width == 1:
         return ("",)
@@ -156,9 +182,5 @@ def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> 
     of_classes = kind is Kind.PREDICTIONS or name.startswith("gradient/y_pred")
     if not of_classes or array.ndim < 2:  # noqa: PLR2004 - examples and classes
         return numbered
-    names = recording.class_names
-    if isinstance(names, Mapping):
-        names = names.get(name.rpartition("/")[2])
-    if isinstance(names, list | tuple) and len(names) == width:
-        return tuple(str(one) for one in names)
-    return numbered
+    classes = _class_names(name, recording)
+    return tuple(classes) if len(classes) == width else numbered

@@ -1,0 +1,18 @@
+"""What an earlier report in a directory was about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def runs_in(directory: Path) -> frozenset[str] | None:
+    """The ids of the runs that the report.json in `directory` is about; None if there is no report."""
+    path = directory / "report.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return frozenset(str(environment["run"]) for environment in report["environments"].values())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()  # something is there, and it is not ours
