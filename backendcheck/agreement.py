@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -50,16 +51,17 @@ def _compare_pair(
             continue
         allowance = _allowance(name, values[0], values[1], pair[0], overrides)
         if kind_of(name) is Kind.PREDICTED_CLASS:
-            found.append(_compare_classes(name, sides, pair, overrides))
+            found += _compare_classes(name, sides, pair, overrides)
         else:
             expected = pair[0].reference.get(name)
+            expected = None if expected is None or expected.dtype == object else _fitted(expected, values[0])
             found += compare_observations("agreement", name, sides, (values[0], values[1]), allowance, expected)
     return found
 
 
 def not_compared(name: str, recording: Recording) -> str:
     """Why this observation cannot agree between backends; empty if it can."""
-    return next((reason for pattern, reason in recording.not_compared.items() if pattern == name or fnmatchcase(name, pattern)), "")
+    return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
 
 
 def _allowance(
@@ -99,30 +101,29 @@ def what_came_instead(recording: Recording) -> str:
 
 def _compare_classes(
     name: str, sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
-) -> Comparison:
+) -> list[Comparison]:
     """Predicted classes are exact, but where an example's two best classes tie within tolerance there is no decision to compare."""
     left, right = (recording.observations[name] for recording in pair)
-    exact = compare_observations(
-        "agreement", name, sides, (left, right), _EXACT
-    )[0]
+    *structure, exact = compare_observations("agreement", name, sides, (left, right), _EXACT)
     scores = name.replace("predicted_class", "predictions", 1)
     if exact.kind != "value" or any(scores not in recording.observations for recording in pair):
-        return exact
+        return [*structure, exact]
     predictions = [recording.observations[scores] for recording in pair]
-    if predictions[0].value.shape != predictions[1].value.shape:
-        return exact
+    if predictions[0].value.shape != predictions[1].value.shape or predictions[0].value.shape[:-1] != left.value.shape:
+        return [*structure, exact]
     allowance = _allowance(scores, predictions[0], predictions[1], pair[0], overrides)
     decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
         predictions[1].value, left.value, right.value, allowance
     )
     different = left.value != right.value
     if (different & decided).any():
-        return exact
-    return Comparison(
+        return [*structure, exact]
+    tied = Comparison(
         oracle="agreement", observation=name, left=sides[0], right=sides[1], n_elements=left.value.size,
         message=f"{int(different.sum())} examples tie within the tolerance of their predictions", origin=exact.origin,
         evidence={"ties": int(different.sum())},
     )  # fmt: skip
+    return [*structure, tied]
 
 
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
@@ -158,18 +159,22 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
 def _compare_expected(
     name: str, side: str, recording: Recording, pair: tuple[Observation, Expected], origin: str, overrides: Sequence[Override]
 ) -> list[Comparison]:
-    seen, value, defined = pair[0], pair[1].value, pair[1].defined
-    if seen.value.shape != value.shape and seen.value.size == value.size == 1:
-        value = value.reshape(seen.value.shape)  # 0.5 for a scalar, however it was written
+    seen, value, defined = pair[0], _fitted(pair[1].value, pair[0]), pair[1].defined
     sides = (side, "reference")
     if seen.is_text or value.dtype == object or not seen.is_float or seen.value.shape != value.shape:
-        wanted = Observation(value=value, dtype=seen.dtype, precision=seen.precision)
+        dtype = "text" if value.dtype == object else str(value.dtype) if seen.is_text else seen.dtype
+        wanted = Observation(value=value, dtype=dtype, precision=seen.precision)
         return compare_observations("reference", name, sides, (seen, wanted), _EXACT)
     left = seen.value.astype(np.float64)
     if defined is not None:
         # Where no gradient is defined any will do.
         left, value = np.where(defined, left, 0.0), np.where(defined, value, 0.0)
     allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
-    common = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+    common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
     comparison = compare_numbers(common, left, value, allowance, value)
     return [replace(comparison, evidence={"reference": origin})]
+
+
+def _fitted(value: np.ndarray, seen: Observation) -> np.ndarray:
+    """A single number in the shape that was recorded: 0.5 for a scalar, however it was written."""
+    return value.reshape(seen.value.shape) if value.size == seen.value.size == 1 else value

@@ -63,6 +63,17 @@ def cli() -> None:
 
 # --- options that commands share -------------------------------------------------------------------------------
 
+
+def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    from backendcheck.record.session import ORACLES
+
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ORACLES]:
+        message = f"{', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
+        raise click.BadParameter(message, context, parameter)
+    return tuple(name for name in ORACLES if name in names or name == "agreement")
+
+
 _paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
 _keyword = click.option("-k", "keyword", metavar="EXPR", default="", help="Only cases whose names match, as in pytest.")
 _marks = click.option("-m", "marks", metavar="EXPR", default="", help="Only cases with these marks, as in pytest.")
@@ -74,6 +85,10 @@ _timeout = click.option(
 _device = click.option(
     "--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True,
     help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend.",
+)  # fmt: skip
+_oracles = click.option(
+    "--oracles", "oracles", default="agreement,paths,order,reference", show_default=True, metavar="LIST", callback=_parse_oracles,
+    help="What to hold against what: backends (agreement is always on), paths inside one, orders, a float64 reference.",
 )  # fmt: skip
 _plugins = click.option("-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded).")
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace another run that lies in the output directory.")
@@ -94,6 +109,7 @@ _strict_known = click.option("--strict-known", is_flag=True, help="Entries that 
 @_keyword
 @_marks
 @_device
+@_oracles
 @_plugins
 @_overwrite
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
@@ -171,6 +187,7 @@ def compare(
 @_keyword
 @_marks
 @_device
+@_oracles
 @_plugins
 @_known
 @_strict_known

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from backendcheck.backends import Backend
 from backendcheck.case_files import BUILT_IN, builtin_cases, split_node_id
@@ -65,9 +66,16 @@ class Divergence:
             return False
         for package, specifier in self.versions.items():
             found = [v for env in legs.values() if (v := env.versions.get(package))]
-            if found and not all(SpecifierSet(specifier).contains(version.partition("+")[0], prereleases=True) for version in found):
+            if not all(_within(specifier, version) for version in found):
                 return False
         return not self.device or all(env.device.startswith(self.device) for env in legs.values())
+
+
+def _within(specifier: str, version: str) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(Version(version.partition("+")[0]), prereleases=True)
+    except InvalidVersion:
+        return False
 
 
 def load(path: Path) -> list[Divergence]:
@@ -120,8 +128,13 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
         raise refuse("is not a table")
     if unknown := sorted(set(table) - _KEYS):
         raise refuse(f"has unknown keys {', '.join(unknown)}; expected some of {', '.join(sorted(_KEYS))}")
+    for key, value in table.items():
+        listed = key in ("backends", "kind", "oracle") and isinstance(value, list) and all(isinstance(one, str) for one in value)
+        if key != "expires" and not isinstance(value, str) and not listed:
+            expected = "a string or a list of strings" if key in ("backends", "kind", "oracle") else "a string"
+            raise refuse(f"{key} = {value!r}; expected {expected}")
     for key in ("case", "backends", "kind", "reason"):
-        if not table.get(key):
+        if not table.get(key) or not str(table[key]).strip():
             raise refuse(f"has no {key}; expected case, backends, kind and reason")
     backends, kinds, oracles = _set(table["backends"]), _set(table["kind"]), _set(table.get("oracle", list(ORACLES)))
     for what, given, allowed in (
@@ -131,7 +144,9 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
     ):
         if wrong := sorted(given - set(allowed)):
             raise refuse(f"names the {what} {', '.join(wrong)}; expected some of {', '.join(allowed)}")
-    versions = {package: str(table[package]) for package in _PACKAGES if package in table}
+    if not oracles:
+        raise refuse(f"names no oracle; expected some of {', '.join(ORACLES)}")
+    versions = {package: table[package] for package in _PACKAGES if package in table}
     for package, specifier in versions.items():
         try:
             SpecifierSet(specifier)
@@ -145,15 +160,17 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
             raise refuse(f"expires = {expires!r} is no date; expected one such as 2027-01-31") from None
     if isinstance(expires, datetime.datetime):
         expires = expires.date()
+    if expires is not None and not isinstance(expires, datetime.date):
+        raise refuse(f"expires = {expires} is no date; expected one such as 2027-01-31")
     return Divergence(
-        case=str(table["case"]), backends=backends, kinds=kinds, oracles=oracles, reason=str(table["reason"]).strip(),
-        versions=versions, device=str(table.get("device", "")), link=str(table.get("link", "")), expires=expires,
+        case=table["case"], backends=backends, kinds=kinds, oracles=oracles, reason=table["reason"].strip(),
+        versions=versions, device=table.get("device", ""), link=table.get("link", ""), expires=expires,
         source=path.name, number=number,
     )  # fmt: skip
 
 
-def _set(value: Any) -> frozenset[str]:
-    return frozenset([value] if isinstance(value, str) else map(str, value))
+def _set(value: str | list[str]) -> frozenset[str]:
+    return frozenset([value] if isinstance(value, str) else value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,6 +50,20 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Variant:
+    """The same quantities once more, inside one backend: through another door, or with something permuted and put back.
+
+    `oracle` is ``paths`` or ``order``, `door` names the variant (``evaluate``, ``examples permuted``). Its observations are to equal
+    those of the recording by name. `raised` is what came instead of them.
+    """
+
+    oracle: str
+    door: str
+    observations: Mapping[str, Observation] = field(default_factory=dict)
+    raised: Raised | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Recording:
     """One case on one backend.
 
@@ -72,6 +86,7 @@ class Recording:
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
     raised: tuple[Raised, ...] = ()
     problem: str = ""
     stderr_tail: str = ""
@@ -171,14 +186,23 @@ def _umask() -> int:
 def write_recording(leg: Path, recording: Recording) -> str:
     """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
     tensors: dict[str, np.ndarray] = {}
+    keys: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def stored(value: np.ndarray) -> dict[str, Any]:
         if value.dtype == object:
             return {"text": value.ravel().tolist(), "shape": list(value.shape)}
-        key = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
         # Contiguous and in the byte order of this machine, which is what comes back from the file.
-        tensors[key] = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
-        return {"tensor": key}
+        array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
+        content = (array.dtype.str, array.shape, array.tobytes())
+        if content not in keys:  # what several doors returned alike is stored once
+            keys[content] = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
+            tensors[keys[content]] = array
+        return {"tensor": keys[content]}
+
+    def observed(observations: Mapping[str, Observation]) -> dict[str, Any]:
+        return {
+            name: {"dtype": seen.dtype, "precision": seen.precision, **stored(seen.value)} for name, seen in observations.items()
+        }
 
     header = {
         "format": FORMAT,
@@ -189,15 +213,19 @@ def write_recording(leg: Path, recording: Recording) -> str:
                 "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses",
             )
         },
-        "observations": {
-            name: {"dtype": seen.dtype, "precision": seen.precision, **stored(seen.value)}
-            for name, seen in recording.observations.items()
-        },
+        "observations": observed(recording.observations),
+        "variants": [
+            {
+                "oracle": variant.oracle,
+                "door": variant.door,
+                "observations": observed(variant.observations),
+                "raised": None if variant.raised is None else asdict(variant.raised),
+            }
+            for variant in recording.variants
+        ],
         "reference": {name: stored(value) for name, value in recording.reference.items()},
         "labels": {name: stored(value) for name, value in recording.labels.items()},
-        "raised": [
-            {"stage": r.stage, "type": r.type, "type_names": r.type_names, "message": r.message} for r in recording.raised
-        ],
+        "raised": [asdict(one) for one in recording.raised],
         "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
     }  # fmt: skip
     text = json.dumps(header, allow_nan=True)
@@ -257,24 +285,40 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
         value[:] = entry["text"]
         return value.reshape(entry["shape"])
 
+    def observed(entries: Mapping[str, Any]) -> dict[str, Observation]:
+        return {
+            name: Observation(value=loaded(entry), dtype=entry["dtype"], precision=entry["precision"])
+            for name, entry in entries.items()
+        }
+
+    def raised_from(entry: Mapping[str, Any]) -> Raised:
+        return Raised(**{**entry, "type_names": tuple(entry["type_names"])})
+
     if header["status"] not in STATUSES:
         message = f"status {header['status']!r}"
         raise ValueError(message)
     header = dict(header)
     del header["format"]
-    observations = {
-        name: Observation(value=loaded(entry), dtype=entry["dtype"], precision=entry["precision"])
-        for name, entry in header.pop("observations").items()
-    }
+    observations = observed(header.pop("observations"))
+    variants = tuple(
+        Variant(
+            oracle=entry["oracle"],
+            door=entry["door"],
+            observations=observed(entry["observations"]),
+            raised=None if entry["raised"] is None else raised_from(entry["raised"]),
+        )
+        for entry in header.pop("variants")
+    )
     reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
     labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
-    raised = tuple(Raised(**{**r, "type_names": tuple(r["type_names"])}) for r in header.pop("raised"))
+    raised = tuple(raised_from(entry) for entry in header.pop("raised"))
     tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
     header["notes"] = tuple(header["notes"])
     header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
     return Recording(
-        **header, observations=observations, reference=reference, labels=labels, raised=raised, tolerance=tolerance
-    )
+        **header, observations=observations, variants=variants, reference=reference, labels=labels, raised=raised,
+        tolerance=tolerance,
+    )  # fmt: skip
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:

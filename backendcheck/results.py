@@ -130,7 +130,7 @@ def analyse(
         legs=tuple(legs),
         expected=tuple(wanted),
         cases=tuple(results),
-        problems=(*_problems(legs, missing), *_unmet(expected_cases, cases)),
+        problems=(*_problems(legs, missing), *_alone(labels, expected), *_unmet(expected_cases, cases)),
         known=tuple(known),
         unmatched=tuple(entry for entry in known if not any(map(entry.matches_case, cases))),
         expired=tuple(entry for entry in known if entry.expired(today)),
@@ -204,6 +204,13 @@ def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
         for problem in environment.problems:
             found.append(f"{problem['file']}:{problem['line']}: {problem['message']}. ({leg.label})")
     return _joined(found)
+
+
+def _alone(labels: Sequence[str], expected: Sequence[str] | None) -> list[str]:
+    """One leg, and nobody said that it is to be the only one."""
+    if len(labels) != 1 or expected is not None:
+        return []
+    return [f"{labels[0]}: there is no other leg, so no backends were compared. Give the others, or --expect-backends {labels[0]}."]
 
 
 def _unmet(patterns: Sequence[str], cases: Sequence[str]) -> list[str]:

@@ -133,6 +133,7 @@ def _arguments(request: Request) -> list[str]:
         "record",
         *("--backend", request.backend.value, "--out", str(request.out), "-n", str(request.workers)),
         *("--timeout", str(request.timeout_s), "--device", request.device, "--events"),
+        *("--oracles", ",".join(request.oracles)),
         *(("-k", request.keyword) if request.keyword else ()),
         *(("-m", request.marks) if request.marks else ()),
         *(part for plugin in request.plugins for part in ("-p", plugin)),

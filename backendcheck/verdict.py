@@ -16,8 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+
 from backendcheck.agreement import compare_backends, compare_reference
 from backendcheck.comparison import Comparison
+from backendcheck.inside import compare_variants
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Override
 
@@ -61,7 +64,12 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     comparisons: list[Comparison] = []
     as_asked = bool(usable) and all(raised_as_asked(recording) for recording in usable.values())
     if not incomparable(usable) and not as_asked:
-        comparisons = [*_expectation_findings(usable), *compare_backends(usable, overrides), *compare_reference(usable, overrides)]
+        comparisons = [
+            *_expectation_findings(usable),
+            *compare_backends(usable, overrides),
+            *compare_variants(usable, overrides),
+            *compare_reference(usable, overrides),
+        ]
     if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
         problems.append("nothing could be compared" + (": there is one leg only" if len(usable) == 1 else ""))
     findings = [comparison for comparison in comparisons if comparison.kind is not None]
@@ -129,16 +137,21 @@ def incomparable(recordings: Mapping[str, Recording]) -> list[str]:
     """Why these recordings cannot be held against each other: other inputs, weights, settings, or case files."""
     found = []
     legs = list(recordings)
-    for leg in legs[1:]:
-        first, other = recordings[legs[0]], recordings[leg]
-        pair = f"{legs[0]} and {leg}"
+    # Everyone is held against the first that got through: one that raised may not have seen all of its inputs.
+    whole = next((leg for leg in legs if not recordings[leg].raised), next(iter(legs), ""))
+    for leg in legs:
+        if leg == whole:
+            continue
+        one, another = sorted((whole, leg), key=legs.index)
+        first, other = recordings[one], recordings[another]
+        pair = f"{one} and {another}"
         if first.file_digest and other.file_digest and first.file_digest != other.file_digest:
             found.append(f"not comparable: {pair} recorded different versions of {first.file or 'the case file'}")
             continue
         if settings := _differing(first.settings, other.settings):
             words = ", ".join(f"{name} {first.settings.get(name)} and {other.settings.get(name)}" for name in settings)
             found.append(f"not comparable: {pair} ran under different settings: {words}")
-        if inputs := [name for name in _differing_shared(first.digests, other.digests) if not name.startswith("weights/")]:
+        if inputs := [name for name in _differing_digests(first, other) if not name.startswith("weights/")]:
             found.append(f"not comparable: {pair} were fed different inputs: {', '.join(inputs)}")
         if weights := _differing_weights(first, other):
             found.append(f"not comparable: {pair} started from different initial weights: {', '.join(weights)}")
@@ -149,18 +162,20 @@ def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
     return [name for name in sorted({*left, *right}) if left.get(name) != right.get(name)]
 
 
-def _differing_shared(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
-    """What differs where both got that far; a leg that raised before its inputs were seen has none."""
-    return [name for name in sorted({*left, *right}) if left and right and left.get(name) != right.get(name)]
+def _differing_digests(left: Recording, right: Recording) -> list[str]:
+    """What differs where both got that far: a leg that raised may not have seen all of its inputs and weights."""
+    differing = _differing(left.digests, right.digests)
+    if left.raised or right.raised:
+        return [name for name in differing if name in left.digests and name in right.digests]
+    return differing
 
 
 def _differing_weights(left: Recording, right: Recording) -> list[str]:
-    sides = [{name: d for name, d in recording.digests.items() if name.startswith("weights/")} for recording in (left, right)]
-    found = [name.removeprefix("weights/") for name in _differing_shared(*sides)]
+    found = [name.removeprefix("weights/") for name in _differing_digests(left, right) if name.startswith("weights/")]
     for name in sorted({*left.state} & {*right.state}):
-        pairs = zip(left.state[name], right.state[name], strict=True)
-        scale = max(1e-6, left.state[name][1], right.state[name][1])
-        if any(abs(a - b) > _STATE_DIFFERENCE * scale for a, b in pairs):
+        sides = np.array([left.state[name], right.state[name]])
+        allowed = _STATE_DIFFERENCE * np.max(sides[:, 1], initial=1e-6, where=np.isfinite(sides[:, 1]))
+        if not np.allclose(sides[0], sides[1], rtol=0.0, atol=allowed, equal_nan=True):
             found.append(name)
     return found
 

@@ -54,7 +54,7 @@ def case_a_label_that_is_no_whole_number(label):
     """
     return LossCase(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        y_true=[2.0, 0.0, label],
+        y_true=[2.0, label, 0.0],
         y_pred=LOGITS,
         class_names=ANIMALS,
         expect=Raises(),

@@ -42,7 +42,7 @@ def case_a_missing_label_through_to_categorical():
 
 
 def case_one_hot_of_minus_one():
-    """`one_hot` makes -1 a row of zeros, as it documents, and a row of zeros has no cross-entropy.
+    """`one_hot` makes -1 a row of zeros, and a row of zeros has no cross-entropy.
 
     Scenario: P6
     """

@@ -126,9 +126,9 @@ def case_labels_by_list_for_named_outputs(rng):
     tumor, age, stage = labels.values()
     probability = 1 / (1 + np.exp(1.0))  # the sigmoid of the bias -1
     expected = {
-        "loss/tumor": -np.mean(np.where(tumor == 1, np.log(probability), np.log(1 - probability))),
-        "loss/age": np.mean((age.astype("float64") - 50) ** 2),
-        "loss/Stage": -np.mean(np.log([0.5, 0.3, 0.2])[stage]),
+        "tumor": -np.mean(np.where(tumor == 1, np.log(probability), np.log(1 - probability))),
+        "age": np.mean((age.astype("float64") - 50) ** 2),
+        "Stage": -np.mean(np.log([0.5, 0.3, 0.2])[stage]),
     }
     return ModelCase(
         model=model,
@@ -138,5 +138,5 @@ def case_labels_by_list_for_named_outputs(rng):
         optimizer=keras.optimizers.SGD(1e-4),
         weights="as built",
         class_names={"Stage": STAGES},
-        reference=expected | {"loss": sum(expected.values())},
+        reference={f"metric/{name}_loss": loss for name, loss in expected.items()} | {"loss": sum(expected.values())},
     )

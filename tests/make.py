@@ -12,7 +12,10 @@ float32, ints int64, strings text; an array stays what it is.
 
 from __future__ import annotations
 
+import datetime
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from backendcheck.observation import Observation
 from backendcheck.recording import Environment, Raised, Recording
 from backendcheck.results import Results, analyse
 
+TODAY = datetime.date(2026, 3, 1)
+GOLDEN = Path(__file__).parent / "golden"
 BACKENDS = ("tensorflow", "jax", "torch")
 _FIELDS = frozenset(Recording.__slots__) - {"case", "backend", "observations"}
 _VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0"}
@@ -141,7 +146,7 @@ def _made(case: str, label: str, given: Recording | Mapping[str, Any]) -> Record
 
 def results(cases: Mapping[str, Mapping[str, Any]], **analysis: Any) -> Results:
     """The results of `cases` (see `legs`); `analysis` goes to `analyse`: expected, known, overrides, today."""
-    return analyse(legs(cases), **analysis)
+    return replace(analyse(legs(cases), **({"today": TODAY} | analysis)), created=f"{TODAY}T12:00:00+00:00")
 
 
 def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[str] = "value", /, **fields: Any) -> Divergence:
@@ -149,3 +154,77 @@ def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[st
     as_set = [frozenset([given] if isinstance(given, str) else given) for given in (backends, kind)]
     usual = {"reason": "looked at and understood", "versions": {}, "source": "known_divergences.toml", "number": 1}
     return Divergence(case=case, backends=as_set[0], kinds=as_set[1], **(usual | fields))
+
+
+# What must not get through anywhere: markup, quotes, NUL, a terminal command, a lone surrogate, a turned direction of writing.
+HOSTILE = "<script>alert(1)</script>\"'`|&\x00\x1b[31m\ud800\u202e]]>\r\nx"
+
+
+def everything() -> Results:
+    """A run with a case of each sort: all verdicts, all that a leg can do, known divergences of each state, hostile text."""
+    losses = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
+    orders = {"tensorflow": ["tumor", "age", "Stage"], "jax": ["Stage", "age", "tumor"], "torch": ["Stage", "age", "tumor"]}
+    scores = {"tensorflow": [[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]], "jax": [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]}
+    cases: dict[str, dict[str, Any]] = {
+        "multi_output/dict_labels": {
+            backend: {"output_order": order, "observations": _outputs(4e-6 if backend == "jax" else 0.0)}
+            for backend, order in orders.items()
+        },
+        "classes/wrong_class": {
+            backend: {
+                "predictions": scores.get(backend, scores["tensorflow"]),
+                "predicted_class": [2, 0 if backend == "jax" else 1],
+                "labels": {"y_true": [2, 1]},
+                "class_names": ["cat", "dog", "fox"],
+            }
+            for backend in BACKENDS
+        },
+        "label_range/past_the_end": {
+            "tensorflow": {"raised": "InvalidArgumentError: indices[2] = 3 is not in [0, 3)\nsecond line", "expect": {}},
+            "jax": {"per_example_loss": [0.5, 0.25, 0.0], "loss": 0.25, "labels": {"y_true": [2, 0, 3]}, "expect": {}},
+            "torch": {"raised": "IndexError: Target 3 is out of bounds.", "expect": {}},
+        },
+        "losses/crashes": losses
+        | {"jax": {"status": "crashed", "problem": "exit code 139 (SIGSEGV)", "stderr_tail": "Fatal\n  at f\n"}},
+        "losses/hangs": losses | {"jax": {"status": "timed out", "problem": "after 120 s"}},
+        "losses/left_out": {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.5}},
+        "losses/other_inputs": {b: {"loss": 0.5, "digests": {"x": "b" if b == "jax" else "a"}} for b in BACKENDS},
+        "losses/nan": {b: {"per_example_loss": [0.5, float("nan") if b == "jax" else 0.25]} for b in BACKENDS},
+        "losses/exact": {b: {"loss": 0.75 if b == "torch" else 0.5, "tolerance": {"*": (0, 0)}} for b in BACKENDS},
+        "losses/against_the_reference": {b: {"loss": 0.5 if b == "torch" else 0.7, "reference": {"loss": 0.5}} for b in BACKENDS},
+        "known/there": losses,
+        "known/gone": everywhere(loss=0.5),
+        "known/changed": losses | {"jax": {"loss": float("inf")}},
+        "healthy/loss": everywhere(loss=0.5, timings_s={"case": 0.125, "loss": 0.25}),
+        "healthy/rounding": {b: {"loss": 0.500001 if b == "jax" else 0.5} for b in BACKENDS},
+        f"hostile/{HOSTILE}": {
+            "tensorflow": {"raised": f"ValueError: {HOSTILE}", "claim": HOSTILE, "file": HOSTILE, "notes": (HOSTILE,)},
+            "jax": {"observations": {f"value/{HOSTILE}": [HOSTILE], "loss": 0.5}, "class_names": [HOSTILE]},
+            "torch": {"observations": {f"value/{HOSTILE}": ["other"], "loss": 0.5}, "stderr_tail": HOSTILE},
+        },
+    }
+    known = [
+        divergence(
+            "known/there", "jax", reason="jax folds the mask into the sum", link="https://github.com/keras-team/keras/issues/1"
+        ),
+        divergence("known/gone", "jax", number=2, link="javascript:alert(1)"),
+        divergence("known/changed", "jax", number=3, reason=HOSTILE, link=f"https://x/{HOSTILE}"),
+        divergence("nowhere/*", "jax", number=4),
+        divergence("losses/*", "torch", number=5, expires=datetime.date(2026, 1, 31)),
+    ]
+    return results(cases, known=known, expected=BACKENDS)
+
+
+def _outputs(nudge: float) -> dict[str, Observation]:
+    values = {"tumor": 61.8, "age": 32.0, "Stage": 0.5}
+    return {f"predictions/{name}": observation(np.array([[value + nudge]]), "float32") for name, value in values.items()}
+
+
+def assert_golden(name: str, text: str) -> None:
+    """That `text` is what ``tests/golden/<name>`` holds; with UPDATE_GOLDEN=1 in the environment it is made so."""
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8", newline="")
+    assert text == path.read_text(encoding="utf-8"), (
+        f"{path} holds something else; if the new text is right, run with UPDATE_GOLDEN=1"
+    )

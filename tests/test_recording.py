@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Mapping
 from pathlib import Path
 
 import make
@@ -22,6 +23,7 @@ from backendcheck.recording import (
     Environment,
     Raised,
     Recording,
+    Variant,
     file_sha256,
     read_environment,
     read_recording,
@@ -88,6 +90,7 @@ arrays = hnp.arrays(
 texts = hnp.arrays(dtype=object, shape=hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3), elements=text)
 observations = st.builds(lambda value, dtype: Observation(value=value, dtype=dtype, precision="float32"), arrays | texts, text)
 figures = st.floats(allow_nan=False, allow_infinity=False)
+raised = st.builds(Raised, stage=text, type=text, type_names=st.lists(text, max_size=2).map(tuple), message=text)
 recordings = st.builds(
     Recording,
     case=case_ids,
@@ -101,9 +104,13 @@ recordings = st.builds(
     reference=st.dictionaries(text, arrays | texts, max_size=2),
     labels=st.dictionaries(text, arrays | texts, max_size=2),
     losses=st.dictionaries(text, st.dictionaries(text, text, max_size=2), max_size=2),
-    raised=st.lists(
-        st.builds(Raised, stage=text, type=text, type_names=st.lists(text, max_size=2).map(tuple), message=text), max_size=2
+    variants=st.lists(
+        st.builds(
+            Variant, oracle=text, door=text, observations=st.dictionaries(text, observations, max_size=2), raised=st.none() | raised
+        ),
+        max_size=2,
     ).map(tuple),
+    raised=st.lists(raised, max_size=2).map(tuple),
     problem=text,
     stderr_tail=text,
     expect=st.none() | st.fixed_dictionaries({"type_names": st.none() | st.lists(text, max_size=2), "match": st.none() | text}),
@@ -124,16 +131,23 @@ def assert_same_array(left: np.ndarray, right: np.ndarray) -> None:
     np.testing.assert_array_equal(left, right)  # NaN equals NaN here, as it should
 
 
+def assert_same_observations(left: Mapping[str, Observation], right: Mapping[str, Observation]) -> None:
+    assert list(left) == list(right)
+    for name, seen in left.items():
+        assert (seen.dtype, seen.precision) == (right[name].dtype, right[name].precision)
+        assert_same_array(seen.value, right[name].value)
+
+
 def assert_same_recording(left: Recording, right: Recording) -> None:
-    with_arrays = ("observations", "reference", "labels")
+    with_arrays = ("observations", "variants", "reference", "labels")
     for name in set(Recording.__slots__) - set(with_arrays):
         assert getattr(left, name) == getattr(right, name), name
-    for name in with_arrays:
-        assert list(getattr(left, name)) == list(getattr(right, name)), name
-    for name, seen in left.observations.items():
-        assert (seen.dtype, seen.precision) == (right.observations[name].dtype, right.observations[name].precision)
-        assert_same_array(seen.value, right.observations[name].value)
+    assert_same_observations(left.observations, right.observations)
+    for one, other in zip(left.variants, right.variants, strict=True):
+        assert (one.oracle, one.door, one.raised) == (other.oracle, other.door, other.raised)
+        assert_same_observations(one.observations, other.observations)
     for name in ("reference", "labels"):
+        assert list(getattr(left, name)) == list(getattr(right, name)), name
         for key, value in getattr(left, name).items():
             assert_same_array(value, getattr(right, name)[key])
 
@@ -170,6 +184,15 @@ def test_an_array_that_is_a_view_is_read_in_its_own_order(tmp_path: Path) -> Non
     value = np.arange(12.0).reshape(3, 4).T[::-1]
     write_recording(tmp_path, make.recording("a/b", x=make.observation(value)))
     np.testing.assert_array_equal(read_recording(recording_path(tmp_path, "a/b")).observations["x"].value, value)
+
+
+def test_equal_arrays_of_different_dtype_or_shape_are_kept_apart(tmp_path: Path) -> None:
+    arrays = [np.zeros(4, np.int32), np.zeros(4, np.float32), np.zeros((2, 2), np.int32), np.zeros(4, np.int32), np.full(4, -0.0)]
+    write_recording(tmp_path, make.recording("a/b", observations={str(n): make.observation(one) for n, one in enumerate(arrays)}))
+    read = read_recording(recording_path(tmp_path, "a/b")).observations
+    for n, one in enumerate(arrays):
+        assert (read[str(n)].value.dtype, read[str(n)].value.shape) == (one.dtype, one.shape)
+    assert np.signbit(read["4"].value).all()
 
 
 def test_nan_and_infinity_survive_the_disk(tmp_path: Path) -> None:

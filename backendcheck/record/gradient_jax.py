@@ -29,20 +29,14 @@ def device_name() -> str:
     return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
 
 
-def value_and_gradients(
-    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
-) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
+def gradient_function(
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any]
+) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
+    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
 
-    Compiled, with `data` as an argument so that nothing is folded into the program; op by op only where a loss looks at
-    the value of a label to decide what to do, which cannot be compiled.
+    Compiled, with `data` as an argument so that nothing is folded into the program and a second call costs nothing; op by op
+    only where a loss looks at the value of a label to decide what to do, which cannot be compiled.
     """
-    values = [variable.value for variable in variables]
-    with keras.StatelessScope():
-        shapes = jax.eval_shape(predict, data)
-    # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
-    # number that leaves every float as it is, -0.0 itself included.
-    shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
 
     def shifted_loss(values: list[Any], shifts: list[Any], data: Any) -> Any:
         mapping = list(zip(variables, values, strict=True))
@@ -57,8 +51,19 @@ def value_and_gradients(
             return loss(keras.tree.pack_sequence_as(y_pred, flat), data)
 
     by_both = jax.value_and_grad(shifted_loss, argnums=(0, 1))
-    try:
-        total, (by_values, by_shifts) = jax.jit(by_both)(values, shifts, data)
-    except jax.errors.JAXTypeError:
-        total, (by_values, by_shifts) = by_both(values, shifts, data)
-    return total, list(by_shifts), list(by_values)
+    compiled = jax.jit(by_both)
+
+    def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
+        values = [variable.value for variable in variables]
+        with keras.StatelessScope():
+            shapes = jax.eval_shape(predict, data)
+        # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
+        # number that leaves every float as it is, -0.0 itself included.
+        shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
+        try:
+            total, (by_values, by_shifts) = compiled(values, shifts, data)
+        except jax.errors.JAXTypeError:
+            total, (by_values, by_shifts) = by_both(values, shifts, data)
+        return total, list(by_shifts), list(by_values)
+
+    return gradients

@@ -30,29 +30,33 @@ def device_name() -> str:
     return gpus[0].name if gpus else "cpu"
 
 
-def value_and_gradients(
-    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
-) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
+def gradient_function(
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any]
+) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
+    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
 
     A gradient is None where the loss does not depend on it.
     """
-    values = [variable.value for variable in variables]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        for value in values:
-            tape.watch(value)
-        y_pred = predict(data)
-        total = loss(y_pred, data)
-    by_value = tape.gradient(total, values)
-    # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
-    # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
-    flat = [_copy(leaf) for leaf in keras.tree.flatten(y_pred)]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        for leaf in flat:
-            tape.watch(leaf)
-        again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
-    by_pred = tape.gradient(again, flat)
-    return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
+
+    def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
+        values = [variable.value for variable in variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for value in values:
+                tape.watch(value)
+            y_pred = predict(data)
+            total = loss(y_pred, data)
+        by_value = tape.gradient(total, values)
+        # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
+        # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
+        flat = [_copy(leaf) for leaf in keras.tree.flatten(y_pred)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for leaf in flat:
+                tape.watch(leaf)
+            again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
+        by_pred = tape.gradient(again, flat)
+        return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
+
+    return gradients
 
 
 def _copy(leaf: Any) -> Any:

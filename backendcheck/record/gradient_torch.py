@@ -33,24 +33,28 @@ def device_name() -> str:
     return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
 
 
-def value_and_gradients(
-    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any], data: Any
-) -> tuple[Any, list[Any], list[Any]]:
-    """The value of ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each of `variables`.
+def gradient_function(
+    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any]
+) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
+    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
 
     A gradient is None where the loss does not depend on it.
     """
-    y_pred = predict(data)
-    flat = keras.tree.flatten(y_pred)
-    for leaf in flat:
-        if not leaf.requires_grad and leaf.is_floating_point():
-            leaf.requires_grad_(True)
-    total = loss(y_pred, data)
-    sources = [*flat, *(variable.value for variable in variables)]
-    wanted = [index for index, source in enumerate(sources) if source.requires_grad]
-    gradients: list[Any] = [None] * len(sources)
-    if total.requires_grad:
-        found = torch.autograd.grad(total, [sources[index] for index in wanted], allow_unused=True)
-        for index, gradient in zip(wanted, found, strict=True):
-            gradients[index] = gradient
-    return total, gradients[: len(flat)], gradients[len(flat) :]
+
+    def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
+        y_pred = predict(data)
+        flat = keras.tree.flatten(y_pred)
+        for leaf in flat:
+            if not leaf.requires_grad and leaf.is_floating_point():
+                leaf.requires_grad_(True)
+        total = loss(y_pred, data)
+        sources = [*flat, *(variable.value for variable in variables)]
+        wanted = [index for index, source in enumerate(sources) if source.requires_grad]
+        by_source: list[Any] = [None] * len(sources)
+        if total.requires_grad:
+            found = torch.autograd.grad(total, [sources[index] for index in wanted], allow_unused=True)
+            for index, gradient in zip(wanted, found, strict=True):
+                by_source[index] = gradient
+        return total, by_source[: len(flat)], by_source[len(flat) :]
+
+    return gradients

@@ -24,8 +24,8 @@ def numerics() -> Any:
     return importlib.import_module(f"backendcheck.record.gradient_{keras.backend.backend()}")
 
 
-def observe(case: Any, trace: Trace, *, seed: int) -> None:
-    """Fill `trace` with everything that is to be seen of `case`.
+def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str]) -> None:
+    """Fill `trace` with everything that is to be seen of `case`; `oracles` may ask for ``paths`` and ``order`` as well.
 
     Raises:
         InvalidCase: if the case is not one.
@@ -34,9 +34,9 @@ def observe(case: Any, trace: Trace, *, seed: int) -> None:
     if isinstance(case, ModelCase):
         from backendcheck.record.observe_model import observe_model
 
-        observe_model(case, trace, seed=seed)
+        observe_model(case, trace, seed=seed, oracles=oracles)
     elif isinstance(case, LossCase):
-        _observe_loss(case, trace)
+        _observe_loss(case, trace, oracles)
     elif isinstance(case, ValueCase):
         with trace.stage("compute"):
             _see_values(case.compute(), trace, "ValueCase: compute")
@@ -72,7 +72,7 @@ def _orders(nest: Mapping[Any, Any]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _observe_loss(case: LossCase, trace: Trace) -> None:
+def _observe_loss(case: LossCase, trace: Trace, oracles: frozenset[str]) -> None:
     y_true, y_pred, sample_weight = as_arrays(case.y_true, 1), as_arrays(case.y_pred, 1), as_arrays(case.sample_weight, 1)
     for name, array in (("y_true", y_true), ("y_pred", y_pred), ("sample_weight", sample_weight)):
         if isinstance(array, Mapping):
@@ -83,25 +83,36 @@ def _observe_loss(case: LossCase, trace: Trace) -> None:
             trace.labels[name] = observed(array, where=name).value
     if case.expect is None:
         check_lengths("LossCase", {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight})
-    n = len(y_pred) if y_pred.ndim else 1
-
+    loss: Any = None
     with trace.stage("loss"):
         loss = losses.resolve(case.loss)
         trace.losses[""] = losses.description(loss)
-        arguments = to_tensor(y_true), to_tensor(y_pred), to_tensor(sample_weight)
-        if (each := losses.per_example(loss, *arguments, n)) is not None:
-            trace.see("per_example_loss", each)
-        trace.see("loss", _scalar(loss(arguments[0], arguments[1], sample_weight=arguments[2])))
-    if "loss" not in trace.observations:
+    if loss is None:
         return
-    with trace.stage("gradient"):
-        _, by_pred, _ = numerics().value_and_gradients(
-            lambda data: data["y_pred"],
-            lambda tensor, data: _scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
-            (),
-            dict(zip(("y_true", "y_pred", "sample_weight"), arguments, strict=True)),
-        )
-        trace.see("gradient/y_pred", or_zeros(by_pred[0], y_pred))
+    gradients = numerics().gradient_function(
+        lambda data: data["y_pred"],
+        lambda tensor, data: _scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
+        (),
+    )
+
+    def see(arrays: tuple[Any, Any, Any], trace: Trace) -> None:
+        with trace.stage("loss"):
+            tensors = tuple(map(to_tensor, arrays))
+            n = len(arrays[1]) if arrays[1].ndim else 1
+            if (each := losses.per_example(loss, *tensors, n)) is not None:
+                trace.see("per_example_loss", each)
+            trace.see("loss", _scalar(loss(tensors[0], tensors[1], sample_weight=tensors[2])))
+        if "loss" in trace.observations:
+            with trace.stage("gradient"):
+                _, by_pred, _ = gradients(dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True)))
+                trace.see("gradient/y_pred", or_zeros(by_pred[0], arrays[1]))
+
+    arrays = (y_true, y_pred, sample_weight)
+    see(arrays, trace)
+    if "order" in oracles:
+        from backendcheck.record.relations import see_loss_relations
+
+        see_loss_relations(case, loss, arrays, see, trace)
 
 
 def _scalar(loss: Any) -> Any:

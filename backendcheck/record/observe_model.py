@@ -6,7 +6,7 @@ it names), gradient, metrics (`evaluate`), train (`fit`). A stage that raises is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -23,43 +23,95 @@ from backendcheck.record.weights import named_weights, seed_weights, state_finge
 _DEFAULT_LEARNING_RATE = 0.1
 
 
-def observe_model(case: ModelCase, trace: Trace, *, seed: int) -> None:
-    """Fill `trace` with the observations of a model, its labels and its training."""
-    model = case.model
-    if not isinstance(model, keras.Model):
-        message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
-        raise InvalidCase(message)
-    x, y, sample_weight = _inputs(case, trace)
-    n = len(next(leaf for _, leaf in leaves(x)))
-    batch_size = int(case.batch_size or n)
+class Subject:
+    """A model case with its data as NumPy arrays: what every stage of the observation looks at."""
 
+    def __init__(self, case: ModelCase, trace: Trace) -> None:
+        model = case.model
+        if not isinstance(model, keras.Model):
+            message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
+            raise InvalidCase(message)
+        self.case = case
+        self.model = model
+        self.optimizer = case.optimizer
+        self.x, self.y, self.sample_weight = _inputs(case, trace)
+        self.n = len(next(leaf for _, leaf in leaves(self.x)))
+        self.batch_size = int(case.batch_size or self.n)
+        self._gradients: Callable[[Any], Any] | None = None
+
+    @property
+    def arrays(self) -> tuple[Any, Any, Any]:
+        return self.x, self.y, self.sample_weight
+
+    def compile(self, **options: Any) -> None:
+        """Compile the model as the case declares it; `options` go to `model.compile`."""
+        case = self.case
+        self.model.compile(
+            optimizer=self.optimizer if self.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
+            loss=case.loss, loss_weights=case.loss_weights, metrics=case.metrics, **options,
+        )  # fmt: skip
+
+    def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
+        """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
+        x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
+        nested = Mapping | list | tuple
+        if sample_weight is not None and isinstance(y, nested) and not isinstance(sample_weight, nested):
+            sample_weight = map_nest(lambda _: sample_weight, y)
+        return {"x": x, "y": y, "sample_weight": sample_weight}
+
+    def total(self, y_pred: Any, data: Mapping[str, Any]) -> Any:
+        """The loss that Keras trains with."""
+        return self.model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
+
+    def gradients(self, data: Mapping[str, Any]) -> Any:
+        """Value and gradients of `total`; made once, so that a backend which compiles does so once."""
+        if self._gradients is None:
+            self._gradients = numerics().gradient_function(
+                lambda data: self.model(data["x"], training=False), self.total, self.model.trainable_variables
+            )
+        return self._gradients(data)
+
+
+def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str]) -> None:
+    """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`."""
+    subject = Subject(case, trace)
+    model = subject.model
     with trace.stage("build"):
         if not model.built or not model.weights:
-            model(map_nest(lambda leaf: to_tensor(leaf[:1]), x), training=False)
+            model(map_nest(lambda leaf: to_tensor(leaf[:1]), subject.x), training=False)
         if case.weights == "seeded":
             seed_weights(model, seed)
         trace.digests |= weight_digests(model)
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = _lowest_precision(model)
-        model.compile(
-            optimizer=case.optimizer if case.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
-            loss=case.loss,
-            loss_weights=case.loss_weights,
-            metrics=case.metrics,
-        )
+        subject.compile()
     if trace.raised:
         return
-    before_forward = _random_state(model)
-    names = _forward(model, x, batch_size, trace)
-    _losses_and_gradients(case, model, (x, y, sample_weight), names, trace)
-    if _random_state(model) != before_forward:
+    before = random_state(model)
+    with trace.stage("forward"):
+        _see_predictions(subject, model.predict(subject.x, batch_size=subject.batch_size, verbose=0), trace)
+    see_losses_and_gradients(subject, subject.arrays, trace)
+    if random_state(model) != before:
         trace.not_compared["*"] = "random numbers are drawn outside training, and each backend draws its own"
     with trace.stage("metrics"):
-        seen = model.evaluate(x, y, sample_weight=sample_weight, batch_size=batch_size, verbose=0, return_dict=True)
-        for name, value in seen.items():
-            if name != "loss":
-                trace.see(f"metric/{name}", value)
-    _train(case, model, (x, y, sample_weight), batch_size, trace)
+        see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace)
+    variants = not trace.not_compared and oracles
+    if variants and "order" in oracles:
+        from backendcheck.record.relations import see_relations
+
+        see_relations(subject, trace)
+    if variants and "paths" in oracles:
+        from backendcheck.record.doors import see_doors
+
+        see_doors(subject, trace)
+    else:
+        train(subject, trace)
+
+
+def evaluation(subject: Subject) -> dict[str, Any]:
+    return {
+        "sample_weight": subject.sample_weight, "batch_size": subject.batch_size, "verbose": 0, "return_dict": True
+    }  # fmt: skip
 
 
 def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
@@ -70,7 +122,7 @@ def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
         trace.digests |= digests(name, nest)
     if case.class_weight is not None:
         weights = as_arrays(case.class_weight)
-        trace.digests |= digests("class_weight", {str(key): one for key, one in weights.items()} if isinstance(weights, Mapping) else weights)
+        trace.digests |= digests("class_weight", weights)
     empty = [path for path, leaf in leaves(x, "x") if np.ndim(leaf) == 0 or len(leaf) == 0]
     if empty:
         message = f"ModelCase: {empty[0]} holds no examples; expected an array of N of them, N of 1 or more."
@@ -91,54 +143,60 @@ def _lowest_precision(model: Any) -> str | None:
     return next((dtype for dtype in ("bfloat16", "float16") if dtype in computed and keras.config.floatx() != dtype), None)
 
 
-def _random_state(model: Any) -> list[Any]:
+def random_state(model: Any) -> list[Any]:
     """The state of every random generator in the model; it moves when numbers are drawn."""
     states = [variable for variable in model.variables if "seed_generator" in variable.path]
     return [observed(variable, where="random state").value.tolist() for variable in states]
 
 
-def _forward(model: Any, x: Any, batch_size: int, trace: Trace) -> list[str]:
-    """Record what `predict` returns; the names of the outputs, in the order in which it returned them."""
-    names: list[str] = []
-    with trace.stage("forward"):
-        predictions = outputs.by_output(model.predict(x, batch_size=batch_size, verbose=0), model)
-        names = list(predictions)
-        if names != [""]:
-            trace.see("output_order", names)
-        for name, array in predictions.items():
-            trace.see(f"predictions{suffix(name)}", array)
-    return names
+# --- one function for each thing to be seen, used for the recording and for its variants ------------------------
 
 
-def _losses_and_gradients(case: ModelCase, model: Any, arrays: tuple[Any, Any, Any], names: list[str], trace: Trace) -> None:
-    x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
-    n = len(next(leaf for _, leaf in leaves(arrays[0])))
-    variables = model.trainable_variables
-    if sample_weight is not None and isinstance(y, Mapping | list | tuple) and not isinstance(sample_weight, Mapping | list | tuple):
-        sample_weight = map_nest(lambda _: sample_weight, y)  # as fit does: one array weights every output
+def _see_predictions(subject: Subject, result: Any, trace: Trace) -> None:
+    """Predictions by output, their order, and the classes they decide for."""
+    named = outputs.by_output(result, subject.model)
+    if list(named) != [""]:
+        trace.see("output_order", list(named))
+    see_named_predictions(named, trace)
+    for name in named:
+        _see_classes(subject, name, len(named), trace)
 
-    data = {"x": x, "y": y, "sample_weight": sample_weight}
 
-    def total(y_pred: Any, data: Any) -> Any:
-        return model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
+def see_named_predictions(named: Mapping[str, Any], trace: Trace) -> None:
+    """Predictions by output."""
+    for name, array in named.items():
+        trace.see(f"predictions{suffix(name)}", array)
 
+
+def _see_classes(subject: Subject, name: str, n_outputs: int, trace: Trace) -> None:
+    loss = subject.case.loss
+    loss = loss.get(name) if isinstance(loss, Mapping) else loss
+    exclusive = not isinstance(loss, list | tuple) and loss is not None and losses.is_exclusive(losses.resolve(loss))
+    if exclusive or outputs.is_softmax_output(subject.model, name, n_outputs):
+        classes = outputs.predicted_class(trace.observations[f"predictions{suffix(name)}"].value)
+        if classes is not None:
+            trace.see(f"predicted_class{suffix(name)}", classes)
+
+
+def see_losses_and_gradients(subject: Subject, arrays: tuple[Any, Any, Any], trace: Trace, *, predictions: bool = False) -> None:
+    """The loss of each example, of each output and in total, and the gradients of the total; `predictions` as well if asked."""
+    model, data = subject.model, subject.tensors(arrays)
     with trace.stage("loss"):
-        y_pred = model(x, training=False)
+        y_pred = model(data["x"], training=False)
         named = outputs.by_output(y_pred, model)
-        for name in named:
-            _see_classes(case, model, name, len(named), trace)
-        _see_declared_losses(case, model, named, (y, sample_weight), n, trace)
-        trace.see("loss", total(y_pred, data))
+        if predictions:
+            see_named_predictions(named, trace)
+        _see_declared_losses(subject, named, data, trace)
+        trace.see("loss", subject.total(y_pred, data))
     if "loss" not in trace.observations:
         return
     with trace.stage("gradient"):
-        _, by_pred, by_variable = numerics().value_and_gradients(
-            lambda data: model(data["x"], training=False), total, variables, data
-        )
+        _, by_pred, by_variable = subject.gradients(data)
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
             trace.see(f"gradient/y_pred{suffix(name)}", or_zeros(gradient, named[name]))
-        for (path, variable), gradient in zip(_trainable(model, variables), by_variable, strict=True):
-            trace.see(f"gradient/{path}", or_zeros(gradient, variable))
+        paths = {id(variable): path for path, variable in named_weights(model)}
+        for variable, gradient in zip(model.trainable_variables, by_variable, strict=True):
+            trace.see(f"gradient/{paths[id(variable)]}", or_zeros(gradient, variable))
 
 
 def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:
@@ -147,53 +205,33 @@ def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:
     return [by_identity[id(tensor)] for tensor in keras.tree.flatten(y_pred)]
 
 
-def _trainable(model: Any, variables: list[Any]) -> list[tuple[str, Any]]:
-    paths = {id(variable): path for path, variable in named_weights(model)}
-    return [(paths[id(variable)], variable) for variable in variables]
-
-
-def _declared(case: ModelCase, model: Any, names: list[str]) -> dict[str, keras.losses.Loss]:
-    declared = outputs.declared_names(model, names)
-    spread = outputs.matched(case.loss, declared, what="loss", repeat=True)
-    return {name: losses.resolve(loss) for name, loss in spread.items()}
-
-
-def _see_classes(case: ModelCase, model: Any, name: str, n_outputs: int, trace: Trace) -> None:
-    predictions = trace.observations.get(f"predictions{suffix(name)}")
-    if predictions is None:
-        return
-    loss = case.loss.get(name) if isinstance(case.loss, Mapping) else case.loss
-    exclusive = not isinstance(loss, list | tuple) and loss is not None and losses.is_exclusive(losses.resolve(loss))
-    if exclusive or outputs.is_softmax_output(model, name, n_outputs):
-        classes = outputs.predicted_class(predictions.value)
-        if classes is not None:
-            trace.see(f"predicted_class{suffix(name)}", classes)
-
-
-def _see_declared_losses(
-    case: ModelCase, model: Any, named: Mapping[str, Any], labels: tuple[Any, Any], n: int, trace: Trace
-) -> None:
+def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mapping[str, Any], trace: Trace) -> None:
     """Each declared loss, called by hand on the output and the labels of its own name."""
-    if case.loss is None:
+    if subject.case.loss is None:
         return
     # Whether the total is this one loss: no other output, no weight on it, no regularizer beside it.
-    alone = len(named) == 1 and case.loss_weights is None and not model.losses
-    declared = outputs.declared_names(model, list(named))
-    by_name = {
-        "y": outputs.matched(labels[0], declared, what="y", repeat=True),
-        "sample_weight": outputs.matched(labels[1], declared, what="sample_weight", repeat=True),
-    }
-    for name, loss in _declared(case, model, list(named)).items():
-        y_true, weight = by_name["y"].get(name), by_name["sample_weight"].get(name)
+    alone = len(named) == 1 and subject.case.loss_weights is None and not subject.model.losses
+    declared = outputs.declared_names(subject.model, list(named))
+    try:
+        labels = outputs.matched(data["y"], declared, what="y", repeat=True)
+        weights = outputs.matched(data["sample_weight"], declared, what="sample_weight", repeat=True)
+        specs = outputs.matched(subject.case.loss, declared, what="loss", repeat=True)
+    except InvalidCase as error:
+        # Keras may still make something of it; what that is, compute_loss and fit show.
+        trace.notes.append(f"no loss by output: {error}")
+        return
+    for name, spec in specs.items():
+        y_true, weight = labels.get(name), weights.get(name)
         if y_true is None:
             continue
+        loss = losses.resolve(spec)
         trace.losses[name] = losses.description(loss) | {"alone": alone}
         trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
         if weight is not None:
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value
         if (mask := getattr(named[name], "_keras_mask", None)) is not None:
             trace.labels[f"mask{suffix(name)}"] = observed(mask, where="mask").value
-        each = losses.per_example(loss, y_true, named[name], weight, n)
+        each = losses.per_example(loss, y_true, named[name], weight, subject.n)
         if each is not None:
             trace.see(f"per_example_loss{suffix(name)}", each)
         if name:
@@ -201,17 +239,30 @@ def _see_declared_losses(
             trace.see(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
 
 
-def _train(case: ModelCase, model: Any, data: tuple[Any, Any, Any], batch_size: int, trace: Trace) -> None:
-    x, y, sample_weight = data
-    before = _random_state(model)
+def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: bool = False) -> None:
+    """Metrics by name as `evaluate` returns them; the loss among them as ``loss`` if asked."""
+    for name, value in figures.items():
+        if name != "loss":
+            trace.see(f"metric/{name}", value)
+        elif loss:
+            trace.see("loss", value)
+
+
+def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
+    """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports."""
+    case, model = subject.case, subject.model
+    before = random_state(model)
+    history: dict[str, list[float]] = {}
     with trace.stage("train"):
         history = model.fit(
-            x, y, sample_weight=sample_weight, class_weight=case.class_weight, batch_size=batch_size,
-            epochs=int(case.epochs), shuffle=False, verbose=0,
+            subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
+            batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
         ).history  # fmt: skip
         for name, values in history.items():
-            trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
+            if not name.startswith("val_"):
+                trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
         for path, variable in named_weights(model):
             trace.see(f"train/weight/{path}", variable)
-    if _random_state(model) != before:
+    if random_state(model) != before:
         trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
+    return history

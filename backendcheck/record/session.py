@@ -33,6 +33,8 @@ from backendcheck.recording import (
 
 _WORK = ".work"
 
+ORACLES = ("agreement", "paths", "order", "reference")
+
 # A user's pytest configuration may name where code is found and which marks exist, and that is left in force. These
 # settings decide how a session runs, which is the recorder's business.
 _OVERRIDDEN = (
@@ -54,6 +56,7 @@ class Request:
     keyword: str = ""
     marks: str = ""
     device: str = "cpu"
+    oracles: Sequence[str] = ORACLES
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False
@@ -69,6 +72,7 @@ class Request:
             "keyword": self.keyword,
             "marks": self.marks,
             "device": self.device,
+            "oracles": list(self.oracles),
         }
 
 
@@ -111,6 +115,7 @@ def record(request: Request) -> Outcome:
         device=request.device,
         directory=str(Path.cwd()),
         timeout_s=request.timeout_s,
+        oracles=tuple(request.oracles),
         report_events=request.report_events,
     )
     began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,7 @@ class SessionFile:
     device: str
     directory: str
     timeout_s: float
+    oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
 
     def save(self) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from backendcheck.observation import Observation
 from backendcheck.record.arrays import NotRecordable, observed
-from backendcheck.recording import Raised
+from backendcheck.recording import Raised, Variant
 
 
 class InvalidCase(Exception):
@@ -34,6 +34,7 @@ class Trace:
     lowest_precision: str | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
     raised: list[Raised] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
     state: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
@@ -42,8 +43,8 @@ class Trace:
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
 
-    def see(self, name: str, value: Any) -> None:
-        """Record `value` as the observation `name`.
+    def see(self, name: str, value: Any, like: Observation | None = None) -> None:
+        """Record `value` as the observation `name`; `like` is the observation that it was computed from, if it was.
 
         Raises:
             NotRecordable: if it is no array, number, bool or text.
@@ -51,7 +52,20 @@ class Trace:
         seen = observed(value, where=name)
         if self.lowest_precision and seen.is_float:
             seen = Observation(value=seen.value, dtype=seen.dtype, precision=self.lowest_precision)
+        if like is not None:
+            seen = Observation(value=seen.value, dtype=like.dtype, precision=like.precision)
         self.observations[name] = seen
+
+    @contextmanager
+    def variant(self, oracle: str, door: str) -> Iterator[Trace]:
+        """A trace of the same quantities through another door; what it sees, or what it raises, becomes a variant of this one."""
+        other = Trace(lowest_precision=self.lowest_precision)
+        with other.stage(oracle):
+            yield other
+        self.timings_s[oracle] = self.timings_s.get(oracle, 0.0) + sum(other.timings_s.values())
+        if other.observations or other.raised:
+            raised = other.raised[0] if other.raised else None
+            self.variants.append(Variant(oracle=oracle, door=door, observations=other.observations, raised=raised))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

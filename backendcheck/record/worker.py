@@ -216,7 +216,7 @@ class Worker:
                     "tolerance": observe.tolerances_of(case),
                     "expect": _expectation(getattr(case, "expect", None)),
                 }
-                observe.observe(case, trace, seed=seed)
+                observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles))
                 fields["reference"] = observe.reference_of(case)
         except (InvalidCase, NotRecordable) as error:
             problem, status = str(error), "error"
@@ -232,6 +232,7 @@ class Worker:
             state=trace.state,
             labels=trace.labels,
             losses=trace.losses,
+            variants=tuple(trace.variants),
             settings=settings(),
             not_compared=trace.not_compared,
             notes=tuple(trace.notes),

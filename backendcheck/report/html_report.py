@@ -75,12 +75,16 @@ def render(results: Results) -> str:
     """The text of index.html."""
     shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
     passed = view.by_verdict(results, Verdict.PASSED)
-    text: str = _environment().get_template("index.html.jinja").render(
-        results=results,
-        run=_run(results),
-        sections=[_section(result, results.backends, number) for number, result in enumerate(shown)],
-        passed=[_row(result, results.backends) for result in passed],
-        environment=environment_rows(results),
+    text: str = (
+        _environment()
+        .get_template("index.html.jinja")
+        .render(
+            results=results,
+            run=_run(results),
+            sections=[_section(result, results.backends, number) for number, result in enumerate(shown)],
+            passed=[_row(result, results.backends) for result in passed],
+            environment=environment_rows(results),
+        )
     )
     return text
 
@@ -101,8 +105,9 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict, view_findings.excess_words,
-        view_findings.figure, view_findings.in_words, view_findings.required_tolerance, view_findings.tolerance_words,
+        view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
+        view_findings.excess_words, view_findings.figure, view_findings.in_words, view_findings.required_tolerance,
+        view_findings.tolerance_words,
     ):  # fmt: skip
         environment.globals[function.__name__] = function
     return environment
@@ -158,9 +163,7 @@ def _state(results: Results) -> tuple[str, str]:
 
 
 def _row(result: CaseResult, legs: Sequence[str]) -> Row:
-    return Row(
-        result=result, anchor=anchor(result.case), claim=view.shown_claim(result)[0], cells=view.cells(result, legs)
-    )
+    return Row(result=result, anchor=anchor(result.case), claim=view.shown_claim(result)[0], cells=view.cells(result, legs))
 
 
 def _section(result: CaseResult, legs: Sequence[str], number: int) -> Section:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from junitparser import Attr, Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
+from backendcheck.report import text
 from backendcheck.report.escape import block
-from backendcheck.report.text import case as case_lines
 from backendcheck.report.view import FAILING, reasons
 from backendcheck.report.view_environment import versions_line
 from backendcheck.report.view_findings import excess_words
@@ -46,8 +46,8 @@ def render(results: Results) -> str:
     return content.getvalue().decode() + "\n"
 
 
-def _xml(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(text))
+def _xml(given: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(given))
 
 
 def _problem(number: int, problem: str) -> TestCase:
@@ -79,9 +79,8 @@ def _case(result: CaseResult, results: Results) -> TestCase:
         case.system_out = _xml(result.headline)
     elif result.verdict in FAILING:
         kind = Error if result.verdict is Verdict.ERROR else Failure
-        lines = list(case_lines(result, results, width=None))
-        case.result = _outcome(kind, result.headline, _type(result), lines)
-        case.system_out = _xml("\n".join(lines))
+        case.result = _outcome(kind, result.headline, _type(result), text.case(result, results, width=None))
+        case.system_out = _xml("\n".join(text.failing(result, width=None)))
     return case
 
 

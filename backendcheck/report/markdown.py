@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from backendcheck.report.escape import one_line, visible
-from backendcheck.report.view import FAILING, by_verdict, counted, counts_line, known_notes, odd_one_out, reasons
+from backendcheck.report.view import FAILING, by_verdict, counted, counts_line, known_notes, odd_one_out, web_link
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -14,6 +15,7 @@ LIMIT = 1024 * 1024  # bytes; GitHub drops a longer summary
 _RESERVE = 4096  # for the tables' ends and what says how much was left out
 _LONGEST_CELL = 400
 _MOST_NOTES = 50
+_SAFE_IN_LINKS = ":/?#&=%@+,;~-._"
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "@": "&#64;", "$": "&#36;"}
 _SPECIAL = re.compile(r"[&<>|`@$\\*\[\]~#!]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|://|(?<=\bwww)\.")
 
@@ -78,9 +80,15 @@ def _known_table(results: Results, room: int) -> Iterator[str]:
         return
     yield from ("", f"<details><summary>{counted(len(known), 'known divergence')} (XFAILED)</summary>", "")
     yield from ("| case | what differs | reason |", "| --- | --- | --- |")
-    rows = [f"| {_name(one)} | {_cut(escape(one.headline))} | {_cut(escape(reasons(one.known)))} |" for one in known]
-    yield from _rows(rows, room, "known divergence")
+    yield from _rows([_known_row(result) for result in known], room, "known divergence")
     yield from ("", "</details>")
+
+
+def _known_row(result: CaseResult) -> str:
+    links = dict.fromkeys(link for entry in result.known if (link := web_link(entry.link)))
+    linked = [f"[{escape(link)}]({quote(link, safe=_SAFE_IN_LINKS)})" for link in links if len(link) <= _LONGEST_CELL]
+    reasons = dict.fromkeys(_cut(escape(entry.reason)) for entry in result.known)
+    return f"| {_name(result)} | {_cut(escape(result.headline))} | {'; '.join([*reasons, *linked])} |"
 
 
 def _rows(rows: list[str], room: int, noun: str) -> Iterator[str]:

@@ -8,12 +8,21 @@ from collections.abc import Iterator
 from backendcheck.report.escape import one_line, visible
 from backendcheck.report.lines import labelled, wrapped
 from backendcheck.report.text_case import case
-from backendcheck.report.view import FAILING, by_verdict, counted, counts_line, further_problems, known_notes, odd_one_out, reasons
+from backendcheck.report.view import (
+    FAILING,
+    by_verdict,
+    counted,
+    counts_line,
+    further_problems,
+    known_notes,
+    odd_one_out,
+    reasons,
+)
 from backendcheck.report.view_findings import main_evidence, main_tolerance
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
-__all__ = ["case", "first_line", "summary"]
+__all__ = ["case", "failing", "first_line", "summary"]
 
 
 def summary(results: Results, width: int | None = 80) -> Iterator[str]:
@@ -22,7 +31,7 @@ def summary(results: Results, width: int | None = 80) -> Iterator[str]:
     Lines are wrapped at `width` with a hanging indent, or whole if it is None (for a file, or a log to be searched).
     """
     for result in by_verdict(results, *FAILING):
-        yield from _failing(result, width)
+        yield from failing(result, width)
         yield ""
     known = by_verdict(results, Verdict.XFAILED)
     for result in known:
@@ -43,7 +52,8 @@ def first_line(result: CaseResult, headline: str | None = None) -> str:
     return f"{result.verdict.value} {visible(result.case)}   {text}".rstrip()
 
 
-def _failing(result: CaseResult, width: int | None) -> Iterator[str]:
+def failing(result: CaseResult, width: int | None = 80) -> Iterator[str]:
+    """What a summary says of a failing case: the first line, then what proves it and what to do next."""
     yield from wrapped(first_line(result), width, hang="    ")
     if result.verdict is Verdict.ERROR:
         yield from _problems(result, width)

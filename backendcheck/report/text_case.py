@@ -179,9 +179,10 @@ def _passes(result: CaseResult) -> Iterator[str]:
 
 def _passes_counted(result: CaseResult) -> str:
     n_passes = len(result.comparisons) - len(result.findings)
-    if result.worst_excess is None or result.findings:
-        return f"{counted(n_passes, 'comparison')} passed; --verbose shows them"
-    return f"{counted(n_passes, 'comparison')} passed, the worst with excess {excess_words(result.worst_excess)}; --verbose shows them"
+    worst = (
+        "" if result.findings or result.worst_excess is None else f", the worst with excess {excess_words(result.worst_excess)}"
+    )
+    return f"{counted(n_passes, 'comparison')} passed{worst}; --verbose shows them"
 
 
 def _timings(result: CaseResult, legs: Sequence[str]) -> Iterator[str]:

@@ -55,12 +55,15 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     if recording.raised:
         text = f"raised {recording.raised[0].type}"
         return text, "good" if raised_as_asked(recording) else "neutral" if _alone(result, leg) else "bad"
-    if any(f.kind == "raised" and leg in f.sides for f in result.findings):
+    if any(f.kind == "raised" and f.oracle in ("agreement", "expectation") and leg in f.sides for f in result.findings):
         return f"returned {what_came_instead(recording)}", "bad" if recording.expect is not None else "neutral"
+    own = _own_findings(result, leg)
+    if leg in confirmed:
+        own = [finding for finding in own if finding.oracle in ("paths", "order")]
+    if own:
+        return _difference(leading(own), leg, recording), "bad"
     if leg in confirmed:
         return "as the reference", "good"
-    if own := _own_findings(result, leg):
-        return _difference(leading(own), leg, recording), "bad"
     compared = any(leg in map(_leg_of, comparison.sides) for comparison in result.comparisons if comparison.compared)
     return ("ok", "good") if compared else ("not compared", "neutral")
 
@@ -93,7 +96,7 @@ def _difference(finding: Comparison, leg: str, recording: Recording) -> str:
 
 
 def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
-    """The legs that a reference, or else the case's expectation, confirms while it contradicts the rest; and whether it is a reference.
+    """The legs that a reference, or else the case's expectation, confirms while it contradicts the rest; and whether the former.
 
     Two of three agreeing proves nothing; this does. Empty where there is no such thing, or it confirms all or nobody.
     """

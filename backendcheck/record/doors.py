@@ -1,0 +1,255 @@
+"""The paths oracle: the same quantities inside one backend through different doors of Keras.
+
+Only like is set beside like. What training does differently by design (dropout, batch statistics, several batches to an epoch,
+class weights, a `train_step` of the model's own) is found out first, and the doors that it concerns stay shut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from backendcheck.record import losses, outputs
+from backendcheck.record.arrays import leaves, map_nest, observed
+from backendcheck.record.observe_model import (
+    Subject,
+    evaluation,
+    random_state,
+    see_metrics,
+    see_named_predictions,
+    train,
+)
+from backendcheck.record.trace import InvalidCase, Trace
+from backendcheck.record.weights import named_weights, restore, snapshot
+
+_SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below what dropout does
+
+
+def see_doors(subject: Subject, trace: Trace) -> None:
+    """Train as the recording does, and add a variant to `trace` for every other door that is open."""
+    initial = snapshot(subject.model)
+    _predict(subject, trace)
+    _losses_by_name(subject, trace)
+    _test(subject, trace)
+    alike = _trains_as_it_predicts(subject)
+    restore(subject.model, initial)
+    metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
+    options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if metrics_work else {}
+    history = train(subject, trace, **options)
+    trained_here = "train/loss" in trace.observations
+    _validation(subject, history, trace)
+    single_step = trained_here and alike and subject.n <= subject.batch_size and subject.case.epochs == 1
+    if trained_here and alike and subject.n <= subject.batch_size:
+        _first_epoch(history, trace)
+    if single_step:
+        _plain_sgd(subject, initial, trace)
+    _compiled_otherwise(subject, initial, trace, steps=alike and subject.n <= subject.batch_size, single_step=single_step)
+
+
+def _batch(subject: Subject) -> tuple[Any, ...]:
+    return tuple(nest for nest in subject.arrays if nest is not None)
+
+
+# --- predictions -----------------------------------------------------------------------------------------------
+
+
+def _predict(subject: Subject, trace: Trace) -> None:
+    model, x, n = subject.model, subject.x, subject.n
+    with trace.variant("paths", "model(x)") as door:
+        see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
+    with trace.variant("paths", "predict_on_batch") as door:
+        see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
+    # One that does not divide N, so that a last, smaller batch comes in; and single examples where there are few.
+    sizes = [next((size for size in range(max(2, n // 2 + 1), n) if n % size), 0), 1 if n <= 8 else n // 2]  # noqa: PLR2004
+    for size in sorted({size for size in sizes if 0 < size < n}):
+        with trace.variant("paths", f"predict(batch_size={size})") as door:
+            see_named_predictions(outputs.by_output(model.predict(x, batch_size=size, verbose=0), model), door)
+
+
+# --- loss and metrics ------------------------------------------------------------------------------------------
+
+
+def _losses_by_name(subject: Subject, trace: Trace) -> None:
+    """The declared losses on the outputs and labels of their own names, weighted and added up by hand."""
+    model, case = subject.model, subject.case
+    if case.loss is None or type(model).compute_loss is not keras.Model.compute_loss:
+        return
+    data = subject.tensors(subject.arrays)
+    with trace.variant("paths", "losses by name") as door:
+        named = outputs.by_output(model(data["x"], training=False), model)
+        try:
+            declared = outputs.declared_names(model, list(named))
+            specs = outputs.matched(case.loss, declared, what="loss", repeat=True)
+            labels = outputs.matched(data["y"], declared, what="y", repeat=len(declared) == 1)
+            weights = outputs.matched(data["sample_weight"], declared, what="sample_weight", repeat=True)
+            factors = outputs.matched(case.loss_weights, declared, what="loss_weights", repeat=len(declared) == 1)
+        except InvalidCase:
+            return
+        if set(specs) - set(labels):
+            return
+        total = sum(float(np.asarray(observed(loss, where="loss").value)) for loss in model.losses)
+        for name, spec in specs.items():
+            value = observed(losses.resolve(spec)(labels[name], named[name], sample_weight=weights.get(name)), where="loss").value
+            if value.ndim:
+                return  # without a reduction Keras has no one total either
+            total += float(factors.get(name, 1.0)) * float(value)
+        door.see("loss", total)
+
+
+def _test(subject: Subject, trace: Trace) -> None:
+    model = subject.model
+    whole = subject.n <= subject.batch_size  # several batches give a mean of means, which is something else
+    if whole:
+        with trace.variant("paths", "evaluate") as door:
+            see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=True)
+    with trace.variant("paths", "test_on_batch") as door:
+        see_metrics(model.test_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+    for kind, dataset in _datasets(subject):
+        with trace.variant("paths", f"evaluate({kind})") as door:
+            see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=True)
+
+
+def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
+    """The same examples as one batch of each kind of dataset that the backend takes."""
+    floatx = keras.config.floatx()
+
+    def as_fit_casts(array: np.ndarray) -> np.ndarray:
+        return array.astype(floatx) if array.dtype.kind == "f" else array
+
+    batch = tuple(map_nest(as_fit_casts, nest) for nest in _batch(subject))
+
+    class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> Any:
+            return batch
+
+    yield "PyDataset", OneBatch()
+    if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
+        return
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # tf.data reads a list as an array, and a tuple as a structure.
+        yield "tf.data", tf.data.Dataset.from_tensors(_with_tuples(batch))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
+        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda one: one)
+
+
+def _with_tuples(nest: Any) -> Any:
+    if isinstance(nest, Mapping):
+        return {key: _with_tuples(value) for key, value in nest.items()}
+    return tuple(map(_with_tuples, nest)) if isinstance(nest, list | tuple) else nest
+
+
+# --- training --------------------------------------------------------------------------------------------------
+
+
+def _trains_as_it_predicts(subject: Subject) -> bool:
+    """Whether a training step starts from the loss that inference has: no dropout, no batch statistics, no step of its own."""
+    model = subject.model
+    if subject.case.class_weight is not None or type(model).train_step is not keras.Model.train_step:
+        return False
+    data, before = subject.tensors(subject.arrays), random_state(model)
+    try:
+        modes = [outputs.by_output(model(data["x"], training=training), model) for training in (False, True)]
+    except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
+        return False
+    if random_state(model) != before:
+        return False
+    for name, inferred in modes[0].items():
+        left, right = (observed(one, where=name).value.astype(np.float64) for one in (inferred, modes[1][name]))
+        if not np.allclose(left, right, rtol=0, atol=_SAME * max(1.0, float(np.abs(left).max(initial=0))), equal_nan=True):
+            return False
+    return True
+
+
+def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
+    """What `fit` reports as ``val_*`` against what `evaluate` says of the trained model."""
+    reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
+    if not reported or "*" in trace.not_compared:
+        return
+    figures: Mapping[str, Any] = {}
+    with trace.variant("paths", "evaluate after training") as door:
+        options = evaluation(subject) | {"batch_size": subject.n}
+        figures = subject.model.evaluate(*subject.arrays[:2], **options)
+        for name in reported:
+            if name in figures:
+                door.see(f"train/metric/val_{name}", figures[name])
+    for name, value in reported.items():
+        if name in figures:
+            trace.see(f"train/metric/val_{name}", float(value))
+
+
+def _first_epoch(history: Mapping[str, list[float]], trace: Trace) -> None:
+    with trace.variant("paths", "fit") as door:
+        see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss=True)
+
+
+def _plain_sgd(subject: Subject, initial: list[np.ndarray], trace: Trace) -> None:
+    """The weights that one step of plain gradient descent on the recorded gradient gives."""
+    rate = _plain_rate(subject.model.optimizer)
+    if rate is None or any(getattr(v, "constraint", None) is not None for v in subject.model.trainable_variables):
+        return
+    began = {id(variable): value for variable, value in zip(subject.model.weights, initial, strict=True)}
+    trainable = {id(variable) for variable in subject.model.trainable_variables}
+    with trace.variant("paths", "initial weight - learning rate * gradient") as door:
+        for path, variable in named_weights(subject.model):
+            gradient = trace.observations.get(f"gradient/{path}")
+            if id(variable) in trainable and gradient is not None:
+                step = np.asarray(began[id(variable)] - rate * gradient.value, gradient.value.dtype)
+                door.see(f"train/weight/{path}", step)
+
+
+def _plain_rate(optimizer: Any) -> float | None:
+    """The learning rate of an SGD that does nothing else; None for any other optimizer."""
+    if not isinstance(optimizer, keras.optimizers.SGD) or type(optimizer).__name__ != "SGD":  # torch has an SGD of its own
+        return None
+    extras = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor",
+              "gradient_accumulation_steps")  # fmt: skip
+    config = optimizer.get_config()
+    if any(config.get(name) for name in extras) or not isinstance(config.get("learning_rate"), float):
+        return None
+    return float(config["learning_rate"])
+
+
+def _compiled_otherwise(subject: Subject, initial: list[np.ndarray], trace: Trace, *, steps: bool, single_step: bool) -> None:
+    """The first step and a test step op by op, and with XLA where the backend chooses between the two."""
+    ways: dict[str, dict[str, Any]] = {"train_on_batch": {}}
+    if keras.backend.backend() != "torch":  # which runs op by op as it is; torch.compile takes minutes
+        ways["run_eagerly"] = {"run_eagerly": True}
+    if keras.backend.backend() == "tensorflow":
+        ways["jit_compile"] = {"jit_compile": True}
+    for door_name, options in ways.items():
+        restore(subject.model, initial)
+        fresh = _fresh_optimizer(subject)
+        if options:
+            subject.compile(**options)
+            with trace.variant("paths", f"{door_name}: test_on_batch") as door:
+                see_metrics(subject.model.test_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+        if steps:
+            name = f"{door_name}: train_on_batch" if options else door_name
+            with trace.variant("paths", name) as door:
+                see_metrics(subject.model.train_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+                if single_step and fresh and options:
+                    for path, variable in named_weights(subject.model):
+                        door.see(f"train/weight/{path}", variable)
+
+
+def _fresh_optimizer(subject: Subject) -> bool:
+    """Give `subject` an optimizer that has taken no step, as far as one can be had; returns whether it has."""
+    optimizer = subject.case.optimizer
+    if optimizer is None or isinstance(optimizer, str | Mapping):
+        return True
+    try:
+        subject.optimizer = type(optimizer).from_config(optimizer.get_config())
+    except Exception:  # noqa: BLE001 - an optimizer of the user's own need not be serializable
+        return False
+    return True

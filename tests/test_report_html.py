@@ -1,0 +1,241 @@
+"""index.html: one file, offline, trusting nothing that it shows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from importlib import resources
+from itertools import pairwise
+from urllib.parse import unquote
+
+import make
+import numpy as np
+import pytest
+
+from backendcheck.report import html_report, write_reports
+from backendcheck.report.view import web_link
+
+TEMPLATES = resources.files("backendcheck.report").joinpath("templates")
+KNOWN_TAGS = {
+    "html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "h1", "h2", "h3", "h4", "span", "time", "div",
+    "ul", "li", "b", "small", "main", "section", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary",
+    "code", "em", "dl", "dt", "dd", "pre", "mark", "form", "input", "button", "output", "footer", "script",
+}  # fmt: skip
+VOID = {"meta", "link", "input", "br", "wbr"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: elements with their attributes, the text of scripts and styles, the visible lines; checks nesting."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.lines: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names))
+        self.elements.append((tag, {name: value or "" for name, value in attributes}))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in self.raw:
+            self.raw[tag].append("")
+        if tag in ("p", "h1", "h2", "h3", "h4", "tr", "li", "caption", "summary", "pre", "dt"):
+            self.lines.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in self.raw:
+            self.raw[self.open[-1]][-1] += data
+        elif self.lines:
+            self.lines[-1] += f"{data} "
+
+    @property
+    def text(self) -> str:
+        lines = (" ".join(line.split()) for line in self.lines)
+        return "\n".join(line for line in lines if line) + "\n"
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(html_report.render(make.everything()))
+
+
+def test_what_it_shows(page):
+    make.assert_golden("index.txt", page.text)
+
+
+def test_it_asks_the_network_for_nothing(page):
+    assert page.attributes("src") == []
+    assert [attributes["href"] for tag, attributes in page.elements if tag == "link"] == ["data:,"]
+    assert not any(re.search(r"url\(|@import|expression", style) for style in page.raw["style"])
+    assert not re.search(r"fetch|XMLHttp|import\(|WebSocket|innerHTML|eval", page.raw["script"][0])
+    policy = next(a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; ")
+
+
+def test_no_element_comes_from_what_is_shown(page):
+    own = TEMPLATES.joinpath("filter.js").read_text(encoding="utf-8")
+    assert page.raw["script"] == [own]
+    assert page.raw["style"] == [TEMPLATES.joinpath("style.css").read_text(encoding="utf-8")]
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert {tag for tag, _ in page.elements} <= KNOWN_TAGS
+
+
+def test_only_plain_web_addresses_are_clickable(page):
+    outside = {href for href in page.attributes("href") if not href.startswith(("#", "data:,"))}
+    assert outside == {"https://github.com/keras-team/keras/issues/1"}
+    for link in (
+        "javascript:alert(1)",
+        "http:",
+        "https://x/\x00",
+        "https://x/<y>",
+        "//x/y",
+        "file:///etc/passwd",
+        "https://x y",
+        "http://[x",
+    ):
+        assert web_link(link) == ""
+
+
+def test_control_characters_are_written_out():
+    html = html_report.render(make.everything())
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", html)
+    assert "\\x1b[31m" in html
+    html.encode()
+
+
+def test_anchors_are_unique_and_every_link_has_its_target(page):
+    ids = Counter(page.attributes("id"))
+    assert max(ids.values()) == 1
+    for href in page.attributes("href"):
+        if href.startswith("#"):
+            assert unquote(href[1:]) == href[1:]
+            assert href[1:] in ids
+    for result in make.everything().cases:
+        assert html_report.anchor(result.case) in ids
+
+
+def test_anchors_are_stable_and_never_shared():
+    assert html_report.anchor("label_range/one_past_the_last_class") == "case/label_range/one_past_the_last_class"
+    assert html_report.anchor("a/b[x]") == "case/a/b~5B~x~5D~"
+    names = ["a/b[x]", "a/b(x)", "a/b~5B~x~5D~", "a/" + "x" * 300, "a/" + "x" * 301, "a/é", "a/\ud800", "a/ b", "a/b"]
+    assert len({html_report.anchor(name) for name in names}) == len(names)
+
+
+def test_every_case_is_in_the_matrix_with_a_cell_for_each_backend(page):
+    rows = [a for tag, a in page.elements if tag == "tr" and "data-verdict" in a]
+    assert len(rows) == len(make.everything().cases)
+    cells = [a["data-leg"] for tag, a in page.elements if tag == "td" and a.get("data-leg") in make.BACKENDS]
+    assert len(cells) == 3 * len(rows)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "✗ crashed", "✗ timed out", "✗ missing", "· not compared", "✓ raised InvalidArgumentError",
+        "✗ returned loss 0.25 odd one out", "✗ NaN or Inf odd one out", "✗ other order odd one out", "✗ differs from reference", "✓ as the reference odd one out",
+    ],
+)  # fmt: skip
+def test_cells_say_in_words_what_a_backend_did(page, words):
+    assert words in page.text
+
+
+def test_the_title_says_how_the_run_stands():
+    def title(results):
+        return re.search(r"<h1 class=\"state (\w+)\">([^<]*)</h1>", html_report.render(results)).groups()
+
+    assert title(make.everything()) == ("incomplete", "4 of 16 cases could not be compared, and 9 fail")
+    assert title(make.results({})) == ("incomplete", "Nothing was compared")
+    assert title(make.results({"a/b": make.everywhere(loss=1.0)})) == ("good", "1 of 1 case agree")
+    assert title(make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 2.0}}})) == ("bad", "1 of 1 case fails")
+    lacking = make.results({"a/b": {"jax": {"raised": "E: x", "expect": {}}}}, expected=["jax", "torch"])
+    assert title(lacking)[0] == "incomplete"
+
+
+def test_a_run_of_passes_shows_them_unfolded():
+    html = html_report.render(make.results({"a/b": make.everywhere(loss=1.0)}))
+    assert '<details class="fold" id="passed-fold" open>' in html
+    assert "In detail" not in html
+
+
+def many(n: int, n_failing: int):
+    rng = np.random.default_rng(0)
+    cases = {}
+    for number in range(n):
+        value = rng.random((8, 3)).astype(np.float32)
+        bad = number < n_failing
+        cases[f"topic_{number % 20}/a_case_with_a_name_of_usual_length[{number}]"] = {
+            backend: {
+                "loss": float(value.sum()) + (bad and backend == "jax"),
+                "predictions": value,
+                "per_example_loss": value[:, 0] + np.float32(bad and backend == "torch"),
+                "observations": {f"gradient/layer_{i}/kernel": value + np.float32(bad and backend == "jax") for i in range(4)},
+                "claim": "The labels mean the same whatever the order in which the classes were declared by whoever wrote them.",
+                "timings_s": {"case": 0.1, "loss": 0.2},
+            }
+            for backend in make.BACKENDS
+        }
+    return make.results(cases)
+
+
+def test_a_thousand_cases_make_a_page_below_three_megabytes():
+    assert len(html_report.render(many(1000, 50)).encode()) < 3_000_000
+
+
+def test_hundreds_of_failing_cases_are_all_there_if_briefly():
+    html = html_report.render(many(400, 400))
+    assert html.count('<details class="case FAILED"') == 400
+    assert len(html.encode()) < 5_000_000
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa(scheme):
+    css = TEMPLATES.joinpath("style.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{([^}]*)\}", css)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0]))
+    if scheme == "dark":
+        colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[1]))
+    pairs = [(text, back) for text in ("ink", "soft", "link") for back in ("paper", "card", "sunk")]
+    pairs += [(text, back) for text in ("good", "bad", "error", "amber", "known") for back in ("paper", "card", f"{text}-tint")]
+    pairs += [
+        ("on-solid", "bad"),
+        ("on-solid", "error"),
+        ("ink", "mark"),
+        ("ink", "error-tint"),
+        ("ink", "known-tint"),
+        ("soft", "known-tint"),
+    ]
+    for text, back in pairs:
+        high, low = sorted((luminance(colours[text]), luminance(colours[back])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, f"{text} on {back} ({scheme})"
+
+
+def test_headings_go_down_one_level_at_a_time(page):
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_all_four_reports_are_written(tmp_path):
+    written = write_reports(make.everything(), tmp_path / "out")
+    assert [path.name for path in written] == ["report.json", "index.html", "summary.md", "junit.xml"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
+    assert all(path.stat().st_size for path in written)
