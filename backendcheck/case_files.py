@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,21 +86,27 @@ def _files_in(folder: Path) -> Iterator[Path]:
 def holds_cases(path: Path) -> bool:
     """Whether the file binds a ``case_*`` name at its top level. One that does not parse but mentions one counts."""
     source = _source(path)
-    if PREFIX not in source:
+    if PREFIX.encode() not in source:
         return False
     try:
-        tree = ast.parse(source)
+        tree = _parsed(source)
     except (SyntaxError, ValueError):
         return True
     return any(True for _ in _bindings(tree))
 
 
-def _source(path: Path) -> str:
+def _source(path: Path) -> bytes:
     try:
-        return path.read_bytes().decode("utf-8", errors="replace")
+        return path.read_bytes()
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror or error})."
         raise UsageError(message) from error
+
+
+def _parsed(source: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python thinks of its backslashes is told when the file is imported
+        return ast.parse(source)  # as bytes, for a byte order mark or a coding line
 
 
 def file_digest(path: Path) -> str:
@@ -127,7 +134,7 @@ def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
 def case_names(path: Path) -> frozenset[str]:
     """The ``case_*`` names that the file binds itself; none if it does not parse."""
     try:
-        return frozenset(name for name, _ in _bindings(ast.parse(_source(path))))
+        return frozenset(name for name, _ in _bindings(_parsed(_source(path))))
     except (SyntaxError, ValueError):
         return frozenset()
 
@@ -135,7 +142,7 @@ def case_names(path: Path) -> frozenset[str]:
 def defined_twice(path: Path) -> list[tuple[str, int, int]]:
     """Functions of one name defined twice at the top level: name, first line, second line. Python keeps only the last."""
     try:
-        tree = ast.parse(_source(path))
+        tree = _parsed(_source(path))
     except (SyntaxError, ValueError):
         return []
     first: dict[str, int] = {}
@@ -155,7 +162,7 @@ def case_functions(path: Path) -> list[CaseFunction]:
         UsageError: if the file does not parse, naming the line.
     """
     try:
-        tree = ast.parse(_source(path))
+        tree = _parsed(_source(path))
     except (SyntaxError, ValueError) as error:
         message = f"{path}:{getattr(error, 'lineno', None) or 1}: does not parse ({error}). Correct it."
         raise UsageError(message) from error

@@ -50,17 +50,21 @@ def load_configuration(start: Path) -> Configuration:
         path = folder / "pyproject.toml"
         if path.is_file():
             try:
-                table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("backendcheck")
+                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 message = f"{path}: cannot be read as TOML ({error}). Correct it."
                 raise UsageError(message) from error
-            return _parse(path, table) if table is not None else Configuration()
+            if not isinstance(tools, dict):
+                message = f"{path}: tool = {tools!r}; expected a table."
+                raise UsageError(message)
+            if "backendcheck" in tools:
+                return _parse(path, tools["backendcheck"])
     return Configuration()
 
 
 def _parse(path: Path, table: Any) -> Configuration:
     def refuse(what: str) -> UsageError:
-        return UsageError(f"{path}: [tool.backendcheck] {what}.")
+        return UsageError(f"{path}: [tool.backendcheck] {what.rstrip('.')}.")
 
     if not isinstance(table, dict):
         raise refuse("is not a table")
@@ -74,20 +78,32 @@ def _parse(path: Path, table: Any) -> Configuration:
         lists[key] = tuple(value)
     known = table.get("known_divergences", [])
     known = [known] if isinstance(known, str) else known
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        raise refuse(f"known_divergences = {known!r}; expected a path or a list of paths")
+    entries = table.get("tolerance", [])
     tolerances = []
-    for entry in table.get("tolerance", []):
-        unexpected = set(entry) - {"observation", "case", "rtol", "atol"} if isinstance(entry, dict) else {"?"}
-        if unexpected or not {"observation", "rtol", "atol"} <= set(entry):
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not _is_override(entry):
             raise refuse(f"tolerance = {entry!r}; expected observation, rtol and atol (and case)")
         try:
             tolerance = Tolerance(rtol=entry["rtol"], atol=entry["atol"])
         except ValueError as error:
-            raise refuse(str(error).rstrip(".")) from error
+            raise refuse(str(error)) from error
         tolerances.append(Override(observation=entry["observation"], case=entry.get("case", "*"), tolerance=tolerance))
+    try:
+        backends = tuple(parse_backend(name).value for name in lists["backends"])
+    except UsageError as error:
+        raise refuse(str(error)) from error
     return Configuration(
-        backends=tuple(parse_backend(name).value for name in lists["backends"]),
+        backends=backends,
         cases=lists["cases"],
         paths=tuple(str(path.parent / one) for one in lists["paths"]),
         known=tuple(path.parent / one for one in known),
         tolerances=tuple(tolerances),
     )
+
+
+def _is_override(entry: Any) -> bool:
+    if not isinstance(entry, dict) or set(entry) | {"case"} != {"observation", "case", "rtol", "atol"}:
+        return False
+    return isinstance(entry["observation"], str) and isinstance(entry.get("case", "*"), str)

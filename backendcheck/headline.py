@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from backendcheck.agreement import what_came_instead
 from backendcheck.comparison import Comparison
-from backendcheck.observation import flow_key, kind_of
+from backendcheck.observation import Observation, flow_key, kind_of
 from backendcheck.recording import Recording
 from backendcheck.verdict import Judgement, first_line
 
@@ -71,20 +71,25 @@ def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: M
         absent = [leg for leg in recordings if leg not in there]
         return f"{name} recorded on {listed(there)}, missing on {listed(absent)}"
     if finding.kind in ("shape", "dtype"):
-        parts = []
-        for group in groups:
-            seen = recordings[group[0]].observations.get(name)
-            if seen is not None:
-                parts.append(f"{seen.value.shape if finding.kind == 'shape' else seen.dtype} on {listed(group)}")
+        parts = [
+            f"{seen.value.shape if finding.kind == 'shape' else seen.dtype} on {listed(group)}"
+            for group, seen in _seen(name, groups, recordings)
+        ]
         return f"{name} is {'; '.join(parts)}"
     if finding.kind == "value" and finding.n_elements == 1:
-        parts = []
-        for group in groups:
-            seen = recordings[group[0]].observations.get(name)
-            if seen is not None and seen.value.size == 1:
-                parts.append(f"{_figure(seen.value.ravel()[0])} on {listed(group)}")
+        singles = [(group, seen.value.item()) for group, seen in _seen(name, groups, recordings) if seen.value.size == 1]
+        figures = _figures([value for _, value in singles])
+        parts = [f"{figure} on {listed(group)}" for (group, _), figure in zip(singles, figures, strict=True)]
         return f"{name} is {'; '.join(parts)}"
     return f"{name}: {finding.message}"
+
+
+def _seen(
+    name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]
+) -> list[tuple[list[str], Observation]]:
+    """The groups that have the observation, each with what its first leg recorded."""
+    seen = [(group, recordings[group[0]].observations.get(name)) for group in groups]
+    return [(group, observation) for group, observation in seen if observation is not None]
 
 
 def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
@@ -136,5 +141,7 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "no backend"
 
 
-def _figure(value: object) -> str:
-    return f"{value:.7g}" if isinstance(value, float) or hasattr(value, "dtype") else repr(value)
+def _figures(values: Sequence[object]) -> list[str]:
+    """Values in so many digits that they can be told apart; all but floats in full."""
+    short = [f"{value:.7g}" if isinstance(value, float) else repr(value) for value in values]
+    return short if len(set(short)) == len(short) else [repr(value) for value in values]

@@ -184,7 +184,9 @@ class Excuse:
 
 
 def excuse(findings: Sequence[Comparison], legs: Sequence[str], entries: Sequence[Divergence]) -> Excuse | None:
-    """Hold the findings of a case against the entries that apply to it; None if there is no entry."""
+    """Hold the findings of a case against the entries that apply to it; None if there is no entry, or none that could show."""
+    if not findings:
+        entries = [entry for entry in entries if _would_show(entry, legs)]
     if not entries:
         return None
     if not findings:
@@ -196,6 +198,12 @@ def excuse(findings: Sequence[Comparison], legs: Sequence[str], entries: Sequenc
     for entry in entries:
         changed += _no_longer(entry, findings, legs)
     return Excuse(entries=tuple(entries), covered=not changed, gone=False, changed=tuple(dict.fromkeys(changed)))
+
+
+def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
+    """Whether these legs suffice to see the divergence: backends that deviate alike agree among themselves."""
+    everyone = entry.backends >= {backend.value for backend in Backend}
+    return everyone or "agreement" not in entry.oracles or not entry.backends >= set(legs)
 
 
 def _backend(side: str) -> str:

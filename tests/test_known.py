@@ -163,6 +163,20 @@ def test_xpassed_fails_the_run() -> None:
     assert make.results({"a/b": everywhere(loss=1.0)}, known=[divergence("a/b", "jax")]).exit_code == 1
 
 
+def test_two_deviating_backends_alone_cannot_show_that_the_divergence_is_gone() -> None:
+    entry = divergence("a/b", ["tensorflow", "torch"], "raised")
+    assert verdict({"tensorflow": {"raised": RAISED}, "jax": {"loss": 0.0}, "torch": {"raised": RAISED}}, entry) is Verdict.XFAILED
+    assert verdict(everywhere(("tensorflow", "torch"), loss=1.0), entry) is Verdict.PASSED
+    assert verdict(everywhere(("tensorflow", "jax"), loss=1.0), entry) is Verdict.XPASSED
+
+
+def test_backends_alone_can_show_that_what_differed_from_the_reference_is_gone() -> None:
+    right = everywhere(("tensorflow", "torch"), loss=1.0, reference={"loss": 1.0})
+    named = divergence("a/b", ["tensorflow", "torch"], oracles=frozenset({"reference"}))
+    assert verdict(right, named) is Verdict.XPASSED
+    assert verdict(right, divergence("a/b", BACKENDS)) is Verdict.XPASSED  # all wrong together: who else is there to differ from
+
+
 # --- never an ERROR --------------------------------------------------------------------------------------------
 
 

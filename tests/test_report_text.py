@@ -161,3 +161,13 @@ def test_importing_the_reports_loads_no_renderer():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_finding_says_where_its_reference_comes_from():
+    results = make.everything()
+    result = results.result("losses/against_the_reference")
+    noted = tuple(
+        replace(one, evidence={"reference": "the case"}) if one.oracle == "reference" else one for one in result.comparisons
+    )
+    result = replace(result, comparisons=noted)
+    assert "    reference: the case\n" in "\n".join(text.case(result, results))

@@ -106,10 +106,18 @@ def _test(subject: Subject, trace: Trace) -> None:
         with trace.variant("paths", "evaluate") as door:
             see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=True)
     with trace.variant("paths", "test_on_batch") as door:
-        see_metrics(model.test_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+        see_metrics(_on_batch(subject, "test"), door, loss=True)
     for kind, dataset in _datasets(subject):
         with trace.variant("paths", f"evaluate({kind})") as door:
             see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=True)
+
+
+def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
+    """`train_on_batch` or `test_on_batch` from fresh metrics: older versions of Keras go on from the call before."""
+    subject.model.reset_metrics()
+    step = getattr(subject.model, f"{which}_on_batch")
+    figures: Mapping[str, Any] = step(*subject.arrays, return_dict=True)
+    return figures
 
 
 def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
@@ -120,13 +128,14 @@ def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
         return array.astype(floatx) if array.dtype.kind == "f" else array
 
     batch = tuple(map_nest(as_fit_casts, nest) for nest in _batch(subject))
+    # TensorFlow reads a list in a dataset as an array, and a tuple as a structure.
 
     class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
         def __len__(self) -> int:
             return 1
 
         def __getitem__(self, index: int) -> Any:
-            return batch
+            return _with_tuples(batch)
 
     yield "PyDataset", OneBatch()
     if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
@@ -134,7 +143,6 @@ def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # tf.data reads a list as an array, and a tuple as a structure.
         yield "tf.data", tf.data.Dataset.from_tensors(_with_tuples(batch))
     if keras.backend.backend() == "torch":
         import torch
@@ -231,13 +239,14 @@ def _compiled_otherwise(subject: Subject, initial: list[np.ndarray], trace: Trac
         restore(subject.model, initial)
         fresh = _fresh_optimizer(subject)
         if options:
+            subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
             subject.compile(**options)
             with trace.variant("paths", f"{door_name}: test_on_batch") as door:
-                see_metrics(subject.model.test_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+                see_metrics(_on_batch(subject, "test"), door, loss=True)
         if steps:
             name = f"{door_name}: train_on_batch" if options else door_name
             with trace.variant("paths", name) as door:
-                see_metrics(subject.model.train_on_batch(*subject.arrays, return_dict=True), door, loss=True)
+                see_metrics(_on_batch(subject, "train"), door, loss=True)
                 if single_step and fresh and options:
                     for path, variable in named_weights(subject.model):
                         door.see(f"train/weight/{path}", variable)

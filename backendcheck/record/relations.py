@@ -71,8 +71,14 @@ def see_loss_relations(
         labels = _permuted_labels(y_true, y_pred, order, loss, named=case.class_names is not None)
         if labels is not None:
             with trace.variant("order", "classes permuted") as door:
-                see((labels, y_pred[..., order], arrays[2]), door)
+                see((labels, y_pred[..., order], _weights_of_classes(arrays[2], y_pred, order)), door)
                 _put_back(door, order, ("gradient/y_pred",), axis=-1)
+
+
+def _weights_of_classes(sample_weight: Any, y_pred: np.ndarray, order: np.ndarray) -> Any:
+    """Weights, of which those by example and label move with their label."""
+    by_label = sample_weight is not None and np.shape(sample_weight) == np.shape(y_pred)
+    return sample_weight[..., order] if by_label else sample_weight
 
 
 def _take(array: Any, order: np.ndarray, n: int) -> Any:
@@ -164,7 +170,8 @@ def _permute_classes(subject: Subject, trace: Trace) -> None:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value[..., order])
         with trace.variant("order", "classes permuted") as door:
-            see_losses_and_gradients(subject, (subject.x, labels, subject.sample_weight), door, predictions=True)
+            weights = _weights_of_classes(subject.sample_weight, predictions.value, order)
+            see_losses_and_gradients(subject, (subject.x, labels, weights), door, predictions=True)
             paths = tuple(f"gradient/{variable.path}" for variable in variables)
             _put_back(door, order, ("predictions", "gradient/y_pred", *paths), axis=-1)
     finally:

@@ -106,8 +106,8 @@ def _environment() -> jinja2.Environment:
     }
     for function in (
         view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
-        view_findings.excess_words, view_findings.figure, view_findings.in_words, view_findings.required_tolerance,
-        view_findings.tolerance_words,
+        view_findings.excess_words, view_findings.figure, view_findings.finding_note, view_findings.in_words,
+        view_findings.required_tolerance, view_findings.tolerance_words,
     ):  # fmt: skip
         environment.globals[function.__name__] = function
     return environment
@@ -123,7 +123,7 @@ def _harmless(value: Any) -> Any:
 
 
 def anchor(case: str) -> str:
-    """The id of a case on the page: its own, with what a link could trip over written as ``~5B``. Never the same for two."""
+    """The id of a case on the page: its own, with what a link could trip over written as ``~5B~``. Never the same for two."""
     written = re.sub(r"[^A-Za-z0-9_./-]", lambda match: f"~{ord(match.group()):X}~", case)
     if len(written) > _LONGEST_ANCHOR:
         digest = hashlib.sha256(case.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -11,6 +11,7 @@ from backendcheck.report.view import cells, counted, exceptions, further_problem
 from backendcheck.report.view_findings import (
     evidence,
     excess_words,
+    finding_note,
     in_words,
     ordered_findings,
     ordered_passes,
@@ -102,6 +103,8 @@ def _findings(result: CaseResult, width: int | None, *, verbose: bool) -> Iterat
 def _finding(finding: Comparison, width: int | None) -> Iterator[str]:
     yield visible(f"  {finding.observation}   {finding.oracle}, {finding.kind}: {finding.left} and {finding.right}")
     yield from wrapped(one_line(finding.message), width, first="    ", hang="      ")
+    if note := finding_note(finding):
+        yield from wrapped(one_line(note), width, first="    ", hang="      ")
     if finding.tolerance is None:
         return
     required = required_tolerance(finding)

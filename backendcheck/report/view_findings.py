@@ -70,6 +70,13 @@ def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
     return (items[: _MOST_EVIDENCE - 1] + more) if more else items
 
 
+def finding_note(comparison: Comparison) -> str:
+    """What a comparison rests on besides the two arrays, such as where its reference comes from; empty if nothing."""
+    return "; ".join(
+        f"{words}: {figure(value)}" for words, value in comparison.evidence.items() if isinstance(value, str | int | float)
+    )
+
+
 # --- tolerances --------------------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def _table(
         return None
     if classes := _class_names(name, recording):
         shown = {side: _named(array, classes) if _holds_classes(name, side, array) else array for side, array in shown.items()}
-    worst = _worst_places(findings)
+    worst = _worst_places(findings) if arrays[there[0]].size > 1 else {}
     n_examples = max(_height(array) for array in shown.values())
     rows = []
     for example in range(n_examples):
