@@ -378,10 +378,11 @@ def _report(results: Results, out: Path, *, strict_known: bool) -> NoReturn:
     sys.exit(exit_code)
 
 
-def _width() -> int:
+def _width() -> int | None:
+    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
     import shutil
 
-    return max(80, shutil.get_terminal_size((100, 24)).columns)
+    return max(80, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else None
 
 
 _COLOURS = {"FAILED": "red", "ERROR": "magenta", "XPASSED": "yellow", "XFAILED": "cyan", "PASSED": "green"}
@@ -396,4 +397,7 @@ def _print(lines: Any) -> None:
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
     cli.main(prog_name="backendcheck")

@@ -20,7 +20,7 @@ def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
     if judgement.problems:
         first = judgement.problems[0]
         more = f" (and {len(judgement.problems) - 1} more)" if len(judgement.problems) > 1 else ""
-        return f"{_problem_kind(first)}: {first_line(first)}{more}"
+        return f"{_problem_kind(first)}: {first_line(first.removeprefix('not comparable: '))}{more}"
     if not judgement.findings:
         return ""
     finding = leading(judgement.findings)
@@ -58,6 +58,8 @@ def _label(finding: Comparison) -> str:
 def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
     if finding.kind == "raised":
         return _raised(findings, recordings)
+    if finding.oracle == "reference":
+        return _against_reference(finding, findings, recordings)
     if finding.oracle != "agreement":
         return f"{finding.observation}: {finding.message}"
     groups = partition(finding.observation, findings, list(recordings))
@@ -90,6 +92,17 @@ def _seen(
     """The groups that have the observation, each with what its first leg recorded."""
     seen = [(group, recordings[group[0]].observations.get(name)) for group in groups]
     return [(group, observation) for group, observation in seen if observation is not None]
+
+
+def _against_reference(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    """Which legs differ from the reference: all of them, or some."""
+    name = finding.observation
+    legs = [one.left for one in findings if one.oracle == "reference" and one.observation == name]
+    who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
+    if finding.n_elements != 1 or finding.kind != "value":
+        return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
+    seen, right = _figures([finding.worst_left, finding.worst_right])
+    return f"{name} is {seen} on {who}; the reference says {right}"
 
 
 def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:

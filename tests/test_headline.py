@@ -102,7 +102,12 @@ def test_a_long_order_is_cut() -> None:
 
 def test_a_wrong_value_everywhere_names_the_reference() -> None:
     found = headline(everywhere(loss=1.0, reference={"loss": 2.0}))
-    assert found == "WRONG VALUE: loss: 1 on tensorflow, 2 on reference (|d| 1, excess 4.8e+04)"
+    assert found == "WRONG VALUE: loss is 1 on every backend; the reference says 2"
+
+
+def test_wrong_values_everywhere_are_summed_up_at_the_worst() -> None:
+    wrong = headline(everywhere(predictions=[1.0, 2.0], reference={"predictions": [1.0, 3.0]}))
+    assert wrong.startswith("WRONG VALUE: predictions: 1 of 2 differ, worst at [1]: 2 on every backend, 3 on reference")
 
 
 def test_nan_says_where() -> None:
@@ -129,7 +134,7 @@ def test_structure_goes_before_values_and_early_before_late() -> None:
         ({"status": "timed out", "problem": "after 300 s"}, "TIMED OUT: jax timed out: after 300 s"),
         ({"status": "skipped", "problem": "no GPU"}, "SKIPPED: jax skipped it: no GPU"),
         ({"status": "error", "problem": "case_x returned None"}, "ERROR: jax could not observe it: case_x returned None"),
-        ({"loss": 1.0, "digests": {"y": "2"}}, "NOT COMPARABLE: not comparable: tensorflow and jax were fed different inputs: y"),
+        ({"loss": 1.0, "digests": {"y": "2"}}, "NOT COMPARABLE: tensorflow and jax were fed different inputs: y"),
     ],
 )
 def test_a_problem_goes_before_any_finding(jax: dict[str, object], words: str) -> None:

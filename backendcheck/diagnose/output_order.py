@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from backendcheck.comparison import Comparison
+from backendcheck.comparison import Comparison, compare_numbers
 from backendcheck.diagnose.diagnosis import Diagnosis
 from backendcheck.headline import listed, partition
 from backendcheck.recording import Recording
+from backendcheck.tolerance import allowed
 from backendcheck.verdict import odd_one_out
 
 
 def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> Diagnosis | None:
     """Claims it where `predict` returns the same names in another order, and shows what unpacking by position would mix."""
-    order = [finding for finding in findings if finding.observation == "output_order" and finding.kind == "order"]
+    order = [f for f in findings if f.oracle == "agreement" and f.observation == "output_order" and f.kind == "order"]
     if not order:
         return None
-    groups = partition("output_order", order, list(recordings))
+    groups = partition("output_order", order, [leg for leg in recordings if "output_order" in recordings[leg].observations])
     orders = {leg: recordings[leg].observations["output_order"].value.tolist() for group in groups for leg in group[:1]}
     if len({tuple(sorted(names)) for names in orders.values()}) > 1:
         return None
     left, right = (group[0] for group in groups[:2])
+    pairs = list(zip(orders[left], orders[right], strict=True))
     by_name = [_difference(recordings, left, name, right, name) for name in orders[left]]
-    by_position = [_difference(recordings, left, a, right, b) for a, b in zip(orders[left], orders[right], strict=True)]
+    by_position = [_difference(recordings, left, a, right, b) for a, b in pairs if a != b]
     odd = odd_one_out(list(recordings), order)
+    evidence: dict[str, Any] = {
+        "by position max|d|": _largest(by_position),
+        "by name max|d|": f"{_largest(by_name)}{' (within tolerance)' if _within(findings) else ''}",
+    }
+    if (excess := _excess(recordings, left, right, pairs)) is not None:
+        evidence["excess"] = excess
     return Diagnosis(
         code="output-order",
         backends=(odd,) if odd else tuple(groups[0]),
         message=(
-            f"The outputs are the same, their positions are not: {'; '.join(f'{listed(group)} differ from the rest' for group in groups[:1])}. "
-            "Code that unpacks the prediction by position swaps outputs when the backend changes. Take outputs by name."
+            f"The outputs are the same, their positions are not: {listed(groups[0])} {'returns' if len(groups[0]) == 1 else 'return'} "
+            f"them in another order than {listed(groups[-1])}. Code that unpacks the prediction by position swaps outputs when the "
+            "backend changes. Take outputs by name."
         ),
-        evidence={"by position max|d|": _largest(by_position), "by name max|d|": _largest(by_name)},
+        evidence=evidence,
     )
+
+
+def _within(findings: Sequence[Comparison]) -> bool:
+    return not any(finding.observation.startswith("predictions") for finding in findings)
+
+
+def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: Sequence[tuple[str, str]]) -> float | None:
+    """How far outside the tolerance of predictions the outputs are that share a position."""
+    largest = None
+    for a, b in pairs:
+        seen = recordings[left].observations.get(f"predictions/{a}"), recordings[right].observations.get(f"predictions/{b}")
+        if a == b or seen[0] is None or seen[1] is None or seen[0].value.shape != seen[1].value.shape:
+            continue
+        allowance = allowed(recordings[left].case, f"predictions/{a}", seen[0].precision, recordings[left].tolerance, ())
+        common = {"oracle": "agreement", "observation": f"predictions/{a}", "left": left, "right": right}
+        found = compare_numbers(common, seen[0].value, seen[1].value, allowance).excess
+        largest = found if largest is None else max(largest, found or 0.0)
+    return largest
 
 
 def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, right: str, right_name: str) -> float | str:
@@ -43,12 +71,16 @@ def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, 
         return "not recorded"
     if arrays[0].value.shape != arrays[1].value.shape:
         return "other shapes"
-    if arrays[0].value.size == 0:
-        return 0.0
-    return float(np.nanmax(np.abs(arrays[0].value.astype(np.float64) - arrays[1].value.astype(np.float64))))
+    values = [array.value.astype(np.float64) for array in arrays if array is not None]
+    finite = np.isfinite(values[0]) & np.isfinite(values[1])
+    return float(np.max(np.abs(values[0][finite] - values[1][finite]), initial=0.0))
 
 
-def _largest(differences: list[float | str]) -> float | str:
-    """The worst of them: what cannot even be subtracted, or the largest figure."""
-    words = [one for one in differences if isinstance(one, str)]
-    return words[0] if words else max(one for one in differences if isinstance(one, float))
+def _largest(differences: Sequence[float | str]) -> str:
+    """The largest difference in words, and how many outputs cannot even be subtracted from one another."""
+    figures = [one for one in differences if isinstance(one, float)]
+    others = [one for one in differences if isinstance(one, str)]
+    words = [f"{max(figures):.3g}"] if figures else []
+    if others:
+        words.append(f"{len(others)} of {len(differences)} have {others[0]}" if figures else others[0])
+    return ", ".join(words) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,12 +13,20 @@ from backendcheck.diagnose.diagnosis import Diagnosis
 from backendcheck.headline import listed
 from backendcheck.recording import Recording
 
+_REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
+
 
 def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> Diagnosis | None:
-    """Claims it where one leg raised and another returned, and says what became of the labels there."""
+    """Claims it where one leg rejected the labels and another returned, and says what became of the labels there.
+
+    An error counts as a rejection if the case asks for one, or if its message speaks of labels and ranges: a backend that fails
+    on valid input is something else.
+    """
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     accepting = [leg for leg in recordings if leg not in throwers]
     if not throwers or not accepting or not any(finding.kind == "raised" for finding in findings):
+        return None
+    if not any(recordings[leg].expect is not None or _REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
         return None
     evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
     for leg in accepting:
@@ -56,4 +65,5 @@ def _without_gradient(gradient: object, n: int) -> np.ndarray:
     value = getattr(gradient, "value", None)
     if value is None or value.ndim < 1 or len(value) != n:
         return np.zeros(n, bool)
-    return np.all(value.reshape(n, -1) == 0, axis=1)
+    without: np.ndarray = np.all(value.reshape(n, -1) == 0, axis=1)
+    return without

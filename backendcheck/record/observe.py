@@ -97,11 +97,11 @@ def _observe_loss(case: LossCase, trace: Trace, oracles: frozenset[str]) -> None
 
     def see(arrays: tuple[Any, Any, Any], trace: Trace) -> None:
         with trace.stage("loss"):
-            tensors = tuple(map(to_tensor, arrays))
+            labels, predictions, weight = (to_tensor(array) for array in arrays)
             n = len(arrays[1]) if arrays[1].ndim else 1
-            if (each := losses.per_example(loss, *tensors, n)) is not None:
+            if (each := losses.per_example(loss, labels, predictions, weight, n)) is not None:
                 trace.see("per_example_loss", each)
-            trace.see("loss", _scalar(loss(tensors[0], tensors[1], sample_weight=tensors[2])))
+            trace.see("loss", _scalar(loss(labels, predictions, sample_weight=weight)))
         if "loss" in trace.observations:
             with trace.stage("gradient"):
                 _, by_pred, _ = gradients(dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True)))

@@ -54,8 +54,7 @@ class Subject:
     def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
         """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
         x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
-        nested = Mapping | list | tuple
-        if sample_weight is not None and isinstance(y, nested) and not isinstance(sample_weight, nested):
+        if sample_weight is not None and isinstance(y, (Mapping, list, tuple)) and not isinstance(sample_weight, (Mapping, list, tuple)):
             sample_weight = map_nest(lambda _: sample_weight, y)
         return {"x": x, "y": y, "sample_weight": sample_weight}
 

@@ -100,4 +100,5 @@ def predicted_class(predictions: np.ndarray) -> np.ndarray | None:
     """
     if predictions.ndim < 2 or predictions.shape[-1] < 2:  # noqa: PLR2004 - (N, C), C of 2 or more
         return None
-    return np.argmax(predictions, axis=-1).astype(np.int64)
+    classes: np.ndarray = np.argmax(predictions, axis=-1).astype(np.int64)
+    return classes

@@ -64,7 +64,7 @@ def see_loss_relations(
     if n > 1 and np.ndim(y_true) and len(y_true) == n and not opted_out(case, "examples", trace):
         order = permutation(n)
         with trace.variant("order", "examples permuted") as door:
-            see(tuple(_take(array, order, n) for array in arrays), door)  # type: ignore[arg-type]
+            see((_take(y_true, order, n), _take(y_pred, order, n), _take(arrays[2], order, n)), door)
             _put_back(door, order, ("per_example_loss", "gradient/y_pred"), axis=0)
     if np.ndim(y_pred) > 1 and y_pred.shape[-1] > 1 and not opted_out(case, "classes", trace):
         order = permutation(y_pred.shape[-1])
@@ -182,7 +182,7 @@ def _permute_classes(subject: Subject, trace: Trace) -> None:
 def _dense_head(subject: Subject) -> Any:
     """The Dense layer that makes the single output, if its units are the classes and its activation treats them alike."""
     layers = getattr(subject.model, "layers", None) or []
-    head = layers[-1] if layers else None
+    head: Any = layers[-1] if layers else None
     alike = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.linear)
     single = len(getattr(subject.model, "outputs", None) or ()) == 1
     plain = type(head) is keras.layers.Dense and getattr(head, "activation", None) in alike
@@ -193,14 +193,14 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
     """The same layers as a model whose outputs are declared in the opposite order: everything by name stays."""
     structure = getattr(subject.model, "_outputs_struct", None)
     case = subject.case
-    by_name = isinstance(structure, Mapping) and len(structure) > 1 and all(
-        isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, (case.metrics, case.loss_weights)))
-    )
-    if not by_name or type(subject.model).compute_loss is not keras.Model.compute_loss or any(True for _ in _nested(structure)):
+    if not isinstance(structure, Mapping) or len(structure) < 2 or _nested(structure):  # noqa: PLR2004 - one has no order
+        return
+    by_name = all(isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, (case.metrics, case.loss_weights))))
+    if not by_name or type(subject.model).compute_loss is not keras.Model.compute_loss:
         return
 
     def reversed_dict(nest: Any) -> Any:
-        return dict(reversed(nest.items())) if isinstance(nest, Mapping) else nest
+        return dict(reversed(list(nest.items()))) if isinstance(nest, Mapping) else nest
 
     with trace.variant("order", "outputs declared in reverse") as door:
         model = keras.Model(subject.model.input, reversed_dict(structure))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ import pytest
 from backendcheck.backends import installed_version, parse_backend
 from backendcheck.case_files import defined_twice, file_digest, holds_cases
 from backendcheck.node_id import case_id
+from backendcheck.record.isolation import end_with_parent, left_as_found, restore_streams, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import Recording, recording_path, write_atomically, write_recording
@@ -41,10 +43,14 @@ class Worker:
         self.work = Path(session.work)
         self.worker = worker
         self.digests: dict[Path, str] = {}
+        end_with_parent(signal.SIGKILL)
+        # Ctrl-C is for the controller: here it would look like something the case has thrown.
+        signal.signal(signal.SIGINT, lambda *_: None)
         # Whatever a dying process has to say goes to descriptor 2, and must outlive it.
         self.stderr = (self.work / f"{worker}.stderr").open("ab", buffering=0)
         os.dup2(self.stderr.fileno(), 2)
         faulthandler.enable(file=self.stderr)
+        self.streams = sys.stdout, sys.stderr
         self.stacks = (self.work / f"{worker}.timeout").open("ab", buffering=0)
 
     # --- start ------------------------------------------------------------------------------------------------
@@ -126,6 +132,10 @@ class Worker:
         faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
         try:
             report = yield
+        except (KeyboardInterrupt, SystemExit) as error:  # these end a pytest session; here they only spoil their file
+            info = pytest.CallInfo(None, pytest.ExceptionInfo.from_exception(error), 0.0, 0.0, 0.0, "collect", _ispytest=True)
+            report = pytest.CollectReport(collector.nodeid, "failed", str(error), [])
+            report.call = info  # type: ignore[attr-defined]
         finally:
             faulthandler.cancel_dump_traceback_later()
             marker.unlink()
@@ -165,6 +175,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        restore_streams(self.stderr, self.streams)
         marker = self.work / f"{self.worker}.running"
         offset = os.fstat(self.stderr.fileno()).st_size
         marker.write_text(json.dumps({"nodeid": item.nodeid, "stderr_from": offset, "began": time.time()}), encoding="utf-8")
@@ -189,8 +200,22 @@ class Worker:
         with warnings.catch_warnings():
             warnings.resetwarnings()
             warnings.simplefilter("ignore")
-            write_recording(self.leg, self._record(pyfuncitem))
+            with left_as_found():
+                recording = self._record(pyfuncitem)
+            write_recording(self.leg, recording)
         return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        return (yield from _ending_nothing())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        return (yield from _ending_nothing())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        return (yield from _ending_nothing())
 
     def _record(self, item: pytest.Function) -> Recording:
         import keras
@@ -201,7 +226,7 @@ class Worker:
 
         seed = seed_of(item)
         keras.utils.clear_session(free_memory=False)
-        keras.utils.set_random_seed(seed)
+        seed_everything(seed)
         trace = Trace()
         problem, status = "", ""
         case: Any = None
@@ -269,6 +294,18 @@ class Worker:
             if call.when != "teardown" or not recording_path(self.leg, case_id(item.nodeid)).exists():
                 write_recording(self.leg, self._recording(item, status=status, problem=problem))
         return report
+
+
+class EndedSession(Exception):
+    """A case or a fixture threw what would end a pytest session, and with it all the other cases."""
+
+
+def _ending_nothing() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except (KeyboardInterrupt, pytest.exit.Exception) as error:
+        message = f"it raised {type(error).__name__}{f' ({error})' if str(error) else ''}"
+        raise EndedSession(message) from error
 
 
 def settings() -> dict[str, str]:

@@ -1,0 +1,120 @@
+"""What keeps cases from each other and processes from outliving their parents."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import IO, Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(signal_number: signal.Signals) -> None:
+    """Have this process sent a signal when its parent dies, however that comes about. Linux only; elsewhere pipes must tell."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the call
+            os.kill(os.getpid(), signal_number)
+
+
+def restore_streams(stderr: IO[bytes], streams: tuple[Any, Any]) -> None:
+    """Undo what a case did to descriptors 0 to 2 and to sys.stdout and sys.stderr: closed them, or put others there.
+
+    A descriptor left closed is worse than lost output: the next file to be opened would get its number, and with it whatever
+    a library has to say.
+    """
+    for descriptor in (0, 1):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+    os.dup2(stderr.fileno(), 2)
+    sys.stdout, sys.stderr = (
+        stream if not stream.closed else os.fdopen(descriptor, "w", 1, errors="backslashreplace", closefd=False)
+        for descriptor, stream in zip((1, 2), streams, strict=True)
+    )
+
+
+@contextlib.contextmanager
+def left_as_found() -> Iterator[None]:
+    """Put back what a case changed of the process: working directory, environment variables, Keras's global settings."""
+    import keras
+
+    directory, variables = os.getcwd(), dict(os.environ)  # noqa: PTH109
+    config = keras.config
+    floatx, epsilon, image_data_format, policy = (
+        config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy(),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it may be gone
+            os.chdir(directory)
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
+        config.set_floatx(floatx)
+        config.set_epsilon(epsilon)
+        config.set_image_data_format(image_data_format)
+        if config.dtype_policy() is not policy:
+            config.set_dtype_policy(policy)
+
+
+def seed_everything(seed: int) -> None:
+    """``keras.utils.set_random_seed``, without importing TensorFlow, which takes seconds, into the process of another backend.
+
+    Where a case imports it later all the same, it is seeded then.
+    """
+    import keras
+
+    module = sys.modules[keras.utils.set_random_seed.__module__]
+    lazy = getattr(module, "tf", None)
+    if lazy is None or "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(seed)
+        return
+    module.tf = SimpleNamespace(available=False)  # type: ignore[attr-defined]
+    try:
+        keras.utils.set_random_seed(seed)
+    finally:
+        module.tf = lazy  # type: ignore[attr-defined]
+    _SeedOnImport.seed = seed
+    if not any(isinstance(finder, _SeedOnImport) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _SeedOnImport())
+
+
+class _SeedOnImport:
+    """Seeds TensorFlow when it gets imported."""
+
+    seed = 0
+    _looking = False
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
+        if name != "tensorflow" or self._looking:
+            return None
+        import importlib.util
+
+        self._looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = False
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_seed(module: Any) -> None:
+            execute(module)
+            module.random.set_seed(self.seed)
+
+        spec.loader.exec_module = execute_and_seed  # type: ignore[method-assign]
+        return spec

@@ -1,0 +1,124 @@
+"""What a case author imports, and that nothing outside the recording half imports a backend."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import make
+import pytest
+
+import backendcheck
+from backendcheck.recording import write_environment, write_recording
+
+HEAVY = ("keras", "tensorflow", "jax", "torch")
+
+
+def modules() -> list[str]:
+    """Every module outside the recording half; __main__ is the command line itself."""
+    found = [one.name for one in pkgutil.walk_packages(backendcheck.__path__, "backendcheck.")]
+    return [name for name in found if not name.startswith("backendcheck.record.") and name not in ("backendcheck.record", "backendcheck.__main__")]
+
+
+def heavy_modules_after(code: str, *, cwd: Path | None = None) -> list[str]:
+    """Which of the heavy modules, and of their parts, a fresh interpreter has imported after `code`."""
+    script = f"{code}\nimport json, sys\nprint('\\n' + json.dumps([m for m in sys.modules if m.partition('.')[0] in {HEAVY!r}]))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=cwd)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def after_command(*arguments: str, cwd: Path | None = None) -> tuple[list[str], int]:
+    code = (
+        "from backendcheck.cli import cli\n"
+        f"try:\n    cli.main({list(arguments)!r}, prog_name='backendcheck')\n"
+        "except SystemExit as end:\n    print(f'exit {end.code or 0}')"
+    )
+    script = f"{code}\nimport json, sys\nprint(json.dumps([m for m in sys.modules if m.partition('.')[0] in {HEAVY!r}]))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=cwd)
+    *_, end, imported = ended.stdout.splitlines()
+    return json.loads(imported), int(end.removeprefix("exit "))
+
+
+# --- names -----------------------------------------------------------------------------------------------------
+
+
+def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
+    assert backendcheck.__all__ == ["LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase", "__version__"]
+    public = {name for name in vars(backendcheck) if not name.startswith("_")}
+    submodules = {one.name for one in pkgutil.iter_modules(backendcheck.__path__)}
+    assert public - submodules == set(backendcheck.__all__) - {"__version__"}
+
+
+def test_there_is_a_module_outside_the_recording_half() -> None:
+    assert {"backendcheck.results", "backendcheck.report", "backendcheck.cli", "backendcheck.reference"} <= set(modules())
+
+
+# --- values of case authors ------------------------------------------------------------------------------------
+
+
+def test_an_expectation_keeps_the_names_of_exceptions() -> None:
+    assert backendcheck.Raises().type_names is None
+    assert backendcheck.Raises(ValueError).type_names == ("ValueError",)
+    assert backendcheck.Raises((ValueError, "InvalidArgumentError")).type_names == ("ValueError", "InvalidArgumentError")
+
+
+@pytest.mark.parametrize("type_", [3, ValueError("no"), int, (ValueError, int)])
+def test_an_expectation_of_what_is_no_exception_is_refused(type_: object) -> None:
+    with pytest.raises(TypeError, match="expected an exception class or the name of one"):
+        backendcheck.Raises(type_)
+
+
+def test_an_expectation_with_a_broken_pattern_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"match='\(' is not a regular expression"):
+        backendcheck.Raises(match="(")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"weights": "random"}, {"epochs": 0}, {"epochs": 1.5}, {"epochs": True}, {"epochs": None}, {"batch_size": 0}, {"batch_size": "8"}]
+)  # fmt: skip
+def test_a_model_case_with_an_impossible_setting_is_refused_by_name(wrong: dict[str, object]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"ModelCase: {name}="):
+        backendcheck.ModelCase(None, "mse", [[1.0]], [[1.0]], **wrong)
+
+
+def test_a_case_takes_its_options_by_name_only() -> None:
+    with pytest.raises(TypeError):
+        backendcheck.LossCase("mse", [1.0], [1.0], [1.0])
+
+
+# --- imports ---------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_imports_no_backend() -> None:
+    assert heavy_modules_after("import backendcheck") == []
+
+
+def test_the_check_sees_a_heavy_module() -> None:
+    assert heavy_modules_after("import sys, types; sys.modules['keras.losses'] = types.ModuleType('keras.losses')") == ["keras.losses"]
+
+
+def test_no_module_outside_the_recording_half_imports_a_backend() -> None:
+    assert heavy_modules_after("\n".join(f"import {name}" for name in modules())) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("record", "--help"), ("run", "--help"), ("compare", "--help"), ("show", "--help"), ("list",)],
+    ids=" ".join,
+)
+def test_a_command_that_only_tells_imports_no_backend(arguments: tuple[str, ...]) -> None:
+    assert after_command(*arguments) == ([], 0)
+
+
+def test_comparing_imports_no_backend(tmp_path: Path) -> None:
+    for backend in make.BACKENDS:
+        recordings = [make.recording("a/1", backend, loss=1.0), make.recording("a/2", backend, loss=2.0 if backend == "jax" else 1.0)]
+        digests = {one.case: write_recording(tmp_path / backend, one) for one in recordings}
+        write_environment(tmp_path / backend, make.environment(backend, list(digests), digests=digests))
+    assert after_command("compare", str(tmp_path), cwd=tmp_path) == ([], 1)
+    assert (tmp_path / "index.html").is_file()
+    assert after_command("show", "a/2", "--out", str(tmp_path), cwd=tmp_path) == ([], 0)
