@@ -54,7 +54,7 @@ def _compare_pair(
             found += _compare_classes(name, sides, pair, overrides)
         else:
             expected = pair[0].reference.get(name)
-            expected = None if expected is None or expected.dtype == object else _fitted(expected, values[0])
+            expected = None if expected is None else _fitted(expected, values[0])
             found += compare_observations("agreement", name, sides, (values[0], values[1]), allowance, expected)
     return found
 
@@ -102,14 +102,15 @@ def what_came_instead(recording: Recording) -> str:
 def _compare_classes(
     name: str, sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
 ) -> list[Comparison]:
-    """Predicted classes are exact, but where an example's two best classes tie within tolerance there is no decision to compare."""
+    """Predicted classes are exact, but where an example's two best classes tie within tolerance nothing was decided."""
     left, right = (recording.observations[name] for recording in pair)
     *structure, exact = compare_observations("agreement", name, sides, (left, right), _EXACT)
     scores = name.replace("predicted_class", "predictions", 1)
     if exact.kind != "value" or any(scores not in recording.observations for recording in pair):
         return [*structure, exact]
     predictions = [recording.observations[scores] for recording in pair]
-    if predictions[0].value.shape != predictions[1].value.shape or predictions[0].value.shape[:-1] != left.value.shape:
+    shapes = {one.value.shape for one in predictions}
+    if len(shapes) > 1 or predictions[0].value.shape[:-1] != left.value.shape:
         return [*structure, exact]
     allowance = _allowance(scores, predictions[0], predictions[1], pair[0], overrides)
     decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
@@ -140,6 +141,8 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
     """Hold each leg against the case's own reference, and against the built-in one where the case has none."""
     found = []
     for side, recording in recordings.items():
+        if "reference" not in recording.oracles:
+            continue
         own = {name: Expected(value=value) for name, value in recording.reference.items()}
         for name, expected in (expected_values(recording) | own).items():
             if (seen := recording.observations.get(name)) is not None:

@@ -127,6 +127,7 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
     from backendcheck.record.session import Request
     from backendcheck.record.session import record as record_session
 
+    _end_on_signals(with_parent=events)
     request = Request(
         backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
         **_renamed(options),
@@ -144,6 +145,18 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
         chosen = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
         click.echo(f"backendcheck: {', '.join(paths) or 'built-in cases'}: no case is selected{' by' + chosen if chosen else ''}.", err=True)
     sys.exit(outcome.exit_code)
+
+
+def _end_on_signals(*, with_parent: bool = False) -> None:
+    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily. Ctrl-C itself may have been switched off by a shell."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if with_parent:
+        from backendcheck.record.isolation import end_with_parent
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        end_with_parent(signal.SIGINT)
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +223,7 @@ def run(
     from backendcheck.record.session import Request
     from backendcheck.run import check_out, move_aside, record_all
 
+    _end_on_signals()
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
@@ -281,6 +295,54 @@ def show(case: str, out: Path, verbose: bool, known_files: Sequence[Path]) -> No
     if result is not None:
         _print(text.case(result, results, width=_width(), verbose=verbose))
     sys.exit(0)
+
+
+@cli.group()
+def known() -> None:
+    """Known divergences: what was looked at, with its reason, and is expected to be seen again."""
+
+
+@known.command("add")
+@click.argument("case")
+@click.option("--reason", required=True, metavar="TEXT", help="What happens and why; a sentence a reader understands by itself.")
+@click.option("--link", default="", metavar="URL", help="The issue about it.")
+@click.option("--expires", default="", metavar="DATE", help="When somebody should look again, such as 2027-06-30.")
+@click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Default: the file in force, or known_divergences.toml beside the case.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=_LATEST, show_default=True, metavar="DIR", help="A directory with legs.")
+def known_add(case: str, reason: str, link: str, expires: str, file: Path | None, out: Path) -> None:
+    """Write the entry for what was just seen of CASE, and leave the rest of the file as it is.
+
+    \b
+    backendcheck known add labels/one_hot --reason "JAX drops the label silently, the others raise."
+    """
+    from backendcheck.known import FILE_NAME, find_known
+    from backendcheck.known_add import add, entries_for
+    from backendcheck.leg import find_legs, read_legs
+
+    legs = read_legs(find_legs([out]), only=case)
+    result = _analysed(legs, None, ()).result(case)
+    if result is None:
+        message = f"{case}: no such case in {out}. See 'backendcheck show' for those that are there."
+        raise _usage(message)
+    if expires:
+        _check_date(expires)
+    versions = sorted(version for leg in legs if (version := leg.environment.versions.get("keras")))
+    seen_on = ".".join(versions[0].split(".")[:2]) if versions else ""
+    entries = entries_for(result, reason=reason, keras=seen_on, link=link, expires=expires)
+    path = file or next(iter(find_known(legs, ())), Path(FILE_NAME))
+    add(path, entries)
+    click.echo(f"{path}: {len(entries)} {'entry' if len(entries) == 1 else 'entries'} added.")
+
+
+def _check_date(text: str) -> None:
+    import datetime
+
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        message = f"--expires {text}: is no date; expected one such as 2027-06-30."
+        raise _usage(message) from None
 
 
 @cli.command("list")

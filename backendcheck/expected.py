@@ -64,9 +64,8 @@ def _of_output(recording: Recording, suffix: str, description: Mapping[str, Any]
         scalar = spec if spec.reduction is not None else replace(spec, reduction="sum")
         for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * alone:
             _add(found, name, lambda: Expected(value=np.asarray(reference.loss(scalar, *arguments))))
-        if alone:
-            if y_pred.size <= _LARGEST_GRADIENT:
-                _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(scalar, arguments))
+        if alone and y_pred.size <= _LARGEST_GRADIENT:
+            _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(scalar, arguments))
     return found
 
 

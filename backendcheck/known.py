@@ -191,10 +191,11 @@ def excuse(findings: Sequence[Comparison], legs: Sequence[str], entries: Sequenc
         return None
     if not findings:
         return Excuse(entries=tuple(entries), covered=False, gone=True)
-    changed = []
-    for finding in findings:
-        if not any(_covers(entry, finding) for entry in entries):
-            changed.append(f"{finding.kind} between {finding.left} and {finding.right} ({finding.observation}) is not the known one")
+    changed = [
+        f"{finding.kind} between {finding.left} and {finding.right} ({finding.observation}) is not the known one"
+        for finding in findings
+        if not any(_covers(entry, finding) for entry in entries)
+    ]
     for entry in entries:
         changed += _no_longer(entry, findings, legs)
     return Excuse(entries=tuple(entries), covered=not changed, gone=False, changed=tuple(dict.fromkeys(changed)))
@@ -219,18 +220,19 @@ def _covers(entry: Divergence, finding: Comparison) -> bool:
 
 def _no_longer(entry: Divergence, findings: Sequence[Comparison], legs: Sequence[str]) -> list[str]:
     """Pairs that the entry says differ and that do not any more, and kinds of finding that did not occur."""
-    gone = []
     of_entry = [finding for finding in findings if _covers(entry, finding)]
-    for kind in sorted(entry.kinds - {finding.kind for finding in of_entry}):
-        gone.append(f"the known finding of kind {kind} did not occur")
+    absent = sorted(entry.kinds - {finding.kind for finding in of_entry})
+    gone = [f"the known finding of kind {kind} did not occur" for kind in absent]
     agreement = [finding for finding in of_entry if finding.oracle == "agreement"]
     if agreement:
         seen = {frozenset(finding.sides) for finding in agreement}
         # Where a pair differs in structure, as another entry may say, nothing below the structure is compared.
         structural = {frozenset(f.sides) for f in findings if f.oracle == "agreement" and f.kind in _STRUCTURAL}
-        for pair in combinations(legs, 2):
-            if entry.backends & set(pair) and not (entry.backends >= set(pair)) and frozenset(pair) not in seen | structural:
-                gone.append(f"{pair[0]} and {pair[1]} are known to differ and agree")
+        gone += [
+            f"{left} and {right} are known to differ and agree"
+            for left, right in combinations(legs, 2)
+            if (left in entry.backends) != (right in entry.backends) and frozenset((left, right)) not in seen | structural
+        ]
     for oracle in ("expectation", "reference", "paths", "order"):
         there = {_backend(finding.left) for finding in of_entry if finding.oracle == oracle}
         missing = (entry.backends & set(legs)) - there

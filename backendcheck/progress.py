@@ -43,7 +43,8 @@ class Bars:
 
     def started(self, backend: str, case: str) -> None:
         # As Text it is not read as markup, whatever a case is called.
-        self._progress.update(self._tasks[backend], doing=Text(case.encode("ascii", "backslashreplace").decode()).plain.replace("[", r"\["))
+        plain = Text(case.encode("ascii", "backslashreplace").decode()).plain
+        self._progress.update(self._tasks[backend], doing=plain.replace("[", r"\["))
 
     def finished(self, backend: str, n_done: int) -> None:
         self._progress.update(self._tasks[backend], completed=n_done)
@@ -85,6 +86,6 @@ class Lines:
             self._last[backend] = time.monotonic()
             self._print(f"{backend}: {n_done} of {self._total.get(backend, '?')}")
 
-    def ended(self, backend: str, exit_code: int, message: str) -> None:
+    def ended(self, backend: str, exit_code: int, message: str) -> None:  # noqa: ARG002 - told when all have ended
         words = {0: "recorded", 3: "recorded, incomplete"}.get(exit_code, f"failed with exit code {exit_code}")
         self._print(f"{backend}: {words}")

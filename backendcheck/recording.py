@@ -39,8 +39,8 @@ STATUSES = ("recorded", "raised", "skipped", "error", "crashed", "timed out")
 class Raised:
     """An exception that a backend threw at the case.
 
-    `stage` is where: case, compute, build, forward, loss, gradient, metrics or train. `type_names` holds the names of the class and of
-    its bases, so that an expectation can be checked without the class.
+    `stage` is where: case, compute, build, forward, loss, gradient, metrics or train. `type_names` holds the names of the
+    class and of its bases, so that an expectation can be checked without the class.
     """
 
     stage: str
@@ -53,8 +53,8 @@ class Raised:
 class Variant:
     """The same quantities once more, inside one backend: through another door, or with something permuted and put back.
 
-    `oracle` is ``paths`` or ``order``, `door` names the variant (``evaluate``, ``examples permuted``). Its observations are to equal
-    those of the recording by name. `raised` is what came instead of them.
+    `oracle` is ``paths`` or ``order``, `door` names the variant (``evaluate``, ``examples permuted``). Its observations are to
+    equal those of the recording by name. `raised` is what came instead of them.
     """
 
     oracle: str
@@ -69,9 +69,10 @@ class Recording:
 
     `digests` maps ``x``, ``y``, … and ``weights/<variable path>`` to a digest of what the case was fed; recordings that
     differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and the
-    harness did not draw. `labels` holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes
-    the declared loss of each output. `not_compared` maps an observation's name to the reason why backends cannot agree on it.
-    `order_opt_outs` maps a relation of the order oracle to the reason why it does not hold.
+    harness did not draw. `labels` holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses`
+    describes the declared loss of each output. `not_compared` maps an observation's name to the reason why backends cannot
+    agree on it.
+    `oracles` names those that were asked for; `notes` says what was left out and why.
     """
 
     case: str
@@ -87,6 +88,7 @@ class Recording:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
+    oracles: tuple[str, ...] = ("agreement", "paths", "order", "reference")
     raised: tuple[Raised, ...] = ()
     problem: str = ""
     stderr_tail: str = ""
@@ -210,7 +212,7 @@ def write_recording(leg: Path, recording: Recording) -> str:
             name: getattr(recording, name)
             for name in (
                 "case", "backend", "run", "status", "claim", "file", "line", "file_digest", "problem", "stderr_tail", "expect",
-                "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses",
+                "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses", "oracles",
             )
         },
         "observations": observed(recording.observations),
@@ -266,7 +268,7 @@ def read_recording(path: Path) -> Recording:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     except UnreadableInput:
         raise
-    except Exception as error:  # noqa: BLE001 - safetensors raises its own classes and a damaged header raises anything
+    except Exception as error:  # safetensors raises its own classes and a damaged header raises anything
         raise _unreadable(path, f"is damaged or truncated ({_first_line(error)})", "Record the case again") from error
     if metadata.get("sha256") != _checksum(metadata["backendcheck"], tensors):
         raise _unreadable(path, "is damaged: its checksum does not match its content", "Record the case again")
@@ -313,7 +315,8 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
     labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
     raised = tuple(raised_from(entry) for entry in header.pop("raised"))
     tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
-    header["notes"] = tuple(header["notes"])
+    for name in ("notes", "oracles"):
+        header[name] = tuple(header[name])
     header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
     return Recording(
         **header, observations=observations, variants=variants, reference=reference, labels=labels, raised=raised,

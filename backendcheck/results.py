@@ -56,7 +56,10 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Results:
-    """A whole run, worst case first. `problems` concern no single case: a leg missing or unfinished, a file that did not import."""
+    """A whole run, worst case first.
+
+    `problems` concern no single case: a leg missing or unfinished, a file that did not import.
+    """
 
     legs: tuple[Leg, ...]
     expected: tuple[str, ...]
@@ -193,7 +196,8 @@ def _worst_first(result: CaseResult) -> tuple[int, float, str]:
 
 
 def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
-    found = [f"{name}: its leg is missing; expected recordings of it. Record it, or see why its job produced none." for name in missing]
+    remedy = "Record it, or see why its job produced none."
+    found = [f"{name}: its leg is missing; expected recordings of it. {remedy}" for name in missing]
     for leg in legs:
         environment = leg.environment
         if environment.exit_state != "complete":
@@ -201,8 +205,7 @@ def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
             found.append(f"{leg.label}: its recording {state}; {len(leg.recordings)} of its cases are there. Record it again.")
         elif not environment.cases and not leg.recordings:
             found.append(f"{leg.label}: its recording holds no case.")
-        for problem in environment.problems:
-            found.append(f"{problem['file']}:{problem['line']}: {problem['message']}. ({leg.label})")
+        found += [f"{one['file']}:{one['line']}: {one['message']}. ({leg.label})" for one in environment.problems]
     return _joined(found)
 
 
@@ -210,7 +213,8 @@ def _alone(labels: Sequence[str], expected: Sequence[str] | None) -> list[str]:
     """One leg, and nobody said that it is to be the only one."""
     if len(labels) != 1 or expected is not None:
         return []
-    return [f"{labels[0]}: there is no other leg, so no backends were compared. Give the others, or --expect-backends {labels[0]}."]
+    remedy = f"Give the others, or --expect-backends {labels[0]}."
+    return [f"{labels[0]}: there is no other leg, so no backends were compared. {remedy}"]
 
 
 def _unmet(patterns: Sequence[str], cases: Sequence[str]) -> list[str]:

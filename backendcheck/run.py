@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -88,10 +89,10 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
     """
     events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
     with contextlib.ExitStack() as stack:
-        processes = {}
+        processes: dict[str, subprocess.Popen[str]] = {}
+        stack.callback(_end, processes.values())
         for request in requests:
-            process = stack.enter_context(_started(request))
-            processes[request.backend.value] = process
+            process = processes[request.backend.value] = _started(request)
             threading.Thread(target=_forward, args=(request.backend.value, process.stdout, events), daemon=True).start()
         errors = {name: _collected(process.stderr) for name, process in processes.items()}
         ends: dict[str, LegEnd] = {}
@@ -112,20 +113,15 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
         return ends
 
 
-@contextlib.contextmanager
-def _started(request: Request) -> Iterator[subprocess.Popen[str]]:
+def _started(request: Request) -> subprocess.Popen[str]:
     # Not -m, which would put the current directory in front of every library.
     code = "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.cli import main; main()"
     package = str(Path(backendcheck.__file__).parent.parent)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
+    return subprocess.Popen(
         [sys.executable, "-P", "-c", code, package, *_arguments(request)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
         errors="backslashreplace", start_new_session=True,
     )  # fmt: skip
-    try:
-        yield process
-    finally:
-        _end(process)
 
 
 def _arguments(request: Request) -> list[str]:
@@ -160,16 +156,19 @@ def _collected(stream: IO[str] | None) -> tuple[threading.Thread, list[str]]:
     return thread, lines
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a recording process and its workers, kindly first."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+def _end(processes: Iterable[subprocess.Popen[str]]) -> None:
+    """End recording processes and their workers, kindly first: all are asked before any is waited for."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + _GRACE_S
+    for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_GRACE_S)
-    # The workers are in the session of their controller: whoever is left of them goes, too.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
+            process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        # The workers are in the session of their controller: whoever is left of them goes, too.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()

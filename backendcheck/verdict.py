@@ -188,5 +188,5 @@ def odd_one_out(legs: Sequence[str], findings: Sequence[Comparison]) -> str | No
         if len(common) == 1 and len(pairs) == len(legs) - 1:
             return next(iter(common))
         return None
-    alone = {finding.left for finding in findings if finding.oracle in ("expectation", "reference")}
+    alone = {finding.left for finding in findings if finding.oracle != "agreement"}
     return next(iter(alone)) if not pairs and len(alone) == 1 and len(legs) > 1 else None

@@ -60,7 +60,8 @@ def masked_binary_crossentropy(y_true, y_pred):
     n_known = ops.maximum(ops.sum(known), 1)  # a batch without any label divides by 1
     answers = ops.maximum(y_true, 0)  # a valid answer in place of -1; the mask takes its loss away again
     per_label = known * ops.binary_crossentropy(answers, y_pred)
-    return ops.sum(per_label, axis=-1) * ops.shape(y_true)[0] / n_known
+    # The number of examples is an integer tensor where TensorFlow does not know it beforehand: cast it.
+    return ops.sum(per_label, axis=-1) * ops.cast(ops.shape(y_true)[0], y_pred.dtype) / n_known
 
 
 # As people write it -----------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Several outputs, and which loss, label and metric goes to which.
 
 What goes wrong in practice: two outputs have the same shape, so an exchange of their losses or labels raises nothing
-and the total loss looks plausible. Keras 3.5 gave a dict of losses to list outputs in alphabetical order, on every
-backend. Here the predictions are fixed, and the loss of every output is known beforehand.
+and the total loss looks plausible. Keras 3.5 and 3.6 gave a dict of losses to list outputs in alphabetical order, on
+every backend. Here the predictions are fixed, and the loss of every output is known beforehand.
 """
 
 import keras
@@ -18,12 +18,9 @@ OUTPUTS = ["waist", "pulse", "body_weight"]
 
 def men(rng, n):
     """N men (N, 3) and what was measured on them, each (N, 1) and a fraction of the largest value."""
-    x, (weight, waist, pulse) = _columns(*exercise(rng, n))
+    x, body = exercise(rng, n)
+    weight, waist, pulse = np.split(body, 3, axis=1)
     return x, {"waist": waist, "pulse": pulse, "body_weight": weight}
-
-
-def _columns(x, body):
-    return x, np.split(body, 3, axis=1)
 
 
 def three_headed_model(outputs):

@@ -37,8 +37,9 @@ def test_a_directory_gives_the_files_with_cases_in_order_and_no_others(tmp_path:
     written(
         tmp_path,
         {
-            "b.py": CASE, "a.py": CASE, "sub/c.py": CASE, "helper.py": "def prepare(): ...\n", "notes.txt": CASE, ".hidden.py": CASE,
-            ".git/d.py": CASE, "build/d.py": CASE, "env/pyvenv.cfg": "", "env/d.py": CASE, "node_modules/x/d.py": CASE,
+            "b.py": CASE, "a.py": CASE, "sub/c.py": CASE, "helper.py": "def prepare(): ...\n", "notes.txt": CASE,
+            ".hidden.py": CASE, ".git/d.py": CASE, "build/d.py": CASE, "env/pyvenv.cfg": "", "env/d.py": CASE,
+            "node_modules/x/d.py": CASE,
             "__pycache__/d.py": CASE, "comment.py": "# case_a is elsewhere\n", "empty.py": "",
         },
     )  # fmt: skip
@@ -126,7 +127,11 @@ def test_a_file_that_does_not_parse_is_refused_with_its_line(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xef\xbb\xbf" + CASE.encode(), f"# -*- coding: latin-1 -*-\n# Gr\xfc\xdfe\n{CASE}".encode("latin-1"), CASE.replace("\n", "\r\n").encode()],
+    [
+        b"\xef\xbb\xbf" + CASE.encode(),
+        f"# -*- coding: latin-1 -*-\n# Gr\xfc\xdfe\n{CASE}".encode("latin-1"),
+        CASE.replace("\n", "\r\n").encode(),
+    ],
     ids=["byte order mark", "latin-1", "CRLF"],
 )  # fmt: skip
 def test_a_file_that_python_reads_is_read(tmp_path: Path, content: bytes) -> None:

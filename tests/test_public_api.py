@@ -20,7 +20,7 @@ HEAVY = ("keras", "tensorflow", "jax", "torch")
 def modules() -> list[str]:
     """Every module outside the recording half; __main__ is the command line itself."""
     found = [one.name for one in pkgutil.walk_packages(backendcheck.__path__, "backendcheck.")]
-    return [name for name in found if not name.startswith("backendcheck.record.") and name not in ("backendcheck.record", "backendcheck.__main__")]
+    return [name for name in found if not f"{name}.".startswith("backendcheck.record.") and name != "backendcheck.__main__"]
 
 
 def heavy_modules_after(code: str, *, cwd: Path | None = None) -> list[str]:
@@ -77,8 +77,17 @@ def test_an_expectation_with_a_broken_pattern_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"weights": "random"}, {"epochs": 0}, {"epochs": 1.5}, {"epochs": True}, {"epochs": None}, {"batch_size": 0}, {"batch_size": "8"}]
-)  # fmt: skip
+    "wrong",
+    [
+        {"weights": "random"},
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"epochs": True},
+        {"epochs": None},
+        {"batch_size": 0},
+        {"batch_size": "8"},
+    ],
+)
 def test_a_model_case_with_an_impossible_setting_is_refused_by_name(wrong: dict[str, object]) -> None:
     (name,) = wrong
     with pytest.raises(ValueError, match=f"ModelCase: {name}="):
@@ -98,7 +107,8 @@ def test_importing_the_package_imports_no_backend() -> None:
 
 
 def test_the_check_sees_a_heavy_module() -> None:
-    assert heavy_modules_after("import sys, types; sys.modules['keras.losses'] = types.ModuleType('keras.losses')") == ["keras.losses"]
+    code = "import sys, types; sys.modules['keras.losses'] = types.ModuleType('keras.losses')"
+    assert heavy_modules_after(code) == ["keras.losses"]
 
 
 def test_no_module_outside_the_recording_half_imports_a_backend() -> None:
@@ -116,7 +126,8 @@ def test_a_command_that_only_tells_imports_no_backend(arguments: tuple[str, ...]
 
 def test_comparing_imports_no_backend(tmp_path: Path) -> None:
     for backend in make.BACKENDS:
-        recordings = [make.recording("a/1", backend, loss=1.0), make.recording("a/2", backend, loss=2.0 if backend == "jax" else 1.0)]
+        losses = {"a/1": 1.0, "a/2": 2.0 if backend == "jax" else 1.0}
+        recordings = [make.recording(case, backend, loss=loss) for case, loss in losses.items()]
         digests = {one.case: write_recording(tmp_path / backend, one) for one in recordings}
         write_environment(tmp_path / backend, make.environment(backend, list(digests), digests=digests))
     assert after_command("compare", str(tmp_path), cwd=tmp_path) == ([], 1)

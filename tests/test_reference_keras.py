@@ -598,7 +598,7 @@ def test_backend_gives_the_reference_but_for_what_is_recorded(answers_of_backend
                 found[name, observation] = difference
     assert n_compared > 2 * len(cases)
     for (name, observation), difference in sorted(found.items()):
-        print(f"{backend} {name} {observation}: {difference}")
+        print(f"{backend} {name} {observation}: {difference}")  # noqa: T201 - what to record, if it is to be
     recorded = recorded_disagreements(backend, cases)
     assert {key: found[key] for key in found.keys() - recorded} == {}, "new disagreements"
     assert recorded - found.keys() == set(), "recorded disagreements that are gone"
@@ -616,8 +616,8 @@ def test_disagreements_are_about_cases() -> None:
 
 
 def _value_and_slope(case: Case) -> dict[str, Any]:
-    import keras  # noqa: PLC0415 - never in the pytest process
-    from keras.src.backend import set_keras_mask  # noqa: PLC0415 - never in the pytest process
+    import keras  # never in the pytest process
+    from keras.src.backend import set_keras_mask  # never in the pytest process
 
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in case.options.items()}
     made = getattr(keras.losses, case.keras_class)(reduction=case.reduction, **options)
@@ -644,7 +644,7 @@ def _value_and_slope(case: Case) -> dict[str, Any]:
 
 def _slope(backend: str, compute: Any, y_pred: np.ndarray) -> Any:
     if backend == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415 - never in the pytest process
+        import tensorflow as tf  # never in the pytest process
 
         at = tf.constant(y_pred)
         with tf.GradientTape() as tape:
@@ -652,11 +652,11 @@ def _slope(backend: str, compute: Any, y_pred: np.ndarray) -> Any:
             total = tf.reduce_sum(compute(at))
         return tape.gradient(total, at)
     if backend == "jax":
-        import jax  # noqa: PLC0415 - never in the pytest process
-        import jax.numpy as jnp  # noqa: PLC0415 - never in the pytest process
+        import jax  # never in the pytest process
+        import jax.numpy as jnp  # never in the pytest process
 
         return jax.grad(lambda at: jnp.sum(compute(at)))(jnp.asarray(y_pred))
-    import torch  # noqa: PLC0415 - never in the pytest process
+    import torch  # never in the pytest process
 
     at = torch.tensor(y_pred, requires_grad=True)
     compute(at).sum().backward()

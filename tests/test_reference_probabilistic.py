@@ -95,7 +95,7 @@ _ONE_HOT, _THREE = [[0, 1, 0], [0, 0, 1]], [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]
         ("categorical_focal_crossentropy", {}, "mean", _ONE_HOT, _THREE, [0.3, 0.7], 0.1632),
     ],
 )
-def test_values_in_the_keras_docstrings(  # noqa: PLR0913, PLR0917 - one row of the table
+def test_values_in_the_keras_docstrings(  # one row of the table
     name: str, options: dict[str, Any], reduction: str, y_true: Any, y_pred: Any, weights: Any, expected: float
 ) -> None:
     asked = LossSpec(name=name, options=options, reduction=reduction)

@@ -39,7 +39,10 @@ def verdicts(results: Results) -> dict[str, str]:
         ({"a/1": BREAKS}, [divergence("a/1", "jax")], 3),
         ({"a/1": everywhere(loss=np.zeros(0, np.float32))}, [], 3),
     ],
-    ids=["passed", "xfailed", "rejected as asked", "failed", "xpassed", "error", "failed and error", "known error", "nothing compared"],
+    ids=[
+        "passed", "xfailed", "rejected as asked", "failed", "xpassed", "error", "failed and error", "known error",
+        "nothing compared",
+    ],
 )  # fmt: skip
 def test_the_exit_code_says_the_worst(cases: dict[str, dict], known: list, exit_code: int) -> None:
     assert make.results(cases, known=known).exit_code == exit_code
@@ -63,7 +66,7 @@ def test_a_missing_leg_is_incomplete_even_if_there_is_no_case_to_miss() -> None:
 
 
 def test_a_missing_leg_makes_every_case_an_error() -> None:
-    results = make.results({"a/1": everywhere(("jax", "torch"), loss=1.0), "a/2": everywhere(("jax", "torch"), loss=2.0)}, expected=BACKENDS)
+    results = make.results({f"a/{n}": everywhere(("jax", "torch"), loss=1.0) for n in (1, 2)}, expected=BACKENDS)
     assert set(verdicts(results).values()) == {"ERROR"}
     assert results.exit_code == 3
 
@@ -183,7 +186,8 @@ def test_a_result_names_claim_file_and_line() -> None:
 
 def test_hostile_case_ids_are_ordinary_cases() -> None:
     cases = {"../etc\0": PASSES, "<script>": FAILS, "a/\udcff": PASSES, "A/1": FAILS, "a/1": PASSES}
-    assert verdicts(make.results(cases)) == {case: "FAILED" if by_leg is FAILS else "PASSED" for case, by_leg in cases.items()}
+    expected = {case: "FAILED" if by_leg is FAILS else "PASSED" for case, by_leg in cases.items()}
+    assert verdicts(make.results(cases)) == expected
 
 
 def test_a_diagnosis_never_changes_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,4 +204,5 @@ def test_today_is_what_counts_if_no_day_is_given() -> None:
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     legs = make.legs({"a/1": FAILS})
     assert verdicts(analyse(legs, known=[divergence("a/1", "jax", expires=yesterday)])) == {"a/1": "FAILED"}
-    assert verdicts(analyse(legs, known=[divergence("a/1", "jax", expires=yesterday + dt.timedelta(days=2))])) == {"a/1": "XFAILED"}
+    tomorrow = yesterday + dt.timedelta(days=2)
+    assert verdicts(analyse(legs, known=[divergence("a/1", "jax", expires=tomorrow)])) == {"a/1": "XFAILED"}

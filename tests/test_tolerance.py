@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_the_default_of_a_float32_loss_is_the_documented_one() -> None:
 @pytest.mark.parametrize("kind", FLOW)
 def test_a_coarser_float_type_is_allowed_more(kind: Kind) -> None:
     by_precision = [default_tolerance(kind, precision) for precision in ("float64", "float32", "float16", "bfloat16")]
-    assert all(a.rtol < b.rtol and a.atol < b.atol for a, b in zip(by_precision, by_precision[1:], strict=False))
+    assert all(a.rtol < b.rtol and a.atol < b.atol for a, b in pairwise(by_precision))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

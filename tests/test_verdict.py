@@ -43,9 +43,13 @@ def test_a_case_recorded_nowhere_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [("crashed", "jax crashed: signal 11"), ("timed out", "jax timed out: signal 11"), ("error", "jax could not observe it: signal 11"),
-     ("skipped", "jax skipped it: signal 11")],
-)  # fmt: skip
+    [
+        ("crashed", "jax crashed: signal 11"),
+        ("timed out", "jax timed out: signal 11"),
+        ("error", "jax could not observe it: signal 11"),
+        ("skipped", "jax skipped it: signal 11"),
+    ],
+)
 def test_a_leg_that_did_not_get_through_the_case_is_an_error(status: str, words: str) -> None:
     found = judged(everywhere(loss=1.0) | {"jax": {"status": status, "problem": "signal 11"}})
     assert (found.verdict, found.problems) == (Verdict.ERROR, (words,))
@@ -328,7 +332,7 @@ def test_without_a_finding_there_is_no_odd_one() -> None:
 def test_the_one_leg_that_misses_the_reference_is_the_odd_one() -> None:
     near = {leg: {"loss": loss, "reference": {"loss": 1.0}} for leg, loss in zip(BACKENDS, (1.0, 1.0, 1.000012), strict=True)}
     findings = judged(near).findings
-    assert [(one.oracle, one.left) for one in findings] == [("agreement", "tensorflow"), ("agreement", "jax"), ("reference", "torch")]
+    assert [one.oracle for one in findings] == ["agreement", "agreement", "reference"]
     assert odd_one_out(THREE, findings) == "torch"
     assert odd_one_out(["jax", "torch"], [one for one in findings if one.oracle == "reference"]) == "torch"
 

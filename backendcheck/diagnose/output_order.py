@@ -39,9 +39,9 @@ def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) 
         code="output-order",
         backends=(odd,) if odd else tuple(groups[0]),
         message=(
-            f"The outputs are the same, their positions are not: {listed(groups[0])} {'returns' if len(groups[0]) == 1 else 'return'} "
-            f"them in another order than {listed(groups[-1])}. Code that unpacks the prediction by position swaps outputs when the "
-            "backend changes. Take outputs by name."
+            f"The outputs are the same, their positions are not: {listed(groups[0])} "
+            f"{'returns' if len(groups[0]) == 1 else 'return'} them in another order than {listed(groups[-1])}. "
+            "Code that unpacks the prediction by position swaps outputs when the backend changes. Take outputs by name."
         ),
         evidence=evidence,
     )

@@ -40,7 +40,7 @@ def observed(value: Any, *, where: str) -> Observation:
         precision = keras.config.floatx() if dtype == "float64" else dtype
     if array.dtype.kind in "SUOT":
         return Observation(value=_text(array, where), dtype="text", precision="text")
-    if array.dtype.kind not in "biuf" and array.dtype.name not in ("bfloat16",) and "float8" not in array.dtype.name:
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16" and "float8" not in array.dtype.name:
         message = (
             f"{where}: dtype {array.dtype} cannot be recorded; expected numbers, bools or text. "
             "Split complex numbers into real and imaginary parts."

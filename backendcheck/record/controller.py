@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -39,9 +40,20 @@ class Controller:
         if self.session.report_events:
             stream = sys.__stdout__
             if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
+                try:
                     stream.write(json.dumps(event) + "\n")
                     stream.flush()
+                except BrokenPipeError:  # whoever started this is gone
+                    raise KeyboardInterrupt from None
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if excinfo.errisinstance(KeyboardInterrupt):
+            (self.work / "keyboard-interrupt").touch()
+        # Nobody waits for cases that are still running; every recording is written whole or not at all.
+        dsession = self.config.pluginmanager.getplugin("dsession")
+        for gateway in getattr(getattr(dsession, "nodemanager", None), "group", ()):
+            with contextlib.suppress(Exception):
+                gateway._io.popen.kill()  # noqa: SLF001 - execnet has no public way to do it at once
 
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         self.collected.add(node.gateway.id)
@@ -64,17 +76,20 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker died while it ran `crashitem`: leave a recording that says so."""
-        node: Any = report.node  # type: ignore[attr-defined]
+        node: Any = report.node
         worker = node.gateway.id
         path = self.root / crashitem.partition("::")[0]
         claim, line = _claim_and_line(path, crashitem)
         running = self.work / f"{worker}.running"
-        begun = json.loads(running.read_text(encoding="utf-8")) if running.exists() else {"nodeid": crashitem, "stderr_from": 0}
+        begun: dict[str, Any] = {"nodeid": crashitem, "stderr_from": 0}
+        if running.exists():
+            begun = json.loads(running.read_text(encoding="utf-8"))
         running.unlink(missing_ok=True)
         stacks = _tail(self.work / f"{worker}.timeout", 0)
         tail = _tail(self.work / f"{worker}.stderr", begun["stderr_from"])
         if stacks:
-            status, problem = "timed out", f"took longer than {self._timeout_of(stacks)} and was ended"
+            limit = self._timeout_of(self.work / f"{worker}.timeout")
+            status, problem = "timed out", f"took longer than {limit} and was ended"
         else:
             status, problem = "crashed", _how_it_ended(node)
         recording = Recording(
@@ -91,9 +106,12 @@ class Controller:
         )
         write_recording(Path(self.session.leg), recording)
 
-    def _timeout_of(self, stacks: str) -> str:
-        first = stacks.partition("\n")[0]
-        return first.partition("(")[2].partition(")")[0] or f"{self.session.timeout_s:g} s"
+    def _timeout_of(self, stacks: Path) -> str:
+        # faulthandler begins with "Timeout (1:23:45.678)!", which is the case's own limit if it has one.
+        with stacks.open(encoding="utf-8", errors="replace") as file:
+            spelt = re.match(r"Timeout \((\d+):(\d\d):(\d\d(?:\.\d+)?)\)", file.readline())
+        seconds = self.session.timeout_s if spelt is None else int(spelt[1]) * 3600 + int(spelt[2]) * 60 + float(spelt[3])
+        return f"{seconds:g} s"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -120,7 +138,8 @@ class Controller:
         if not (self.work / "fatal").exists():
             tail = _tail(self.work / f"{worker}.stderr", 0).strip().splitlines()
             reason = tail[-1] if tail else _how_it_ended(node)
-            (self.work / "fatal").write_text(f"a {self.session.backend} worker died before its first case: {reason}", encoding="utf-8")
+            fatal = f"a {self.session.backend} worker died before its first case: {reason}"
+            (self.work / "fatal").write_text(fatal, encoding="utf-8")
         dsession = self.config.pluginmanager.getplugin("dsession")
         if dsession is not None:
             dsession.shouldstop = "the workers cannot start"
@@ -134,15 +153,23 @@ def _claim_and_line(path: Path, nodeid: str) -> tuple[str, int]:
         return "", 1
 
 
+# Lines of a fatal error's report that are the same whatever happened: the harness's own frames, and every C extension by name.
+_NOISE = re.compile(
+    r"^Extension modules: "
+    r'|^  File "(<string>|.*[/\\](_pytest|pluggy|xdist|execnet|backendcheck[/\\]record)[/\\][^"]*)", line \d+ in '
+)
+
+
 def _tail(path: Path, start: int) -> str:
-    """The end of what a worker wrote into `path` from byte `start` on."""
+    """The end of what a worker wrote into `path` from byte `start` on, without what says nothing."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            file.seek(max(start, size - _STDERR_TAIL))
-            return file.read().decode("utf-8", errors="backslashreplace")
+            file.seek(max(start, size - 10 * _STDERR_TAIL))
+            text = file.read().decode("utf-8", errors="backslashreplace")
     except OSError:
         return ""
+    return "\n".join(line for line in text.splitlines() if not _NOISE.match(line))[-_STDERR_TAIL:]
 
 
 def _how_it_ended(node: Any) -> str:

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -24,25 +25,39 @@ def end_with_parent(signal_number: signal.Signals) -> None:
             os.kill(os.getpid(), signal_number)
 
 
-def restore_streams(stderr: IO[bytes], streams: tuple[Any, Any]) -> None:
-    """Undo what a case did to descriptors 0 to 2 and to sys.stdout and sys.stderr: closed them, or put others there.
+class Streams:
+    """Descriptors 0 to 2, sys.stdout and sys.stderr for cases, put up again whatever a case does to them.
 
     A descriptor left closed is worse than lost output: the next file to be opened would get its number, and with it whatever
-    a library has to say.
+    a library has to say. All output goes to the file `path`: what a dying process says must outlive it.
     """
-    for descriptor in (0, 1):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != descriptor:
-                os.dup2(null, descriptor)
-                os.close(null)
-    os.dup2(stderr.fileno(), 2)
-    sys.stdout, sys.stderr = (
-        stream if not stream.closed else os.fdopen(descriptor, "w", 1, errors="backslashreplace", closefd=False)
-        for descriptor, stream in zip((1, 2), streams, strict=True)
-    )
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("ab", buffering=0)
+        os.dup2(self.file.fileno(), 2)
+
+    def size(self) -> int:
+        """How many bytes have been written."""
+        return os.fstat(self.file.fileno()).st_size
+
+    def put_up(self) -> None:
+        """Open what is closed, and give cases text streams that are not those of pytest."""
+        for descriptor in (0, 1):
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                null = os.open(os.devnull, os.O_RDWR)
+                if null != descriptor:
+                    os.dup2(null, descriptor)
+                    os.close(null)
+        os.dup2(self.file.fileno(), 2)
+        if getattr(sys.stdout, "closed", True) or sys.stdout is not self._stdout:
+            self._stdout = sys.stdout = os.fdopen(1, "w", 1, errors="backslashreplace", closefd=False)
+        if getattr(sys.stderr, "closed", True) or sys.stderr is not self._stderr:
+            self._stderr = sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+
+    _stdout: object = None
+    _stderr: object = None
 
 
 @contextlib.contextmanager

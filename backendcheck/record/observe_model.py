@@ -54,7 +54,8 @@ class Subject:
     def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
         """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
         x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
-        if sample_weight is not None and isinstance(y, (Mapping, list, tuple)) and not isinstance(sample_weight, (Mapping, list, tuple)):
+        nests = (Mapping, list, tuple)
+        if sample_weight is not None and isinstance(y, nests) and not isinstance(sample_weight, nests):
             sample_weight = map_nest(lambda _: sample_weight, y)
         return {"x": x, "y": y, "sample_weight": sample_weight}
 

@@ -15,7 +15,6 @@ import numpy as np
 from backendcheck.record.arrays import is_plain, leaves
 from backendcheck.record.trace import InvalidCase
 
-
 # Of these, a list of plain strings or numbers is one entry for each output; of labels and weights it is an array.
 _ONE_PER_OUTPUT = ("loss", "loss_weights")
 

@@ -120,7 +120,8 @@ def _permuted_labels(
         valid |= y_true == ignored
     if not np.all(valid):
         return None  # a label that names no class has no place to be moved to
-    moved = np.where((y_true >= 0) & (y_true < len(order)), np.argsort(order)[np.clip(y_true, 0, len(order) - 1).astype(int)], y_true)
+    places = np.argsort(order)[np.clip(y_true, 0, len(order) - 1).astype(int)]
+    moved = np.where((y_true >= 0) & (y_true < len(order)), places, y_true)
     return moved.astype(y_true.dtype)
 
 
@@ -146,7 +147,8 @@ def _permute_examples(subject: Subject, trace: Trace) -> None:
         return None if nest is None else map_nest(lambda array: _take(array, order, subject.n), nest)
 
     with trace.variant("order", "examples permuted") as door:
-        see_losses_and_gradients(subject, (moved(subject.x), moved(subject.y), moved(subject.sample_weight)), door, predictions=True)
+        arrays = (moved(subject.x), moved(subject.y), moved(subject.sample_weight))
+        see_losses_and_gradients(subject, arrays, door, predictions=True)
         _put_back(door, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from backendcheck.recording import (
 )
 
 _WORK = ".work"
+_INTERRUPTED, _INTERNAL_ERROR, _WRONG_USAGE = 2, 3, 4  # pytest's exit codes
 
 ORACLES = ("agreement", "paths", "order", "reference")
 
@@ -40,7 +40,8 @@ ORACLES = ("agreement", "paths", "order", "reference")
 _OVERRIDDEN = (
     "addopts=", "filterwarnings=", "python_files=", "required_plugins=", "minversion=", "xfail_strict=false",
     "strict_config=false", "strict_markers=false", "strict=false", "strict_parametrization_ids=false", "log_cli=false",
-    "log_file=", "timeout=0", "empty_parameter_set_mark=skip", "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=false",
+    "log_file=", "timeout=0", "empty_parameter_set_mark=skip",
+    "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=false",
 )  # fmt: skip
 
 
@@ -125,18 +126,21 @@ def record(request: Request) -> Outcome:
     )
     write_environment(leg, running)
     exit_code, output = _run_pytest(request, session)
-    environment, statuses = _gather(running, leg, work, exit_code, time.monotonic() - began)
+    environment, statuses = _gather(running, leg, work, exit_code, output, time.monotonic() - began)
     write_environment(leg, environment)
+    if exit_code == _INTERRUPTED and (work / "keyboard-interrupt").exists():
+        shutil.rmtree(work, ignore_errors=True)
+        raise KeyboardInterrupt
     if (work / "fatal").exists() and not statuses:
         raise UsageError((work / "fatal").read_text(encoding="utf-8") + ".")
-    if exit_code in (3, 4) and not statuses:  # pytest's words for its own failure, and for wrong usage
+    if exit_code in (_INTERNAL_ERROR, _WRONG_USAGE) and not statuses:
         raise UsageError(f"pytest could not start the recording: {_reason(output)}")
     shutil.rmtree(work, ignore_errors=True)
     return Outcome(environment=environment, statuses=statuses)
 
 
 def _reason(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.removeprefix("INTERNALERROR>").strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("E ").strip() for line in lines if line.startswith(("E ", "ERROR", "ImportError while"))]
     return " ".join(dict.fromkeys(errors or lines[-3:]))[:1000]
 
@@ -197,8 +201,8 @@ def _check_same_run(leg: Path, request: Request) -> None:
         raise OutputInTheWay(message)
 
 
-def _release(version: str | None) -> str:
-    return (version or "").partition("+")[0]
+def _release(version: Any) -> str:
+    return str(version or "").partition("+")[0]
 
 
 def describe(environment: Environment) -> str:
@@ -206,8 +210,10 @@ def describe(environment: Environment) -> str:
     selection = environment.selection
     paths = ", ".join(map(str, selection.get("paths", []))) or "unknown paths"
     chosen = "".join(f" {flag} {selection[key]!r}" for flag, key in (("-k", "keyword"), ("-m", "marks")) if selection.get(key))
-    versions = " ".join(f"{name} {environment.versions[name]}" for name in ("keras", environment.backend) if name in environment.versions)
-    return f"{len(environment.cases)} cases of {paths}{chosen}, recorded {environment.started} on {versions or environment.backend}"
+    recorded = environment.versions
+    versions = " ".join(f"{name} {recorded[name]}" for name in ("keras", environment.backend) if name in recorded)
+    where = versions or environment.backend
+    return f"{len(environment.cases)} cases of {paths}{chosen}, recorded {environment.started} on {where}"
 
 
 def _clear(leg: Path) -> None:
@@ -277,13 +283,14 @@ def _run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
     variables = session_environment(request.backend, request.device, threads) | {SessionFile.VARIABLE: str(session.save())}
     builtin = str(builtin_cases())
     arguments = [
-        *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin", "-p", "no:faulthandler", "-p", "no:unittest"),
+        *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin"),
+        *("-p", "no:faulthandler", "-p", "no:unittest"),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(part for setting in _OVERRIDDEN for part in ("-o", setting)),
         *("-o", f"cache_dir={session.work}/cache"),
         *("-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib"),
         *("--continue-on-collection-errors", "-n", str(request.workers), "--dist=load", "--maxschedchunk=1"),
-        *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={session.work}/tmp"),
+        *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={Path(session.work, 'tmp')}"),
         *(("-k", request.keyword) if request.keyword else ()),
         *(("-m", request.marks) if request.marks else ()),
     ]  # fmt: skip
@@ -306,11 +313,15 @@ def _absolute(path: str) -> str:
 
 
 def _gather(
-    running: Environment, leg: Path, work: Path, exit_code: int, duration_s: float
+    running: Environment, leg: Path, work: Path, exit_code: int, output: str, duration_s: float
 ) -> tuple[Environment, dict[str, str]]:
     """The environment file of the ended session, and the status of each recording."""
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*.environment"))]
     problems = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("problem-*"))]
+    if exit_code == _INTERNAL_ERROR:
+        where = ", ".join(running.selection["paths"])
+        message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {_reason(output)}"
+        problems.append({"file": where, "line": 1, "message": message})
     statuses, digests = {}, {}
     for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
         recording = read_recording(path)

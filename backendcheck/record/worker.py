@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import hashlib
 import json
@@ -21,16 +22,16 @@ import pytest
 from backendcheck.backends import installed_version, parse_backend
 from backendcheck.case_files import defined_twice, file_digest, holds_cases
 from backendcheck.node_id import case_id
-from backendcheck.record.isolation import end_with_parent, left_as_found, restore_streams, seed_everything
+from backendcheck.record.isolation import Streams, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import Recording, recording_path, write_atomically, write_recording
 
 # Variables of the environment that can move a number or its repeatability.
 _NUMERIC_VARIABLES = (
-    "CUDA_VISIBLE_DEVICES", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_TORCH_DEVICE", "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
+    "CUDA_VISIBLE_DEVICES", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_TORCH_DEVICE",
+    "MKL_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
 )  # fmt: skip
 
 
@@ -46,11 +47,8 @@ class Worker:
         end_with_parent(signal.SIGKILL)
         # Ctrl-C is for the controller: here it would look like something the case has thrown.
         signal.signal(signal.SIGINT, lambda *_: None)
-        # Whatever a dying process has to say goes to descriptor 2, and must outlive it.
-        self.stderr = (self.work / f"{worker}.stderr").open("ab", buffering=0)
-        os.dup2(self.stderr.fileno(), 2)
-        faulthandler.enable(file=self.stderr)
-        self.streams = sys.stdout, sys.stderr
+        self.streams = Streams(self.work / f"{worker}.stderr")
+        faulthandler.enable(file=self.streams.file)
         self.stacks = (self.work / f"{worker}.timeout").open("ab", buffering=0)
 
     # --- start ------------------------------------------------------------------------------------------------
@@ -125,7 +123,7 @@ class Worker:
             return (yield)
         poisoned = self.work / "poisoned"
         if poisoned.exists() and str(collector.path) in poisoned.read_text(encoding="utf-8").splitlines():
-            collector.collect = list  # type: ignore[method-assign] - it killed a worker before; that is noted already
+            collector.collect = list  # type: ignore[method-assign]  # it killed a worker before; that is noted already
             return (yield)
         marker = self.work / f"{self.worker}.importing"
         marker.write_text(str(collector.path), encoding="utf-8")
@@ -133,7 +131,8 @@ class Worker:
         try:
             report = yield
         except (KeyboardInterrupt, SystemExit) as error:  # these end a pytest session; here they only spoil their file
-            info = pytest.CallInfo(None, pytest.ExceptionInfo.from_exception(error), 0.0, 0.0, 0.0, "collect", _ispytest=True)
+            cause = pytest.ExceptionInfo.from_exception(error)
+            info: pytest.CallInfo[Any] = pytest.CallInfo(None, cause, 0.0, 0.0, 0.0, "collect", _ispytest=True)
             report = pytest.CollectReport(collector.nodeid, "failed", str(error), [])
             report.call = info  # type: ignore[attr-defined]
         finally:
@@ -175,12 +174,18 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        restore_streams(self.stderr, self.streams)
+        self.streams.put_up()
         marker = self.work / f"{self.worker}.running"
-        offset = os.fstat(self.stderr.fileno()).st_size
-        marker.write_text(json.dumps({"nodeid": item.nodeid, "stderr_from": offset, "began": time.time()}), encoding="utf-8")
+        begun = {"nodeid": item.nodeid, "stderr_from": self.streams.size(), "began": time.time()}
+        marker.write_text(json.dumps(begun), encoding="utf-8")
         try:
             return (yield)
+        except Exception as error:  # noqa: BLE001 - a hook of somebody's; it would end the session, and with it all the other cases
+            problem = f"a pytest hook failed around it: {_in_one_line(error)}"
+            write_recording(self.leg, self._recording(item, status="error", problem=problem))
+            with contextlib.suppress(Exception):
+                item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - the next case needs a clean start
+            return True
         finally:
             marker.unlink()
 
@@ -207,15 +212,24 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        return (yield from _ending_nothing())
+        return (yield from self._ending_nothing())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        return (yield from _ending_nothing())
+        return (yield from self._ending_nothing())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
-        return (yield from _ending_nothing())
+        return (yield from self._ending_nothing())
+
+    def _ending_nothing(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except (KeyboardInterrupt, pytest.exit.Exception) as error:
+            message = f"it raised {_in_one_line(error)}"
+            raise EndedSession(message) from error
+        finally:
+            self.streams.put_up()
 
     def _record(self, item: pytest.Function) -> Recording:
         import keras
@@ -258,6 +272,7 @@ class Worker:
             labels=trace.labels,
             losses=trace.losses,
             variants=tuple(trace.variants),
+            oracles=tuple(self.session.oracles),
             settings=settings(),
             not_compared=trace.not_compared,
             notes=tuple(trace.notes),
@@ -289,23 +304,16 @@ class Worker:
             error = call.excinfo.value
             if isinstance(error, pytest.skip.Exception):
                 status, problem = "skipped", f"skipped: {error}"
+            elif isinstance(error, EndedSession):
+                status, problem = "error", f"{call.when} failed: {error}"
             else:
-                status, problem = "error", f"{call.when} failed: {type(error).__name__}: {error}"
-            if call.when != "teardown" or not recording_path(self.leg, case_id(item.nodeid)).exists():
-                write_recording(self.leg, self._recording(item, status=status, problem=problem))
+                status, problem = "error", f"{call.when} failed: {_in_one_line(error)}"
+            write_recording(self.leg, self._recording(item, status=status, problem=problem))
         return report
 
 
 class EndedSession(Exception):
     """A case or a fixture threw what would end a pytest session, and with it all the other cases."""
-
-
-def _ending_nothing() -> Generator[None, object, object]:
-    try:
-        return (yield)
-    except (KeyboardInterrupt, pytest.exit.Exception) as error:
-        message = f"it raised {type(error).__name__}{f' ({error})' if str(error) else ''}"
-        raise EndedSession(message) from error
 
 
 def settings() -> dict[str, str]:
@@ -341,6 +349,11 @@ def _plain_class_names(names: Any) -> Any:
     if hasattr(names, "items"):
         return {str(output): [str(name) for name in one] for output, one in names.items()}
     return [str(name) for name in names]
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _cleaned(docstring: str) -> str:

@@ -55,7 +55,7 @@ _ALIASES = {
 }
 
 
-class NoReference(Exception):  # noqa: N818 - an answer ("there is none"), not a malfunction
+class NoReference(Exception):  # an answer ("there is none"), not a malfunction
     """There is no documented right value for this loss on these inputs, so none is given."""
 
 
