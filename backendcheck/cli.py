@@ -14,7 +14,6 @@ from backendcheck.errors import BackendcheckError
 
 if TYPE_CHECKING:
     from backendcheck.leg import Leg
-    from backendcheck.record.session import Request
     from backendcheck.results import Results
 
 _EXIT_CODES = """\b
@@ -38,7 +37,8 @@ class _Commands(click.Group):
                 click.echo(f"backendcheck: {_printable(line)}", err=True)
             context.exit(2)
         except KeyboardInterrupt:
-            click.echo("backendcheck: interrupted; what was recorded so far is kept, and its legs are marked unfinished.", err=True)
+            message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
+            click.echo(f"backendcheck: {message}", err=True)
             context.exit(130)
 
 
@@ -77,7 +77,9 @@ def _parse_oracles(context: click.Context, parameter: click.Parameter, value: st
 _paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
 _keyword = click.option("-k", "keyword", metavar="EXPR", default="", help="Only cases whose names match, as in pytest.")
 _marks = click.option("-m", "marks", metavar="EXPR", default="", help="Only cases with these marks, as in pytest.")
-_workers = click.option("-n", "workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes per backend.")
+_workers = click.option(
+    "-n", "workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes per backend."
+)
 _timeout = click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="S",
     help="Seconds a case may take before it is ended and recorded as timed out.",
@@ -90,13 +92,17 @@ _oracles = click.option(
     "--oracles", "oracles", default="agreement,paths,order,reference", show_default=True, metavar="LIST", callback=_parse_oracles,
     help="What to hold against what: backends (agreement is always on), paths inside one, orders, a float64 reference.",
 )  # fmt: skip
-_plugins = click.option("-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded).")
+_plugins = click.option(
+    "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded)."
+)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace another run that lies in the output directory.")
 _known = click.option(
     "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="Known divergences. Default: known_divergences.toml beside the cases, and the one pyproject.toml names.",
 )  # fmt: skip
-_strict_known = click.option("--strict-known", is_flag=True, help="Entries that match no case, or have expired, fail (exit code 1).")
+_strict_known = click.option(
+    "--strict-known", is_flag=True, help="Entries that match no case, or have expired, fail (exit code 1)."
+)
 
 
 @cli.command()
@@ -113,11 +119,11 @@ _strict_known = click.option("--strict-known", is_flag=True, help="Entries that 
 @_plugins
 @_overwrite
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
-def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:  # noqa: FBT001
+def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
     """Record cases under one backend.
 
-    PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3 if a case
-    crashed, hung or could not be observed; what differs between backends is for 'compare' to say.
+    PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3
+    if a case crashed, hung or could not be observed; what differs between backends is for 'compare' to say.
 
     \b
     backendcheck record cases --backend jax --out reports
@@ -143,12 +149,16 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
         click.echo(_printable(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
     if outcome.exit_code == 2:  # noqa: PLR2004 - see the exit codes
         chosen = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
-        click.echo(f"backendcheck: {', '.join(paths) or 'built-in cases'}: no case is selected{' by' + chosen if chosen else ''}.", err=True)
+        by = f" by{chosen}" if chosen else ""
+        click.echo(f"backendcheck: {', '.join(paths) or 'built-in cases'}: no case is selected{by}.", err=True)
     sys.exit(outcome.exit_code)
 
 
 def _end_on_signals(*, with_parent: bool = False) -> None:
-    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily. Ctrl-C itself may have been switched off by a shell."""
+    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily.
+
+    Ctrl-C itself may have been switched off by a shell.
+    """
     import signal
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -166,13 +176,17 @@ def _renamed(options: dict[str, Any]) -> dict[str, Any]:
 
 @cli.command()
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the report goes. Default: DIR, if there is one; else reports/latest.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where the report goes. Default: DIR, if there is one; else reports/latest.",
+)  # fmt: skip
 @click.option("--expect-backends", metavar="LIST", help="Legs that have to be there, such as tensorflow,jax,torch.")
 @_known
 @_strict_known
 @_overwrite
 def compare(
-    directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path], strict_known: bool, overwrite: bool  # noqa: FBT001
+    directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
+    strict_known: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
@@ -194,7 +208,9 @@ def compare(
 @cli.command()
 @_paths
 @click.option("--backends", metavar="LIST", help="Default: those that pyproject.toml names, or tensorflow,jax,torch.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {_LATEST}; an earlier run there is moved aside.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {_LATEST}; an earlier run there is moved aside."
+)
 @_workers
 @_timeout
 @_keyword
@@ -206,7 +222,8 @@ def compare(
 @_strict_known
 @_overwrite
 def run(
-    paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool, **options: Any  # noqa: FBT001
+    paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -238,9 +255,8 @@ def run(
     for request in requests:
         if missing := request.backend.missing_modules():
             names = " and ".join(missing)
-            click.echo(
-                f"{request.backend}: {names} is not installed here, so this leg will be missing. Install with: {request.backend.install_command}", err=True
-            )  # fmt: skip
+            remedy = f"Install with: {request.backend.install_command}"
+            click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
         else:
             there.append(request)
     if there:
@@ -248,7 +264,8 @@ def run(
             ends = record_all(there, progress)
         for name, end in ends.items():
             if end.message:
-                click.echo("\n".join(f"{name}: {_printable(line.removeprefix('backendcheck: '))}" for line in end.message.splitlines()), err=True)
+                for line in end.message.splitlines():
+                    click.echo(f"{name}: {_printable(line.removeprefix('backendcheck: '))}", err=True)
     paths_of_legs = [request.leg for request in there if request.leg.exists()]
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = _analysed(legs, [str(backend) for backend in wanted], known_files)
@@ -266,10 +283,12 @@ def _progress(backends: Sequence[str]) -> Any:
 
 @cli.command()
 @click.argument("case")
-@click.option("--out", type=click.Path(path_type=Path), default=_LATEST, show_default=True, metavar="DIR", help="A directory with legs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=_LATEST, show_default=True, metavar="DIR", help="A directory with legs."
+)
 @click.option("-v", "--verbose", is_flag=True, help="The comparisons that passed, too.")
 @_known
-def show(case: str, out: Path, verbose: bool, known_files: Sequence[Path]) -> None:  # noqa: FBT001
+def show(case: str, out: Path, verbose: bool, known_files: Sequence[Path]) -> None:
     """Print one case in full: verdict, findings, values on every backend.
 
     CASE is a case id as reports name it, or a pytest node id.
@@ -309,7 +328,9 @@ def known() -> None:
 @click.option("--expires", default="", metavar="DATE", help="When somebody should look again, such as 2027-06-30.")
 @click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Default: the file in force, or known_divergences.toml beside the case.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), default=_LATEST, show_default=True, metavar="DIR", help="A directory with legs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=_LATEST, show_default=True, metavar="DIR", help="A directory with legs."
+)
 def known_add(case: str, reason: str, link: str, expires: str, file: Path | None, out: Path) -> None:
     """Write the entry for what was just seen of CASE, and leave the rest of the file as it is.
 
@@ -368,7 +389,8 @@ def list_cases(paths: Sequence[str], keyword: str) -> None:
             click.echo(f"  {one.id}{'[...]' if one.parametrized else ''}")
             if claim := one.claim.partition("\n")[0].strip():
                 click.secho(_printable(f"      {claim}"), dim=True)
-    click.echo(f"{n_cases} cases in {len(files)} files" + (f", {n_parametrized} of them with parameters" if n_parametrized else ""))
+    parametrized = f", {n_parametrized} of them with parameters" if n_parametrized else ""
+    click.echo(f"{n_cases} cases in {len(files)} files{parametrized}")
 
 
 # --- what commands share ---------------------------------------------------------------------------------------

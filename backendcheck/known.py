@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -183,10 +183,18 @@ class Excuse:
     changed: tuple[str, ...] = ()
 
 
-def excuse(findings: Sequence[Comparison], legs: Sequence[str], entries: Sequence[Divergence]) -> Excuse | None:
-    """Hold the findings of a case against the entries that apply to it; None if there is no entry, or none that could show."""
+def excuse(
+    findings: Sequence[Comparison], legs: Sequence[str], entries: Sequence[Divergence], oracles: Collection[str] = ORACLES
+) -> Excuse | None:
+    """Hold the findings of a case against the entries that apply to it; None if there is no entry, or none that could show.
+
+    `oracles` are those that were asked: what another one would see is neither missed nor gone.
+    """
+    asked = {*oracles, "expectation"}
+    entries = [entry for entry in entries if entry.oracles & asked]
+    strict = [entry for entry in entries if entry.oracles <= asked]
     if not findings:
-        entries = [entry for entry in entries if _would_show(entry, legs)]
+        entries = [entry for entry in strict if _would_show(entry, legs)]
     if not entries:
         return None
     if not findings:
@@ -196,7 +204,7 @@ def excuse(findings: Sequence[Comparison], legs: Sequence[str], entries: Sequenc
         for finding in findings
         if not any(_covers(entry, finding) for entry in entries)
     ]
-    for entry in entries:
+    for entry in strict:
         changed += _no_longer(entry, findings, legs)
     return Excuse(entries=tuple(entries), covered=not changed, gone=False, changed=tuple(dict.fromkeys(changed)))
 

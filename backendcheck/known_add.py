@@ -15,7 +15,7 @@ from backendcheck.verdict import Verdict, odd_one_out
 
 
 def entries_for(result: CaseResult, *, reason: str, keras: str = "", link: str = "", expires: str = "") -> list[str]:
-    """The ``[[divergence]]`` tables, as TOML, that excuse exactly the findings of `result`: one for each oracle and deviating group.
+    """The ``[[divergence]]`` tables, as TOML, that excuse exactly the findings of `result`: one for each oracle and group.
 
     `keras` is the version on which it was seen; the entries hold from there on.
 
@@ -29,7 +29,8 @@ def entries_for(result: CaseResult, *, reason: str, keras: str = "", link: str =
         message = f"{result.case}: is {result.verdict}; expected a FAILED case, there is nothing to add."
         raise UsageError(message)
     if result.known:
-        message = f"{result.case}: has an entry already ({result.known[0].name}) and is not as that says. Change or remove that one."
+        entry = result.known[0].name
+        message = f"{result.case}: has an entry already ({entry}) and is not as that says. Change or remove that one."
         raise UsageError(message)
     legs = list(result.recordings)
     kinds: dict[tuple[str, tuple[str, ...]], set[str]] = {}

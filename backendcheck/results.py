@@ -149,7 +149,8 @@ def _result(
 ) -> CaseResult:
     judgement = judge(recordings, expected, overrides)
     verdict = judgement.verdict
-    excused = excuse(judgement.findings, list(recordings), entries) if verdict is not Verdict.ERROR else None
+    oracles = {oracle for recording in recordings.values() for oracle in recording.oracles}
+    excused = excuse(judgement.findings, list(recordings), entries, oracles) if verdict is not Verdict.ERROR else None
     if excused is not None:
         verdict = _with_excuse(excused)
     first = next(iter(recordings.values()), None)

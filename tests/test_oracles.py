@@ -28,7 +28,8 @@ TWO_HEADS = """
         outputs = [keras.layers.Dense(2, activation="sigmoid", name=name)(hidden) for name in ("zebra", "ant")]
         labels = {name: rng.integers(0, 2, (9, 2)).astype("float32") for name in ("zebra", "ant")}
         losses = {"zebra": "binary_crossentropy", "ant": "mean_squared_error"}
-        return ModelCase(keras.Model(x, outputs), losses, rng.normal(size=(9, 4)), labels, loss_weights={"zebra": 1.0, "ant": 3.0})
+        weights = {"zebra": 1.0, "ant": 3.0}
+        return ModelCase(keras.Model(x, outputs), losses, rng.normal(size=(9, 4)), labels, loss_weights=weights)
 """
 
 

@@ -47,7 +47,7 @@ class Controller:
                     raise KeyboardInterrupt from None
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if excinfo.errisinstance(KeyboardInterrupt):
+        if excinfo.type is KeyboardInterrupt:  # subclasses of it are how pytest ends itself
             (self.work / "keyboard-interrupt").touch()
         # Nobody waits for cases that are still running; every recording is written whole or not at all.
         dsession = self.config.pluginmanager.getplugin("dsession")
@@ -62,6 +62,17 @@ class Controller:
             self._tell(event="collected", n=len(new))
         self.cases |= new
         (self.work / "collected").write_text(json.dumps(list(self.cases)), encoding="utf-8")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What the scheduler has to say about the workers' collections; the workers note all else themselves."""
+        if report.failed and report.longreprtext.startswith("Different tests were collected"):
+            first = report.longreprtext.partition("\n")[0].rstrip(".: ")
+            lines = [line for line in report.longreprtext.splitlines() if line.startswith(("+", "-")) and "::" in line]
+            some = ", ".join(lines[:4])
+            message = f"{first}: {some}. What is collected must not depend on chance or on the process: fix its order"
+            file = lines[0][1:].partition("::")[0] if lines else report.nodeid
+            note = {"file": file, "line": 1, "message": message}
+            (self.work / "problem-different").write_text(json.dumps(note), encoding="utf-8")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._tell(event="started", case=case_id(nodeid))
@@ -143,6 +154,7 @@ class Controller:
         dsession = self.config.pluginmanager.getplugin("dsession")
         if dsession is not None:
             dsession.shouldstop = "the workers cannot start"
+            dsession._max_worker_restart = 0  # noqa: SLF001 - or the next would be started, to die of the same
 
 
 def _claim_and_line(path: Path, nodeid: str) -> tuple[str, int]:

@@ -7,8 +7,10 @@ import datetime
 import io
 import json
 import os
+import re
 import shutil
 import time
+import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,9 +89,9 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """0 when every case was recorded (raising is a recording), 2 when there was no case, otherwise 3."""
-        if not self.environment.cases and not self.environment.problems:
-            return 2
         whole = self.environment.exit_state == "complete" and not self.environment.problems
+        if whole and not self.environment.cases:
+            return 2
         return 0 if whole and all(status in ("recorded", "raised") for status in self.statuses.values()) else 3
 
 
@@ -140,9 +142,12 @@ def record(request: Request) -> Outcome:
 
 
 def _reason(output: str) -> str:
-    lines = [line.removeprefix("INTERNALERROR>").strip() for line in output.splitlines() if line.strip()]
+    lines = [line.removeprefix("INTERNALERROR>").strip() for line in output.splitlines()]
+    counts = re.compile(r"=*.*\b(no tests ran|passed|failed|errors?)\b.* in [\d.]+s.*")
+    lines = [line for line in lines if line.strip("^~ ") and not counts.fullmatch(line)]
     errors = [line.removeprefix("E ").strip() for line in lines if line.startswith(("E ", "ERROR", "ImportError while"))]
-    return " ".join(dict.fromkeys(errors or lines[-3:]))[:1000]
+    errors = [line.removeprefix("ERROR: ") for line in errors]
+    return " ".join(dict.fromkeys(errors or lines[-1:]))[:1000]
 
 
 # --- the directory ---------------------------------------------------------------------------------------------
@@ -260,7 +265,9 @@ def _cache_directory() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
-_FORGOTTEN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER_COUNT")
+_FORGOTTEN = (
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DEBUG", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -302,7 +309,12 @@ def _run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
     arguments += [_absolute(path) for path in request.paths] or [builtin]
     output = io.StringIO()
     with _environment(variables), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        exit_code = int(pytest.main(arguments))
+        try:
+            exit_code = int(pytest.main(arguments))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a conftest.py that leaves, a hook that fails at the very end
+            traceback.print_exc()
+            output.write(f"ERROR: {type(error).__name__}: {error}\n")
+            exit_code = _INTERNAL_ERROR
     (Path(session.work) / "pytest.log").write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
     return exit_code, output.getvalue()
 
@@ -317,7 +329,8 @@ def _gather(
 ) -> tuple[Environment, dict[str, str]]:
     """The environment file of the ended session, and the status of each recording."""
     notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*.environment"))]
-    problems = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("problem-*"))]
+    problems = [json.loads(path.read_text(encoding="utf-8")) for path in work.glob("problem-*")]
+    problems.sort(key=lambda problem: (problem["file"], problem["line"], problem["message"]))
     if exit_code == _INTERNAL_ERROR:
         where = ", ".join(running.selection["paths"])
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {_reason(output)}"
@@ -329,12 +342,14 @@ def _gather(
         digests[recording.case] = file_sha256(path)
     note = notes[0] if notes else {}
     collected = (work / "collected").read_text(encoding="utf-8") if (work / "collected").exists() else "[]"
+    cases = tuple(json.loads(collected))
+    whole = exit_code in (0, 1, 5) and not (work / "fatal").exists() and all(case in statuses for case in cases)
     environment = Environment(
         backend=running.backend,
         run=running.run,
-        exit_state="complete" if exit_code in (0, 1, 5) and not (work / "fatal").exists() else "interrupted",
+        exit_state="complete" if whole else "interrupted",
         selection=running.selection,
-        cases=tuple(json.loads(collected)),
+        cases=cases,
         problems=tuple(problems),
         digests=digests,
         started=running.started,

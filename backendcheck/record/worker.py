@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 from backendcheck.backends import installed_version, parse_backend
-from backendcheck.case_files import defined_twice, file_digest, holds_cases
+from backendcheck.case_files import PREFIX, case_functions, defined_twice, file_digest, holds_cases
 from backendcheck.node_id import case_id
 from backendcheck.record.isolation import Streams, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
 from backendcheck.record.session_file import SessionFile
-from backendcheck.recording import Recording, recording_path, write_atomically, write_recording
+from backendcheck.recording import Recording, write_atomically, write_recording
 
 # Variables of the environment that can move a number or its repeatability.
 _NUMERIC_VARIABLES = (
@@ -120,7 +121,10 @@ class Worker:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         if not isinstance(collector, CaseModule):
-            return (yield)
+            report = yield
+            if report.outcome == "failed":  # a conftest.py in a folder, mostly
+                self._note_problem(*_where_and_why(collector.path, report))
+            return report
         poisoned = self.work / "poisoned"
         if poisoned.exists() and str(collector.path) in poisoned.read_text(encoding="utf-8").splitlines():
             collector.collect = list  # type: ignore[method-assign]  # it killed a worker before; that is noted already
@@ -139,7 +143,7 @@ class Worker:
             faulthandler.cancel_dump_traceback_later()
             marker.unlink()
         if report.outcome != "passed":
-            self._note_problem(collector.path, *_why(collector.path, report))
+            self._note_problem(*_where_and_why(collector.path, report))
         for name, first, second in defined_twice(collector.path):
             message = (
                 f"{name} is defined twice, at lines {first} and {second}; expected one case to an id. "
@@ -147,6 +151,30 @@ class Worker:
             )
             self._note_problem(collector.path, second, message)
         return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Collector, name: str, obj: object
+    ) -> Generator[None, pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None, Any]:
+        """One name that is no case must neither go unnoticed nor take the other cases of its file with it."""
+        if not isinstance(collector, CaseModule) or not collector.funcnamefilter(name):
+            return (yield)
+        message = f"{name} is no function but {type(obj).__name__}; expected a case. Rename it, or make it one"
+        try:
+            made = yield
+        except (pytest.fail.Exception, pytest.Collector.CollectError) as error:
+            made, message = None, f"{name} cannot be collected: {str(error).strip().rstrip('.')}. Correct it"
+        if not made:
+            self._note_problem(collector.path, _line_of(collector.path, name, obj), message)
+        return made
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Say whose hook it was that ended this worker."""
+        frames = [entry for entry in excinfo.traceback if "site-packages" not in str(entry.path)]
+        place = frames[-1] if frames else excinfo.traceback[-1]
+        what = _in_one_line(excinfo.value)
+        message = f"a pytest hook failed, and cases were lost: {what}. Correct it, or the plugin it belongs to"
+        self._note_problem(Path(place.path), place.lineno + 1, message)
 
     def _note_problem(self, path: Path, line: int, message: str) -> None:
         note = {"file": self.session.case_file(path), "line": line, "message": message}
@@ -304,6 +332,8 @@ class Worker:
             error = call.excinfo.value
             if isinstance(error, pytest.skip.Exception):
                 status, problem = "skipped", f"skipped: {error}"
+            elif isinstance(error, pytest.xfail.Exception):
+                status, problem = "skipped", f"skipped: expected to fail: {error}"
             elif isinstance(error, EndedSession):
                 status, problem = "error", f"{call.when} failed: {error}"
             else:
@@ -352,6 +382,8 @@ def _plain_class_names(names: Any) -> Any:
 
 
 def _in_one_line(error: BaseException) -> str:
+    if isinstance(error, pytest.FixtureLookupError):
+        return f"fixture {error.argname!r} not found"
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -362,18 +394,28 @@ def _cleaned(docstring: str) -> str:
     return inspect.cleandoc(docstring)
 
 
-def _why(path: Path, report: pytest.CollectReport) -> tuple[int, str]:
-    """Line and reason of a case file that could not be collected."""
+def _line_of(path: Path, name: str, obj: object) -> int:
+    code = getattr(obj, "__code__", None)
+    if code is not None:
+        return int(code.co_firstlineno)
+    return next((case.line for case in case_functions(path) if case.id.endswith(f"/{name.removeprefix(PREFIX)}")), 1)
+
+
+def _where_and_why(path: Path, report: pytest.CollectReport) -> tuple[Path, int, str]:
+    """File, line and reason why something could not be collected."""
     excinfo = getattr(getattr(report, "call", None), "excinfo", None)
     if excinfo is None:
-        return 1, f"cannot be collected: {report.longreprtext.strip().splitlines()[-1]}"
+        return path, 1, f"cannot be collected: {report.longreprtext.strip().splitlines()[-1]}"
     error: BaseException = excinfo.value
     if isinstance(error, pytest.skip.Exception):
-        return 1, f"is skipped: {error}. A file that is skipped is not compared"
+        return path, 1, f"is skipped: {error}. A file that is skipped is not compared"
     while isinstance(error, pytest.Collector.CollectError) and (error.__cause__ or error.__context__):
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, ConftestImportFailure):
+        path, error = error.path, error.cause
     if isinstance(error, SyntaxError):
-        return error.lineno or 1, f"does not import: {type(error).__name__}: {error.msg}. Correct it"
+        file = Path(error.filename) if error.filename else path
+        return file, error.lineno or 1, f"does not import: {type(error).__name__}: {error.msg}. Correct it"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    last = (str(error).strip().splitlines() or [""])[0]
-    return (lines or [1])[-1] or 1, f"does not import: {type(error).__name__}: {last}. Correct it, or install what it needs"
+    what = _in_one_line(error).partition("\n")[0].rstrip(".")
+    return path, (lines or [1])[-1] or 1, f"does not import: {what}. Correct it, or install what it needs"
