@@ -237,7 +237,7 @@ def run(
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
     from backendcheck.leg import find_legs, read_legs
-    from backendcheck.record.session import Request
+    from backendcheck.record.session import Request, check_expressions
     from backendcheck.run import check_out, move_aside, record_all
 
     _end_on_signals()
@@ -248,6 +248,7 @@ def run(
     directory = out or _LATEST
     options = _renamed(options)
     requests = [Request(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
+    check_expressions(requests[0])
     if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)

@@ -325,6 +325,13 @@ def test_a_leg_between_two_others_is_not_the_odd_one() -> None:
     assert odd({"tensorflow": {"loss": 1.0}, "jax": {"loss": 1.000009}, "torch": {"loss": 1.000018}}) is None
 
 
+def test_a_leg_that_one_of_four_agrees_with_is_not_the_odd_one() -> None:
+    legs = {"tensorflow": 1.0, "jax#1": 1.000018, "jax#2": 1.00001, "torch": 1.0}
+    by_leg = {leg: {"loss": loss} for leg, loss in legs.items()}
+    assert odd(by_leg) is None
+    assert odd(by_leg | {"jax#2": {"loss": 1.0}}) == "jax#1"
+
+
 def test_without_a_finding_there_is_no_odd_one() -> None:
     assert odd(everywhere(loss=1.0)) is None
 

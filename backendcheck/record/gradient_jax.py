@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from backendcheck.record.masks import copy_mask
+
 
 def settle(device: str) -> dict[str, str]:
     """Set what makes JAX repeatable; returns the settings for the record. To be called before any op runs."""
@@ -44,10 +46,7 @@ def gradient_function(
             y_pred = predict(data)
             flat = []
             for leaf, shift in zip(keras.tree.flatten(y_pred), shifts, strict=True):
-                moved = leaf + shift
-                if getattr(leaf, "_keras_mask", None) is not None:
-                    moved._keras_mask = leaf._keras_mask  # noqa: SLF001 - a new array, the same masked steps
-                flat.append(moved)
+                flat.append(copy_mask(leaf, leaf + shift))
             return loss(keras.tree.pack_sequence_as(y_pred, flat), data)
 
     by_both = jax.value_and_grad(shifted_loss, argnums=(0, 1))

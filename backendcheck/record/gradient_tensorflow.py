@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from backendcheck.record.masks import copy_mask
+
 
 def settle(device: str) -> dict[str, str]:
     """Set what makes TensorFlow repeatable; returns the settings for the record. To be called before any op runs."""
@@ -48,7 +50,7 @@ def gradient_function(
         by_value = tape.gradient(total, values)
         # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
         # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
-        flat = [_copy(leaf) for leaf in keras.tree.flatten(y_pred)]
+        flat = [copy_mask(leaf, tf.identity(leaf)) for leaf in keras.tree.flatten(y_pred)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for leaf in flat:
                 tape.watch(leaf)
@@ -57,13 +59,6 @@ def gradient_function(
         return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
 
     return gradients
-
-
-def _copy(leaf: Any) -> Any:
-    copy = tf.identity(leaf)
-    if getattr(leaf, "_keras_mask", None) is not None:
-        copy._keras_mask = leaf._keras_mask  # noqa: SLF001 - the same masked steps
-    return copy
 
 
 def _dense(gradient: Any) -> Any:

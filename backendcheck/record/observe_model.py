@@ -16,9 +16,17 @@ from backendcheck.case import ModelCase
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, observed, to_tensor
 from backendcheck.record.observe import check_lengths, numerics, or_zeros
+from backendcheck.record.masks import mask_of
 from backendcheck.record.outputs import suffix
 from backendcheck.record.trace import InvalidCase, Trace
-from backendcheck.record.weights import named_weights, seed_weights, state_fingerprints, weight_digests
+from backendcheck.record.weights import (
+    named_weights,
+    restore,
+    seed_weights,
+    snapshot,
+    state_fingerprints,
+    weight_digests,
+)
 
 _DEFAULT_LEARNING_RATE = 0.1
 
@@ -149,6 +157,23 @@ def random_state(model: Any) -> list[Any]:
     return [observed(variable, where="random state").value.tolist() for variable in states]
 
 
+def draws_in_training(subject: Subject) -> bool:
+    """Whether two training passes over the same data differ. On PyTorch, Keras leaves the state of its generators alone."""
+    model = subject.model
+    if not random_state(model):
+        return False
+    before = snapshot(model)
+    data = subject.tensors(subject.arrays)
+    try:
+        passes = [outputs.by_output(model(data["x"], training=True), model) for _ in range(2)]
+    except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
+        return False
+    finally:
+        restore(model, before)
+    arrays = [[observed(one, where=name).value for name, one in named.items()] for named in passes]
+    return not all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*arrays, strict=True))
+
+
 # --- one function for each thing to be seen, used for the recording and for its variants ------------------------
 
 
@@ -210,7 +235,8 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
     if subject.case.loss is None:
         return
     # Whether the total is this one loss: no other output, no weight on it, no regularizer beside it.
-    alone = len(named) == 1 and subject.case.loss_weights is None and not subject.model.losses
+    own_total = type(subject.model).compute_loss is not keras.Model.compute_loss
+    alone = len(named) == 1 and subject.case.loss_weights is None and not subject.model.losses and not own_total
     declared = outputs.declared_names(subject.model, list(named))
     try:
         labels = outputs.matched(data["y"], declared, what="y", repeat=True)
@@ -229,7 +255,7 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
         trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
         if weight is not None:
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value
-        if (mask := getattr(named[name], "_keras_mask", None)) is not None:
+        if (mask := mask_of(named[name])) is not None:
             trace.labels[f"mask{suffix(name)}"] = observed(mask, where="mask").value
         each = losses.per_example(loss, y_true, named[name], weight, subject.n)
         if each is not None:
@@ -263,6 +289,6 @@ def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[f
                 trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
         for path, variable in named_weights(model):
             trace.see(f"train/weight/{path}", variable)
-    if random_state(model) != before:
+    if random_state(model) != before or draws_in_training(subject):
         trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
     return history

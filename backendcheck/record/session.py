@@ -99,7 +99,8 @@ def record(request: Request) -> Outcome:
     """Record the cases of `request` under its backend.
 
     Raises:
-        UsageError: if a path does not exist or holds no case, or the backend is not installed or does not start.
+        UsageError: if a path does not exist or holds no case, -k or -m is no expression, or the backend is not installed or does
+            not start.
         OutputInTheWay: if the directory cannot be written or holds another run.
     """
     if missing := request.backend.missing_modules():
@@ -107,6 +108,7 @@ def record(request: Request) -> Outcome:
         message = f"{request.backend}: {what} is not installed here. Install with: {request.backend.install_command}"
         raise UsageError(message)
     find_case_files([*request.paths] or [str(builtin_cases())])
+    check_expressions(request)
     leg = claim_leg(request)
     work = leg / _WORK
     work.mkdir()
@@ -139,6 +141,23 @@ def record(request: Request) -> Outcome:
         raise UsageError(f"pytest could not start the recording: {_reason(output)}")
     shutil.rmtree(work, ignore_errors=True)
     return Outcome(environment=environment, statuses=statuses)
+
+
+def check_expressions(request: Request) -> None:
+    """See that -k and -m are expressions, before anything is cleared or started for them.
+
+    Raises:
+        UsageError: saying where one is wrong.
+    """
+    from _pytest.mark.expression import Expression
+
+    for flag, expression in (("-k", request.keyword), ("-m", request.marks)):
+        try:
+            if expression:
+                Expression.compile(expression)
+        except Exception as error:  # noqa: BLE001 - its class changed with pytest's versions
+            message = f"{flag} {expression!r}: is no expression ({error}); expected names joined by and, or, not, as in pytest."
+            raise UsageError(message) from None
 
 
 def _reason(output: str) -> str:

@@ -163,7 +163,8 @@ class Worker:
         try:
             made = yield
         except (pytest.fail.Exception, pytest.Collector.CollectError) as error:
-            made, message = None, f"{name} cannot be collected: {str(error).strip().rstrip('.')}. Correct it"
+            why = " ".join(str(error).split()).rstrip(".")
+            made, message = None, f"{name} cannot be collected: {why}. Correct it"
         if not made:
             self._note_problem(collector.path, _line_of(collector.path, name, obj), message)
         return made
@@ -210,7 +211,11 @@ class Worker:
             return (yield)
         except Exception as error:  # noqa: BLE001 - a hook of somebody's; it would end the session, and with it all the other cases
             problem = f"a pytest hook failed around it: {_in_one_line(error)}"
-            write_recording(self.leg, self._recording(item, status="error", problem=problem))
+            try:
+                write_recording(self.leg, self._recording(item, status="error", problem=problem))
+            except BaseException:  # noqa: BLE001 - only this process may end: the controller then says so, and the others go on
+                traceback.print_exc()
+                os._exit(os.EX_SOFTWARE)
             with contextlib.suppress(Exception):
                 item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - the next case needs a clean start
             return True
@@ -316,7 +321,7 @@ class Worker:
             case=case_id(item.nodeid),
             backend=self.session.backend,
             run=self.session.run,
-            claim=_cleaned(function.__doc__) if function is not None and function.__doc__ else "",
+            claim=_claim(function),
             file=self.session.case_file(item.path),
             line=(item.reportinfo()[1] or 0) + 1,
             file_digest=self.digests[item.path],
@@ -388,10 +393,12 @@ def _in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _cleaned(docstring: str) -> str:
+def _claim(function: object) -> str:
+    """The docstring of a case; that of a class, as a partial has, is not the case's own."""
     import inspect
 
-    return inspect.cleandoc(docstring)
+    text = getattr(function, "__doc__", None)
+    return inspect.cleandoc(text) if isinstance(text, str) and text is not type(function).__doc__ else ""
 
 
 def _line_of(path: Path, name: str, obj: object) -> int:

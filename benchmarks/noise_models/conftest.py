@@ -6,14 +6,16 @@ import pytest
 
 @pytest.fixture
 def float64():
-    """The session in float64 while the case lasts; JAX computes in it only where that was switched on before it started."""
+    """The session in float64 while the case lasts; JAX has to be told as well."""
     if keras.backend.backend() == "jax":
         import jax
 
-        if not jax.config.jax_enable_x64:
-            pytest.skip("JAX computes in float64 only with JAX_ENABLE_X64=1 in the environment")
+        before = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
+    if keras.backend.backend() == "jax":
+        jax.config.update("jax_enable_x64", before)
