@@ -223,7 +223,7 @@ def _outputs(nudge: float) -> dict[str, Observation]:
 def assert_golden(name: str, text: str) -> None:
     """That `text` is what ``tests/golden/<name>`` holds; with UPDATE_GOLDEN=1 in the environment it is made so."""
     path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN") == "1":
         path.write_text(text, encoding="utf-8", newline="")
     assert text == path.read_text(encoding="utf-8"), (
         f"{path} holds something else; if the new text is right, run with UPDATE_GOLDEN=1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,7 +90,8 @@ DEATHS = """
 
     def case_later_sees_the_process_as_it_was():
         policy = keras.config.dtype_policy().name
-        return {"v": [os.environ["KERAS_BACKEND"], keras.config.floatx(), policy, str("PATH" in os.environ), os.path.basename(os.getcwd())]}
+        where = os.path.basename(os.getcwd())
+        return {"v": [os.environ["KERAS_BACKEND"], keras.config.floatx(), policy, str("PATH" in os.environ), where]}
 
     @pytest.fixture
     def crash(): ctypes.string_at(0)
@@ -210,7 +213,7 @@ def test_what_a_case_changes_of_its_process_is_put_back(deaths: Session) -> None
 
 
 def test_with_one_worker_several_crashes_in_a_row_and_the_very_last_case(tmp_path: Path) -> None:
-    cases = "import os\nfrom pathlib import Path\n" + "".join(f"def case_{n}(): os._exit({n})\n" for n in (1, 2, 3)) + "def case_4(): return {'v': 4}\n"
+    cases = "import os\ndef case_4(): return {'v': 4}\n" + "".join(f"def case_{n}(): os._exit({n})\n" for n in (1, 2, 3))
     session = record(project(tmp_path, {"row.py": cases}), "row.py", backend="torch")
     assert session.statuses == {"row/1": "crashed", "row/2": "crashed", "row/3": "crashed", "row/4": "recorded"}
     assert session.ended.exit_code == 3
@@ -346,9 +349,9 @@ def test_what_cannot_be_collected_is_named_with_file_and_line(files: Session, pr
 def test_nothing_else_is_a_problem_and_every_other_case_is_recorded(files: Session) -> None:
     assert len(files.problems) == 13
     expected = {
-        "good/fine", "hostile/by_assignment", "hostile/by_lambda", "hostile/by_partial", "hostile/strange_docstring", "hostile/twice",
-        "marks/xfail", "marks/with_an_invented_mark", "random/named_like_a_library", "jax/named_like_the_backend", "inside/relative",
-        "same/same", "same/other", "with space/in_a_file_with_a_space",
+        "good/fine", "hostile/by_assignment", "hostile/by_lambda", "hostile/by_partial", "hostile/strange_docstring",
+        "hostile/twice", "marks/xfail", "marks/with_an_invented_mark", "random/named_like_a_library",
+        "jax/named_like_the_backend", "inside/relative", "same/same", "same/other", "with space/in_a_file_with_a_space",
     }  # fmt: skip
     recorded = {case for case, status in files.statuses.items() if status == "recorded"}
     assert {case for case in recorded if not case.startswith("hostile/hostile[")} == expected
@@ -395,7 +398,7 @@ def test_of_two_files_of_one_stem_the_first_has_the_id(files: Session) -> None:
 
 
 def test_hostile_ids_stay_inside_the_directory_and_can_be_shown(files: Session) -> None:
-    inside = {path for path in files.leg.rglob("*.safetensors")}
+    inside = set(files.leg.rglob("*.safetensors"))
     assert len(inside) == len(files.recordings)
     assert all(path.parent.parent == files.leg / "recordings" for path in inside)
     shown = backendcheck("show", "hostile/hostile[<script>alert(1)</script>]", "--out", files.leg.parent, cwd=files.leg.parent)
@@ -460,11 +463,23 @@ def test_a_choice_of_nothing_is_wrong_usage(tmp_path: Path, arguments: list[str]
 # --- a user's own pytest configuration ------------------------------------------------------------------------------
 
 OPTIONS = {
-    "addopts": ["-n", "auto", "--cov=.", "-x", "--strict-markers", "-p", "no:cacheprovider"], "filterwarnings": ["error"],
-    "python_files": ["*.py"], "required_plugins": ["pytest-nothing-of-the-kind>=3"], "xfail_strict": "true", "strict": "true",
-    "unknown_key": "3", "minversion": "100", "testpaths": ["nowhere"], "log_cli": "true", "timeout": "1", "pythonpath": ["src"],
-    "markers": ["slow: it is slow"], "norecursedirs": ["cases"], "collect_imported_tests": "false", "python_functions": ["nothing_*"],
-}  # fmt: skip
+    "addopts": ["-n", "auto", "--cov=.", "-x", "--strict-markers", "-p", "no:cacheprovider"],
+    "collect_imported_tests": "false",
+    "filterwarnings": ["error"],
+    "log_cli": "true",
+    "markers": ["slow: it is slow"],
+    "minversion": "100",
+    "norecursedirs": ["cases"],
+    "python_files": ["*.py"],
+    "python_functions": ["nothing_*"],
+    "pythonpath": ["src"],
+    "required_plugins": ["pytest-nothing-of-the-kind>=3"],
+    "strict": "true",
+    "testpaths": ["nowhere"],
+    "timeout": "1",
+    "unknown_key": "3",
+    "xfail_strict": "true",
+}
 
 
 def ini(section: str) -> str:
@@ -524,8 +539,8 @@ CONFIGURED = {
 )
 def test_a_pytest_configuration_neither_breaks_a_recording_nor_changes_it(tmp_path: Path, name: str, text: str) -> None:
     folder = project(tmp_path, CONFIGURED | {name: text})
-    strange = {"PYTEST_ADDOPTS": "-n 7 --cov -x", "PYTEST_PLUGINS": "nothing_of_the_kind", "PYTEST_DEBUG": "1", "PYTHONWARNINGS": "error"}
-    session = record(folder, "cases", env=strange)
+    env = {"PYTEST_ADDOPTS": "-n 7 --cov -x", "PYTEST_PLUGINS": "nothing_of_the_kind", "PYTEST_DEBUG": "1", "PYTHONWARNINGS": "error"}
+    session = record(folder, "cases", env=env)
     assert session.statuses == {"one/slow": "recorded", "one/not_strict": "recorded"}, session.ended.words
     assert session.value("one/slow") == 5
     assert session.ended.exit_code == 0
@@ -586,14 +601,17 @@ def test_what_differs_from_worker_to_worker_is_not_recorded_in_part(tmp_path: Pa
 
 
 def test_sitecustomize_and_keras_json_are_in_force_and_keras_backend_wins(tmp_path: Path) -> None:
-    folder = project(
-        tmp_path,
-        {
-            "cases.py": "import keras, os\ndef case_seen(): return {'v': [os.environ['SEEN'], keras.backend.backend(), keras.config.floatx()]}\n",
-            "site/sitecustomize.py": "import os\nos.environ['SEEN'] = 'sitecustomize'\n",
-            "home/.keras/keras.json": '{"floatx": "float64", "epsilon": 1e-06, "backend": "torch", "image_data_format": "channels_first"}',
-        },
-    )
+    files = {
+        "cases.py": """
+            import keras, os
+            def case_seen(): return {"v": [os.environ["SEEN"], keras.backend.backend(), keras.config.floatx()]}
+        """,
+        "site/sitecustomize.py": "import os\nos.environ['SEEN'] = 'sitecustomize'\n",
+        "home/.keras/keras.json": """
+            {"floatx": "float64", "epsilon": 1e-06, "backend": "torch", "image_data_format": "channels_first"}
+        """,
+    }
+    folder = project(tmp_path, files)
     env = {"PYTHONPATH": str(folder / "site"), "HOME": str(folder / "home"), "JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
     session = record(folder, "cases.py", env=env)
     assert session.value("cases/seen") == ["sitecustomize", "jax", "float64"]
@@ -603,10 +621,12 @@ def test_sitecustomize_and_keras_json_are_in_force_and_keras_backend_wins(tmp_pa
 
 @pytest.mark.parametrize("version", ["3.5.0", "3.8.0", "3.13.0"])
 def test_an_older_keras_in_front_on_the_path_is_the_one_recorded(tmp_path: Path, version: str) -> None:
-    """How history is replayed. The folders are named by BACKENDCHECK_OLD_KERAS, as DIR with DIR/k3.5.0 and so on."""
-    older = Path(os.environ.get("BACKENDCHECK_OLD_KERAS", "/nowhere")) / f"k{version}"
+    """How history is replayed. BACKENDCHECK_OLD_KERAS may name a folder with k3.5.0 and so on; otherwise pip fetches them."""
+    older = Path(os.environ.get("BACKENDCHECK_OLD_KERAS", tmp_path)) / f"k{version}"
     if not older.is_dir():
-        pytest.skip(f"no Keras {version} installed: pip install --no-deps --target DIR/k{version} keras=={version}")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(older), f"keras=={version}"]
+        if subprocess.run(pip, check=False, capture_output=True).returncode != 0:
+            pytest.skip(f"Keras {version} cannot be fetched here")
     cases = """
         import keras
         from backendcheck import LossCase
@@ -651,7 +671,8 @@ def test_the_same_backend_twice_agrees_with_itself(tmp_path: Path) -> None:
             return LossCase("sparse_categorical_crossentropy", [0, 1, 2], keras.ops.softmax(rng.normal(size=(3, 3))))
 
         def case_model(rng):
-            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
+            layers = [keras.layers.Dense(4, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+            model = keras.Sequential([keras.Input((3,)), *layers])
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             return ModelCase(model, loss, rng.normal(size=(6, 3)), rng.integers(0, 2, 6), epochs=2, batch_size=3)
     """

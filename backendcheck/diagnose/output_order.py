@@ -31,7 +31,7 @@ def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) 
     odd = odd_one_out(list(recordings), order)
     evidence: dict[str, Any] = {
         "by position max|d|": _largest(by_position),
-        "by name max|d|": f"{_largest(by_name)}{' (within tolerance)' if _within(findings) else ''}",
+        "by name max|d|": _largest(by_name),
     }
     if (excess := _excess(recordings, left, right, pairs)) is not None:
         evidence["excess"] = excess
@@ -45,10 +45,6 @@ def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) 
         ),
         evidence=evidence,
     )
-
-
-def _within(findings: Sequence[Comparison]) -> bool:
-    return not any(finding.observation.startswith("predictions") for finding in findings)
 
 
 def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -70,17 +66,18 @@ def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, 
     if arrays[0] is None or arrays[1] is None:
         return "not recorded"
     if arrays[0].value.shape != arrays[1].value.shape:
-        return "other shapes"
+        return "of other shapes"
     values = [array.value.astype(np.float64) for array in arrays if array is not None]
     finite = np.isfinite(values[0]) & np.isfinite(values[1])
     return float(np.max(np.abs(values[0][finite] - values[1][finite]), initial=0.0))
 
 
-def _largest(differences: Sequence[float | str]) -> str:
-    """The largest difference in words, and how many outputs cannot even be subtracted from one another."""
+def _largest(differences: Sequence[float | str]) -> float | str:
+    """The largest difference, or in words how many outputs cannot even be subtracted from one another."""
     figures = [one for one in differences if isinstance(one, float)]
     others = [one for one in differences if isinstance(one, str)]
-    words = [f"{max(figures):.3g}"] if figures else []
-    if others:
-        words.append(f"{len(others)} of {len(differences)} have {others[0]}" if figures else others[0])
-    return ", ".join(words) or "none"
+    if not others:
+        return max(figures, default=0.0)
+    if not figures:
+        return others[0]
+    return f"max|d| {max(figures):.3g}, {len(others)} of {len(differences)} {others[0]}"

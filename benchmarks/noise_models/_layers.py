@@ -49,11 +49,11 @@ def multi_hot(rng, n):
     return (rng.random((n, N_CLASSES)) < 0.4).astype("float32")
 
 
-def dense(depth, activation="softmax", between=None, head="float32"):
-    """`depth` hidden layers of 32, each followed by the layer that `between` makes, and a head."""
+def dense(depth, activation="softmax", between=None, head="float32", width=32):
+    """`depth` hidden layers of `width`, each followed by the layer that `between` makes, and a head."""
     model = keras.Sequential([keras.Input((N_FEATURES,))])
     for _ in range(depth):
-        model.add(layers.Dense(32, activation="tanh"))
+        model.add(layers.Dense(width, activation="tanh"))
         if between is not None:
             model.add(between())
     model.add(layers.Dense(N_CLASSES, activation=activation, dtype=head))
