@@ -53,6 +53,9 @@ def find_case_files(paths: Sequence[str]) -> list[Path]:
     files: dict[Path, None] = {}
     for given in paths:
         path, _ = split_node_id(given)
+        if not given.strip():
+            message = "PATH: is empty; expected a case file, a directory of them, or a pytest node id."
+            raise UsageError(message)
         if path.is_dir():
             files.update(dict.fromkeys(_files_in(path)))
         elif not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,12 @@ class _Commands(click.Group):
         except BackendcheckError as error:
             for line in str(error).splitlines():
                 click.echo(f"backendcheck: {_printable(line)}", err=True)
+            context.exit(2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads the output has seen enough; click knows what to do
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"backendcheck: {_printable(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
             message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
@@ -80,8 +87,18 @@ _marks = click.option("-m", "marks", metavar="EXPR", default="", help="Only case
 _workers = click.option(
     "-n", "workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes per backend."
 )
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not 0 < value <= _LONGEST_S:  # which is no number is neither
+        message = f"{value:g} is not in the range 0<x<={_LONGEST_S}."
+        raise click.BadParameter(message)
+    return value
+
+
+_LONGEST_S = 10_000_000
 _timeout = click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="S",
+    "--timeout", type=float, callback=_seconds, default=300.0, show_default=True, metavar="S",
     help="Seconds a case may take before it is ended and recorded as timed out.",
 )  # fmt: skip
 _device = click.option(
@@ -238,7 +255,7 @@ def run(
     from backendcheck.configuration import load_configuration
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.record.session import Request, check_expressions
-    from backendcheck.run import check_out, move_aside, record_all
+    from backendcheck.run import LegEnd, check_out, move_aside, record_all
 
     _end_on_signals()
     configuration = load_configuration(Path.cwd())
@@ -252,7 +269,8 @@ def run(
     if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
-    there = []
+    there: list[Request] = []
+    ends: dict[str, LegEnd] = {}
     for request in requests:
         if missing := request.backend.missing_modules():
             names = " and ".join(missing)
@@ -267,7 +285,8 @@ def run(
             if end.message:
                 for line in end.message.splitlines():
                     click.echo(f"{name}: {_printable(line.removeprefix('backendcheck: '))}", err=True)
-    paths_of_legs = [request.leg for request in there if request.leg.exists()]
+    # What an earlier run left there is not this one's.
+    paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = _analysed(legs, [str(backend) for backend in wanted], known_files)
     _report(results, directory, strict_known=strict_known)

@@ -108,6 +108,10 @@ def _against_reference(finding: Comparison, findings: Sequence[Comparison], reco
 def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     others = [leg for leg in recordings if leg not in throwers]
+    wrong = [finding for finding in findings if finding.oracle == "expectation"]
+    inside = [finding for finding in findings if finding.kind == "raised" and finding.oracle in ("paths", "order")]
+    if inside and not wrong and not (throwers and others):
+        return f"{inside[0].left}: {inside[0].message}"
     if not throwers:
         returned = "; ".join(f"{what_came_instead(recordings[leg])} on {leg}" for leg in others)
         return f"expected every backend to reject this, none did: {returned}"
@@ -117,7 +121,6 @@ def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording])
         names = types[0] if len(set(types)) == 1 else ", ".join(types)
         returned = "; ".join(f"{leg} returns {what_came_instead(recordings[leg])}" for leg in others)
         return f"{listed(throwers)} {verb} {names}; {returned}"
-    wrong = [finding for finding in findings if finding.oracle == "expectation"]
     error = recordings[wrong[0].left].raised[0] if wrong else recordings[throwers[0]].raised[0]
     if wrong and recordings[wrong[0].left].expect is not None:
         return f"{wrong[0].left} {wrong[0].message}"

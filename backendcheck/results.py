@@ -135,7 +135,7 @@ def analyse(
         cases=tuple(results),
         problems=(*_problems(legs, missing), *_alone(labels, expected), *_unmet(expected_cases, cases)),
         known=tuple(known),
-        unmatched=tuple(entry for entry in known if not any(map(entry.matches_case, cases))),
+        unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, cases))),
         expired=tuple(entry for entry in known if entry.expired(today)),
     )
 
@@ -208,6 +208,20 @@ def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
             found.append(f"{leg.label}: its recording holds no case.")
         found += [f"{one['file']}:{one['line']}: {one['message']}. ({leg.label})" for one in environment.problems]
     return _joined(found)
+
+
+def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
+    """Whether the run would have had the case of an entry: all of its file was asked for, or all that there is."""
+    stems: set[str] = set()
+    for leg in legs:
+        selection = leg.environment.selection
+        paths = [str(path) for path in selection.get("paths", [])]
+        if selection.get("keyword") or selection.get("marks") or any("::" in path for path in paths):
+            return False
+        if any(not path.endswith(".py") for path in paths):
+            return True
+        stems |= {path.replace("\\", "/").rpartition("/")[2].removesuffix(".py") for path in paths}
+    return not stems or entry.case.partition("/")[0] in stems
 
 
 def _alone(labels: Sequence[str], expected: Sequence[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +23,8 @@ from typing import IO, Any, Protocol
 
 import backendcheck
 from backendcheck.backends import Backend
-from backendcheck.errors import OutputInTheWay
-from backendcheck.record.session import Request, check_leg, describe
+from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.record.session import Request, check_leg, clear_leg, describe
 from backendcheck.recording import ENVIRONMENT, read_environment
 
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end
@@ -40,14 +41,17 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnd:
-    """How one recording process ended: its exit code and what it had to say on standard error."""
+    """How one recording process ended: its exit code, what it had to say on standard error, and whether it wrote its leg at all."""
 
     exit_code: int
     message: str
+    recorded: bool
 
 
 def check_out(out: Path, requests: Sequence[Request]) -> None:
-    """See that `out` holds nothing but, at most, an earlier run of the same selection.
+    """See that `out` can be written and holds nothing but, at most, an earlier run of the same selection.
+
+    Legs of other backends go where requests say that all may be overwritten.
 
     Raises:
         OutputInTheWay: saying what is there.
@@ -56,6 +60,9 @@ def check_out(out: Path, requests: Sequence[Request]) -> None:
     for backend in Backend:
         leg = out / backend.value
         if backend not in asked and (leg / ENVIRONMENT).exists():
+            if requests[0].overwrite:
+                clear_leg(leg)
+                continue
             message = (
                 f"{leg}: holds a leg that this run does not record: {describe(read_environment(leg))}. "
                 "Choose another --out, or say --overwrite."
@@ -63,17 +70,26 @@ def check_out(out: Path, requests: Sequence[Request]) -> None:
             raise OutputInTheWay(message)
     for request in requests:
         check_leg(request)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        message = f"{out}: cannot be written ({error.strerror or error}). Choose another --out."
+        raise OutputInTheWay(message) from error
 
 
 def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:
     """Move another run out of the default directory, to a name with its date beside it; returns that, or None."""
     try:
         check_out(out, requests)
-    except OutputInTheWay:
+    except (OutputInTheWay, UnreadableInput):
         legs = [out / backend.value for backend in Backend if (out / backend.value / ENVIRONMENT).exists()]
         if not legs:
             raise
-        started = read_environment(legs[0]).started.partition("+")[0].replace(":", "")
+        started = ""
+        with contextlib.suppress(UnreadableInput):
+            started = read_environment(legs[0]).started.partition("+")[0].replace(":", "")
         for number in itertools.count(1):
             target = out.with_name(f"{started or 'earlier'}{'' if number == 1 else f'-{number}'}")
             if not target.exists():
@@ -88,6 +104,8 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
     On Ctrl-C, or any other end of this function, the processes are asked to end, then made to.
     """
     events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
+    legs = {request.backend.value: request.leg for request in requests}
+    before = {name: _run_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
         processes: dict[str, subprocess.Popen[str]] = {}
         stack.callback(_end, processes.values())
@@ -102,7 +120,8 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
                 exit_code = processes[name].wait()
                 thread, lines = errors[name]
                 thread.join(timeout=_GRACE_S)
-                ends[name] = LegEnd(exit_code=exit_code, message="".join(lines).strip())
+                recorded = _run_in(legs[name]) not in ("", before[name])
+                ends[name] = LegEnd(exit_code=exit_code, message="".join(lines).strip(), recorded=recorded)
                 progress.ended(name, exit_code, ends[name].message)
             elif event["event"] == "collected":
                 progress.collected(name, event["n"])
@@ -111,6 +130,13 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
             elif event["event"] == "finished":
                 progress.finished(name, event["n"])
         return ends
+
+
+def _run_in(leg: Path) -> str:
+    try:
+        return read_environment(leg).run
+    except UnreadableInput:
+        return ""
 
 
 def _started(request: Request) -> subprocess.Popen[str]:

@@ -539,7 +539,7 @@ CONFIGURED = {
 )
 def test_a_pytest_configuration_neither_breaks_a_recording_nor_changes_it(tmp_path: Path, name: str, text: str) -> None:
     folder = project(tmp_path, CONFIGURED | {name: text})
-    env = {"PYTEST_ADDOPTS": "-n 7 --cov -x", "PYTEST_PLUGINS": "nothing_of_the_kind", "PYTEST_DEBUG": "1", "PYTHONWARNINGS": "error"}
+    env = {"PYTEST_ADDOPTS": "-n 7 --cov -x", "PYTEST_PLUGINS": "nothing_of_the_kind", "PYTEST_DEBUG": "1"}
     session = record(folder, "cases", env=env)
     assert session.statuses == {"one/slow": "recorded", "one/not_strict": "recorded"}, session.ended.words
     assert session.value("one/slow") == 5

@@ -23,14 +23,14 @@ from backendcheck.record.observe_model import (
     train,
 )
 from backendcheck.record.trace import InvalidCase, Trace
-from backendcheck.record.weights import named_weights, restore, snapshot
+from backendcheck.record.weights import named_weights, restore
 
 _SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below what dropout does
 
 
 def see_doors(subject: Subject, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other door that is open."""
-    initial = snapshot(subject.model)
+    initial = subject.initial
     _predict(subject, trace)
     _losses_by_name(subject, trace)
     _test(subject, trace)

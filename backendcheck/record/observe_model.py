@@ -45,6 +45,7 @@ class Subject:
         self.x, self.y, self.sample_weight = _inputs(case, trace)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
+        self.initial: list[np.ndarray] = []
         self._gradients: Callable[[Any], Any] | None = None
 
     @property
@@ -92,6 +93,7 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         trace.digests |= weight_digests(model)
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = _lowest_precision(model)
+        subject.initial = snapshot(model)
         subject.compile()
     if trace.raised:
         return
@@ -103,6 +105,10 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         trace.not_compared["*"] = "random numbers are drawn outside training, and each backend draws its own"
     with trace.stage("metrics"):
         see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace)
+    if any(raised.stage == "metrics" for raised in trace.raised):
+        # An exception inside a compiled step may leave the variables of a JAX model empty.
+        restore(model, subject.initial)
+        subject.compile()
     variants = not trace.not_compared and oracles
     if variants and "order" in oracles:
         from backendcheck.record.relations import see_relations
@@ -277,7 +283,7 @@ def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: bool = False)
 def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
     """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports."""
     case, model = subject.case, subject.model
-    before = random_state(model)
+    before, raised_before = random_state(model), len(trace.raised)
     history: dict[str, list[float]] = {}
     with trace.stage("train"):
         history = model.fit(
@@ -289,6 +295,8 @@ def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[f
                 trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
         for path, variable in named_weights(model):
             trace.see(f"train/weight/{path}", variable)
-    if random_state(model) != before or draws_in_training(subject):
+    if len(trace.raised) > raised_before:
+        restore(model, subject.initial)
+    elif random_state(model) != before or draws_in_training(subject):
         trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
     return history

@@ -211,9 +211,10 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
             metrics=reversed_dict(case.metrics),
         )  # fmt: skip
         see_named_predictions(outputs.by_output(model.predict_on_batch(subject.x), model), door)
-        arrays = (subject.x, reversed_dict(subject.y), reversed_dict(subject.sample_weight))
+        options = {"sample_weight": reversed_dict(subject.sample_weight), "batch_size": subject.n}
+        figures = model.evaluate(subject.x, reversed_dict(subject.y), verbose=0, return_dict=True, **options)
+        see_metrics(figures, door, loss=True)
         whole = subject.n <= subject.batch_size
-        see_metrics(model.test_on_batch(*arrays, return_dict=True), door, loss=True)
         if not whole:
             for name in [name for name in door.observations if name.startswith("metric/")]:
                 del door.observations[name]

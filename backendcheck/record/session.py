@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 import traceback
 import uuid
@@ -110,6 +111,12 @@ def record(request: Request) -> Outcome:
     find_case_files([*request.paths] or [str(builtin_cases())])
     check_expressions(request)
     leg = claim_leg(request)
+    with _alone_in(leg):
+        clear_leg(leg)
+        return _record(request, leg)
+
+
+def _record(request: Request, leg: Path) -> Outcome:
     work = leg / _WORK
     work.mkdir()
     session = SessionFile(
@@ -173,7 +180,7 @@ def _reason(output: str) -> str:
 
 
 def claim_leg(request: Request) -> Path:
-    """Make the directory of the leg, empty; an earlier recording of the same selection is replaced.
+    """Make the directory of the leg; there may be an earlier recording of the same selection in it.
 
     Raises:
         OutputInTheWay: if it holds anything else, or cannot be written.
@@ -181,16 +188,35 @@ def claim_leg(request: Request) -> Path:
     leg = request.leg
     check_leg(request)
     try:
-        if leg.exists():
-            _clear(leg)
         leg.mkdir(parents=True, exist_ok=True)
-        probe = leg / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=leg):
+            pass
     except OSError as error:
         message = f"{leg}: cannot be written ({error.strerror or error}). Choose another --out."
         raise OutputInTheWay(message) from error
     return leg
+
+
+@contextlib.contextmanager
+def _alone_in(leg: Path) -> Iterator[None]:
+    """Keep other sessions from recording into the same directory meanwhile.
+
+    Raises:
+        OutputInTheWay: if one does just that.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            handle = os.open(leg, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{leg}: is being recorded into by another process. Wait for it, or choose another --out."
+            raise OutputInTheWay(message) from None
+        except (OSError, ImportError):
+            pass  # this system, or this file system, has no such locks
+        yield
 
 
 def check_leg(request: Request) -> None:
@@ -200,10 +226,15 @@ def check_leg(request: Request) -> None:
         OutputInTheWay: saying what is there.
     """
     leg = request.leg
-    if leg.exists() and not leg.is_dir():
+    try:
+        there = leg.exists() and (not leg.is_dir() or any(leg.iterdir()))
+    except OSError as error:
+        message = f"{leg}: cannot be read ({error.strerror or error}). Choose another --out."
+        raise OutputInTheWay(message) from error
+    if there and not leg.is_dir():
         message = f"{leg}: is a file; expected a directory to record into. Choose another --out."
         raise OutputInTheWay(message)
-    if leg.exists() and not request.overwrite and any(leg.iterdir()):
+    if there and not request.overwrite:
         _check_same_run(leg, request)
 
 
@@ -240,7 +271,8 @@ def describe(environment: Environment) -> str:
     return f"{len(environment.cases)} cases of {paths}{chosen}, recorded {environment.started} on {where}"
 
 
-def _clear(leg: Path) -> None:
+def clear_leg(leg: Path) -> None:
+    """Remove what a recording session writes, and nothing else."""
     for name in (RECORDINGS, _WORK):
         shutil.rmtree(leg / name, ignore_errors=True)
     (leg / ENVIRONMENT).unlink(missing_ok=True)
