@@ -41,7 +41,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnd:
-    """How one recording process ended: its exit code, what it had to say on standard error, and whether it wrote its leg at all."""
+    """How one recording process ended: its exit code, what it had to say on standard error, whether it wrote its leg at all."""
 
     exit_code: int
     message: str
