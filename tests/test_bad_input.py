@@ -103,9 +103,6 @@ def without(backend: str, folder: Path) -> dict[str, str]:
                 if name.partition(".")[0] == {backend!r}:
                     raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
-        class Finders(list):
-            pass
-
         sys.meta_path.insert(0, Hidden())
         import importlib.util
         find = importlib.util.find_spec
