@@ -12,12 +12,14 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison, compare_numbers, compare_observations
-from backendcheck.expected import Expected, expected_values
-from backendcheck.observation import Kind, Observation, flow_key, kind_of
+from backendcheck.observation import Expected, Kind, Observation, flow_key, kind_of
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Allowed, Override, allowed, coarser
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
+_OWN = "the case's reference"
+# How good the built-in reference for a gradient is: 2e-11 of the largest element was measured. It matters in float64 only.
+_FINITE_DIFFERENCES = Tolerance(rtol=2e-10, atol=1e-11)
 
 
 def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
@@ -130,9 +132,11 @@ def _compare_classes(
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
     """Where the scores of the two classes chosen differ by more than both may move within tolerance."""
     scores = scores.astype(np.float64)
+    scale = allowance.scale(np.abs(np.where(np.isfinite(scores), scores, 0.0)))
     of_left = np.take_along_axis(scores, left[..., None], axis=-1)[..., 0]
     of_right = np.take_along_axis(scores, right[..., None], axis=-1)[..., 0]
-    bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(of_left), np.abs(of_right))
+    scales = [np.take_along_axis(scale, classes[..., None], axis=-1)[..., 0] for classes in (left, right)]
+    bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(*scales)
     decided: np.ndarray = ~(np.abs(of_left - of_right) <= 2 * bound)
     return decided
 
@@ -144,9 +148,9 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
         if "reference" not in recording.oracles:
             continue
         own = {name: Expected(value=value) for name, value in recording.reference.items()}
-        for name, expected in (expected_values(recording) | own).items():
+        for name, expected in ({**recording.expected} | own).items():
             if (seen := recording.observations.get(name)) is not None:
-                origin = "the case's reference" if name in own else "the built-in reference"
+                origin = _OWN if name in own else "the built-in reference"
                 found += _compare_expected(name, side, recording, (seen, expected), origin, overrides)
             elif name in own and not recording.raised:
                 message = f"the reference has a value for it, {side} recorded none"
@@ -173,9 +177,20 @@ def _compare_expected(
         # Where no gradient is defined any will do.
         left, value = np.where(defined, left, 0.0), np.where(defined, value, 0.0)
     allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
+    if origin != _OWN and name.startswith("gradient/"):
+        allowance = _at_least(allowance, _FINITE_DIFFERENCES)
     common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
     comparison = compare_numbers(common, left, value, allowance, value)
     return [replace(comparison, evidence={"reference": origin})]
+
+
+def _at_least(allowance: Allowed, least: Tolerance) -> Allowed:
+    """`allowance`, but no less than what the reference itself is good to."""
+    given = allowance.tolerance
+    if given.rtol >= least.rtol and given.atol >= least.atol:
+        return allowance
+    tolerance = Tolerance(rtol=max(given.rtol, least.rtol), atol=max(given.atol, least.atol))
+    return replace(allowance, tolerance=tolerance, origin="finite differences of the reference")
 
 
 def _fitted(value: np.ndarray, seen: Observation) -> np.ndarray:

@@ -172,17 +172,23 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
 
 
 def _end_on_signals(*, with_parent: bool = False) -> None:
-    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily.
+    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily, and whatever a shell has set.
 
-    Ctrl-C itself may have been switched off by a shell.
+    Only the first signal counts. Of the death of a parent with several threads the system may tell several times, and cleaning up
+    takes no time worth interrupting.
     """
     import signal
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    def end(_number: int, _frame: object) -> NoReturn:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, end)
     if with_parent:
         from backendcheck.record.isolation import end_with_parent
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         end_with_parent(signal.SIGINT)
 
 

@@ -7,12 +7,13 @@ silent where the documentation gives no right value, and where float32 predictio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backendcheck import reference
+from backendcheck.observation import Expected
 from backendcheck.recording import Recording
 
 # A probability this close to 0 or 1 has lost, in float32, what its logit knew: a backend that takes the loss of the logits
@@ -21,14 +22,6 @@ _SATURATED = 1e-3
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 # A gradient takes about 14 evaluations for every class; beyond this it costs seconds.
 _LARGEST_GRADIENT = 20_000
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Expected:
-    """A reference value. `defined` is False where none exists: a kink, the edge of a clip."""
-
-    value: np.ndarray
-    defined: np.ndarray | None = None
 
 
 def expected_values(recording: Recording) -> dict[str, Expected]:
@@ -72,8 +65,8 @@ def _of_output(recording: Recording, suffix: str, description: Mapping[str, Any]
 def _add(found: dict[str, Expected], name: str, value: Callable[[], Expected | None]) -> None:
     try:
         expected = value()
-    except reference.NoReference:
-        return
+    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+        return  # labels and predictions that do not fit together have no right value either
     if expected is not None:
         found[name] = expected
 

@@ -1,7 +1,8 @@
 """Known divergences: what has been looked at, with its reason, and is expected to be seen again, exactly.
 
 `known_divergences.toml` holds ``[[divergence]]`` tables: `case` (a pattern), `backends` (who deviates), version ranges
-(`keras`, `tensorflow`, `jax`, `torch`: PEP 440), `device`, `oracle`, `kind`, `reason`, `link`, `expires`. An entry turns the
+(`keras`, `tensorflow`, `jax`, `torch`: PEP 440), packages that the deviating legs have beside their backend or have not
+(`installed`, `missing`), `device`, `oracle`, `kind`, `reason`, `link`, `expires`. An entry turns the
 FAILED that it describes into XFAILED; a finding of another kind or on other backends stays FAILED, and a divergence that is
 gone is XPASSED, which fails. An ERROR is never excused.
 """
@@ -30,7 +31,8 @@ from backendcheck.recording import Environment
 FILE_NAME = "known_divergences.toml"
 _STRUCTURAL = ("raised", "missing", "shape")
 _PACKAGES = ("keras", *(backend.value for backend in Backend))
-_KEYS = {"case", "backends", "device", "oracle", "kind", "reason", "link", "expires", *_PACKAGES}
+_LISTS = ("backends", "kind", "oracle", "installed", "missing")
+_KEYS = {"case", "backends", "installed", "missing", "device", "oracle", "kind", "reason", "link", "expires", *_PACKAGES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Divergence:
     reason: str
     oracles: frozenset[str] = frozenset(ORACLES)
     versions: Mapping[str, str]
+    installed: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
     device: str = ""
     link: str = ""
     expires: datetime.date | None = None
@@ -67,6 +71,10 @@ class Divergence:
         for package, specifier in self.versions.items():
             found = [v for env in legs.values() if (v := env.versions.get(package))]
             if not all(_within(specifier, version) for version in found):
+                return False
+        for leg in self.backends & set(legs):
+            there = legs[leg].versions
+            if not all(there.get(package) for package in self.installed) or any(there.get(package) for package in self.missing):
                 return False
         return not self.device or all(env.device.startswith(self.device) for env in legs.values())
 
@@ -129,9 +137,9 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
     if unknown := sorted(set(table) - _KEYS):
         raise refuse(f"has unknown keys {', '.join(unknown)}; expected some of {', '.join(sorted(_KEYS))}")
     for key, value in table.items():
-        listed = key in ("backends", "kind", "oracle") and isinstance(value, list) and all(isinstance(one, str) for one in value)
+        listed = key in _LISTS and isinstance(value, list) and all(isinstance(one, str) for one in value)
         if key != "expires" and not isinstance(value, str) and not listed:
-            expected = "a string or a list of strings" if key in ("backends", "kind", "oracle") else "a string"
+            expected = "a string or a list of strings" if key in _LISTS else "a string"
             raise refuse(f"{key} = {value!r}; expected {expected}")
     for key in ("case", "backends", "kind", "reason"):
         if not table.get(key) or not str(table[key]).strip():
@@ -164,7 +172,7 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
         raise refuse(f"expires = {expires} is no date; expected one such as 2027-01-31")
     return Divergence(
         case=table["case"], backends=backends, kinds=kinds, oracles=oracles, reason=table["reason"].strip(),
-        versions=versions, device=table.get("device", ""), link=table.get("link", ""), expires=expires,
+        versions=versions, installed=_set(table.get("installed", [])), missing=_set(table.get("missing", [])), device=table.get("device", ""), link=table.get("link", ""), expires=expires,
         source=path.name, number=number,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 import numpy as np
 
@@ -50,6 +51,7 @@ FLOW = (
 )
 
 
+@cache
 def kind_of(name: str) -> Kind:
     """The kind of the observation `name`: the longest kind that is a prefix of it, path component by component."""
     parts = name.split("/")
@@ -87,3 +89,11 @@ class Observation:
     @property
     def is_float(self) -> bool:
         return "float" in self.dtype
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Expected:
+    """A reference value of an observation. `defined` is False where none exists: a kink, the edge of a clip."""
+
+    value: np.ndarray
+    defined: np.ndarray | None = None

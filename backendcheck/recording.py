@@ -25,7 +25,7 @@ import safetensors.numpy
 
 from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.observation import Observation
+from backendcheck.observation import Expected, Observation
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -69,10 +69,10 @@ class Recording:
 
     `digests` maps ``x``, ``y``, … and ``weights/<variable path>`` to a digest of what the case was fed; recordings that
     differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and the
-    harness did not draw. `labels` holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses`
-    describes the declared loss of each output. `not_compared` maps an observation's name to the reason why backends cannot
-    agree on it.
-    `oracles` names those that were asked for; `notes` says what was left out and why.
+    harness did not draw. `reference` holds the case's own reference values, `expected` the built-in ones. `labels` holds ``y_true``,
+    ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each output. `not_compared`
+    maps an observation's name to the reason why backends cannot agree on it. `oracles` names those that were asked for; `notes`
+    says what was left out and why.
     """
 
     case: str
@@ -85,6 +85,7 @@ class Recording:
     file_digest: str = ""
     observations: Mapping[str, Observation] = field(default_factory=dict)
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+    expected: Mapping[str, Expected] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
@@ -226,6 +227,10 @@ def write_recording(leg: Path, recording: Recording) -> str:
             for variant in recording.variants
         ],
         "reference": {name: stored(value) for name, value in recording.reference.items()},
+        "expected": {
+            name: {"value": stored(one.value), "defined": None if one.defined is None else stored(one.defined)}
+            for name, one in recording.expected.items()
+        },
         "labels": {name: stored(value) for name, value in recording.labels.items()},
         "raised": [asdict(one) for one in recording.raised],
         "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
@@ -312,6 +317,10 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
         for entry in header.pop("variants")
     )
     reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
+    expected = {
+        name: Expected(value=loaded(entry["value"]), defined=None if entry["defined"] is None else loaded(entry["defined"]))
+        for name, entry in header.pop("expected").items()
+    }
     labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
     raised = tuple(raised_from(entry) for entry in header.pop("raised"))
     tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
@@ -319,7 +328,8 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
         header[name] = tuple(header[name])
     header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
     return Recording(
-        **header, observations=observations, variants=variants, reference=reference, labels=labels, raised=raised,
+        **header, observations=observations, variants=variants, reference=reference, expected=expected,
+        labels=labels, raised=raised,
         tolerance=tolerance,
     )  # fmt: skip
 

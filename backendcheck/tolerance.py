@@ -10,30 +10,63 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from backendcheck.case import Tolerance
 from backendcheck.observation import Kind, kind_of
 
-# Relative figures by float type: about 80 times its machine epsilon for values (float32: 1e-5), ten times that for
-# gradients and for what a training step made of them, which sum over many more terms.
-_RTOL = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 8e-2}
-# Absolute figures for quantities of the order of one: what is left of two of them when they cancel.
-_ATOL = {"float64": 1e-13, "float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}
-_GRADIENT_FACTOR = 10.0
-# A gradient that vanishes exactly (a bias in front of a batch norm) leaves only noise, and no magnitude to measure it by.
-_GRADIENT_ATOL = {"float64": 1e-15, "float32": 1e-7, "float16": 1e-4, "bfloat16": 1e-3}
+# Each figure is (rtol, atol). Beside it: how many times the largest difference between healthy models goes into it, as
+# benchmarks/noise_floor.py measured it (docs/tolerances.md has the whole table).
+_VALUES = {
+    "float64": Tolerance(rtol=1e-12, atol=1e-13),  # 1000 (inside TensorFlow: elsewhere Keras does not compute in it)
+    "float32": Tolerance(rtol=1e-5, atol=1e-6),  # 5 for wide logits, 8 for probabilities, 10 for losses by example, 40 for losses
+    "float16": Tolerance(rtol=1e-2, atol=1e-3),  # 9
+    "bfloat16": Tolerance(rtol=8e-2, atol=8e-3),  # 9
+}
+# A gradient sums over many more terms. One that vanishes exactly (a bias in front of a batch norm, or of the keys of an
+# attention) leaves only noise, and no magnitude to measure it by: that is what its atol is for.
+_GRADIENTS = {
+    "float64": Tolerance(rtol=1e-11, atol=1e-15),  # 800
+    "float32": Tolerance(rtol=1e-4, atol=1e-7),  # 20
+    "float16": Tolerance(rtol=7e-2, atol=1e-4),  # 8
+    "bfloat16": Tolerance(rtol=7e-1, atol=1e-3),  # 7
+}
+# What a few dozen steps add up to; Adam divides small gradients by themselves, noise and all.
+_TRAINED = {
+    "float64": Tolerance(rtol=1e-11, atol=1e-12),  # 6000
+    "float32": Tolerance(rtol=1e-4, atol=1e-5),  # 20
+    "float16": Tolerance(rtol=2e-2, atol=2e-3),  # 16
+    "bfloat16": Tolerance(rtol=1.6e-1, atol=1.6e-2),  # 14
+}
 
 # Measured by the magnitude of the whole tensor: near zero, healthy gradients differ by percents of an element.
 NORM_WISE = frozenset({Kind.GRADIENT, Kind.TRAIN_WEIGHT})
+# Measured, near zero, by the typical magnitude of the tensor: a logit near zero is a sum of terms that are not.
+TYPICAL = frozenset({Kind.PREDICTIONS})
 _AFTER_TRAINING = frozenset({Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """A tolerance with its origin in words, such as ``default float32 loss`` or ``case``."""
+    """A tolerance with its origin in words, such as ``default float32 loss`` or ``case``.
+
+    `norm_wise` and `typical` say what its `rtol` multiplies, instead of the magnitude of the element alone: that of the tensor's
+    largest element; or, where that is more, that of its median element, 1 at most.
+    """
 
     tolerance: Tolerance
     origin: str
     norm_wise: bool
+    typical: bool = False
+
+    def scale(self, magnitude: np.ndarray) -> np.ndarray:
+        """What `rtol` multiplies, for a tensor of these magnitudes."""
+        if not magnitude.size:
+            return magnitude
+        if self.norm_wise:
+            return np.broadcast_to(magnitude.max(), magnitude.shape)
+        # Not more than 1, for among the elements may be the -1e9 by which classes are masked out.
+        return np.maximum(magnitude, min(1.0, float(np.median(magnitude)))) if self.typical else magnitude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +81,14 @@ class Override:
 
 def default_tolerance(kind: Kind, precision: str) -> Tolerance:
     """The default for a kind of observation computed in the float type `precision`."""
-    precision = precision if precision in _RTOL else "float32"
-    if kind is Kind.GRADIENT:
-        return Tolerance(rtol=_GRADIENT_FACTOR * _RTOL[precision], atol=_GRADIENT_ATOL[precision])
-    factor = _GRADIENT_FACTOR if kind in _AFTER_TRAINING else 1.0
-    return Tolerance(rtol=factor * _RTOL[precision], atol=factor * _ATOL[precision])
+    table = _GRADIENTS if kind is Kind.GRADIENT else _TRAINED if kind in _AFTER_TRAINING else _VALUES
+    return table.get(precision, table["float32"])
 
 
 def coarser(left: str, right: str) -> str:
     """The coarser of two float types."""
-    known = [precision for precision in (left, right) if precision in _RTOL]
-    return max(known, key=_RTOL.__getitem__) if known else "float32"
+    known = [precision for precision in (left, right) if precision in _VALUES]
+    return max(known, key=lambda precision: _VALUES[precision].rtol) if known else "float32"
 
 
 def allowed(
@@ -66,17 +96,17 @@ def allowed(
 ) -> Allowed:
     """The tolerance in force for one observation of one case."""
     kind = kind_of(observation)
-    norm_wise = kind in NORM_WISE
+    measure = {"norm_wise": kind in NORM_WISE, "typical": kind in TYPICAL}
     # The most specific pattern wins: an exact name, then the longest pattern.
     for pattern in sorted(by_case, key=lambda one: (one != observation, -len(one))):
         if _matches(observation, pattern):
             origin = "case" if pattern == "*" else f"case, {pattern}"
-            return Allowed(tolerance=by_case[pattern], origin=origin, norm_wise=norm_wise)
+            return Allowed(tolerance=by_case[pattern], origin=origin, **measure)
     for override in overrides:
         if _matches(observation, override.observation) and _matches(case, override.case):
-            return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", norm_wise=norm_wise)
+            return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", **measure)
     origin = f"default {precision} {kind.words}"
-    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=norm_wise)
+    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, **measure)
 
 
 def _matches(name: str, pattern: str) -> bool:

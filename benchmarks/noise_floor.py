@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -26,12 +26,10 @@ import numpy as np
 
 from backendcheck.leg import find_legs, read_legs
 from backendcheck.observation import FLOW, Kind, Observation, kind_of
-from backendcheck.results import analyse
-from backendcheck.tolerance import NORM_WISE, coarser, default_tolerance
+from backendcheck.tolerance import Allowed, allowed, coarser, default_tolerance
 
 MODELS = Path(__file__).parent / "noise_models"
 EVERY_ORACLE = "agreement,paths,order,reference"
-PRECISIONS = ("float64", "float32", "float16", "bfloat16")
 BETWEEN, INSIDE = "between", "inside"
 
 
@@ -46,16 +44,14 @@ class Floor:
     worst: str = ""
     cases: set[str] = field(default_factory=set)
 
-    def add(self, kind: Kind, precision: str, pair: tuple[np.ndarray, np.ndarray], case: str, where: str) -> None:
-        left, right = (array.astype(np.float64).ravel() for array in pair)
+    def add(self, pair: tuple[np.ndarray, np.ndarray], allowance: Allowed, case: str, where: str) -> None:
+        left, right = (array.astype(np.float64) for array in pair)
         if not left.size or not (np.isfinite(left) & np.isfinite(right)).all():
             return
-        difference, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))
-        if kind in NORM_WISE:
-            scale = np.full_like(scale, scale.max())
-        allowed = default_tolerance(kind, precision)
-        beyond = np.maximum(difference - allowed.atol, 0.0)
-        excess = float((difference / (allowed.atol + allowed.rtol * scale)).max())
+        difference, scale = np.abs(left - right), allowance.scale(np.maximum(np.abs(left), np.abs(right)))
+        tolerance = allowance.tolerance
+        beyond = np.maximum(difference - tolerance.atol, 0.0)
+        excess = float((difference / (tolerance.atol + tolerance.rtol * scale)).max())
         self.n += 1
         self.cases.add(case)
         self.rtol = max(self.rtol, float((beyond / np.where(scale == 0.0, 1.0, scale)).max()))
@@ -64,37 +60,39 @@ class Floor:
             self.excess, self.worst = excess, f"{case}: {where}"
 
 
-Floors = dict[tuple[str, str, Kind], Floor]
+Floors = dict[tuple[str, Kind], Floor]
 
 
-def measure(directory: Path, floors: Floors, where: str) -> int:
-    """Add what lies in `directory`: differences between its backends, or inside each of them. Returns how many findings it has."""
+def measure(directory: Path, where: str) -> Floors:
+    """What the legs in `directory` differ by: between the backends, or inside each of them."""
+    floors: Floors = defaultdict(Floor)
     legs = read_legs(find_legs([directory]))
     for case in legs[0].recordings:
         recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
         if where == BETWEEN:
             for left, right in combinations(recordings, 2):
                 for name, seen, other in _shared(recordings[left].observations, recordings[right].observations):
-                    _add(floors, where, case, name, (seen, other), f"{name}, {left} and {right}")
+                    _add(floors, case, name, (seen, other), f"{name}, {left} and {right}")
         for label, recording in recordings.items():
             for variant in recording.variants if where == INSIDE else ():
                 for name, seen, other in _shared(recording.observations, variant.observations):
-                    _add(floors, where, case, name, (seen, other), f"{name}, {label} and {label}:{variant.door}")
-    return sum(len(result.findings) for result in analyse(legs).cases)
+                    _add(floors, case, name, (seen, other), f"{name}, {label} and {label}:{variant.door}")
+    return floors
 
 
-def _shared(left: dict[str, Observation], right: dict[str, Observation]) -> Iterator[tuple[str, Observation, Observation]]:
-    for name in left:
-        if name in right and left[name].is_float and right[name].is_float and left[name].value.shape == right[name].value.shape:
-            yield name, left[name], right[name]
+def _shared(
+    left: Mapping[str, Observation], right: Mapping[str, Observation]
+) -> Iterator[tuple[str, Observation, Observation]]:  # fmt: skip
+    for name, seen in left.items():
+        other = right.get(name)
+        if other is not None and seen.is_float and other.is_float and seen.value.shape == other.value.shape:
+            yield name, seen, other
 
 
-def _add(
-    floors: Floors, where: str, case: str, name: str, pair: tuple[Observation, Observation], words: str
-) -> None:  # fmt: skip
+def _add(floors: Floors, case: str, name: str, pair: tuple[Observation, Observation], words: str) -> None:
     precision = coarser(pair[0].precision, pair[1].precision)
-    kind = kind_of(name)
-    floors[where, precision, kind].add(kind, precision, (pair[0].value, pair[1].value), case, words)
+    allowance = allowed(case, name, precision, {}, ())
+    floors[precision, kind_of(name)].add((pair[0].value, pair[1].value), allowance, case, words)
 
 
 def record(out: Path, *options: str) -> int:
@@ -106,16 +104,17 @@ def record(out: Path, *options: str) -> int:
     return done.returncode
 
 
-def table(floors: Floors, where: str, title: str) -> Iterator[str]:
-    """One Markdown table: kinds in the order of the computation, coarser float types below finer ones."""
+def table(floors: Floors, title: str, precisions: Sequence[str]) -> Iterator[str]:
+    """One Markdown table: kinds in the order of the computation, below each the float types, coarser ones last."""
+    columns = ("observation", "computed in", "default rtol, atol", "compared", "needed rtol", "needed atol", "excess", "room")
     yield f"### {title}"
     yield ""
-    yield "| observation | computed in | default rtol, atol | compared | needed rtol | needed atol | largest excess | head-room | where |"
+    yield f"| {' | '.join(columns)} | where |"
     yield "| --- | --- | --- | --: | --: | --: | --: | --: | --- |"
     for kind in FLOW:
-        for precision in PRECISIONS:
-            floor = floors.get((where, precision, kind))
-            if floor is None or not floor.n:
+        for precision in precisions:
+            floor = floors.get((precision, kind))
+            if floor is None:
                 continue
             default = default_tolerance(kind, precision)
             room = f"{1 / floor.excess:.2g}" if floor.excess else "all equal"
@@ -138,21 +137,16 @@ def main() -> int:
         if not options.read:
             exit_codes.append(record(out / "all", "--oracles", options.oracles))
             exit_codes.append(record(out / "float64", "--backends", "tensorflow", "--oracles", EVERY_ORACLE, "-k", "float64"))
-        floors: Floors = defaultdict(Floor)
-        n_findings = measure(out / "all", floors, BETWEEN)
-        double: Floors = defaultdict(Floor)
-        measure(out / "float64", double, INSIDE)
-        inside: Floors = defaultdict(Floor)
-        measure(out / "all", inside, INSIDE)
-    between = {key: floor for key, floor in floors.items() if key[1] != "float64"}
-    mixed = {key: floor for key, floor in floors.items() if key[1] == "float64"}
-    cases = {case for floor in floors.values() for case in floor.cases}
-    print("\n".join(table(between, BETWEEN, f"Between backends ({len(cases)} models)")))
-    print("\n".join(table(double, INSIDE, "float64 inside TensorFlow, the one backend on which Keras computes in it")))
-    print("\n".join(table(mixed, BETWEEN, "float64 between backends: JAX and PyTorch compute in float32 (keras issue 23704)")))
-    if inside:
-        print("\n".join(table(inside, INSIDE, "Inside each backend, through other doors and in another order")))
-    print(f"{n_findings} findings before known divergences; exit codes {exit_codes or 'not run'}")
+        between, inside, double = measure(out / "all", BETWEEN), measure(out / "all", INSIDE), measure(out / "float64", INSIDE)
+    n_models = len({case for floor in between.values() for case in floor.cases})
+    for lines in (
+        table(between, f"Between backends ({n_models} models)", ("float32", "float16", "bfloat16")),
+        table(double, "float64 inside TensorFlow, the one backend on which Keras computes in it", ("float64",)),
+        table(between, "float64 between backends: JAX and PyTorch compute in float32 (keras issue 23704)", ("float64",)),
+        table(inside, "Inside each backend: through other doors, in another order", ("float32", "float16", "bfloat16")),
+    ):
+        print("\n".join(lines))
+    print(f"exit codes of backendcheck run: {exit_codes or 'nothing was recorded'}")
     return max(exit_codes, default=0)
 
 

@@ -389,3 +389,11 @@ def test_a_run_of_the_built_in_cases_uses_the_file_beside_them() -> None:
 def test_a_configured_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no\.toml: no such file"):
         find_known([], [tmp_path / "no.toml"])
+
+
+def test_an_entry_may_depend_on_what_is_installed_beside_the_backend():
+    without = make.divergence("a/1", "jax", missing=frozenset({"tensorflow"}))
+    beside = make.divergence("a/1", "jax", installed=frozenset({"tensorflow"}))
+    for versions, applies in (({"tensorflow": "2.21.0"}, (False, True)), ({}, (True, False))):
+        legs = {"jax": make.environment("jax", versions={"jax": "0.10.2"} | versions)}
+        assert (without.applies(legs), beside.applies(legs)) == applies

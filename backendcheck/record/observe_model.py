@@ -15,8 +15,8 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, observed, to_tensor
-from backendcheck.record.observe import check_lengths, numerics, or_zeros
 from backendcheck.record.masks import mask_of
+from backendcheck.record.observe import check_lengths, numerics, or_zeros
 from backendcheck.record.outputs import suffix
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import (

@@ -288,7 +288,7 @@ def session_environment(backend: Backend, device: str, threads: int) -> dict[str
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         # The order of a set of names must not differ from one backend's process to the next.
-        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
+        "PYTHONHASHSEED": "0",  # also where the caller (tox does) has given each leg a seed of its own
     }
     if device == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}

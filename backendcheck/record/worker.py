@@ -14,14 +14,16 @@ import time
 import traceback
 import warnings
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.config import ConftestImportFailure
 
-from backendcheck.backends import installed_version, parse_backend
+from backendcheck.backends import Backend, installed_version, parse_backend
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, file_digest, holds_cases
+from backendcheck.expected import expected_values
 from backendcheck.node_id import case_id
 from backendcheck.record.isolation import Streams, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
@@ -84,6 +86,8 @@ class Worker:
                 "backendcheck": installed_version("backendcheck") or "",
                 "python": platform.python_version(),
                 "keras": keras.__version__,
+                # The others too, if they are there: some layers of Keras need TensorFlow on every backend.
+                **{other.value: version for other in Backend if (version := other.version())},
                 backend.value: str(getattr(module, "__version__", backend.version() or "")),
                 "numpy": np.__version__,
                 **{name: version for name in ("scikit-learn", "jaxlib") if (version := installed_version(name))},
@@ -240,6 +244,8 @@ class Worker:
             warnings.simplefilter("ignore")
             with left_as_found():
                 recording = self._record(pyfuncitem)
+            if "reference" in recording.oracles:
+                recording = replace(recording, expected=expected_values(recording))
             write_recording(self.leg, recording)
         return True
 

@@ -35,6 +35,12 @@ def render(results: Results) -> str:
 
 
 def _dumped(value: Any) -> str:
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(", ", ": "))
+        if "\\ud" not in text:  # a surrogate, which may be a lone one
+            return text
+    except (TypeError, ValueError):
+        pass  # NumPy, sets, NaN: what strict JSON has no word for
     return json.dumps(plain(value), allow_nan=False, separators=(", ", ": "))
 
 

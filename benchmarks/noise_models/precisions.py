@@ -23,8 +23,9 @@ def a_case(rng, model, n, head):
     return ModelCase(MODELS[model](head=head), "sparse_categorical_crossentropy", x, integers(rng, n), metrics=["accuracy"])
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("model", MODELS)
-def case_float64(rng, float64, model):
+def case_float64(rng, model):
     """Double precision throughout."""
     return a_case(rng, model, 64, head="float64")
 
@@ -38,10 +39,13 @@ def case_mixed(rng, policy, model):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def case_mixed_batch_of_512(rng, policy):
-    """The same with a batch of 512."""
+def case_mixed_epochs(rng, policy):
+    """Three epochs of eight batches of 64."""
     keras.config.set_dtype_policy(policy)
-    return a_case(rng, "dense", 512, head="float32")
+    return ModelCase(
+        dense(3), "sparse_categorical_crossentropy", table(rng, 512), integers(rng, 512), metrics=["accuracy"], epochs=3,
+        batch_size=64,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("policy", ["float16", "bfloat16"])
