@@ -9,7 +9,6 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 _LINE_EVERY_S = 20.0
 
@@ -24,7 +23,8 @@ class Bars:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[doing]}", style="dim"),
+            # Without markup: a case may be called whatever it likes.
+            TextColumn("{task.fields[doing]}", style="dim", markup=False),
             console=console,
         )
         self._tasks: dict[str, TaskID] = {
@@ -42,9 +42,7 @@ class Bars:
         self._progress.update(self._tasks[backend], total=n_cases, doing="")
 
     def started(self, backend: str, case: str) -> None:
-        # As Text it is not read as markup, whatever a case is called.
-        plain = Text(case.encode("ascii", "backslashreplace").decode()).plain
-        self._progress.update(self._tasks[backend], doing=plain.replace("[", r"\["))
+        self._progress.update(self._tasks[backend], doing=_short(case))
 
     def finished(self, backend: str, n_done: int) -> None:
         self._progress.update(self._tasks[backend], completed=n_done)
@@ -52,8 +50,13 @@ class Bars:
     def ended(self, backend: str, exit_code: int, message: str) -> None:
         first = message.splitlines()[0] if message and exit_code == 2 else ""  # noqa: PLR2004 - usage, see the exit codes
         words = {0: "recorded", 3: "recorded, incomplete"}.get(exit_code, f"failed {first}".strip())
-        self._progress.update(self._tasks[backend], doing=words.replace("[", r"\["))
+        self._progress.update(self._tasks[backend], doing=_short(words))
         self._progress.stop_task(self._tasks[backend])
+
+
+def _short(text: str, width: int = 80) -> str:
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 class Lines:

@@ -12,6 +12,7 @@ from make import BACKENDS, everywhere, recording
 from backendcheck.agreement import compare_backends, compare_reference, what_came_instead
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
+from backendcheck.observation import Expected
 from backendcheck.recording import Recording
 from backendcheck.results import CaseResult
 from backendcheck.tolerance import Override
@@ -191,6 +192,14 @@ def test_classes_per_pixel_may_tie_too() -> None:
     assert findings(compare_backends(pair)) == []
 
 
+def test_what_fit_says_of_its_validation_is_for_the_paths_oracle_alone() -> None:
+    def seen(accuracy: float) -> dict[str, object]:
+        return {"observations": {"train/metric/val_accuracy": [accuracy], "train/metric/accuracy": [accuracy]}}
+
+    found = compare_backends(legs(jax=seen(0.5), torch=seen(0.625)))
+    assert [one.observation for one in found] == ["train/metric/accuracy"]
+
+
 # --- reference -------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +251,17 @@ def test_nan_expected_by_a_scalar_reference_is_no_finding_between_backends() -> 
 
 def test_a_reference_of_another_shape_is_a_finding() -> None:
     assert findings(against({"loss": [1.0, 1.0]}, loss=1.0)) == [("loss", "jax", "reference", "shape")]
+
+
+def test_a_gradient_in_float64_is_held_to_what_finite_differences_are_good_to() -> None:
+    def excess(error: float, **fields: object) -> float | None:
+        gradient = {"gradient/y_pred": np.array([1.0, -0.5]) + error}
+        return compare_reference(legs(jax={"observations": gradient, **fields}))[0].excess
+
+    built_in = {"expected": {"gradient/y_pred": Expected(value=np.array([1.0, -0.5]))}}
+    own = {"reference": {"gradient/y_pred": np.array([1.0, -0.5])}}
+    assert excess(5e-11, **built_in) < 1 < excess(5e-10, **built_in)
+    assert excess(5e-11, **own) > 1
 
 
 def test_a_reference_for_text_is_exact() -> None:

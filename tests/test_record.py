@@ -214,7 +214,7 @@ def test_what_a_case_changes_of_its_process_is_put_back(deaths: Session) -> None
 
 def test_with_one_worker_several_crashes_in_a_row_and_the_very_last_case(tmp_path: Path) -> None:
     cases = "import os\ndef case_4(): return {'v': 4}\n" + "".join(f"def case_{n}(): os._exit({n})\n" for n in (1, 2, 3))
-    session = record(project(tmp_path, {"row.py": cases}), "row.py", backend="torch")
+    session = record(project(tmp_path, {"row.py": cases}), "row.py")
     assert session.statuses == {"row/1": "crashed", "row/2": "crashed", "row/3": "crashed", "row/4": "recorded"}
     assert session.ended.exit_code == 3
 
@@ -639,6 +639,30 @@ def test_an_older_keras_in_front_on_the_path_is_the_one_recorded(tmp_path: Path,
     assert session.value("cases/seen") == session.environment.versions["keras"] == version
 
 
+def test_a_dtype_policy_of_a_conftest_and_of_a_fixture_is_in_force(tmp_path: Path) -> None:
+    conftest = """
+        import keras
+        import pytest
+        keras.config.set_dtype_policy("mixed_bfloat16")
+
+        @pytest.fixture
+        def float64():
+            keras.config.set_dtype_policy("float64")
+            yield
+            keras.config.set_dtype_policy("mixed_bfloat16")
+    """
+    cases = """
+        import keras
+        def case_a(): return {"v": keras.config.dtype_policy().name}
+        def case_b(float64): return {"v": keras.config.dtype_policy().name}
+        def case_c(): return {"v": keras.config.dtype_policy().name}
+    """
+    session = record(project(tmp_path, {"cases.py": cases, "conftest.py": conftest}), "cases.py")
+    seen = {case: (session.value(case), one.settings["dtype_policy"]) for case, one in session.recordings.items()}
+    mixed, double = ("mixed_bfloat16",) * 2, ("float64",) * 2
+    assert seen == {"cases/a": mixed, "cases/b": double, "cases/c": mixed}
+
+
 def test_tensorflow_is_not_imported_for_another_backend_and_is_seeded_if_a_case_imports_it(tmp_path: Path) -> None:
     cases = """
         import sys
@@ -657,7 +681,7 @@ def test_tensorflow_is_not_imported_for_another_backend_and_is_seeded_if_a_case_
             return {"v": tensorflow.random.uniform((2,)).numpy()}
     """
     pytest.importorskip("tensorflow")
-    session = record(project(tmp_path, {"cases.py": cases}), "cases.py", backend="torch")
+    session = record(project(tmp_path, {"cases.py": cases}), "cases.py")
     assert session.value("cases/a") is False
     assert session.value("cases/b") == session.value("cases/c")
 
@@ -674,7 +698,7 @@ def test_the_same_backend_twice_agrees_with_itself(tmp_path: Path) -> None:
             layers = [keras.layers.Dense(4, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
             model = keras.Sequential([keras.Input((3,)), *layers])
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            return ModelCase(model, loss, rng.normal(size=(6, 3)), rng.integers(0, 2, 6), epochs=2, batch_size=3)
+            return ModelCase(model, loss, rng.normal(size=(6, 3)), rng.integers(0, 2, 6), batch_size=3)
     """
     project(tmp_path, {"cases.py": cases})
     for folder in ("first", "second"):

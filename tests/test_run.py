@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ from typing import Any
 
 import pytest
 from front_door import Ended, backendcheck, command, project, session, variables
+from rich.console import Console
+
+from backendcheck.progress import Bars, Lines
 
 CASES = {
     "cases/labels.py": """
@@ -168,13 +172,34 @@ def test_legs_under_different_settings_are_not_compared(place: Path, tmp_path: P
     ],
     ids=" ".join,
 )
-def test_what_needs_no_backend_imports_none_and_is_quick(place: Path, whole: tuple[Ended, float, str], arguments: list[str]) -> None:
-    del whole  # it is there
+@pytest.mark.usefixtures("whole")
+def test_what_needs_no_backend_imports_none_and_is_quick(place: Path, arguments: list[str]) -> None:
     began = time.perf_counter()
     ended, _, heavy = measured(*arguments, cwd=place)
     assert time.perf_counter() - began < 2
     assert heavy == ""
     assert ended.exit_code in (0, 3), ended.words
+
+
+# --- progress ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["[bold]", "[/]", "a\\[/]b", "{x}", "%s", "x" * 300, "new\nline", "\x1b[31m", "ünï", "\udc80"])
+def test_a_case_may_be_called_whatever_it_likes(name: str) -> None:
+    stream = io.StringIO()
+    with Bars(["jax"], Console(file=stream, force_terminal=True, width=200)) as bars:
+        bars.collected("jax", 2)
+        bars.started("jax", name)
+        bars.finished("jax", 1)
+        bars.ended("jax", 2, f"jax: {name}")
+    with Lines(Console(file=stream, width=200)) as lines:
+        lines.collected("jax", 2)
+        lines.started("jax", name)
+        lines.ended("jax", 3, name)
+    shown = stream.getvalue()
+    assert name in shown or not name.isprintable() or len(name) > 80
+    assert "1/2" in shown
+    assert "jax: recorded, incomplete" in shown
 
 
 # --- where it goes ----------------------------------------------------------------------------------------------
@@ -300,7 +325,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are read f
 @linux
 @pytest.mark.backends
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupted_run_ends_at_once_with_all_its_processes_and_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_ends_with_all_its_processes_and_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
     with hanging(tmp_path, "run", "slow.py", *BACKENDS, legs=2) as (process, below):
         began = time.monotonic()
         process.send_signal(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
@@ -57,6 +58,10 @@ def test_a_gradient_of_float32_passes_healthy_noise_and_no_more() -> None:
 )  # fmt: skip
 def test_gradients_and_trained_weights_are_measured_norm_wise(observation: str, norm_wise: bool) -> None:
     assert allowed("a/b", observation, "float32", {}, ()).norm_wise is norm_wise
+
+
+def test_the_scale_of_a_gradient_is_its_largest_element() -> None:
+    assert allowed("a/b", "gradient/w", "float32", {}, ()).scale(np.array([0.0, 2.0])).tolist() == [2.0, 2.0]
 
 
 def test_an_override_keeps_a_gradient_norm_wise() -> None:

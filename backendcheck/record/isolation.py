@@ -85,6 +85,16 @@ def left_as_found() -> Iterator[None]:
             config.set_dtype_policy(policy)
 
 
+def clear_session() -> None:
+    """``keras.utils.clear_session``, except that a dtype policy which a conftest or a fixture has set stays in force."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session(free_memory=False)
+    if keras.config.dtype_policy().name != policy.name:
+        keras.config.set_dtype_policy(policy)
+
+
 def seed_everything(seed: int) -> None:
     """``keras.utils.set_random_seed``, without importing TensorFlow, which takes seconds, into the process of another backend.
 

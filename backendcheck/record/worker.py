@@ -25,7 +25,7 @@ from backendcheck.backends import Backend, installed_version, parse_backend
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, file_digest, holds_cases
 from backendcheck.expected import expected_values
 from backendcheck.node_id import case_id
-from backendcheck.record.isolation import Streams, end_with_parent, left_as_found, seed_everything
+from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import Recording, write_atomically, write_recording
@@ -271,14 +271,12 @@ class Worker:
             self.streams.put_up()
 
     def _record(self, item: pytest.Function) -> Recording:
-        import keras
-
         from backendcheck.record import observe
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
 
         seed = seed_of(item)
-        keras.utils.clear_session(free_memory=False)
+        clear_session()
         seed_everything(seed)
         trace = Trace()
         problem, status = "", ""

@@ -1,7 +1,12 @@
 """What the cases of this directory need of a backend."""
 
+import sys
+from pathlib import Path
+
 import keras
 import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "noise_models"))  # the models are those of the cases there
 
 
 @pytest.fixture
