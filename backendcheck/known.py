@@ -172,7 +172,8 @@ def _parse(table: Any, path: Path, number: int) -> Divergence:
         raise refuse(f"expires = {expires} is no date; expected one such as 2027-01-31")
     return Divergence(
         case=table["case"], backends=backends, kinds=kinds, oracles=oracles, reason=table["reason"].strip(),
-        versions=versions, installed=_set(table.get("installed", [])), missing=_set(table.get("missing", [])), device=table.get("device", ""), link=table.get("link", ""), expires=expires,
+        versions=versions, installed=_set(table.get("installed", [])), missing=_set(table.get("missing", [])),
+        device=table.get("device", ""), link=table.get("link", ""), expires=expires,
         source=path.name, number=number,
     )  # fmt: skip
 

@@ -111,10 +111,12 @@ def record(models: Path, out: Path, *options: str, expected: int = 0) -> int:
 
 def table(floors: Floors, title: str) -> Iterator[str]:
     """One Markdown table: kinds in the order of the computation, below each the float types, coarser ones last."""
-    columns = ("observation", "computed in", "default rtol, atol", "compared", "needed rtol", "needed atol", "excess", "room")
+    columns = (
+        "observation", "computed in", "default rtol, atol", "compared", "needed rtol", "needed atol", "excess", "head-room", "where",
+    )  # fmt: skip
     yield f"### {title}"
     yield ""
-    yield f"| {' | '.join(columns)} | where |"
+    yield f"| {' | '.join(columns)} |"
     yield "| --- | --- | --- | --: | --: | --: | --: | --: | --- |"
     for kind in FLOW:
         for precision in PRECISIONS:
@@ -122,12 +124,17 @@ def table(floors: Floors, title: str) -> Iterator[str]:
             if floor is None:
                 continue
             default = default_tolerance(kind, precision)
-            room = f"{1 / floor.excess:.2g}" if floor.excess else "all equal"
+            room = _figure(1 / floor.excess) if floor.excess else "all equal"
             yield (
-                f"| {kind.words} | {precision} | {default.rtol:.0e}, {default.atol:.0e} | {floor.n} | {floor.rtol:.1e} | "
-                f"{floor.atol:.1e} | {floor.excess:.2g} | {room} | {floor.worst} |"
+                f"| {kind.words} | {precision} | {default.rtol:g}, {default.atol:g} | {floor.n} | {floor.rtol:.2g} | "
+                f"{floor.atol:.2g} | {_figure(floor.excess)} | {room} | {floor.worst} |"
             )
     yield ""
+
+
+def _figure(value: float) -> str:
+    """Two digits, and no exponent for what is read at a glance without."""
+    return f"{float(f'{value:.2g}'):.0f}" if 10 <= value < 1e5 else f"{value:.2g}"
 
 
 def main() -> int:
