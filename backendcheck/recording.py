@@ -71,8 +71,8 @@ class Recording:
     differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and
     the harness did not draw. `reference` holds the case's own reference values, `expected` the built-in ones. `labels` holds
     ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
-    output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those that were asked for; `notes`
-    says what was left out and why.
+    output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those
+    that were asked for; `notes` says what was left out and why.
     """
 
     case: str

@@ -70,7 +70,8 @@ def _parameters(function):
     for mark in marks:
         names = [name.strip() for name in mark.args[0].split(",")] if isinstance(mark.args[0], str) else list(mark.args[0])
         values = [getattr(value, "values", (value,) if len(names) == 1 else value) for value in mark.args[1]]
-        values = [value if hasattr(value, "__len__") and len(names) > 1 else (value[0] if isinstance(value, tuple) else value,) for value in values]
+        if len(names) == 1:
+            values = [(value[0] if isinstance(value, tuple) else value,) for value in values]
         axes.append([dict(zip(names, value, strict=True)) for value in values])
     for combination in itertools.product(*axes):
         yield {name: value for part in combination for name, value in part.items()}
@@ -83,9 +84,9 @@ def _plain_loss(case, losses, observe) -> None:
     data = {"y_true": to_tensor(case.y_true), "y_pred": to_tensor(case.y_pred), "weight": to_tensor(case.sample_weight)}
     losses.per_example(loss, data["y_true"], data["y_pred"], data["weight"], len(case.y_pred))
     loss(data["y_true"], data["y_pred"], sample_weight=data["weight"])
-    observe.numerics().value_and_gradients(
-        lambda data: data["y_pred"], lambda y_pred, data: loss(data["y_true"], y_pred, sample_weight=data["weight"]), (), data
-    )
+    observe.numerics().gradient_function(
+        lambda data: data["y_pred"], lambda y_pred, data: loss(data["y_true"], y_pred, sample_weight=data["weight"]), ()
+    )(data)
 
 
 def _plain_model(case, keras, observe) -> None:
@@ -94,7 +95,8 @@ def _plain_model(case, keras, observe) -> None:
     model, x, y, weight = case.model, as_arrays(case.x), as_arrays(case.y), as_arrays(case.sample_weight)
     batch_size = case.batch_size or len(next(leaf for _, leaf in leaves(x)))
     model.compile(
-        optimizer=case.optimizer or keras.optimizers.SGD(0.1), loss=case.loss, loss_weights=case.loss_weights, metrics=case.metrics
+        optimizer=case.optimizer or keras.optimizers.SGD(0.1), loss=case.loss, loss_weights=case.loss_weights,
+        metrics=case.metrics,
     )
     model.predict(x, batch_size=batch_size, verbose=0)
     data = {name: map_nest(to_tensor, nest) for name, nest in (("x", x), ("y", y), ("weight", weight)) if nest is not None}
@@ -104,10 +106,11 @@ def _plain_model(case, keras, observe) -> None:
         return model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data.get("weight"))
 
     total(y_pred, data)
-    observe.numerics().value_and_gradients(lambda data: model(data["x"], training=False), total, model.trainable_variables, data)
+    observe.numerics().gradient_function(lambda data: model(data["x"], training=False), total, model.trainable_variables)(data)
     model.evaluate(x, y, sample_weight=weight, batch_size=batch_size, verbose=0)
     model.fit(
-        x, y, sample_weight=weight, class_weight=case.class_weight, batch_size=batch_size, epochs=case.epochs, shuffle=False, verbose=0
+        x, y, sample_weight=weight, class_weight=case.class_weight, batch_size=batch_size, epochs=case.epochs, shuffle=False,
+        verbose=0,
     )
 
 

@@ -104,7 +104,9 @@ def test_outputs_that_are_nothing_but_nan_or_inf_do_not_break_the_diagnosis(bad:
     assert "output-order" in found
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, "max|d| 38, 1 of 2 not recorded"), ([[1.0]], "max|d| 38, 1 of 2 of other shapes")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "max|d| 38, 1 of 2 not recorded"), ([[1.0]], "max|d| 38, 1 of 2 of other shapes")]
+)
 def test_outputs_that_cannot_be_subtracted_are_counted(value: object, words: str) -> None:
     other = outputs(["Stage", "age", "tumor"], Stage=value)
     if value is None:
