@@ -129,23 +129,23 @@ def compare_numbers(
     left64, right64 = left.astype(np.float64), right.astype(np.float64)
     if (non_finite := _non_finite(common, left64, right64, expected, fields)) is not None:
         return non_finite
-    finite = np.isfinite(left64) & np.isfinite(right64)  # what is left of a reference that expects NaN or Inf
-    if not finite.any():
-        return Comparison(**common, **fields, excess=0.0)
-    with np.errstate(over="ignore"):  # numbers so far apart differ by infinity
-        difference = np.abs(np.where(finite, left64, 0.0) - np.where(finite, right64, 0.0))
-    magnitude = np.where(finite, np.maximum(np.abs(left64), np.abs(right64)), 0.0)
-    scale = allowance.scale(magnitude)
-    bound = tolerance.atol + tolerance.rtol * scale
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        excess = np.where(difference == 0.0, 0.0, difference / bound)
-        relative = np.where(difference == 0.0, 0.0, difference / scale)
+    finite = np.isfinite(left64) & np.isfinite(right64)
+    if not finite.all():  # what is left of a reference that expects NaN or Inf
+        if not finite.any():
+            return Comparison(**common, **fields, excess=0.0)
+        left64, right64 = np.where(finite, left64, 0.0), np.where(finite, right64, 0.0)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # numbers so far apart differ by infinity
+        difference = np.abs(left64 - right64)
+        scale = allowance.scale(np.maximum(np.abs(left64), np.abs(right64)))
+        apart = difference > 0.0
+        excess = np.divide(difference, tolerance.atol + tolerance.rtol * scale, out=np.zeros_like(difference), where=apart)
+        relative = np.divide(difference, scale, out=np.zeros_like(difference), where=apart)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))
     fields |= {
         "excess": float(excess[worst]),
         "n_different": int(np.count_nonzero(excess > 1.0)),
         "max_abs": float(difference.max()),
-        "max_rel": float(np.nan_to_num(relative, nan=0.0).max()),
+        "max_rel": float(relative.max()),
         "worst_index": worst,
         "worst_left": float(left64[worst]),
         "worst_right": float(right64[worst]),

@@ -385,7 +385,7 @@ def test_a_session_that_is_interrupted_exits_with_130(tmp_path: Path) -> None:
 @linux
 @pytest.mark.backends
 def test_a_leg_whose_process_is_killed_does_not_take_the_run_with_it(tmp_path: Path) -> None:
-    with hanging(tmp_path, "run", "slow.py", *BACKENDS, "--timeout", "15", legs=2) as (process, below):
+    with hanging(tmp_path, "run", "slow.py", *BACKENDS, "--timeout", "10", legs=2) as (process, below):
         for pid in below:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if alive({pid}) else []
             if b"record" in words and b"torch" in words:
