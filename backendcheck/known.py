@@ -66,13 +66,15 @@ class Divergence:
 
     def applies(self, legs: Mapping[str, Environment]) -> bool:
         """Whether the deviating backends ran, on the versions and the device that the entry is about."""
-        if not self.backends & set(legs):
+        if not self.backends & set(map(_backend, legs)):
             return False
         for package, specifier in self.versions.items():
             found = [v for env in legs.values() if (v := env.versions.get(package))]
             if not all(_within(specifier, version) for version in found):
                 return False
-        for leg in self.backends & set(legs):
+        for leg in legs:
+            if _backend(leg) not in self.backends:
+                continue
             there = legs[leg].versions
             if not all(there.get(package) for package in self.installed) or any(there.get(package) for package in self.missing):
                 return False
@@ -221,12 +223,12 @@ def excuse(
 def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
     """Whether these legs suffice to see the divergence: backends that deviate alike agree among themselves."""
     everyone = entry.backends >= {backend.value for backend in Backend}
-    return everyone or "agreement" not in entry.oracles or not entry.backends >= set(legs)
+    return everyone or "agreement" not in entry.oracles or not entry.backends >= set(map(_backend, legs))
 
 
 def _backend(side: str) -> str:
-    """The leg of a side: ``jax:evaluate`` is on ``jax``."""
-    return side.partition(":")[0]
+    """The backend of a side or a leg: ``jax:evaluate`` and ``jax#2`` are on ``jax``."""
+    return side.partition(":")[0].partition("#")[0]
 
 
 def _covers(entry: Divergence, finding: Comparison) -> bool:
@@ -248,11 +250,11 @@ def _no_longer(entry: Divergence, findings: Sequence[Comparison], legs: Sequence
         gone += [
             f"{left} and {right} are known to differ and agree"
             for left, right in combinations(legs, 2)
-            if (left in entry.backends) != (right in entry.backends) and frozenset((left, right)) not in seen | structural
+            if (_backend(left) in entry.backends) != (_backend(right) in entry.backends) and frozenset((left, right)) not in seen | structural
         ]
     for oracle in ("expectation", "reference", "paths", "order"):
         there = {_backend(finding.left) for finding in of_entry if finding.oracle == oracle}
-        missing = (entry.backends & set(legs)) - there
+        missing = (entry.backends & set(map(_backend, legs))) - there
         if there and missing:
             gone.append(f"{', '.join(sorted(missing))} no longer has the known finding ({oracle})")
     return gone
