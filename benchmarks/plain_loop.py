@@ -133,7 +133,7 @@ def _three_at_once() -> float:
 def _run() -> float:
     with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
-        command = [sys.executable, "-m", "backendcheck", "run", "--out", str(Path(out) / "report"), *sys.argv[2:]]
+        command = [sys.executable, "-m", "backendcheck", "run", "--out", str(Path(out) / "report"), *sys.argv[1:]]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         assert done.returncode in (0, 1), done.stderr
         return time.perf_counter() - began
