@@ -250,7 +250,8 @@ def _no_longer(entry: Divergence, findings: Sequence[Comparison], legs: Sequence
         gone += [
             f"{left} and {right} are known to differ and agree"
             for left, right in combinations(legs, 2)
-            if (_backend(left) in entry.backends) != (_backend(right) in entry.backends) and frozenset((left, right)) not in seen | structural
+            if (_backend(left) in entry.backends) != (_backend(right) in entry.backends)
+            and frozenset((left, right)) not in seen | structural
         ]
     for oracle in ("expectation", "reference", "paths", "order"):
         there = {_backend(finding.left) for finding in of_entry if finding.oracle == oracle}

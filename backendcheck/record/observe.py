@@ -56,6 +56,9 @@ def _see_values(values: Any, trace: Trace, where: str) -> None:
         message = f"{where} returned an empty dict, so there is nothing to compare; expected at least one name."
         raise InvalidCase(message)
     for path, leaf in leaves(values):
+        if f"value/{path}" in trace.observations:
+            message = f"{where}: two values have the name {path!r}; expected each name once. Rename one."
+            raise InvalidCase(message)
         trace.see(f"value/{path}", leaf)
     for path, order in _orders(values):
         trace.see(f"value/{path} (order)", order)

@@ -76,9 +76,11 @@ class Trace:
         except (NotRecordable, InvalidCase, OutOfMemory):
             raise
         except (Exception, SystemExit) as error:
-            if _is_out_of_memory(error):
-                raise OutOfMemory(f"ran out of memory in stage {name}: {_first_line(error)}") from error
-            self.raised.append(as_raised(name, error))
+            raised = as_raised(name, error)
+            if isinstance(error, MemoryError) or any(sign in raised.message for sign in _OUT_OF_MEMORY):
+                first = (raised.message.strip().splitlines() or [raised.type])[0][:200]
+                raise OutOfMemory(f"ran out of memory in stage {name}: {first}") from error
+            self.raised.append(raised)
         finally:
             self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began
 
@@ -86,12 +88,8 @@ class Trace:
 def as_raised(stage: str, error: BaseException) -> Raised:
     """The record of an exception: its class, the names of its bases, its message."""
     names = tuple(one.__name__ for one in type(error).__mro__ if one not in (object, BaseException))
-    return Raised(stage=stage, type=type(error).__name__, type_names=names, message=str(error))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - an exception of the user's own may not even say what it is
+        message = "(its message cannot be had)"
+    return Raised(stage=stage, type=type(error).__name__, type_names=names, message=message)
