@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
-from backendcheck.diagnose.situation import Difference, Situation, is_margin
+from backendcheck.diagnose.situation import NEAR, Difference, Situation, is_margin
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
+from backendcheck.diagnose.identified import identified_loss
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.headline import listed
 
@@ -35,7 +36,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         for output in recording.losses:
             if any(leg in one.backends for one in found):
                 continue
-            declared = declared_loss(recording, output)
+            declared = declared_loss(recording, output) or identified_loss(situation, leg, output)
             if declared is None:
                 continue
             for side in _sides(situation, leg, output, declared):
@@ -47,6 +48,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
+    as_declared = Supposition(code="", words="", remedy="", declared=declared)
+    if _gives(as_declared, side):
+        return None  # this side did what was declared; the other is to be explained
     matching = [one for one in _candidates(declared, side) if _matches(one, side)]
     if not matching:
         return None
@@ -111,6 +115,17 @@ def _matches(supposed: Supposition, side: _Side) -> bool:
         else:
             far = True
     return far
+
+
+def _gives(supposed: Supposition, side: _Side) -> bool:
+    """Whether it gives every quantity in which the sides differ."""
+    for quantity, difference in side.differing.items():
+        value = supposed.value(quantity)
+        if value is None or value.shape != side.observed[quantity].shape:
+            return False
+        if difference.excess(side.observed[quantity], value) > NEAR:
+            return False
+    return True
 
 
 def _alike(seen: np.ndarray, value: np.ndarray) -> bool:
