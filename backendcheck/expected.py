@@ -72,7 +72,7 @@ class DeclaredLoss:
 
 
 def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | None = None) -> DeclaredLoss | None:
-    """The standard loss that `output` declares, or `spec` instead, on the predictions that were recorded; None if there is none."""
+    """The standard loss that `output` declares, or `spec` instead of it, on the predictions recorded; None if there is none."""
     description = recording.losses.get(output, {})
     if spec is None and not description.get("from_keras"):
         return None

@@ -9,7 +9,7 @@ from backendcheck.diagnose.situation import Situation
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.recording import Recording
 
-_CANDIDATES = (
+_CANDIDATES: tuple[tuple[str, dict[str, bool]], ...] = (
     ("sparse_categorical_crossentropy", {"from_logits": True}),
     ("sparse_categorical_crossentropy", {"from_logits": False}),
     ("categorical_crossentropy", {"from_logits": True}),

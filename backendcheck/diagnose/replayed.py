@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
+from backendcheck.diagnose.identified import identified_loss
 from backendcheck.diagnose.situation import NEAR, Difference, Situation, is_margin
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
-from backendcheck.diagnose.identified import identified_loss
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.headline import listed
 
@@ -36,15 +36,30 @@ def detect(situation: Situation) -> list[Diagnosis]:
         for output in recording.losses:
             if any(leg in one.backends for one in found):
                 continue
-            declared = declared_loss(recording, output) or identified_loss(situation, leg, output)
-            if declared is None:
-                continue
-            for side in _sides(situation, leg, output, declared):
-                claim = _claim(declared, side, output)
+            for declared in _declarations(situation, leg, output):
+                claims = (_claim(declared, side, output) for side in _sides(situation, leg, output, declared))
+                claim = next((one for one in claims if one is not None), None)
                 if claim is not None:
                     found.append(claim)
                     break
     return _joined(found)
+
+
+def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
+    """The loss that this leg declares and, where it is another one, what the other legs declare; or what a custom loss is known to be."""
+    own = declared_loss(situation.recordings[leg], output)
+    if own is None:
+        identified = identified_loss(situation, leg, output)
+        if identified is not None:
+            yield identified
+        return
+    yield own
+    specs = [own.spec]
+    for recording in situation.recordings.values():
+        other = declared_loss(recording, output)
+        if other is not None and other.spec not in specs:
+            specs.append(other.spec)
+            yield replace(own, spec=other.spec)
 
 
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
