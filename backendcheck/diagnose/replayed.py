@@ -27,26 +27,31 @@ class _Side:
     observed: Mapping[str, np.ndarray]
     differing: Mapping[str, Difference]
     opposite: Mapping[str, np.ndarray]
+    trusted: bool = False
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims the first supposition that gives what a side recorded, in all quantities of the loss and with a margin."""
-    found: list[Diagnosis] = []
-    for leg, recording in situation.recordings.items():
-        for output in recording.losses:
-            if any(leg in one.backends for one in found):
-                continue
-            for declared in _declarations(situation, leg, output):
-                claims = (_claim(declared, side, output) for side in _sides(situation, leg, output, declared))
-                claim = next((one for one in claims if one is not None), None)
-                if claim is not None:
-                    found.append(claim)
-                    break
+    found = [*_claims(situation, trusted=False)] or [*_claims(situation, trusted=True)]
     return _joined(found)
 
 
+def _claims(situation: Situation, *, trusted: bool) -> Iterator[Diagnosis]:
+    """One claim for each leg, of what it is accused of; of sides that are `trusted` only if nobody else is to be explained."""
+    told: set[str] = set()
+    for leg, recording in situation.recordings.items():
+        for output in recording.losses:
+            for declared in _declarations(situation, leg, output) if leg not in told else ():
+                sides = (side for side in _sides(situation, leg, output, declared) if side.trusted == trusted)
+                claim = next((one for side in sides if (one := _claim(declared, side, output)) is not None), None)
+                if claim is not None:
+                    told |= {*claim.backends}
+                    yield claim
+                    break
+
+
 def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
-    """The loss that this leg declares and, where it is another one, what the other legs declare; or what a custom loss is known to be."""
+    """The loss that this leg declares, then what other legs declare instead; or what a custom loss is known to be."""
     own = declared_loss(situation.recordings[leg], output)
     if own is None:
         identified = identified_loss(situation, leg, output)
@@ -182,7 +187,9 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     for door, differing in by_door.items():
         if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
             opposite = {quantity: one.left for quantity, one in differing.items()}
-            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite)
+            yield _Side(
+                legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, trusted=True
+            )  # fmt: skip
             continue
         seen = {quantity: one.left for quantity, one in differing.items()}
         opposite = {quantity: one.right for quantity, one in differing.items()}
