@@ -1,6 +1,6 @@
 """What commands do with results: analyse, write reports, print, end."""
 
-from __future__ import commands
+from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
