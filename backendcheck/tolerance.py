@@ -50,17 +50,19 @@ class Allowed:
     """A tolerance with its origin in words, such as ``default float32 loss`` or ``case``.
 
     `norm_wise`: its `rtol` multiplies the magnitude of the tensor's largest element, instead of that of the element alone.
+    `magnitude` is that of the tensor, where what is compared is not the tensor itself.
     """
 
     tolerance: Tolerance
     origin: str
     norm_wise: bool
+    magnitude: float = 0.0
 
     def scale(self, magnitude: np.ndarray) -> np.ndarray:
         """What `rtol` multiplies, for a tensor of these magnitudes."""
         if not magnitude.size:
             return magnitude
-        return np.broadcast_to(magnitude.max(), magnitude.shape) if self.norm_wise else magnitude
+        return np.full(magnitude.shape, max(magnitude.max(), self.magnitude)) if self.norm_wise else magnitude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

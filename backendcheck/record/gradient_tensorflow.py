@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -63,3 +64,18 @@ def gradient_function(
 
 def _dense(gradient: Any) -> Any:
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """TensorFlow always has float64."""
+    return nullcontext()
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    program = tf.function(function)
+    graph = program.get_concrete_function(values).graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    casts = [node.attr for node in nodes if node.op == "Cast"]
+    taken = [(tf.as_dtype(attr["SrcT"].type), tf.as_dtype(attr["DstT"].type)) for attr in casts]
+    return program, sorted({given.name for source, given in taken if source == tf.float64 and given.is_floating and given.size < 8})  # noqa: PLR2004

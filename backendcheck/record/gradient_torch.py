@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
 
 def settle(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
@@ -58,3 +60,36 @@ def gradient_function(
         return total, by_source[: len(flat)], by_source[len(flat) :]
 
     return gradients
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """PyTorch always has float64."""
+    return nullcontext()
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` without gradients, and the names of the float types that it takes float64 down to on `values`.
+
+    It is not compiled, which takes minutes.
+    """
+    without_gradients = torch.no_grad()(function)
+    watch = _Lowered()
+    with watch:
+        without_gradients(values)
+    return without_gradients, sorted(watch.seen)
+
+
+class _Lowered(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operation; notes the lower float types that come out of one which float64 goes into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002, PLW3201
+        given = function(*args, **(kwargs or {}))
+        if any(isinstance(one, torch.Tensor) and one.dtype == torch.float64 for one in keras.tree.flatten(args)):
+            tensors = [one for one in keras.tree.flatten(given) if isinstance(one, torch.Tensor)]
+            lower = {one.dtype for one in tensors if one.is_floating_point() and one.dtype != torch.float64}
+            self.seen |= {str(dtype).removeprefix("torch.") for dtype in lower}
+        return given
