@@ -34,19 +34,19 @@ def in_double(model: Any) -> Iterator[None]:
         raise NoDouble("a layer of it is quantized")
     floatx, of_results = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE]
     policies = [(layer, layer._dtype_policy) for layer in layers]  # noqa: SLF001 - its setter may quantize
-    inputs = [(tensor, tensor.dtype) for tensor in _declared_inputs(model) if "float" in str(tensor.dtype)]
+    inputs = [(one, str(one.dtype)) for one in _declared_inputs(model) if "float" in str(one.dtype)]
     with numerics().float64_enabled():
         try:
             keras.config.set_floatx(DOUBLE)
             dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE] = DOUBLE
             for layer in layers:
                 layer._dtype_policy = keras.dtype_policies.DTypePolicy(DOUBLE)  # noqa: SLF001
-            for tensor, _ in inputs:
-                _declare(tensor, DOUBLE)
+            for one, _ in inputs:
+                _declare(one, DOUBLE)
             yield
         finally:
-            for tensor, dtype in inputs:
-                _declare(tensor, dtype)
+            for one, dtype in inputs:
+                _declare(one, dtype)
             for layer, policy in policies:
                 layer._dtype_policy = policy  # noqa: SLF001
             dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE] = of_results
@@ -54,17 +54,21 @@ def in_double(model: Any) -> Iterator[None]:
 
 
 def _declared_inputs(model: Any) -> Iterator[Any]:
-    """The symbolic inputs of the model and of those nested in it; a Sequential has its own inside."""
+    """The symbolic inputs of the model and of those nested in it, and their layers; a Sequential has its own inside."""
     for layer in model._flatten_layers():  # noqa: SLF001
+        if isinstance(layer, keras.layers.InputLayer):
+            yield layer
         for one in (layer, getattr(layer, "_functional", None)):
             yield from getattr(one, "_inputs", None) or ()
 
 
-def _declare(tensor: Any, dtype: str) -> None:
-    setattr(tensor, "_dtype" if hasattr(tensor, "_dtype") else "dtype", dtype)
+def _declare(one: Any, dtype: str) -> None:
+    setattr(one, "_dtype" if hasattr(one, "_dtype") else "dtype", dtype)
 
 
-def forward_pass(model: Any, x: Any, variables: Sequence[Any], values: Sequence[np.ndarray]) -> Callable[[Sequence[np.ndarray]], Any]:
+def forward_pass(
+    model: Any, x: Any, variables: Sequence[Any], values: Sequence[np.ndarray]
+) -> Callable[[Sequence[np.ndarray]], Any]:
     """``(predictions, sum of the losses that layers add)`` of `model` on `x` as a function of the values of `variables`.
 
     To be called inside `in_double`, as is the function. `x` and `values` are float64 where they hold floats. The predictions

@@ -72,10 +72,12 @@ def gradient_function(
 def float64_enabled() -> AbstractContextManager[Any]:
     """A context in which JAX does not turn float64 into float32."""
     if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        return context
     from jax.experimental import enable_x64
 
-    return enable_x64()
+    older: AbstractContextManager[Any] = enable_x64()
+    return older
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:

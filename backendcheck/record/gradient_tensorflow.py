@@ -76,6 +76,6 @@ def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[C
     program = tf.function(function)
     graph = program.get_concrete_function(values).graph.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
-    casts = [node.attr for node in nodes if node.op == "Cast"]
-    taken = [(tf.as_dtype(attr["SrcT"].type), tf.as_dtype(attr["DstT"].type)) for attr in casts]
-    return program, sorted({given.name for source, given in taken if source == tf.float64 and given.is_floating and given.size < 8})  # noqa: PLR2004
+    casts = [(node.attr["SrcT"].type, node.attr["DstT"].type) for node in nodes if node.op == "Cast"]
+    given = {tf.as_dtype(to) for source, to in casts if source == tf.float64.as_datatype_enum}
+    return program, sorted(dtype.name for dtype in given if dtype.is_floating and dtype != tf.float64)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -62,9 +62,15 @@ def gradient_function(
     return gradients
 
 
-def float64_enabled() -> AbstractContextManager[Any]:
-    """PyTorch always has float64."""
-    return nullcontext()
+@contextmanager
+def float64_enabled() -> Iterator[None]:
+    """PyTorch always has float64. What is computed in it here is small: threads would only wait for each other."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
@@ -86,10 +92,13 @@ class _Lowered(TorchDispatchMode):  # type: ignore[misc]
         super().__init__()
         self.seen: set[str] = set()
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002, PLW3201
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = function(*args, **(kwargs or {}))
-        if any(isinstance(one, torch.Tensor) and one.dtype == torch.float64 for one in keras.tree.flatten(args)):
-            tensors = [one for one in keras.tree.flatten(given) if isinstance(one, torch.Tensor)]
-            lower = {one.dtype for one in tensors if one.is_floating_point() and one.dtype != torch.float64}
-            self.seen |= {str(dtype).removeprefix("torch.") for dtype in lower}
+        if torch.float64 in _float_types(args):
+            self.seen |= {str(dtype).removeprefix("torch.") for dtype in _float_types(given) - {torch.float64}}
         return given
+
+
+def _float_types(nest: Any) -> set[torch.dtype]:
+    tensors = (one for one in keras.tree.flatten(nest) if isinstance(one, torch.Tensor))
+    return {one.dtype for one in tensors if one.is_floating_point()}

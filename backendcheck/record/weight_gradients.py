@@ -51,7 +51,8 @@ def expect_weight_gradients(subject: Subject, trace: Trace, seed: int) -> None:
     except Exception as error:  # noqa: BLE001 - whatever the model throws in float64 is no finding: nobody asked for float64
         raised = as_raised("reference", error)
         first = (raised.message.strip().splitlines() or [""])[0][:200]
-        trace.notes.append(f"no reference for the gradients by weights: in float64, the forward pass raised {raised.type}: {first}")
+        why = f"in float64, the forward pass raised {raised.type}: {first}"
+        trace.notes.append(f"no reference for the gradients by weights: {why}")
     else:
         if unknown:
             trace.notes.append(
@@ -80,13 +81,13 @@ def _expect(subject: Subject, trace: Trace, variables: Mapping[str, Any], seed: 
                 continue
             moved: list[bool] = []
 
-            def total(value: np.ndarray, place: int = place, moved: list[bool] = moved) -> float:
+            def parts(value: np.ndarray, place: int = place, moved: list[bool] = moved) -> np.ndarray:
                 named = _predictions(model, forward([*values[:place], value, *values[place + 1 :]]))
                 moved.append(any(not np.array_equal(named[name], middle[name]) for name in middle))
-                return _total(declared, named)
+                return _losses(declared, named)
 
             ways = directions.drawn(seed, path, values[place].shape)
-            found = directional(total, values[place], directions.of_unit_length(ways))
+            found = directional(parts, values[place], directions.of_unit_length(ways))
             # What does not move does not depend on it, or does not get its values from the variable: no telling which.
             if found.smooth.any() and any(moved):
                 trace.expected[f"gradient/{path}"] = Expected(value=found.value[found.smooth], directions=ways[found.smooth])
@@ -131,10 +132,10 @@ def _declared(subject: Subject, trace: Trace) -> dict[str, tuple[float, Declared
     return found
 
 
-def _total(declared: Mapping[str, tuple[float, DeclaredLoss]], named: Mapping[str, np.ndarray]) -> float:
-    """The loss that is trained with: that of each output by its weight, and what the layers add."""
+def _losses(declared: Mapping[str, tuple[float, DeclaredLoss]], named: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What adds up to the loss that is trained with: that of each output by its weight, and what the layers add."""
     losses = [factor * replace(loss, y_pred=named[name]).loss() for name, (factor, loss) in declared.items()]
-    return float(sum(losses) + named[_ADDED])
+    return np.asarray([*losses, float(named[_ADDED])])
 
 
 _ADDED = "losses that layers add"  # no output has a name with spaces in it

@@ -25,7 +25,7 @@ _SMALLEST_SCALE = 1e-2  # steps for values nearer to 0 are as for this value
 _ROUNDING = float(np.finfo(np.float64).eps)
 _KINK = 1e-3  # a jump of the slope above this share of the slope is a kink
 
-#: The least that the slopes of `directional` are good to where they are smooth: a share of the steepest, and absolutely.
+#: What the slopes of `directional` are good to where they are smooth: a share of the steepest, and this much besides.
 DIRECTIONAL_DOUBT = (1e-5, 1e-8)
 # Along a unit vector: short, for with every kink that a step reaches (a unit of a ReLU layer, on one example) a slope is lost.
 _DIRECTIONAL_STEP = 4e-6
@@ -78,21 +78,24 @@ def partial_derivatives(function: Callable[[Array], Array], at: Array, axes: tup
     )
 
 
-def directional(fn: Callable[[Array], float], x: Array, directions: Array, step: float = _DIRECTIONAL_STEP) -> Gradient:
+def directional(
+    fn: Callable[[Array], Array | float], x: Array, directions: Array, step: float = _DIRECTIONAL_STEP
+) -> Gradient:
     """Give the slopes of `fn` at `x` along directions, by central differences at two step lengths.
 
     To check the gradient of many weights with few evaluations: where `smooth[k]`, ``value[k]`` is to equal
     ``sum(gradient * directions[k])``. `fn` is called once, and four times for each direction. It is to be computed in float64.
 
     Args:
-        fn: from an array of the shape of `x` to a number.
+        fn: from an array of the shape of `x` to a number, or to several whose sum is meant: those that do not move with `x`
+            then leave no rounding.
         x: where.
         directions: shape ``(K, *x.shape)``.
         step: how far to go each way, in lengths of the direction, for values of `x` up to 1; larger values take larger steps.
 
     Returns:
         Both shape ``(K,)``. Not smooth are also directions along which the two step lengths disagree by more than
-        `DIRECTIONAL_DOUBT` of the steepest: there `fn` is too coarse, or bends too much, for its slope to be had.
+        `DIRECTIONAL_DOUBT`: there `fn` is too coarse, or bends too much, for its slope to be had.
 
     Raises:
         ValueError: if a direction has another shape, or the step is not positive.
@@ -108,22 +111,21 @@ def directional(fn: Callable[[Array], float], x: Array, directions: Array, step:
         message = f"directional: step is not positive; expected more than 0, got {step}. Use {_DIRECTIONAL_STEP}."
         raise ValueError(message)
     step *= max(1.0, float(np.abs(x).max(initial=0.0)))
-    middle = fn(x)
-    value, doubt, jump = (np.empty(len(directions)) for _ in range(3))
-    largest = abs(middle)
+    value, doubt, jump, largest = (np.zeros(len(directions)) for _ in range(4))
+    middle = np.asarray(fn(x), dtype=np.float64)
     for k, way in enumerate(directions):
         slopes, jumps = [], []
         for length in (step, step / 4.0):
-            above, below = fn(x + length * way), fn(x - length * way)
-            slopes.append((above - below) / (2.0 * length))
-            jumps.append((above - 2.0 * middle + below) / length)
-            largest = max(largest, abs(above), abs(below))
+            above, below = (np.asarray(fn(x + sign * length * way), dtype=np.float64) for sign in (1.0, -1.0))
+            slopes.append(float((above - below).sum()) / (2.0 * length))
+            jumps.append(float((above - middle - (middle - below)).sum()) / length)
+            moved = np.abs(np.where((above != middle) | (below != middle), middle, 0.0))
+            largest[k] = max(largest[k], float(moved.max(initial=0.0)))
         value[k] = (16.0 * slopes[1] - slopes[0]) / 15.0
         doubt[k] = abs(slopes[1] - slopes[0])
         jump[k] = abs(4.0 * jumps[1] - jumps[0]) / 3.0  # the limit for a vanishing step; 0 if smooth
-    steepest = np.abs(value).max(initial=0.0, where=np.isfinite(value))
-    allowed = DIRECTIONAL_DOUBT[0] * steepest + DIRECTIONAL_DOUBT[1]
-    rounding = 8.0 * _ROUNDING * largest / step  # of one difference at the shorter step
+    allowed = DIRECTIONAL_DOUBT[0] * np.abs(value).max(initial=0.0, where=np.isfinite(value)) + DIRECTIONAL_DOUBT[1]
+    rounding = 8.0 * _ROUNDING * largest / step  # of a difference at the shorter step
     with np.errstate(invalid="ignore"):
         smooth = np.isfinite(value) & (doubt <= allowed) & (jump <= allowed) & (rounding <= allowed)
     return Gradient(value, np.asarray(smooth))
