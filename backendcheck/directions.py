@@ -33,8 +33,8 @@ def drawn(seed: int, path: str, shape: tuple[int, ...]) -> np.ndarray:
 def of_unit_length(directions: np.ndarray) -> np.ndarray:
     """`directions`, (K, *shape), in float64 with a Euclidean norm of 1 each.
 
-    Then the rounding of the elements of a gradient, where it is independent, is no larger in a slope than in an element, and the
-    tolerance of the elements holds for slopes.
+    Then independent rounding of the elements of a gradient has the same standard deviation in a slope as in an element, and the
+    tolerance of the elements does for slopes.
     """
     ways = directions.astype(np.float64).reshape(len(directions), -1)
     norms = np.linalg.norm(ways, axis=1, keepdims=True)

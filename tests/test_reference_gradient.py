@@ -148,3 +148,32 @@ def test_directional_slopes_of_a_bowl() -> None:
         directional(lambda at: float(at.sum()), x, np.ones((1, 3)))
     with pytest.raises(ValueError, match="step is not positive"):
         directional(lambda at: float(at.sum()), x, np.ones((1, 2)), step=0)
+
+
+def test_there_is_no_slope_at_a_kink_or_across_one() -> None:
+    """In the middle central differences agree with each other, and with no backend."""
+    ways = np.array([[1.0, 0.0], [0.0, 1.0]])
+    for at in (0.0, 1e-6, 3e-6, -3e-6):
+        found = directional(lambda x: max(x[0], 0.0) + 2.0 * x[1], np.array([at, 1.0]), ways)
+        assert found.smooth.tolist() == [False, True], at
+        assert found.value[1] == pytest.approx(2.0)
+    assert directional(lambda x: max(x[0], 0.0), np.array([1e-3, 1.0]), ways).smooth.all()
+
+
+def test_there_is_no_slope_of_what_is_computed_in_float32() -> None:
+    x = np.random.default_rng(5).normal(size=40)
+    ways = np.random.default_rng(6).normal(size=(5, 40)) / 6.0
+    assert directional(lambda at: float(np.tanh(at).sum()), x, ways).smooth.all()
+    assert not directional(lambda at: float(np.tanh(at.astype(np.float32)).sum()), x, ways).smooth.any()
+
+
+def test_a_large_loss_leaves_no_slope_unless_the_part_that_moves_is_told_apart() -> None:
+    x, ways = np.array([0.3, 0.4]), np.array([[1.0, 0.0]])
+    assert not directional(lambda at: 1e6 + float(at @ at), x, ways).smooth.any()
+    found = directional(lambda at: np.array([1e6, at @ at]), x, ways)
+    assert found.smooth.all()
+    np.testing.assert_allclose(found.value, [0.6], rtol=1e-8)
+
+
+def test_a_loss_that_is_not_finite_has_no_slope() -> None:
+    assert not directional(lambda at: float("nan") * at[0], np.ones(1), np.ones((1, 1))).smooth.any()
