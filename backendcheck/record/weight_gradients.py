@@ -56,8 +56,8 @@ def expect_weight_gradients(subject: Subject, trace: Trace, seed: int) -> None:
     else:
         if unknown:
             trace.notes.append(
-                f"no reference for the gradient by {', '.join(unknown)}: the loss does not move with it in float64, or has no slope "
-                "that can be told from kinks and rounding"
+                f"no reference for the gradient by {', '.join(unknown)}: the loss does not move with it in float64, or has no "
+                "slope that can be told from kinks and rounding"
             )
     finally:
         trace.timings_s["reference"] = time.perf_counter() - began
