@@ -146,7 +146,7 @@ def _compare_classes(
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
     """Where the scores of the two classes chosen differ by more than both may move within tolerance."""
     scores = scores.astype(np.float64)
-    scale = allowance.scale(np.abs(np.where(np.isfinite(scores), scores, 0.0)))
+    scale = np.broadcast_to(allowance.scale(np.abs(np.where(np.isfinite(scores), scores, 0.0))), scores.shape)
     of_left = np.take_along_axis(scores, left[..., None], axis=-1)[..., 0]
     of_right = np.take_along_axis(scores, right[..., None], axis=-1)[..., 0]
     scales = [np.take_along_axis(scale, classes[..., None], axis=-1)[..., 0] for classes in (left, right)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 import numpy as np
 
@@ -59,10 +60,10 @@ class Allowed:
     magnitude: float = 0.0
 
     def scale(self, magnitude: np.ndarray) -> np.ndarray:
-        """What `rtol` multiplies, for a tensor of these magnitudes."""
+        """What `rtol` multiplies, for a tensor of these magnitudes: one number where that is the same for all elements."""
         if not magnitude.size:
             return magnitude
-        return np.full(magnitude.shape, max(magnitude.max(), self.magnitude)) if self.norm_wise else magnitude
+        return np.asarray(max(magnitude.max(), self.magnitude)) if self.norm_wise else magnitude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,8 @@ def allowed(
 ) -> Allowed:
     """The tolerance in force for one observation of one case."""
     kind = kind_of(observation)
+    if not by_case and not overrides:
+        return _by_default(kind, precision)
     norm_wise = kind in NORM_WISE
     # The most specific pattern wins: an exact name, then the longest pattern.
     for pattern in sorted(by_case, key=lambda one: (one != observation, -len(one))):
@@ -101,8 +104,13 @@ def allowed(
     for override in overrides:
         if _matches(observation, override.observation) and _matches(case, override.case):
             return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", norm_wise=norm_wise)
+    return _by_default(kind, precision)
+
+
+@cache
+def _by_default(kind: Kind, precision: str) -> Allowed:
     origin = f"default {precision} {kind.words}"
-    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=norm_wise)
+    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=kind in NORM_WISE)
 
 
 def _matches(name: str, pattern: str) -> bool:
