@@ -95,7 +95,8 @@ class Results:
         """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
         counts = self.counts
         rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
-        if counts["ERROR"] or self.problems or not (self.n_comparisons or rejected_as_asked):
+        compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
+        if counts["ERROR"] or self.problems or not (compared or rejected_as_asked):
             return 3
         return 1 if counts["FAILED"] or counts["XPASSED"] else 0
 

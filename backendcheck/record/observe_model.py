@@ -109,6 +109,10 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         restore(model, subject.initial)
         subject.compile()
+    if "reference" in oracles and not trace.not_compared:
+        from backendcheck.record.weight_gradients import expect_weight_gradients
+
+        expect_weight_gradients(subject, trace, seed)
     variants = not trace.not_compared and oracles
     if variants and "order" in oracles:
         from backendcheck.record.relations import see_relations

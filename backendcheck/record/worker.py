@@ -245,7 +245,7 @@ class Worker:
             with left_as_found():
                 recording = self._record(pyfuncitem)
             if "reference" in recording.oracles:
-                recording = replace(recording, expected=expected_values(recording))
+                recording = replace(recording, expected={**recording.expected, **expected_values(recording)})
             write_recording(self.leg, recording)
         return True
 
@@ -308,6 +308,7 @@ class Worker:
             state=trace.state,
             labels=trace.labels,
             losses=trace.losses,
+            expected=trace.expected,
             variants=tuple(trace.variants),
             oracles=tuple(self.session.oracles),
             settings=settings(),
