@@ -12,6 +12,7 @@ import click
 
 from backendcheck import __version__
 from backendcheck.errors import BackendcheckError
+from backendcheck.noise import MEASURES
 
 if TYPE_CHECKING:
     from backendcheck.leg import Leg
@@ -136,6 +137,8 @@ _strict_known = click.option(
 @_plugins
 @_overwrite
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
+@click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make the noise recording of this name.")
+@click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
 def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
     """Record cases under one backend.
 
@@ -244,9 +247,13 @@ def compare(
 @_known
 @_strict_known
 @_overwrite
+@click.option(
+    "--noise-floor", is_flag=True,
+    help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
+)
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    **options: Any,
+    noise_floor: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -255,13 +262,16 @@ def run(
     \b
     backendcheck run
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
+    backendcheck run tests/cases --noise-floor
     """
     from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.record.session import Request, check_expressions
+    from backendcheck.recording import read_environment
     from backendcheck.run import LegEnd, check_out, move_aside, record_all
+    from backendcheck.run_noise import clear_noise, record_noise
 
     _end_on_signals()
     configuration = load_configuration(Path.cwd())
@@ -275,6 +285,7 @@ def run(
     if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
+    clear_noise(directory)
     there: list[Request] = []
     ends: dict[str, LegEnd] = {}
     for request in requests:
@@ -288,14 +299,21 @@ def run(
         with _progress([str(request.backend) for request in there]) as progress:
             ends = record_all(there, progress)
         for name, end in ends.items():
-            if end.message:
-                for line in end.message.splitlines():
-                    click.echo(f"{name}: {_printable(line.removeprefix('backendcheck: '))}", err=True)
+            _tell_messages(name, end.message)
     # What an earlier run left there is not this one's.
     paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
+    if noise_floor:
+        runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
+        for name, backend, noise_end in record_noise(there, runs, _progress):
+            _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = _analysed(legs, [str(backend) for backend in wanted], known_files)
     _report(results, directory, strict_known=strict_known)
+
+
+def _tell_messages(name: str, message: str) -> None:
+    for line in message.splitlines():
+        click.echo(f"{name}: {_printable(line.removeprefix('backendcheck: '))}", err=True)
 
 
 def _progress(backends: Sequence[str]) -> Any:
