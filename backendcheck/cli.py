@@ -137,7 +137,7 @@ _strict_known = click.option(
 @_plugins
 @_overwrite
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
-@click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make the noise recording of this name.")
+@click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make this noise recording.")
 @click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
 def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
     """Record cases under one backend.

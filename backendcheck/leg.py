@@ -96,8 +96,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     for leg in legs:
         seen[leg.label] += 1
         numbered.append(replace(leg, label=f"{leg.label}#{seen[leg.label]}") if total[leg.label] > 1 else leg)
-    numbered = [_with_noise(leg, only) for leg in numbered]
-    return numbered
+    return [_with_noise(leg, only) for leg in numbered]
 
 
 def _read_leg(path: Path, only: str | None) -> Leg:

@@ -37,8 +37,8 @@ def noise_path(leg: Path, name: str) -> Path:
 class Noise:
     """What one kind of noise does to an observation of one leg.
 
-    `excess` is the largest |difference| / allowed, by the tolerance of the comparison that it belongs to; None where that is exact,
-    and where the noise has changed more than values, which `message` says. `n_different` counts elements outside the tolerance.
+    `excess` is the largest |difference| / allowed, by the tolerance of the comparison that it belongs to; None where that is
+    exact, and where the noise has changed more than values, which `message` says. `n_different` counts elements outside it.
     """
 
     kind: str

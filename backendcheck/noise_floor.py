@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from backendcheck.agreement import inside_only
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison, compare_numbers, compare_observations
 from backendcheck.leg import Leg
@@ -35,7 +36,10 @@ def with_noise(
             for name, recordings in leg.noise.items():
                 if problem := _unusable(base, recordings.get(case)):
                     notes.append(f"noise floor: {name} on {leg.label} {problem}")
-                elif MEASURES[name] != "jitter" or _moved(recordings[case]):
+                    continue
+                if lacking := _lacking(base, recordings[case]):
+                    notes.append(f"noise floor: {name} on {leg.label} lacks {', '.join(lacking)}")
+                if MEASURES[name] != "jitter" or _moved(recordings[case]):
                     usable[name] = recordings[case]
     if not any(measured.values()):
         return tuple(comparisons), tuple(notes)
@@ -79,9 +83,12 @@ def _unusable(base: Recording, noisy: Recording | None) -> str:
     fed = {name: digest for name, digest in noisy.digests.items() if not name.startswith(JITTERED)}
     if other := [name for name in sorted({*fed, *base.digests}) if fed.get(name) != base.digests.get(name)]:
         return f"was fed something else: {', '.join(other[:4])}"
-    if lacking := [name for name in base.observations if name not in noisy.observations]:
-        return f"lacks {', '.join(lacking[:4])}"
     return ""
+
+
+def _lacking(base: Recording, noisy: Recording) -> list[str]:
+    """What a leg has seen and its noise recording has not, though it looked for it."""
+    return [name for name in base.observations if name not in noisy.observations and not inside_only(name)]
 
 
 def _noises(label: str, base: Recording, noisy: Mapping[str, Recording], comparison: Comparison) -> list[Noise]:

@@ -73,7 +73,9 @@ def _map_floats(function: Any, nest: Any) -> Any:
     return map_nest(lambda leaf: function(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf, nest)
 
 
-def jittered(array: np.ndarray, generator: np.random.Generator, precision: str | None = None, *, codes: bool = False) -> np.ndarray:
+def jittered(
+    array: np.ndarray, generator: np.random.Generator, precision: str | None = None, *, codes: bool = False
+) -> np.ndarray:
     """Every element moved by one unit in the last place, up or down at random; NaN and Inf, and with `codes` whole numbers, stay.
 
     The unit is that of the type in which the backend gets it: float64 data is fed in the float type of the session, and a model

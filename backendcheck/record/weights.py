@@ -83,7 +83,9 @@ def weight_digests(model: Any, dtype: str | None = None) -> dict[str, str]:
     """
     drawn = created_trainable(model)
     values = {path: observed(variable, where=path).value for path, variable in named_weights(model) if id(variable) in drawn}
-    return {f"weights/{path}": digest(value.astype(dtype) if dtype and value.dtype == np.float64 else value) for path, value in values.items()}
+    if dtype is not None:
+        values = {path: value.astype(dtype) if value.dtype == np.float64 else value for path, value in values.items()}
+    return {f"weights/{path}": digest(value) for path, value in values.items()}
 
 
 def state_fingerprints(model: Any) -> dict[str, tuple[float, float]]:
