@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from backendcheck.noise import JITTERED, MEASURES
 from backendcheck.record.arrays import digests, map_nest
+from backendcheck.record.jitter import jittered
 from backendcheck.record.trace import Trace
 
 _SINGLE = "float32"  # what the leg computes in that a float64 recording is held against
-_SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ class Perturbation:
             return self.rounded(nest)
         key = hashlib.sha256(f"{self.name}\0{seed}\0{name}".encode()).digest()
         generator = np.random.default_rng(int.from_bytes(key[:16], "little"))
-        moved = _map_floats(lambda array: jittered(array, generator, precision, codes=codes), nest)
+        floatx = keras.config.floatx()
+        moved = _map_floats(lambda leaf: jittered(leaf, generator, fed_as=floatx, computed_in=precision, codes=codes), nest)
         before, after = digests(name, nest), digests(name, moved)
         trace.digests |= {f"{JITTERED}{path}": digest for path, digest in after.items() if digest != before[path]}
         return moved
@@ -69,28 +71,5 @@ class Perturbation:
         return _SINGLE
 
 
-def _map_floats(function: Any, nest: Any) -> Any:
+def _map_floats(function: Callable[[np.ndarray], np.ndarray], nest: Any) -> Any:
     return map_nest(lambda leaf: function(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf, nest)
-
-
-def jittered(
-    array: np.ndarray, generator: np.random.Generator, precision: str | None = None, *, codes: bool = False
-) -> np.ndarray:
-    """Every element moved by one unit in the last place, up or down at random; NaN and Inf, and with `codes` whole numbers, stay.
-
-    The unit is that of the type in which the backend gets it: float64 data is fed in the float type of the session, and a model
-    may compute in a coarser one (`precision`). The dtype stays.
-    """
-    fed = array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
-    up = generator.integers(0, 2, fed.shape).astype(bool)
-    with np.errstate(all="ignore"):  # NaN, Inf and the largest finite number, put back below
-        if precision in _SIGNIFICANT_BITS and np.finfo(fed.dtype).nmant >= _SIGNIFICANT_BITS[precision]:
-            unit = np.ldexp(np.ones_like(fed), np.frexp(fed)[1] - _SIGNIFICANT_BITS[precision])
-            moved = np.where(up, fed + unit, fed - unit)
-        else:
-            moved = np.nextafter(fed, np.where(up, np.inf, -np.inf).astype(fed.dtype))
-        stays = ~np.isfinite(fed) | ~np.isfinite(moved)
-        if codes:
-            stays |= fed == np.round(fed)
-    result: np.ndarray = np.where(stays, array, moved.astype(array.dtype)).astype(array.dtype)
-    return result
