@@ -151,11 +151,12 @@ def test_at_a_kink_jitter_shows_how_sensitive_the_case_is_and_the_verdict_stays(
     shutil.move(folder / "out" / ".noise", folder / "noise-aside")
     without = backendcheck("compare", "out", "--out", "without", cwd=folder)
     shutil.move(folder / "noise-aside", folder / "out" / ".noise")
-    assert (ended.exit_code, plain.exit_code) == (without.exit_code, without.exit_code)
+    assert ended.exit_code == plain.exit_code == without.exit_code
     again, bare = report(folder / "again"), report(folder / "without")
     assert again["results"] == read["results"]
     assert "noise_floor" not in json.dumps(bare)
-    assert [(one["case"], one["verdict"]) for one in bare["results"]] == [(one["case"], one["verdict"]) for one in read["results"]]
+    verdicts = [[(one["case"], one["verdict"]) for one in found["results"]] for found in (bare, read)]
+    assert verdicts[0] == verdicts[1]
 
 
 @pytest.mark.backends

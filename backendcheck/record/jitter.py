@@ -13,7 +13,8 @@ def jittered(
     """Every element of a float array moved by one unit in the last place, up or down at random.
 
     The unit is that of the type in which the backend gets it: float64 data is fed in the float type of the session (`fed_as`),
-    and a model may compute in a coarser one (`computed_in`). NaN and Inf stay, and with `codes` whole numbers do. The dtype stays.
+    and a model may compute in a coarser one (`computed_in`). NaN and Inf stay, and with `codes` whole numbers do. The dtype
+    stays.
     """
     fed = array.astype(fed_as) if array.dtype == np.float64 else array
     up = generator.integers(0, 2, fed.shape).astype(bool)
