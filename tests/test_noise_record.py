@@ -97,7 +97,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
     folder = project(tmp_path_factory.mktemp("noise"), CASES)
-    return folder, backendcheck("run", "labels.py", "--out", "out", "--noise-floor", cwd=folder, timeout=600)
+    return folder, backendcheck("run", "labels.py", "--out", "out", "--noise-floor", cwd=folder, timeout=900)
 
 
 def report(folder: Path) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def test_a_noise_recording_that_fails_is_said_and_the_next_run_clears_what_was_m
             return LossCase("mean_squared_error", [[0.5]], [[0.25]])
     """
     folder = project(tmp_path, {"labels.py": crashes})
-    ended = backendcheck("run", "labels.py", "--backends", "jax,torch", "--out", "out", "--noise-floor", cwd=folder)
+    ended = backendcheck("run", "labels.py", "--backends", "jax,torch", "--out", "out", "--noise-floor", cwd=folder, timeout=900)
     assert ended.exit_code == 0, ended.words
     shown = backendcheck("show", "labels/a", "--out", "out", cwd=folder).out
     assert "jitter-1 on jax crashed: the process exited with code 3" in " ".join(shown.split())
