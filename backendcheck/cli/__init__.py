@@ -1,0 +1,76 @@
+"""The command line: thin, and quick to start. No command imports a backend in this process."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Any
+
+import click
+
+from backendcheck import __version__
+from backendcheck.cli.compare import compare
+from backendcheck.cli.known import known
+from backendcheck.cli.list import list_cases
+from backendcheck.cli.process import printable
+from backendcheck.cli.record import record
+from backendcheck.cli.run import run
+from backendcheck.cli.show import show
+from backendcheck.errors import BackendcheckError
+
+_EXIT_CODES = """\b
+Exit codes
+  0  every case PASSED or XFAILED (a known divergence)
+  1  some case FAILED or XPASSED
+  2  wrong usage, or input that cannot be read
+  3  incomplete: some ERROR, a leg missing, or nothing compared
+"""
+
+
+class _Commands(click.Group):
+    """Reports our own errors in one line, with exit code 2."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BackendcheckError as error:
+            for line in str(error).splitlines():
+                click.echo(f"backendcheck: {printable(line)}", err=True)
+            context.exit(2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads the output has seen enough; click knows what to do
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"backendcheck: {printable(f'{where}{error.strerror or error}')}.", err=True)
+            context.exit(2)
+        except KeyboardInterrupt:
+            message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
+            click.echo(f"backendcheck: {message}", err=True)
+            context.exit(130)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
+@click.version_option(__version__, prog_name="backendcheck")
+def cli() -> None:
+    """Do your labels mean the same under every Keras 3 backend?
+
+    Runs label-handling cases under TensorFlow, JAX and PyTorch, each in a process of its own, and says whether and where losses,
+    gradients or predictions differ.
+
+    \b
+    backendcheck run                         the built-in cases on all three backends
+    backendcheck run cases/labels.py         your own cases
+    backendcheck show labels/one_hot         one case in full
+    """
+
+
+for command in (run, record, compare, show, list_cases, known):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
+    cli.main(prog_name="backendcheck")

@@ -1,0 +1,42 @@
+"""`backendcheck compare`: recordings held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from backendcheck.cli.options import LATEST, known_option, overwrite_option, strict_known_option
+from backendcheck.cli.output import analysed, check_report_place, expected_legs, write_and_end
+
+
+@click.command()
+@click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where the report goes. Default: DIR, if there is one; else reports/latest.",
+)  # fmt: skip
+@click.option("--expect-backends", metavar="LIST", help="Legs that have to be there, such as tensorflow,jax,torch.")
+@known_option
+@strict_known_option
+@overwrite_option
+def compare(
+    directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
+    strict_known: bool, overwrite: bool,
+) -> None:  # fmt: skip
+    """Compare recordings and write the report. Needs no backend.
+
+    Each DIR is a leg (what 'record' wrote for one backend) or holds legs. The same backend twice is compared with itself.
+
+    \b
+    backendcheck compare reports --expect-backends tensorflow,jax,torch
+    backendcheck compare monday/jax tuesday/jax --out reports/a-a
+    """
+    from backendcheck.leg import find_legs, read_legs
+
+    legs = read_legs(find_legs(directories))
+    out = out or (directories[0] if len(directories) == 1 else LATEST)
+    check_report_place(out, legs, overwrite=overwrite)
+    results = analysed(legs, expected_legs(expect_backends), known_files)
+    write_and_end(results, out, strict_known=strict_known)

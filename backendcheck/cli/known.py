@@ -1,0 +1,60 @@
+"""`backendcheck known`: known divergences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backendcheck.cli.options import LATEST
+from backendcheck.cli.output import analysed, usage_error
+
+
+@click.group()
+def known() -> None:
+    """Known divergences: what was looked at, with its reason, and is expected to be seen again."""
+
+
+@known.command("add")
+@click.argument("case")
+@click.option("--reason", required=True, metavar="TEXT", help="What happens and why; a sentence a reader understands by itself.")
+@click.option("--link", default="", metavar="URL", help="The issue about it.")
+@click.option("--expires", default="", metavar="DATE", help="When somebody should look again, such as 2027-06-30.")
+@click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Default: the file in force, or known_divergences.toml beside the case.")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR", help="A directory with legs."
+)
+def known_add(case: str, reason: str, link: str, expires: str, file: Path | None, out: Path) -> None:
+    """Write the entry for what was just seen of CASE, and leave the rest of the file as it is.
+
+    \b
+    backendcheck known add labels/one_hot --reason "JAX drops the label silently, the others raise."
+    """
+    from backendcheck.known import FILE_NAME, find_known
+    from backendcheck.known_add import add, entries_for
+    from backendcheck.leg import find_legs, read_legs
+
+    legs = read_legs(find_legs([out]), only=case)
+    result = analysed(legs, None, ()).result(case)
+    if result is None:
+        message = f"{case}: no such case in {out}. See 'backendcheck show' for those that are there."
+        raise usage_error(message)
+    if expires:
+        _check_date(expires)
+    versions = sorted(version for leg in legs if (version := leg.environment.versions.get("keras")))
+    seen_on = ".".join(versions[0].split(".")[:2]) if versions else ""
+    entries = entries_for(result, reason=reason, keras=seen_on, link=link, expires=expires)
+    path = file or next(iter(find_known(legs, ())), Path(FILE_NAME))
+    add(path, entries)
+    click.echo(f"{path}: {len(entries)} {'entry' if len(entries) == 1 else 'entries'} added.")
+
+
+def _check_date(text: str) -> None:
+    import datetime
+
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        message = f"--expires {text}: is no date; expected one such as 2027-06-30."
+        raise usage_error(message) from None

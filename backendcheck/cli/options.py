@@ -1,0 +1,66 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+LATEST = Path("reports/latest")
+
+
+def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    from backendcheck.record.session import ORACLES
+
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ORACLES]:
+        message = f"{', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
+        raise click.BadParameter(message, context, parameter)
+    return tuple(name for name in ORACLES if name in names or name == "agreement")
+
+
+paths_argument = click.argument("paths", nargs=-1, metavar="[PATH]...")
+keyword_option = click.option("-k", "keyword", metavar="EXPR", default="", help="Only cases whose names match, as in pytest.")
+marks_option = click.option("-m", "marks", metavar="EXPR", default="", help="Only cases with these marks, as in pytest.")
+workers_option = click.option(
+    "-n", "workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes per backend."
+)
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not 0 < value <= _LONGEST_S:  # which is no number is neither
+        message = f"{value:g} is not in the range 0<x<={_LONGEST_S}."
+        raise click.BadParameter(message)
+    return value
+
+
+_LONGEST_S = 10_000_000
+timeout_option = click.option(
+    "--timeout", type=float, callback=_seconds, default=300.0, show_default=True, metavar="S",
+    help="Seconds a case may take before it is ended and recorded as timed out.",
+)  # fmt: skip
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True,
+    help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend.",
+)  # fmt: skip
+oracles_option = click.option(
+    "--oracles", "oracles", default="agreement,paths,order,reference", show_default=True, metavar="LIST", callback=_parse_oracles,
+    help="What to hold against what: backends (agreement is always on), paths inside one, orders, a float64 reference.",
+)  # fmt: skip
+plugins_option = click.option(
+    "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded)."
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run that lies in the output directory.")
+known_option = click.option(
+    "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Known divergences. Default: known_divergences.toml beside the cases, and the one pyproject.toml names.",
+)  # fmt: skip
+strict_known_option = click.option(
+    "--strict-known", is_flag=True, help="Entries that match no case, or have expired, fail (exit code 1)."
+)
+
+
+def renamed(options: dict[str, Any]) -> dict[str, Any]:
+    options["timeout_s"] = options.pop("timeout")
+    return options

@@ -1,0 +1,99 @@
+"""What commands do with results: analyse, write reports, print, end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from backendcheck.errors import BackendcheckError
+
+if TYPE_CHECKING:
+    from backendcheck.leg import Leg
+    from backendcheck.results import Results
+
+
+def usage_error(message: str) -> BackendcheckError:
+    from backendcheck.errors import UsageError
+
+    return UsageError(message)
+
+
+def expected_legs(option: str | None) -> list[str] | None:
+    from backendcheck.backends import parse_backends
+    from backendcheck.configuration import load_configuration
+
+    names = option or ",".join(load_configuration(Path.cwd()).backends)
+    return [backend.value for backend in parse_backends(names)] if names else None
+
+
+def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path]) -> Results:
+    from backendcheck.configuration import load_configuration
+    from backendcheck.known import find_known, load
+    from backendcheck.results import analyse
+
+    configuration = load_configuration(Path.cwd())
+    files = [*known_files] or find_known(legs, configuration.known)
+    known = [entry for file in files for entry in load(file)]
+    return analyse(legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances)
+
+
+def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
+    """Never put a report beside legs that it is not about."""
+    from backendcheck.errors import OutputInTheWay
+    from backendcheck.leg import find_legs
+    from backendcheck.record.session import describe
+    from backendcheck.recording import read_environment
+    from backendcheck.report.earlier import runs_in
+
+    compared = {leg.path.resolve() for leg in legs}
+    try:
+        there = find_legs([out]) if out.is_dir() else []
+    except BackendcheckError:
+        there = []
+    strangers = [leg for leg in there if leg.resolve() not in compared]
+    remedy = "Choose another --out, or say --overwrite."
+    if strangers and not overwrite:
+        message = f"{strangers[0]}: holds a leg that is not compared here: {describe(read_environment(strangers[0]))}. {remedy}"
+        raise OutputInTheWay(message)
+    runs = {leg.environment.run for leg in legs}
+    if not overwrite and (earlier := runs_in(out)) is not None and earlier != runs and not there:
+        message = f"{out}: holds the report of another run. {remedy}"
+        raise OutputInTheWay(message)
+
+
+def write_and_end(results: Results, out: Path, *, strict_known: bool) -> NoReturn:
+    import os
+
+    from backendcheck.report import markdown, text, write_reports
+
+    write_reports(results, out)
+    if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(markdown.render(results))
+    print_lines(text.summary(results, width=terminal_width()))
+    click.echo(f"report: {out / 'index.html'}")
+    exit_code = results.exit_code
+    if strict_known and exit_code == 0 and (results.unmatched or results.expired):
+        exit_code = 1
+    sys.exit(exit_code)
+
+
+def terminal_width() -> int | None:
+    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
+    import shutil
+
+    return max(80, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else None
+
+
+_COLOURS = {"FAILED": "red", "ERROR": "magenta", "XPASSED": "yellow", "XFAILED": "cyan", "PASSED": "green"}
+
+
+def print_lines(lines: Any) -> None:
+    """Lines in the colour of the verdict they begin with; click leaves colour out where there is no terminal."""
+    for line in lines:
+        word, space, rest = line.partition(" ")
+        click.echo(click.style(word, fg=_COLOURS[word], bold=True) + space + rest if word in _COLOURS else line)

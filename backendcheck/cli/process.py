@@ -1,0 +1,30 @@
+"""What concerns the process of a command: signals, and what may be printed."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+def end_on_signals(*, with_parent: bool = False) -> None:
+    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily, and whatever a shell has set.
+
+    Only the first signal counts. Of the death of a parent with several threads the system may tell several times, and cleaning up
+    takes no time worth interrupting.
+    """
+    import signal
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, end)
+    if with_parent:
+        from backendcheck.record.isolation import end_with_parent
+
+        end_with_parent(signal.SIGINT)
+
+
+def printable(line: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)

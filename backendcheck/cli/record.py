@@ -1,0 +1,76 @@
+"""`backendcheck record`: cases under one backend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backendcheck.cli.options import (
+    device_option,
+    keyword_option,
+    marks_option,
+    oracles_option,
+    overwrite_option,
+    paths_argument,
+    plugins_option,
+    renamed,
+    timeout_option,
+    workers_option,
+)
+from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.noise import MEASURES
+
+
+@click.command()
+@paths_argument
+@click.option("--backend", required=True, metavar="B", help="tensorflow, jax or torch.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
+              help="The recordings go to DIR/<backend>.")  # fmt: skip
+@workers_option
+@timeout_option
+@keyword_option
+@marks_option
+@device_option
+@oracles_option
+@plugins_option
+@overwrite_option
+@click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
+@click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make this noise recording.")
+@click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
+def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
+    """Record cases under one backend.
+
+    PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3
+    if a case crashed, hung or could not be observed; what differs between backends is for 'compare' to say.
+
+    \b
+    backendcheck record cases --backend jax --out reports
+    """
+    from backendcheck.backends import parse_backend
+    from backendcheck.configuration import load_configuration
+    from backendcheck.record.session import Request
+    from backendcheck.record.session import record as record_session
+
+    end_on_signals(with_parent=events)
+    request = Request(
+        backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
+        **renamed(options),
+    )  # fmt: skip
+    outcome = record_session(request)
+    environment = outcome.environment
+    if not events:
+        from collections import Counter
+
+        counts = ", ".join(f"{n} {status}" for status, n in Counter(outcome.statuses.values()).most_common())
+        click.echo(f"{environment.backend}: {counts or 'no case'} in {environment.duration_s:.1f} s -> {request.leg}")
+    for problem in environment.problems:
+        click.echo(printable(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
+    if outcome.exit_code == 2:  # noqa: PLR2004 - see the exit codes
+        chosen = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
+        by = f" by{chosen}" if chosen else ""
+        click.echo(f"backendcheck: {', '.join(paths) or 'built-in cases'}: no case is selected{by}.", err=True)
+    sys.exit(outcome.exit_code)

@@ -1,0 +1,121 @@
+"""`backendcheck run`: record under all backends, compare, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backendcheck.cli.options import (
+    LATEST,
+    device_option,
+    keyword_option,
+    known_option,
+    marks_option,
+    oracles_option,
+    overwrite_option,
+    paths_argument,
+    plugins_option,
+    renamed,
+    strict_known_option,
+    timeout_option,
+    workers_option,
+)
+from backendcheck.cli.output import analysed, write_and_end
+from backendcheck.cli.process import end_on_signals, printable
+
+
+@click.command()
+@paths_argument
+@click.option("--backends", metavar="LIST", help="Default: those that pyproject.toml names, or tensorflow,jax,torch.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {LATEST}; an earlier run there is moved aside."
+)
+@workers_option
+@timeout_option
+@keyword_option
+@marks_option
+@device_option
+@oracles_option
+@plugins_option
+@known_option
+@strict_known_option
+@overwrite_option
+@click.option(
+    "--noise-floor", is_flag=True,
+    help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
+)
+def run(
+    paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
+    noise_floor: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Record cases under all backends at once, compare, and report.
+
+    PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are run.
+
+    \b
+    backendcheck run
+    backendcheck run tests/cases -k one_hot --backends tensorflow,torch
+    backendcheck run tests/cases --noise-floor
+    """
+    from backendcheck.backends import parse_backends
+    from backendcheck.case_files import builtin_cases, find_case_files
+    from backendcheck.configuration import load_configuration
+    from backendcheck.leg import find_legs, read_legs
+    from backendcheck.record.session import Request, check_expressions
+    from backendcheck.recording import read_environment
+    from backendcheck.run import LegEnd, check_out, move_aside, record_all
+    from backendcheck.run_noise import clear_noise, record_noise
+
+    end_on_signals()
+    configuration = load_configuration(Path.cwd())
+    paths = paths or configuration.paths
+    find_case_files([*paths] or [str(builtin_cases())])
+    wanted = parse_backends(backends or ",".join(configuration.backends) or "tensorflow,jax,torch")
+    directory = out or LATEST
+    options = renamed(options)
+    requests = [Request(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
+    check_expressions(requests[0])
+    if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
+        click.echo(f"{directory} held another run; it is now {moved}", err=True)
+    check_out(directory, requests)
+    clear_noise(directory)
+    there: list[Request] = []
+    ends: dict[str, LegEnd] = {}
+    for request in requests:
+        if missing := request.backend.missing_modules():
+            names = " and ".join(missing)
+            remedy = f"Install with: {request.backend.install_command}"
+            click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
+        else:
+            there.append(request)
+    if there:
+        with _progress([str(request.backend) for request in there]) as progress:
+            ends = record_all(there, progress)
+        for name, end in ends.items():
+            _tell_messages(name, end.message)
+    # What an earlier run left there is not this one's.
+    paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
+    if noise_floor:
+        runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
+        for name, backend, noise_end in record_noise(there, runs, _progress):
+            _tell_messages(f"{backend} {name}", noise_end.message)
+    legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
+    results = analysed(legs, [str(backend) for backend in wanted], known_files)
+    write_and_end(results, directory, strict_known=strict_known)
+
+
+def _tell_messages(name: str, message: str) -> None:
+    for line in message.splitlines():
+        click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
+
+
+def _progress(backends: Sequence[str]) -> Any:
+    from rich.console import Console
+
+    from backendcheck.progress import Bars, Lines
+
+    console = Console(stderr=True)
+    return Bars(backends, console) if console.is_terminal else Lines(console)
