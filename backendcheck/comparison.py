@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.noise import NoiseFloor
 from backendcheck.observation import Kind, Observation, kind_of
 from backendcheck.tolerance import Allowed
 
@@ -21,7 +22,8 @@ class Comparison:
     """What an oracle saw of one observation on two sides; a finding if `kind` is not None.
 
     `left` and `right` are a backend (``jax``), one of its paths (``jax:evaluate``) or ``reference``. `excess` is the largest
-    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs.
+    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs. `noise` is
+    how far healthy noise moves the two sides, where that was measured.
     """
 
     oracle: str
@@ -41,6 +43,7 @@ class Comparison:
     worst_left: Any = None
     worst_right: Any = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    noise: NoiseFloor | None = None
 
     @property
     def sides(self) -> tuple[str, str]:
