@@ -202,12 +202,14 @@ WITHOUT_REFERENCE = """
         "nested": lambda: (of(keras.Sequential([keras.Input((5,)), L.Dense(6, kernel_regularizer="l2")]), L.Dense(3)), "mse"),
         "mixed": lambda: (keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="mixed_bfloat16")]), "mse"),
         "float32": lambda: (of(Float32(), L.Dense(3)), "mse"),
-        "bypass": lambda: (of(Bypass(), L.Dense(3)), "mse"),
         "kink": lambda: (of(L.Dense(3, activation="relu", kernel_initializer="zeros", name="dead")), "mse"),
         "own_function": lambda: (of(L.Dense(3)), own),
         "own_loss": lambda: (own_loss(), "mse"),
         "large": lambda: (of(L.Dense(400), L.Dense(5000), L.Dense(3)), "mse"),
     }
+
+    if keras.backend.backend() == "torch":  # a layer that JAX and TensorFlow cannot compile
+        CASES["bypass"] = lambda: (of(Bypass(), L.Dense(3)), "mse")
 
     @pytest.mark.parametrize("name", CASES)
     def case_model(rng, name):
@@ -239,8 +241,9 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
     }.items():  # fmt: skip
         assert words in said[name], (name, said[name])
         assert compared[name] == [], name
-    assert "scale: the loss does not move" in said["bypass"]
-    assert len(compared["bypass"]) == 4
+    if backend == "torch":
+        assert "scale: the loss does not move" in said["bypass"]
+        assert len(compared["bypass"]) == 4
     assert "kinks" in said["kink"]
     assert not any("dead" in key for key in compared["kink"])
 
