@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.noise import NoiseFloor
 from backendcheck.observation import Kind, Observation, kind_of
 from backendcheck.tolerance import Allowed
 
@@ -21,7 +22,8 @@ class Comparison:
     """What an oracle saw of one observation on two sides; a finding if `kind` is not None.
 
     `left` and `right` are a backend (``jax``), one of its paths (``jax:evaluate``) or ``reference``. `excess` is the largest
-    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs.
+    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs. `noise` is
+    how far healthy noise moves the two sides, where that was measured.
     """
 
     oracle: str
@@ -41,6 +43,7 @@ class Comparison:
     worst_left: Any = None
     worst_right: Any = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    noise: NoiseFloor | None = None
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -137,8 +140,10 @@ def compare_numbers(
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # numbers so far apart differ by infinity
         difference = np.abs(left64 - right64)
         scale = allowance.scale(np.maximum(np.abs(left64), np.abs(right64)))
+        if allowance.norm_wise:
+            scale = scale.flat[0]
         permitted = tolerance.atol + tolerance.rtol * scale
-        if np.ndim(scale) == 0:  # for all elements: then the largest difference is the worst, and division can wait
+        if allowance.norm_wise:  # one for all elements: then the largest difference is the worst, and division can wait
             worst = _index(difference)
             excess = _quotient(difference[worst], permitted)
             n_different = int(np.count_nonzero(difference / permitted > 1.0)) if excess > 1.0 else 0

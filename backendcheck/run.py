@@ -160,6 +160,7 @@ def _arguments(request: Request) -> list[str]:
         *(("-m", request.marks) if request.marks else ()),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
+        *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
         *("--", *request.paths),
     ]  # fmt: skip
 

@@ -50,7 +50,10 @@ _OVERRIDDEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases."""
+    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.
+
+    `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
+    """
 
     backend: Backend
     out: Path
@@ -64,6 +67,8 @@ class Request:
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False
+    noise: str = ""
+    noise_of: str = ""
 
     @property
     def leg(self) -> Path:
@@ -77,6 +82,7 @@ class Request:
             "marks": self.marks,
             "device": self.device,
             "oracles": list(self.oracles),
+            **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
         }
 
 
@@ -129,6 +135,7 @@ def _record(request: Request, leg: Path) -> Outcome:
         timeout_s=request.timeout_s,
         oracles=tuple(request.oracles),
         report_events=request.report_events,
+        noise=request.noise,
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

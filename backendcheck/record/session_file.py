@@ -13,7 +13,8 @@ from typing import ClassVar
 class SessionFile:
     """The parameters of one recording session.
 
-    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other.
+    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other, `noise` the noise
+    recording that this one is, if it is one.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -27,6 +28,7 @@ class SessionFile:
     timeout_s: float
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
+    noise: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""

@@ -18,6 +18,7 @@ from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
+from backendcheck.noise import Noise, NoiseFloor, head_room, multiple
 from backendcheck.report.view import cells
 from backendcheck.report.view_findings import required_tolerance
 from backendcheck.results import CaseResult, Results
@@ -78,8 +79,23 @@ def _run(results: Results) -> dict[str, Any]:
             "unmatched": [_known(entry) for entry in results.unmatched],
             "expired": [_known(entry) for entry in results.expired],
         },
+        "baseline": {
+            "created": results.since,
+            "changes": [{"case": one.case, "what": one.what, "before": one.before, "now": one.now} for one in results.changes],
+        }
+        if results.since
+        else None,
         "environments": {leg.label: _environment(leg) for leg in results.legs},
+        **_noise_of_run(results),
     }
+
+
+def _noise_of_run(results: Results) -> dict[str, Any]:
+    """Which noise recordings there were; nothing if none was asked for."""
+    recorded = {leg.label: list(leg.noise) for leg in results.legs if leg.noise}
+    if not recorded and not results.noise_problems:
+        return {}
+    return {"noise_floor": {"recordings": recorded, "problems": results.noise_problems}}
 
 
 def _environment(leg: Leg) -> dict[str, Any]:
@@ -132,6 +148,7 @@ def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
         },
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
+        **({"noise_notes": result.noise_notes} if result.noise_notes else {}),
         "comparisons": [_compact(comparison) for comparison in result.comparisons],
     }
 
@@ -162,6 +179,28 @@ def _compact(comparison: Comparison) -> dict[str, Any]:
             "atol": tolerance.atol if tolerance else 0.0,
             "origin": comparison.origin,
         },
+        **({} if comparison.noise is None else {"noise_floor": _noise_floor(comparison.noise, excess)}),
+    }
+
+
+def _noise_floor(floor: NoiseFloor, excess: float | None) -> dict[str, Any]:
+    largest = floor.largest
+    return {
+        "largest": largest.kind if largest else None,
+        "max_abs": largest.max_abs if largest else None,
+        "head_room": head_room(largest) if largest else None,
+        "multiple": multiple(excess, largest) if largest else None,
+        **{kind: None if noise is None else _noise(noise) for kind, noise in floor.by_kind.items()},
+    }
+
+
+def _noise(noise: Noise) -> dict[str, Any]:
+    return {
+        "leg": noise.leg,
+        "max_abs": noise.max_abs,
+        "excess": _finite(noise.excess),
+        "n_different": noise.n_different,
+        "message": noise.message or None,
     }
 
 

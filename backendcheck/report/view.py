@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -170,6 +171,12 @@ def counts_line(results: Results) -> str:
     return f"{whole}: {', '.join(shown) or 'nothing was compared'}"
 
 
+def changes_line(results: Results) -> str:
+    """What has changed since the baseline, counted."""
+    n = Counter(change.what for change in results.changes)
+    return ", ".join(f"{n[what]} {what}" for what in ("new", "changed", "gone") if n[what]) or "nothing has changed"
+
+
 def known_notes(results: Results) -> list[tuple[str, str]]:
     """What is wrong with entries of known_divergences.toml: EXPIRED or UNMATCHED, and what to do."""
     notes = []
@@ -180,6 +187,11 @@ def known_notes(results: Results) -> list[tuple[str, str]]:
         what = f"{entry.name}: matches no case of this run. Correct its pattern, or remove it."
         notes.append(("UNMATCHED", what))
     return notes
+
+
+def run_notes(results: Results) -> list[tuple[str, str]]:
+    """What a run has to say that decides nothing: about entries of known_divergences.toml, about noise that was not measured."""
+    return known_notes(results) + [("NOISE", problem) for problem in results.noise_problems]
 
 
 def reasons(entries: Iterable[Divergence]) -> str:
@@ -221,7 +233,7 @@ def notes(result: CaseResult, legs: Sequence[str]) -> list[str]:
         if recording is not None:
             for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
                 said.setdefault(note, []).append(leg)
-    return [f"{note} ({', '.join(of)})" for note, of in said.items()]
+    return [*(f"{note} ({', '.join(of)})" for note, of in said.items()), *result.noise_notes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
