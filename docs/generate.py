@@ -117,7 +117,8 @@ def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
     causes = Counter(_cause(one) for one in differing)
     yield from ("# What differs between Keras backends today", "")
     yield f"Made from a run of the built-in cases on Keras {keras} with {named}, CPU."
-    yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree. `backendcheck run` shows the same for your versions."
+    yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree."
+    yield "`backendcheck run` shows the same for your versions."
     yield from ("", "| cause | cases |", "| --- | ---: |")
     for cause, n in causes.most_common():
         yield f"| [{cause}](#{cause}) | {n} |"
