@@ -160,6 +160,9 @@ def _arguments(request: Request) -> list[str]:
         *(("-m", request.marks) if request.marks else ()),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
+        *(("--only", request.only) if request.only else ()),
+        *(("--layers",) if request.layers else ()),
+        *(("--teacher", str(request.teacher)) if request.teacher else ()),
         *("--", *request.paths),
     ]  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 
 def end_on_signals(*, with_parent: bool = False) -> None:
@@ -28,3 +29,13 @@ def end_on_signals(*, with_parent: bool = False) -> None:
 
 def printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def progress_of(backends: Sequence[str]) -> Any:
+    """Who shows on standard error how far recording has come."""
+    from rich.console import Console
+
+    from backendcheck.progress import Bars, Lines
+
+    console = Console(stderr=True)
+    return Bars(backends, console) if console.is_terminal else Lines(console)

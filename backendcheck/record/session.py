@@ -50,7 +50,11 @@ _OVERRIDDEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases."""
+    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.
+
+    `only` is the id of the one case to record, if there is but one. With `layers` the calls of its layers are recorded in
+    place of the case, and those in the leg `teacher` are replayed, or else its own.
+    """
 
     backend: Backend
     out: Path
@@ -64,6 +68,9 @@ class Request:
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False
+    only: str = ""
+    layers: bool = False
+    teacher: Path | None = None
 
     @property
     def leg(self) -> Path:
@@ -129,6 +136,9 @@ def _record(request: Request, leg: Path) -> Outcome:
         timeout_s=request.timeout_s,
         oracles=tuple(request.oracles),
         report_events=request.report_events,
+        only=request.only,
+        layers=request.layers,
+        teacher=str(request.teacher.absolute()) if request.teacher else "",
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

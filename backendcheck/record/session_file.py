@@ -13,7 +13,9 @@ from typing import ClassVar
 class SessionFile:
     """The parameters of one recording session.
 
-    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other.
+    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other. `only` is the one case
+    to record, if there is but one. With `layers` the calls of its layers are recorded in place of the case, and those in the
+    leg `teacher` are replayed, or else its own.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -27,6 +29,9 @@ class SessionFile:
     timeout_s: float
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
+    only: str = ""
+    layers: bool = False
+    teacher: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""
