@@ -25,12 +25,13 @@ AGAIN = "output again"
 class LayerCall:
     """One call of a layer, of an operation between layers, of the model itself, or of the loss.
 
-    `within` is the key of the call that it is a part of, empty for the outermost. `precision` is the float type that it computes
+    `path` is the key without the number of the call. `within` is the key of the call that it is a part of, empty for the outermost. `precision` is the float type that it computes
     in. `arguments` is the nest of its arguments, ``{"array": 0}`` standing for the first input array. `raised` is the exception
     that it threw, `problem` the reason why it cannot be replayed.
     """
 
     key: str
+    path: str
     type: str
     within: str = ""
     precision: str = "float32"
@@ -44,7 +45,7 @@ class LayerTrace:
     """The calls of one pass, in the order in which they began.
 
     `teacher` is the backend whose inputs were replayed, `replays` maps the key of each of its calls to what went wrong with the
-    replay, empty if nothing. `unseen` are keys of calls that were traced, so that they had no values.
+    replay, empty if nothing. `unseen` are paths whose calls were traced, so that they had no values.
     """
 
     calls: tuple[LayerCall, ...]

@@ -126,7 +126,9 @@ def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[s
         odd = odd_one_out(legs, findings)
         involved = {side for finding in findings for side in finding.sides}
         return "differs", (odd,) if odd else tuple(leg for leg in legs if leg in involved)
-    return ("same" if any(comparison.compared for comparison in comparisons) else "not recorded"), ()
+    reached = {side for comparison in comparisons if comparison.compared for side in comparison.sides}
+    # Where only some were compared, with the reference, nothing is known of the others.
+    return ("same" if reached and reached.issuperset(legs) else "not recorded"), ()
 
 
 def _fed(name: str, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:

@@ -8,7 +8,9 @@ its inputs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -37,10 +39,11 @@ from backendcheck.record.layer_hook import Call, watched
 from backendcheck.record.masks import copy_mask
 from backendcheck.record.observe import loss_arrays, numerics, or_zeros, scalar
 from backendcheck.record.observe_model import Subject, built
-from backendcheck.record.trace import InvalidCase, Trace
+from backendcheck.record.trace import InvalidCase, Trace, as_raised
 from backendcheck.record.weights import named_weights
 from backendcheck.recording import Recording
 
+_COLOURS = re.compile(r"\x1b\[\d*m")
 _NO_LAYERS = "has no layers, only values; expected a ModelCase or a LossCase."
 
 
@@ -72,9 +75,11 @@ def _observe_model(subject: Subject, trace: Trace, teacher: Recording | None) ->
         def total(tensors: Any) -> Any:
             return subject.total(tensors, data)
 
-        seen.see_loss(total, y_pred, "compute_loss")
+        seen.see_loss(total, y_pred, "compute_loss", subject.model.trainable_variables)
         with trace.stage("gradient"):
             seen.see_upstream(subject, data)
+        with trace.stage("forward"):  # penalties that layers add to the loss are those of the last pass
+            subject.model(data["x"], training=False)
     paths = {id(variable): path for path, variable in named_weights(subject.model)}
     seen.replay_all(teacher, paths)
 
@@ -98,13 +103,14 @@ class Pass:
         self.operations: dict[str, Any] = {}
         self.unseen: dict[str, None] = {}
         self._variables: dict[str, Sequence[Any]] = {}
+        self._beside_loss: Sequence[Any] = ()
 
     # --- as the model runs ------------------------------------------------------------------------------------
 
     def visit(self, call: Call, proceed: Callable[[], Any]) -> Any:
         """Record the inputs and outputs of a call; see `layer_hook.watched`."""
-        if call.within in self.unseen:
-            self.unseen[call.key] = None
+        if call.path.rpartition("/")[0] in self.unseen:
+            self.unseen[call.path] = None
             return proceed()
         arrays: list[Observation] = []
         arguments, problem = None, ""
@@ -113,13 +119,13 @@ class Pass:
         except NotReplayable as error:
             problem = str(error)
         except Traced:
-            self.unseen[call.key] = None
+            self.unseen[call.path] = None
             return proceed()
         operation = call.operation
         self.operations[call.key] = operation
         self._variables[call.key] = tuple(getattr(operation, "trainable_variables", ()))
         self._note(
-            call.key, type=type(operation).__name__, within=call.within, arguments=arguments, problem=problem,
+            call.key, path=call.path, type=type(operation).__name__, within=call.within, arguments=arguments, problem=problem,
             precision=_precision(operation),
         )  # fmt: skip
         self._see(call.key, INPUT, arrays)
@@ -132,7 +138,7 @@ class Pass:
             self._see_outputs(call.key, OUTPUT, outputs)
         except Traced:
             del self.calls[call.key]
-            self.unseen[call.key] = None
+            self.unseen[call.path] = None
         return outputs
 
     def _note(self, key: str, **fields: Any) -> None:
@@ -140,11 +146,7 @@ class Pass:
         self._tell()
 
     def _raised(self, key: str, error: BaseException) -> None:
-        call = self.calls[key]
-        self.calls[key] = LayerCall(
-            key=key, type=call.type, within=call.within, arguments=call.arguments, problem=call.problem,
-            precision=call.precision, raised=_in_words(error),
-        )  # fmt: skip
+        self.calls[key] = replace(self.calls[key], raised=_in_words(error))
         self._tell()
 
     def _tell(self, teacher: str = "", replays: Mapping[str, str] | None = None) -> None:
@@ -161,8 +163,8 @@ class Pass:
 
     # --- the loss, and the gradients of it --------------------------------------------------------------------
 
-    def see_loss(self, total: Callable[[Any], Any], y_pred: Any, name: str) -> None:
-        """Record the loss as one more call, whose input is the predictions."""
+    def see_loss(self, total: Callable[[Any], Any], y_pred: Any, name: str, beside: Sequence[Any] = ()) -> None:
+        """Record the loss as one more call, whose input is the predictions; `beside` are variables that it reads besides."""
         arrays: list[Observation] = []
         arguments = taken_apart(((y_pred,), {}), arrays)
         masked = keras.tree.flatten(y_pred)
@@ -173,7 +175,8 @@ class Pass:
 
         self.operations[LOSS] = again
         self._variables[LOSS] = ()
-        self._note(LOSS, type=name, arguments=arguments, precision=self.trace.lowest_precision or arrays[0].precision)
+        self._beside_loss = tuple(beside)
+        self._note(LOSS, path=LOSS, type=name, arguments=arguments, precision=self.trace.lowest_precision or arrays[0].precision)
         self._see(LOSS, INPUT, arrays)
         with self.trace.stage("loss"):
             try:
@@ -208,8 +211,10 @@ class Pass:
                 return subject.model(data["x"], training=False)
 
         flat = [(key, number, shift) for key, own in shifts.items() for number, shift in enumerate(own) if shift is not None]
-        gradients = numerics().gradient_function(predict, subject.total, [shift for *_, shift in flat])
-        for (key, number, shift), gradient in zip(flat, gradients(data)[2], strict=True):
+        # The weights as well: a backend that computes on values alone has those that regularizers read from here.
+        variables = [*(shift for *_, shift in flat), *subject.model.trainable_variables]
+        gradients = numerics().gradient_function(predict, subject.total, variables, compiled=False)
+        for (key, number, shift), gradient in zip(flat, gradients(data)[2], strict=False):
             self.trace.observations[named(key, UPSTREAM, number)] = value_of(or_zeros(gradient, shift))
 
     # --- each call alone --------------------------------------------------------------------------------------
@@ -217,12 +222,14 @@ class Pass:
     def replay_all(self, teacher: Recording | None, paths: Mapping[int, str]) -> None:
         """Replay the calls of `teacher`, and of this pass, so far as this pass has made the same ones."""
         own = tuple(self.calls.values())
-        for call in own:
-            if not (call.problem or call.raised):
-                self._again(call)
         lessons = own if teacher is None or teacher.layers is None else teacher.layers.calls
         taught = self.trace.observations if teacher is None else teacher.observations
-        replays = {call.key: self._replay(call, taught, paths) for call in lessons}
+        replays: dict[str, str] = {}
+        for loss in (True, False):  # the loss first, while the penalties of the whole pass are still there
+            for call in own:
+                if (call.key == LOSS) is loss and not (call.problem or call.raised):
+                    self._again(call)
+            replays |= {call.key: self._replay(call, taught, paths) for call in lessons if (call.key == LOSS) is loss}
         self._tell(keras.backend.backend() if teacher is None else teacher.backend, replays)
 
     def _again(self, call: LayerCall) -> None:
@@ -270,11 +277,14 @@ class Pass:
                        for number, factor in factors.items())  # fmt: skip
 
         weights = self._variables[call.key]
-        found = numerics().gradient_function(predict, weighted, [*inputs.values(), *weights])({})[2]
+        if call.key == LOSS and keras.backend.backend() == "jax":
+            weights = self._beside_loss  # to be read; elsewhere they would be differentiated by, through passes that are over
+        variables = [*inputs.values(), *weights]
+        found = numerics().gradient_function(predict, weighted, variables, compiled=False)({})[2]
         for number, gradient in zip(inputs, found, strict=False):
             gradient = or_zeros(gradient, inputs[number])  # noqa: PLW2901 - the same, where the layer does not depend on it
             self.trace.observations[named(call.key, REPLAYED_BY_INPUT, number)] = value_of(gradient)
-        for variable, gradient in zip(weights, found[len(inputs) :], strict=True):
+        for variable, gradient in zip(self._variables[call.key], found[len(inputs) :], strict=False):
             name = paths.get(id(variable), variable.path)
             self.trace.observations[named(call.key, REPLAYED_BY_WEIGHT, name)] = value_of(or_zeros(gradient, variable))
 
@@ -294,5 +304,7 @@ def _precision(operation: Any) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    """An exception in a line, without the frame that Keras puts around its message."""
+    lines = [_COLOURS.sub("", line).strip() for line in as_raised("", error).message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backendcheck.layer_call import LOSS
-from backendcheck.locate import Difference, LayerResult, Location, sentences
+from backendcheck.locate import ENCLOSES, Difference, LayerResult, Location, sentences
 from backendcheck.report.escape import one_line
 from backendcheck.report.json_report import plain
 from backendcheck.report.lines import table, wrapped
@@ -16,8 +16,8 @@ from backendcheck.report.view_findings import excess_words, figure
 SCHEMA = 1
 
 _LEGEND = """\
-same: as recorded; inherited: differs as recorded, agrees given the same inputs; local: differs given the same inputs; encloses: \
-it holds one that is local; excess: the largest difference divided by what is allowed"""
+max|d| and excess are as recorded; excess is the largest difference divided by what is allowed. "same inputs" is the excess given \
+the same inputs: above 1 the layer is local, a cause; otherwise it has inherited what differs. One that encloses holds a local one."""
 
 
 def text(case: str, locations: Sequence[Location], width: int | None) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _backward(location: Location) -> Iterator[str]:
 
 
 def _indented(layer: LayerResult) -> str:
-    return "  " * max(layer.depth - 1, 0) + one_line(layer.name)
+    return "  " * layer.depth + one_line(layer.name)
 
 
 def _figures(difference: Difference | None) -> list[str]:
@@ -79,9 +79,12 @@ def _excess(difference: Difference | None) -> str:
 
 
 def _notes(location: Location) -> Iterator[str]:
+    noted: dict[str, list[str]] = {}
     for layer in location.layers:
-        if layer.note:
-            yield f"{layer.name}: {layer.note}"
+        if layer.note and layer.verdict != ENCLOSES:
+            noted.setdefault(layer.note, []).append(layer.name)
+    for note, names in noted.items():
+        yield f"{', '.join(names)}: {note}"
     if location.unseen:
         yield f"not seen, for they are called inside a traced loop or map: {', '.join(location.unseen)}"
     yield from location.notes
