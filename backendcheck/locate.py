@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from backendcheck.comparison import Comparison, compare_observations
 from backendcheck.layer_call import (
@@ -95,7 +96,8 @@ class Location:
     @property
     def differs(self) -> bool:
         """Whether anything is apart, located or not."""
-        return any(one not in ("", SAME) for layer in self.layers for one in (layer.verdict, layer.backward))
+        apart = (INHERITED, LOCAL, ENCLOSES, RAISED)
+        return any(one in apart for layer in self.layers for one in (layer.verdict, layer.backward))
 
 
 def locate(teacher: Recording, other: Recording, overrides: Sequence[Override] = ()) -> Location:
@@ -108,6 +110,8 @@ def locate(teacher: Recording, other: Recording, overrides: Sequence[Override] =
         raise ValueError(message)
     held = _Held(teacher, other, overrides)
     calls = [*teacher.layers.calls, *(call for call in other.layers.calls if call.key not in held.taught)]
+    unseen = tuple(dict.fromkeys((*teacher.layers.unseen, *other.layers.unseen)))
+    calls = [call for call in calls if not any(call.path == path or call.path.startswith(f"{path}/") for path in unseen)]
     layers = [held.result(call, held.own.get(call.key)) for call in calls]
     layers = _enclosing(layers)
     innermost = [layer for layer in layers if layer.verdict in (LOCAL, RAISED)]
@@ -118,7 +122,7 @@ def locate(teacher: Recording, other: Recording, overrides: Sequence[Override] =
         layers=tuple(layers),
         forward=innermost[0] if innermost else None,
         backward=backwards[0] if backwards else None,
-        unseen=tuple(dict.fromkeys((*teacher.layers.unseen, *other.layers.unseen))),
+        unseen=unseen,
         notes=tuple(dict.fromkeys((*teacher.notes, *other.notes))),
     )
 
@@ -147,14 +151,10 @@ class _Held:
         )  # fmt: skip
         if teachers is None or own is None:
             there, away = self.sides if own is None else self.sides[::-1]
-            unseen = call.key in self._unseen()
-            return replace(result, note=f"called on {there}, {'traced' if unseen else 'not'} on {away}")
+            return replace(result, note=f"called on {there}, not on {away}")
         if teachers.raised or own.raised:
             return self._with_raised(result, teachers, own)
         return self._backward(self._forward(result, call), call)
-
-    def _unseen(self) -> set[str]:
-        return {key for one in (self.teacher, self.other) if one.layers for key in one.layers.unseen}
 
     def _with_raised(self, result: LayerResult, teachers: LayerCall, own: LayerCall) -> LayerResult:
         if teachers.raised and own.raised:
@@ -223,11 +223,13 @@ class _Held:
         found = []
         for one in left:
             prefix = f"{which}{one}: " if which and not (which == "by input " and len(left) == 1) else which and "by input: "
-            found.append(self._difference((left[one], right[one]), name, prefix, self._precision(key)))
+            found.append(self._difference((left[one], right[one]), name, prefix, self._precision(key, names[1])))
         return _worst(found)
 
-    def _precision(self, key: str) -> str:
-        return self.taught[key].precision if key in self.taught else "float32"
+    def _precision(self, key: str, part: str) -> str:
+        """The float type whose rounding to expect: of the call itself when replayed, of the whole model as recorded."""
+        calls = list(self.taught.values()) if part in (INPUT, OUTPUT, UPSTREAM) else [self.taught[key]]
+        return reduce(coarser, (call.precision for call in calls))
 
     def _difference(self, values: tuple[Observation, Observation], name: str, prefix: str, inside: str) -> Difference:
         """`inside` is the float type that the call computes in, which may be coarser than what it returns."""
@@ -268,7 +270,9 @@ def _enclosing(layers: Sequence[LayerResult]) -> list[LayerResult]:
     for layer in layers:
         around = list(_around(layer, by_key))
         forward |= set(around) if layer.verdict in (LOCAL, RAISED) else set()
-        backward |= set(around) if layer.backward == LOCAL else set()
+        # One whose gradients cannot be replayed may well be the cause of what its enclosing call shows of them.
+        doubtful = layer.verdict in (LOCAL, RAISED) and not layer.backward
+        backward |= set(around) if layer.backward == LOCAL or doubtful else set()
     return [
         replace(
             layer,
@@ -307,9 +311,8 @@ def sentences(location: Location) -> list[str]:
         unsure = [layer.name for layer in location.layers if layer.verdict in (STATEFUL, NOT_COMPARABLE)]
         sides = f"{location.backend} and {location.teacher}"
         if not location.differs:
-            found.append(
-                f"nothing differs: given the same inputs, every layer of {sides} returns the same, and so do its gradients"
-            )
+            but = f"; {_some(unsure)} could not be compared" if unsure else ""
+            found.append(f"nothing differs: the layers of {sides} return the same, and so do their gradients{but}")
         elif unsure:
             found.append(f"not located: no layer differs by itself, but {_some(unsure)} could not be compared")
         else:

@@ -269,10 +269,10 @@ class Pass:
 
         def predict(_: Any) -> Any:
             # The zero is negative, for -0.0 leaves every float as it is; a variable itself is not what layers are called with.
-            tensors = [plain[number] if number in plain else inputs[number].value + (-0.0) for number in range(len(arrays))]
-            return [leaf for leaf in keras.tree.flatten(self._called(call, tensors)) if leaf is not None]
+            return [plain[number] if number in plain else inputs[number].value + (-0.0) for number in range(len(arrays))]
 
-        def weighted(outputs: Any, _: Any) -> Any:
+        def weighted(tensors: Any, _: Any) -> Any:
+            outputs = [leaf for leaf in keras.tree.flatten(self._called(call, tensors)) if leaf is not None]
             return sum(keras.ops.sum(outputs[number] * keras.ops.cast(factor, outputs[number].dtype))
                        for number, factor in factors.items())  # fmt: skip
 

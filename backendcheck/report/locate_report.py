@@ -16,8 +16,9 @@ from backendcheck.report.view_findings import excess_words, figure
 SCHEMA = 1
 
 _LEGEND = """\
-max|d| and excess are as recorded; excess is the largest difference divided by what is allowed. "same inputs" is the excess given \
-the same inputs: above 1 the layer is local, a cause; otherwise it has inherited what differs. One that encloses holds a local one."""
+max|d| and excess are as recorded; excess is the largest difference divided by what is allowed. "same inputs" is the excess \
+given the same inputs: above 1 the layer is local, a cause; otherwise it has inherited what differs. One that encloses holds a \
+local one."""
 
 
 def text(case: str, locations: Sequence[Location], width: int | None) -> Iterator[str]:
