@@ -25,9 +25,9 @@ AGAIN = "output again"
 class LayerCall:
     """One call of a layer, of an operation between layers, of the model itself, or of the loss.
 
-    `path` is the key without the number of the call. `within` is the key of the call that it is a part of, empty for the outermost.
-    `precision` is the float type that it computes in. `arguments` is the nest of its arguments, ``{"array": 0}`` standing for the
-    first input array. `raised` is the exception that it threw, `problem` the reason why it cannot be replayed.
+    `path` is the key without the number of the call. `within` is the key of the call that it is a part of, empty for the
+    outermost. `precision` is the float type that it computes in. `arguments` is the nest of its arguments, ``{"array": 0}``
+    standing for the first input array. `raised` is the exception that it threw, `problem` the reason why it cannot be replayed.
     """
 
     key: str

@@ -267,20 +267,32 @@ class Pass:
         plain = {number: as_tensor(seen) for number, seen in enumerate(arrays) if not seen.is_float}
         factors = {int(number): as_tensor(seen) for number, seen in upstream.items()}
 
-        def predict(_: Any) -> Any:
+        def floats() -> list[Any]:
             # The zero is negative, for -0.0 leaves every float as it is; a variable itself is not what layers are called with.
-            return [plain[number] if number in plain else inputs[number].value + (-0.0) for number in range(len(arrays))]
+            return [variable.value + (-0.0) for variable in inputs.values()]
 
-        def weighted(tensors: Any, _: Any) -> Any:
-            outputs = [leaf for leaf in keras.tree.flatten(self._called(call, tensors)) if leaf is not None]
-            return sum(keras.ops.sum(outputs[number] * keras.ops.cast(factor, outputs[number].dtype))
-                       for number, factor in factors.items())  # fmt: skip
+        def returned(tensors: Sequence[Any]) -> dict[str, Any]:
+            given = plain | dict(zip(inputs, tensors, strict=True))
+            flat = keras.tree.flatten(self._called(call, [given[number] for number in range(len(arrays))]))
+            there = [leaf for leaf in flat if leaf is not None]
+            return {str(number): there[number] for number in factors}
 
+        def weighted(outputs: Mapping[str, Any], _: Any = None) -> Any:
+            terms = [
+                keras.ops.sum(outputs[str(number)] * keras.ops.cast(factor, outputs[str(number)].dtype))
+                for number, factor in factors.items()
+            ]
+            return sum(terms)
+
+        predict: Callable[[Any], Any] = lambda _: returned(floats())  # noqa: E731
+        total: Callable[[Any, Any], Any] = weighted
+        if call.key == LOSS:  # which is to be called where variables may be read
+            predict, total = lambda _: floats(), lambda tensors, _: weighted(returned(tensors))
         weights = self._variables[call.key]
         if call.key == LOSS and keras.backend.backend() == "jax":
             weights = self._beside_loss  # to be read; elsewhere they would be differentiated by, through passes that are over
         variables = [*inputs.values(), *weights]
-        found = numerics().gradient_function(predict, weighted, variables, compiled=False)({})[2]
+        found = numerics().gradient_function(predict, total, variables, compiled=False)({})[2]
         for number, gradient in zip(inputs, found, strict=False):
             gradient = or_zeros(gradient, inputs[number])  # noqa: PLW2901 - the same, where the layer does not depend on it
             self.trace.observations[named(call.key, REPLAYED_BY_INPUT, number)] = value_of(gradient)
