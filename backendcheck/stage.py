@@ -54,8 +54,8 @@ class Stage:
     """One stage of the computation of a case.
 
     `state` is ``same``, ``differs``, ``raised``, ``not compared`` or ``not recorded``. `first` marks the stage with which
-    differences begin: one that differs, or that raised on some backends and not on others. `backends` are those that raised, or
-    that differ: the odd one out where there is one, otherwise all that are involved.
+    differences begin: one that differs, or that raised on some backends and not on others. `backends` are those that raised,
+    that differ (the odd one out where there is one, otherwise all that are involved), or that are missing where others agree.
     """
 
     name: str
@@ -127,8 +127,10 @@ def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[s
         involved = {side for finding in findings for side in finding.sides}
         return "differs", (odd,) if odd else tuple(leg for leg in legs if leg in involved)
     reached = {side for comparison in comparisons if comparison.compared for side in comparison.sides}
-    # Where only some were compared, with the reference, nothing is known of the others.
-    return ("same" if reached and reached.issuperset(legs) else "not recorded"), ()
+    if not reached:
+        return "not recorded", ()
+    missing = tuple(leg for leg in legs if leg not in reached)  # that some agree says nothing of one that never came so far
+    return "not compared" if missing else "same", missing
 
 
 def _fed(name: str, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:

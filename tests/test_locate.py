@@ -115,7 +115,7 @@ def test_a_gradient_alone_is_found_from_the_loss_backwards() -> None:
     assert found.forward is None
     assert found.backward is not None
     assert found.backward.key == "b/inner"
-    assert sentences(found)[0].startswith("first difference: layer `b/inner` (Layer), gradient; given the same inputs and the same")
+    assert sentences(found)[0].startswith("first difference: layer `b/inner` (Layer), gradient; given the same inputs and ")
 
 
 def test_of_two_gradients_the_one_nearer_to_the_loss_is_first() -> None:

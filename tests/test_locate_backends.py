@@ -83,7 +83,8 @@ FAULTS = """
     class Subclassed(keras.Model):
         def __init__(self, factor):
             super().__init__(name="subclassed")
-            self.one, self.shared, self.fault, self.out = dense("one"), dense("shared"), Scale(name="fault"), layers.Dense(3, name="out")
+            self.one, self.shared, self.fault = dense("one"), dense("shared"), Scale(name="fault")
+            self.out = layers.Dense(3, name="out")
             self.factor = factor
 
         def call(self, x, training=False):
