@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from backendcheck.cli.process import end_on_signals, progress_of
 if TYPE_CHECKING:
     from backendcheck.backends import Backend
     from backendcheck.leg import Leg
+    from backendcheck.recording import Recording
     from backendcheck.results import CaseResult
 
 
@@ -72,7 +73,7 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
         progress_of([str(one) for one in (teacher, *others)]) as progress,
     ):
         recordings = record_layers(wanted, teacher, others, Path(work), progress)
-    problems = incomparable(recordings)
+    problems = [*incomparable(recordings), *_without_layers(recordings)]
     if problems:
         for problem in problems:
             click.echo(f"backendcheck: {case}: {problem}", err=True)
@@ -97,6 +98,16 @@ def _check_layers(result: CaseResult) -> None:
     what = "a dict of values or a ValueCase" if kind == "value" else "nothing that was recorded"
     message = f"{result.case}: has no layers to look at, it is {what}; expected a ModelCase or a LossCase. See backendcheck show."
     raise usage_error(message)
+
+
+def _without_layers(recordings: Mapping[str, Recording]) -> list[str]:
+    """The backends on which no layer was ever called, with what came instead."""
+    found = []
+    for backend, recording in recordings.items():
+        if recording.layers is None:
+            why = f"raised {recording.raised[0].type} in stage {recording.raised[0].stage}" if recording.raised else "ran"
+            found.append(f"{backend} {why} before any layer was called; see backendcheck show")
+    return found
 
 
 def _concerned(result: CaseResult, legs: Sequence[Leg], names: str | None) -> list[Backend]:
