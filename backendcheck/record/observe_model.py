@@ -116,6 +116,10 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         restore(model, subject.initial)
         subject.compile()
+    if "reference" in oracles and not trace.not_compared:
+        from backendcheck.record.weight_gradients import expect_weight_gradients
+
+        expect_weight_gradients(subject, trace, seed)
     variants = not trace.not_compared and oracles
     if variants and "order" in oracles:
         from backendcheck.record.relations import see_relations
@@ -259,12 +263,16 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
         # Keras may still make something of it; what that is, compute_loss and fit show.
         trace.notes.append(f"no loss by output: {error}")
         return
+    try:
+        factors = outputs.matched(subject.case.loss_weights, declared, what="loss_weights", repeat=len(declared) == 1)
+    except InvalidCase:
+        factors = {}
     for name, spec in specs.items():
         y_true, weight = labels.get(name), weights.get(name)
         if y_true is None:
             continue
         loss = losses.resolve(spec)
-        trace.losses[name] = losses.description(loss) | {"alone": alone}
+        trace.losses[name] = losses.description(loss) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
         trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
         if weight is not None:
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.layer_call import LayerTrace
-from backendcheck.observation import Observation
+from backendcheck.observation import Expected, Observation
 from backendcheck.record.arrays import NotRecordable, observed
 from backendcheck.recording import Raised, Variant
 
@@ -40,6 +40,7 @@ class Trace:
     state: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     losses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    expected: dict[str, Expected] = field(default_factory=dict)
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)

@@ -249,7 +249,7 @@ class Worker:
             with left_as_found():
                 recording = self._record(pyfuncitem)
             if "reference" in recording.oracles and not self.session.layers:
-                recording = replace(recording, expected=expected_values(recording))
+                recording = replace(recording, expected={**recording.expected, **expected_values(recording)})
             write_recording(self.leg, recording)
         return True
 
@@ -317,6 +317,7 @@ class Worker:
             state=trace.state,
             labels=trace.labels,
             losses=trace.losses,
+            expected=trace.expected,
             variants=tuple(trace.variants),
             oracles=tuple(self.session.oracles),
             settings=settings(),

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from backendcheck import __version__
-from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.known import Divergence
@@ -79,6 +78,12 @@ def _run(results: Results) -> dict[str, Any]:
             "unmatched": [_known(entry) for entry in results.unmatched],
             "expired": [_known(entry) for entry in results.expired],
         },
+        "baseline": {
+            "created": results.since,
+            "changes": [{"case": one.case, "what": one.what, "before": one.before, "now": one.now} for one in results.changes],
+        }
+        if results.since
+        else None,
         "environments": {leg.label: _environment(leg) for leg in results.legs},
     }
 
@@ -137,7 +142,7 @@ def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
         },
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
-        "comparisons": [dict(_compact(comparison)) for comparison in result.comparisons],
+        "comparisons": [_compact(comparison) for comparison in result.comparisons],
     }
 
 
@@ -150,24 +155,30 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _compact(comparison: Comparison) -> Iterator[tuple[str, Any]]:
+def _compact(comparison: Comparison) -> dict[str, Any]:
     """What every comparison has, those that passed too."""
-    yield "oracle", comparison.oracle
-    yield "observation", comparison.observation
-    yield "left", comparison.left
-    yield "right", comparison.right
-    yield "kind", comparison.kind
-    yield "excess", _finite(comparison.excess)
-    if comparison.excess is not None and math.isinf(comparison.excess):
-        yield "excess_infinite", True
-    tolerance = comparison.tolerance or Tolerance(0.0, 0.0)
-    yield "tolerance", {"rtol": tolerance.rtol, "atol": tolerance.atol, "origin": comparison.origin}
+    excess, tolerance = comparison.excess, comparison.tolerance
+    infinite = excess is not None and math.isinf(excess)
+    return {
+        "oracle": comparison.oracle,
+        "observation": comparison.observation,
+        "left": comparison.left,
+        "right": comparison.right,
+        "kind": comparison.kind,
+        "excess": _finite(excess),
+        **({"excess_infinite": True} if infinite else {}),
+        "tolerance": {
+            "rtol": tolerance.rtol if tolerance else 0.0,
+            "atol": tolerance.atol if tolerance else 0.0,
+            "origin": comparison.origin,
+        },
+    }
 
 
 def _finding(finding: Comparison) -> dict[str, Any]:
     required = required_tolerance(finding)
     return {
-        **dict(_compact(finding)),
+        **_compact(finding),
         "message": finding.message,
         "n_elements": finding.n_elements,
         "n_different": finding.n_different,
