@@ -23,6 +23,7 @@ from backendcheck.layer_call import (
     REPLAYED_OUTPUT,
     UPSTREAM,
     LayerCall,
+    LayerTrace,
     parts,
 )
 from backendcheck.observation import Observation
@@ -82,7 +83,8 @@ class Location:
     """Where `backend` parts from `teacher`: every call, in the order in which they began, and the first on either way.
 
     `forward` is the first call whose output is its own doing, `backward` the first from the loss whose gradients are; None where
-    there is none. `unseen` are calls that were traced on one of them, so that they had no values.
+    there is none. `unseen` are paths inside a layer that cannot be compared: traced, so that they had no values, or called on one
+    of them only.
     """
 
     teacher: str
@@ -110,7 +112,7 @@ def locate(teacher: Recording, other: Recording, overrides: Sequence[Override] =
         raise ValueError(message)
     held = _Held(teacher, other, overrides)
     calls = [*teacher.layers.calls, *(call for call in other.layers.calls if call.key not in held.taught)]
-    unseen = tuple(dict.fromkeys((*teacher.layers.unseen, *other.layers.unseen)))
+    unseen = tuple(dict.fromkeys((*teacher.layers.unseen, *other.layers.unseen, *_on_one_side(teacher.layers, other.layers))))
     calls = [call for call in calls if not any(call.path == path or call.path.startswith(f"{path}/") for path in unseen)]
     layers = [held.result(call, held.own.get(call.key)) for call in calls]
     layers = _enclosing(layers)
@@ -125,6 +127,13 @@ def locate(teacher: Recording, other: Recording, overrides: Sequence[Override] =
         unseen=unseen,
         notes=tuple(dict.fromkeys((*teacher.notes, *other.notes))),
     )
+
+
+def _on_one_side(left: LayerTrace, right: LayerTrace) -> Iterator[str]:
+    """The paths inside a layer that only one backend takes, such as the cell of an RNN that the other has a faster way for."""
+    paths = [{call.path for call in trace.calls} for trace in (left, right)]
+    for trace, others in zip((left, right), paths[::-1], strict=True):
+        yield from (call.path for call in trace.calls if "/" in call.path.strip("/") and call.path not in others)
 
 
 class _Held:

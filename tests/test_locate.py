@@ -182,6 +182,16 @@ def test_traced_calls_are_told_and_not_listed() -> None:
     assert found.unseen == ("b/inner",)
 
 
+def test_calls_inside_a_layer_that_one_backend_does_without_are_told_and_not_listed() -> None:
+    found = located(calls=tuple(call for call in CALLS if call[0] != "b/inner"))
+    assert "b/inner" not in verdicts(found)
+    assert found.unseen == ("b/inner",)
+    assert sentences(found)[0].startswith("nothing differs")
+    broken = located({("b", REPLAYED_OUTPUT): BAD}, calls=tuple(call for call in CALLS if call[0] != "b/inner"))
+    assert broken.forward is not None
+    assert broken.forward.key == "b"
+
+
 def test_rounding_is_no_difference_and_large_sums_are_measured_as_a_whole() -> None:
     large = np.array([[1e4, 1e-3]], np.float32)
     teacher = recording("torch", {("a", part): large for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)})

@@ -87,7 +87,7 @@ def _notes(location: Location) -> Iterator[str]:
     for note, names in noted.items():
         yield f"{', '.join(names)}: {note}"
     if location.unseen:
-        yield f"not seen, for they are called inside a traced loop or map: {', '.join(location.unseen)}"
+        yield f"not seen on both, for one of them traces a loop or a map or has another way: {', '.join(location.unseen)}"
     yield from location.notes
 
 
