@@ -23,9 +23,10 @@ from backendcheck.layer_call import (
     LayerTrace,
     named,
 )
-from backendcheck.locate import LayerResult, Location, locate, sentences
+from backendcheck.locate import LayerResult, Location, locate
 from backendcheck.recording import Recording, read_recording, recording_path, write_recording
 from backendcheck.report import locate_report
+from backendcheck.report.locate_words import sentences
 
 GOOD = np.array([[1.0, -2.0, 3.0]], np.float32)
 BAD = GOOD * np.float32(1.5)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from front_door import backendcheck, project, record
 
-from backendcheck.locate import Location, locate, sentences
+from backendcheck.locate import Location, locate
+from backendcheck.report.locate_words import sentences
 
 pytestmark = pytest.mark.backends
 
@@ -257,8 +258,9 @@ def test_the_command(tmp_path: Path) -> None:
     done = backendcheck("locate", "labels.py::case_scaled", "--out", "out", "--json", cwd=folder)
     assert done.exit_code == 0, done.words
     (one,) = json.loads(done.out)["comparisons"]
-    assert (one["teacher"], one["backend"], one["first_output"]) == ("torch", "jax", "fault")
+    assert (one["teacher"], one["backend"], one["first_output"]) == ("jax", "torch", "fault")
     assert sorted(folder.rglob("*.safetensors")) == before  # the run itself is left as it was
+    assert "has changed" not in done.err
     refused = backendcheck("locate", "labels/values", "--out", "out", cwd=folder)
     assert refused.exit_code == 2
     assert "labels/values: has no layers to look at" in refused.err

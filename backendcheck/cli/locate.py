@@ -78,6 +78,9 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
         for problem in problems:
             click.echo(f"backendcheck: {case}: {problem}", err=True)
         sys.exit(3)
+    before = {recording.file_digest for recording in result.recordings.values()}
+    if before.isdisjoint(recording.file_digest for recording in recordings.values()):
+        click.echo(f"backendcheck: {result.file}: has changed since the run; its layers are those of today.", err=True)
     overrides = load_configuration(Path.cwd()).tolerances
     first = recordings[teacher.value]
     locations = [locate_layer(first, recordings[other.value], overrides) for other in others]

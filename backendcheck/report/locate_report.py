@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backendcheck.layer_call import LOSS
-from backendcheck.locate import ENCLOSES, Difference, LayerResult, Location, sentences
+from backendcheck.locate import ENCLOSES, Difference, LayerResult, Location
 from backendcheck.report.escape import one_line
 from backendcheck.report.json_report import plain
 from backendcheck.report.lines import table, wrapped
+from backendcheck.report.locate_words import sentences
 from backendcheck.report.view_findings import excess_words, figure
 
 SCHEMA = 1
