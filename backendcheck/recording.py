@@ -25,6 +25,7 @@ import safetensors.numpy
 
 from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.layer_call import LayerCall, LayerTrace
 from backendcheck.observation import Expected, Observation
 
 FORMAT = 1
@@ -72,7 +73,8 @@ class Recording:
     the harness did not draw. `reference` holds the case's own reference values, `expected` the built-in ones. `labels` holds
     ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
     output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those
-    that were asked for; `notes` says what was left out and why.
+    that were asked for; `notes` says what was left out and why. `layers` is there only where the calls of layers were recorded
+    instead of the case (see `layer_call`).
     """
 
     case: str
@@ -102,6 +104,7 @@ class Recording:
     not_compared: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    layers: LayerTrace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +240,7 @@ def write_recording(leg: Path, recording: Recording) -> str:
         "labels": {name: stored(value) for name, value in recording.labels.items()},
         "raised": [asdict(one) for one in recording.raised],
         "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
+        **({"layers": asdict(recording.layers)} if recording.layers is not None else {}),
     }  # fmt: skip
     text = json.dumps(header, allow_nan=True)
     # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
@@ -329,6 +333,9 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
     tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
     for name in ("notes", "oracles"):
         header[name] = tuple(header[name])
+    if (layers := header.pop("layers", None)) is not None:
+        calls = tuple(LayerCall(**call) for call in layers.pop("calls"))
+        header["layers"] = LayerTrace(**{**layers, "calls": calls, "unseen": tuple(layers["unseen"])})
     header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
     return Recording(
         **header, observations=observations, variants=variants, reference=reference, expected=expected,

@@ -19,6 +19,8 @@ from backendcheck.known import Divergence, Excuse, excuse
 from backendcheck.leg import Leg
 from backendcheck.noise_floor import with_noise
 from backendcheck.recording import Recording
+from backendcheck.stage import Stage
+from backendcheck.stage import stages as find_stages
 from backendcheck.tolerance import Override
 from backendcheck.verdict import Judgement, Verdict, judge, odd_one_out
 
@@ -51,6 +53,11 @@ class CaseResult:
     @property
     def findings(self) -> tuple[Comparison, ...]:
         return tuple(comparison for comparison in self.comparisons if comparison.kind is not None)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The computation stage by stage: where differences begin."""
+        return find_stages(self.recordings, self.comparisons)
 
     @property
     def worst_excess(self) -> float | None:

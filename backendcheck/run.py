@@ -161,6 +161,9 @@ def _arguments(request: Request) -> list[str]:
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
         *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
+        *(("--only", request.only) if request.only else ()),
+        *(("--layers",) if request.layers else ()),
+        *(("--teacher", str(request.teacher)) if request.teacher else ()),
         *("--", *request.paths),
     ]  # fmt: skip
 

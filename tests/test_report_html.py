@@ -19,7 +19,8 @@ from backendcheck.report.view import web_link
 TEMPLATES = resources.files("backendcheck.report").joinpath("templates")
 KNOWN_TAGS = {
     "html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "h1", "h2", "h3", "h4", "span", "time", "div",
-    "ul", "li", "b", "small", "main", "section", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary",
+    "ul", "ol", "li", "b", "small", "main", "section", "table", "caption", "thead", "tbody", "tr", "th", "td", "details",
+    "summary",
     "code", "em", "dl", "dt", "dd", "pre", "mark", "form", "input", "button", "output", "footer", "script",
     "figure", "figcaption", "svg", "g", "text", "rect", "line", "path", "circle", "polyline", "kbd",
 }  # fmt: skip

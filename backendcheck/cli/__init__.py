@@ -12,6 +12,7 @@ from backendcheck import __version__
 from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
+from backendcheck.cli.locate import locate
 from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
 from backendcheck.cli.run import run
@@ -61,10 +62,11 @@ def cli() -> None:
     backendcheck run                         the built-in cases on all three backends
     backendcheck run cases/labels.py         your own cases
     backendcheck show labels/one_hot         one case in full
+    backendcheck locate labels/one_hot       the layer in which a difference begins
     """
 
 
-for command in (run, record, compare, show, list_cases, known):
+for command in (run, record, compare, show, locate, list_cases, known):
     cli.add_command(command)
 
 

@@ -41,6 +41,26 @@ def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: S
     return analyse(legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances)
 
 
+def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
+    """The id of a recorded case, given as such or as a pytest node id.
+
+    Raises:
+        UsageError: if the legs in `out` have no such case, with those that come close.
+    """
+    from backendcheck.leg import known_cases
+    from backendcheck.node_id import case_id
+
+    case = case_id(case) if "::" in case else case
+    cases = known_cases(legs)
+    if case not in cases:
+        import difflib
+
+        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
+        message = f"{case}: no such case in {out}; expected one of its {len(cases)}, such as {', '.join(close)}."
+        raise usage_error(message)
+    return case
+
+
 def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
     """Never put a report beside legs that it is not about."""
     from backendcheck.errors import OutputInTheWay

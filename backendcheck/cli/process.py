@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def end_on_signals(*, with_parent: bool = False) -> None:
@@ -43,3 +43,13 @@ def without_collection() -> Iterator[None]:
 
 def printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def progress_of(backends: Sequence[str]) -> Any:
+    """Who shows on standard error how far recording has come."""
+    from rich.console import Console
+
+    from backendcheck.progress import Bars, Lines
+
+    console = Console(stderr=True)
+    return Bars(backends, console) if console.is_terminal else Lines(console)

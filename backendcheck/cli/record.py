@@ -41,6 +41,9 @@ from backendcheck.noise import MEASURES
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
 @click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make this noise recording.")
 @click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
+@click.option("--only", default="", hidden=True, help="The id of the one case to record.")
+@click.option("--layers", is_flag=True, hidden=True, help="Record the calls of its layers instead, for 'locate'.")
+@click.option("--teacher", type=click.Path(path_type=Path), hidden=True, help="A leg with layers whose inputs to replay.")
 def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
     """Record cases under one backend.
 

@@ -25,7 +25,7 @@ from backendcheck.cli.options import (
     workers_option,
 )
 from backendcheck.cli.output import analysed, write_and_end
-from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.cli.process import end_on_signals, printable, progress_of
 
 
 @click.command()
@@ -46,7 +46,8 @@ from backendcheck.cli.process import end_on_signals, printable
 @baseline_option
 @overwrite_option
 @click.option(
-    "--noise-floor", is_flag=True,
+    "--noise-floor",
+    is_flag=True,
     help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
 )
 def run(
@@ -94,7 +95,7 @@ def run(
         else:
             there.append(request)
     if there:
-        with _progress([str(request.backend) for request in there]) as progress:
+        with progress_of([str(request.backend) for request in there]) as progress:
             ends = record_all(there, progress)
         for name, end in ends.items():
             _tell_messages(name, end.message)
@@ -102,7 +103,7 @@ def run(
     paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
     if noise_floor:
         runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
-        for name, backend, noise_end in record_noise(there, runs, _progress):
+        for name, backend, noise_end in record_noise(there, runs, progress_of):
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files)
@@ -112,12 +113,3 @@ def run(
 def _tell_messages(name: str, message: str) -> None:
     for line in message.splitlines():
         click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
-
-
-def _progress(backends: Sequence[str]) -> Any:
-    from rich.console import Console
-
-    from backendcheck.progress import Bars, Lines
-
-    console = Console(stderr=True)
-    return Bars(backends, console) if console.is_terminal else Lines(console)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import LATEST, known_option
-from backendcheck.cli.output import analysed, print_lines, terminal_width, usage_error
+from backendcheck.cli.output import analysed, known_case, print_lines, terminal_width
 
 
 @click.command()
@@ -27,19 +27,11 @@ def show(case: str, out: Path, verbose: bool, known_files: Sequence[Path]) -> No
     \b
     backendcheck show label_range/one_past_the_last_class
     """
-    from backendcheck.leg import find_legs, known_cases, read_legs
-    from backendcheck.node_id import case_id
+    from backendcheck.leg import find_legs, read_legs
     from backendcheck.report import text
 
     paths = find_legs([out])
-    case = case_id(case) if "::" in case else case
-    cases = known_cases(paths)
-    if case not in cases:
-        import difflib
-
-        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
-        message = f"{case}: no such case in {out}; expected one of its {len(cases)}, such as {', '.join(close)}."
-        raise usage_error(message)
+    case = known_case(case, paths, out)
     results = analysed(read_legs(paths, only=case), None, known_files)
     result = results.result(case)
     if result is not None:

@@ -34,7 +34,11 @@ def device_name() -> str:
 
 
 def gradient_function(
-    predict: Callable[[Any], Any], loss: Callable[[Any, Any], Any], variables: Sequence[Any]
+    predict: Callable[[Any], Any],
+    loss: Callable[[Any, Any], Any],
+    variables: Sequence[Any],
+    *,
+    compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
     """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
 

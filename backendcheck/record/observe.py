@@ -78,7 +78,12 @@ def _orders(nest: Mapping[Any, Any]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
+def loss_arrays(case: LossCase, trace: Trace) -> tuple[Any, Any, Any]:
+    """Labels, predictions and sample weights of a LossCase as NumPy arrays, their digests noted in `trace`.
+
+    Raises:
+        InvalidCase: if one is a dict, or they do not hold the same number of examples.
+    """
     y_true, y_pred, sample_weight = as_arrays(case.y_true, 1), as_arrays(case.y_pred, 1), as_arrays(case.sample_weight, 1)
     for name, array in (("y_true", y_true), ("y_pred", y_pred), ("sample_weight", sample_weight)):
         if isinstance(array, Mapping):
@@ -89,6 +94,12 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
             trace.labels[name] = observed(array, where=name).value
     if case.expect is None:
         check_lengths("LossCase", {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight})
+    return y_true, y_pred, sample_weight
+
+
+def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
+    y_true, y_pred, sample_weight = loss_arrays(case, trace)
+    arrays = (noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight))
     loss: Any = None
     with trace.stage("loss"):
         loss = losses.resolve(case.loss)
@@ -97,7 +108,7 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
         return
     gradients = numerics().gradient_function(
         lambda data: data["y_pred"],
-        lambda tensor, data: _scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
+        lambda tensor, data: scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
         (),
     )
 
@@ -107,13 +118,12 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
             n = len(arrays[1]) if arrays[1].ndim else 1
             if (each := losses.per_example(loss, labels, predictions, weight, n)) is not None:
                 trace.see("per_example_loss", each)
-            trace.see("loss", _scalar(loss(labels, predictions, sample_weight=weight)))
+            trace.see("loss", scalar(loss(labels, predictions, sample_weight=weight)))
         if "loss" in trace.observations:
             with trace.stage("gradient"):
                 _, by_pred, _ = gradients(dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True)))
                 trace.see("gradient/y_pred", or_zeros(by_pred[0], arrays[1]))
 
-    arrays = (noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight))
     see(arrays, trace)
     if "order" in oracles:
         from backendcheck.record.relations import see_loss_relations
@@ -121,8 +131,8 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
         see_loss_relations(case, loss, arrays, see, trace)
 
 
-def _scalar(loss: Any) -> Any:
-    """A loss without a reduction is summed, so that it has one gradient."""
+def scalar(loss: Any) -> Any:
+    """A loss as one number: one without a reduction is summed, so that it has one gradient."""
     return loss if len(loss.shape) == 0 else keras.ops.sum(loss)
 
 

@@ -84,8 +84,8 @@ class Subject:
         return self._gradients(data)
 
 
-def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
-    """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`."""
+def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subject | None:
+    """The model of a case, built, with its initial weights, compiled; None if it raised."""
     subject = Subject(case, trace, seed, noise)
     model = subject.model
     with trace.stage("build"):
@@ -98,8 +98,15 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         trace.lowest_precision = _lowest_precision(model)
         subject.initial = snapshot(model)
         subject.compile()
-    if trace.raised:
+    return None if trace.raised else subject
+
+
+def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
+    """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`."""
+    subject = built(case, trace, seed, noise)
+    if subject is None:
         return
+    model = subject.model
     before = random_state(model)
     with trace.stage("forward"):
         _see_predictions(subject, model.predict(subject.x, batch_size=subject.batch_size, verbose=0), trace)

@@ -52,6 +52,8 @@ _OVERRIDDEN = (
 class Request:
     """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.
 
+    `only` is the id of the one case to record, if there is but one. With `layers` the calls of its layers are recorded in
+    place of the case, and those in the leg `teacher` are replayed, or else its own.
     `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
     """
 
@@ -69,6 +71,9 @@ class Request:
     report_events: bool = False
     noise: str = ""
     noise_of: str = ""
+    only: str = ""
+    layers: bool = False
+    teacher: Path | None = None
 
     @property
     def leg(self) -> Path:
@@ -136,6 +141,9 @@ def _record(request: Request, leg: Path) -> Outcome:
         oracles=tuple(request.oracles),
         report_events=request.report_events,
         noise=request.noise,
+        only=request.only,
+        layers=request.layers,
+        teacher=str(request.teacher.absolute()) if request.teacher else "",
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -14,7 +14,8 @@ class SessionFile:
     """The parameters of one recording session.
 
     `leg` is the directory of the recordings, `work` one for what workers and controller tell each other, `noise` the noise
-    recording that this one is, if it is one.
+    recording that this one is, if it is one. `only` is the one case to record, if there is but one. With `layers` the calls of
+    its layers are recorded in place of the case, and those in the leg `teacher` are replayed, or else its own.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -29,6 +30,9 @@ class SessionFile:
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
     noise: str = ""
+    only: str = ""
+    layers: bool = False
+    teacher: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.layer_call import LayerTrace
 from backendcheck.observation import Expected, Observation
 from backendcheck.record.arrays import NotRecordable, observed
 from backendcheck.recording import Raised, Variant
@@ -43,6 +44,7 @@ class Trace:
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
+    layers: LayerTrace | None = None
 
     def see(self, name: str, value: Any, like: Observation | None = None) -> None:
         """Record `value` as the observation `name`; `like` is the observation that it was computed from, if it was.

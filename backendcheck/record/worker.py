@@ -28,7 +28,7 @@ from backendcheck.node_id import case_id
 from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule, seed_of
 from backendcheck.record.session_file import SessionFile
-from backendcheck.recording import Recording, write_atomically, write_recording
+from backendcheck.recording import Recording, read_recording, recording_path, write_atomically, write_recording
 
 # Variables of the environment that can move a number or its repeatability.
 _NUMERIC_VARIABLES = (
@@ -110,6 +110,8 @@ class Worker:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         # A file named outright is collected by pytest's own hook, which comes to pytest_pycollect_makemodule as well.
+        if self.session.only and file_path.stem != self.session.only.partition("/")[0]:
+            return None
         if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or not holds_cases(file_path):
             return None
         module: pytest.Collector | None = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
@@ -203,6 +205,8 @@ class Worker:
                 "(<file stem>/<function>). Rename the file or the function"
             )
             self._note_problem(item.path, (item.reportinfo()[1] or 0) + 1, message)
+        if self.session.only:
+            unique = [item for item in unique if case_id(item.nodeid) == self.session.only]
         items[:] = unique
 
     # --- running a case ---------------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ class Worker:
             warnings.simplefilter("ignore")
             with left_as_found():
                 recording = self._record(pyfuncitem)
-            if "reference" in recording.oracles:
+            if "reference" in recording.oracles and not self.session.layers:
                 recording = replace(recording, expected={**recording.expected, **expected_values(recording)})
             write_recording(self.leg, recording)
         return True
@@ -275,6 +279,7 @@ class Worker:
     def _record(self, item: pytest.Function) -> Recording:
         from backendcheck.record import observe
         from backendcheck.record.arrays import NotRecordable
+        from backendcheck.record.layers import observe_layers
         from backendcheck.record.perturbation import Perturbation
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
 
@@ -295,8 +300,11 @@ class Worker:
                     "tolerance": observe.tolerances_of(case),
                     "expect": _expectation(getattr(case, "expect", None)),
                 }
-                observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
-                fields["reference"] = observe.reference_of(case)
+                if self.session.layers:
+                    observe_layers(case, trace, seed=seed, teacher=self._teacher(case_id(item.nodeid)))
+                else:
+                    observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
+                    fields["reference"] = observe.reference_of(case)
         except (InvalidCase, NotRecordable) as error:
             problem, status = str(error), "error"
         except OutOfMemory as error:
@@ -305,7 +313,8 @@ class Worker:
             item,
             status=status or ("raised" if trace.raised else "recorded"),
             problem=problem,
-            observations=observe.in_flow_order(trace),
+            observations=trace.observations if self.session.layers else observe.in_flow_order(trace),
+            layers=trace.layers,
             raised=tuple(trace.raised),
             digests=trace.digests,
             state=trace.state,
@@ -320,6 +329,9 @@ class Worker:
             timings_s=trace.timings_s,
             **fields,
         )
+
+    def _teacher(self, case: str) -> Recording | None:
+        return read_recording(recording_path(Path(self.session.teacher), case)) if self.session.teacher else None
 
     def _recording(self, item: pytest.Item, **fields: Any) -> Recording:
         if item.path not in self.digests:

@@ -25,6 +25,7 @@ from backendcheck.report.escape import block, visible
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
+from backendcheck.stage import state_words
 from backendcheck.verdict import Verdict
 
 _GLYPHS = {"good": "✓", "bad": "✗", "neutral": "·"}
@@ -129,7 +130,7 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
+        state_words, view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
         view_findings.excess_words, view_findings.figure, view_findings.finding_note, view_findings.in_words,
         view_findings.required_tolerance, view_findings.tolerance_words, view_noise.noise_words,
     ):  # fmt: skip

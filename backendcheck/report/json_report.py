@@ -137,6 +137,10 @@ def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
             for cell in cells(result, backends)
             for status in [result.recordings[cell.leg].status if cell.leg in result.recordings else "missing"]
         },
+        "stages": [
+            {"stage": stage.name, "state": stage.state, "first": stage.first, "backends": stage.backends}
+            for stage in result.stages
+        ],
         "max_excess": _finite(worst),
         "max_excess_infinite": worst is not None and math.isinf(worst),
         "findings": [_finding(finding) for finding in result.findings],

@@ -21,6 +21,7 @@ from backendcheck.report.view_findings import (
 from backendcheck.report.view_noise import noise_words, noisiest
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
+from backendcheck.stage import runs_in_words
 
 _BRIEF = 12  # findings shown unless asked for all
 
@@ -68,10 +69,18 @@ def _identity(result: CaseResult, legs: Sequence[str], width: int | None, *, ver
         yield from labelled("backends", shown, width)
     if odd := odd_one_out(result):
         yield from labelled("odd one out", [odd], width)
+    yield from _stages(result, width)
     for entry in result.known:
         yield from labelled("known", [one_line(f"{entry.name}: {entry.reason}"), *filter(None, [entry.link])], width)
     for change in result.changed:
         yield from labelled("changed", [change], width)
+
+
+def _stages(result: CaseResult, width: int | None) -> Iterator[str]:
+    """The computation as runs of one state, in words: they are read out as well as they are read."""
+    found = result.stages
+    if len(found) > 1:
+        yield from labelled("stages", [f"{words}: {names}" for words, names in runs_in_words(found)], width)
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
