@@ -14,12 +14,10 @@ from backendcheck import LossCase, ModelCase
 def saturated_model(units, activation):
     """One feature, and a head that is certain of the first class, with a logit of 40, for a feature of 1."""
     inputs = keras.Input((1,), name="tumor")
+    model = keras.Model(inputs, keras.layers.Dense(units, activation=activation, name="head")(inputs))
     kernel = np.array([[40.0] + [0.0] * (units - 1)])
-    head = keras.layers.Dense(
-        units, activation=activation, name="head", bias_initializer="zeros",
-        kernel_initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(kernel, dtype=dtype),
-    )  # fmt: skip
-    return keras.Model(inputs, head(inputs))
+    model.set_weights([kernel, np.zeros(units)])
+    return model
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "softmax_one_hot", "softmax_integer"])
@@ -32,7 +30,9 @@ def case_certain_and_wrong_still_learns(head):
         model, loss, y, step = saturated_model(1, "sigmoid"), "binary_crossentropy", [[0.0]], [[-1.0]]
     else:
         model, step = saturated_model(3, "softmax"), [[-1.0, 1.0, 0.0]]
-        loss, y = ("categorical_crossentropy", [[0, 1, 0]]) if head == "softmax_one_hot" else ("sparse_categorical_crossentropy", [1])
+        loss, y = (
+            ("categorical_crossentropy", [[0, 1, 0]]) if head == "softmax_one_hot" else ("sparse_categorical_crossentropy", [1])
+        )
     start = np.array([[40.0, 0.0, 0.0]])[:, : len(step[0])]
     return ModelCase(
         model=model,

@@ -42,10 +42,10 @@ def case_masked_padding_without_a_number():
     )
 
 
-@pytest.mark.parametrize("metric", ["BinaryAccuracy", "Precision", "AUC", "MeanIoU"])
+@pytest.mark.parametrize("metric", ["BinaryAccuracy", "Recall", "AUC", "MeanIoU"])
 def case_padding_counts_in_no_metric(metric):
     """A metric in `evaluate` is that of the words, whatever label the padding behind them has."""
-    options = {"num_classes": 2, "target_class_ids": [1]} if metric == "IoU" else {"num_classes": 2} if metric == "MeanIoU" else {}
+    options = {"num_classes": 2} if metric == "MeanIoU" else {}
 
     def measured(padding):
         model = keras.Sequential(
@@ -64,16 +64,16 @@ def case_padding_counts_in_no_metric(metric):
 
 @pytest.mark.parametrize("n", [3, 4])
 def case_a_weight_for_each_sequence(n):
-    """A weight (N,) for sequences (N, 4) of labels weighs each sequence, or is refused, however many there are."""
+    """A weight (N,) for sequences (N, 4) of labels weighs each sequence, as documented, however many sequences there are."""
     steps = np.arange(n * 4).reshape(n, 4) % 3
-    p = np.array([0.5, 0.25, 0.125])
+    p = np.array([0.5, 0.25, 0.25])
     weight = np.arange(n, dtype="float32")
     return LossCase(
         loss="sparse_categorical_crossentropy",
         y_true=steps,
-        y_pred=np.broadcast_to(np.array([0.5, 0.25, 0.25]), (n, 4, 3)).astype("float32"),
+        y_pred=np.broadcast_to(p, (n, 4, 3)).astype("float32"),
         sample_weight=weight,
-        reference={"loss": np.mean(weight[:, None] * -np.log(np.array([0.5, 0.25, 0.25])[steps]))} if p.size else None,
+        reference={"loss": np.mean(weight[:, None] * -np.log(p[steps]))},
     )
 
 
@@ -145,7 +145,10 @@ def case_smoothed_labels_with_the_classes_in_front(loss):
     p = np.broadcast_to(np.array([0.5, 0.25, 0.25])[None, :, None], (2, 3, 2))
     smooth = one_hot * 0.7 + 0.3 / 3
     factor = 0.25 * (1 - p) ** 2 if "focal" in loss else 1.0
-    name = {"categorical_crossentropy": "CategoricalCrossentropy", "categorical_focal_crossentropy": "CategoricalFocalCrossentropy"}
+    name = {
+        "categorical_crossentropy": "CategoricalCrossentropy",
+        "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
+    }
     return LossCase(
         loss=getattr(keras.losses, name[loss])(axis=1, label_smoothing=0.3),
         y_true=one_hot.astype("float32"),
