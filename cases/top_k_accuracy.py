@@ -37,7 +37,7 @@ def case_a_diverged_model_hits_nothing():
 @pytest.mark.parametrize("label", [pytest.param(-1, id="minus_one"), pytest.param(3, id="one_past_the_last")])
 def case_a_label_that_names_no_class_is_no_hit(label):
     """A label outside 0 ... C-1 is refused, or at least it is not a hit: it names none of the classes."""
-    scores = [[1.0, 2.0, 3.0], [3.0, 1.0, 2.0], [1.0, 3.0, 2.0]]
+    scores = [[2.0, 1.0, 3.0], [3.0, 1.0, 2.0], [1.0, 3.0, 2.0]]  # the first and the last class are in the first top 2
     return ValueCase(share_in_top(2, [label, 0, 1], scores), reference={"value/share": np.array(2 / 3)})
 
 
