@@ -25,10 +25,10 @@ def case_a_hashed_label_is_not_class_one():
 @pytest.mark.parametrize("metric", ["Accuracy", "SparseTopKCategoricalAccuracy"])
 @pytest.mark.parametrize("bits", [24, 32])
 def case_different_ids_do_not_match(metric, bits):
-    """Two ids that differ are different, also if 32 bits or a float32 cannot tell them apart.
+    """Two ids that differ do not match, also where the type that they are cast to cannot tell them apart.
 
-    Ids as integers up to 2^31 fit everywhere; what is beyond must be refused or told apart. Item ids of a recommender
-    come in as they are, as labels and as the ranked predictions (`from_sorted_ids`).
+    A float32 has no 2^24 + 1, and 32 bits have no 2^32 + 1: what does not fit must be refused or told apart. Item ids of a
+    recommender come in as they are, as labels and as the ranked predictions (`from_sorted_ids`).
     """
     base = 2**32 if bits == 32 else 2**24
     wanted = np.array([base + 1, 5], dtype="int64")
