@@ -297,3 +297,21 @@ def test_keras_3_5_0_applied_a_dict_of_losses_in_alphabetical_order_and_one_back
     assert exit_code == 1, output
     found = [(finding["observation"], finding["right"]) for finding in report["results"][0]["findings"]]
     assert ("loss", "torch:losses by name") in found
+
+
+def test_tensorflow_on_the_cpu_computes_what_users_get_and_not_what_op_determinism_makes_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    cases = """
+        import keras
+        import numpy as np
+        from backendcheck import LossCase
+
+        def case_no_label():
+            loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+            zeros = np.zeros((1, 3), dtype="float32")
+            return LossCase(loss, zeros, zeros, reference={"loss": 0.0, "gradient/y_pred": np.zeros((1, 3))})
+    """
+    exit_code, report, output = run(project(tmp_path / "p", cases), "--backends", "tensorflow")
+    assert exit_code == 1, output
+    # softmax - y, which TensorFlow's own kernel takes for the gradient, is 1/3 for each of three equal logits.
+    assert {finding["observation"] for finding in report["results"][0]["findings"]} == {"gradient/y_pred"}

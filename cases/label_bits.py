@@ -1,0 +1,157 @@
+"""Labels that do not fit: 64-bit ids, class numbers in 16-bit floats, differences of unsigned integers.
+
+What goes wrong in practice: a label is cast on its way, by the loss, by the metric or by the backend, and comes out as
+another label. Nothing is raised, and the number at the end looks like any other.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from backendcheck import LossCase, Raises, Tolerance, ValueCase
+
+
+def case_a_hashed_label_is_not_class_one():
+    """Label 2^32 + 1, a hash where a class should be, is rejected; its lower 32 bits alone would be class 1."""
+    return LossCase(
+        loss="sparse_categorical_crossentropy",
+        y_true=np.array([0, 2**32 + 1, 2], dtype="int64"),
+        y_pred=np.array([[0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]], dtype="float32"),
+        class_names=["cat", "dog", "fox"],
+        expect=Raises(),
+    )
+
+
+@pytest.mark.parametrize("metric", ["Accuracy", "SparseTopKCategoricalAccuracy"])
+@pytest.mark.parametrize("bits", [24, 32])
+def case_different_ids_do_not_match(metric, bits):
+    """Two ids that differ do not match, also where the type that they are cast to cannot tell them apart.
+
+    A float32 has no 2^24 + 1, and 32 bits have no 2^32 + 1: what does not fit must be refused or told apart. Item ids of a
+    recommender come in as they are, as labels and as the ranked predictions (`from_sorted_ids`).
+    """
+    base = 2**32 if bits == 32 else 2**24
+    wanted = np.array([base + 1, 5], dtype="int64")
+    ranked = np.array([[1 if bits == 32 else base, 2], [5, 3]], dtype="int64" if bits == 32 else "float32")
+
+    def compute():
+        if metric == "Accuracy":
+            counted = keras.metrics.Accuracy()
+            counted.update_state(wanted, ranked[:, 0])
+        else:
+            counted = keras.metrics.SparseTopKCategoricalAccuracy(k=2, from_sorted_ids=True)
+            counted.update_state(wanted, ranked)
+        return {"share": counted.result()}
+
+    return ValueCase(compute, reference={"value/share": np.array(0.5)})
+
+
+def case_two_people_are_not_one():
+    """Metric learning with ids above 2^24: the loss of `keras.losses.Circle` is that of the function `circle`.
+
+    The class casts labels to float32 first, which has no 16777217: two people become one.
+    """
+    identity = np.array([2**24, 2**24 + 1, 1, 1], dtype="int32")
+    embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]], dtype="float32")
+
+    def compute():
+        small = np.array([3, 2, 1, 1], dtype="int32")  # the same people, numbered small
+        loss = keras.losses.Circle(reduction="none")
+        return {"large_ids": loss(identity, embeddings), "as_small_ids": loss(small, embeddings) - loss(identity, embeddings)}
+
+    return ValueCase(compute, reference={"value/as_small_ids": np.zeros(4)})
+
+
+@pytest.mark.parametrize("quantity", ["loss", "accuracy"])
+def case_class_257_in_bfloat16(quantity):
+    """Class 257 stays class 257 in bfloat16, which holds no odd number above 256: the labels are not cast along.
+
+    In the loss it is the loss that computes in bfloat16, in the accuracy the predictions of a model under mixed precision.
+    """
+    labels = np.array([257, 258])
+    scores = np.zeros((2, 300), dtype="float32")
+    scores[0, 257 if quantity == "loss" else 256] = 8.0
+    scores[1, 258] = 8.0
+
+    def compute():
+        if quantity == "loss":
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="bfloat16", reduction="none")
+            return {"cheap": keras.ops.cast(loss(labels, scores), "float32") < 1}
+        accuracy = keras.metrics.SparseCategoricalAccuracy()
+        accuracy.update_state(labels, keras.ops.cast(scores, "bfloat16"))
+        return {"accuracy": accuracy.result()}
+
+    if quantity == "loss":  # certain of the right class: log(1 + 299 exp(-8)) = 0.096
+        return ValueCase(compute, reference={"value/cheap": np.array([True, True])})
+    return ValueCase(compute, reference={"value/accuracy": np.array(0.5)})
+
+
+@pytest.mark.parametrize("metric", ["MeanAbsoluteError", "MeanSquaredError", "RootMeanSquaredError"])
+def case_difference_of_unsigned_labels(metric):
+    """The error between grades 3 and 5 is 2, also where labels and predictions are unsigned 8-bit integers."""
+    if metric == "MeanSquaredError":
+        given, predicted, exact = [[3], [100]], [[5], [120]], (2**2 + 20**2) / 2
+    else:
+        given, predicted, exact = [[3], [5]], [[5], [3]], 2.0
+
+    def compute():
+        counted = getattr(keras.metrics, metric)()
+        counted.update_state(np.array(given, dtype="uint8"), np.array(predicted, dtype="uint8"))
+        return {"error": counted.result()}
+
+    return ValueCase(compute, reference={"value/error": np.array(exact)})
+
+
+def case_a_weight_that_needs_64_bits():
+    """An example that stands for 2^40 others weighs that much, not nothing: with the mean by weight it decides alone."""
+    return LossCase(
+        loss=keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"),
+        y_true=np.array([[1.0], [0.0]], dtype="float32"),
+        y_pred=np.array([[0.5], [1.0]], dtype="float32"),
+        sample_weight=np.array([2**40, 1], dtype="int64"),
+        reference={"loss": 0.25},
+    )
+
+
+def case_counting_past_sixteen_million():
+    """Five positives after 2^24 of them are counted: the sum is 2^24 + 5, not the last whole number before a gap."""
+
+    def compute():
+        counted = keras.metrics.TruePositives()
+        yes = np.ones(1, dtype="float32")
+        counted.update_state(yes, yes, sample_weight=np.array([2**24], dtype="float32"))
+        for _ in range(5):
+            counted.update_state(yes, yes)
+        return {"counted": counted.result()}
+
+    return ValueCase(compute, reference={"value/counted": np.array(2**24 + 5)}, tolerance=Tolerance(rtol=0, atol=0.5))
+
+
+@pytest.mark.parametrize("metric", ["MeanSquaredError", "BinaryCrossentropy"])
+def case_metric_of_half_precision_predictions(metric):
+    """A metric of float16 predictions is a number wherever the loss is one: an error of 300, a certain and right answer.
+
+    Losses cast predictions to float32 first. Models under mixed precision hand their metrics float16.
+    """
+    if metric == "MeanSquaredError":
+        y_true, y_pred, exact = [[300.0], [0.0]], [[0.0], [0.0]], 45000.0
+    else:
+        y_true, y_pred, exact = [[1.0], [0.0]], [[1.0], [0.0]], 1e-7
+
+    def compute():
+        counted = getattr(keras.metrics, metric)()
+        counted.update_state(np.array(y_true, dtype="float32"), np.array(y_pred, dtype="float16"))
+        return {"error": counted.result()}
+
+    return ValueCase(compute, reference={"value/error": np.array(exact)})
+
+
+def case_a_loss_over_many_pixels_in_float16():
+    """The mean error over 70000 pixels is their mean in float16, too: the number of pixels is no float16, their mean is."""
+    n = 70000
+
+    def compute():
+        loss = keras.losses.MeanSquaredError(dtype="float16")
+        return {"loss": loss(np.zeros((n, 1), dtype="float32"), np.full((n, 1), 0.25, dtype="float32"))}
+
+    return ValueCase(compute, reference={"value/loss": np.array(0.0625)})
