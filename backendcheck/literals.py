@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 _LINE = 118  # characters a row of an array may take
-_LARGEST = 20_000  # characters of one array: beyond, it belongs into a file
+_LARGEST = 200_000  # characters of one array: beyond, nobody reads it, and Python takes long to
 _USUAL_DTYPES = ("float64", "int64", "bool")  # what np.array makes of Python's floats, ints and bools
 
 
@@ -17,7 +17,7 @@ class NotWritable(TypeError):
     """Something that has no source of its own: a closure over a tensor, an object that does not tell how it was made."""
 
 
-def source_of(value: Any) -> str:
+def source_of(value: Any, *, largest: int = _LARGEST) -> str:
     """`value` (numbers, text, None, arrays, and nests of them) as an expression; arrays need ``np``.
 
     Raises:
@@ -28,24 +28,24 @@ def source_of(value: Any) -> str:
     if type(value) is float:
         return _number(value)
     if isinstance(value, np.ndarray):
-        return array_source(value)
+        return array_source(value, largest=largest)
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return f"np.{value.dtype.name.replace('bool', 'bool_')}({_number(value.item())})"
     if isinstance(value, np.str_):
         return repr(str(value))
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{source_of(key)}: {source_of(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{source_of(key)}: {source_of(one, largest=largest)}" for key, one in value.items()) + "}"
     if type(value) is tuple:
-        return "(" + ", ".join(map(source_of, value)) + ("," if len(value) == 1 else "") + ")"
+        return "(" + ", ".join(source_of(one, largest=largest) for one in value) + ("," if len(value) == 1 else "") + ")"
     if type(value) is list:
-        return "[" + ", ".join(map(source_of, value)) + "]"
+        return "[" + ", ".join(source_of(one, largest=largest) for one in value) + "]"
     if type(value) is range:
         return repr(value)
     message = f"{type(value).__name__} cannot be written as source"
     raise NotWritable(message)
 
 
-def array_source(array: np.ndarray) -> str:
+def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
     """An array as a call of NumPy that gives back its values and its dtype.
 
     Raises:
@@ -68,7 +68,7 @@ def array_source(array: np.ndarray) -> str:
     if array.ndim == 0:
         return f"np.array({_item(array[()])}{dtype})"
     text = _rows(array, 4)
-    if len(text) > _LARGEST:
+    if len(text) > largest:
         message = f"an array of {array.size} numbers is too large to be written as source"
         raise NotWritable(message)
     return f"np.array({text}{dtype})"

@@ -14,6 +14,7 @@ from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
+from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.show import show
 from backendcheck.errors import BackendcheckError
@@ -61,10 +62,11 @@ def cli() -> None:
     backendcheck run                         the built-in cases on all three backends
     backendcheck run cases/labels.py         your own cases
     backendcheck show labels/one_hot         one case in full
+    backendcheck repro labels/one_hot        a script that shows it
     """
 
 
-for command in (run, record, compare, show, list_cases, known):
+for command in (run, record, compare, show, repro, list_cases, known):
     cli.add_command(command)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from backendcheck.case import LossCase, ModelCase
 from backendcheck.literals import NotWritable
-from backendcheck.record.arrays import as_arrays
+from backendcheck.record.arrays import as_arrays, map_nest, observed
 from backendcheck.record.case_slice import case_programs
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
@@ -41,9 +42,15 @@ def _of_loss(made: LossCase) -> dict[str, Any]:
     given = {"y_true": made.y_true, "y_pred": made.y_pred, "sample_weight": made.sample_weight}
     return {
         "kind": "loss", "form": "objects", "code": {"loss": loss},
-        "arrays": {name: as_arrays(value, 1) for name, value in given.items() if value is not None},
+        "arrays": {name: _as_fit_casts(as_arrays(value, 1)) for name, value in given.items() if value is not None},
         **_collected(slice_),
     }  # fmt: skip
+
+
+def _as_fit_casts(nest: Any) -> Any:
+    """float64 as Keras takes it: in the float type of the session."""
+    floatx = keras.config.floatx()
+    return map_nest(lambda array: array.astype(floatx) if array.dtype == np.float64 else array, nest)
 
 
 def _collected(slice_: Slice) -> dict[str, Any]:
@@ -64,10 +71,9 @@ def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {"x": as_arrays(made.x, 1 if n_inputs == 1 else None), "y": as_arrays(made.y, n_outputs)}
     if made.sample_weight is not None:
         arrays["sample_weight"] = as_arrays(made.sample_weight, n_outputs)
+    arrays = _as_fit_casts(arrays)
     if made.weights == "seeded":
         seed_weights(made.model, seed)
-    from backendcheck.record.arrays import observed
-
     stateful = len(named_weights(made.model)) != len(made.model.weights)
     weights = [np.asarray(observed(one, where="weight").value) for one in made.model.weights]
     if stateful:

@@ -58,7 +58,8 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
         if constructor is None or not constructor.startswith("keras.layers."):
             message = f"the model has a {type(operation).__name__}, which is no layer of Keras's own"
             raise NotWritable(message)
-        nodes = [node for node in operation._inbound_nodes if node in functional._nodes]  # noqa: SLF001
+        keys = functional._nodes  # noqa: SLF001
+        nodes = [node for number, node in enumerate(operation._inbound_nodes) if f"{id(operation)}_ib-{number}" in keys]  # noqa: SLF001
         if len(nodes) != 1 or isinstance(operation, keras.Model):
             message = f"the layer {operation.name} is shared or a model itself"
             raise NotWritable(message)

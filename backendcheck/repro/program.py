@@ -28,6 +28,7 @@ _RULES = {
     "zeros": "for variable in model.weights:\n    variable.assign(np.zeros(variable.shape))",
 }
 RULES = tuple(_RULES)
+_LARGEST_SOURCE = 20_000_000  # characters: what a process still reads in a second or two
 _LONGEST_ARRAY = 600  # numbers that a reader can still skip; what is larger goes into a file beside the script
 
 
@@ -117,7 +118,7 @@ def written(program: Program, data_file: str | None = None) -> Written:
         if data_file is not None and array.size > _LONGEST_ARRAY and array.dtype.kind in "biuf":
             stored[name] = array
             return f'data["{name}"]'
-        return array_source(array)
+        return array_source(array, largest=_LARGEST_SOURCE)
 
     parts = [program.definitions] if program.definitions else []
     if program.form == "source":
@@ -187,7 +188,7 @@ def _build(program: Program, stored: dict[str, np.ndarray], data_file: str | Non
                 stored[f"weight_{number}"] = value
                 sources.append(f'data["weight_{number}"]')
             else:
-                sources.append(array_source(value))
+                sources.append(array_source(value, largest=_LARGEST_SOURCE))
         lines.append("model.set_weights([\n" + "".join(f"    {_deeper(one)},\n" for one in sources) + "])")
     return "def build():\n" + _indented("\n".join([*lines, "return model"]))
 
