@@ -27,17 +27,14 @@ from backendcheck.case_files import holds_cases
 from backendcheck.expected import expected_values
 from backendcheck.nest_json import encode
 from backendcheck.node_id import case_id
-from backendcheck.record.plugin import MARK, CaseModule, rng, seed_of
+from backendcheck.record.fixtures import declare_mark, seed_of
+from backendcheck.record.plugin import CaseModule
 from backendcheck.recording import Recording, recording_path, write_recording
-
-__all__ = ["Workbench", "main", "rng"]
-
 
 class Workbench:
     """The pytest plugin: collects case files, takes the one case that was asked for, and answers requests about it."""
 
     def __init__(self, backend: str, case: str, work: Path, answers: IO[str], requests: IO[str]) -> None:
-        self.rng = rng  # pytest finds fixtures among the attributes of its plugins
         self.backend = backend
         self.case = case
         self.work = work
@@ -54,7 +51,7 @@ class Workbench:
     # --- pytest -----------------------------------------------------------------------------------------------
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.addinivalue_line("markers", f"{MARK}(seed): the seed of the case's rng fixture and of its initial weights")
+        declare_mark(config)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or not holds_cases(file_path):
@@ -228,7 +225,7 @@ def _arguments(nodeid: str, work: str) -> list[str]:
     from backendcheck.record.session import OVERRIDDEN
 
     return [
-        "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest", "-p", "no:timeout", "-p", "no:cacheprovider",
+        "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest", "-p", "no:timeout", "-p", "no:cacheprovider",
         *(part for setting in OVERRIDDEN if not setting.startswith("timeout") for part in ("-o", setting)),
         "-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib",
         f"--basetemp={Path(work, 'tmp')}", nodeid,

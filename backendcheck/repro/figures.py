@@ -149,7 +149,9 @@ def _of_values(_: Program, name: str) -> tuple[str, list[str]]:
     path = name.removeprefix("value/")
     order = path.endswith(" (order)")
     path = path.removesuffix(" (order)")
-    return (f"list(at(figures(), {path!r}))" if order else f"at(figures(), {path!r})"), ["at"]
+    plain = "/" not in path and not path.isdecimal()  # else it may be the path to an entry of a list, or a key that is a number
+    code = f"figures()[{path!r}]" if plain else f"at(figures(), {path!r})"
+    return (f"list({code})" if order else code), [] if plain else ["at"]
 
 
 HELPERS["at"] = '''def at(nest, path):

@@ -84,7 +84,7 @@ def _is_standard(line: str) -> bool:
 
 def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
     """The script with what it printed under each backend in a comment at its end."""
-    blocks = [f"{MARK} {where}:"]
+    blocks = [f"{MARK} {printable(where)}:"]
     for backend, output in outputs.items():
         blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment("\n".join(f"    {line}" for line in output.splitlines()))]
     return source.rstrip("\n") + "\n\n" + "\n".join(blocks) + "\n"
