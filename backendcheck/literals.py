@@ -23,7 +23,7 @@ def source_of(value: Any, *, largest: int = _LARGEST) -> str:
     Raises:
         NotWritable: if it is, or holds, anything else.
     """
-    if value is None or isinstance(value, bool | int | str | bytes) and type(value) in (bool, int, str, bytes):
+    if value is None or type(value) in (bool, int, str, bytes):
         return repr(value)
     if type(value) is float:
         return _number(value)
@@ -63,8 +63,9 @@ def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
     dtype = "" if name in _USUAL_DTYPES or kind == "U" else ", dtype=object" if kind == "O" else f', dtype="{name}"'
     if array.size == 0 or (array.size > 8 and kind in "biuf" and not np.isnan(array.ravel()[0]) and _constant(array)):  # noqa: PLR2004
         shape = str(array.shape) if array.ndim != 1 else str(array.shape[0])
-        filling = f"np.zeros({shape}" if array.size == 0 or array.ravel()[0] == 0 else f"np.full({shape}, {_item(array.ravel()[0])}"
-        return f"{filling}{dtype if name != 'int64' and name != 'bool' else f', dtype={name!r}'})"
+        empty = array.size == 0 or array.ravel()[0] == 0
+        filling = f"np.zeros({shape}" if empty else f"np.full({shape}, {_item(array.ravel()[0])}"
+        return f"{filling}{f', dtype={name!r}' if name in ('int64', 'bool') else dtype})"
     if array.ndim == 0:
         return f"np.array({_item(array[()])}{dtype})"
     text = _rows(array, 4)
@@ -84,7 +85,7 @@ def _rows(array: np.ndarray, indent: int) -> str:
         return _item(array[()])
     parts = [_rows(row, indent + 1) for row in array]
     line = f"[{', '.join(parts)}]"
-    if len(line) + indent <= _LINE - 20 and "\n" not in line:  # noqa: PLR2004 - room for the name before it
+    if len(line) + indent <= _LINE - 20 and "\n" not in line:  # room for the name before it
         return line
     if array.ndim > 1:
         return "[\n" + "".join(f"{' ' * indent}{part},\n" for part in parts) + " " * (indent - 1) + "]"

@@ -15,7 +15,8 @@ from backendcheck.cli.process import printable
 
 @click.command()
 @click.argument("case")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The script. Default: repro_<case>.py.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="The script. Default: repro_<case>.py.")  # fmt: skip
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR",
     help="A directory with legs, in which the case was recorded.",
@@ -65,7 +66,7 @@ def repro(
         raise usage_error(f"{case}: no leg has a recording of it. Record it again.")
     path = out or Path(script_name(case))
     made = make_repro(
-        result, legs, nodeid=str(file or case_file(result, legs)), out=path, seconds=seconds, device=device,
+        result, nodeid=str(file or case_file(result, legs)), out=path, seconds=seconds, device=device,
         overrides=load_configuration(Path.cwd()).tolerances, say=lambda text: click.echo(f"{case}: {printable(text)}", err=True),
     )  # fmt: skip
     small, large = made.program.n_examples, made.first.n_examples
@@ -80,7 +81,7 @@ def repro(
         diagnosis = result.diagnoses[0].message if result.diagnoses else ""
         text = issue_text(
             headline=result.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
-            symptom=made.symptom, environment=environment_lines(legs), data=made.data.name if made.data else None,
+            environment=environment_lines(legs), data=made.data.name if made.data else None,
         )  # fmt: skip
         click.echo(text)
     else:

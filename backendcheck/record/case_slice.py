@@ -44,7 +44,9 @@ def locals_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> tup
         sys.setprofile(before)
 
 
-def case_programs(function: Any, arguments: Mapping[str, Any], seed: int, made: Any, seen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def case_programs(
+    function: Any, arguments: Mapping[str, Any], seed: int, made: Any, seen: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Programs with the same effect as the case function, best first: with its data as literals, and as it is written.
 
     Raises:
@@ -143,7 +145,9 @@ def _own_names(node: ast.FunctionDef) -> set[str]:
 # --- data as literals ------------------------------------------------------------------------------------------
 
 
-def _frozen(node: ast.stmt, function: ast.FunctionDef, seen: Mapping[str, Any], slice_: Slice, module: types.ModuleType) -> ast.stmt:
+def _frozen(
+    node: ast.stmt, function: ast.FunctionDef, seen: Mapping[str, Any], slice_: Slice, module: types.ModuleType
+) -> ast.stmt:
     """An assignment of plain data that came from elsewhere (a generator, a data set, a helper), as literals."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return node
@@ -255,7 +259,8 @@ class _Returns(ast.NodeTransformer):
         if call.func.id == "ValueCase":
             compute = keywords[0].value
             plain = isinstance(compute, ast.Lambda) and not compute.args.args
-            node.value = compute.body if plain and isinstance(compute, ast.Lambda) else ast.Call(func=compute, args=[], keywords=[])
+            called = ast.Call(func=compute, args=[], keywords=[])
+            node.value = compute.body if plain and isinstance(compute, ast.Lambda) else called
         else:
             node.value = ast.Call(func=ast.Name(id="dict", ctx=ast.Load()), args=[], keywords=keywords)
         return node

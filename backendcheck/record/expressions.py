@@ -33,7 +33,7 @@ def public_name(thing: Any) -> str | None:
 
 
 def expression(value: Any, slice_: Slice) -> str:
-    """`value` as source: plain data, arrays, Keras objects, and functions and classes of the user's, whose source `slice_` collects.
+    """`value` as source: plain data, arrays, Keras objects, the user's own functions and classes (`slice_` collects their source).
 
     Raises:
         NotWritable: saying what has no source.
@@ -132,7 +132,7 @@ def _own(thing: Any, slice_: Slice) -> str:
         message = f"{thing.__name__} is no public part of {thing.__module__.partition('.')[0]}"
         raise NotWritable(message)
     module = module_of(thing)
-    name = thing.__name__
+    name = str(thing.__name__)
     if vars(module).get(name) is thing:
         slice_.need_names(ast.Name(id=name, ctx=ast.Load()), module)
         return name
@@ -175,14 +175,26 @@ def _local_node(module: Any, thing: Any) -> Any:
             return found[0]
     elif code is not None:
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and code.co_firstlineno in {node.lineno, *(d.lineno for d in node.decorator_list)}:
+            lines = {node.lineno, *(one.lineno for one in node.decorator_list)} if isinstance(node, ast.FunctionDef) else ()
+            if code.co_firstlineno in lines:
                 return node
     else:
-        found = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == thing.__name__]
-        if len(found) == 1:
-            return found[0]
+        classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == thing.__name__]
+        if len(classes) == 1:
+            return classes[0]
     message = f"the source of {thing.__name__} is not to be found"
     raise NotWritable(message)
+
+
+_WRAPPER = '''class LossOfFunction(keras.losses.Loss):
+    """What model.compile makes of a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)'''
 
 
 def loss_expression(loss: Any, slice_: Slice) -> str:
@@ -199,11 +211,7 @@ def loss_expression(loss: Any, slice_: Slice) -> str:
     if isinstance(loss, keras.losses.Loss) and type(loss).__name__ != "LossFunctionWrapper":
         return expression(loss, slice_)
     function = expression(loss, slice_)
-    wrapper = "class LossOfFunction(keras.losses.Loss):\n" \
-              '    """What model.compile makes of a function."""\n\n' \
-              "    def __init__(self, function):\n        super().__init__()\n        self.function = function\n\n" \
-              "    def call(self, y_true, y_pred):\n        return self.function(y_true, y_pred)"  # fmt: skip
-    slice_.define("LossOfFunction", wrapper, "LossOfFunction")
+    slice_.define("LossOfFunction", _WRAPPER, "LossOfFunction")
     return f"LossOfFunction({function})"
 
 

@@ -42,8 +42,7 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
         return name
 
     inputs, steps = [], []
-    operations = [operation for operation in functional.operations]
-    for operation in operations:
+    for operation in functional.operations:
         if isinstance(operation, keras.layers.InputLayer):
             tensor = operation.output
             name = named(operation.name)
@@ -64,7 +63,8 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
             message = f"the layer {operation.name} is shared or a model itself"
             raise NotWritable(message)
         arguments = nodes[0].arguments
-        if len(arguments.args) != 1 or any(value not in (None, False) for key, value in arguments.kwargs.items() if key != "mask"):
+        options = [value for key, value in arguments.kwargs.items() if key != "mask"]
+        if len(arguments.args) != 1 or any(value is not None and value is not False for value in options):
             message = f"the layer {operation.name} is called with more than one argument"
             raise NotWritable(message)
         name = named(operation.name)

@@ -24,8 +24,10 @@ def numerics() -> Any:
     return importlib.import_module(f"backendcheck.record.gradient_{keras.backend.backend()}")
 
 
-def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str]) -> None:
+def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], last: str = "train") -> None:
     """Fill `trace` with everything that is to be seen of `case`; `oracles` may ask for ``paths`` and ``order`` as well.
+
+    Of a model, the stages after `last` may be left out.
 
     Raises:
         InvalidCase: if the case is not one.
@@ -34,7 +36,7 @@ def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str]) -> N
     if isinstance(case, ModelCase):
         from backendcheck.record.observe_model import observe_model
 
-        observe_model(case, trace, seed=seed, oracles=oracles)
+        observe_model(case, trace, seed=seed, oracles=oracles, last=last)
     elif isinstance(case, LossCase):
         _observe_loss(case, trace, oracles)
     elif isinstance(case, ValueCase):

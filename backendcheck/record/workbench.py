@@ -31,6 +31,7 @@ from backendcheck.record.fixtures import declare_mark, seed_of
 from backendcheck.record.plugin import CaseModule
 from backendcheck.recording import Recording, recording_path, write_recording
 
+
 class Workbench:
     """The pytest plugin: collects case files, takes the one case that was asked for, and answers requests about it."""
 
@@ -134,7 +135,7 @@ class Workbench:
                 with trace.stage("case"):
                     case = self._case_of(request)
                 if not trace.raised:
-                    observe.observe(case, trace, seed=seed, oracles=frozenset(request["oracles"]))
+                    observe.observe(case, trace, seed=seed, oracles=frozenset(request["oracles"]), last=request["last"])
                     fields["tolerance"] = observe.tolerances_of(self.made)
                     reference = observe.reference_of(case) if "reference" in request["oracles"] else {}
                     # What a smaller program does not compute any more has no value that could be missing.
@@ -181,9 +182,9 @@ class Workbench:
 
 def main(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
     """Serve the case `case`, which is in the file or node `nodeid`, on `backend` until standard input ends."""
-    from backendcheck.record.isolation import end_with_parent
-
     import signal
+
+    from backendcheck.record.isolation import end_with_parent
 
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which keeps what it has
@@ -225,7 +226,8 @@ def _arguments(nodeid: str, work: str) -> list[str]:
     from backendcheck.record.session import OVERRIDDEN
 
     return [
-        "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest", "-p", "no:timeout", "-p", "no:cacheprovider",
+        "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest",
+        "-p", "no:timeout", "-p", "no:cacheprovider",
         *(part for setting in OVERRIDDEN if not setting.startswith("timeout") for part in ("-o", setting)),
         "-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib",
         f"--basetemp={Path(work, 'tmp')}", nodeid,

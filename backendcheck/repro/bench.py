@@ -12,9 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import backendcheck
 from backendcheck.backends import parse_backend
@@ -58,7 +58,7 @@ class Bench:
             self.close()
             raise
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,10 +136,11 @@ def _started(case: str, nodeid: str, backend: str, work: Path, device: str) -> s
     code = (
         "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.record.workbench import main; main(*sys.argv[1:])"
     )
+    package = str(Path(backendcheck.__file__).parent.parent)
     environment = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
     environment |= session_environment(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, str(Path(backendcheck.__file__).parent.parent), backend, nodeid, case, str(work), device],
+        [sys.executable, "-P", "-c", code, package, backend, nodeid, case, str(work), device],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
         env=environment, start_new_session=True,
     )  # fmt: skip
@@ -151,7 +152,3 @@ def _forward(stream: IO[str] | None, answers: queue.Queue[str | None]) -> None:
             answers.put(line)
     answers.put(None)
 
-
-def legs_of(names: Sequence[str]) -> dict[str, str]:
-    """Legs and their backends; a backend that is there twice counts once."""
-    return {name.partition("#")[0]: name.partition("#")[0] for name in names}

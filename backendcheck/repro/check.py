@@ -93,7 +93,7 @@ def shows(symptom: Symptom, figures: Sequence[Figure], outputs: Mapping[str, str
         return False
     if finding.oracle == "agreement" or (finding.kind == "raised" and symptom.raised and len(symptom.raised) < len(symptom.legs)):
         pairs = symptom.sides if finding.oracle == "agreement" else _thrown_apart(symptom)
-        return all(any(differ(*(values[side][name] for side in pair), tolerance) for name in seen) for pair in pairs)
+        return all(any(_apart([values[side][name] for side in pair], tolerance) for name in seen) for pair in pairs)
     if finding.kind == "raised" and finding.oracle == "expectation":
         threw = [any(isinstance(values[leg][name], Threw) for name in seen) for leg in values]
         return all(threw) if symptom.raised else not any(threw)
@@ -106,6 +106,11 @@ def shows(symptom: Symptom, figures: Sequence[Figure], outputs: Mapping[str, str
 
 def _thrown_apart(symptom: Symptom) -> list[tuple[str, str]]:
     return [(one, other) for one in symptom.raised for other in symptom.legs if other not in symptom.raised]
+
+
+def _apart(pair: Sequence[Any], tolerance: Tolerance) -> bool:
+    left, right = pair
+    return differ(left, right, tolerance)
 
 
 def differ(left: Any, right: Any, tolerance: Tolerance) -> bool:

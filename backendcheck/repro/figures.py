@@ -13,7 +13,7 @@ from backendcheck.comparison import Comparison
 from backendcheck.literals import NotWritable, printable, source_of
 from backendcheck.observation import kind_of
 from backendcheck.recording import Recording
-from backendcheck.repro.program import Program
+from backendcheck.repro.program import Program, returned_names
 from backendcheck.repro.symptom import Symptom
 
 # Functions of a script, by name; each is there if something needs it.
@@ -91,7 +91,7 @@ HELPERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line that a script prints: a name, the expression behind it, the helpers that it uses. `role` is ``seen`` or ``right``."""
+    """One line that a script prints: a name, the expression behind it, helpers that it uses. `role` is ``seen`` or ``right``."""
 
     name: str
     code: str
@@ -109,16 +109,14 @@ def figures_of(program: Program, symptom: Symptom, recordings: Mapping[str, Reco
     if finding.observation == "raised":
         found = _raised(program, symptom)
     else:
-        found = [_figure(program, finding.observation, recordings)]
+        found = [_figure(program, finding.observation)]
         if finding.kind in ("dtype", "shape"):
             one = found[0]
             attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind == "dtype" else "list({}.shape)"
             found = [Figure(name=f"{finding.kind} of {one.name}", code=attribute.format(one.code), helpers=one.helpers), one]
     door = finding.right.partition(":")[2]
     if finding.oracle == "paths" and finding.observation != "raised":
-        found.append(_through(program, finding, door, recordings))
-    elif finding.oracle == "paths":
-        found = [*found]
+        found.append(_through(program, finding, door))
     elif finding.oracle == "order":
         found += _permuted(program, finding, door, recordings)
     elif finding.oracle == "reference":
@@ -130,7 +128,7 @@ def has(program: Program, name: str) -> bool:
     """Whether the source of a program binds `name`."""
     if program.form == "objects":
         return name in program.code or name in program.arrays
-    return any(one.arg == name for node in ast.walk(ast.parse(program.body)) if isinstance(node, ast.Call) for one in node.keywords)
+    return name in returned_names(program.body)
 
 
 def weight_of(program: Program) -> str:
@@ -140,7 +138,7 @@ def weight_of(program: Program) -> str:
 # --- by observation --------------------------------------------------------------------------------------------
 
 
-def _figure(program: Program, name: str, recordings: Mapping[str, Recording]) -> Figure:
+def _figure(program: Program, name: str) -> Figure:
     code, helpers = {"value": _of_values, "loss": _of_loss, "model": _of_model}[program.kind](program, name)
     return Figure(name=printable(name), code=code, helpers=tuple(helpers))
 
@@ -193,13 +191,11 @@ def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
     if kind == "per_example_loss" or (kind == "loss" and rest):
         return _by_hand(program, rest, each=kind == "per_example_loss")
     if kind == "loss":
-        total = f"model.compute_loss(x=tensors(x), y=tensors(y), y_pred=model(tensors(x), training=False){_weight_tensors(program)})"
-        return _with_model(total), ["tensors"]
+        return _with_model(_total(program, "model(tensors(x), training=False)")), ["tensors"]
     if kind == "gradient" and not rest.startswith("y_pred"):
         return _with_model(f"gradients(model)[{rest!r}]"), ["gradients", "tensors"]
     if kind == "gradient" and rest == "y_pred":
-        total = f"model.compute_loss(x=tensors(x), y=tensors(y), y_pred=p{_weight_tensors(program)})"
-        return _with_model(f"gradient(lambda p: {total}, model.predict(x, verbose=0))"), ["gradient", "tensors"]
+        return _with_model(f"gradient(lambda p: {_total(program, 'p')}, model.predict(x, verbose=0))"), ["gradient", "tensors"]
     if kind == "metric":
         return _with_model(f"{_evaluate(program)}[{rest!r}]"), []
     if kind in ("train/loss", "train/metric"):
@@ -208,6 +204,10 @@ def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
         return _with_model(f"[{_fit(program)}, {{v.path: v for v in model.weights}}[{rest!r}]][1]"), []
     message = f"{name} is nothing that a script can print"
     raise NotWritable(message)
+
+
+def _total(program: Program, y_pred: str) -> str:
+    return f"model.compute_loss(x=tensors(x), y=tensors(y), y_pred={y_pred}{_weight_tensors(program)})"
 
 
 def _with_model(code: str, options: str = "") -> str:
@@ -251,14 +251,14 @@ def _raised(program: Program, symptom: Symptom) -> list[Figure]:
     stages = {stage for stage, _, _ in symptom.raised.values()}
     if program.kind == "loss":
         names = ["loss", *(["gradient/y_pred"] if "gradient" in stages else [])]
-        return [_figure(program, name, {}) for name in names]
+        return [_figure(program, name) for name in names]
     found = []
     if stages & {"case", "build"}:
         found.append(Figure(name="build", code="len(compiled().weights)"))
     if "forward" in stages:
         found.append(Figure(name="predict", code=_with_model("model.predict(x, verbose=0)")))
     if stages & {"loss", "gradient"} or not stages:
-        found.append(_figure(program, "loss", {}))
+        found.append(_figure(program, "loss"))
     if "gradient" in stages:
         found.append(Figure(name="gradients", code=_with_model("gradients(model)"), helpers=("gradients", "tensors")))
     found.append(Figure(name="evaluate", code=_with_model(_evaluate(program))))
@@ -269,7 +269,7 @@ def _raised(program: Program, symptom: Symptom) -> list[Figure]:
 _DOORS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_batch|evaluate)$")
 
 
-def _through(program: Program, finding: Comparison, door: str, recordings: Mapping[str, Recording]) -> Figure:
+def _through(program: Program, finding: Comparison, door: str) -> Figure:
     """The same figure through another door of Keras."""
     name = finding.observation
     kind = str(kind_of(name))
@@ -284,8 +284,8 @@ def _through(program: Program, finding: Comparison, door: str, recordings: Mappi
         )
         code = _with_model(f"named(model, {call})[{rest!r}]" if rest else call)
     elif door == "losses by name" and program.code.get("loss", "{").startswith("{"):
-        names = [key.value for key in getattr(ast.parse(program.code["loss"], mode="eval").body, "keys", [])] if program.code else []
-        parts = [_by_hand(program, str(one), each=False)[0] for one in names]
+        names = getattr(ast.parse(program.code["loss"], mode="eval").body, "keys", []) if program.code else []
+        parts = [_by_hand(program, str(key.value), each=False)[0] for key in names]
         code = f"sum([{', '.join(parts)}])" if parts and "loss_weights" not in program.code else None
     if code is None:
         message = f"{name} through {door} is nothing that a script can print"
@@ -311,4 +311,5 @@ def _reference(finding: Comparison, recordings: Mapping[str, Recording]) -> Figu
     recording = recordings[finding.left]
     name = finding.observation
     value = recording.reference[name] if name in recording.reference else recording.expected[name].value
-    return Figure(name=printable(f"{name} by {finding.evidence.get('reference', 'the reference')}"), code=source_of(np.asarray(value)), role="right")
+    origin = finding.evidence.get("reference", "the reference")
+    return Figure(name=printable(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="right")

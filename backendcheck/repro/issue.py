@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from backendcheck.headline import listed
 from backendcheck.literals import printable
-from backendcheck.repro.symptom import Symptom
 
 
 def issue_text(
-    *, headline: str, claim: str, message: str, script: str, outputs: Mapping[str, str], symptom: Symptom,
+    *, headline: str, claim: str, message: str, script: str, outputs: Mapping[str, str],
     environment: Sequence[str], data: str | None,
 ) -> str:  # fmt: skip
     """The report. Nothing in the case can break out of its place: fences are longer than any in what they hold."""

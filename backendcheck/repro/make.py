@@ -13,8 +13,8 @@ import numpy as np
 
 from backendcheck.backends import parse_backend
 from backendcheck.errors import UsageError
-from backendcheck.leg import Leg
 from backendcheck.literals import NotWritable, printable
+from backendcheck.observation import kind_of
 from backendcheck.recording import Recording, write_atomically
 from backendcheck.repro.bench import Bench
 from backendcheck.repro.check import run_script, shows
@@ -26,6 +26,7 @@ from backendcheck.repro.symptom import Symptom, symptom_of
 from backendcheck.results import CaseResult
 from backendcheck.tolerance import Override
 
+_STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]
 
 
@@ -47,7 +48,7 @@ class Repro:
 
 
 def make_repro(
-    result: CaseResult, legs: Sequence[Leg], *, nodeid: str, out: Path, seconds: float, device: str,
+    result: CaseResult, *, nodeid: str, out: Path, seconds: float, device: str,
     overrides: Sequence[Override], say: Say,
 ) -> Repro:  # fmt: skip
     """Write the script that shows the leading finding of `result` to `out`, and run it.
@@ -63,7 +64,8 @@ def make_repro(
         raise UsageError(message)
     for backend in recordings:
         if missing := parse_backend(backend).missing_modules():
-            message = f"{backend}: {' and '.join(missing)} is not installed here. Install with: {parse_backend(backend).install_command}"
+            what = " and ".join(missing)
+            message = f"{backend}: {what} is not installed here. Install with: {parse_backend(backend).install_command}"
             raise UsageError(message)
     say(f"starting {', '.join(recordings)}")
     with Bench(result.case, nodeid, {backend: backend for backend in recordings}, device) as bench:
@@ -73,8 +75,8 @@ def make_repro(
         if reduction is None or chosen is None:
             why = "; ".join(dict.fromkeys(reasons)) or "a program written from it does not show the finding"
             message = (
-                f"{result.case}: cannot be written as a script: {printable(why)}. Build what it needs inside the case function or in "
-                "functions of its file, from plain values, Keras and NumPy, and return it in a ValueCase, LossCase or ModelCase."
+                f"{result.case}: cannot be written as a script: {printable(why)}. Build what it needs inside the case "
+                "function, from plain values, Keras and NumPy, and return it in a ValueCase, LossCase or ModelCase."
             )
             raise UsageError(message)
         say(f"making it smaller, for {seconds:g} s at most")
@@ -99,18 +101,20 @@ def _by_backend(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
 
 
 def _begun(
-    programs: Sequence[Program], bench: Bench, symptom: Symptom, recordings: Mapping[str, Recording], overrides: Sequence[Override]
-) -> tuple[Reduction | None, Program | None, list[str]]:
+    programs: Sequence[Program], bench: Bench, symptom: Symptom, recordings: Mapping[str, Recording],
+    overrides: Sequence[Override],
+) -> tuple[Reduction | None, Program | None, list[str]]:  # fmt: skip
     """A reduction of the first program that shows the symptom."""
     first = next(iter(recordings.values()))
     reasons = []
     for program in programs:
-        for oracles in (_needed_oracles(symptom), list(first.oracles)):
+        for oracles, last in ((_needed_oracles(symptom), _needed_stage(symptom)), (list(first.oracles), "train")):
             wanted: dict[str, Any] = {
-                "expect": None if first.expect is None else dict(first.expect), "class_names": first.class_names, "oracles": oracles,
+                "expect": None if first.expect is None else dict(first.expect), "class_names": first.class_names,
+                "oracles": oracles, "last": last,
             }  # fmt: skip
             reduction = Reduction(bench, wanted, overrides)
-            if not reduction.begin(program, symptom):
+            if not reduction.begin(program, symptom, any_diagnosis=last == "train" and oracles == list(first.oracles)):
                 continue
             assert reduction.symptom is not None  # noqa: S101 - it has begun
             try:
@@ -123,6 +127,19 @@ def _begun(
             reasons.append(bench.broken)
             break
     return None, None, reasons
+
+
+def _needed_stage(symptom: Symptom) -> str:
+    """The stage in which the finding appears: what comes after it need not be recorded."""
+    finding = symptom.finding
+    if finding.oracle in ("paths", "order"):
+        return "train"
+    if finding.observation == "raised":
+        stages = [stage for stage, _, _ in symptom.raised.values() if stage in _STAGES]
+        return max(stages, key=_STAGES.index, default="train") if len(stages) == len(symptom.raised) else "train"
+    kind = str(kind_of(finding.observation))
+    return {"output_order": "forward", "predictions": "forward", "predicted_class": "forward", "per_example_loss": "loss",
+            "loss": "loss", "gradient": "gradient", "metric": "metrics"}.get(kind, "train")  # fmt: skip
 
 
 def _needed_oracles(symptom: Symptom) -> list[str]:

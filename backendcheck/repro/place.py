@@ -31,7 +31,8 @@ def case_file(result: CaseResult, legs: Sequence[Leg]) -> Path:
             candidates += [folder, *(folder.rglob(stem) if folder.is_dir() else ())]
     there = [path for path in candidates if path.is_file() and path.name == stem]
     if not there:
-        message = f"{result.file}: is not here; expected the case file of {result.case}. Run this where it was recorded, or give --file."
+        remedy = "Run this where it was recorded, or give --file."
+        message = f"{result.file}: is not here; expected the case file of {result.case}. {remedy}"
         raise UsageError(message)
     digests = {recording.file_digest for recording in result.recordings.values() if recording.file_digest}
     found = next((path for path in there if not digests or file_digest(path) in digests), None)

@@ -108,7 +108,8 @@ def written(program: Program, data_file: str | None = None) -> Written:
 
     def nest_source(nest: Any, name: str) -> str:
         if isinstance(nest, Mapping):
-            inner = [f"{source_of(key)}: {nest_source(one, f'{name}_{number}')}" for number, (key, one) in enumerate(nest.items())]
+            items = enumerate(nest.items())
+            inner = [f"{source_of(key)}: {nest_source(one, f'{name}_{number}')}" for number, (key, one) in items]
             text = "{" + ", ".join(inner) + "}"
             return text if len(text) < 110 and "\n" not in text else "{\n    " + ",\n    ".join(inner) + ",\n}"  # noqa: PLR2004
         if isinstance(nest, list | tuple):
@@ -146,7 +147,7 @@ def _made(program: Program) -> list[str]:
     if program.kind == "value":
         return []
     names = {"loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
-    given = [one.arg for node in ast.walk(ast.parse(program.body)) if isinstance(node, ast.Call) for one in node.keywords if one.arg]
+    given = returned_names(program.body)
     more = [
         name
         for name in ("sample_weight", "class_weight", "loss_weights", "metrics")
@@ -161,6 +162,12 @@ def _made(program: Program) -> list[str]:
     return ["\n".join(lines)]
 
 
+def returned_names(body: str) -> list[str]:
+    """The names under which the function `body` returns what makes up a case."""
+    returned = [node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Return)]
+    return [one.arg for call in returned if isinstance(call, ast.Call) for one in call.keywords if one.arg]
+
+
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
@@ -169,7 +176,7 @@ def _build(program: Program, stored: dict[str, np.ndarray], data_file: str | Non
     model: Mapping[str, Any] = program.model or {}
     lines = []
     for one in model["inputs"]:
-        options = [f"({''.join(f'{size}, ' for size in one['shape']).rstrip() if len(one['shape']) == 1 else ', '.join(map(str, one['shape']))})"]
+        options = [str(tuple(one["shape"]))]
         options += [f'dtype="{one["dtype"]}"'] if one["dtype"] else []
         options += [f"name={one['label']!r}"] if one["label"] else []
         lines.append(f"{one['name']} = keras.Input({', '.join(options)})")

@@ -49,7 +49,7 @@ class Reduction:
     _seen: set[str] = field(default_factory=set)
     _held: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
-    def begin(self, program: Program, like: Symptom) -> bool:
+    def begin(self, program: Program, like: Symptom, *, any_diagnosis: bool = False) -> bool:
         """Whether `program`, as it is, shows what `like` says; if so, it is what gets smaller."""
         try:
             source = written(program).source
@@ -58,6 +58,8 @@ class Reduction:
         recordings = self.bench.observe(program, source, self.wanted)
         found = symptom_of(recordings, self.overrides, like) if recordings else None
         if recordings is None or found is None or found.sides != like.sides or found.raised.keys() != like.raised.keys():
+            return False
+        if found.diagnosis != like.diagnosis and not any_diagnosis:
             return False
         self.program, self.symptom, self.recordings = program, found, recordings
         self._held = _held(found, recordings)
@@ -138,7 +140,7 @@ def _holds(held: Mapping[str, Mapping[str, np.ndarray]], recordings: Mapping[str
             seen = recordings[leg].observations.get(name)
             if seen is None or seen.value.shape != value.shape:
                 return False
-            if seen.value.dtype == object or value.dtype == object:
+            if object in (seen.value.dtype, value.dtype):
                 if not np.array_equal(seen.value, value):
                     return False
             elif not np.allclose(seen.value.astype(np.float64), value.astype(np.float64), rtol=1e-6, atol=1e-7, equal_nan=True):

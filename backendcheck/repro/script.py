@@ -30,7 +30,9 @@ def show(name, compute):
 MARK = "# What it printed"
 
 
-def script_source(program: Program, text: Written, figures: Sequence[Figure], *, heading: str, backends: Sequence[str], name: str) -> str:
+def script_source(
+    program: Program, text: Written, figures: Sequence[Figure], *, heading: str, backends: Sequence[str], name: str
+) -> str:
     """The source of the script without what it printed."""
     needed = [helper for helper in HELPERS if any(helper in figure.helpers for figure in figures)]
     imports = ["import json", *(["import copy"] if "unreduced" in needed else [])]
@@ -86,5 +88,6 @@ def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
     """The script with what it printed under each backend in a comment at its end."""
     blocks = [f"{MARK} {printable(where)}:"]
     for backend, output in outputs.items():
-        blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment("\n".join(f"    {line}" for line in output.splitlines()))]
+        lines = "\n".join(f"    {line}" for line in output.splitlines())
+        blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment(lines)]
     return source.rstrip("\n") + "\n\n" + "\n".join(blocks) + "\n"

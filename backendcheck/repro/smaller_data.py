@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,10 @@ def fewer_examples(program: Program) -> Iterator[Program]:
     if n <= 24:  # noqa: PLR2004
         kept += [[index for index in range(n) if index != left_out] for left_out in reversed(range(n))]
     for indices in kept:
-        yield replace(program, arrays=_mapped(program.arrays, lambda array, indices=indices: _taken(array, indices, n)))
+        yield replace(program, arrays=_mapped(program.arrays, partial(_taken, indices, n)))
 
 
-def _taken(array: np.ndarray, indices: list[int], n: int) -> np.ndarray:
+def _taken(indices: list[int], n: int, array: np.ndarray) -> np.ndarray:
     return array[indices] if array.ndim and len(array) == n else array
 
 
@@ -62,7 +63,7 @@ def _mapped(nest: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
 
 
 def fewer_classes(program: Program) -> Iterator[Program]:
-    """Without one column of the predictions: out of one-hot labels as well, with labels above it moved down or left as they are."""
+    """Without one column of the predictions: out of one-hot labels as well; integer labels above it are moved down, or stay."""
     predictions, labels = program.arrays.get("y_pred"), program.arrays.get("y_true")
     if not isinstance(predictions, np.ndarray) or not isinstance(labels, np.ndarray) or predictions.ndim < 2:  # noqa: PLR2004
         return
@@ -87,8 +88,8 @@ def fewer_classes(program: Program) -> Iterator[Program]:
 def simpler_numbers(program: Program) -> Iterator[Program]:
     """Zeros, ones, or fewer digits, for a whole array at a time, then for one number of small arrays."""
     for name, nest in program.arrays.items():
-        for simpler in (_zero, _one, lambda array: _rounded(array, 0), lambda array: _rounded(array, 1), lambda array: _rounded(array, 2)):
-            changed = _mapped(nest, lambda array, simpler=simpler: simpler(array) if array.dtype.kind in "fiu" else array)
+        for simpler in (_zero, _one, partial(_rounded, 0), partial(_rounded, 1), partial(_rounded, 2)):
+            changed = _mapped(nest, partial(_if_number, simpler))
             if _simpler(changed, nest):
                 yield replace(program, arrays={**program.arrays, name: changed})
     for name, array in program.arrays.items():
@@ -100,6 +101,10 @@ def simpler_numbers(program: Program) -> Iterator[Program]:
                     yield replace(program, arrays={**program.arrays, name: changed})
 
 
+def _if_number(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
+    return function(array) if array.dtype.kind in "fiu" else array
+
+
 def _zero(array: np.ndarray) -> np.ndarray:
     return np.zeros_like(array)
 
@@ -108,7 +113,7 @@ def _one(array: np.ndarray) -> np.ndarray:
     return np.ones_like(array) if np.any(array) else array
 
 
-def _rounded(array: np.ndarray, digits: int) -> np.ndarray:
+def _rounded(digits: int, array: np.ndarray) -> np.ndarray:
     return np.round(array, digits) if array.dtype.kind == "f" else array
 
 

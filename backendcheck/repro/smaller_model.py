@@ -151,7 +151,8 @@ def _sizes(size: int) -> list[int]:
 
 def _cut(nest: Any, number: int, axis: int, size: int, smaller: int) -> Any:
     if isinstance(nest, Mapping):
-        return {key: _cut_all(one, axis, size, smaller) if index == number else one for index, (key, one) in enumerate(nest.items())}
+        items = enumerate(nest.items())
+        return {key: _cut_all(one, axis, size, smaller) if index == number else one for index, (key, one) in items}
     if isinstance(nest, list | tuple):
         return [_cut_all(one, axis, size, smaller) if index == number else one for index, one in enumerate(nest)]
     return _cut_all(nest, axis, size, smaller)
@@ -194,5 +195,6 @@ def without_names(program: Program) -> Iterator[Program]:
     if any(one["label"] for one in (*model["steps"], *model["inputs"])):
         yield _with_model(
             program,
-            steps=[{**step, "label": None} for step in model["steps"]], inputs=[{**one, "label": None} for one in model["inputs"]],
-        )  # fmt: skip
+            steps=[{**step, "label": None} for step in model["steps"]],
+            inputs=[{**one, "label": None} for one in model["inputs"]],
+        )

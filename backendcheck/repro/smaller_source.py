@@ -1,4 +1,4 @@
-"""Smaller source: fewer statements, fewer entries of dicts and lists, fewer arguments, simpler numbers. Delta debugging on a tree."""
+"""Smaller source: fewer statements, entries of dicts and lists, and arguments, simpler numbers. Delta debugging on a tree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from backendcheck.repro.program import Program
 
@@ -26,11 +28,20 @@ def _steps(source: str, step: Callable[[ast.Module], Iterator[ast.Module]]) -> I
         yield ast.unparse(ast.fix_missing_locations(tree))
 
 
-def _changed(tree: ast.Module, place: int, change: Callable[[ast.AST], None]) -> ast.Module:
+def _changed(tree: ast.Module, place: int, change: Callable[[Any], object]) -> ast.Module:
     """A copy of the tree in which the node at `place` of the walk is changed."""
     other = copy.deepcopy(tree)
     change(list(ast.walk(other))[place])
     return other
+
+
+def _without(name: str, part: int | slice) -> Callable[[Any], None]:
+    """What takes one entry, or a run of them, out of the list `name` of a node."""
+
+    def change(node: Any) -> None:
+        del getattr(node, name)[part]
+
+    return change
 
 
 def _places(tree: ast.Module, *kinds: type[ast.AST]) -> list[tuple[int, ast.AST]]:
@@ -41,8 +52,9 @@ def _fewer_rows(tree: ast.Module) -> Iterator[ast.Module]:
     """Without the same rows of all literal arrays of the same length: examples of x, y and weights at once."""
     arrays = [(place, node) for place, node in _places(tree, ast.List) if _in_array(tree, node)]
     for n in sorted({len(node.elts) for _, node in arrays if isinstance(node, ast.List)}, reverse=True):
-        kept = [range(1), range(2), range(n // 2), range(n // 2, n), *([i for i in range(n) if i != out] for out in reversed(range(n)))]
-        for indices in [list(one) for one in kept if 0 < len(one) < n]:
+        runs = [range(1), range(2), range(n // 2), range(n // 2, n)]
+        all_but_one = [[index for index in range(n) if index != out] for out in reversed(range(n))]
+        for indices in [list(one) for one in (*runs, *all_but_one) if 0 < len(one) < n]:
             other = copy.deepcopy(tree)
             nodes = list(ast.walk(other))
             for place, node in arrays:
@@ -64,27 +76,27 @@ def _fewer_statements(tree: ast.Module) -> Iterator[ast.Module]:
         body = getattr(node, "body", [])
         for index in reversed(range(len(body))):
             if len(body) > 1 and not isinstance(body[index], ast.Return):
-                yield _changed(tree, place, lambda found, index=index: found.body.pop(index))
+                yield _changed(tree, place, _without("body", index))
 
 
 def _fewer_entries(tree: ast.Module) -> Iterator[ast.Module]:
     for place, node in _places(tree, ast.Dict):
         n = len(node.keys) if isinstance(node, ast.Dict) else 0
         for index in range(n if n > 1 else 0):
-            def without(found: ast.AST, index: int = index) -> None:
-                if isinstance(found, ast.Dict):
-                    del found.keys[index], found.values[index]
-
-            yield _changed(tree, place, without)
+            yield _changed(tree, place, partial(_cut_entry, index))
     for place, node in _places(tree, ast.List, ast.Tuple, ast.Set):
         n = len(getattr(node, "elts", ()))
         if n < 2 or isinstance(getattr(node, "ctx", ast.Load()), ast.Store):  # noqa: PLR2004 - one entry stays
             continue
         if n > 4:  # noqa: PLR2004 - below, single entries are as good as halves
             for part in (slice(n // 2, None), slice(None, n // 2)):
-                yield _changed(tree, place, lambda found, part=part: found.elts.__delitem__(part))
+                yield _changed(tree, place, _without("elts", part))
         for index in reversed(range(n)):
-            yield _changed(tree, place, lambda found, index=index: found.elts.pop(index))
+            yield _changed(tree, place, _without("elts", index))
+
+
+def _cut_entry(index: int, node: Any) -> None:
+    del node.keys[index], node.values[index]
 
 
 def _fewer_columns(tree: ast.Module) -> Iterator[ast.Module]:
@@ -93,17 +105,22 @@ def _fewer_columns(tree: ast.Module) -> Iterator[ast.Module]:
         widths = {len(row.elts) if isinstance(row, ast.List) else 0 for row in rows}
         if len(rows) > 1 and len(widths) == 1 and (width := widths.pop()) > 1:
             for column in reversed(range(width)):
-                def without(found: ast.AST, column: int = column) -> None:
-                    for row in getattr(found, "elts", ()):
-                        del row.elts[column]
+                yield _changed(tree, place, partial(_cut_column, column))
 
-                yield _changed(tree, place, without)
+
+def _cut_column(column: int, node: Any) -> None:
+    for row in node.elts:
+        del row.elts[column]
 
 
 def _fewer_keywords(tree: ast.Module) -> Iterator[ast.Module]:
     for place, node in _places(tree, ast.Call):
         for index in range(len(node.keywords) if isinstance(node, ast.Call) else 0):
-            yield _changed(tree, place, lambda found, index=index: found.keywords.pop(index))
+            yield _changed(tree, place, _without("keywords", index))
+
+
+def _set_value(value: object, node: Any) -> None:
+    node.value = value
 
 
 def _simpler_constants(tree: ast.Module) -> Iterator[ast.Module]:
@@ -114,4 +131,4 @@ def _simpler_constants(tree: ast.Module) -> Iterator[ast.Module]:
         simpler = [type(value)(0), type(value)(1), *(round(value, digits) for digits in (1, 2) if isinstance(value, float))]
         for one in simpler:
             if len(repr(one)) < len(repr(value)) or (len(repr(one)) == len(repr(value)) and abs(one) < abs(value)):
-                yield _changed(tree, place, lambda found, one=one: setattr(found, "value", one))
+                yield _changed(tree, place, partial(_set_value, one))

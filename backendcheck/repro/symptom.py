@@ -19,7 +19,7 @@ _WORDS = 8  # of an exception's message: enough to tell two complaints apart, sh
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Symptom:
-    """What a case shows. `finding` is the leading one; `sides` all pairs that it holds for; `diagnosis` the first code, if any."""
+    """What a case shows: its leading finding, all pairs of sides that it holds for, the code of the first diagnosis, if any."""
 
     finding: Comparison
     sides: frozenset[frozenset[str]]
@@ -51,10 +51,12 @@ def _family(finding: Comparison) -> tuple[str, str | None, str]:
     return finding.oracle, finding.kind, family
 
 
-def symptom_of(recordings: Mapping[str, Recording], overrides: Sequence[Override] = (), like: Symptom | None = None) -> Symptom | None:
+def symptom_of(
+    recordings: Mapping[str, Recording], overrides: Sequence[Override] = (), like: Symptom | None = None
+) -> Symptom | None:
     """What these recordings show; None if nothing does, or they cannot be compared.
 
-    With `like`, a finding of its family counts where there is one, whatever else is found: a smaller case may be wrong in fewer ways.
+    With `like`, the leading finding has to be of the same family; what else is found may differ.
     """
     judgement = judge(recordings, list(recordings), overrides)
     if judgement.problems or not judgement.findings:
