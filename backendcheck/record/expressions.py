@@ -33,7 +33,7 @@ def public_name(thing: Any) -> str | None:
 
 
 def expression(value: Any, slice_: Slice) -> str:
-    """`value` as source: plain data, arrays, Keras objects, the user's own functions and classes (`slice_` collects their source).
+    """`value` as source: plain data, arrays, Keras objects, and functions and classes of the user, which `slice_` collects.
 
     Raises:
         NotWritable: saying what has no source.
