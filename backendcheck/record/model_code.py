@@ -53,6 +53,8 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
                 "label": None if re.fullmatch(r"keras_tensor(_\d+)?|input_layer(_\d+)?", operation.name) else operation.name,
             })  # fmt: skip
             continue
+        if not isinstance(operation, keras.layers.Layer):
+            continue  # what computes a mask, mostly; where a layer takes its result, that comes from nowhere
         constructor = public_name(type(operation))
         if constructor is None or not constructor.startswith("keras.layers."):
             message = f"the model has a {type(operation).__name__}, which is no layer of Keras's own"
@@ -101,6 +103,6 @@ def _nested(structure: Any, names: dict[int, str]) -> Any:
     if isinstance(structure, list | tuple):
         return [_nested(one, names) for one in structure]
     if id(structure) not in names:
-        message = "a tensor of the model comes from nowhere"
+        message = "the model calls operations that are no layers"
         raise NotWritable(message)
     return names[id(structure)]
