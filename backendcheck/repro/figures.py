@@ -37,11 +37,13 @@ HELPERS = {
             return loss(y_true, y_pred)
 
     return LossOfFunction()''',
-    "unreduced": '''def unreduced(loss):
-    """The same loss, one number for each example."""
-    loss = copy.copy(loss)
-    loss.reduction = "none"
-    return loss''',
+    "by_example": '''def by_example(loss, *arguments, **options):
+    """The loss of each example."""
+    reduction, loss.reduction = loss.reduction, "none"
+    try:
+        return loss(*arguments, **options)
+    finally:
+        loss.reduction = reduction''',
     "gradient": '''def gradient(function, value):
     """The gradient of a scalar function by an array."""
     value = keras.ops.convert_to_tensor(value)
@@ -170,7 +172,7 @@ def _of_loss(program: Program, name: str) -> tuple[str, list[str]]:
     if name == "loss":
         return f"keras.ops.sum({loss}{arguments})", [*helpers, "tensors"]
     if name == "per_example_loss":
-        return f"unreduced({loss}){arguments}", [*helpers, "unreduced", "tensors"]
+        return f"by_example({loss}, {arguments[1:]}", [*helpers, "by_example", "tensors"]
     if name == "gradient/y_pred":
         call = f"{loss}(tensors(y_true), p{weight_of(program)})"
         return f"gradient(lambda p: keras.ops.sum({call}), y_pred)", [*helpers, "gradient", "tensors"]
@@ -235,11 +237,11 @@ def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[st
     pick = f"[{output!r}]" if output else ""
     labels = f"(y[{output!r}] if isinstance(y, dict) else y[model.output_names.index({output!r})])" if output else "y"
     loss = f"as_loss(loss[{output!r}] if isinstance(loss, dict) else loss)" if output else "as_loss(loss)"
-    loss = f"unreduced({loss})" if each else loss
     predicted = f"named(model, model(tensors(x), training=False)){pick}" if output else "model(tensors(x), training=False)"
     weight = "" if output else _weight_tensors(program)
-    helpers = ["as_loss", "tensors", *(["unreduced"] if each else []), *(["named"] if output else [])]
-    return _with_model(f"{loss}(tensors({labels}), {predicted}{weight})"), helpers
+    helpers = ["as_loss", "tensors", *(["by_example"] if each else []), *(["named"] if output else [])]
+    call = f"by_example({loss}, " if each else f"{loss}("
+    return _with_model(f"{call}tensors({labels}), {predicted}{weight})"), helpers
 
 
 # --- by oracle -------------------------------------------------------------------------------------------------

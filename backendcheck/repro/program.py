@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,14 @@ def written(program: Program, data_file: str | None = None) -> Written:
         parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
     if stored:
         parts.insert(0, f"data = np.load({_beside(data_file or '')})")
-    return Written(source="\n".join([*_imports(program, bool(stored)), ""]) + "\n\n".join(parts) + "\n", stored=stored)
+    text = "".join(part + ("\n\n\n" if _is_definition(part) or _is_definition(after) else "\n\n")
+                   for part, after in pairwise([*parts, ""]))  # fmt: skip
+    return Written(source="\n".join([*_imports(program, bool(stored)), ""]) + text.rstrip() + "\n", stored=stored)
+
+
+def _is_definition(part: str) -> bool:
+    """Whether a part ends in a function or a class, after which two lines are left blank."""
+    return part.rpartition("\n")[2].startswith(" ") or part.startswith(("def ", "class "))
 
 
 def _beside(name: str) -> str:

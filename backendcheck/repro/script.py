@@ -35,7 +35,7 @@ def script_source(
 ) -> str:
     """The source of the script without what it printed."""
     needed = [helper for helper in HELPERS if any(helper in figure.helpers for figure in figures)]
-    imports = ["import json", *(["import copy"] if "unreduced" in needed else [])]
+    imports = ["import json"]
     first, rest = _split_imports(text.source)
     lines = [*dict.fromkeys([*imports, *first])]
     standard = sorted(line for line in lines if _is_standard(line))
