@@ -66,8 +66,8 @@ CASES = {
             state = keras.layers.Embedding(5, 3, mask_zero=True)(words)
             tags = keras.layers.Dense(3, activation="softmax")(keras.layers.LSTM(4, return_sequences=True)(state))
             return ModelCase(
-                model=keras.Model(words, tags), loss="sparse_categorical_crossentropy", x=ids, y=rng.integers(0, 3, (6, 5)),
-                metrics=["accuracy"],
+                model=keras.Model(words, tags), loss="sparse_categorical_crossentropy", x=ids,
+                y=rng.integers(0, 3, (6, 5)), metrics=["accuracy"],
             )
 
 
@@ -119,8 +119,8 @@ def alone(script: Path, backend: str) -> str:
     environment |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     guard = "import sys, runpy; sys.modules['backendcheck'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", guard, str(script)], env=environment, capture_output=True, text=True, check=False, cwd=os.sep,
-        timeout=300,
+        [sys.executable, "-I", "-c", guard, str(script)], env=environment, capture_output=True, text=True, check=False,
+        cwd=os.sep, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

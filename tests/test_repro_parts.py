@@ -14,7 +14,7 @@ from backendcheck.repro.figures import Figure, figures_of
 from backendcheck.repro.issue import issue_text
 from backendcheck.repro.program import Program, written
 from backendcheck.repro.reduce import Reduction
-from backendcheck.repro.script import script_source, with_outputs
+from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.smaller_data import fewer_classes, fewer_examples, simpler_numbers
 from backendcheck.repro.smaller_model import fewer_layers, fewer_outputs, narrower
 from backendcheck.repro.smaller_source import smaller_source
@@ -270,3 +270,15 @@ def test_large_arrays_go_into_a_file():
     assert "'big.npz'" in text.source
     assert len(text.source) < 400
     ast.parse(text.source)
+
+
+def test_a_script_that_predicts_lists_no_labels():
+    recordings = three(
+        tensorflow={"output_order": np.array(["b", "a"])}, jax={"output_order": np.array(["a", "b"])},
+        torch={"output_order": np.array(["a", "b"])},
+    )  # fmt: skip
+    figures = figures_of(model_program(), symptom_of(recordings), recordings)
+    less = pruned(model_program(), figures)
+    assert (list(less.arrays), dict(less.code)) == (["x"], {})
+    trained = [Figure(name="fit", code="(lambda model: model.fit(x, y))(compiled())")]
+    assert list(pruned(model_program(), trained).arrays) == ["x", "y"]

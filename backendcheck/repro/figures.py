@@ -186,10 +186,11 @@ def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
     batch = f", batch_size={program.batch_size}" if program.batch_size else ""
     predicted = f"model.predict(x{batch}, verbose=0)"
     if kind == "output_order":
-        return _with_model(f"list({predicted})"), []
+        return _with_model(f"list({predicted})", made="build()"), []
     if kind in ("predictions", "predicted_class"):
         code = f"named(model, {predicted})[{rest!r}]" if rest else predicted
-        return _with_model(f"np.argmax({code}, axis=-1)" if kind == "predicted_class" else code), ["named"] if rest else []
+        code = f"np.argmax({code}, axis=-1)" if kind == "predicted_class" else code
+        return _with_model(code, made="build()"), ["named"] if rest else []
     if kind == "per_example_loss" or (kind == "loss" and rest):
         return _by_hand(program, rest, each=kind == "per_example_loss")
     if kind == "loss":
@@ -212,8 +213,8 @@ def _total(program: Program, y_pred: str) -> str:
     return f"model.compute_loss(x=tensors(x), y=tensors(y), y_pred={y_pred}{_weight_tensors(program)})"
 
 
-def _with_model(code: str, options: str = "") -> str:
-    return f"(lambda model: {code})(compiled({options}))"
+def _with_model(code: str, options: str = "", made: str = "") -> str:
+    return f"(lambda model: {code})({made or f'compiled({options})'})"
 
 
 def _weight_tensors(program: Program) -> str:

@@ -21,7 +21,7 @@ from backendcheck.repro.check import run_script, shows
 from backendcheck.repro.figures import figures_of
 from backendcheck.repro.program import Program, written
 from backendcheck.repro.reduce import Reduction
-from backendcheck.repro.script import script_source, with_outputs
+from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.symptom import Symptom, symptom_of
 from backendcheck.results import CaseResult
 from backendcheck.tolerance import Override
@@ -152,8 +152,9 @@ def _written_and_run(
     result: CaseResult, program: Program, symptom: Symptom, recordings: Mapping[str, Recording], out: Path, device: str
 ) -> Repro:
     data = out.with_suffix(".npz")
-    text = written(program, data.name)
     figures = figures_of(program, symptom, recordings)
+    whole, program = program, pruned(program, figures)
+    text = written(program, data.name)
     backends = list(recordings)
     source = script_source(
         program, text, figures, heading=f"{result.headline}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
@@ -173,7 +174,7 @@ def _written_and_run(
         write_atomically(data, buffer.getvalue())
     return Repro(
         path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, figures, outputs),
-        symptom=symptom, program=program, first=program, notes=(), n_tried=0, ended="",
+        symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
     )  # fmt: skip
 
 

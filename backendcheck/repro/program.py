@@ -130,6 +130,7 @@ def written(program: Program, data_file: str | None = None) -> Written:
             parts.append(_build(program, stored, data_file))
         parts.append("\n".join(f"{name} = {code}" for name, code in program.code.items()))
         parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
+        parts = [part for part in parts if part]
     if stored:
         parts.insert(0, f"data = np.load({_beside(data_file or '')})")
     text = "".join(part + ("\n\n\n" if _is_definition(part) or _is_definition(after) else "\n\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from backendcheck.literals import in_comment, printable
 from backendcheck.repro.figures import HELPERS, Figure, has
@@ -52,6 +53,23 @@ def script_source(
         _main(figures),
     ]  # fmt: skip
     return re.sub(r"\n{4,}", "\n\n\n", "\n\n\n".join(parts)) + "\n"
+
+
+def pruned(program: Program, figures: Sequence[Figure]) -> Program:
+    """The program without what no figure needs: a script that predicts needs no labels."""
+    if program.form != "objects":
+        return program
+    text = " ".join([*(figure.code for figure in figures), *(HELPERS[one] for figure in figures for one in figure.helpers)])
+    if "compiled(" in text:
+        text += _compiled(program)
+    if "tensors(sample_weight)" in text or "gradients(" in text:
+        text += " sample_weight"
+    used = set(re.findall(r"\w+", text))
+    return replace(
+        program,
+        code={name: one for name, one in program.code.items() if name in used},
+        arrays={name: one for name, one in program.arrays.items() if name in used},
+    )
 
 
 def _main(figures: Sequence[Figure]) -> str:

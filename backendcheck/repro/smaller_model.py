@@ -16,12 +16,14 @@ _WIDTHS = ("units", "filters", "input_dim", "output_dim", "num_tokens")
 
 
 def weights_by_rule(program: Program) -> Iterator[Program]:
-    """Weights that no script needs to list, and that fit layers of any size."""
+    """Weights that no script needs to list, and that fit layers of any size; none at all where there are none."""
     current = program.weights if isinstance(program.weights, str) else None
     if program.model is None or (current is None and not program.weights):
         return
     for rule in ("random",) if current is None else RULES[RULES.index(current) + 1 :]:
         yield replace(program, weights=rule)
+    if current is not None:
+        yield replace(program, weights=())  # for a model that has none; any other would start from weights of its own
 
 
 def _with_model(program: Program, **parts: Any) -> Program:
@@ -68,7 +70,7 @@ def _code_without(code: str, key: Any, keys: list[Any]) -> str:
 def _pruned(program: Program) -> Program:
     """Without layers and inputs that lead nowhere. Weights that are listed by value are left alone: the layers stay then."""
     model = program.model or {}
-    if not isinstance(program.weights, str):
+    if program.weights and not isinstance(program.weights, str):
         return program
     needed = set(_names(model["outputs"]))
     for step in reversed(model["steps"]):
@@ -113,7 +115,7 @@ def _renamed(nest: Any, old: str, new: str) -> Any:
 def narrower(program: Program) -> Iterator[Program]:
     """Smaller inputs, and layers with fewer units; labels of the same width are cut with them, or left."""
     model = program.model
-    if model is None or not isinstance(program.weights, str):
+    if model is None or (program.weights and not isinstance(program.weights, str)):
         return
     for number, one in enumerate(model["inputs"]):
         for axis, size in enumerate(one["shape"]):
