@@ -80,7 +80,7 @@ def repro(
     if issue:
         diagnosis = result.diagnoses[0].message if result.diagnoses else ""
         text = issue_text(
-            headline=result.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
+            headline=made.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
             environment=environment_lines(legs), data=made.data.name if made.data else None,
         )  # fmt: skip
         click.echo(text)

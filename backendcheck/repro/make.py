@@ -13,6 +13,7 @@ import numpy as np
 
 from backendcheck.backends import parse_backend
 from backendcheck.errors import UsageError
+from backendcheck.headline import headline
 from backendcheck.literals import NotWritable, printable
 from backendcheck.observation import kind_of
 from backendcheck.recording import Recording, write_atomically
@@ -25,6 +26,7 @@ from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.symptom import Symptom, symptom_of
 from backendcheck.results import CaseResult
 from backendcheck.tolerance import Override
+from backendcheck.verdict import judge
 
 _STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]
@@ -39,6 +41,7 @@ class Repro:
     script: str
     outputs: Mapping[str, str]
     shows: bool
+    headline: str
     symptom: Symptom
     program: Program
     first: Program
@@ -153,11 +156,12 @@ def _written_and_run(
 ) -> Repro:
     data = out.with_suffix(".npz")
     figures = figures_of(program, symptom, recordings)
+    words = headline(judge(recordings, list(recordings)), recordings)  # of the smaller case: it is what the script shows
     whole, program = program, pruned(program, figures)
     text = written(program, data.name)
     backends = list(recordings)
     source = script_source(
-        program, text, figures, heading=f"{result.headline}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
+        program, text, figures, heading=f"{words}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
         backends=backends, name=out.name,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
@@ -174,7 +178,7 @@ def _written_and_run(
         write_atomically(data, buffer.getvalue())
     return Repro(
         path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, figures, outputs),
-        symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
+        headline=words, symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
     )  # fmt: skip
 
 
