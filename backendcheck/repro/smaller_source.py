@@ -124,11 +124,18 @@ def _set_value(value: object, node: Any) -> None:
 
 
 def _simpler_constants(tree: ast.Module) -> Iterator[ast.Module]:
+    """Zero, one, fewer digits; a number that is no entry of data may count something, and does not become zero."""
+    entries = {
+        inner
+        for _, node in _places(tree, ast.List, ast.Tuple, ast.Set)
+        for one in getattr(node, "elts", ())
+        for inner in (one, getattr(one, "operand", None))
+    }
     for place, node in _places(tree, ast.Constant):
         value = getattr(node, "value", None)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        simpler = [type(value)(0), type(value)(1), *(round(value, digits) for digits in (1, 2) if isinstance(value, float))]
-        for one in simpler:
+        digits = [round(value, n) for n in (1, 2)] if isinstance(value, float) else []
+        for one in [*([type(value)(0)] if node in entries else []), type(value)(1), *digits]:
             if len(repr(one)) < len(repr(value)) or (len(repr(one)) == len(repr(value)) and abs(one) < abs(value)):
                 yield _changed(tree, place, partial(_set_value, one))
