@@ -15,6 +15,7 @@ from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
 from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
+from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.show import show
 from backendcheck.errors import BackendcheckError
@@ -63,10 +64,11 @@ def cli() -> None:
     backendcheck run cases/labels.py         your own cases
     backendcheck show labels/one_hot         one case in full
     backendcheck locate labels/one_hot       the layer in which a difference begins
+    backendcheck repro labels/one_hot        a script that shows it
     """
 
 
-for command in (run, record, compare, show, locate, list_cases, known):
+for command in (run, record, compare, show, locate, repro, list_cases, known):
     cli.add_command(command)
 
 

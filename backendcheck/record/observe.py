@@ -25,10 +25,12 @@ def numerics() -> Any:
     return importlib.import_module(f"backendcheck.record.gradient_{keras.backend.backend()}")
 
 
-def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
+def observe(
+    case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation, last: str = "train"
+) -> None:
     """Fill `trace` with everything that is to be seen of `case`; `oracles` may ask for ``paths`` and ``order`` as well.
 
-    `noise` is done to what the case feeds to its loss or its model.
+    `noise` is done to what the case feeds to its loss or its model. Of a model, the stages after `last` may be left out.
 
     Raises:
         InvalidCase: if the case is not one.
@@ -37,7 +39,7 @@ def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], nois
     if isinstance(case, ModelCase):
         from backendcheck.record.observe_model import observe_model
 
-        observe_model(case, trace, seed=seed, oracles=oracles, noise=noise)
+        observe_model(case, trace, seed=seed, oracles=oracles, noise=noise, last=last)
     elif isinstance(case, LossCase):
         _observe_loss(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):

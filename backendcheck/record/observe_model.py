@@ -30,6 +30,7 @@ from backendcheck.record.weights import (
 )
 
 _DEFAULT_LEARNING_RATE = 0.1
+STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 
 
 class Subject:
@@ -101,8 +102,14 @@ def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subj
     return None if trace.raised else subject
 
 
-def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
-    """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`."""
+def observe_model(
+    case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation, last: str = "train"
+) -> None:
+    """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`.
+
+    `last` is the last of `STAGES` that is wanted; what comes after it may be left out.
+    """
+    wanted = STAGES[: STAGES.index(last) + 1]
     subject = built(case, trace, seed, noise)
     if subject is None:
         return
@@ -110,9 +117,12 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
     before = random_state(model)
     with trace.stage("forward"):
         _see_predictions(subject, model.predict(subject.x, batch_size=subject.batch_size, verbose=0), trace)
-    see_losses_and_gradients(subject, subject.arrays, trace)
+    if "loss" in wanted:
+        see_losses_and_gradients(subject, subject.arrays, trace)
     if random_state(model) != before:
         trace.not_compared["*"] = "random numbers are drawn outside training, and each backend draws its own"
+    if "metrics" not in wanted:
+        return
     with trace.stage("metrics"):
         see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace)
     if any(raised.stage == "metrics" for raised in trace.raised):
@@ -132,7 +142,7 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         from backendcheck.record.doors import see_doors
 
         see_doors(subject, trace)
-    else:
+    elif "train" in wanted:
         train(subject, trace)
 
 

@@ -40,7 +40,7 @@ ORACLES = ("agreement", "paths", "order", "reference")
 
 # A user's pytest configuration may name where code is found and which marks exist, and that is left in force. These
 # settings decide how a session runs, which is the recorder's business.
-_OVERRIDDEN = (
+OVERRIDDEN = (
     "addopts=", "filterwarnings=", "python_files=", "required_plugins=", "minversion=", "xfail_strict=false",
     "strict_config=false", "strict_markers=false", "strict=false", "strict_parametrization_ids=false", "log_cli=false",
     "log_file=", "timeout=0", "empty_parameter_set_mark=skip",
@@ -331,7 +331,7 @@ def _cache_directory() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
-_FORGOTTEN = (
+FORGOTTEN = (
     "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DEBUG", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT",
 )  # fmt: skip
 
@@ -340,7 +340,7 @@ _FORGOTTEN = (
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(variables)
-    for name in _FORGOTTEN:
+    for name in FORGOTTEN:
         os.environ.pop(name, None)
     try:
         yield
@@ -359,7 +359,7 @@ def _run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
         *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin"),
         *("-p", "no:faulthandler", "-p", "no:unittest"),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
-        *(part for setting in _OVERRIDDEN for part in ("-o", setting)),
+        *(part for setting in OVERRIDDEN for part in ("-o", setting)),
         *("-o", f"cache_dir={session.work}/cache"),
         *("-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib"),
         *("--continue-on-collection-errors", "-n", str(request.workers), "--dist=load", "--maxschedchunk=1"),

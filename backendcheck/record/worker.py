@@ -25,8 +25,9 @@ from backendcheck.backends import Backend, installed_version, parse_backend
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, file_digest, holds_cases
 from backendcheck.expected import expected_values
 from backendcheck.node_id import case_id
+from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
-from backendcheck.record.plugin import CaseModule, seed_of
+from backendcheck.record.plugin import CaseModule
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import Recording, read_recording, recording_path, write_atomically, write_recording
 

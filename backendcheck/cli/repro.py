@@ -1,0 +1,93 @@
+"""`backendcheck repro`: a script that shows what a case shows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from backendcheck.cli.options import LATEST, device_option, known_option
+from backendcheck.cli.output import analysed, usage_error
+from backendcheck.cli.process import printable
+
+
+@click.command()
+@click.argument("case")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="The script. Default: repro_<case>.py.")  # fmt: skip
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR",
+    help="A directory with legs, in which the case was recorded.",
+)  # fmt: skip
+@click.option("--file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="PATH",
+              help="The case file. Default: where it was recorded.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0), default=60.0, show_default=True, metavar="S",
+              help="How long to make the case smaller; 0 leaves it as it is.")  # fmt: skip
+@click.option("--issue", is_flag=True, help="Print a bug report in Markdown, with the script and what it printed.")
+@device_option
+@known_option
+def repro(
+    case: str, out: Path | None, directory: Path, file: Path | None, seconds: float, issue: bool, device: str,
+    known_files: Sequence[Path],
+) -> None:  # fmt: skip
+    """Write a script that shows the leading finding of a case, without backendcheck.
+
+    The case is made smaller first, while the finding and its diagnosis stay: fewer examples, classes, outputs, layers, simpler
+    numbers. The script is then run under every backend, and what it printed goes into a comment at its end. It needs the backends
+    installed, and the case file as it was recorded.
+
+    \b
+    backendcheck repro label_range/one_past_the_last_class
+    backendcheck repro named_outputs/predict_returns_declared_order --issue > issue.md
+    """
+    from backendcheck.cli.process import end_on_signals
+    from backendcheck.configuration import load_configuration
+    from backendcheck.leg import find_legs, known_cases, read_legs
+    from backendcheck.node_id import case_id
+    from backendcheck.repro.issue import issue_text
+    from backendcheck.repro.make import make_repro
+    from backendcheck.repro.place import case_file, environment_lines, script_name
+
+    end_on_signals()
+    paths = find_legs([directory])
+    case = case_id(case) if "::" in case else case
+    cases = known_cases(paths)
+    if case not in cases:
+        import difflib
+
+        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
+        message = f"{case}: no such case in {directory}; expected one of its {len(cases)}, such as {', '.join(close)}."
+        raise usage_error(message)
+    legs = read_legs(paths, only=case)
+    result = analysed(legs, None, known_files).result(case)
+    if result is None:
+        raise usage_error(f"{case}: no leg has a recording of it. Record it again.")
+    path = out or Path(script_name(case))
+    made = make_repro(
+        result, nodeid=str(file or case_file(result, legs)), out=path, seconds=seconds, device=device,
+        overrides=load_configuration(Path.cwd()).tolerances, say=lambda text: click.echo(f"{case}: {printable(text)}", err=True),
+    )  # fmt: skip
+    small, large = made.program.n_examples, made.first.n_examples
+    examples = f"{small} of {large} examples; " if small is not None and large is not None else ""
+    ended = f", {made.ended}" if made.ended else ""
+    click.echo(f"{path}: {examples}{made.n_tried} smaller versions tried{ended}", err=True)
+    for note in made.notes:
+        click.echo(f"{path}: {printable(note)}", err=True)
+    if made.data:
+        click.echo(f"{path}: it reads {made.data}, which belongs beside it", err=True)
+    if issue:
+        diagnosis = result.diagnoses[0].message if result.diagnoses else ""
+        text = issue_text(
+            headline=made.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
+            environment=environment_lines(legs), data=made.data.name if made.data else None,
+        )  # fmt: skip
+        click.echo(text)
+    else:
+        for backend, output in made.outputs.items():
+            click.echo(f"KERAS_BACKEND={backend}")
+            for line in output.splitlines():
+                click.echo(printable(f"    {line}"))
+    click.echo(f"{path}: shows the difference: {'yes' if made.shows else 'no'}", err=issue)
+    sys.exit(0 if made.shows else 1)

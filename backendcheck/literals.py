@@ -1,0 +1,133 @@
+"""Plain values as Python source that gives them back exactly, whatever text they hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_LINE = 118  # characters a row of an array may take
+_LARGEST = 200_000  # characters of one array: beyond, nobody reads it, and Python takes long to
+_USUAL_DTYPES = ("float64", "int64", "bool")  # what np.array makes of Python's floats, ints and bools
+
+
+class NotWritable(TypeError):
+    """Something that has no source of its own: a closure over a tensor, an object that does not tell how it was made."""
+
+
+def source_of(value: Any, *, largest: int = _LARGEST) -> str:
+    """`value` (numbers, text, None, arrays, and nests of them) as an expression; arrays need ``np``.
+
+    Raises:
+        NotWritable: if it is, or holds, anything else.
+    """
+    if value is None or type(value) in (bool, int, str, bytes):
+        return repr(value)
+    if type(value) is float:
+        return _number(value)
+    if isinstance(value, np.ndarray):
+        return array_source(value, largest=largest)
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return f"np.{value.dtype.name.replace('bool', 'bool_')}({_number(value.item())})"
+    if isinstance(value, np.str_):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{source_of(key)}: {source_of(one, largest=largest)}" for key, one in value.items()) + "}"
+    if type(value) is tuple:
+        return "(" + ", ".join(source_of(one, largest=largest) for one in value) + ("," if len(value) == 1 else "") + ")"
+    if type(value) is list:
+        return "[" + ", ".join(source_of(one, largest=largest) for one in value) + "]"
+    if type(value) is range:
+        return repr(value)
+    message = f"{type(value).__name__} cannot be written as source"
+    raise NotWritable(message)
+
+
+def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
+    """An array as a call of NumPy that gives back its values and its dtype.
+
+    Raises:
+        NotWritable: if its dtype is none of numbers, bools and text, or it is too large to be read.
+    """
+    kind = array.dtype.kind
+    if kind == "O" and not all(isinstance(item, str) for item in array.ravel().tolist()):
+        message = "an array of objects that are no text cannot be written as source"
+        raise NotWritable(message)
+    if kind not in "biufUO" or array.dtype.name == "bfloat16":
+        message = f"an array of dtype {array.dtype} cannot be written as source"
+        raise NotWritable(message)
+    array = array.astype(array.dtype.newbyteorder("="))
+    name = "object" if kind == "O" else array.dtype.name
+    dtype = "" if name in _USUAL_DTYPES or kind == "U" else ", dtype=object" if kind == "O" else f', dtype="{name}"'
+    if array.size == 0 or (array.size > 8 and kind in "biuf" and not np.isnan(array.ravel()[0]) and _constant(array)):  # noqa: PLR2004
+        shape = str(array.shape) if array.ndim != 1 else str(array.shape[0])
+        empty = array.size == 0 or array.ravel()[0] == 0
+        filling = f"np.zeros({shape}" if empty else f"np.full({shape}, {_item(array.ravel()[0])}"
+        return f"{filling}{f', dtype={name!r}' if name in ('int64', 'bool') else dtype})"
+    if array.ndim == 0:
+        return f"np.array({_item(array[()])}{dtype})"
+    text = _rows(array, 4)
+    if len(text) > largest:
+        message = f"an array of {array.size} numbers is too large to be written as source"
+        raise NotWritable(message)
+    return f"np.array({text}{dtype})"
+
+
+def _constant(array: np.ndarray) -> bool:
+    first = array.ravel()[0]
+    return bool(np.all(array == first)) and not (first == 0 and np.any(np.signbit(array.astype(np.float64))))
+
+
+def _rows(array: np.ndarray, indent: int) -> str:
+    if array.ndim == 0:
+        return _item(array[()])
+    parts = [_rows(row, indent + 1) for row in array]
+    line = f"[{', '.join(parts)}]"
+    if len(line) + indent <= _LINE - 20 and "\n" not in line:  # room for the name before it
+        return line
+    if array.ndim > 1:
+        return "[\n" + "".join(f"{' ' * indent}{part},\n" for part in parts) + " " * (indent - 1) + "]"
+    lines, current = [], ""
+    for part in parts:
+        if current and len(current) + len(part) + indent > _LINE:
+            lines.append(current.rstrip())
+            current = ""
+        current += f"{part}, "
+    lines.append(current.rstrip(" ,"))
+    return "[" + ("\n" + " " * indent).join(lines) + "]"
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, str):
+        return repr(str(item))
+    if isinstance(item, np.floating) and np.isfinite(item):
+        return str(item.astype(np.float64)) if item.dtype.itemsize > 8 else _shortest(item)  # noqa: PLR2004 - beyond float64
+    return _number(item.item() if isinstance(item, np.generic) else item)
+
+
+def _shortest(item: np.floating) -> str:
+    """The shortest decimal that rounds to this number in its own dtype; np.array(..., dtype) rounds it back."""
+    text = str(item)
+    return text if float(item.dtype.type(float(text))) == float(item) else repr(float(item))
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "np.nan"
+        if math.isinf(value):
+            return "np.inf" if value > 0 else "-np.inf"
+    return repr(value)
+
+
+def in_comment(text: str) -> str:
+    """`text` as lines of a comment: nothing in it can end the comment or hide."""
+    lines = text.splitlines() or [""]
+    return "\n".join(f"# {printable(line)}".rstrip() for line in lines)
+
+
+def printable(text: str) -> str:
+    """One line of text with everything that does not print spelled out."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

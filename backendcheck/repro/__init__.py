@@ -1,0 +1,1 @@
+"""A case as one small script that shows what was found, without backendcheck."""

@@ -1,0 +1,196 @@
+"""From a recorded case to a script that shows it: write it as a program, make that smaller, write the script, run it."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backendcheck.backends import parse_backend
+from backendcheck.errors import UsageError
+from backendcheck.headline import headline
+from backendcheck.literals import NotWritable, printable
+from backendcheck.observation import kind_of
+from backendcheck.recording import Recording, write_atomically
+from backendcheck.repro.bench import Bench
+from backendcheck.repro.check import run_script, shows
+from backendcheck.repro.figures import figures_of
+from backendcheck.repro.program import Program, written
+from backendcheck.repro.reduce import Reduction
+from backendcheck.repro.script import pruned, script_source, with_outputs
+from backendcheck.repro.symptom import Symptom, symptom_of
+from backendcheck.results import CaseResult
+from backendcheck.tolerance import Override
+from backendcheck.verdict import judge
+
+_STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Repro:
+    """A script that was written and run."""
+
+    path: Path
+    data: Path | None
+    script: str
+    outputs: Mapping[str, str]
+    shows: bool
+    headline: str
+    symptom: Symptom
+    program: Program
+    first: Program
+    notes: tuple[str, ...]
+    n_tried: int
+    ended: str
+
+
+def make_repro(
+    result: CaseResult, *, nodeid: str, out: Path, seconds: float, device: str,
+    overrides: Sequence[Override], say: Say,
+) -> Repro:  # fmt: skip
+    """Write the script that shows the leading finding of `result` to `out`, and run it.
+
+    Raises:
+        UsageError: if the case shows nothing, cannot be run here, or cannot be written as a script.
+    """
+    recordings = _by_backend(result.recordings)
+    symptom = symptom_of(recordings, overrides)
+    if symptom is None:
+        why = result.problems[0] if result.problems else "nothing differs in it, so there is nothing to show"
+        message = f"{result.case}: {printable(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
+        raise UsageError(message)
+    for backend in recordings:
+        if missing := parse_backend(backend).missing_modules():
+            what = " and ".join(missing)
+            message = f"{backend}: {what} is not installed here. Install with: {parse_backend(backend).install_command}"
+            raise UsageError(message)
+    say(f"starting {', '.join(recordings)}")
+    with Bench(result.case, nodeid, {backend: backend for backend in recordings}, device) as bench:
+        programs, reasons = bench.describe()
+        reduction, chosen, unfit = _begun(programs, bench, symptom, recordings, overrides)
+        reasons += unfit
+        if reduction is None or chosen is None:
+            why = "; ".join(dict.fromkeys(reasons)) or "a program written from it does not show the finding"
+            message = (
+                f"{result.case}: cannot be written as a script: {printable(why)}. Build what it needs inside the case "
+                "function, from plain values, Keras and NumPy, and return it in a ValueCase, LossCase or ModelCase."
+            )
+            raise UsageError(message)
+        say(f"making it smaller, for {seconds:g} s at most")
+        reduction.run(seconds)
+    assert reduction.program is not None  # noqa: S101 - it was begun
+    assert reduction.symptom is not None  # noqa: S101
+    say("running the script")
+    notes = list(reasons)
+    if reduction.program.foreign:
+        notes.append(f"it needs {', '.join(reduction.program.foreign)} besides Keras and NumPy")
+    best, found = reduction.program, reduction.symptom
+    repro = _written_and_run(result, best, found, reduction.recordings, out, device)
+    return replace(repro, first=chosen, notes=tuple(notes), n_tried=reduction.n_tried, ended=reduction.ended)
+
+
+def _by_backend(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
+    """One recording per backend: the first, where a backend was recorded more than once."""
+    found: dict[str, Recording] = {}
+    for leg, recording in recordings.items():
+        found.setdefault(leg.partition("#")[0], recording)
+    return found
+
+
+def _begun(
+    programs: Sequence[Program], bench: Bench, symptom: Symptom, recordings: Mapping[str, Recording],
+    overrides: Sequence[Override],
+) -> tuple[Reduction | None, Program | None, list[str]]:  # fmt: skip
+    """A reduction of the first program that shows the symptom."""
+    first = next(iter(recordings.values()))
+    reasons = []
+    for program in programs:
+        for oracles, last in ((_needed_oracles(symptom), _needed_stage(symptom)), (list(first.oracles), "train")):
+            wanted: dict[str, Any] = {
+                "expect": None if first.expect is None else dict(first.expect), "class_names": first.class_names,
+                "oracles": oracles, "last": last,
+            }  # fmt: skip
+            reduction = Reduction(bench, wanted, overrides)
+            if not reduction.begin(program, symptom, any_diagnosis=last == "train" and oracles == list(first.oracles)):
+                continue
+            assert reduction.symptom is not None  # noqa: S101 - it has begun
+            try:
+                figures_of(program, reduction.symptom, reduction.recordings)
+            except NotWritable as error:
+                reasons.append(str(error))
+                continue
+            return reduction, program, reasons
+        if bench.broken:
+            reasons.append(bench.broken)
+            break
+    return None, None, reasons
+
+
+def _needed_stage(symptom: Symptom) -> str:
+    """The stage in which the finding appears: what comes after it need not be recorded."""
+    finding = symptom.finding
+    if finding.oracle in ("paths", "order"):
+        return "train"
+    if finding.observation == "raised":
+        stages = [stage for stage, _, _ in symptom.raised.values() if stage in _STAGES]
+        return max(stages, key=_STAGES.index, default="train") if len(stages) == len(symptom.raised) else "train"
+    kind = str(kind_of(finding.observation))
+    return {"output_order": "forward", "predictions": "forward", "predicted_class": "forward", "per_example_loss": "loss",
+            "loss": "loss", "gradient": "gradient", "metric": "metrics"}.get(kind, "train")  # fmt: skip
+
+
+def _needed_oracles(symptom: Symptom) -> list[str]:
+    """The oracle of the finding; agreement is always there."""
+    oracle = symptom.finding.oracle
+    return ["agreement", *([oracle] if oracle in ("paths", "order", "reference") else [])]
+
+
+def _written_and_run(
+    result: CaseResult, program: Program, symptom: Symptom, recordings: Mapping[str, Recording], out: Path, device: str
+) -> Repro:
+    data = out.with_suffix(".npz")
+    figures = figures_of(program, symptom, recordings)
+    words = headline(judge(recordings, list(recordings)), recordings)  # of the smaller case: it is what the script shows
+    whole, program = program, pruned(program, figures)
+    text = written(program, data.name)
+    backends = list(recordings)
+    source = script_source(
+        program, text, figures, heading=f"{words}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
+        backends=backends, name=out.name,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
+        script = Path(folder, out.name)
+        script.write_text(source, encoding="utf-8")
+        if text.stored:
+            np.savez(Path(folder, data.name), **text.stored)  # type: ignore[arg-type]
+        outputs = run_script(script, backends, device)
+    source = with_outputs(source, outputs, _where())
+    write_atomically(out, source.encode("utf-8", "backslashreplace"))
+    if text.stored:
+        buffer = io.BytesIO()
+        np.savez(buffer, **text.stored)  # type: ignore[arg-type]
+        write_atomically(data, buffer.getvalue())
+    return Repro(
+        path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, figures, outputs),
+        headline=words, symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
+    )  # fmt: skip
+
+
+def _claimed(result: CaseResult) -> str:
+    claim = " ".join(result.claim.partition("\n\n")[0].split())
+    return f" It claims:\n{claim}" if claim else ""
+
+
+def _where() -> str:
+    import platform
+
+    return f"on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+
+
+__all__ = ["Repro", "make_repro"]

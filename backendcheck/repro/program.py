@@ -1,0 +1,240 @@
+"""A case as a program: what it is made of, and its source.
+
+The source binds, by kind of case, what the rest of a script and a recording process look for:
+
+    value   figures()                  returns the dict of figures
+    loss    loss, y_true, y_pred       and sample_weight, if there is one
+    model   build(), loss, x, y        and sample_weight, class_weight, loss_weights, metrics, optimizer() where given
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from backendcheck.literals import NotWritable, array_source, source_of
+
+_DATA = ("x", "y", "y_true", "y_pred", "sample_weight")
+_RULES = {
+    "random": (
+        "for number, variable in enumerate(model.weights):  # the same on every backend\n"
+        "    variable.assign(np.random.default_rng(number).uniform(-1, 1, variable.shape))"
+    ),
+    "ones": "for variable in model.weights:\n    variable.assign(np.ones(variable.shape))",
+    "zeros": "for variable in model.weights:\n    variable.assign(np.zeros(variable.shape))",
+}
+RULES = tuple(_RULES)
+_LARGEST_SOURCE = 20_000_000  # characters: what a process still reads in a second or two
+_LONGEST_ARRAY = 600  # numbers that a reader can still skip; what is larger goes into a file beside the script
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Program:
+    """One way to write a case.
+
+    `form` is ``objects`` (written from what the case returned: `code` holds expressions, `arrays` the data, `model` the layers,
+    `weights` their values or the name of a rule) or ``source`` (`body` is the case function itself). `stored` holds arrays that
+    are read from a file under these names.
+    """
+
+    kind: str
+    form: str
+    imports: tuple[str, ...] = ()
+    definitions: str = ""
+    body: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] | None = None
+    weights: Sequence[np.ndarray] | str = ()
+    epochs: int = 1
+    batch_size: int | None = None
+    seeded: bool = False
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def n_examples(self) -> int | None:
+        """How many examples it has; None where nothing says so."""
+        for name in ("x", "y_pred"):
+            found = [leaf for leaf in nest_leaves(self.arrays.get(name)) if np.ndim(leaf)]
+            if found:
+                return len(found[0])
+        return None
+
+
+def program_from(content: Mapping[str, Any]) -> Program:
+    """A program from what a recording process described."""
+    options = content.get("options", {})
+    return Program(
+        kind=content["kind"], form=content["form"], imports=tuple(content["imports"]), definitions=content["definitions"],
+        body=content.get("body", ""), code=content.get("code", {}), arrays=content.get("arrays", {}),
+        model=content.get("model"), weights=tuple(content.get("weights", ())), seeded=content.get("seeded", False),
+        epochs=options.get("epochs", 1), batch_size=options.get("batch_size"), foreign=tuple(content.get("foreign", ())),
+    )  # fmt: skip
+
+
+def nest_leaves(nest: Any) -> list[Any]:
+    """The arrays in a nest of dicts, lists and tuples."""
+    if nest is None:
+        return []
+    if isinstance(nest, Mapping):
+        return [leaf for one in nest.values() for leaf in nest_leaves(one)]
+    if isinstance(nest, list | tuple):
+        return [leaf for one in nest for leaf in nest_leaves(one)]
+    return [nest]
+
+
+# --- source ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class Written:
+    """The source of a program, and the arrays that it reads from a file."""
+
+    source: str
+    stored: dict[str, np.ndarray]
+
+
+def written(program: Program, data_file: str | None = None) -> Written:
+    """The source of `program`. Large arrays are read from `data_file`, if there is one to be.
+
+    Raises:
+        NotWritable: if something in it has no source.
+    """
+    stored: dict[str, np.ndarray] = {}
+
+    def nest_source(nest: Any, name: str) -> str:
+        if isinstance(nest, Mapping):
+            items = enumerate(nest.items())
+            inner = [f"{source_of(key)}: {nest_source(one, f'{name}_{number}')}" for number, (key, one) in items]
+            text = "{" + ", ".join(inner) + "}"
+            return text if len(text) < 110 and "\n" not in text else "{\n    " + ",\n    ".join(inner) + ",\n}"  # noqa: PLR2004
+        if isinstance(nest, list | tuple):
+            inner = [nest_source(one, f"{name}_{number}") for number, one in enumerate(nest)]
+            return f"[{', '.join(inner)}]"
+        array = np.asarray(nest)
+        if data_file is not None and array.size > _LONGEST_ARRAY and array.dtype.kind in "biuf":
+            stored[name] = array
+            return f'data["{name}"]'
+        return array_source(array, largest=_LARGEST_SOURCE)
+
+    parts = [program.definitions] if program.definitions else []
+    if program.form == "source":
+        parts += [program.body, *_made(program)]
+    else:
+        if program.kind == "model":
+            parts.append(_build(program, stored, data_file))
+        parts.append("\n".join(f"{name} = {code}" for name, code in program.code.items()))
+        parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
+        parts = [part for part in parts if part]
+    if stored:
+        parts.insert(0, f"data = np.load({_beside(data_file or '')})")
+    text = "".join(part + ("\n\n\n" if _is_definition(part) or _is_definition(after) else "\n\n")
+                   for part, after in pairwise([*parts, ""]))  # fmt: skip
+    return Written(source="\n".join([*_imports(program, bool(stored)), ""]) + text.rstrip() + "\n", stored=stored)
+
+
+def _is_definition(part: str) -> bool:
+    """Whether a part ends in a function or a class, after which two lines are left blank."""
+    return part.rpartition("\n")[2].startswith(" ") or part.startswith(("def ", "class "))
+
+
+def _beside(name: str) -> str:
+    return f"os.path.join(os.path.dirname(os.path.abspath(__file__)), {name!r})"
+
+
+def _imports(program: Program, stored: bool) -> list[str]:
+    lines = [*(["import os"] if stored else []), *program.imports, "import keras", "import numpy as np"]
+    return sorted(dict.fromkeys(lines), key=lambda line: (not line.startswith("import "), line))
+
+
+def _made(program: Program) -> list[str]:
+    if program.kind == "value":
+        return []
+    names = {"loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
+    given = returned_names(program.body)
+    more = [
+        name
+        for name in ("sample_weight", "class_weight", "loss_weights", "metrics")
+        if name in given and (program.kind == "model" or name == "sample_weight")
+    ]
+    lines = ["made = make()", *(f"{name} = made[{name!r}]" for name in names), *(f"{name} = made.get({name!r})" for name in more)]
+    if program.kind == "model":
+        if "optimizer" in given:
+            lines.append('optimizer = lambda: make()["optimizer"]')
+        rule = _indented(_RULES["random"]) + "\n" if program.seeded else ""
+        lines.append(f'\n\ndef build():\n    model = make()["model"]\n{rule}    return model')
+    return ["\n".join(lines)]
+
+
+def returned_names(body: str) -> list[str]:
+    """The names under which the function `body` returns what makes up a case."""
+    returned = [node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Return)]
+    return [one.arg for call in returned if isinstance(call, ast.Call) for one in call.keywords if one.arg]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _build(program: Program, stored: dict[str, np.ndarray], data_file: str | None) -> str:
+    model: Mapping[str, Any] = program.model or {}
+    lines = []
+    for one in model["inputs"]:
+        options = [str(tuple(one["shape"]))]
+        options += [f'dtype="{one["dtype"]}"'] if one["dtype"] else []
+        options += [f"name={one['label']!r}"] if one["label"] else []
+        lines.append(f"{one['name']} = keras.Input({', '.join(options)})")
+    for step in model["steps"]:
+        options = _positional(step)
+        options += [f"name={step['label']!r}"] if step["label"] else []
+        lines.append(f"{step['name']} = {step['constructor']}({', '.join(options)})({_structure(step['takes'])})")
+    name = f", name={model['label']}" if model["label"] else ""
+    lines.append(f"model = keras.Model({_structure(model['takes'])}, {_structure(model['outputs'])}{name})")
+    if isinstance(program.weights, str):
+        lines.append(_RULES[program.weights])
+    elif program.weights:
+        sources = []
+        for number, value in enumerate(program.weights):
+            if data_file is not None and value.size > _LONGEST_ARRAY:
+                stored[f"weight_{number}"] = value
+                sources.append(f'data["weight_{number}"]')
+            else:
+                sources.append(array_source(value, largest=_LARGEST_SOURCE))
+        lines.append("model.set_weights([\n" + "".join(f"    {_deeper(one)},\n" for one in sources) + "])")
+    return "def build():\n" + _indented("\n".join([*lines, "return model"]))
+
+
+def _deeper(text: str) -> str:
+    return text.replace("\n", "\n    ")
+
+
+_FIRST_ARGUMENT = ("units", "filters", "input_dim", "target_shape", "activation", "rate", "scale", "num_tokens")
+
+
+def _positional(step: Mapping[str, Any]) -> list[str]:
+    """Arguments as people write them: ``Dense(3, activation="softmax")``."""
+    arguments = dict(step["arguments"])
+    written = []
+    if step["constructor"].rpartition(".")[2] != "Activation" or "activation" not in arguments:
+        first = next(iter(arguments), "")
+        if first in _FIRST_ARGUMENT and first != "activation":
+            written.append(arguments.pop(first))
+    else:
+        written.append(arguments.pop("activation"))
+    return [*written, *(f"{key}={value}" for key, value in arguments.items())]
+
+
+def _structure(nest: Any) -> str:
+    if isinstance(nest, Mapping):
+        return "{" + ", ".join(f"{source_of(key)}: {_structure(one)}" for key, one in nest.items()) + "}"
+    if isinstance(nest, list | tuple):
+        return f"[{', '.join(_structure(one) for one in nest)}]"
+    return str(nest)
+
+
+__all__ = ["RULES", "NotWritable", "Program", "Written", "nest_leaves", "program_from", "written"]

@@ -1,0 +1,125 @@
+"""Smaller programs with the same parts: fewer examples, fewer classes, simpler numbers, fewer options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backendcheck.repro.program import Program, nest_leaves
+
+_EXTRAS = ("metrics", "loss_weights", "class_weight", "optimizer")
+
+
+def fewer_options(program: Program) -> Iterator[Program]:
+    """Without metrics, weights, an optimizer of its own, several epochs, batches: all at once, then one by one."""
+    code = {name: one for name, one in program.code.items() if name not in _EXTRAS}
+    arrays = {name: one for name, one in program.arrays.items() if name != "sample_weight"}
+    if len(code) + len(arrays) < len(program.code) + len(program.arrays) or program.epochs > 1 or program.batch_size:
+        yield replace(program, code=code, arrays=arrays, epochs=1, batch_size=None)
+    for name in _EXTRAS:
+        if name in program.code:
+            yield replace(program, code={key: one for key, one in program.code.items() if key != name})
+    if "sample_weight" in program.arrays:
+        yield replace(program, arrays=arrays)
+    if program.epochs > 1:
+        yield replace(program, epochs=1)
+    if program.batch_size:
+        yield replace(program, batch_size=None)
+
+
+def fewer_examples(program: Program) -> Iterator[Program]:
+    """Some of the examples: one, two, halves, all but one."""
+    n = program.n_examples
+    if n is None or n < 2:  # noqa: PLR2004 - one example stays
+        return
+    kept: list[list[int]] = []
+    if n > 4:  # noqa: PLR2004 - below, single examples are as good as halves
+        kept += [list(range(n // 2)), list(range(n // 2, n)), list(range(2)), list(range(n - 2, n))]
+    if n <= 12:  # noqa: PLR2004 - beyond, one at a time takes too long
+        kept += [[index] for index in reversed(range(n))]
+    if n > 8:  # noqa: PLR2004
+        quarters = np.array_split(np.arange(n), 4)
+        kept += [[int(i) for other, part in enumerate(quarters) if other != one for i in part] for one in range(4)]
+    if n <= 24:  # noqa: PLR2004
+        kept += [[index for index in range(n) if index != left_out] for left_out in reversed(range(n))]
+    for indices in kept:
+        yield replace(program, arrays=_mapped(program.arrays, partial(_taken, indices, n)))
+
+
+def _taken(indices: list[int], n: int, array: np.ndarray) -> np.ndarray:
+    return array[indices] if array.ndim and len(array) == n else array
+
+
+def _mapped(nest: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    if isinstance(nest, Mapping):
+        return {key: _mapped(one, function) for key, one in nest.items()}
+    if isinstance(nest, list | tuple):
+        return [_mapped(one, function) for one in nest]
+    return function(np.asarray(nest))
+
+
+def fewer_classes(program: Program) -> Iterator[Program]:
+    """Without one column of the predictions: out of one-hot labels as well; integer labels above it are moved down, or stay."""
+    predictions, labels = program.arrays.get("y_pred"), program.arrays.get("y_true")
+    if not isinstance(predictions, np.ndarray) or not isinstance(labels, np.ndarray) or predictions.ndim < 2:  # noqa: PLR2004
+        return
+    n_classes = predictions.shape[-1]
+    weight = program.arrays.get("sample_weight")
+    for column in reversed(range(n_classes if n_classes > 1 else 0)):
+        def less(array: np.ndarray, column: int = column) -> np.ndarray:
+            wide = array.ndim > 1 and array.shape[-1] == n_classes
+            return np.delete(array, column, axis=-1) if wide else array
+
+        arrays = {**program.arrays, "y_pred": less(predictions)}
+        if isinstance(weight, np.ndarray):
+            arrays["sample_weight"] = less(weight)
+        if labels.shape == predictions.shape:
+            yield replace(program, arrays={**arrays, "y_true": less(labels)})
+        elif labels.dtype.kind in "iuf":
+            moved = np.where(labels > column, labels - 1, labels).astype(labels.dtype)
+            yield replace(program, arrays={**arrays, "y_true": moved})
+            yield replace(program, arrays={**arrays, "y_true": labels})
+
+
+def simpler_numbers(program: Program) -> Iterator[Program]:
+    """Zeros, ones, or fewer digits, for a whole array at a time, then for one number of small arrays."""
+    for name, nest in program.arrays.items():
+        for simpler in (_zero, _one, partial(_rounded, 0), partial(_rounded, 1), partial(_rounded, 2)):
+            changed = _mapped(nest, partial(_if_number, simpler))
+            if _simpler(changed, nest):
+                yield replace(program, arrays={**program.arrays, name: changed})
+    for name, array in program.arrays.items():
+        if isinstance(array, np.ndarray) and array.dtype.kind in "fiu" and 1 < array.size <= 16:  # noqa: PLR2004 - what can be tried
+            for index in np.ndindex(array.shape):
+                if array[index] != 0:
+                    changed = array.copy()
+                    changed[index] = 0
+                    yield replace(program, arrays={**program.arrays, name: changed})
+
+
+def _if_number(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
+    return function(array) if array.dtype.kind in "fiu" else array
+
+
+def _zero(array: np.ndarray) -> np.ndarray:
+    return np.zeros_like(array)
+
+
+def _one(array: np.ndarray) -> np.ndarray:
+    return np.ones_like(array) if np.any(array) else array
+
+
+def _rounded(digits: int, array: np.ndarray) -> np.ndarray:
+    return np.round(array, digits) if array.dtype.kind == "f" else array
+
+
+def _simpler(changed: Any, nest: Any) -> bool:
+    """Whether a change takes characters away; anything else could go back and forth."""
+    before, after = ([repr(one.tolist()) for one in nest_leaves(each)] for each in (nest, changed))
+    return sum(map(len, after)) < sum(map(len, before)) or (
+        sum(map(len, after)) == sum(map(len, before)) and after < before
+    )  # fmt: skip
