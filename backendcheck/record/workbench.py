@@ -118,9 +118,9 @@ class Workbench:
 
     def _observe(self, request: Mapping[str, Any], seed: int) -> str:
         from backendcheck.record import observe
-        from backendcheck.record.perturbation import Perturbation
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
+        from backendcheck.record.perturbation import Perturbation
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
         from backendcheck.record.worker import settings
 
