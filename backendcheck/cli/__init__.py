@@ -15,6 +15,7 @@ from backendcheck.cli.list import list_cases
 from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
 from backendcheck.cli.run import run
+from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
 from backendcheck.errors import BackendcheckError
 
@@ -64,7 +65,7 @@ def cli() -> None:
     """
 
 
-for command in (run, record, compare, show, list_cases, known):
+for command in (run, record, compare, show, list_cases, known, selftest):
     cli.add_command(command)
 
 

@@ -97,3 +97,13 @@ def print_lines(lines: Any) -> None:
     for line in lines:
         word, space, rest = line.partition(" ")
         click.echo(click.style(word, fg=_COLOURS[word], bold=True) + space + rest if word in _COLOURS else line)
+
+
+def progress_of(backends: Sequence[str]) -> Any:
+    """Bars on a terminal, lines elsewhere; a context manager."""
+    from rich.console import Console
+
+    from backendcheck.progress import Bars, Lines
+
+    console = Console(stderr=True)
+    return Bars(backends, console) if console.is_terminal else Lines(console)

@@ -38,7 +38,10 @@ from backendcheck.cli.process import end_on_signals, printable
 @plugins_option
 @overwrite_option
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
-def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
+@click.option("--plant", "plants", multiple=True, hidden=True, metavar="FAULT=CASE;…", help="What selftest asks for.")
+def record(
+    paths: Sequence[str], backend: str, out: Path, events: bool, plants: Sequence[str], **options: Any
+) -> None:  # fmt: skip
     """Record cases under one backend.
 
     PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3
@@ -49,13 +52,14 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
     """
     from backendcheck.backends import parse_backend
     from backendcheck.configuration import load_configuration
+    from backendcheck.faults import parse_plants
     from backendcheck.record.session import Request
     from backendcheck.record.session import record as record_session
 
     end_on_signals(with_parent=events)
     request = Request(
         backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
-        **renamed(options),
+        plants=parse_plants(plants), **renamed(options),
     )  # fmt: skip
     outcome = record_session(request)
     environment = outcome.environment

@@ -23,7 +23,7 @@ from backendcheck.cli.options import (
     timeout_option,
     workers_option,
 )
-from backendcheck.cli.output import analysed, write_and_end
+from backendcheck.cli.output import analysed, progress_of, write_and_end
 from backendcheck.cli.process import end_on_signals, printable
 
 
@@ -84,7 +84,7 @@ def run(
         else:
             there.append(request)
     if there:
-        with _progress([str(request.backend) for request in there]) as progress:
+        with progress_of([str(request.backend) for request in there]) as progress:
             ends = record_all(there, progress)
         for name, end in ends.items():
             if end.message:
@@ -95,12 +95,3 @@ def run(
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files)
     write_and_end(results, directory, strict_known=strict_known)
-
-
-def _progress(backends: Sequence[str]) -> Any:
-    from rich.console import Console
-
-    from backendcheck.progress import Bars, Lines
-
-    console = Console(stderr=True)
-    return Bars(backends, console) if console.is_terminal else Lines(console)

@@ -13,8 +13,8 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import (
     ENVIRONMENT,
+    PLANTED_NOTES,
     RECORDINGS,
     SUFFIX,
     Environment,
@@ -34,6 +35,7 @@ from backendcheck.recording import (
 )
 
 _WORK = ".work"
+PLANTED = "faults"  # the directory of the legs that were recorded with a fault planted
 _INTERRUPTED, _INTERNAL_ERROR, _WRONG_USAGE = 2, 3, 4  # pytest's exit codes
 
 ORACLES = ("agreement", "paths", "order", "reference")
@@ -50,7 +52,11 @@ _OVERRIDDEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases."""
+    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.
+
+    `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
+    other cases are recorded.
+    """
 
     backend: Backend
     out: Path
@@ -64,6 +70,11 @@ class Request:
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False
+    plants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def planted_leg(self, fault: str) -> Path:
+        """Where the recordings with `fault` planted go."""
+        return self.out.absolute() / PLANTED / fault / self.backend.value
 
     @property
     def leg(self) -> Path:
@@ -113,6 +124,10 @@ def record(request: Request) -> Outcome:
     leg = claim_leg(request)
     with _alone_in(leg):
         clear_leg(leg)
+        for fault in request.plants:
+            clear_leg(request.planted_leg(fault))
+            for notes in request.planted_leg(fault).glob(f"{PLANTED_NOTES}-*"):
+                notes.unlink()
         return _record(request, leg)
 
 
@@ -129,6 +144,7 @@ def _record(request: Request, leg: Path) -> Outcome:
         timeout_s=request.timeout_s,
         oracles=tuple(request.oracles),
         report_events=request.report_events,
+        plants={fault: (list(cases), str(request.planted_leg(fault))) for fault, cases in request.plants.items()},
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -139,6 +155,8 @@ def _record(request: Request, leg: Path) -> Outcome:
     exit_code, output = _run_pytest(request, session)
     environment, statuses = _gather(running, leg, work, exit_code, output, time.monotonic() - began)
     write_environment(leg, environment)
+    for fault in request.plants:
+        _end_planted_leg(environment, request.planted_leg(fault))
     if exit_code == _INTERRUPTED and (work / "keyboard-interrupt").exists():
         shutil.rmtree(work, ignore_errors=True)
         raise KeyboardInterrupt
@@ -386,11 +404,7 @@ def _gather(
         where = ", ".join(running.selection["paths"])
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {_reason(output)}"
         problems.append({"file": where, "line": 1, "message": message})
-    statuses, digests = {}, {}
-    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
-        recording = read_recording(path)
-        statuses[recording.case] = recording.status
-        digests[recording.case] = file_sha256(path)
+    statuses, digests = _statuses_and_digests(leg)
     note = notes[0] if notes else {}
     collected = (work / "collected").read_text(encoding="utf-8") if (work / "collected").exists() else "[]"
     cases = tuple(json.loads(collected))
@@ -408,3 +422,18 @@ def _gather(
         **note,
     )
     return environment, statuses
+
+
+def _statuses_and_digests(leg: Path) -> tuple[dict[str, str], dict[str, str]]:
+    statuses, digests = {}, {}
+    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+        recording = read_recording(path)
+        statuses[recording.case] = recording.status
+        digests[recording.case] = file_sha256(path)
+    return statuses, digests
+
+
+def _end_planted_leg(environment: Environment, leg: Path) -> None:
+    """Make the recordings of one planted fault a leg, which holds the cases that it was planted on."""
+    _, digests = _statuses_and_digests(leg)
+    write_environment(leg, replace(environment, cases=tuple(digests), digests=digests))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +13,8 @@ from typing import ClassVar
 class SessionFile:
     """The parameters of one recording session.
 
-    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other.
+    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other. `plants` maps faults to
+    the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -27,6 +28,7 @@ class SessionFile:
     timeout_s: float
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
+    plants: Mapping[str, tuple[Sequence[str], str]] = field(default_factory=dict)
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""
@@ -38,6 +40,14 @@ class SessionFile:
     def load(cls, path: Path) -> SessionFile:
         """Read the file."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def wants(self, case: str) -> bool:
+        """Whether a case is to be recorded at all: where faults are planted, only those that one is planted on."""
+        return not self.plants or bool(self.planted_on(case))
+
+    def planted_on(self, case: str) -> list[str]:
+        """The faults to be planted on a case."""
+        return [fault for fault, (cases, _) in self.plants.items() if case in cases or "*" in cases]
 
     def case_file(self, path: Path) -> str:
         """The path of a case file as reports name it: relative to where the session was started, if it is below."""
