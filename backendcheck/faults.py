@@ -29,6 +29,8 @@ _THREE_HEADS = "several_outputs/losses_and_labels_by_name[dict-as_declared]"
 _LABEL_WEIGHTS = "partial_labels/a_loss_by_label_takes_the_mask_as_sample_weight"
 _MISSING = "missing_as_minus_one/training_without_the_missing_labels"
 _PADDING = "masked_steps/padding_counts_neither_in_loss_nor_in_accuracy"
+_CERTAIN = "exact_zeros_and_ones/a_confident_mistake_among_classes"
+_CERTAIN_YES = "exact_zeros_and_ones/a_confident_mistake_of_a_yes_or_no"
 _SINGLE_LOSSES = (_LOGITS, _LOGITS_COLUMN, _CONFIDENCE, _YES_OR_NO)
 
 
@@ -115,9 +117,12 @@ FAULTS: tuple[Fault, ...] = (
     _fault("logits-taken-for-probabilities", "losses do not look at from_logits", "logits-as-probabilities",
            _LOGITS, f"{_ONE_LOSS}[one_hot]", _SOFT, "multi_label/findings_on_an_image"),
     _fault("ties-reversed", "of equal scores argmax takes the last", "tie-order", "predicted_class/a_tie_goes_to_the_first_class"),
-    _fault("clipped-at-a-thousandth", "probabilities are clipped at 1e-3, not at epsilon", "saturation"),
-    _fault("relu-kink", "relu has gradient 1 at 0", "edge-gradient"),
-    _fault("nan-at-zero-probability", "a probability of exactly 0 or 1 gives a loss of NaN", "nan"),
+    _fault("clipped-at-a-thousandth", "probabilities are clipped at 1e-3, not at epsilon", "saturation",
+           _CERTAIN, _CERTAIN_YES),
+    _fault("relu-kink", "relu has gradient 1 at 0", "edge-gradient",
+           "exact_zeros_and_ones/a_black_image_teaches_hidden_units_nothing"),
+    _fault("nan-at-zero-probability", "a probability of exactly 0 or 1 gives a loss of NaN", "nan",
+           _CERTAIN, _CERTAIN_YES),
     _fault("nan-in-the-gradient", "losses are right, their gradients are NaN", "nan", _LOGITS, _TRAINED_INTEGERS, _CONFIDENCE),
     _fault("gradient-reversed", "losses are right, their gradients point the other way", "sign",
            _LOGITS, _TRAINED_INTEGERS, _CONFIDENCE, _SQUARED),

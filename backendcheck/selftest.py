@@ -58,11 +58,13 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """All trials, what was invented where nothing was planted, and what is missing."""
+    """All trials, what was invented where nothing was planted, what is missing; `left_out` are faults that no backend asked for
+    can have."""
 
     trials: tuple[Trial, ...]
     false_alarms: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     n_clean: int = 0
 
     @property
@@ -192,7 +194,8 @@ def _key(finding: Comparison) -> tuple[str, str, str, str, str | None]:
 def _in_words(moved: Comparison | None) -> str:
     if moved is None:
         return ""
-    return f"{moved.observation}: {moved.kind}" if moved.excess is None else f"{moved.observation}: {moved.excess:.2g} x tolerance"
+    how_far = moved.kind if moved.excess is None else f"{moved.excess:.2g} x tolerance"
+    return f"{moved.observation}: {how_far}"
 
 
 def furthest_moved(before: Recording, after: Recording, overrides: Sequence[Override] = ()) -> Comparison | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ def selftest(
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
     from backendcheck.backends import parse_backend, parse_backends
+    from backendcheck.cli.output import usage_error
     from backendcheck.faults import faults_named
     from backendcheck.report.selftest import as_dict, listed_faults, table
 
@@ -54,12 +56,17 @@ def selftest(
     if only_list:
         click.echo("\n".join(listed_faults(chosen)))
         return
-    there = parse_backends(backends)
-    on = [parse_backend(backend)] if backend else list(there)
+    there = list(parse_backends(backends))
+    on = [parse_backend(backend)] if backend else there
+    if missing := [str(one) for one in on if one not in there]:
+        message = f"--backend {missing[0]}: {missing[0]} is not among the backends to be recorded, {backends}. Add it to --backends."
+        raise usage_error(message)
     with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
         directory = out or Path(folder)
         pairs = _planting(chosen, on, every=every)
+        left_out = tuple(fault.name for fault in chosen if fault not in {fault for fault, _ in pairs})
         result = _run(directory, there, pairs, every=every, as_json=as_json, **options)
+        result = replace(result, left_out=left_out)
         content = as_dict(result)
         if out is not None:
             from backendcheck.recording import write_atomically

@@ -26,6 +26,7 @@ def as_dict(result: SelfTest) -> dict[str, Any]:
         "n_clean": result.n_clean,
         "false_alarms": list(result.false_alarms),
         "incomplete": list(result.incomplete),
+        "left_out": list(result.left_out),
         "trials": [asdict(trial) for trial in result.trials],
     }
 
@@ -57,6 +58,7 @@ def table(result: SelfTest) -> Iterator[str]:
     yield from _listed("not visible, and not counted", unseen)
     yield from _listed("false alarms", result.false_alarms)
     yield from _listed("incomplete", result.incomplete)
+    yield from _listed("left out, for they cannot be planted on the backends asked for", result.left_out)
     n_owed = len(result.owed)
     n_found = sum(t.detected for t in result.owed)
     yield f"detected {n_found} of {n_owed} ({result.detection_rate:.1%})"

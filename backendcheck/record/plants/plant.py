@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ class Plant:
         """Whether a number was changed, or may have been in a compiled function."""
         return self.n_altered + self.n_traced > 0
 
-    def __enter__(self) -> Plant:
+    def __enter__(self) -> Self:
         try:
             self._plant(self)
         except BaseException:
