@@ -37,7 +37,8 @@ _SINGLE_LOSSES = (_LOGITS, _LOGITS_COLUMN, _CONFIDENCE, _YES_OR_NO)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A fault by name. `codes` are the diagnoses of which one should name it, the fittest first; `cases` are ids of built-in
-    cases; `backends` are those on which it can be planted."""
+    cases; `backends` are those on which it can be planted.
+    """
 
     name: str
     what: str
@@ -76,7 +77,7 @@ FAULTS: tuple[Fault, ...] = (
            _THREE_HEADS, "several_outputs/an_output_with_several_metrics"),
     # Labels.
     _fault("range-clipped", "sparse cross-entropy takes a label out of range for the nearest class", "silent-acceptance",
-           "label_range/one_past_the_last_class", "label_range/a_negative_class[-1]", "text_pipeline/labels_that_count_from_one",
+           "label_range/one_past_the_last_class", "label_range/a_negative_class[minus_one]", "text_pipeline/labels_that_count_from_one",
            backends=_REJECTING),
     _fault("last-class-dropped", "examples of the last class have no loss", "dropped-label",
            _LOGITS, _TRAINED_INTEGERS, f"{_ONE_LOSS}[one_hot]"),
@@ -109,14 +110,15 @@ FAULTS: tuple[Fault, ...] = (
            _LOGITS, _YES_OR_NO, _TRAINED_CONFIDENCE),
     _fault("labels-of-a-row-summed", "squared error and binary cross-entropy sum over a row instead of averaging", "reduction",
            _CONFIDENCE, _FINDINGS, _SQUARED),
-    _fault("column-broadcast", "labels (N, 1) lose their last axis, so that (N,) meets (N, 1)", "broadcast",
-           _THREE_HEADS, "several_outputs/losses_and_labels_by_list"),
+    _fault("column-broadcast", "squared and absolute error hold labels (N,) against predictions (N, 1)", "broadcast",
+           _THREE_HEADS, "several_outputs/losses_and_labels_by_list", "named_outputs/several_metrics_per_output[by_name]"),
     _fault("softmax-over-examples", "softmax runs along the examples", "axis", _TRAINED_INTEGERS, _TEXT, _STUDENT),
     # Numbers.
     _fault("softmax-twice", "softmax is applied once more", "logits-as-probabilities", _TRAINED_INTEGERS, _TEXT, _STUDENT),
     _fault("logits-taken-for-probabilities", "losses do not look at from_logits", "logits-as-probabilities",
            _LOGITS, f"{_ONE_LOSS}[one_hot]", _SOFT, "multi_label/findings_on_an_image"),
-    _fault("ties-reversed", "of equal scores argmax takes the last", "tie-order", "predicted_class/a_tie_goes_to_the_first_class"),
+    _fault("ties-reversed", "of equal scores argmax takes the last", "tie-order",
+           "predicted_class/a_tie_goes_to_the_first_class"),
     _fault("clipped-at-a-thousandth", "probabilities are clipped at 1e-3, not at epsilon", "saturation",
            _CERTAIN, _CERTAIN_YES),
     _fault("relu-kink", "relu has gradient 1 at 0", "edge-gradient",

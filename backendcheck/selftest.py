@@ -59,7 +59,8 @@ class Trial:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
     """All trials, what was invented where nothing was planted, what is missing; `left_out` are faults that no backend asked for
-    can have."""
+    can have.
+    """
 
     trials: tuple[Trial, ...]
     false_alarms: tuple[str, ...] = ()

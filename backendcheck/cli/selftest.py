@@ -17,8 +17,6 @@ from backendcheck.cli.process import end_on_signals, printable
 if TYPE_CHECKING:
     from backendcheck.backends import Backend
     from backendcheck.faults import Fault
-    from backendcheck.record.session import Request
-    from backendcheck.selftest import SelfTest
 
 
 @click.command()
@@ -28,27 +26,32 @@ if TYPE_CHECKING:
 @click.option("--backends", metavar="LIST", default="tensorflow,jax,torch", show_default=True, help="Those to record.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep everything here. Default: nothing is kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--judge", "kept", type=click.Path(path_type=Path), metavar="DIR",
+              help="Record nothing; judge once more what --out kept in DIR.")  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the faults, and do nothing.")
 @workers_option
 @timeout_option
 @device_option
 @overwrite_option
 def selftest(
-    faults: str, backend: str | None, every: bool, backends: str, out: Path | None, as_json: bool, only_list: bool, **options: Any
+    faults: str, backend: str | None, every: bool, backends: str, out: Path | None, as_json: bool, kept: Path | None,
+    only_list: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Plant faults into the live backends and see whether they are found and named.
 
-    Each built-in case that a fault concerns is recorded without it, with it, and without it again; the faulty recording then takes
-    the place of the clean one among the other backends'. Exit code 0 if every fault that shows is detected, 99 % of them are named,
-    and nothing is found where nothing was planted; 1 if not; 3 if something could not be tried.
+    Each built-in case that a fault concerns is recorded without it, with it, and without it again; the faulty recording then
+    takes the place of the clean one among those of the other backends. Exit code 0 if every fault that shows is detected, 99 % of
+    them are named, and nothing is found where nothing was planted; 1 if not; 3 if something could not be tried.
 
     \b
     backendcheck selftest
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
-    from backendcheck.backends import parse_backend, parse_backends
+    from backendcheck.backends import Backend, parse_backend, parse_backends
     from backendcheck.cli.output import usage_error
     from backendcheck.faults import faults_named
+    from backendcheck.planted_legs import judge, read_planted
+    from backendcheck.recording import write_atomically
     from backendcheck.report.selftest import as_dict, listed_faults, table
 
     end_on_signals()
@@ -56,23 +59,27 @@ def selftest(
     if only_list:
         click.echo("\n".join(listed_faults(chosen)))
         return
-    there = list(parse_backends(backends))
-    on = [parse_backend(backend)] if backend else there
-    if missing := [str(one) for one in on if one not in there]:
-        message = f"--backend {missing[0]}: {missing[0]} is not among the backends to be recorded, {backends}. Add it to --backends."
-        raise usage_error(message)
-    with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
-        directory = out or Path(folder)
+    on = list(Backend) if kept is not None else list(parse_backends(backends))
+    there = on
+    if backend:
+        on = [parse_backend(backend)]
+        if on[0] not in there:
+            message = f"--backend: {backend} is not among the backends to be recorded, {backends}. Add it to --backends."
+            raise usage_error(message)
+    if kept is not None:
+        pairs = [(fault, one) for fault in chosen for one in on if read_planted(kept, fault.name, one.value)]
+        result = judge(kept, pairs)
+    else:
         pairs = _planting(chosen, on, every=every)
-        left_out = tuple(fault.name for fault in chosen if fault not in {fault for fault, _ in pairs})
-        result = _run(directory, there, pairs, every=every, as_json=as_json, **options)
-        result = replace(result, left_out=left_out)
-        content = as_dict(result)
-        if out is not None:
-            from backendcheck.recording import write_atomically
-
-            write_atomically(out / "report.json", (json.dumps(content, indent=1) + "\n").encode())
-    click.echo(json.dumps(content, indent=1) if as_json else "\n".join(map(printable, table(result))))
+        with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
+            _record(out or Path(folder), there, pairs, every=every, **options)
+            result = judge(out or Path(folder), pairs)
+    left_out = tuple(fault.name for fault in chosen if fault not in {fault for fault, _ in pairs})
+    result = replace(result, left_out=left_out)
+    content = json.dumps(as_dict(result), indent=1)
+    if out is not None and kept is None:
+        write_atomically(out / "report.json", f"{content}\n".encode())
+    click.echo(content if as_json else "\n".join(map(printable, table(result))))
     sys.exit(result.exit_code)
 
 
@@ -91,9 +98,9 @@ def _planting(faults: tuple[Fault, ...], on: list[Backend], *, every: bool) -> l
     return pairs
 
 
-def _run(
-    directory: Path, there: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, as_json: bool, **options: Any
-) -> SelfTest:
+def _record(
+    directory: Path, there: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
+) -> None:  # fmt: skip
     from backendcheck.cli.options import renamed
     from backendcheck.cli.output import progress_of
     from backendcheck.faults import UNPLANTED
@@ -111,42 +118,3 @@ def _run(
     for name, end in ends.items():
         for line in end.message.splitlines():
             click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
-    if not as_json:
-        click.echo("recorded; judging", err=True)
-    return _judge(requests, pairs)
-
-
-def _judge(requests: list[Request], pairs: list[tuple[Fault, Backend]]) -> SelfTest:
-    """Read what was recorded and score it."""
-    from backendcheck.faults import UNPLANTED
-    from backendcheck.known import find_known, load
-    from backendcheck.leg import find_legs, read_legs
-    from backendcheck.results import analyse
-    from backendcheck.selftest import SelfTest, compare_again, false_alarms, try_fault
-
-    by_backend = {request.backend: request for request in requests}
-    legs = read_legs(find_legs([request.leg for request in requests]))
-    known = [entry for file in find_known(legs, ()) for entry in load(file)]
-    clean = analyse(legs, expected=[str(request.backend) for request in requests], known=known)
-    alarms, problems = false_alarms(clean), list(clean.problems)
-    for leg in legs:
-        again = read_legs([next(r for r in requests if r.leg == leg.path).planted_leg(UNPLANTED)])
-        found, unlike = compare_again(leg, again[0])
-        alarms += found
-        problems += unlike
-    trials = []
-    for fault, backend in pairs:
-        path = by_backend[backend].planted_leg(fault.name)
-        planted = read_legs([path]) if (path / "environment.json").exists() else []
-        trials += try_fault(
-            fault, planted[0] if planted else None, _notes(path), clean, backend=str(backend), known=known
-        )  # fmt: skip
-    return SelfTest(trials=tuple(trials), false_alarms=tuple(alarms), problems=tuple(problems), n_clean=len(clean.cases))
-
-
-def _notes(leg: Path) -> dict[str, dict[str, int]]:
-    """What the plants of a leg counted, by case."""
-    from backendcheck.recording import PLANTED_NOTES
-
-    lines = [line for file in leg.glob(f"{PLANTED_NOTES}-*") for line in file.read_text(encoding="utf-8").splitlines()]
-    return {note.pop("case"): note for note in map(json.loads, lines)}

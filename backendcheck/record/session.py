@@ -24,6 +24,7 @@ from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import (
     ENVIRONMENT,
+    PLANTED,
     PLANTED_NOTES,
     RECORDINGS,
     SUFFIX,
@@ -35,7 +36,6 @@ from backendcheck.recording import (
 )
 
 _WORK = ".work"
-PLANTED = "faults"  # the directory of the legs that were recorded with a fault planted
 _INTERRUPTED, _INTERNAL_ERROR, _WRONG_USAGE = 2, 3, 4  # pytest's exit codes
 
 ORACLES = ("agreement", "paths", "order", "reference")

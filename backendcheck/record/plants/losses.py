@@ -122,11 +122,11 @@ def _column_broadcast(plant: Plant) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, y_true: Any, y_pred: Any) -> Any:
             before = original(self, y_true, y_pred)
-            squared = getattr(self.fn, "__name__", "") in ("mean_squared_error", "mean_absolute_error")
-            column = squared and len(y_true.shape) == len(y_pred.shape) == 2 and y_true.shape[-1] == 1  # noqa: PLR2004 - (N, 1)
-            if not column:
+            # By hand: the functions of Keras bring ranks together once more.
+            penalty = {"mean_squared_error": ops.square, "mean_absolute_error": ops.abs}.get(getattr(self.fn, "__name__", ""))
+            if penalty is None or len(y_pred.shape) != 2 or y_pred.shape[-1] != 1:  # noqa: PLR2004 - (N, 1)
                 return before
-            return plant.altered(before, self.fn(ops.squeeze(y_true, axis=-1), y_pred, **self._fn_kwargs))
+            return plant.altered(before, ops.mean(penalty(ops.reshape(y_true, (-1,)) - y_pred), axis=-1))
 
         return call
 
