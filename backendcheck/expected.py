@@ -7,7 +7,7 @@ silent where the documentation gives no right value, and where float32 predictio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,39 +27,93 @@ _LARGEST_GRADIENT = 20_000
 def expected_values(recording: Recording) -> dict[str, Expected]:
     """The built-in reference values of a recording by observation; empty if it has no standard loss."""
     found: dict[str, Expected] = {}
-    for output, description in recording.losses.items():
-        if description.get("from_keras"):
-            found |= _of_output(recording, f"/{output}" if output else "", description)
+    for output in recording.losses:
+        found |= _of_output(recording, output)
     return found
 
 
-def _of_output(recording: Recording, suffix: str, description: Mapping[str, Any]) -> dict[str, Expected]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeclaredLoss:
+    """A standard loss as one output declares it, with everything it was called with.
+
+    `alone`: the recorded total is this loss and nothing else. `of_model`: the predictions are those of a model.
+    """
+
+    spec: reference.LossSpec
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    sample_weight: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    alone: bool = True
+    of_model: bool = False
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self.y_true, self.y_pred, self.sample_weight, self.mask
+
+    @property
+    def scalar(self) -> reference.LossSpec:
+        """With the reduction that training differentiates: without one, the sum."""
+        return self.spec if self.spec.reduction is not None else replace(self.spec, reduction="sum")
+
+    def per_example(self) -> np.ndarray | None:
+        """As Keras returns it without a reduction, (N,): a mask then does not scale up what it leaves."""
+        values = reference.weighted(replace(self.spec, reduction=None), *self.arguments)
+        n = len(self.y_pred)
+        return None if values.ndim == 0 or len(values) != n else values.reshape(n, -1).mean(axis=1)
+
+    def loss(self) -> float:
+        """The reduced loss."""
+        return reference.loss(self.scalar, *self.arguments)
+
+    def gradient(self) -> reference.Gradient:
+        """The derivative of `loss` by the predictions."""
+        return reference.gradient(self.scalar, *self.arguments)
+
+
+def declared_loss(recording: Recording, output: str) -> DeclaredLoss | None:
+    """The standard loss that `output` declares, on the predictions that were recorded; None if there is none."""
+    description = recording.losses.get(output, {})
+    if not description.get("from_keras"):
+        return None
+    suffix = f"/{output}" if output else ""
     y_true = recording.labels.get(f"y_true{suffix}")
     y_pred = recording.labels.get("y_pred")
     of_model = y_pred is None
     if of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
         y_pred = predictions.value
     if y_true is None or y_pred is None or y_true.dtype == object:
-        return {}
+        return None
     if y_pred.dtype == np.float64:
         y_pred = y_pred.astype(recording.settings.get("floatx", "float32"))
     try:
         spec = _spec(recording, description)
     except (reference.NoReference, ValueError):
+        return None
+    return DeclaredLoss(
+        spec=spec, y_true=y_true, y_pred=y_pred,
+        sample_weight=recording.labels.get(f"sample_weight{suffix}"), mask=recording.labels.get(f"mask{suffix}"),
+        alone=not of_model or bool(description.get("alone")), of_model=of_model,
+    )  # fmt: skip
+
+
+def _of_output(recording: Recording, output: str) -> dict[str, Expected]:
+    declared = declared_loss(recording, output)
+    if declared is None or (declared.of_model and _saturated(declared.spec, declared.y_pred)):
         return {}
-    if of_model and _saturated(spec, y_pred):
-        return {}
-    arguments = (y_true, y_pred, recording.labels.get(f"sample_weight{suffix}"), recording.labels.get(f"mask{suffix}"))
-    alone = not of_model or bool(description.get("alone"))  # nothing but this loss is in the total
+    suffix = f"/{output}" if output else ""
     found: dict[str, Expected] = {}
     with np.errstate(all="ignore"):
-        _add(found, f"per_example_loss{suffix}", lambda: _per_example(spec, len(y_pred), arguments))
-        scalar = spec if spec.reduction is not None else replace(spec, reduction="sum")
-        for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * alone:
-            _add(found, name, lambda: Expected(value=np.asarray(reference.loss(scalar, *arguments))))
-        if alone and y_pred.size <= _LARGEST_GRADIENT:
-            _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(scalar, arguments))
+        _add(found, f"per_example_loss{suffix}", lambda: _present(declared.per_example()))
+        for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * declared.alone:
+            _add(found, name, lambda: Expected(value=np.asarray(declared.loss())))
+        if declared.alone and declared.y_pred.size <= _LARGEST_GRADIENT:
+            _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(declared))
     return found
+
+
+def _present(value: np.ndarray | None) -> Expected | None:
+    return None if value is None else Expected(value=value)
 
 
 def _add(found: dict[str, Expected], name: str, value: Callable[[], Expected | None]) -> None:
@@ -86,14 +140,6 @@ def _saturated(spec: reference.LossSpec, y_pred: np.ndarray) -> bool:
     return bool(np.any(y_pred < _SATURATED) or np.any(y_pred > 1 - _SATURATED))
 
 
-def _per_example(spec: reference.LossSpec, n: int, arguments: tuple[Any, ...]) -> Expected | None:
-    # As Keras returns it without a reduction: a mask then does not scale up what it leaves.
-    values = reference.weighted(replace(spec, reduction=None), *arguments)
-    if values.ndim == 0 or len(values) != n:
-        return None
-    return Expected(value=values.reshape(n, -1).mean(axis=1))
-
-
-def _gradient(spec: reference.LossSpec, arguments: tuple[Any, ...]) -> Expected:
-    found = reference.gradient(spec, *arguments)
+def _gradient(declared: DeclaredLoss) -> Expected:
+    found = declared.gradient()
     return Expected(value=found.value, defined=found.smooth)

@@ -39,8 +39,10 @@ def test_a_case_without_findings_has_no_diagnosis(by_leg: dict[str, dict[str, ob
     [{"loss": 2.0}, {"loss": [1.0]}, {"loss": np.float32(np.nan)}, {"loss": 1.0, "predictions": [1.0]}],
     ids=["value", "shape", "NaN", "missing"],
 )
-def test_a_finding_that_no_detector_explains_has_no_diagnosis(jax: dict[str, object]) -> None:
-    assert diagnosed(everywhere(loss=1.0) | {"jax": jax}) == {}
+def test_a_finding_that_no_detector_explains_is_described(jax: dict[str, object]) -> None:
+    found = diagnosed(everywhere(loss=1.0) | {"jax": jax})
+    assert len(found) == 1
+    assert {*found} <= {"unexplained", "nan"}
 
 
 # --- output order ----------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def test_outputs_of_other_names_are_no_output_order() -> None:
 
 
 def test_a_vocabulary_in_another_order_is_no_output_order() -> None:
-    assert diagnosed(everywhere(vocabulary=["cat", "dog"]) | {"jax": {"vocabulary": ["dog", "cat"]}}) == {}
+    assert "output-order" not in diagnosed(everywhere(vocabulary=["cat", "dog"]) | {"jax": {"vocabulary": ["dog", "cat"]}})
 
 
 def test_the_output_order_of_two_legs_is_told_of_both() -> None:
@@ -155,7 +157,7 @@ def test_a_gradient_of_any_shape_does_not_break_the_diagnosis(shape: tuple[int, 
 
 @pytest.mark.parametrize("by_leg", [everywhere(raised=RAISED), everywhere(loss=1.0, expect={})], ids=["all raise", "none raises"])
 def test_backends_that_all_do_alike_are_no_silent_acceptance(by_leg: dict[str, dict[str, object]]) -> None:
-    assert diagnosed(by_leg) == {}
+    assert "silent-acceptance" not in diagnosed(by_leg)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------

@@ -2,21 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from backendcheck.comparison import Comparison
-from backendcheck.diagnose import output_order, silent_acceptance
+from backendcheck.diagnose import (
+    edges,
+    noise,
+    output_order,
+    output_swap,
+    reordered,
+    replayed,
+    silent_acceptance,
+    transformed,
+    weighted,
+)
 from backendcheck.diagnose.diagnosis import Diagnosis
+from backendcheck.diagnose.situation import Situation
 from backendcheck.recording import Recording
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["CODES", "Diagnosis", "diagnose"]
 
-_DETECTORS = (output_order.detect, silent_acceptance.detect)
+# Most specific first: the headline takes the first that holds.
+CODES = (
+    "output-order",
+    "output-swap",
+    "silent-acceptance",
+    "never-rejected",
+    "label-wrapped",
+    "label-truncated",
+    "missing-label-counted",
+    "dropped-label",
+    "mask-ignored",
+    "off-by-one",
+    "class-order",
+    "example-order",
+    "sample-weight-ignored",
+    "sample-weight-misapplied",
+    "label-smoothing",
+    "broadcast",
+    "axis",
+    "logits-as-probabilities",
+    "reduction",
+    "sign",
+    "edge-gradient",
+    "saturation",
+    "tie-order",
+    "nan",
+    "precision",
+    "scale",
+    "label-dtype",
+    "rounding",
+    "unexplained",
+)
+
+_DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
+    output_order.detect,
+    output_swap.detect,
+    silent_acceptance.detect,
+    replayed.detect,
+    reordered.detect,
+    weighted.detect,
+    transformed.detect,
+    edges.detect,
+    noise.detect_precision,
+    noise.detect_rounding,
+)
 
 
 def diagnose(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
-    """What explains `findings`, most specific first; empty where nothing does."""
+    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`)."""
     if not findings:
         return []
-    found = [detect(findings, recordings) for detect in _DETECTORS]
-    return [diagnosis for diagnosis in found if diagnosis is not None]
+    situation = Situation(findings=findings, recordings=recordings)
+    found: dict[tuple[str, frozenset[str]], Diagnosis] = {}
+    for detect in _DETECTORS:
+        for one in detect(situation):
+            found.setdefault((one.code, frozenset(one.backends)), one)
+    return sorted(found.values(), key=lambda one: CODES.index(one.code)) or noise.unexplained(situation)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backendcheck.diagnose.situation import Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +22,25 @@ class Diagnosis:
     message: str
     evidence: dict[str, Any] = field(default_factory=dict)
     headline: str = ""
+
+
+def claim(one: Difference, code: str, text: str, remedy: str, **evidence: Any) -> Diagnosis:
+    """The diagnosis that explains one difference: `text` is a clause that says what is so on the suspected side."""
+    return Diagnosis(
+        code=code,
+        backends=one.suspects,
+        message=f"{sentence(text)}, against {one.trusted}. {remedy}",
+        evidence={"observation": one.observation, **evidence},
+        headline=f"{title(code)}: {text}, against {one.trusted}",
+    )
+
+
+def sentence(clause: str) -> str:
+    """A clause as a sentence begins, unless it begins with the name of an observation."""
+    first = clause.partition(" ")[0]
+    return clause if "/" in first or "_" in first else clause[0].upper() + clause[1:]
+
+
+def title(code: str) -> str:
+    """A code as a headline begins: CLASS ORDER."""
+    return code.upper().replace("-", " ")

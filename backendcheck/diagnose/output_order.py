@@ -7,23 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.comparison import Comparison, compare_numbers
+from backendcheck.comparison import compare_numbers
 from backendcheck.diagnose.diagnosis import Diagnosis
+from backendcheck.diagnose.situation import Situation
 from backendcheck.headline import listed, partition
 from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed
 from backendcheck.verdict import odd_one_out
 
 
-def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> Diagnosis | None:
+def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where `predict` returns the same names in another order, and shows what unpacking by position would mix."""
+    findings, recordings = situation.findings, situation.recordings
     order = [f for f in findings if f.oracle == "agreement" and f.observation == "output_order" and f.kind == "order"]
     if not order:
-        return None
+        return []
     groups = partition("output_order", order, [leg for leg in recordings if "output_order" in recordings[leg].observations])
     orders = {leg: recordings[leg].observations["output_order"].value.tolist() for group in groups for leg in group[:1]}
     if len({tuple(sorted(names)) for names in orders.values()}) > 1:
-        return None
+        return []
     left, right = (group[0] for group in groups[:2])
     pairs = list(zip(orders[left], orders[right], strict=True))
     by_name = [_difference(recordings, left, name, right, name) for name in orders[left]]
@@ -35,7 +37,7 @@ def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) 
     }
     if (excess := _excess(recordings, left, right, pairs)) is not None:
         evidence["excess"] = excess
-    return Diagnosis(
+    diagnosis = Diagnosis(
         code="output-order",
         backends=(odd,) if odd else tuple(groups[0]),
         message=(
@@ -45,6 +47,7 @@ def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) 
         ),
         evidence=evidence,
     )
+    return [diagnosis]
 
 
 def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: Sequence[tuple[str, str]]) -> float | None:

@@ -1,47 +1,58 @@
-"""`silent-acceptance`: some backends reject the labels, others return a number."""
+"""`silent-acceptance`: some backends reject the labels, others go on. `never-rejected`: none rejects what should be."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from backendcheck.agreement import what_came_instead
-from backendcheck.comparison import Comparison
 from backendcheck.diagnose.diagnosis import Diagnosis
+from backendcheck.diagnose.situation import Situation
 from backendcheck.headline import listed
 from backendcheck.recording import Recording
 
 _REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
 
 
-def detect(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> Diagnosis | None:
+def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where one leg rejected the labels and another returned, and says what became of the labels there.
 
     An error counts as a rejection if the case asks for one, or if its message speaks of labels and ranges: a backend that fails
     on valid input is something else.
     """
+    findings, recordings = situation.findings, situation.recordings
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     accepting = [leg for leg in recordings if leg not in throwers]
-    if not throwers or not accepting or not any(finding.kind == "raised" for finding in findings):
-        return None
-    if not any(recordings[leg].expect is not None or _REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
-        return None
+    asked = any(recording.expect is not None for recording in recordings.values())
+    if not accepting or not any(
+        finding.kind == "raised" and finding.oracle in ("agreement", "expectation") for finding in findings
+    ):
+        return []
+    if not asked and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
+        return []
     evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
     for leg in accepting:
         if (fate := _fate(recordings[leg])) is not None:
             evidence[f"{leg} examples"] = fate
-    return Diagnosis(
-        code="silent-acceptance",
+    diagnosis = Diagnosis(
+        code="silent-acceptance" if throwers else "never-rejected",
         backends=tuple(accepting),
         message=(
-            f"{listed(throwers)} {'rejects' if len(throwers) == 1 else 'reject'} this, {listed(accepting)} "
+            f"{_who_rejects(throwers)}, {listed(accepting)} "
             f"{'goes' if len(accepting) == 1 else 'go'} on with a number. Check the data before training: "
             "a backend that accepts it trains on something else than what was meant."
         ),
         evidence=evidence,
     )
+    return [diagnosis]
+
+
+def _who_rejects(throwers: Sequence[str]) -> str:
+    if not throwers:
+        return "No backend rejects this"
+    return f"{listed(throwers)} {'rejects' if len(throwers) == 1 else 'reject'} this"
 
 
 def _fate(recording: Recording) -> str | None:

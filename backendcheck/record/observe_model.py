@@ -252,12 +252,16 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
         # Keras may still make something of it; what that is, compute_loss and fit show.
         trace.notes.append(f"no loss by output: {error}")
         return
+    try:
+        factors = outputs.matched(subject.case.loss_weights, declared, what="loss_weights", repeat=len(declared) == 1)
+    except InvalidCase:
+        factors = {}
     for name, spec in specs.items():
         y_true, weight = labels.get(name), weights.get(name)
         if y_true is None:
             continue
         loss = losses.resolve(spec)
-        trace.losses[name] = losses.description(loss) | {"alone": alone}
+        trace.losses[name] = losses.description(loss) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
         trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
         if weight is not None:
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value

@@ -1,0 +1,47 @@
+"""Which class a backend took each example for: read off its gradient, whatever it says elsewhere.
+
+The gradient of a cross-entropy by logits is ``w / N * (softmax(z) - target)``, by probabilities ``-w / N * target / p`` plus
+what normalising adds: negative at the class of a one-hot target and nowhere else. Its sign alone names the class, so that weights
+and reductions, right or wrong, do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Losses whose gradient is negative at the class of the label and nowhere else.
+_ONE_NEGATIVE = frozenset({"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"})
+
+
+def has_implied_class(description: Mapping[str, Any] | None) -> bool:
+    """Whether the gradient of this loss names a class: a cross-entropy over exclusive classes, its class axis last."""
+    if not description or description.get("name") not in _ONE_NEGATIVE:
+        return False
+    options = description.get("options", {})
+    return options.get("axis", -1) == -1 and not options.get("label_smoothing")
+
+
+def implied_class(gradient: np.ndarray) -> np.ndarray:
+    """The class that each row of a gradient by predictions stands for, -1 where it names none; shape (…, C) to (…)."""
+    gradient = gradient.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        size = np.max(np.abs(gradient), axis=-1, keepdims=True, initial=0.0)
+        negative = gradient < -1e-6 * size
+    named = (negative.sum(axis=-1) == 1) & np.isfinite(gradient).all(axis=-1)
+    return np.where(named, negative.argmax(axis=-1), -1)
+
+
+def label_class(y_true: np.ndarray, n_classes: int, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The classes that labels name, as integers of `shape`: from integers, (N, 1), or one-hot rows; None where they name none."""
+    if y_true.dtype == object:
+        return None
+    if y_true.shape == (*shape, n_classes) and n_classes > 1:
+        one_hot = (np.count_nonzero(y_true, axis=-1) == 1).all()
+        return y_true.argmax(axis=-1) if one_hot else None
+    if y_true.size != int(np.prod(shape)) or not np.isfinite(y_true.astype(np.float64)).all():
+        return None
+    as_integers = y_true.reshape(shape).astype(np.int64)
+    return as_integers if (as_integers == y_true.reshape(shape)).all() else None

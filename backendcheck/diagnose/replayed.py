@@ -1,0 +1,172 @@
+"""Replay the declared loss under suppositions: the one whose value is that of a backend says what the backend did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backendcheck.diagnose.diagnosis import Diagnosis, title
+from backendcheck.diagnose.situation import Difference, Situation, is_margin
+from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
+from backendcheck.expected import DeclaredLoss, declared_loss
+from backendcheck.headline import listed
+
+# A gradient takes 14 evaluations for each class and each supposition.
+_LARGEST_GRADIENT = 2_000
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Side:
+    """What one side recorded of a loss, by quantity, and where it differs from the other side."""
+
+    legs: tuple[str, ...]
+    words: str
+    observed: Mapping[str, np.ndarray]
+    differing: Mapping[str, Difference]
+    opposite: Mapping[str, np.ndarray]
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims the first supposition that gives what a side recorded, in all quantities of the loss and with a margin."""
+    found: list[Diagnosis] = []
+    for leg, recording in situation.recordings.items():
+        for output in recording.losses:
+            if any(leg in one.backends for one in found):
+                continue
+            declared = declared_loss(recording, output)
+            if declared is None:
+                continue
+            for side in _sides(situation, leg, output, declared):
+                claim = _claim(declared, side, output)
+                if claim is not None:
+                    found.append(claim)
+                    break
+    return _joined(found)
+
+
+def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
+    matching = [one for one in _candidates(declared, side) if _matches(one, side)]
+    if not matching:
+        return None
+    best = matching[0]
+    others = list(dict.fromkeys(f"{one.code} ({one.words})" for one in matching[1:] if one.code != best.code))
+    quantity = next(iter(side.differing))
+    difference = side.differing[quantity]
+    value = best.value(quantity)
+    what = {"gradient": "gradient", "loss": "loss", "per_example_loss": "per-example loss"}[quantity]
+    evidence = {
+        "observation": difference.observation,
+        "supposed": best.words,
+        "excess as declared": difference.excess(side.observed[quantity], side.opposite[quantity]),
+        "excess as supposed": None if value is None else difference.excess(side.observed[quantity], value),
+        **best.evidence,
+    }
+    if others:
+        evidence["would fit as well"] = "; ".join(others[:4])
+    of_output = f" of {output}" if output else ""
+    only = " Only the gradient shows it: the loss that is printed is right." if quantity == "gradient" else ""
+    return Diagnosis(
+        code=best.code,
+        backends=side.legs,
+        message=f"The {what}{of_output} on {side.words} is what it would be if {best.words}.{only} {best.remedy}",
+        evidence=evidence,
+        headline=f"{title(best.code)}: the {what}{of_output} on {side.words} is as if {best.words}",
+    )
+
+
+def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
+    small = declared.y_pred.size <= _LARGEST_GRADIENT
+    if {*side.differing} == {"gradient"} and not small:
+        return
+    order = [*suppositions(declared)]
+    late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
+    at = next(
+        (n for n, one in enumerate(order) if one.code in late),
+        len(order),
+    )
+    yield from order[:at]
+    yield from smoothings(declared, {name: side.observed[name] for name in side.differing if name in side.observed})
+    yield from order[at:]
+
+
+def _matches(supposed: Supposition, side: _Side) -> bool:
+    """Whether it gives every quantity of the side, and is far from the other side in one that differs."""
+    far = False
+    for quantity, seen in side.observed.items():
+        if quantity == "gradient" and ("loss" in side.differing or "per_example_loss" in side.differing):
+            continue  # costs much and decides nothing
+        value = supposed.value(quantity)
+        if value is None or value.shape != seen.shape:
+            if quantity in side.differing:
+                return False
+            continue
+        difference = side.differing.get(quantity)
+        if difference is None:
+            if not _alike(seen, value):
+                return False
+        elif not is_margin(max(difference.excess(seen, side.opposite[quantity]), 0.0), difference.excess(seen, value)):
+            return False
+        else:
+            far = True
+    return far
+
+
+def _alike(seen: np.ndarray, value: np.ndarray) -> bool:
+    """Whether a quantity on which the sides agree is what is supposed, as far as float32 can tell."""
+    return bool(np.allclose(seen.astype(np.float64), value, rtol=1e-3, atol=1e-4, equal_nan=True))
+
+
+def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
+    """The sides of `leg`, as it recorded them and as its doors did, each with its opposite."""
+    suffix = f"/{output}" if output else ""
+    names = {f"per_example_loss{suffix}": "per_example_loss", f"loss{suffix}": "loss", f"gradient/y_pred{suffix}": "gradient"}
+    if declared.alone:
+        names |= {"loss": "loss"}
+    else:
+        names.pop(f"gradient/y_pred{suffix}", None)
+        if not suffix:
+            names.pop("loss", None)
+    recording = situation.recordings[leg]
+    own = {quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations}
+    small = declared.y_pred.size <= _LARGEST_GRADIENT
+    if not small:
+        own.pop("gradient", None)
+    by_door: dict[str, dict[str, Difference]] = {}
+    accused: dict[str, Difference] = {}
+    for one in situation.differences:
+        quantity = names.get(one.observation)
+        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small):
+            continue
+        if one.door and leg in one.suspects:
+            by_door.setdefault(one.door, {}).setdefault(quantity, one)
+        elif leg in one.suspects:
+            accused.setdefault(quantity, one)
+        elif one.trusted == leg and not one.door:
+            by_door.setdefault("", {}).setdefault(quantity, one)
+    legs = max((one.suspects for one in accused.values()), key=len, default=(leg,))
+    if accused:
+        opposite = {quantity: one.right for quantity, one in accused.items()}
+        yield _Side(legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite)
+    for door, differing in by_door.items():
+        if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
+            opposite = {quantity: one.left for quantity, one in differing.items()}
+            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite)
+            continue
+        seen = {quantity: one.left for quantity, one in differing.items()}
+        opposite = {quantity: one.right for quantity, one in differing.items()}
+        yield _Side(legs=(leg,), words=f"{leg} through {door}", observed=seen, differing=_in_flow(differing), opposite=opposite)
+        yield _Side(legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen)
+
+
+def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:
+    return {quantity: differing[quantity] for quantity in ("per_example_loss", "loss", "gradient") if quantity in differing}
+
+
+def _joined(found: list[Diagnosis]) -> list[Diagnosis]:
+    """One diagnosis for legs of which the same is said."""
+    joined: dict[tuple[str, str], Diagnosis] = {}
+    for one in found:
+        joined.setdefault((one.code, str(one.evidence.get("supposed"))), one)
+    return list(joined.values())

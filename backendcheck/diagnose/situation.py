@@ -1,0 +1,242 @@
+"""What detectors look at: the differences of one case, each with a side that is suspected and a side that is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from backendcheck.case import Tolerance
+from backendcheck.comparison import Comparison
+from backendcheck.headline import partition
+from backendcheck.observation import Kind, Observation, flow_key, kind_of
+from backendcheck.recording import Recording
+from backendcheck.tolerance import Allowed, allowed, coarser
+
+# What an explanation has to show: as recorded the values are at least this many times too far apart …
+FAR = 20.0
+# … and explained they are within tolerance, or at least this many times closer and near it: a cause does not come without noise.
+_CLOSER = 100.0
+NEAR = 10.0
+
+_ORACLES = ("agreement", "reference", "paths", "order")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Difference:
+    """One observation on two sides that are not alike.
+
+    `left` is what the legs `suspects` recorded (or what came through their `door`), `right` what `trusted` has: a leg, or
+    ``reference``. Who is suspected is a matter of evidence, not of blame: those whom the reference contradicts, else the
+    minority, else the later leg. `recording` is that of the first suspect: its labels, weights and losses are those of the case.
+    """
+
+    oracle: str
+    observation: str
+    suspects: tuple[str, ...]
+    trusted: str
+    left: np.ndarray
+    right: np.ndarray
+    allowance: Allowed
+    recording: Recording
+    kinds: frozenset[str]
+    door: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.observation)
+
+    @property
+    def output(self) -> str:
+        """The output that the observation is of; empty for the only one."""
+        return output_of(self.observation)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether both sides are numbers of one shape."""
+        return object not in (self.left.dtype, self.right.dtype) and self.left.shape == self.right.shape
+
+    @property
+    def is_float(self) -> bool:
+        return self.is_numeric and self.left.dtype.kind == "f"
+
+    @property
+    def side(self) -> str:
+        """The suspected side in words."""
+        return f"{self.suspects[0]} through {self.door}" if self.door else " and ".join(self.suspects)
+
+    @property
+    def subject(self) -> str:
+        """The observation on the suspected side, in words."""
+        return f"{self.observation} on {self.side}"
+
+    def excess(self, left: Any = None, right: Any = None) -> float:
+        """How far apart the sides are (or what is given instead of them), in units of what is allowed."""
+        return excess(self.left if left is None else left, self.right if right is None else right, self.allowance)
+
+    def explained(self, left: Any = None, right: Any = None) -> bool:
+        """Whether the sides, far apart as recorded, agree once one of them is replaced: with the margin of `is_margin`."""
+        return is_margin(self.excess(), self.excess(left, right))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Situation:
+    """All that is known of one case: its findings and its recordings by leg."""
+
+    findings: Sequence[Comparison]
+    recordings: Mapping[str, Recording]
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """In the order of the computation; between backends first, then against the reference, then inside one backend."""
+        found = [*_between_legs(self), *_against_reference(self), *_inside(self)]
+        return tuple(sorted(found, key=lambda one: (_ORACLES.index(one.oracle), flow_key(one.observation))))
+
+    def differing(self, *kinds: Kind) -> list[Difference]:
+        """The differences of observations of these kinds whose sides can be held against each other."""
+        return [one for one in self.differences if one.kind in kinds and one.is_numeric]
+
+    def differs(self, observation: str, leg: str) -> bool:
+        """Whether any oracle has something against this observation of a leg."""
+        return any(one.observation == observation and leg in one.suspects for one in self.differences)
+
+    def expected(self, observation: str, leg: str) -> np.ndarray | None:
+        """The reference value of an observation, the case's own before the built-in one."""
+        return _expected(self.recordings[leg], observation)
+
+
+def output_of(observation: str) -> str:
+    """The output in the name of an observation: ``age`` of ``per_example_loss/age``."""
+    for prefix in ("predictions", "predicted_class", "per_example_loss", "loss", "gradient/y_pred"):
+        if observation.startswith(f"{prefix}/"):
+            return observation.removeprefix(f"{prefix}/")
+    return ""
+
+
+def is_margin(before: float, after: float) -> bool:
+    """Whether an explanation carries: `before` it the excess was large, `after` it there is none, or only noise is left."""
+    return before >= FAR and (after <= 1.0 or after <= min(NEAR, before / _CLOSER))
+
+
+def excess(left: Any, right: Any, allowance: Allowed) -> float:
+    """The largest |difference| / allowed; infinite where shapes, text or NaN differ, or where an exact value does."""
+    left, right = np.asarray(left), np.asarray(right)
+    if left.shape != right.shape:
+        return np.inf
+    if object in (left.dtype, right.dtype) or allowance.tolerance.atol == allowance.tolerance.rtol == 0:
+        return 0.0 if np.array_equal(left, right) else np.inf
+    if not left.size:
+        return 0.0
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    with np.errstate(all="ignore"):
+        same = (left == right) | (np.isnan(left) & np.isnan(right))
+        if not np.all(same | (np.isfinite(left) & np.isfinite(right))):
+            return np.inf
+        left, right = np.where(same, 0.0, left), np.where(same, 0.0, right)
+        magnitude = np.maximum(np.abs(left), np.abs(right))
+        scale = allowance.scale(magnitude)
+        within = allowance.tolerance.atol + allowance.tolerance.rtol * scale
+        return float(np.max(np.where(same, 0.0, np.abs(left - right) / within)))
+
+
+# --- from findings to differences ------------------------------------------------------------------------------
+
+_EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
+
+
+def _expected(recording: Recording, observation: str) -> np.ndarray | None:
+    if observation in recording.reference:
+        value: np.ndarray | None = recording.reference[observation]
+    else:
+        value = recording.expected[observation].value if observation in recording.expected else None
+    seen = recording.observations.get(observation)
+    if value is not None and seen is not None and value.size == seen.value.size == 1:
+        return value.reshape(seen.value.shape)
+    return value
+
+
+def _allowance(
+    findings: Sequence[Comparison], recording: Recording, name: str, sides: tuple[Observation, Observation]
+) -> Allowed:
+    """The tolerance that the oracle used, so that a diagnosis measures with the same yard."""
+    if not sides[0].is_float:
+        return _EXACT
+    usual = allowed(recording.case, name, coarser(*(side.precision for side in sides)), recording.tolerance, ())
+    given = next((one.tolerance for one in findings if one.tolerance is not None), None)
+    return usual if given is None else replace(usual, tolerance=given)
+
+
+def _between_legs(situation: Situation) -> Iterator[Difference]:
+    recordings = situation.recordings
+    for name in _names(situation, "agreement"):
+        findings = [f for f in situation.findings if f.oracle == "agreement" and f.observation == name]
+        legs = [leg for leg in recordings if name in recordings[leg].observations]
+        groups = partition(name, findings, legs)
+        trusted = max(groups, key=lambda group: _trust(group, name, situation), default=[])
+        for group in groups:
+            if group is trusted:
+                continue
+            of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*trusted}]
+            left, right = recordings[group[0]].observations[name], recordings[trusted[0]].observations[name]
+            yield Difference(
+                oracle="agreement", observation=name, suspects=tuple(group), trusted=trusted[0],
+                left=left.value, right=right.value, recording=recordings[group[0]],
+                kinds=frozenset(f.kind for f in of_pair if f.kind),
+                allowance=_allowance(of_pair, recordings[group[0]], name, (left, right)),
+            )  # fmt: skip
+
+
+def _trust(group: Sequence[str], name: str, situation: Situation) -> tuple[bool, bool, int, int]:
+    """Which side is held to be right: one that the reference does not contradict, one with numbers, the larger, the earlier."""
+    contradicted = any(f.oracle == "reference" and f.observation == name and f.left in group for f in situation.findings)
+    alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
+    value = situation.recordings[group[0]].observations[name].value
+    finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
+    return not contradicted, finite and not alone, len(group), -list(situation.recordings).index(group[0])
+
+
+def _against_reference(situation: Situation) -> Iterator[Difference]:
+    for name in _names(situation, "reference"):
+        findings = [f for f in situation.findings if f.oracle == "reference" and f.observation == name]
+        legs = [f.left for f in findings if name in situation.recordings[f.left].observations]
+        for group in partition(name, situation.findings, list(dict.fromkeys(legs))):
+            recording = situation.recordings[group[0]]
+            expected, seen = _expected(recording, name), recording.observations[name]
+            if expected is None:
+                continue
+            of_group = [f for f in findings if f.left in group]
+            yield Difference(
+                oracle="reference", observation=name, suspects=tuple(group), trusted="reference", left=seen.value, right=expected,
+                recording=recording, kinds=frozenset(f.kind for f in of_group if f.kind),
+                allowance=_allowance(of_group, recording, name, (seen, seen)),
+            )  # fmt: skip
+
+
+def _inside(situation: Situation) -> Iterator[Difference]:
+    doors = {
+        (leg, variant.oracle, variant.door): variant
+        for leg, recording in situation.recordings.items()
+        for variant in recording.variants
+    }
+    for finding in situation.findings:
+        leg, _, door = finding.right.partition(":")
+        variant = doors.get((leg, finding.oracle, door))
+        if variant is None or finding.observation not in variant.observations:
+            continue
+        recording = situation.recordings[leg]
+        if finding.observation not in recording.observations:
+            continue
+        seen, own = variant.observations[finding.observation], recording.observations[finding.observation]
+        yield Difference(
+            oracle=finding.oracle, observation=finding.observation, suspects=(leg,), trusted=leg,
+            left=seen.value, right=own.value,
+            recording=recording, kinds=frozenset([finding.kind or ""]), door=door,
+            allowance=_allowance([finding], recording, finding.observation, (own, seen)),
+        )  # fmt: skip
+
+
+def _names(situation: Situation, oracle: str) -> list[str]:
+    return list(dict.fromkeys(f.observation for f in situation.findings if f.oracle == oracle and f.observation != "raised"))

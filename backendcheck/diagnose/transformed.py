@@ -1,0 +1,245 @@
+"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed, negated, scaled.
+
+`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `sign`, `scale`. For losses
+that the reference knows, `replayed` says more and is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from backendcheck.diagnose.diagnosis import Diagnosis, claim
+from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.suppositions import softmax
+from backendcheck.observation import Kind
+
+_WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+_COARSE = ("float16", "bfloat16", "float32")
+_FEWEST = 3  # elements that have to show a factor
+_SUM_TO_ONE = 1e-3
+_CLASSES_LAST = "Say axis= explicitly and put classes last."
+_AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims, for the earliest observation that it explains, each code once for each set of legs."""
+    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing, _sign_and_scale):
+        for one in situation.differences:
+            if object in (one.left.dtype, one.right.dtype):
+                continue
+            for diagnosis in look(one):
+                found.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(found.values())
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------
+
+
+def _shapes(one: Difference) -> Iterator[Diagnosis]:
+    """Shapes that differ: one side transposed, or one side spread over examples twice."""
+    left, right = one.left, one.right
+    if left.shape == right.shape or not left.size or not right.size:
+        return
+    for here, there in ((left, right), (right, left)):
+        n = there.shape[0] if there.ndim else 0
+        if n > 1 and there.size == n and here.shape == (n, n):
+            text = f"{one.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
+            yield claim(one, "broadcast", text, "Give both sides the same rank.", shape=list(here.shape))
+            return
+    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= 1:
+        yield claim(
+            one,
+            "axis",
+            f"{one.subject} is transposed",
+            "Say axis= explicitly and put classes last.",
+            shape=list(left.shape),
+        )
+
+
+def _integer_types(one: Difference) -> Iterator[Diagnosis]:
+    """Equal whole numbers in other types."""
+    if one.kinds != {"dtype"} or one.left.shape != one.right.shape or one.left.dtype.kind + one.right.dtype.kind not in _WHOLE:
+        return
+    if np.array_equal(one.left, one.right):
+        text = f"{one.observation} is {one.left.dtype} on {one.side}, {one.right.dtype} on {one.trusted}; the values are equal"
+        remedy = "Values beyond the narrower type would wrap around there; cast labels explicitly."
+        yield replace(claim(one, "label-dtype", text, remedy), headline="")
+
+
+_WHOLE = frozenset(a + b for a in "iub" for b in "iub") | {"if", "fi", "uf", "fu", "bf", "fb"}
+
+
+def _axis(one: Difference) -> Iterator[Diagnosis]:
+    """Equal shapes: transposed, or normalised over another axis."""
+    left, right = one.left, one.right
+    if left.shape != right.shape or left.ndim < 2:  # noqa: PLR2004
+        return
+    if left.ndim == 2 and left.shape[0] == left.shape[1] and one.explained(right=right.T):  # noqa: PLR2004
+        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, excess=one.excess())
+        return
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or one.excess() < FAR:
+        return
+    with np.errstate(all="ignore"):
+        if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
+            return
+        for axis in range(left.ndim - 1):
+            # Both normalise the same scores: then exp(scores) is left times its sums over the axis.
+            if _sums_to_one(left, axis) and _same_scores(left, right, axis):
+                text = f"{one.subject} sums to 1 over axis {axis} instead of the last"
+                yield claim(one, "axis", text, _CLASSES_LAST, axis=axis)
+
+
+def _sums_to_one(array: np.ndarray, axis: int) -> bool:
+    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=_SUM_TO_ONE))
+
+
+def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
+    """Whether ``log left - log right`` is a term of one axis plus a term of the other, as for softmaxes of the same scores."""
+    ratio = np.log(left.astype(np.float64)) - np.log(right.astype(np.float64))
+    if not np.isfinite(ratio).all():
+        return False
+    residual = ratio - ratio.mean(axis=axis, keepdims=True)
+    residual = residual - residual.mean(axis=-1, keepdims=True)
+    return bool(np.abs(residual).max() <= 1e-3 + 1e-3 * np.abs(ratio).max())
+
+
+# --- whole numbers ---------------------------------------------------------------------------------------------
+
+
+def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
+    """Values that were cut, or that wrapped around in a narrower type."""
+    if one.kind is not Kind.VALUE or one.left.shape != one.right.shape or not one.left.size:
+        return
+    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return
+    for side, here, there in ((one.side, left, right), (one.trusted, right, left)):
+        if one.trusted == "reference" and side == "reference":
+            continue
+        if (there != np.trunc(there)).any() and (here == np.trunc(here)).all():
+            for words, change in (
+                ("cut off", np.trunc),
+                ("rounded", np.rint),
+                ("rounded down", np.floor),
+                ("rounded up", np.ceil),
+            ):
+                if np.array_equal(change(there), here):
+                    text = (
+                        f"{one.subject} has its fractions {words}"
+                        if side == one.side
+                        else f"{one.subject} keeps fractions that {side} has {words}"
+                    )
+                    yield claim(
+                        one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend."
+                    )
+                    return
+        if (there == np.trunc(there)).all() and (np.abs(there) > 127).any() and (np.abs(there) < 2**62).all():  # noqa: PLR2004 - int8
+            whole = there.astype(np.int64)
+            for words, changed in _narrowed(whole):
+                if np.array_equal(changed, here) and not np.array_equal(changed, there):
+                    text = (
+                        f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
+                    )
+                    yield claim(
+                        one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend."
+                    )
+                    return
+
+
+def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Whole numbers as they come back from narrower types."""
+    for width in _WIDTHS:
+        yield f"wrapped around in {width}", whole.astype(width).astype(np.int64)
+    for dtype in _COARSE:
+        yield f"lost bits in {dtype}", rounded(whole, dtype)
+    for width in _WIDTHS:
+        yield f"stopped at the end of {width}", np.clip(whole, np.iinfo(width).min, np.iinfo(width).max)
+
+
+def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    """`values` as they come back from a float type, in float64; bfloat16 is the upper half of float32."""
+    if dtype != "bfloat16":
+        with np.errstate(over="ignore"):
+            return values.astype(dtype).astype(np.float64)
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    # To nearest, ties to even, as hardware rounds.
+    bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
+    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+# --- predictions and encodings ---------------------------------------------------------------------------------
+
+
+def _activation(one: Difference) -> Iterator[Diagnosis]:
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or not one.is_float or not one.left.size:
+        return
+    with np.errstate(all="ignore"):
+        for name, change in (("softmax", softmax), ("sigmoid", lambda z: 1.0 / (1.0 + np.exp(-z.astype(np.float64))))):
+            if name == "softmax" and (one.left.ndim < 2 or one.left.shape[-1] < 2):  # noqa: PLR2004
+                continue
+            remedy = "Let the activation be applied once: in the last layer, or by the loss with from_logits=True."
+            if one.explained(right=change(one.right)):
+                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once more", remedy)
+            elif one.explained(left=change(one.left)):
+                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once less", remedy)
+
+
+def _smoothing(one: Difference) -> Iterator[Diagnosis]:
+    """One-hot or multi-hot values pulled towards the middle."""
+    if one.kind is not Kind.VALUE or not one.is_numeric or one.left.ndim < 2 or one.left.shape[-1] < 2:  # noqa: PLR2004
+        return
+    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
+    if (
+        not np.isin(right, (0.0, 1.0)).all()
+        or np.isin(left, (0.0, 1.0)).all()
+        or not (right == 1.0).any()
+        or not (right == 0).any()
+    ):
+        return
+    low, high = left[right == 0.0], left[right == 1.0]
+    if np.ptp(low) < 1e-5 and np.ptp(high) < 1e-5 and 0.0 < low[0] < high[0] < 1.0:  # noqa: PLR2004 - rounding of float32
+        amount = 1.0 - (high[0] - low[0])
+        remedy = "Smooth once: in the labels or by the loss."
+        yield claim(
+            one,
+            "label-smoothing",
+            f"{one.subject} is smoothed by {amount:.4g}",
+            remedy,
+            smoothing=float(amount),
+        )
+
+
+# --- factors ---------------------------------------------------------------------------------------------------
+
+
+def _sign_and_scale(one: Difference) -> Iterator[Diagnosis]:
+    """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
+    if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
+        return
+    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
+    if not (np.isfinite(left).all() and np.isfinite(right).all()) or one.excess() < FAR:
+        return
+    if one.explained(right=-one.right.astype(np.float64)):
+        yield claim(
+            one,
+            "sign",
+            f"{one.subject} has the opposite sign",
+            "Look for a loss that is maximised there, or a subtraction the other way round.",
+        )
+        return
+    telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
+    if telling.sum() < _FEWEST or not (right @ right):
+        return
+    factor = float(left @ right / (right @ right))
+    if factor != 0.0 and np.ptp(np.abs(right[telling])) > 0 and one.explained(right=factor * one.right.astype(np.float64)):
+        yield claim(
+            one,
+            "scale",
+            f"{one.subject} is {factor:.6g} times what it is elsewhere",
+            "Look for a mean that is a sum, or a constant that one side leaves out.",
+            factor=factor,
+        )
