@@ -77,7 +77,8 @@ FAULTS: tuple[Fault, ...] = (
            _THREE_HEADS, "several_outputs/an_output_with_several_metrics"),
     # Labels.
     _fault("range-clipped", "sparse cross-entropy takes a label out of range for the nearest class", "silent-acceptance",
-           "label_range/one_past_the_last_class", "label_range/a_negative_class[minus_one]", "text_pipeline/labels_that_count_from_one",
+           "label_range/one_past_the_last_class", "label_range/a_negative_class[minus_one]",
+           "text_pipeline/labels_that_count_from_one",
            backends=_REJECTING),
     _fault("last-class-dropped", "examples of the last class have no loss", "dropped-label",
            _LOGITS, _TRAINED_INTEGERS, f"{_ONE_LOSS}[one_hot]"),
@@ -111,7 +112,8 @@ FAULTS: tuple[Fault, ...] = (
     _fault("labels-of-a-row-summed", "squared error and binary cross-entropy sum over a row instead of averaging", "reduction",
            _CONFIDENCE, _FINDINGS, _SQUARED),
     _fault("column-broadcast", "squared and absolute error hold labels (N,) against predictions (N, 1)", "broadcast",
-           _THREE_HEADS, "several_outputs/losses_and_labels_by_list", "named_outputs/several_metrics_per_output[by_name]"),
+           _THREE_HEADS, "several_outputs/losses_and_labels_by_list",
+           "named_outputs/several_metrics_per_output[by_name]"),
     _fault("softmax-over-examples", "softmax runs along the examples", "axis", _TRAINED_INTEGERS, _TEXT, _STUDENT),
     # Numbers.
     _fault("softmax-twice", "softmax is applied once more", "logits-as-probabilities", _TRAINED_INTEGERS, _TEXT, _STUDENT),

@@ -14,6 +14,7 @@ It reads no file and imports no backend. What the figures mean:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -86,6 +87,12 @@ class SelfTest:
     def first_rate(self) -> float:
         """Of the faults detected, the share whose first diagnosis names them."""
         return _share([trial.first for trial in self.owed if trial.detected])
+
+    @property
+    def besides(self) -> dict[str, int]:
+        """How often each diagnosis was made of a fault that it does not fit, most often first."""
+        counts = Counter(code for trial in self.owed for code in trial.diagnoses if code not in trial.codes)
+        return dict(counts.most_common())
 
     @property
     def incomplete(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ def as_dict(result: SelfTest) -> dict[str, Any]:
         "detection_rate": result.detection_rate,
         "naming_rate": result.naming_rate,
         "first_rate": result.first_rate,
+        "besides": result.besides,
         "n_clean": result.n_clean,
         "false_alarms": list(result.false_alarms),
         "incomplete": list(result.incomplete),
@@ -63,6 +64,9 @@ def table(result: SelfTest) -> Iterator[str]:
     n_found = sum(t.detected for t in result.owed)
     yield f"detected {n_found} of {n_owed} ({result.detection_rate:.1%})"
     yield f"named    {result.naming_rate:.1%} of those, {result.first_rate:.1%} by the first diagnosis"
+    if result.besides:
+        others = ", ".join(f"{code} {n} times" for code, n in result.besides.items())
+        yield f"besides  {others}: diagnoses that do not fit the fault"
     yield f"false alarms {len(result.false_alarms)} in {result.n_clean} clean cases"
 
 
