@@ -30,9 +30,7 @@ def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Ov
     return found
 
 
-def _compare_pair(
-    sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
-) -> list[Comparison]:
+def _compare_pair(sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]) -> list[Comparison]:
     found = []
     if (raised := _compare_raised(sides, pair)) is not None:
         found.append(raised)
@@ -75,9 +73,7 @@ def not_compared(name: str, recording: Recording) -> str:
     return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
 
 
-def _allowance(
-    name: str, left: Observation, right: Observation, recording: Recording, overrides: Sequence[Override]
-) -> Allowed:
+def _allowance(name: str, left: Observation, right: Observation, recording: Recording, overrides: Sequence[Override]) -> Allowed:
     precision = coarser(left.precision, right.precision)
     return allowed(recording.case, name, precision, recording.tolerance, overrides)
 
@@ -90,8 +86,7 @@ def _compare_raised(sides: tuple[str, str], pair: tuple[Recording, Recording]) -
     thrower = 0 if raised[0] else 1
     error = pair[thrower].raised[0]
     message = (
-        f"{error.type} in stage {error.stage} on {sides[thrower]}; {what_came_instead(pair[1 - thrower])} "
-        f"on {sides[1 - thrower]}"
+        f"{error.type} in stage {error.stage} on {sides[thrower]}; {what_came_instead(pair[1 - thrower])} on {sides[1 - thrower]}"
     )
     return Comparison(
         oracle="agreement", observation="raised", left=sides[0], right=sides[1], kind="raised", message=message,

@@ -71,10 +71,10 @@ class DeclaredLoss:
         return reference.gradient(self.scalar, *self.arguments)
 
 
-def declared_loss(recording: Recording, output: str) -> DeclaredLoss | None:
-    """The standard loss that `output` declares, on the predictions that were recorded; None if there is none."""
+def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | None = None) -> DeclaredLoss | None:
+    """The standard loss that `output` declares, or `spec` instead of it, on the predictions recorded; None if there is none."""
     description = recording.losses.get(output, {})
-    if not description.get("from_keras"):
+    if spec is None and not description.get("from_keras"):
         return None
     suffix = f"/{output}" if output else ""
     y_true = recording.labels.get(f"y_true{suffix}")
@@ -87,7 +87,7 @@ def declared_loss(recording: Recording, output: str) -> DeclaredLoss | None:
     if y_pred.dtype == np.float64:
         y_pred = y_pred.astype(recording.settings.get("floatx", "float32"))
     try:
-        spec = _spec(recording, description)
+        spec = spec or _spec(recording, description)
     except (reference.NoReference, ValueError):
         return None
     return DeclaredLoss(

@@ -86,9 +86,7 @@ def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: M
     return f"{name}: {finding.message}"
 
 
-def _seen(
-    name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]
-) -> list[tuple[list[str], Observation]]:
+def _seen(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]) -> list[tuple[list[str], Observation]]:
     """The groups that have the observation, each with what its first leg recorded."""
     seen = [(group, recordings[group[0]].observations.get(name)) for group in groups]
     return [(group, observation) for group, observation in seen if observation is not None]

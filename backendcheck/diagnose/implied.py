@@ -7,21 +7,7 @@ and reductions, right or wrong, do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-
-# Losses whose gradient is negative at the class of the label and nowhere else.
-_ONE_NEGATIVE = frozenset({"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"})
-
-
-def has_implied_class(description: Mapping[str, Any] | None) -> bool:
-    """Whether the gradient of this loss names a class: a cross-entropy over exclusive classes, its class axis last."""
-    if not description or description.get("name") not in _ONE_NEGATIVE:
-        return False
-    options = description.get("options", {})
-    return options.get("axis", -1) == -1 and not options.get("label_smoothing")
 
 
 def implied_class(gradient: np.ndarray) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
-from backendcheck.diagnose.situation import Difference, Situation, is_margin
+from backendcheck.diagnose.identified import identified_loss
+from backendcheck.diagnose.situation import NEAR, Difference, Situation, is_margin
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.headline import listed
@@ -26,27 +27,50 @@ class _Side:
     observed: Mapping[str, np.ndarray]
     differing: Mapping[str, Difference]
     opposite: Mapping[str, np.ndarray]
+    trusted: bool = False
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims the first supposition that gives what a side recorded, in all quantities of the loss and with a margin."""
-    found: list[Diagnosis] = []
-    for leg, recording in situation.recordings.items():
-        for output in recording.losses:
-            if any(leg in one.backends for one in found):
-                continue
-            declared = declared_loss(recording, output)
-            if declared is None:
-                continue
-            for side in _sides(situation, leg, output, declared):
-                claim = _claim(declared, side, output)
-                if claim is not None:
-                    found.append(claim)
-                    break
+    found = [*_claims(situation, trusted=False)] or [*_claims(situation, trusted=True)]
     return _joined(found)
 
 
+def _claims(situation: Situation, *, trusted: bool) -> Iterator[Diagnosis]:
+    """One claim for each leg, of what it is accused of; of sides that are `trusted` only if nobody else is to be explained."""
+    told: set[str] = set()
+    for leg, recording in situation.recordings.items():
+        for output in recording.losses:
+            for declared in _declarations(situation, leg, output) if leg not in told else ():
+                sides = (side for side in _sides(situation, leg, output, declared) if side.trusted == trusted)
+                claim = next((one for side in sides if (one := _claim(declared, side, output)) is not None), None)
+                if claim is not None:
+                    told |= {*claim.backends}
+                    yield claim
+                    break
+
+
+def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
+    """The loss that this leg declares, then what other legs declare instead; or what a custom loss is known to be."""
+    own = declared_loss(situation.recordings[leg], output)
+    if own is None:
+        identified = identified_loss(situation, leg, output)
+        if identified is not None:
+            yield identified
+        return
+    yield own
+    specs = [own.spec]
+    for recording in situation.recordings.values():
+        other = declared_loss(recording, output)
+        if other is not None and other.spec not in specs:
+            specs.append(other.spec)
+            yield replace(own, spec=other.spec)
+
+
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
+    as_declared = Supposition(code="", words="", remedy="", declared=declared)
+    if _gives(as_declared, side):
+        return None  # this side did what was declared; the other is to be explained
     matching = [one for one in _candidates(declared, side) if _matches(one, side)]
     if not matching:
         return None
@@ -113,6 +137,17 @@ def _matches(supposed: Supposition, side: _Side) -> bool:
     return far
 
 
+def _gives(supposed: Supposition, side: _Side) -> bool:
+    """Whether it gives every quantity in which the sides differ."""
+    for quantity, difference in side.differing.items():
+        value = supposed.value(quantity)
+        if value is None or value.shape != side.observed[quantity].shape:
+            return False
+        if difference.excess(side.observed[quantity], value) > NEAR:
+            return False
+    return True
+
+
 def _alike(seen: np.ndarray, value: np.ndarray) -> bool:
     """Whether a quantity on which the sides agree is what is supposed, as far as float32 can tell."""
     return bool(np.allclose(seen.astype(np.float64), value, rtol=1e-3, atol=1e-4, equal_nan=True))
@@ -152,7 +187,9 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     for door, differing in by_door.items():
         if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
             opposite = {quantity: one.left for quantity, one in differing.items()}
-            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite)
+            yield _Side(
+                legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, trusted=True
+            )  # fmt: skip
             continue
         seen = {quantity: one.left for quantity, one in differing.items()}
         opposite = {quantity: one.right for quantity, one in differing.items()}

@@ -77,4 +77,3 @@ class CaseModule(pytest.Module):
 
     def istestclass(self, obj: object, name: str) -> bool:  # noqa: ARG002
         return False
-

@@ -159,17 +159,13 @@ def _question(spec: LossSpec, y_true: Any, y_pred: Any) -> _Question:
             "Its effect is not in the reference, so there is no value."
         )
         raise NoReference(message)
-    labels, predictions = to_same_rank(
-        as_float64(y_true, f"{spec.name}: y_true"), as_float64(y_pred, f"{spec.name}: y_pred")
-    )
+    labels, predictions = to_same_rank(as_float64(y_true, f"{spec.name}: y_true"), as_float64(y_pred, f"{spec.name}: y_pred"))
     options = {key: spec.options.get(key, default) for key, default in known.items()}
     axes = _axes(spec.name, definition, options, predictions.ndim)
     if "axis" in options:
         options["axis"] = axes if definition.axes == "axes" else axes[0]
     checked = definition.prepare(spec.name, labels, predictions, options)
-    return _Question(
-        spec=spec, definition=definition, options=options, labels=checked, predictions=predictions, axes=axes
-    )
+    return _Question(spec=spec, definition=definition, options=options, labels=checked, predictions=predictions, axes=axes)
 
 
 def _axes(where: str, definition: Definition, options: Options, n_dims: int) -> tuple[int, ...]:

@@ -68,9 +68,7 @@ def partial_derivatives(function: Callable[[Array], Array], at: Array, axes: tup
         middle = evaluate(flat)
         for place in range(flat.shape[-1]):
             value[..., place], smooth[..., place] = _derivative(evaluate, flat, place, middle, noise)
-    return Gradient(
-        np.moveaxis(value.reshape(moved.shape), last, axes), np.moveaxis(smooth.reshape(moved.shape), last, axes)
-    )
+    return Gradient(np.moveaxis(value.reshape(moved.shape), last, axes), np.moveaxis(smooth.reshape(moved.shape), last, axes))
 
 
 def directional(fn: Callable[[Array], float], x: Array, directions: Array, step: float = 1e-5) -> Array:

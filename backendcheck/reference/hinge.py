@@ -70,7 +70,6 @@ def _require_labels(where: str, y_true: Array) -> None:
     if mixed or not known.all():
         found = "-1 and 0 in one batch" if known.all() else f"{y_true[~known][0]:g}"
         message = (
-            f"{where}: labels without a documented meaning; expected -1 and 1, or 0 and 1, got {found}. "
-            "Encode the labels again."
+            f"{where}: labels without a documented meaning; expected -1 and 1, or 0 and 1, got {found}. Encode the labels again."
         )
         raise NoReference(message)

@@ -52,7 +52,5 @@ def circle(y_true: NDArray[np.int64], y_pred: Array, options: Options) -> Array:
     positive = same & ~np.eye(len(y_true), dtype=bool) if options["remove_diagonal"] else same
     from_positives = -gamma * np.maximum(1.0 + margin - similarity, 0.0) * (similarity - 1.0 + margin)
     from_negatives = gamma * np.maximum(similarity + margin, 0.0) * (similarity - margin)
-    total = log_sum_exp(np.where(positive, from_positives, -np.inf), 1) + log_sum_exp(
-        np.where(~same, from_negatives, -np.inf), 1
-    )
+    total = log_sum_exp(np.where(positive, from_positives, -np.inf), 1) + log_sum_exp(np.where(~same, from_negatives, -np.inf), 1)
     return softplus(total)

@@ -103,9 +103,7 @@ def _aligned(where: str, weight: Array, shape: tuple[int, ...]) -> Array:
     if weight.ndim == 0 and shape:
         return np.broadcast_to(weight, shape)
     trimmed = weight[..., 0] if weight.ndim == len(shape) + 1 and weight.shape[-1] == 1 else weight
-    fits = trimmed.ndim <= len(shape) and all(
-        size in (1, wanted) for size, wanted in zip(trimmed.shape, shape, strict=False)
-    )
+    fits = trimmed.ndim <= len(shape) and all(size in (1, wanted) for size, wanted in zip(trimmed.shape, shape, strict=False))
     if not fits or (trimmed.ndim and trimmed.shape[0] != shape[0]):
         message = (
             f"{where} does not fit the losses; expected one value for each example or timestep of {shape}, "
