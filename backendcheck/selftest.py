@@ -34,6 +34,7 @@ from backendcheck.verdict import Verdict
 _OWED = 2.0  # times the tolerance; below, two backends may still agree with one another within it
 _PLAIN = 1e-2  # of the largest magnitude of an observation: beyond any tolerance there is
 _NAMED_AT_LEAST = 0.99
+_NO_NAME = "unexplained"  # says that nothing fits, which is true where nothing does
 _MEASURED = ("recorded", "raised")
 
 
@@ -91,7 +92,7 @@ class SelfTest:
     @property
     def besides(self) -> dict[str, int]:
         """How often each diagnosis was made of a fault that it does not fit, most often first."""
-        counts = Counter(code for trial in self.owed for code in trial.diagnoses if code not in trial.codes)
+        counts = Counter(code for trial in self.owed for code in trial.diagnoses if code not in (*trial.codes, _NO_NAME))
         return dict(counts.most_common())
 
     @property

@@ -84,17 +84,21 @@ def _last_of_equals(plant: Plant) -> None:
     plant.replace(backend.numpy, "argmax", make)
 
 
-def _relu_kink(plant: Plant) -> None:
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+def _slope_at_zero(name: str) -> Callable[[Plant], None]:
+    """Have an operation that is 0 at 0 rise there with slope 1, where it has none."""
+
+    def make(plant: Plant, original: Callable[..., Any]) -> Callable[..., Any]:
         def changed(x: Any) -> Any:
             before, x = original(x), ops.convert_to_tensor(x)
-            at_kink = ops.cast(ops.equal(x, 0), x.dtype)
-            plant.altered(before, before + at_kink)  # where there is a kink to be met
-            return before + at_kink * (x - ops.stop_gradient(x))
+            at_zero = ops.cast(ops.equal(x, 0), x.dtype)
+            plant.altered(before, before + at_zero)  # where there is a kink to be met
+            return before + at_zero * (x - ops.stop_gradient(x))
 
         return changed
 
-    plant.replace(backend.nn, "relu", make)
+    owner = backend.nn if name == "relu" else backend.numpy
+    return lambda plant: plant.replace(owner, name, lambda original: make(plant, original))
+
 
 
 PLANTS: dict[str, Callable[[Plant], None]] = {
@@ -106,5 +110,6 @@ PLANTS: dict[str, Callable[[Plant], None]] = {
     "minus-one-counted": _one_hot_of_minus_one,
     "products-in-half": _products_in_half,
     "ties-reversed": _last_of_equals,
-    "relu-kink": _relu_kink,
+    "relu-kink": _slope_at_zero("relu"),
+    "slope-at-an-exact-hit": _slope_at_zero("absolute"),
 }
