@@ -74,7 +74,8 @@ def selftest(
         with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
             _record(out or Path(folder), there, pairs, every=every, **options)
             result = judge(out or Path(folder), pairs)
-    left_out = tuple(fault.name for fault in chosen if fault not in {fault for fault, _ in pairs})
+    asked = () if kept is not None and not faults else chosen  # what is kept may be of a few faults
+    left_out = tuple(fault.name for fault in asked if fault not in {fault for fault, _ in pairs})
     result = replace(result, left_out=left_out)
     content = json.dumps(as_dict(result), indent=1)
     if out is not None and kept is None:
