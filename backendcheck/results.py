@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from backendcheck.baseline import Baseline, Change, changes
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis, diagnose
 from backendcheck.headline import headline
@@ -58,7 +59,8 @@ class CaseResult:
 class Results:
     """A whole run, worst case first.
 
-    `problems` concern no single case: a leg missing or unfinished, a file that did not import.
+    `problems` concern no single case: a leg missing or unfinished, a file that did not import. `changes` are those since an
+    earlier run, made at `since`.
     """
 
     legs: tuple[Leg, ...]
@@ -68,6 +70,8 @@ class Results:
     known: tuple[Divergence, ...] = ()
     unmatched: tuple[Divergence, ...] = ()
     expired: tuple[Divergence, ...] = ()
+    since: str = ""
+    changes: tuple[Change, ...] = ()
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     @property
@@ -94,6 +98,11 @@ class Results:
         if counts["ERROR"] or self.problems or not (self.n_comparisons or rejected_as_asked):
             return 3
         return 1 if counts["FAILED"] or counts["XPASSED"] else 0
+
+    def compared_with(self, baseline: Baseline) -> Results:
+        """The same, with what has changed since an earlier run."""
+        now = {result.case: (result.verdict.value, result.headline) for result in self.cases}
+        return replace(self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)))
 
     def result(self, case: str) -> CaseResult | None:
         return next((result for result in self.cases if result.case == case), None)

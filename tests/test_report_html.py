@@ -21,6 +21,7 @@ KNOWN_TAGS = {
     "html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "h1", "h2", "h3", "h4", "span", "time", "div",
     "ul", "li", "b", "small", "main", "section", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary",
     "code", "em", "dl", "dt", "dd", "pre", "mark", "form", "input", "button", "output", "footer", "script",
+    "figure", "figcaption", "svg", "g", "text", "rect", "line", "path", "circle", "polyline", "kbd",
 }  # fmt: skip
 VOID = {"meta", "link", "input", "br", "wbr"}
 
@@ -237,6 +238,6 @@ def test_headings_go_down_one_level_at_a_time(page):
 
 def test_all_four_reports_are_written(tmp_path):
     written = write_reports(make.everything(), tmp_path / "out")
-    assert [path.name for path in written] == ["report.json", "index.html", "summary.md", "junit.xml"]
+    assert [path.name for path in written] == ["report.json", "index.html", "summary.md", "junit.xml", "report.sarif"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
     assert all(path.stat().st_size for path in written)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import LATEST, known_option, overwrite_option, strict_known_option
+from backendcheck.cli.options import LATEST, baseline_option, known_option, overwrite_option, strict_known_option
 from backendcheck.cli.output import analysed, check_report_place, expected_legs, write_and_end
 
 
@@ -20,10 +20,11 @@ from backendcheck.cli.output import analysed, check_report_place, expected_legs,
 @click.option("--expect-backends", metavar="LIST", help="Legs that have to be there, such as tensorflow,jax,torch.")
 @known_option
 @strict_known_option
+@baseline_option
 @overwrite_option
 def compare(
     directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, overwrite: bool,
+    strict_known: bool, baseline: Path | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
@@ -39,4 +40,4 @@ def compare(
     out = out or (directories[0] if len(directories) == 1 else LATEST)
     check_report_place(out, legs, overwrite=overwrite)
     results = analysed(legs, expected_legs(expect_backends), known_files)
-    write_and_end(results, out, strict_known=strict_known)
+    write_and_end(results, out, strict_known=strict_known, baseline=baseline)

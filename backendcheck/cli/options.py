@@ -51,6 +51,10 @@ oracles_option = click.option(
 plugins_option = click.option(
     "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded)."
 )
+baseline_option = click.option(
+    "--baseline", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="The report.json of an earlier run: what is new, changed or gone since then is told first.",
+)  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run that lies in the output directory.")
 known_option = click.option(
     "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",

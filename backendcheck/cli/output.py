@@ -65,16 +65,23 @@ def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> No
         raise OutputInTheWay(message)
 
 
-def write_and_end(results: Results, out: Path, *, strict_known: bool) -> NoReturn:
+def write_and_end(results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None) -> NoReturn:
     import os
 
+    from backendcheck.baseline import read_baseline
     from backendcheck.report import markdown, text, write_reports
+    from backendcheck.report.annotations import commands
 
+    if baseline is not None:
+        results = results.compared_with(read_baseline(baseline))
     write_reports(results, out)
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(markdown.render(results))
     print_lines(text.summary(results, width=terminal_width()))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands(results):
+            click.echo(line)
     click.echo(f"report: {out / 'index.html'}")
     exit_code = results.exit_code
     if strict_known and exit_code == 0 and (results.unmatched or results.expired):

@@ -10,6 +10,7 @@ import click
 
 from backendcheck.cli.options import (
     LATEST,
+    baseline_option,
     device_option,
     keyword_option,
     known_option,
@@ -42,9 +43,11 @@ from backendcheck.cli.process import end_on_signals, printable
 @plugins_option
 @known_option
 @strict_known_option
+@baseline_option
 @overwrite_option
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
+    baseline: Path | None,
     **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
@@ -94,4 +97,4 @@ def run(
     paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files)
-    write_and_end(results, directory, strict_known=strict_known)
+    write_and_end(results, directory, strict_known=strict_known, baseline=baseline)

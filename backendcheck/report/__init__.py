@@ -1,4 +1,4 @@
-"""Reports: what a run found, as JSON, HTML, Markdown, JUnit XML and terminal text.
+"""Reports: what a run found, as JSON, HTML, Markdown, JUnit XML, SARIF and terminal text.
 
 All are made from `Results` alone. What they show is worked out once, in `view` and its neighbours; each renderer only says how.
 """
@@ -16,21 +16,22 @@ __all__ = ["write_reports"]
 
 
 def write_reports(results: Results, out: Path) -> list[Path]:
-    """Write report.json, index.html, summary.md and junit.xml into `out`; returns their paths.
+    """Write report.json, index.html, summary.md, junit.xml and report.sarif into `out`; returns their paths.
 
-    All four are rendered before the first is written, so that a directory never holds the reports of two runs.
+    All are rendered before the first is written, so that a directory never holds the reports of two runs.
 
     Raises:
         OutputInTheWay: if `out` cannot be written.
     """
     from backendcheck.recording import write_atomically
-    from backendcheck.report import html_report, json_report, junit, markdown
+    from backendcheck.report import html_report, json_report, junit, markdown, sarif
 
     rendered = {
         "report.json": json_report.render(results),
         "index.html": html_report.render(results),
         "summary.md": markdown.render(results),
         "junit.xml": junit.render(results),
+        "report.sarif": sarif.render(results),
     }
     written = []
     for name, text in rendered.items():

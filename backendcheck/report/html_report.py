@@ -6,6 +6,7 @@ import hashlib
 import importlib.resources
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,11 @@ from markupsafe import Markup
 
 from backendcheck import __version__
 from backendcheck.comparison import Comparison
+from backendcheck.errors import UsageError
+from backendcheck.known_add import entries_for
 from backendcheck.recording import Raised
-from backendcheck.report import view, view_findings
+from backendcheck.report import text, view, view_findings
+from backendcheck.report.charts import Chart, ExampleTable, charts, disagreements
 from backendcheck.report.escape import block, visible
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
 from backendcheck.report.view_values import ValueTable, value_tables
@@ -50,6 +54,21 @@ class Row:
     claim: str
     cells: tuple[view.Cell, ...]
 
+    @property
+    def topic(self) -> str:
+        """The case file, which is what its cases are about."""
+        return self.result.case.partition("/")[0]
+
+    @property
+    def codes(self) -> str:
+        """The diagnoses, for the filter."""
+        return " ".join(dict.fromkeys(one.code for one in self.result.diagnoses))
+
+    @property
+    def concerned(self) -> str:
+        """The legs that do not do what the others do, for the filter."""
+        return " ".join(one.leg for one in self.cells if one.tone == "bad" or one.odd)
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Section(Row):
@@ -66,27 +85,32 @@ class Section(Row):
     exceptions: Sequence[tuple[str, Sequence[Raised], str]]
     stderr: Sequence[tuple[str, str]]
     values: Sequence[ValueTable]
+    charts: Sequence[Chart]
+    examples: Sequence[tuple[str, ExampleTable]]
     notes: Sequence[str]
     timings: view.Timings | None
     command: str
+    reproduce: str
+    toml: str
+    bug: str
 
 
 def render(results: Results) -> str:
     """The text of index.html."""
     shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
     passed = view.by_verdict(results, Verdict.PASSED)
-    text: str = (
+    page: str = (
         _environment()
         .get_template("index.html.jinja")
         .render(
             results=results,
             run=_run(results),
-            sections=[_section(result, results.backends, number) for number, result in enumerate(shown)],
+            sections=[_section(result, results, number) for number, result in enumerate(shown)],
             passed=[_row(result, results.backends) for result in passed],
             environment=environment_rows(results),
         )
     )
-    return text
+    return page
 
 
 def _environment() -> jinja2.Environment:
@@ -136,13 +160,27 @@ def _run(results: Results) -> dict[str, Any]:
     return {
         "state": state,
         "title": title,
+        "changes": view.changes_line(results) if results.since else "",
         "counts": [(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
         "versions": versions_line(results),
         "keras": keras_versions(results),
         "notes": view.known_notes(results),
         "created": results.created.replace("T", " ").replace("+00:00", " UTC"),
         "legs": [leg.label for leg in results.legs],
+        "codes": Counter(
+            code for result in results.cases for code in dict.fromkeys(one.code for one in result.diagnoses)
+        ).most_common(),
+        "concerned": _concerned(results),
+        "topics": Counter(result.case.partition("/")[0] for result in results.cases).most_common(),
     }
+
+
+def _concerned(results: Results) -> list[tuple[str, int]]:
+    """Each leg with the number of cases in which it does not do what the others do."""
+    found = Counter(
+        one.leg for result in results.cases for one in view.cells(result, results.backends) if one.tone == "bad" or one.odd
+    )
+    return [(leg, found[leg]) for leg in results.backends if found[leg]]
 
 
 def _state(results: Results) -> tuple[str, str]:
@@ -166,8 +204,8 @@ def _row(result: CaseResult, legs: Sequence[str]) -> Row:
     return Row(result=result, anchor=anchor(result.case), claim=view.shown_claim(result)[0], cells=view.cells(result, legs))
 
 
-def _section(result: CaseResult, legs: Sequence[str], number: int) -> Section:
-    full = number < _N_IN_FULL
+def _section(result: CaseResult, results: Results, number: int) -> Section:
+    full, legs = number < _N_IN_FULL, results.backends
     label, sentence = view.split_headline(result.headline)
     passes = view_findings.ordered_passes(result)
     return Section(
@@ -189,10 +227,35 @@ def _section(result: CaseResult, legs: Sequence[str], number: int) -> Section:
         ],
         stderr=[(leg, _cut(tail, _LONGEST_TEXT[full])) for leg, tail in _stderr(result, legs)],
         values=value_tables(result, legs) if full else (),
+        charts=charts(result) if full else (),
+        examples=disagreements(result, legs) if full else (),
         notes=view.notes(result, legs),
         timings=view.timings(result, legs) if full else None,
+        toml=_toml(result),
+        bug=_bug_report(result, results) if full and result.findings else "",
         command=f"backendcheck show {shlex.quote(visible(result.case))}",
+        reproduce=f"backendcheck repro {shlex.quote(visible(result.case))}",
     )
+
+
+def _toml(result: CaseResult) -> str:
+    """The entries that would make this a known divergence, but for the reason, which is left to be written."""
+    try:
+        return "\n".join(entries_for(result, reason="say what happens and why"))
+    except UsageError:  # known already, or an ERROR
+        return ""
+
+
+def _versions(results: Results) -> str:
+    parts = [f"{leg} {version}" for leg, version in versions_line(results)]
+    return ", ".join([*parts, f"Keras {keras_versions(results)}"])
+
+
+def _bug_report(result: CaseResult, results: Results) -> str:
+    """The case as Markdown, to be pasted into an issue."""
+    lines = list(text.case(result, results, width=None))
+    fence = "`" * max(3, 1 + max((len(run) for line in lines for run in re.findall("`+", line)), default=0))
+    return "\n".join([f"{visible(result.headline)}", "", fence, *lines, fence, "", _versions(results)])
 
 
 def _stderr(result: CaseResult, legs: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -79,6 +79,12 @@ def _run(results: Results) -> dict[str, Any]:
             "unmatched": [_known(entry) for entry in results.unmatched],
             "expired": [_known(entry) for entry in results.expired],
         },
+        "baseline": {
+            "created": results.since,
+            "changes": [{"case": one.case, "what": one.what, "before": one.before, "now": one.now} for one in results.changes],
+        }
+        if results.since
+        else None,
         "environments": {leg.label: _environment(leg) for leg in results.legs},
     }
 

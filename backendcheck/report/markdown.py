@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from backendcheck.report.escape import one_line, visible
-from backendcheck.report.view import FAILING, by_verdict, counted, counts_line, known_notes, odd_one_out, web_link
+from backendcheck.report.view import FAILING, by_verdict, changes_line, counted, counts_line, known_notes, odd_one_out, web_link
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -22,7 +22,7 @@ _SPECIAL = re.compile(r"[&<>|`@$\\*\[\]~#!]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:
 
 def render(results: Results) -> str:
     """The text of summary.md; also what goes to ``$GITHUB_STEP_SUMMARY``."""
-    lines = [f"## backendcheck: {escape(counts_line(results))}", "", *_counts(results), *_problems(results)]
+    lines = [f"## backendcheck: {escape(counts_line(results))}", "", *_counts(results), *_problems(results), *_changes(results)]
     size = sum(map(_size, lines))
     for table in (_failing_table, _known_table):
         for line in table(results, LIMIT - _RESERVE - size):
@@ -60,6 +60,18 @@ def _problems(results: Results) -> Iterator[str]:
         yield f"- **{label}** {_cut(escape(note))}"
     if len(notes) > _MOST_NOTES:
         yield f"- and {len(notes) - _MOST_NOTES} more"
+
+
+def _changes(results: Results) -> Iterator[str]:
+    if not results.since:
+        return
+    yield from ("", f"**Since {escape(results.since)}**: {escape(changes_line(results))}", "")
+    for change in results.changes[:_MOST_NOTES]:
+        before, now = (_cut(escape(text)) for text in (change.before, change.now))
+        arrow = f"{before} → " if before else ""
+        yield f"- <code>{_cut(escape(visible(change.case)))}</code> {change.what}: {arrow}{now or 'no such case'}"
+    if len(results.changes) > _MOST_NOTES:
+        yield f"- and {len(results.changes) - _MOST_NOTES} more"
 
 
 def _failing_table(results: Results, room: int) -> Iterator[str]:

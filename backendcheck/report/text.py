@@ -11,6 +11,7 @@ from backendcheck.report.text_case import case
 from backendcheck.report.view import (
     FAILING,
     by_verdict,
+    changes_line,
     counted,
     counts_line,
     further_problems,
@@ -21,6 +22,8 @@ from backendcheck.report.view import (
 from backendcheck.report.view_findings import main_evidence, main_tolerance
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
+
+_MOST_CHANGES = 20
 
 __all__ = ["case", "failing", "first_line", "summary"]
 
@@ -42,6 +45,15 @@ def summary(results: Results, width: int | None = 80) -> Iterator[str]:
     for label, note in notes:
         yield from wrapped(f"{label} {one_line(note)}", width, hang="    ")
     if known or notes:
+        yield ""
+    if results.since:
+        yield from wrapped(f"since {one_line(results.since)}: {changes_line(results)}", width, hang="    ")
+        for change in results.changes[:_MOST_CHANGES]:
+            before = f"{change.before} -> " if change.before else ""
+            text = f"  {change.what}  {visible(change.case)}  {one_line(before + (change.now or 'no such case'))}"
+            yield from wrapped(text, width, hang="      ")
+        if len(results.changes) > _MOST_CHANGES:
+            yield f"  and {len(results.changes) - _MOST_CHANGES} more"
         yield ""
     yield counts_line(results)
 

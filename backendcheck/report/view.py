@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -168,6 +169,12 @@ def counts_line(results: Results) -> str:
     shown = [part for part, verdict in zip(parts, verdicts, strict=True) if counts[verdict]]
     whole = f"{counted(len(results.backends), 'backend')}, {counted(len(results.cases), 'case')}"
     return f"{whole}: {', '.join(shown) or 'nothing was compared'}"
+
+
+def changes_line(results: Results) -> str:
+    """What has changed since the baseline, counted."""
+    n = Counter(change.what for change in results.changes)
+    return ", ".join(f"{n[what]} {what}" for what in ("new", "changed", "gone") if n[what]) or "nothing has changed"
 
 
 def known_notes(results: Results) -> list[tuple[str, str]]:

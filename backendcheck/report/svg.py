@@ -1,0 +1,87 @@
+"""A few SVG marks as text: everything escaped, coloured by the style sheet, so that dark mode and print follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from backendcheck.report.escape import visible
+
+
+def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
+    """An inline picture; `said` is what a screen reader says of it."""
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" style="max-width:{}px" role="img" aria-label="{}">{}</svg>').format(
+        number(width), number(height), number(width), visible(said), Markup("").join(marks)
+    )
+
+
+def element(name: str, text: str = "", **attributes: object) -> Markup:
+    """One element; an underscore in an attribute's name stands for a hyphen, a trailing one for nothing."""
+    parts = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), number(value)) for key, value in attributes.items()]
+    inside = Markup("").join(parts)
+    if not text:
+        return Markup("<{}{}/>").format(name, inside)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, inside, escape(visible(text)))
+
+
+def titled(mark: Markup, title: str) -> Markup:
+    """A mark that tells its figures when pointed at."""
+    return Markup("<g><title>{}</title>{}</g>").format(visible(title), mark)
+
+
+def number(value: object) -> object:
+    """Coordinates in two digits after the point: a page holds many."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) and math.isfinite(value) else value
+
+
+class Scale:
+    """From values to pixels, linear or logarithmic."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, *, log: bool = False) -> None:
+        self.log = log
+        self.low, self.high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.start, self.end = start, end
+
+    def __call__(self, value: float) -> float:
+        at = math.log10(value) if self.log else value
+        share = (at - self.low) / ((self.high - self.low) or 1.0)
+        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
+
+    def ticks(self, most: int = 6) -> list[float]:
+        """Round values to label: powers of ten, or steps of 1, 2, 5."""
+        if self.log:
+            exponents = range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)
+            step = max(1, math.ceil(len(exponents) / most))
+            return [10.0**exponent for exponent in exponents if (exponent - exponents[0]) % step == 0]
+        span = (self.high - self.low) or 1.0
+        unit = 10.0 ** math.floor(math.log10(span / most))
+        width = unit * next(factor for factor in (1, 2, 5, 10) if span / (unit * factor) <= most)
+        first = math.ceil(self.low / width)
+        return [round(width * n, 12) for n in range(first, math.floor(self.high / width + 1e-9) + 1)]
+
+
+def axis_below(scale: Scale, y: float, label: str) -> list[Markup]:
+    """Ticks and a label below a plot."""
+    marks = [element("line", x1=scale.start, x2=scale.end, y1=y, y2=y, class_="axis")]
+    for tick in scale.ticks():
+        marks.append(element("line", x1=scale(tick), x2=scale(tick), y1=y, y2=y + 4, class_="axis"))
+        marks.append(element("text", short(tick), x=scale(tick), y=y + 15, class_="tick", text_anchor="middle"))
+    marks.append(element("text", label, x=(scale.start + scale.end) / 2, y=y + 30, class_="label", text_anchor="middle"))
+    return marks
+
+
+def axis_left(scale: Scale, x: float, label: str) -> list[Markup]:
+    """Ticks left of a plot, its label above them."""
+    marks = [element("line", x1=x, x2=x, y1=scale.start, y2=scale.end, class_="axis")]
+    for tick in scale.ticks():
+        marks.append(element("line", x1=x - 4, x2=x, y1=scale(tick), y2=scale(tick), class_="axis"))
+        marks.append(element("text", short(tick), x=x - 7, y=scale(tick) + 3.5, class_="tick", text_anchor="end"))
+    marks.append(element("text", label, x=4, y=min(scale.start, scale.end) - 8, class_="label"))
+    return marks
+
+
+def short(value: float) -> str:
+    """A tick in few characters."""
+    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e") if value and not 1e-3 <= abs(value) < 1e4 else f"{value:g}"  # noqa: PLR2004
