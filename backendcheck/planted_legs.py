@@ -47,7 +47,11 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     trials = []
     for fault, backend in pairs:
         name = backend.value
-        planted, notes = read_planted(directory, fault.name, name), _notes(directory / PLANTED / fault.name / name)
+        planted = read_planted(directory, fault.name, name)
+        run = next((leg.environment.run for leg in legs if leg.label == name), "")
+        if planted is not None and planted.environment.run != run:
+            problems.append(f"{planted.path}: is not of the run that recorded {directory / name}; record both again")
+        notes = _notes(directory / PLANTED / fault.name / name)
         trials += try_fault(fault, planted, notes, clean, backend=name, known=known)
     return SelfTest(trials=tuple(trials), false_alarms=tuple(alarms), problems=tuple(problems), n_clean=len(clean.cases))
 

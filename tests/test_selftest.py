@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from front_door import backendcheck, project, record, session, variables
-from make import divergence, everywhere, leg, legs, recording, results
+from make import divergence, environment, everywhere, leg, legs, recording, results
 
 from backendcheck.backends import Backend
 from backendcheck.case_files import case_functions, find_case_files
@@ -21,7 +22,8 @@ from backendcheck.diagnose import CODES
 from backendcheck.errors import UsageError
 from backendcheck.faults import FAULTS, UNPLANTED, Fault, backend_of, faults_named, parse_plants
 from backendcheck.leg import read_legs
-from backendcheck.recording import Recording, Variant
+from backendcheck.planted_legs import judge
+from backendcheck.recording import Recording, Variant, write_environment, write_recording
 from backendcheck.report.selftest import as_dict, listed_faults, table
 from backendcheck.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
 
@@ -233,6 +235,53 @@ def test_json_has_everything() -> None:
     content = as_dict(tried(outputs(ORDER[::-1])))
     assert (content["schema"], content["exit_code"], content["detection_rate"], content["n_faults"]) == (1, 0, 1.0, 1)
     assert content["trials"][0]["diagnoses"] == ("output-order",)
+
+
+def kept(folder: Path, *, run: str = "run of jax") -> Path:
+    """What a self-test of one fault on JAX leaves on disk."""
+
+    def write(leg_folder: Path, backend: str, observed: dict[str, Any], run: str) -> None:
+        one = recording(CASE_OF_REORDERED, backend, run=run, **observed)
+        digests = {one.case: write_recording(leg_folder, one)}
+        write_environment(leg_folder, environment(backend, (one.case,), run=run, digests=digests))
+
+    for backend in ("jax", "torch"):
+        write(folder / backend, backend, outputs(ORDER), f"run of {backend}")
+        write(folder / "faults" / UNPLANTED / backend, backend, outputs(ORDER), f"run of {backend}")
+    write(folder / "faults" / REORDERED.name / "jax", "jax", outputs(ORDER[::-1]), run)
+    notes = json.dumps({"case": CASE_OF_REORDERED} | ALTERED)
+    (folder / "faults" / REORDERED.name / "jax" / "planted-gw0.jsonl").write_text(notes + "\n")
+    return folder
+
+
+REORDERED = faults_named(["outputs-reordered"])[0]
+CASE_OF_REORDERED = REORDERED.cases[0]
+
+
+def test_what_was_kept_is_judged_once_more(tmp_path: Path) -> None:
+    ended = judge(kept(tmp_path), [(REORDERED, Backend.JAX)])
+    assert ended.false_alarms == ()
+    assert ended.problems == ()
+    assert [trial.first for trial in ended.trials] == [True, False, False]
+    assert [bool(trial.problem) for trial in ended.trials] == [False, True, True]  # two of its cases are not there
+    assert ended.exit_code == 3
+
+
+def test_legs_of_two_runs_are_not_judged_together(tmp_path: Path) -> None:
+    (problem,) = judge(kept(tmp_path, run="another"), [(REORDERED, Backend.JAX)]).problems
+    assert "is not of the run that recorded" in problem
+
+
+def test_without_a_second_clean_recording_it_is_incomplete(tmp_path: Path) -> None:
+    shutil.rmtree(kept(tmp_path) / "faults" / UNPLANTED / "torch")
+    assert judge(tmp_path, [(REORDERED, Backend.JAX)]).problems == ("torch: was not recorded twice",)
+
+
+def test_the_command_judges_what_was_kept(tmp_path: Path) -> None:
+    ended = backendcheck("selftest", "--judge", kept(tmp_path / "kept"), "--json", cwd=tmp_path)
+    content = json.loads(ended.out)
+    assert ended.exit_code == content["exit_code"] == 3
+    assert (content["n_visible"], content["detection_rate"], content["left_out"]) == (1, 1.0, [])
 
 
 # --- the table of faults ---------------------------------------------------------------------------------------

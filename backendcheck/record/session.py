@@ -124,10 +124,8 @@ def record(request: Request) -> Outcome:
     leg = claim_leg(request)
     with _alone_in(leg):
         clear_leg(leg)
-        for fault in request.plants:
-            clear_leg(request.planted_leg(fault))
-            for notes in request.planted_leg(fault).glob(f"{PLANTED_NOTES}-*"):
-                notes.unlink()
+        if request.plants:
+            _clear_planted_legs(request)
         return _record(request, leg)
 
 
@@ -294,6 +292,14 @@ def clear_leg(leg: Path) -> None:
     for name in (RECORDINGS, _WORK):
         shutil.rmtree(leg / name, ignore_errors=True)
     (leg / ENVIRONMENT).unlink(missing_ok=True)
+
+
+def _clear_planted_legs(request: Request) -> None:
+    """Remove what an earlier session has recorded with faults planted, these or others."""
+    for leg in (request.out.absolute() / PLANTED).glob(f"*/{request.backend.value}"):
+        clear_leg(leg)
+        for notes in leg.glob(f"{PLANTED_NOTES}-*"):
+            notes.unlink()
 
 
 # --- the pytest session ----------------------------------------------------------------------------------------
