@@ -12,14 +12,19 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison, compare_numbers, compare_observations
+from backendcheck.directions import slopes
 from backendcheck.observation import Expected, Kind, Observation, flow_key, kind_of
 from backendcheck.recording import Recording
+from backendcheck.reference import DIRECTIONAL_DOUBT
 from backendcheck.tolerance import Allowed, Override, allowed, coarser
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
 _OWN = "the case's reference"
+_BUILT_IN = "the built-in reference"
 # How good the built-in reference for a gradient is: 2e-11 of the largest element was measured. It matters in float64 only.
 _FINITE_DIFFERENCES = Tolerance(rtol=2e-10, atol=1e-11)
+# And that by weights, of which slopes are dropped where they may be worse.
+_DIRECTIONAL = Tolerance(*DIRECTIONAL_DOUBT)
 
 
 def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
@@ -136,7 +141,7 @@ def _compare_classes(
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
     """Where the scores of the two classes chosen differ by more than both may move within tolerance."""
     scores = scores.astype(np.float64)
-    scale = allowance.scale(np.abs(np.where(np.isfinite(scores), scores, 0.0)))
+    scale = np.broadcast_to(allowance.scale(np.abs(np.where(np.isfinite(scores), scores, 0.0))), scores.shape)
     of_left = np.take_along_axis(scores, left[..., None], axis=-1)[..., 0]
     of_right = np.take_along_axis(scores, right[..., None], axis=-1)[..., 0]
     scales = [np.take_along_axis(scale, classes[..., None], axis=-1)[..., 0] for classes in (left, right)]
@@ -153,8 +158,10 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
             continue
         own = {name: Expected(value=value) for name, value in recording.reference.items()}
         for name, expected in ({**recording.expected} | own).items():
-            if (seen := recording.observations.get(name)) is not None:
-                origin = _OWN if name in own else "the built-in reference"
+            if (seen := recording.observations.get(name)) is not None and expected.directions is not None:
+                found += _compare_slopes(name, side, recording, (seen, expected, expected.directions), overrides)
+            elif seen is not None:
+                origin = _OWN if name in own else _BUILT_IN
                 found += _compare_expected(name, side, recording, (seen, expected), origin, overrides)
             elif name in own and not recording.raised:
                 message = f"the reference has a value for it, {side} recorded none"
@@ -186,6 +193,30 @@ def _compare_expected(
     common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
     comparison = compare_numbers(common, left, value, allowance, value)
     return [replace(comparison, evidence={"reference": origin})]
+
+
+def _compare_slopes(
+    name: str,
+    side: str,
+    recording: Recording,
+    compared: tuple[Observation, Expected, np.ndarray],
+    overrides: Sequence[Override],
+) -> list[Comparison]:
+    """A gradient by its slopes along a few directions; the tolerance is that of its elements."""
+    seen, expected, directions = compared
+    sides = (side, "reference")
+    if seen.value.shape != directions.shape[1:]:
+        wanted = Observation(value=directions[0], dtype=seen.dtype, precision=seen.precision)
+        return compare_observations("reference", name, sides, (seen, wanted), _EXACT)
+    allowance = _at_least(allowed(recording.case, name, seen.precision, recording.tolerance, overrides), _DIRECTIONAL)
+    finite = np.isfinite(seen.value)
+    allowance = replace(allowance, magnitude=float(np.abs(seen.value).max(initial=0.0, where=finite)))
+    common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+    with np.errstate(invalid="ignore"):
+        comparison = compare_numbers(common, slopes(seen.value, directions), expected.value, allowance)
+    message = comparison.message and f"slopes along {len(directions)} directions: {comparison.message}"
+    evidence = {"reference": _BUILT_IN, "directions": len(directions)}
+    return [replace(comparison, worst_index=None, message=message, evidence=evidence)]  # the index is none into the gradient
 
 
 def _at_least(allowance: Allowed, least: Tolerance) -> Allowed:

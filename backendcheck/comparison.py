@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.noise import NoiseFloor
 from backendcheck.observation import Kind, Observation, kind_of
 from backendcheck.tolerance import Allowed
 
@@ -21,7 +22,8 @@ class Comparison:
     """What an oracle saw of one observation on two sides; a finding if `kind` is not None.
 
     `left` and `right` are a backend (``jax``), one of its paths (``jax:evaluate``) or ``reference``. `excess` is the largest
-    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs.
+    |difference| / allowed, or None where the comparison is exact or structural. `message` says in words what differs. `noise` is
+    how far healthy noise moves the two sides, where that was measured.
     """
 
     oracle: str
@@ -41,6 +43,7 @@ class Comparison:
     worst_left: Any = None
     worst_right: Any = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    noise: NoiseFloor | None = None
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -124,7 +127,7 @@ def compare_numbers(
     fields: dict[str, Any] = {"n_elements": left.size, "tolerance": tolerance, "origin": allowance.origin}
     if left.size == 0:
         return Comparison(**common, **fields)
-    if left.dtype == right.dtype and np.array_equal(left, right) and np.isfinite(left).all():
+    if left.dtype == right.dtype and (left == right).all() and np.isfinite(left).all():
         return Comparison(**common, **fields, excess=0.0, max_abs=0.0, max_rel=0.0)
     left64, right64 = left.astype(np.float64), right.astype(np.float64)
     if (non_finite := _non_finite(common, left64, right64, expected, fields)) is not None:
@@ -137,15 +140,22 @@ def compare_numbers(
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # numbers so far apart differ by infinity
         difference = np.abs(left64 - right64)
         scale = allowance.scale(np.maximum(np.abs(left64), np.abs(right64)))
-        apart = difference > 0.0
-        excess = np.divide(difference, tolerance.atol + tolerance.rtol * scale, out=np.zeros_like(difference), where=apart)
-        relative = np.divide(difference, scale, out=np.zeros_like(difference), where=apart)
-    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))
+        permitted = tolerance.atol + tolerance.rtol * scale
+        if np.ndim(scale) == 0:  # for all elements: then the largest difference is the worst, and division can wait
+            worst = _index(difference)
+            excess = _quotient(difference[worst], permitted)
+            n_different = int(np.count_nonzero(difference / permitted > 1.0)) if excess > 1.0 else 0
+            relative = _quotient(difference[worst], scale)
+        else:
+            excesses = _quotient(difference, permitted)
+            worst = _index(excesses)
+            excess, n_different = excesses[worst], int(np.count_nonzero(excesses > 1.0))
+            relative = _quotient(difference, scale).max()
     fields |= {
-        "excess": float(excess[worst]),
-        "n_different": int(np.count_nonzero(excess > 1.0)),
+        "excess": float(excess),
+        "n_different": n_different,
         "max_abs": float(difference.max()),
-        "max_rel": float(relative.max()),
+        "max_rel": float(relative),
         "worst_index": worst,
         "worst_left": float(left64[worst]),
         "worst_right": float(right64[worst]),
@@ -159,6 +169,16 @@ def compare_numbers(
         f"(|d| {fields['max_abs']:.3g}, excess {fields['excess']:.2g})"
     )
     return Comparison(**common, **fields, kind="value", message=message)
+
+
+def _index(array: np.ndarray) -> tuple[int, ...]:
+    """The index of the largest element."""
+    return tuple(map(int, np.unravel_index(int(np.argmax(array)), array.shape)))
+
+
+def _quotient(difference: Any, by: Any) -> Any:
+    """`difference` / `by`; 0 where there is no difference, whatever it is divided by."""
+    return np.divide(difference, by, out=np.zeros_like(difference), where=difference > 0.0)
 
 
 def _non_finite(

@@ -56,6 +56,13 @@ class DeclaredLoss:
         """With the reduction that training differentiates: without one, the sum."""
         return self.spec if self.spec.reduction is not None else replace(self.spec, reduction="sum")
 
+    @property
+    def saturated(self) -> bool:
+        """Whether predictions of a model are too close to 0 or 1 for their float32 to say which logits they came from."""
+        if not self.of_model or self.spec.options.get("from_logits") or not any(p in self.spec.name for p in _OF_PROBABILITIES):
+            return False
+        return bool(np.any(self.y_pred < _SATURATED) or np.any(self.y_pred > 1 - _SATURATED))
+
     def per_example(self) -> np.ndarray | None:
         """As Keras returns it without a reduction, (N,): a mask then does not scale up what it leaves."""
         values = reference.weighted(replace(self.spec, reduction=None), *self.arguments)
@@ -99,7 +106,7 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
 
 def _of_output(recording: Recording, output: str) -> dict[str, Expected]:
     declared = declared_loss(recording, output)
-    if declared is None or (declared.of_model and _saturated(declared.spec, declared.y_pred)):
+    if declared is None or declared.saturated:
         return {}
     suffix = f"/{output}" if output else ""
     found: dict[str, Expected] = {}
@@ -132,12 +139,6 @@ def _spec(recording: Recording, description: Mapping[str, Any]) -> reference.Los
         options={**description["options"], "epsilon": epsilon},
         reduction=description["reduction"],
     )
-
-
-def _saturated(spec: reference.LossSpec, y_pred: np.ndarray) -> bool:
-    if spec.options.get("from_logits") or not any(part in spec.name for part in _OF_PROBABILITIES):
-        return False
-    return bool(np.any(y_pred < _SATURATED) or np.any(y_pred > 1 - _SATURATED))
 
 
 def _gradient(declared: DeclaredLoss) -> Expected:

@@ -97,7 +97,7 @@ def _against_reference(finding: Comparison, findings: Sequence[Comparison], reco
     name = finding.observation
     legs = [one.left for one in findings if one.oracle == "reference" and one.observation == name]
     who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
-    if finding.n_elements != 1 or finding.kind != "value":
+    if finding.n_elements != 1 or finding.kind != "value" or "directions" in finding.evidence:
         return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
     seen, right = _figures([finding.worst_left, finding.worst_right])
     return f"{name} is {seen} on {who}; the reference says {right}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backendcheck.backends import Backend
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.noise import FOLDER, noise_path, recordings_for
 from backendcheck.recording import (
     ENVIRONMENT,
     RECORDINGS,
@@ -24,12 +25,17 @@ from backendcheck.recording import (
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Leg:
-    """One backend's recordings. `label` is the backend, with ``#1``, ``#2`` behind it when it is there more than once."""
+    """One backend's recordings. `label` is the backend, with ``#1``, ``#2`` behind it when it is there more than once.
+
+    `noise` holds its noise recordings by name, where there are any; `noise_problems` says which of them are not to be had.
+    """
 
     label: str
     path: Path
     environment: Environment
     recordings: Mapping[str, Recording]
+    noise: Mapping[str, Mapping[str, Recording]] = field(default_factory=dict)
+    noise_problems: tuple[str, ...] = ()
 
 
 def find_legs(directories: Sequence[Path]) -> list[Path]:
@@ -70,6 +76,8 @@ def known_cases(paths: Sequence[Path]) -> list[str]:
 def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     """Read the legs at `paths`, in the order of the backends; equal backends are numbered. `only` reads that case alone.
 
+    Noise recordings that lie beside a leg are read with it.
+
     Raises:
         UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
     """
@@ -88,7 +96,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     for leg in legs:
         seen[leg.label] += 1
         numbered.append(replace(leg, label=f"{leg.label}#{seen[leg.label]}") if total[leg.label] > 1 else leg)
-    return numbered
+    return [_with_noise(leg, only) for leg in numbered]
 
 
 def _read_leg(path: Path, only: str | None) -> Leg:
@@ -108,6 +116,32 @@ def _read_leg(path: Path, only: str | None) -> Leg:
     if wrong:
         raise UnreadableInput("\n".join(wrong))
     return Leg(label=environment.backend, path=path, environment=environment, recordings=recordings)
+
+
+def _with_noise(leg: Leg, only: str | None) -> Leg:
+    """The leg with its noise recordings, if there are any beside it. What is wrong with those is no reason to refuse the leg."""
+    if not (leg.path.parent / FOLDER).is_dir():
+        return leg
+    noise, problems = {}, []
+    for name in recordings_for(leg.environment.backend):
+        path = noise_path(leg.path, name)
+        where = f"noise floor: {name} on {leg.label}"
+        remedy = "Run again with --noise-floor."
+        if not _is_leg(path):
+            problems.append(f"{where} was not recorded. {remedy}")
+            continue
+        try:
+            read = _read_leg(path, only)
+        except UnreadableInput as error:
+            problems += [f"{where} cannot be used: {line}" for line in str(error).splitlines()]
+            continue
+        if read.environment.selection.get("noise_of") != leg.environment.run:
+            problems.append(f"{where} belongs to another run. {remedy}")
+            continue
+        if read.environment.exit_state != "complete":
+            problems.append(f"{where} did not end; {len(read.recordings)} of its cases are there. {remedy}")
+        noise[name] = read.recordings
+    return replace(leg, noise=noise, noise_problems=tuple(problems))
 
 
 def _check_belongs(file: Path, recording: Recording, environment: Environment, leg: Path) -> None:

@@ -93,7 +93,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Expected:
-    """A reference value of an observation. `defined` is False where none exists: a kink, the edge of a clip."""
+    """A reference value of an observation. `defined` is False where none exists: a kink, the edge of a clip.
+
+    With `directions`, int8 (K, *shape of the observation), `value` is (K,): the slopes along those as unit vectors.
+    """
 
     value: np.ndarray
     defined: np.ndarray | None = None
+    directions: np.ndarray | None = None

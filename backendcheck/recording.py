@@ -230,7 +230,10 @@ def write_recording(leg: Path, recording: Recording) -> str:
         ],
         "reference": {name: stored(value) for name, value in recording.reference.items()},
         "expected": {
-            name: {"value": stored(one.value), "defined": None if one.defined is None else stored(one.defined)}
+            name: {
+                "value": stored(one.value),
+                **{key: stored(array) for key in ("defined", "directions") if (array := getattr(one, key)) is not None},
+            }
             for name, one in recording.expected.items()
         },
         "labels": {name: stored(value) for name, value in recording.labels.items()},
@@ -320,7 +323,7 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
     )
     reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
     expected = {
-        name: Expected(value=loaded(entry["value"]), defined=None if entry["defined"] is None else loaded(entry["defined"]))
+        name: Expected(**{key: loaded(array) for key, array in entry.items() if array is not None})
         for name, entry in header.pop("expected").items()
     }
     labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}

@@ -17,6 +17,7 @@ from backendcheck.diagnose import Diagnosis, diagnose
 from backendcheck.headline import headline
 from backendcheck.known import Divergence, Excuse, excuse
 from backendcheck.leg import Leg
+from backendcheck.noise_floor import with_noise
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Override
 from backendcheck.verdict import Judgement, Verdict, judge, odd_one_out
@@ -28,7 +29,8 @@ _WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED,
 class CaseResult:
     """One case: whether (verdict), what (findings), why (diagnoses), and what it rests on (recordings by leg).
 
-    `known` are the entries of known_divergences.toml that apply to it, `changed` what is not as they say.
+    `known` are the entries of known_divergences.toml that apply to it, `changed` what is not as they say. `noise_notes` says what
+    of its noise floor could not be measured.
     """
 
     case: str
@@ -44,6 +46,7 @@ class CaseResult:
     known: tuple[Divergence, ...]
     changed: tuple[str, ...]
     recordings: Mapping[str, Recording]
+    noise_notes: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Comparison, ...]:
@@ -59,14 +62,15 @@ class CaseResult:
 class Results:
     """A whole run, worst case first.
 
-    `problems` concern no single case: a leg missing or unfinished, a file that did not import. `changes` are those since an
-    earlier run, made at `since`.
+    `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
+    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
     """
 
     legs: tuple[Leg, ...]
     expected: tuple[str, ...]
     cases: tuple[CaseResult, ...]
     problems: tuple[str, ...] = ()
+    noise_problems: tuple[str, ...] = ()
     known: tuple[Divergence, ...] = ()
     unmatched: tuple[Divergence, ...] = ()
     expired: tuple[Divergence, ...] = ()
@@ -95,7 +99,8 @@ class Results:
         """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
         counts = self.counts
         rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
-        if counts["ERROR"] or self.problems or not (self.n_comparisons or rejected_as_asked):
+        compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
+        if counts["ERROR"] or self.problems or not (compared or rejected_as_asked):
             return 3
         return 1 if counts["FAILED"] or counts["XPASSED"] else 0
 
@@ -135,7 +140,9 @@ def analyse(
     for case in dict.fromkeys(case for leg in legs for case in (*leg.environment.cases, *leg.recordings)):
         recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
         entries = [entry for entry in active if entry.matches_case(case)]
-        results.append(_result(case, recordings, wanted, entries, overrides))
+        result = _result(case, recordings, wanted, entries, overrides)
+        comparisons, notes = with_noise(case, result.comparisons, legs)  # last, so that it cannot decide anything
+        results.append(replace(result, comparisons=comparisons, noise_notes=notes))
     results.sort(key=_worst_first)
     cases = [result.case for result in results]
     return Results(
@@ -143,6 +150,7 @@ def analyse(
         expected=tuple(wanted),
         cases=tuple(results),
         problems=(*_problems(legs, missing), *_alone(labels, expected), *_unmet(expected_cases, cases)),
+        noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
         known=tuple(known),
         unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, cases))),
         expired=tuple(entry for entry in known if entry.expired(today)),

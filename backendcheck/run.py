@@ -162,6 +162,7 @@ def _arguments(request: Request) -> list[str]:
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
         *(part for fault, cases in request.plants.items() for part in ("--plant", f"{fault}={CASE_SEPARATOR.join(cases)}")),
+        *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
         *("--", *request.paths),
     ]  # fmt: skip
 

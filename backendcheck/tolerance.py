@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 import numpy as np
 
@@ -50,17 +51,19 @@ class Allowed:
     """A tolerance with its origin in words, such as ``default float32 loss`` or ``case``.
 
     `norm_wise`: its `rtol` multiplies the magnitude of the tensor's largest element, instead of that of the element alone.
+    `magnitude` is that of the tensor, where what is compared is not the tensor itself.
     """
 
     tolerance: Tolerance
     origin: str
     norm_wise: bool
+    magnitude: float = 0.0
 
     def scale(self, magnitude: np.ndarray) -> np.ndarray:
-        """What `rtol` multiplies, for a tensor of these magnitudes."""
+        """What `rtol` multiplies, for a tensor of these magnitudes: one number where that is the same for all elements."""
         if not magnitude.size:
             return magnitude
-        return np.broadcast_to(magnitude.max(), magnitude.shape) if self.norm_wise else magnitude
+        return np.asarray(max(magnitude.max(), self.magnitude)) if self.norm_wise else magnitude
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ def allowed(
 ) -> Allowed:
     """The tolerance in force for one observation of one case."""
     kind = kind_of(observation)
+    if not by_case and not overrides:
+        return _by_default(kind, precision)
     norm_wise = kind in NORM_WISE
     # The most specific pattern wins: an exact name, then the longest pattern.
     for pattern in sorted(by_case, key=lambda one: (one != observation, -len(one))):
@@ -99,8 +104,13 @@ def allowed(
     for override in overrides:
         if _matches(observation, override.observation) and _matches(case, override.case):
             return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", norm_wise=norm_wise)
+    return _by_default(kind, precision)
+
+
+@cache
+def _by_default(kind: Kind, precision: str) -> Allowed:
     origin = f"default {precision} {kind.words}"
-    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=norm_wise)
+    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=kind in NORM_WISE)
 
 
 def _matches(name: str, pattern: str) -> bool:

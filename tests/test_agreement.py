@@ -12,10 +12,11 @@ from make import BACKENDS, everywhere, recording
 from backendcheck.agreement import compare_backends, compare_reference, what_came_instead
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
-from backendcheck.observation import Expected
+from backendcheck.directions import drawn, of_unit_length, slopes
+from backendcheck.observation import Expected, Kind
 from backendcheck.recording import Recording
 from backendcheck.results import CaseResult
-from backendcheck.tolerance import Override
+from backendcheck.tolerance import Override, default_tolerance
 from backendcheck.verdict import Verdict
 
 
@@ -262,6 +263,66 @@ def test_a_gradient_in_float64_is_held_to_what_finite_differences_are_good_to() 
     own = {"reference": {"gradient/y_pred": np.array([1.0, -0.5])}}
     assert excess(5e-11, **built_in) < 1 < excess(5e-10, **built_in)
     assert excess(5e-11, **own) > 1
+
+
+# --- gradients by weights, of which the reference has slopes along a few directions
+
+
+GRADIENT = np.random.default_rng(2).uniform(-1e-2, 1e-2, (6, 5)).astype(np.float32)
+KERNEL = "gradient/dense/kernel"
+
+
+def against_slopes(seen: np.ndarray, right: np.ndarray = GRADIENT, **fields: object) -> list[Comparison]:
+    ways = drawn(0, "dense/kernel", right.shape)
+    expected = {KERNEL: Expected(value=slopes(right, ways), directions=ways)}
+    return compare_reference(legs(jax={"observations": {KERNEL: seen}, "expected": expected, **fields}))
+
+
+def test_a_gradient_with_the_right_slopes_is_no_finding() -> None:
+    (found,) = against_slopes(GRADIENT)
+    assert (found.kind, found.n_elements, found.compared) == (None, 3, True)
+    assert found.tolerance == default_tolerance(Kind.GRADIENT, "float32")
+
+
+@pytest.mark.parametrize("fault", [
+    lambda g: 1.01 * g,
+    lambda g: g[:, [1, 0, 2, 3, 4]],
+    lambda g: np.where(g == g[2, 3], np.float32(0.0), g),
+    lambda g: -g,
+    np.zeros_like,
+])  # fmt: skip
+def test_a_gradient_with_wrong_slopes_is_a_finding_of_the_reference(fault: Callable[[np.ndarray], np.ndarray]) -> None:
+    found = against_slopes(fault(GRADIENT).astype(np.float32))
+    assert findings(found) == [(KERNEL, "jax", "reference", "value")]
+    assert found[0].oracle == "reference"
+    assert found[0].worst_index is None  # it would be read as an index into the gradient
+    assert "slopes along 3 directions" in found[0].message
+
+
+def test_slopes_are_measured_by_the_magnitude_of_the_gradient() -> None:
+    """Its elements cancel along a direction, and what they are rounded to does not."""
+    ways = drawn(0, "dense/kernel", (6, 5))
+    unit = of_unit_length(ways).reshape(3, -1)
+    flat = np.random.default_rng(3).normal(size=30)
+    flat -= np.linalg.pinv(unit) @ (unit @ flat)  # orthogonal to every direction
+    gradient = flat.reshape(6, 5).astype(np.float32)
+    (found,) = against_slopes(gradient * (1 + np.float32(1e-6)), right=flat.reshape(6, 5))
+    assert found.kind is None
+    assert found.excess < 0.1
+
+
+def test_a_gradient_that_is_not_finite_or_of_another_shape_is_a_finding() -> None:
+    assert findings(against_slopes(np.where(GRADIENT > 0, GRADIENT, np.float32(np.nan)))) == [
+        (KERNEL, "jax", "reference", "non-finite")
+    ]
+    assert findings(against_slopes(GRADIENT.T)) == [(KERNEL, "jax", "reference", "shape")]
+
+
+def test_the_tolerance_of_a_case_is_in_force_for_slopes_and_its_own_reference_wins() -> None:
+    assert findings(against_slopes(np.float32(1.01) * GRADIENT, tolerance={"gradient/*": (0.1, 0.0)})) == []
+    assert [one.evidence["reference"] for one in against_slopes(2 * GRADIENT, reference={KERNEL: 2 * GRADIENT})] == [
+        "the case's reference"
+    ]
 
 
 def test_a_reference_for_text_is_exact() -> None:

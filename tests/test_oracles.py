@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from backendcheck.recording import read_recording
+
 pytestmark = pytest.mark.backends
 
 # One model with two outputs of one shape, a dict of losses and sample weights: what most of the faults are planted into.
@@ -136,6 +138,111 @@ def test_only_the_reference_sees_a_standard_loss_that_is_wrong_on_every_backend(
     """
     exit_code, report, _ = run(project(tmp_path / "p", cases, conftest), "--backends", "jax,torch")
     assert (exit_code, oracles_of(report)) == (1, {"reference"})
+
+
+def test_only_the_reference_sees_a_wrong_gradient_by_one_variable_that_a_backend_trains_with(tmp_path: Path) -> None:
+    conftest = """
+        import keras
+
+        build = keras.layers.Dense.build
+
+        def wrong(layer, input_shape):
+            build(layer, input_shape)
+            if layer.name == "hidden":  # the loss, the predictions and the gradients by them and by all else stay right
+                layer.kernel.value.register_hook(lambda gradient: gradient.flip(0))
+
+        keras.layers.Dense.build = wrong
+    """
+    exit_code, report, output = run(project(tmp_path / "p", TWO_HEADS, conftest), "--backends", "torch")
+    found = [(one["oracle"], one["observation"], one["left"], one["right"]) for one in report["results"][0]["findings"]]
+    assert found == [("reference", "gradient/hidden/kernel", "torch", "reference")]
+    assert (exit_code, report["results"][0]["verdict"]) == (1, "FAILED"), output
+    healthy, report, output = run(project(tmp_path / "q", TWO_HEADS), "--backends", "torch")
+    assert (healthy, oracles_of(report)) == (0, set()), output
+    seen = {one["observation"] for one in report["results"][0]["comparisons"] if one["oracle"] == "reference"}
+    assert {f"gradient/{layer}/{name}" for layer in ("hidden", "zebra", "ant") for name in ("kernel", "bias")} <= seen
+
+
+WITHOUT_REFERENCE = """
+    import keras
+    import numpy as np
+    import pytest
+
+    from backendcheck import ModelCase
+
+    L = keras.layers
+
+    class Float32(L.Layer):
+        def call(self, x):
+            return keras.ops.cast(keras.ops.cast(x, "float32"), x.dtype)
+
+    class Bypass(L.Layer):  # what it multiplies with does not come from its variable
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+        def call(self, x):
+            return x * keras.ops.convert_to_tensor(keras.ops.convert_to_numpy(self.scale._value))
+
+    class OwnLoss(keras.Model):
+        def compute_loss(self, *args, **kwargs):
+            return 2.0 * super().compute_loss(*args, **kwargs)
+
+    def of(*layers, n_features=4):
+        return keras.Sequential([keras.Input((n_features,)), L.Dense(5, activation="tanh", name="hidden"), *layers])
+
+    def own(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+    def own_loss():
+        x = keras.Input((4,))
+        return OwnLoss(x, L.Dense(3)(x))
+
+    CASES = {
+        "batch_norm": lambda: (of(L.BatchNormalization(), L.Dropout(0.5), L.Dense(3)), "mse"),
+        "nested": lambda: (of(keras.Sequential([keras.Input((5,)), L.Dense(6, kernel_regularizer="l2")]), L.Dense(3)), "mse"),
+        "mixed": lambda: (keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="mixed_bfloat16")]), "mse"),
+        "float32": lambda: (of(Float32(), L.Dense(3)), "mse"),
+        "bypass": lambda: (of(Bypass(), L.Dense(3)), "mse"),
+        "kink": lambda: (of(L.Dense(3, activation="relu", kernel_initializer="zeros", name="dead")), "mse"),
+        "own_function": lambda: (of(L.Dense(3)), own),
+        "own_loss": lambda: (own_loss(), "mse"),
+        "large": lambda: (of(L.Dense(400), L.Dense(5000), L.Dense(3)), "mse"),
+    }
+
+    @pytest.mark.parametrize("name", CASES)
+    def case_model(rng, name):
+        model, loss = CASES[name]()
+        weights = "as built" if name == "kink" else "seeded"
+        return ModelCase(model, loss, rng.normal(size=(8, 4)), rng.normal(size=(8, 3)), weights=weights)
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backend: str) -> None:
+    folder = project(tmp_path / "p", WITHOUT_REFERENCE)
+    exit_code, report, output = run(folder, "--backends", backend, "--oracles", "order,reference")
+    assert (exit_code, oracles_of(report)) == (0, set()), output
+    said, compared = {}, {}
+    for path in (folder / "out" / backend / "recordings" / "labels").glob("*.safetensors"):
+        recording = read_recording(path)
+        name = recording.case.partition("[")[2].rstrip("]")
+        said[name] = " ".join(note for note in recording.notes if "no reference" in note)
+        compared[name] = sorted(key for key, one in recording.expected.items() if one.directions is not None)
+        assert bool(said[name]) == any(
+            key.startswith("gradient/") and key not in recording.expected for key in recording.observations
+        )
+    for name, n_variables in {"batch_norm": 6, "nested": 6, "mixed": 2}.items():
+        assert (said[name], len(compared[name])) == ("", n_variables), name
+    for name, words in {
+        "float32": "computes in float32", "own_function": "none for the loss, own", "own_loss": "a way of its own",
+        "large": "products",
+    }.items():  # fmt: skip
+        assert words in said[name], (name, said[name])
+        assert compared[name] == [], name
+    assert "scale: the loss does not move" in said["bypass"]
+    assert len(compared["bypass"]) == 4
+    assert "kinks" in said["kink"]
+    assert not any("dead" in key for key in compared["kink"])
 
 
 def test_a_loss_of_costs_by_position_may_say_so(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from backendcheck import recording
 from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.observation import Observation
+from backendcheck.observation import Expected, Observation
 from backendcheck.recording import (
     Environment,
     Raised,
@@ -198,6 +198,23 @@ def test_equal_arrays_of_different_dtype_or_shape_are_kept_apart(tmp_path: Path)
     for n, one in enumerate(arrays):
         assert (read[str(n)].value.dtype, read[str(n)].value.shape) == (one.dtype, one.shape)
     assert np.signbit(read["4"].value).all()
+
+
+def test_expected_values_are_read_with_their_masks_and_directions(tmp_path: Path) -> None:
+    expected = {
+        "loss": Expected(value=np.float64(0.5)),
+        "gradient/y_pred": Expected(value=np.zeros((2, 3)), defined=np.eye(2, 3, dtype=bool)),
+        "gradient/dense/kernel": Expected(value=np.ones(2), directions=np.arange(8, dtype=np.int8).reshape(2, 2, 2)),
+    }
+    written = make.recording("a/b", "jax", loss=1.0, expected=expected)
+    recording.write_recording(tmp_path, written)
+    read = read_recording(recording_path(tmp_path, "a/b")).expected
+    for name, one in expected.items():
+        for field in ("value", "defined", "directions"):
+            given, found = getattr(one, field), getattr(read[name], field)
+            assert (given is None) == (found is None), (name, field)
+            if given is not None:
+                np.testing.assert_array_equal(found, given, strict=True)
 
 
 def test_nan_and_infinity_survive_the_disk(tmp_path: Path) -> None:

@@ -127,10 +127,10 @@ def test_gradient_is_the_slope_of_the_loss_in_any_direction(name: str) -> None:
     ways -= ways.mean(axis=-1, keepdims=True)
     if name == "circle":
         ways -= (ways * y_pred).sum(axis=-1, keepdims=True) * y_pred
-    step = 1e-6
-    expected = directional(lambda x: loss(asked, y_true, x, given_weights), y_pred, ways, step)
+    expected = directional(lambda x: loss(asked, y_true, x, given_weights), y_pred, ways, step=1e-6)
+    assert expected.smooth.all()
     actual = (slope.value * ways).reshape(3, -1).sum(axis=1)
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * np.abs(slope.value).max())
+    np.testing.assert_allclose(actual, expected.value, rtol=1e-5, atol=1e-6 * np.abs(slope.value).max())
 
 
 def test_a_gradient_that_would_take_minutes_is_refused() -> None:
@@ -142,8 +142,38 @@ def test_a_gradient_that_would_take_minutes_is_refused() -> None:
 def test_directional_slopes_of_a_bowl() -> None:
     x = np.array([1.0, -2.0])
     slopes = directional(lambda at: float(at @ at), x, np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
-    np.testing.assert_allclose(slopes, [2, -4, -2], rtol=1e-9)
+    np.testing.assert_allclose(slopes.value, [2, -4, -2], rtol=1e-9)
+    assert slopes.smooth.all()
     with pytest.raises(ValueError, match="directions do not fit"):
         directional(lambda at: float(at.sum()), x, np.ones((1, 3)))
     with pytest.raises(ValueError, match="step is not positive"):
         directional(lambda at: float(at.sum()), x, np.ones((1, 2)), step=0)
+
+
+def test_there_is_no_slope_at_a_kink_or_across_one() -> None:
+    """In the middle central differences agree with each other, and with no backend."""
+    ways = np.array([[1.0, 0.0], [0.0, 1.0]])
+    for at in (0.0, 1e-6, 3e-6, -3e-6):
+        found = directional(lambda x: max(x[0], 0.0) + 2.0 * x[1], np.array([at, 1.0]), ways)
+        assert found.smooth.tolist() == [False, True], at
+        assert found.value[1] == pytest.approx(2.0)
+    assert directional(lambda x: max(x[0], 0.0), np.array([1e-3, 1.0]), ways).smooth.tolist() == [True, False]  # does not move
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_there_is_no_slope_of_what_is_computed_in_float32(seed: int) -> None:
+    x, *ways = np.random.default_rng(seed).normal(size=(21, 40))
+    assert directional(lambda at: float(np.tanh(at).sum()), x, np.array(ways) / 6.0).smooth.all()
+    assert not directional(lambda at: float(np.tanh(at.astype(np.float32)).sum()), x, np.array(ways) / 6.0).smooth.any()
+
+
+def test_a_large_loss_leaves_no_slope_unless_the_part_that_moves_is_told_apart() -> None:
+    x, ways = np.array([0.3, 0.4]), np.array([[1.0, 0.0]])
+    assert not directional(lambda at: 1e6 + float(at @ at), x, ways).smooth.any()
+    found = directional(lambda at: np.array([1e6, at @ at]), x, ways)
+    assert found.smooth.all()
+    np.testing.assert_allclose(found.value, [0.6], rtol=1e-8)
+
+
+def test_a_loss_that_is_not_finite_has_no_slope() -> None:
+    assert not directional(lambda at: float("nan") * at[0], np.ones(1), np.ones((1, 1))).smooth.any()

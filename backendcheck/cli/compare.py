@@ -9,6 +9,7 @@ import click
 
 from backendcheck.cli.options import LATEST, baseline_option, known_option, overwrite_option, strict_known_option
 from backendcheck.cli.output import analysed, check_report_place, expected_legs, write_and_end
+from backendcheck.cli.process import without_collection
 
 
 @click.command()
@@ -36,8 +37,9 @@ def compare(
     """
     from backendcheck.leg import find_legs, read_legs
 
-    legs = read_legs(find_legs(directories))
-    out = out or (directories[0] if len(directories) == 1 else LATEST)
-    check_report_place(out, legs, overwrite=overwrite)
-    results = analysed(legs, expected_legs(expect_backends), known_files)
-    write_and_end(results, out, strict_known=strict_known, baseline=baseline)
+    with without_collection():
+        legs = read_legs(find_legs(directories))
+        out = out or (directories[0] if len(directories) == 1 else LATEST)
+        check_report_place(out, legs, overwrite=overwrite)
+        results = analysed(legs, expected_legs(expect_backends), known_files)
+        write_and_end(results, out, strict_known=strict_known, baseline=baseline)

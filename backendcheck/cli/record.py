@@ -22,6 +22,7 @@ from backendcheck.cli.options import (
     workers_option,
 )
 from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.noise import MEASURES
 
 
 @click.command()
@@ -39,6 +40,8 @@ from backendcheck.cli.process import end_on_signals, printable
 @overwrite_option
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
 @click.option("--plant", "plants", multiple=True, hidden=True, metavar="FAULT=CASE;…", help="What selftest asks for.")
+@click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make this noise recording.")
+@click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
 def record(
     paths: Sequence[str], backend: str, out: Path, events: bool, plants: Sequence[str], **options: Any
 ) -> None:  # fmt: skip

@@ -45,10 +45,13 @@ from backendcheck.cli.process import end_on_signals, printable
 @strict_known_option
 @baseline_option
 @overwrite_option
+@click.option(
+    "--noise-floor", is_flag=True,
+    help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
+)
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None,
-    **options: Any,
+    baseline: Path | None, noise_floor: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -57,13 +60,16 @@ def run(
     \b
     backendcheck run
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
+    backendcheck run tests/cases --noise-floor
     """
     from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.record.session import Request, check_expressions
+    from backendcheck.recording import read_environment
     from backendcheck.run import LegEnd, check_out, move_aside, record_all
+    from backendcheck.run_noise import clear_noise, record_noise
 
     end_on_signals()
     configuration = load_configuration(Path.cwd())
@@ -77,6 +83,7 @@ def run(
     if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
+    clear_noise(directory)
     there: list[Request] = []
     ends: dict[str, LegEnd] = {}
     for request in requests:
@@ -90,11 +97,18 @@ def run(
         with progress_of([str(request.backend) for request in there]) as progress:
             ends = record_all(there, progress)
         for name, end in ends.items():
-            if end.message:
-                for line in end.message.splitlines():
-                    click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
+            _tell_messages(name, end.message)
     # What an earlier run left there is not this one's.
     paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
+    if noise_floor:
+        runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
+        for name, backend, noise_end in record_noise(there, runs, progress_of):
+            _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files)
     write_and_end(results, directory, strict_known=strict_known, baseline=baseline)
+
+
+def _tell_messages(name: str, message: str) -> None:
+    for line in message.splitlines():
+        click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -66,3 +67,40 @@ def gradient_function(
         return total, list(by_shifts), list(by_values)
 
     return gradients
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """A context in which JAX does not turn float64 into float32."""
+    if hasattr(jax, "enable_x64"):
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        return context
+    from jax.experimental import enable_x64
+
+    older: AbstractContextManager[Any] = enable_x64()
+    return older
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    program = jax.jit(function)
+    return program, sorted(set(_lowered(jax.make_jaxpr(program)(values).jaxpr)))
+
+
+def _lowered(program: Any) -> Iterator[str]:
+    for equation in program.eqns:
+        inner = [one for parameter in equation.params.values() for one in _programs(parameter)]
+        for one in inner:
+            yield from _lowered(one)
+        taken = [getattr(variable.aval, "dtype", None) for variable in equation.invars]
+        if not inner and jnp.float64 in taken:
+            given = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
+            yield from (dtype.name for dtype in given if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8)  # noqa: PLR2004
+
+
+def _programs(parameter: Any) -> Iterator[Any]:
+    """The programs in a parameter of an equation: bodies of loops, branches, calls."""
+    for one in parameter if isinstance(parameter, list | tuple) else (parameter,):
+        if hasattr(one, "eqns"):
+            yield one
+        elif hasattr(one, "jaxpr"):
+            yield one.jaxpr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -63,3 +64,18 @@ def gradient_function(
 
 def _dense(gradient: Any) -> Any:
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """TensorFlow always has float64."""
+    return nullcontext()
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    program = tf.function(function)
+    graph = program.get_concrete_function(values).graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    casts = [(node.attr["SrcT"].type, node.attr["DstT"].type) for node in nodes if node.op == "Cast"]
+    given = {tf.as_dtype(to) for source, to in casts if source == tf.float64.as_datatype_enum}
+    return program, sorted(dtype.name for dtype in given if dtype.is_floating and dtype != tf.float64)

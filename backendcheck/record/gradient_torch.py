@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
 
 def settle(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
@@ -58,3 +60,45 @@ def gradient_function(
         return total, by_source[: len(flat)], by_source[len(flat) :]
 
     return gradients
+
+
+@contextmanager
+def float64_enabled() -> Iterator[None]:
+    """PyTorch always has float64. What is computed in it here is small: threads would only wait for each other."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` without gradients, and the names of the float types that it takes float64 down to on `values`.
+
+    It is not compiled, which takes minutes.
+    """
+    without_gradients = torch.no_grad()(function)
+    watch = _Lowered()
+    with watch:
+        without_gradients(values)
+    return without_gradients, sorted(watch.seen)
+
+
+class _Lowered(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operation; notes the lower float types that come out of one which float64 goes into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = function(*args, **(kwargs or {}))
+        if torch.float64 in _float_types(args):
+            self.seen |= {str(dtype).removeprefix("torch.") for dtype in _float_types(given) - {torch.float64}}
+        return given
+
+
+def _float_types(nest: Any) -> set[torch.dtype]:
+    tensors = (one for one in keras.tree.flatten(nest) if isinstance(one, torch.Tensor))
+    return {one.dtype for one in tensors if one.is_floating_point()}

@@ -14,6 +14,7 @@ from backendcheck.case import LossCase, ModelCase, Tolerance, ValueCase
 from backendcheck.observation import flow_key
 from backendcheck.record import losses
 from backendcheck.record.arrays import as_arrays, digests, leaves, observed, to_tensor
+from backendcheck.record.perturbation import Perturbation
 from backendcheck.record.trace import InvalidCase, Trace
 
 _EXPECTED = "expected a dict of arrays, a ValueCase, a LossCase or a ModelCase"
@@ -24,8 +25,10 @@ def numerics() -> Any:
     return importlib.import_module(f"backendcheck.record.gradient_{keras.backend.backend()}")
 
 
-def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str]) -> None:
+def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
     """Fill `trace` with everything that is to be seen of `case`; `oracles` may ask for ``paths`` and ``order`` as well.
+
+    `noise` is done to what the case feeds to its loss or its model.
 
     Raises:
         InvalidCase: if the case is not one.
@@ -34,9 +37,9 @@ def observe(case: Any, trace: Trace, *, seed: int, oracles: frozenset[str]) -> N
     if isinstance(case, ModelCase):
         from backendcheck.record.observe_model import observe_model
 
-        observe_model(case, trace, seed=seed, oracles=oracles)
+        observe_model(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, LossCase):
-        _observe_loss(case, trace, oracles)
+        _observe_loss(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):
         with trace.stage("compute"):
             _see_values(case.compute(), trace, "ValueCase: compute")
@@ -75,7 +78,7 @@ def _orders(nest: Mapping[Any, Any]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _observe_loss(case: LossCase, trace: Trace, oracles: frozenset[str]) -> None:
+def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
     y_true, y_pred, sample_weight = as_arrays(case.y_true, 1), as_arrays(case.y_pred, 1), as_arrays(case.sample_weight, 1)
     for name, array in (("y_true", y_true), ("y_pred", y_pred), ("sample_weight", sample_weight)):
         if isinstance(array, Mapping):
@@ -110,7 +113,7 @@ def _observe_loss(case: LossCase, trace: Trace, oracles: frozenset[str]) -> None
                 _, by_pred, _ = gradients(dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True)))
                 trace.see("gradient/y_pred", or_zeros(by_pred[0], arrays[1]))
 
-    arrays = (y_true, y_pred, sample_weight)
+    arrays = (noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight))
     see(arrays, trace)
     if "order" in oracles:
         from backendcheck.record.relations import see_loss_relations

@@ -18,6 +18,7 @@ from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, obs
 from backendcheck.record.masks import mask_of
 from backendcheck.record.observe import check_lengths, numerics, or_zeros
 from backendcheck.record.outputs import suffix
+from backendcheck.record.perturbation import Perturbation
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import (
     named_weights,
@@ -34,7 +35,7 @@ _DEFAULT_LEARNING_RATE = 0.1
 class Subject:
     """A model case with its data as NumPy arrays: what every stage of the observation looks at."""
 
-    def __init__(self, case: ModelCase, trace: Trace) -> None:
+    def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
         model = case.model
         if not isinstance(model, keras.Model):
             message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
@@ -42,7 +43,9 @@ class Subject:
         self.case = case
         self.model = model
         self.optimizer = case.optimizer
-        self.x, self.y, self.sample_weight = _inputs(case, trace)
+        x, y, sample_weight = _inputs(case, trace)
+        self.x = noise.inputs("x", x, trace, seed=seed, precision=_lowest_precision(model), codes=True)
+        self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.initial: list[np.ndarray] = []
@@ -81,16 +84,16 @@ class Subject:
         return self._gradients(data)
 
 
-def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str]) -> None:
+def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
     """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`."""
-    subject = Subject(case, trace)
+    subject = Subject(case, trace, seed, noise)
     model = subject.model
     with trace.stage("build"):
         if not model.built or not model.weights:
             model(map_nest(lambda leaf: to_tensor(leaf[:1]), subject.x), training=False)
         if case.weights == "seeded":
             seed_weights(model, seed)
-        trace.digests |= weight_digests(model)
+        trace.digests |= weight_digests(model, noise.round_weights(model))
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = _lowest_precision(model)
         subject.initial = snapshot(model)
@@ -109,6 +112,10 @@ def observe_model(case: ModelCase, trace: Trace, *, seed: int, oracles: frozense
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         restore(model, subject.initial)
         subject.compile()
+    if "reference" in oracles and not trace.not_compared:
+        from backendcheck.record.weight_gradients import expect_weight_gradients
+
+        expect_weight_gradients(subject, trace, seed)
     variants = not trace.not_compared and oracles
     if variants and "order" in oracles:
         from backendcheck.record.relations import see_relations

@@ -56,6 +56,7 @@ class Request:
 
     `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
     other cases are recorded.
+    `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
     """
 
     backend: Backend
@@ -71,6 +72,8 @@ class Request:
     overwrite: bool = False
     report_events: bool = False
     plants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    noise: str = ""
+    noise_of: str = ""
 
     def planted_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` planted go."""
@@ -88,6 +91,7 @@ class Request:
             "marks": self.marks,
             "device": self.device,
             "oracles": list(self.oracles),
+            **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
         }
 
 
@@ -143,6 +147,7 @@ def _record(request: Request, leg: Path) -> Outcome:
         oracles=tuple(request.oracles),
         report_events=request.report_events,
         plants={fault: (list(cases), str(request.planted_leg(fault))) for fault, cases in request.plants.items()},
+        noise=request.noise,
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

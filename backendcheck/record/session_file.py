@@ -13,8 +13,9 @@ from typing import ClassVar
 class SessionFile:
     """The parameters of one recording session.
 
-    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other. `plants` maps faults to
-    the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
+    `leg` is the directory of the recordings, `work` one for what workers and controller tell each other, `noise` the noise
+    recording that this one is, if it is one. `plants` maps faults to the cases on which each is planted beside the recording
+    (``*`` stands for all), and the leg where that goes.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -29,6 +30,7 @@ class SessionFile:
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
     plants: Mapping[str, tuple[Sequence[str], str]] = field(default_factory=dict)
+    noise: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""

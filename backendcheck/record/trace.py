@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.observation import Observation
+from backendcheck.observation import Expected, Observation
 from backendcheck.record.arrays import NotRecordable, observed
 from backendcheck.recording import Raised, Variant
 
@@ -39,6 +39,7 @@ class Trace:
     state: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     losses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    expected: dict[str, Expected] = field(default_factory=dict)
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)

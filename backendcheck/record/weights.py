@@ -76,14 +76,16 @@ def seed_weights(model: Any, seed: int) -> None:
             variable.assign(draw(path, built.value, seed))
 
 
-def weight_digests(model: Any) -> dict[str, str]:
-    """A digest for each weight created as trainable: legs that differ here are not comparable."""
+def weight_digests(model: Any, dtype: str | None = None) -> dict[str, str]:
+    """A digest for each weight created as trainable: legs that differ here are not comparable.
+
+    With `dtype` those in float64 are digested as that.
+    """
     drawn = created_trainable(model)
-    return {
-        f"weights/{path}": digest(observed(variable, where=path).value)
-        for path, variable in named_weights(model)
-        if id(variable) in drawn
-    }
+    values = {path: observed(variable, where=path).value for path, variable in named_weights(model) if id(variable) in drawn}
+    if dtype is not None:
+        values = {path: value.astype(dtype) if value.dtype == np.float64 else value for path, value in values.items()}
+    return {f"weights/{path}": digest(value) for path, value in values.items()}
 
 
 def state_fingerprints(model: Any) -> dict[str, tuple[float, float]]:

@@ -76,10 +76,12 @@ class Worker:
         import numpy as np
 
         from backendcheck.record.observe import numerics
+        from backendcheck.record.perturbation import Perturbation
 
         if keras.backend.backend() != self.session.backend:
             message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={self.session.backend} was set"
             raise RuntimeError(message)
+        Perturbation(name=self.session.noise).prepare_session()
         backend = parse_backend(self.session.backend)
         module = sys.modules[backend.value]
         determinism = numerics().settle(self.session.device)
@@ -268,7 +270,7 @@ class Worker:
             with left_as_found():
                 recording = self._record(pyfuncitem)
             if "reference" in recording.oracles:
-                recording = replace(recording, expected=expected_values(recording))
+                recording = replace(recording, expected={**recording.expected, **expected_values(recording)})
             write_recording(self.leg, recording)
         return True
 
@@ -296,9 +298,10 @@ class Worker:
     def _record(self, item: pytest.Function) -> Recording:
         from backendcheck.record import observe
         from backendcheck.record.arrays import NotRecordable
+        from backendcheck.record.perturbation import Perturbation
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
 
-        seed = seed_of(item)
+        seed, noise = seed_of(item), Perturbation(name=self.session.noise)
         clear_session()
         seed_everything(seed)
         trace = Trace()
@@ -316,7 +319,7 @@ class Worker:
                         "tolerance": observe.tolerances_of(case),
                         "expect": _expectation(getattr(case, "expect", None)),
                     }
-                    observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles))
+                    observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
             if fields:
                 fields["reference"] = observe.reference_of(case)
         except (InvalidCase, NotRecordable) as error:
@@ -333,9 +336,10 @@ class Worker:
             state=trace.state,
             labels=trace.labels,
             losses=trace.losses,
+            expected=trace.expected,
             variants=tuple(trace.variants),
             oracles=tuple(self.session.oracles),
-            settings=settings(),
+            settings=settings() | noise.settings,
             not_compared=trace.not_compared,
             notes=tuple(trace.notes),
             timings_s=trace.timings_s,

@@ -12,11 +12,12 @@ Losses of probabilities and logits are in nats; the others are in the unit of th
 """
 
 from backendcheck.reference.evaluate import covered, gradient, loss, unreduced, weighted
-from backendcheck.reference.finite_difference import Gradient, directional
+from backendcheck.reference.finite_difference import DIRECTIONAL_DOUBT, Gradient, directional
 from backendcheck.reference.spec import DEFAULT_EPSILON, LossSpec, NoReference, canonical_name
 
 __all__ = [
     "DEFAULT_EPSILON",
+    "DIRECTIONAL_DOUBT",
     "Gradient",
     "LossSpec",
     "NoReference",

@@ -19,7 +19,7 @@ from backendcheck.comparison import Comparison
 from backendcheck.errors import UsageError
 from backendcheck.known_add import entries_for
 from backendcheck.recording import Raised
-from backendcheck.report import text, view, view_findings
+from backendcheck.report import text, view, view_findings, view_noise
 from backendcheck.report.charts import Chart, ExampleTable, charts, disagreements
 from backendcheck.report.escape import block, visible
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
@@ -131,7 +131,7 @@ def _environment() -> jinja2.Environment:
     for function in (
         view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
         view_findings.excess_words, view_findings.figure, view_findings.finding_note, view_findings.in_words,
-        view_findings.required_tolerance, view_findings.tolerance_words,
+        view_findings.required_tolerance, view_findings.tolerance_words, view_noise.noise_words,
     ):  # fmt: skip
         environment.globals[function.__name__] = function
     return environment
@@ -164,7 +164,7 @@ def _run(results: Results) -> dict[str, Any]:
         "counts": [(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
         "versions": versions_line(results),
         "keras": keras_versions(results),
-        "notes": view.known_notes(results),
+        "notes": view.run_notes(results),
         "created": results.created.replace("T", " ").replace("+00:00", " UTC"),
         "legs": [leg.label for leg in results.legs],
         "codes": Counter(

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from backendcheck import __version__
-from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
+from backendcheck.noise import Noise, NoiseFloor, head_room, multiple
 from backendcheck.report.view import cells
 from backendcheck.report.view_findings import required_tolerance
 from backendcheck.results import CaseResult, Results
@@ -86,7 +86,16 @@ def _run(results: Results) -> dict[str, Any]:
         if results.since
         else None,
         "environments": {leg.label: _environment(leg) for leg in results.legs},
+        **_noise_of_run(results),
     }
+
+
+def _noise_of_run(results: Results) -> dict[str, Any]:
+    """Which noise recordings there were; nothing if none was asked for."""
+    recorded = {leg.label: list(leg.noise) for leg in results.legs if leg.noise}
+    if not recorded and not results.noise_problems:
+        return {}
+    return {"noise_floor": {"recordings": recorded, "problems": results.noise_problems}}
 
 
 def _environment(leg: Leg) -> dict[str, Any]:
@@ -139,7 +148,8 @@ def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
         },
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
-        "comparisons": [dict(_compact(comparison)) for comparison in result.comparisons],
+        **({"noise_notes": result.noise_notes} if result.noise_notes else {}),
+        "comparisons": [_compact(comparison) for comparison in result.comparisons],
     }
 
 
@@ -152,24 +162,52 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _compact(comparison: Comparison) -> Iterator[tuple[str, Any]]:
+def _compact(comparison: Comparison) -> dict[str, Any]:
     """What every comparison has, those that passed too."""
-    yield "oracle", comparison.oracle
-    yield "observation", comparison.observation
-    yield "left", comparison.left
-    yield "right", comparison.right
-    yield "kind", comparison.kind
-    yield "excess", _finite(comparison.excess)
-    if comparison.excess is not None and math.isinf(comparison.excess):
-        yield "excess_infinite", True
-    tolerance = comparison.tolerance or Tolerance(0.0, 0.0)
-    yield "tolerance", {"rtol": tolerance.rtol, "atol": tolerance.atol, "origin": comparison.origin}
+    excess, tolerance = comparison.excess, comparison.tolerance
+    infinite = excess is not None and math.isinf(excess)
+    return {
+        "oracle": comparison.oracle,
+        "observation": comparison.observation,
+        "left": comparison.left,
+        "right": comparison.right,
+        "kind": comparison.kind,
+        "excess": _finite(excess),
+        **({"excess_infinite": True} if infinite else {}),
+        "tolerance": {
+            "rtol": tolerance.rtol if tolerance else 0.0,
+            "atol": tolerance.atol if tolerance else 0.0,
+            "origin": comparison.origin,
+        },
+        **({} if comparison.noise is None else {"noise_floor": _noise_floor(comparison.noise, excess)}),
+    }
+
+
+def _noise_floor(floor: NoiseFloor, excess: float | None) -> dict[str, Any]:
+    largest = floor.largest
+    return {
+        "largest": largest.kind if largest else None,
+        "max_abs": largest.max_abs if largest else None,
+        "head_room": head_room(largest) if largest else None,
+        "multiple": multiple(excess, largest) if largest else None,
+        **{kind: None if noise is None else _noise(noise) for kind, noise in floor.by_kind.items()},
+    }
+
+
+def _noise(noise: Noise) -> dict[str, Any]:
+    return {
+        "leg": noise.leg,
+        "max_abs": noise.max_abs,
+        "excess": _finite(noise.excess),
+        "n_different": noise.n_different,
+        "message": noise.message or None,
+    }
 
 
 def _finding(finding: Comparison) -> dict[str, Any]:
     required = required_tolerance(finding)
     return {
-        **dict(_compact(finding)),
+        **_compact(finding),
         "message": finding.message,
         "n_elements": finding.n_elements,
         "n_different": finding.n_different,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from backendcheck.report.escape import one_line, visible
-from backendcheck.report.view import FAILING, by_verdict, changes_line, counted, counts_line, known_notes, odd_one_out, web_link
+from backendcheck.report.view import FAILING, by_verdict, changes_line, counted, counts_line, odd_one_out, run_notes, web_link
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -53,7 +53,7 @@ def _counts(results: Results) -> Iterator[str]:
 
 
 def _problems(results: Results) -> Iterator[str]:
-    notes = [("problem", problem) for problem in results.problems] + known_notes(results)
+    notes = [("problem", problem) for problem in results.problems] + run_notes(results)
     if notes:
         yield ""
     for label, note in notes[:_MOST_NOTES]:

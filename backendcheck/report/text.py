@@ -15,11 +15,12 @@ from backendcheck.report.view import (
     counted,
     counts_line,
     further_problems,
-    known_notes,
     odd_one_out,
     reasons,
+    run_notes,
 )
 from backendcheck.report.view_findings import main_evidence, main_tolerance
+from backendcheck.report.view_noise import noise_line
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -39,13 +40,15 @@ def summary(results: Results, width: int | None = 80) -> Iterator[str]:
     known = by_verdict(results, Verdict.XFAILED)
     for result in known:
         yield from wrapped(f"{first_line(result, '')}   {one_line(reasons(result.known))}".rstrip(), width, hang="    ")
-    notes = [("PROBLEM", problem) for problem in results.problems] + known_notes(results)
+    notes = [("PROBLEM", problem) for problem in results.problems] + run_notes(results)
     if known and notes:
         yield ""
     for label, note in notes:
         yield from wrapped(f"{label} {one_line(note)}", width, hang="    ")
     if known or notes:
         yield ""
+    if noise := noise_line(results):
+        yield from wrapped(one_line(noise), width, hang="    ")
     if results.since:
         yield from wrapped(f"since {one_line(results.since)}: {changes_line(results)}", width, hang="    ")
         for change in results.changes[:_MOST_CHANGES]:

@@ -18,6 +18,7 @@ from backendcheck.report.view_findings import (
     required_tolerance,
     tolerance_words,
 )
+from backendcheck.report.view_noise import noise_words, noisiest
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
 
@@ -44,6 +45,7 @@ def case(result: CaseResult, results: Results, width: int | None = 80, *, verbos
         yield from _behind_blank(section)
     if not verbose:
         yield from _behind_blank([_passes_counted(result)])
+    yield from _noise(result, width)
 
 
 def _behind_blank(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
@@ -110,6 +112,8 @@ def _finding(finding: Comparison, width: int | None) -> Iterator[str]:
     required = required_tolerance(finding)
     passing = f"; the smallest that passes: {in_words(required)}" if required else ""
     yield from wrapped(f"tolerance {tolerance_words(finding)}{passing}", width, first="    ", hang="      ")
+    if noise := noise_words(finding):
+        yield from wrapped(one_line(noise), width, first="    ", hang="      ")
 
 
 def _exceptions(result: CaseResult, legs: Sequence[str], width: int | None) -> Iterator[str]:
@@ -173,6 +177,7 @@ def _passes(result: CaseResult) -> Iterator[str]:
                 f"{comparison.left} and {comparison.right}",
                 one_line(comparison.message),
                 tolerance_words(comparison),
+                one_line(noise_words(comparison)),
             ]
             for comparison in passes
         ),
@@ -186,6 +191,16 @@ def _passes_counted(result: CaseResult) -> str:
         "" if result.findings or result.worst_excess is None else f", the worst with excess {excess_words(result.worst_excess)}"
     )
     return f"{counted(n_passes, 'comparison')} passed{worst}; --verbose shows them"
+
+
+def _noise(result: CaseResult, width: int | None) -> Iterator[str]:
+    found = noisiest(result)
+    if found is not None:
+        comparison, _ = found
+        sides = f"{comparison.left} and {comparison.right}"
+        words = noise_words(comparison).removeprefix("noise floor ")
+        line = f"noise floor, least room: {comparison.observation} ({comparison.oracle}, {sides}): {words}"
+        yield from wrapped(one_line(line), width, hang="  ")
 
 
 def _timings(result: CaseResult, legs: Sequence[str]) -> Iterator[str]:

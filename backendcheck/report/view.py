@@ -189,6 +189,11 @@ def known_notes(results: Results) -> list[tuple[str, str]]:
     return notes
 
 
+def run_notes(results: Results) -> list[tuple[str, str]]:
+    """What a run has to say that decides nothing: about entries of known_divergences.toml, about noise that was not measured."""
+    return known_notes(results) + [("NOISE", problem) for problem in results.noise_problems]
+
+
 def reasons(entries: Iterable[Divergence]) -> str:
     """Why divergences are known, in one line."""
     texts = dict.fromkeys(" ".join(f"{entry.reason} {entry.link}".split()) for entry in entries)
@@ -228,7 +233,7 @@ def notes(result: CaseResult, legs: Sequence[str]) -> list[str]:
         if recording is not None:
             for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
                 said.setdefault(note, []).append(leg)
-    return [f"{note} ({', '.join(of)})" for note, of in said.items()]
+    return [*(f"{note} ({', '.join(of)})" for note, of in said.items()), *result.noise_notes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,75 @@
+"""What a noise recording does to a case: inputs moved by one unit in the last place, or everything in float64."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from backendcheck.noise import JITTERED, MEASURES
+from backendcheck.record.arrays import digests, map_nest
+from backendcheck.record.jitter import jittered
+from backendcheck.record.trace import Trace
+
+_SINGLE = "float32"  # what the leg computes in that a float64 recording is held against
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perturbation:
+    """How the data of a case is changed for the noise recording `name`; an empty one changes nothing."""
+
+    name: str = ""
+
+    @property
+    def kind(self) -> str:
+        return MEASURES.get(self.name, "")
+
+    def prepare_session(self) -> None:
+        """Set what has to be set before a case file is imported."""
+        if self.kind == "float64":
+            keras.config.set_floatx("float64")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What keeps a changed recording from being compared as a leg."""
+        return {"noise": self.name} if self.kind in ("jitter", "float64") else {}
+
+    def inputs(self, name: str, nest: Any, trace: Trace, *, seed: int, precision: str | None = None, codes: bool = False) -> Any:
+        """The nest of arrays `name` as this recording feeds it; `trace` gets the digests of what was moved.
+
+        `precision` is the float type that it will be rounded to, where that is below its own. With `codes`, whole numbers stay:
+        among the inputs of a model they may be ids, padding or what a mask looks for, and half an id is no noise.
+        """
+        if self.kind != "jitter" or nest is None:
+            return self.rounded(nest)
+        key = hashlib.sha256(f"{self.name}\0{seed}\0{name}".encode()).digest()
+        generator = np.random.default_rng(int.from_bytes(key[:16], "little"))
+        floatx = keras.config.floatx()
+        moved = _map_floats(lambda leaf: jittered(leaf, generator, fed_as=floatx, computed_in=precision, codes=codes), nest)
+        before, after = digests(name, nest), digests(name, moved)
+        trace.digests |= {f"{JITTERED}{path}": digest for path, digest in after.items() if digest != before[path]}
+        return moved
+
+    def rounded(self, nest: Any) -> Any:
+        """What is computed in float64 starts from the very numbers that float32 starts from."""
+        if self.kind != "float64" or nest is None:
+            return nest
+        return _map_floats(lambda array: array.astype(_SINGLE).astype(array.dtype), nest)
+
+    def round_weights(self, model: Any) -> str | None:
+        """Round the weights likewise; returns the dtype in which their digests are those of the leg, None for their own."""
+        if self.kind != "float64":
+            return None
+        for variable in model.weights:
+            if variable.dtype == "float64":
+                value = np.asarray(keras.ops.convert_to_numpy(variable))
+                variable.assign(value.astype(_SINGLE).astype(value.dtype))
+        return _SINGLE
+
+
+def _map_floats(function: Callable[[np.ndarray], np.ndarray], nest: Any) -> Any:
+    return map_nest(lambda leaf: function(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf, nest)

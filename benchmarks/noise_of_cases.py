@@ -1,0 +1,86 @@
+"""The noise floor of cases by kind of observation, from the report of a run that measured it.
+
+    backendcheck run --noise-floor --out DIR
+    python benchmarks/noise_of_cases.py DIR
+
+Of each comparison between backends: what share of its tolerance (the excess) repeating, jitter and float64 take on the noisier
+side, and what share the backends are apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from backendcheck.noise import KINDS
+from backendcheck.observation import FLOW, Kind, kind_of
+
+Rows = list[tuple[str, dict[str, Any]]]
+
+
+def by_kind(report: dict[str, Any]) -> dict[Kind, Rows]:
+    """The comparisons between backends that have a noise floor and a tolerance, with their cases."""
+    found: dict[Kind, Rows] = defaultdict(list)
+    for result in report["results"]:
+        for comparison in result["comparisons"]:
+            if comparison["oracle"] == "agreement" and "noise_floor" in comparison and comparison["excess"] is not None:
+                found[kind_of(comparison["observation"])].append((result["case"], comparison))
+    return found
+
+
+def table(rows: dict[Kind, Rows]) -> Iterator[str]:
+    yield "| observation | measured | repeat | jitter: median | largest below 1 | beyond | float64: median | largest below 1 | beyond | difference: median |"  # noqa: E501
+    yield f"| --- {'| --: ' * 9}|"
+    for kind in (kind for kind in FLOW if kind in rows):
+        figures = [figure for noise in KINDS for figure in _figures(rows[kind], noise)]
+        apart = median(comparison["excess"] for _, comparison in rows[kind])
+        yield f"| {kind.words} | {len(rows[kind])} | {' | '.join(figures)} | {apart:.2g} |"
+
+
+def _figures(rows: Rows, noise: str) -> Iterator[str]:
+    """For repeats the largest excess; for the others the median, the largest within tolerance, and how many are not."""
+    excesses = [c["noise_floor"][noise]["excess"] for _, c in rows if c["noise_floor"][noise] is not None]
+    known = [excess for excess in excesses if excess is not None]
+    if noise == "repeat":
+        yield f"{max(known):.2g}" if known else ""
+        return
+    within = [excess for excess in known if excess <= 1]
+    yield f"{median(known):.2g}" if known else ""
+    yield f"{max(within):.2g}" if within else ""
+    yield f"{len(excesses) - len(within)} of {len(excesses)}"
+
+
+def beyond(rows: dict[Kind, Rows]) -> Iterator[str]:
+    """Where noise goes beyond the tolerance, by case and kind of noise."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for case, comparison in (row for one in rows.values() for row in one):
+        for noise in KINDS:
+            measured = comparison["noise_floor"][noise]
+            if measured is not None and (measured["excess"] is None or measured["excess"] > 1):
+                found[case, noise].add(comparison["observation"])
+    for (case, noise), observations in sorted(found.items()):
+        yield f"{noise} beyond tolerance: {case}: {', '.join(sorted(observations))}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("directory", type=Path, help="what 'backendcheck run --noise-floor --out' wrote")
+    report = json.loads((parser.parse_args().directory / "report.json").read_text(encoding="utf-8"))
+    rows = by_kind(report)
+    if not rows:
+        print("the report has no noise floor; expected one of 'backendcheck run --noise-floor'.", file=sys.stderr)
+        return 2
+    print("\n".join([*table(rows), "", *beyond(rows)]))
+    notes = [note for result in report["results"] for note in result.get("noise_notes", [])]
+    print("\n".join(["", *notes, *report["noise_floor"]["problems"]]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
