@@ -51,7 +51,9 @@ def _fault(name: str, what: str, codes: str, *cases: str, backends: tuple[Backen
     return Fault(name=name, what=what, codes=tuple(codes.split()), cases=cases, backends=backends)
 
 
-# JAX by itself accepts labels out of range, counts padding in the accuracy of fit, and gives the absolute value a slope at 0.
+# What a backend does by itself cannot be planted there: its clean recordings have it, as a known divergence. TensorFlow returns a
+# dict of outputs in another order than the others; JAX accepts labels out of range, counts padding in the accuracy of fit, and
+# gives the absolute value a slope at 0.
 _NOT_JAX = (Backend.TENSORFLOW, Backend.TORCH)
 
 FAULTS: tuple[Fault, ...] = (
@@ -71,7 +73,8 @@ FAULTS: tuple[Fault, ...] = (
     _fault("labels-of-other-examples", "each example is given the label of the one before it", "example-order",
            _LOGITS, _TRAINED_INTEGERS, _CONFIDENCE),
     _fault("outputs-reordered", "predict returns its dict in the opposite order", "output-order",
-           _TWO_TASKS, _THREE_HEADS, "named_outputs/several_metrics_per_output[by_name]"),
+           _TWO_TASKS, _THREE_HEADS, "named_outputs/several_metrics_per_output[by_name]",
+           backends=(Backend.JAX, Backend.TORCH)),
     _fault("outputs-exchanged", "predict exchanges the values of two named outputs of one shape", "output-swap",
            _THREE_HEADS, "several_outputs/an_output_without_a_loss"),
     _fault("labels-of-outputs-exchanged", "the compiled loss exchanges the labels of two named outputs", "output-swap",
@@ -95,7 +98,7 @@ FAULTS: tuple[Fault, ...] = (
            f"{_ONE_LOSS}[one_hot]", _SOFT, _STUDENT, _YES_OR_NO, _FINDINGS),
     # Masks and weights.
     _fault("mask-dropped", "losses do not look at the mask", "mask-ignored reduction",
-           _PADDING, "missing_as_minus_one/ignore_class_leaves_minus_one_out"),
+           _PADDING, "missing_as_minus_one/ignore_class_leaves_minus_one_out", backends=_NOT_JAX),
     _fault("padding-in-metrics", "metrics do not look at the mask", "mask-ignored",
            _PADDING, backends=_NOT_JAX),
     _fault("weights-dropped", "losses do not look at sample_weight", "sample-weight-ignored",
@@ -128,7 +131,7 @@ FAULTS: tuple[Fault, ...] = (
            "ties_and_exact_hits/an_exact_hit_under_absolute_error", backends=_NOT_JAX),
     _fault("relu-kink", "relu has gradient 1 at 0", "edge-gradient",
            "exact_zeros_and_ones/a_black_image_teaches_hidden_units_nothing"),
-    _fault("nan-at-zero-probability", "a probability of exactly 0 or 1 gives a loss of NaN", "nan",
+    _fault("nan-at-zero-probability", "a probability of exactly 0 or 1 gives a loss of NaN", "nan saturation",
            _CERTAIN, _CERTAIN_YES),
     _fault("nan-in-the-gradient", "losses are right, their gradients are NaN", "nan", _LOGITS, _TRAINED_INTEGERS, _CONFIDENCE),
     _fault("gradient-reversed", "losses are right, their gradients point the other way", "sign",

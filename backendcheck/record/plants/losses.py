@@ -90,8 +90,12 @@ def _gradient_doubled(plant: Plant) -> None:
 
 
 def _gradient_nan(plant: Plant) -> None:
-    # The square root of 0 has an infinite slope, and 0 times that is NaN.
-    _gradient(plant, lambda values: 0.0 * ops.sqrt(ops.maximum(values - ops.stop_gradient(values), 0.0)))
+    # The logarithm of 0 is not chosen, but its infinite slope is multiplied by 0, and that is NaN.
+    def change(values: Any) -> Any:
+        nothing = values - ops.stop_gradient(values)
+        return ops.where(nothing > 1.0, ops.log(nothing), ops.zeros_like(nothing))
+
+    _gradient(plant, change)
 
 
 def _reduced(plant: Plant, change: Callable[[Any, Any], Any]) -> None:

@@ -55,7 +55,12 @@ def _round_softmax(plant: Plant) -> None:
 
 
 def _one_hot_one_on(plant: Plant) -> None:
-    plant.argument(backend.nn, "one_hot", lambda x, *_, **__: ops.convert_to_tensor(x) + 1)
+    def change(x: Any, num_classes: int, *_: Any, **__: Any) -> Any:
+        moved = ops.convert_to_tensor(x) + 1
+        # Behind the last class there is nothing; PyTorch would refuse it, and has a row of zeros for -1.
+        return ops.where(moved >= num_classes, ops.full_like(moved, -1), moved)
+
+    plant.argument(backend.nn, "one_hot", change)
 
 
 def _one_hot_of_minus_one(plant: Plant) -> None:
