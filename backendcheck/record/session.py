@@ -92,6 +92,7 @@ class Request:
             "device": self.device,
             "oracles": list(self.oracles),
             **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
+            **({"plants": sorted(self.plants)} if self.plants else {}),
         }
 
 
