@@ -400,7 +400,7 @@ def test_a_plant_comes_and_goes(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     """Two faults that have had a diagnosis for long, planted on PyTorch, are found and named among two backends."""
     chosen = ("--faults", "outputs-reordered,range-clipped", "--backends", "jax,torch", "--backend", "torch")
-    ended = backendcheck("selftest", *chosen, "--out", "kept", "--json", cwd=tmp_path)
+    ended = backendcheck("selftest", *chosen, "--out", "kept", "--json", cwd=tmp_path, timeout=900)
     content = json.loads(ended.out)
     assert content["incomplete"] == content["false_alarms"] == [], ended.words
     assert (content["n_faults"], content["detection_rate"], content["naming_rate"]) == (2, 1.0, 1.0), ended.words
