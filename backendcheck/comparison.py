@@ -140,8 +140,10 @@ def compare_numbers(
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # numbers so far apart differ by infinity
         difference = np.abs(left64 - right64)
         scale = allowance.scale(np.maximum(np.abs(left64), np.abs(right64)))
+        if allowance.norm_wise:
+            scale = scale.flat[0]
         permitted = tolerance.atol + tolerance.rtol * scale
-        if np.ndim(scale) == 0:  # for all elements: then the largest difference is the worst, and division can wait
+        if allowance.norm_wise:  # one for all elements: then the largest difference is the worst, and division can wait
             worst = _index(difference)
             excess = _quotient(difference[worst], permitted)
             n_different = int(np.count_nonzero(difference / permitted > 1.0)) if excess > 1.0 else 0

@@ -60,10 +60,12 @@ class Allowed:
     magnitude: float = 0.0
 
     def scale(self, magnitude: np.ndarray) -> np.ndarray:
-        """What `rtol` multiplies, for a tensor of these magnitudes: one number where that is the same for all elements."""
+        """What `rtol` multiplies, for a tensor of these magnitudes."""
         if not magnitude.size:
             return magnitude
-        return np.asarray(max(magnitude.max(), self.magnitude)) if self.norm_wise else magnitude
+        if not self.norm_wise:
+            return magnitude
+        return np.broadcast_to(max(magnitude.max(), self.magnitude), magnitude.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

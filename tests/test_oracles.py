@@ -202,12 +202,14 @@ WITHOUT_REFERENCE = """
         "nested": lambda: (of(keras.Sequential([keras.Input((5,)), L.Dense(6, kernel_regularizer="l2")]), L.Dense(3)), "mse"),
         "mixed": lambda: (keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="mixed_bfloat16")]), "mse"),
         "float32": lambda: (of(Float32(), L.Dense(3)), "mse"),
-        "bypass": lambda: (of(Bypass(), L.Dense(3)), "mse"),
         "kink": lambda: (of(L.Dense(3, activation="relu", kernel_initializer="zeros", name="dead")), "mse"),
         "own_function": lambda: (of(L.Dense(3)), own),
         "own_loss": lambda: (own_loss(), "mse"),
         "large": lambda: (of(L.Dense(400), L.Dense(5000), L.Dense(3)), "mse"),
     }
+
+    if keras.backend.backend() == "torch":  # a layer that JAX and TensorFlow cannot compile
+        CASES["bypass"] = lambda: (of(Bypass(), L.Dense(3)), "mse")
 
     @pytest.mark.parametrize("name", CASES)
     def case_model(rng, name):
@@ -228,9 +230,8 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
         name = recording.case.partition("[")[2].rstrip("]")
         said[name] = " ".join(note for note in recording.notes if "no reference" in note)
         compared[name] = sorted(key for key, one in recording.expected.items() if one.directions is not None)
-        assert bool(said[name]) == any(
-            key.startswith("gradient/") and key not in recording.expected for key in recording.observations
-        )
+        by_weights = {key for key in recording.observations if key.startswith("gradient/") and key != "gradient/y_pred"}
+        assert bool(said[name]) == (by_weights != set(compared[name])), name
     for name, n_variables in {"batch_norm": 6, "nested": 6, "mixed": 2}.items():
         assert (said[name], len(compared[name])) == ("", n_variables), name
     for name, words in {
@@ -239,8 +240,9 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
     }.items():  # fmt: skip
         assert words in said[name], (name, said[name])
         assert compared[name] == [], name
-    assert "scale: the loss does not move" in said["bypass"]
-    assert len(compared["bypass"]) == 4
+    if backend == "torch":
+        assert "scale: the loss does not move" in said["bypass"]
+        assert len(compared["bypass"]) == 4
     assert "kinks" in said["kink"]
     assert not any("dead" in key for key in compared["kink"])
 

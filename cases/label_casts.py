@@ -1,0 +1,194 @@
+"""Labels in the wrong type: too narrow, unsigned, boolean, half a number.
+
+What goes wrong in practice: labels come out of an image file as uint8, and then -1 ("missing") or 255 ("void") is compared,
+filled in, or clipped. An integer type has no -1 if it is unsigned, and what becomes of it differs by backend and by op.
+"""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from backendcheck import LossCase, Raises, ValueCase
+
+LABELS = np.array([0, 3, 255], dtype="uint8")
+
+
+@pytest.mark.parametrize(
+    ("label", "dtype"),
+    [
+        pytest.param(-1.0, "uint8", id="minus_one_to_uint8"),
+        pytest.param(300.0, "uint8", id="300_to_uint8"),
+        pytest.param(200.0, "int8", id="200_to_int8"),
+        pytest.param(np.nan, "int32", id="nan_to_int32"),
+        pytest.param(3e9, "int32", id="3e9_to_int32"),
+    ],
+)
+def case_a_float_label_that_does_not_fit(label, dtype):
+    """A float label cast to an integer type that cannot hold it becomes the same label on every backend."""
+    return ValueCase(lambda: {"labels": ops.cast(ops.convert_to_tensor(np.array([1.0, label], dtype="float32")), dtype)})
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def case_an_unsigned_type(dtype):
+    """A label cast to an unsigned type is of that type, on every backend."""
+    return ValueCase(lambda: {"labels": ops.cast(ops.convert_to_tensor(np.array([7, 40000], dtype="int32")), dtype)})
+
+
+def case_saturating_cast():
+    """`saturate_cast` ends at the largest and the smallest integer, as its name says."""
+    labels = np.array([1.0, 3e9, -3e9], dtype="float32")
+    return ValueCase(
+        lambda: {"labels": ops.saturate_cast(ops.convert_to_tensor(labels), "int32")},
+        reference={"value/labels": np.array([1, 2**31 - 1, -(2**31)])},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "sentinel"), [("not_equal", -1), ("not_equal", -253), ("greater", -1), ("less", 300)],
+    ids=["not_minus_one", "not_minus_253", "above_minus_one", "below_300"],
+)  # fmt: skip
+def case_a_sentinel_that_eight_bits_cannot_hold(name, sentinel):
+    """No unsigned label is -1, and in eight bits all are above -1 and below 300: every label is known."""
+    return ValueCase(
+        lambda: {"known": getattr(ops, name)(ops.convert_to_tensor(LABELS), sentinel)},
+        reference={"value/known": np.array([True, True, True])},
+    )
+
+
+@pytest.mark.parametrize("how", ["where", "pad", "full_like"])
+def case_filling_in_minus_one(how):
+    """Where -1 ("missing") is filled into labels in eight bits it is refused or becomes -1; it does not become class 255."""
+
+    def compute():
+        labels = ops.convert_to_tensor(LABELS)
+        if how == "where":
+            return {"labels": ops.where(np.array([True, False, True]), labels, -1)}
+        if how == "pad":
+            return {"labels": ops.pad(labels, ((0, 1),), constant_values=-1)}
+        return {"labels": ops.full_like(labels, -1)}
+
+    return ValueCase(compute, expect=Raises())
+
+
+@pytest.mark.parametrize("how", ["clip", "maximum"])
+def case_a_lower_limit_below_zero(how):
+    """Labels in eight bits that are held at -1 or above stay as they are."""
+
+    def compute():
+        labels = ops.convert_to_tensor(LABELS)
+        return {"labels": ops.clip(labels, -1, 255) if how == "clip" else ops.maximum(labels, -1)}
+
+    return ValueCase(compute, reference={"value/labels": np.array([0, 3, 255])})
+
+
+def case_labels_that_do_not_fit_the_type_asked_for():
+    """`convert_to_tensor([300, -1], "uint8")` is refused; these are not classes 44 and 255."""
+    return ValueCase(lambda: {"labels": ops.convert_to_tensor([300, -1], dtype="uint8")}, expect=Raises())
+
+
+def case_running_class_counts_in_eight_bits():
+    """The running sum of counts in eight bits does not wrap around, as in NumPy: 200 and 100 make 300."""
+    counts = np.array([200, 100], dtype="uint8")
+    return ValueCase(
+        lambda: {"count": ops.cumsum(ops.convert_to_tensor(counts))}, reference={"value/count": np.array([200, 300])}
+    )
+
+
+@pytest.mark.parametrize("name", ["one_hot", "take_along_axis", "take", "in_top_k", "segment_sum", "bincount"])
+def case_labels_in_eight_bits(name):
+    """Labels in eight bits, as they come out of an image file, are labels for every op."""
+    labels = ops.convert_to_tensor(np.array([2, 0], dtype="uint8"))
+    scores = np.array([[0.1, 0.2, 0.7], [0.1, 0.2, 0.7]], dtype="float32")
+    compute = {
+        "one_hot": lambda: ops.one_hot(labels, 3),
+        "take_along_axis": lambda: ops.take_along_axis(scores, labels[:, None], axis=-1),
+        "take": lambda: ops.take(scores[0], labels),
+        "in_top_k": lambda: ops.in_top_k(labels, scores, 1),
+        "segment_sum": lambda: ops.segment_sum(np.array([1.0, 2.0], dtype="float32"), labels, num_segments=3),
+        "bincount": lambda: ops.bincount(labels, minlength=3),
+    }[name]
+    reference = {
+        "one_hot": [[0.0, 0, 1], [1, 0, 0]],
+        "take_along_axis": [[0.7], [0.1]],
+        "take": [0.7, 0.1],
+        "in_top_k": [True, False],
+        "segment_sum": [2.0, 0.0, 1.0],
+        "bincount": [1, 0, 1],
+    }[name]
+    return ValueCase(lambda: {"result": compute()}, reference={"value/result": np.array(reference)})
+
+
+@pytest.mark.parametrize("name", ["one_hot", "take", "bincount", "unique", "maximum", "add", "cumsum"])
+def case_yes_or_no_as_bool(name):
+    """Labels of type bool are the classes 1 and 0 for every op, as they are in `fit`."""
+    labels = ops.convert_to_tensor(np.array([True, False, True]))
+    compute = {
+        "one_hot": lambda: ops.one_hot(labels, 2),
+        "take": lambda: ops.take(np.array([0.25, 0.75], dtype="float32"), labels),
+        "bincount": lambda: ops.bincount(labels),
+        "unique": lambda: ops.unique(labels),
+        "maximum": lambda: ops.maximum(labels, ops.logical_not(labels)),
+        "add": lambda: ops.add(labels, labels),
+        "cumsum": lambda: ops.cumsum(labels),
+    }[name]
+    reference = {
+        "one_hot": [[0.0, 1], [1, 0], [0, 1]],
+        "take": [0.75, 0.25, 0.75],
+        "bincount": [1, 2],
+        "unique": [False, True],
+        "maximum": [True, True, True],
+        "add": [True, False, True],  # NumPy's sum of two bools is their "or"
+        "cumsum": [1, 1, 2],
+    }[name]
+    return ValueCase(lambda: {"result": compute()}, reference={"value/result": np.array(reference)})
+
+
+@pytest.mark.parametrize("how", ["mask_times_loss", "loss_times_mask", "one_minus_mask"])
+def case_a_boolean_mask_in_an_expression(how):
+    """As people write it: `mask * loss` with a boolean mask keeps the losses of the known labels."""
+
+    def loss(y_true, y_pred):
+        mask, error = ops.greater_equal(y_true, 0), ops.square(y_pred - y_true)
+        if how == "mask_times_loss":
+            return mask * error
+        return error * mask if how == "loss_times_mask" else error * (1 - ops.cast(1 - mask, "float32"))
+
+    return LossCase(
+        loss=loss,
+        y_true=np.array([1.0, 0.0, -1.0], dtype="float32"),
+        y_pred=np.array([0.5, 0.5, 0.5], dtype="float32"),
+        reference={"loss": 0.5 / 3, "gradient/y_pred": np.array([-1.0, 1.0, 0.0]) / 3},
+    )
+
+
+@pytest.mark.parametrize("label", [9, 31, 32])
+def case_a_label_as_a_bit(label):
+    """Bit k of an integer of 8 or 32 bits is 0 if there is no such bit, as in NumPy; it is no other bit."""
+    dtype = "uint8" if label < 31 else "int32"
+    one = np.array([1], dtype=dtype)
+    with np.errstate(over="ignore"):
+        reference = np.left_shift(one, one.dtype.type(label))
+    return ValueCase(lambda: {"flags": ops.left_shift(one, np.array([label], dtype=dtype))}, reference={"value/flags": reference})
+
+
+def case_a_share_of_no_examples():
+    """Dividing whole numbers by the 0 examples of an absent class is refused, or 0 as in NumPy; it is no negative number."""
+    hits, n_examples = np.array([0, 3], dtype="int32"), np.array([0, 3], dtype="int32")
+    return ValueCase(lambda: {"share": ops.floor_divide(hits, n_examples)})
+
+
+def case_the_remainder_of_negative_labels():
+    """The remainder by 3 of labels -1 and -4 is 2, as in Python, and their quotients are -1 and -2."""
+    labels = np.array([-1, -4, 4], dtype="int32")
+    return ValueCase(
+        lambda: {"remainder": ops.mod(labels, 3), "quotient": ops.floor_divide(labels, 3)},
+        reference={"value/remainder": labels % 3, "value/quotient": labels // 3},
+    )
+
+
+def case_two_ids_that_float32_cannot_tell_apart():
+    """An integer id is equal to a float only if it is: 2^24 + 1 is not 2^24."""
+    return ValueCase(
+        lambda: {"same": ops.equal(np.array([2**24 + 1], dtype="int32"), np.array([2**24], dtype="float32"))},
+        reference={"value/same": np.array([False])},
+    )

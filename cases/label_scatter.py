@@ -1,0 +1,164 @@
+"""Writing and summing by label: `scatter`, `scatter_update`, the segment ops, `bincount`, `histogram`.
+
+What goes wrong in practice: a class that is absent from the batch, a label that names no class, two writers of one place.
+The value may be right where the gradient is not.
+"""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from backendcheck import LossCase, OptOut, Raises, ValueCase
+
+BY_CLASS = OptOut(relation="examples", reason="The loss has one element per class, not per example.")
+SCORES = np.array([1.0, 2.0, 3.0, 4.0], dtype="float32")
+
+
+@pytest.mark.parametrize("label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one")])
+@pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum"])
+def case_a_class_that_is_not_there(name, label):
+    """A label that names none of the three classes is refused; its value is neither dropped nor given to another class."""
+    labels, values = np.array([0, label], dtype="int32"), np.array([5.0, 7.0], dtype="float32")
+
+    def compute():
+        if name == "scatter":
+            return {"by_class": ops.scatter(labels[:, None], values, (3,))}
+        if name == "scatter_update":
+            return {"by_class": ops.scatter_update(np.zeros(3, dtype="float32"), labels[:, None], values)}
+        return {"by_class": ops.segment_sum(values, labels, num_segments=3)}
+
+    return ValueCase(compute, expect=Raises())
+
+
+@pytest.mark.parametrize("label", [pytest.param(-1, id="minus_one"), pytest.param(1.9, id="fraction")])
+def case_counting_a_label_that_is_no_class(label):
+    """`bincount` refuses labels -1 and 1.9; it counts them as no class."""
+    return ValueCase(lambda: {"count": ops.bincount(np.array([label, 1, 1]), minlength=3)}, expect=Raises())
+
+
+@pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
+def case_segments_by_fractions(name):
+    """The segment ops refuse class 1.9; it is not class 1."""
+    labels = np.array([0.0, 0.0, 1.9, 2.0], dtype="float32")
+    return ValueCase(lambda: {"by_class": getattr(ops, name)(SCORES, labels, num_segments=3)}, expect=Raises())
+
+
+@pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
+def case_as_many_segments_as_the_largest_label(name):
+    """Without `num_segments` there are as many classes as the largest label plus one, as documented; class 1 may be absent."""
+    labels = np.array([0, 0, 2, 2], dtype="int32")
+    reference = {"segment_sum": [3.0, 0.0, 7.0], "segment_max": [2.0, -np.inf, 4.0]}
+    return ValueCase(
+        lambda: {"by_class": getattr(ops, name)(SCORES, labels)}, reference={"value/by_class": np.array(reference[name])}
+    )
+
+
+def case_sorted_labels_and_a_number_of_classes():
+    """`sorted=True` promises that the labels are sorted; together with `num_segments` it changes nothing."""
+    labels = np.array([0, 0, 1, 2], dtype="int32")
+    return ValueCase(
+        lambda: {"by_class": ops.segment_sum(SCORES, labels, num_segments=3, sorted=True)},
+        reference={"value/by_class": np.array([3.0, 3.0, 4.0])},
+    )
+
+
+def case_the_best_score_of_an_absent_class():
+    """The maximum over no score at all is minus infinity, so that any score is better; the minimum is plus infinity."""
+    labels = np.array([0, 0, 2, 2], dtype="int32")
+    return ValueCase(
+        lambda: {
+            "best": ops.segment_max(SCORES, labels, num_segments=3),
+            "worst": ops.segment_min(SCORES, labels, num_segments=3),
+        },
+        reference={"value/best": np.array([2.0, -np.inf, 4.0]), "value/worst": np.array([1.0, np.inf, 3.0])},
+    )
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def case_the_first_example_of_an_absent_class(dtype):
+    """The smallest index over no example at all is the largest integer, not the smallest: nothing comes before it."""
+    labels = np.array([0, 0, 2, 2], dtype="int32")
+    return ValueCase(
+        lambda: {"first": ops.segment_min(np.array([0, 1, 2, 3], dtype=dtype), labels, num_segments=3)},
+        reference={"value/first": np.array([0, np.iinfo(dtype).max, 2])},
+    )
+
+
+def places(y_true):
+    """Where each label points to (N, 1): Keras hands labels to a loss in its float type."""
+    return ops.expand_dims(ops.cast(y_true, "int32"), -1)
+
+
+def case_a_value_that_is_overwritten_has_no_gradient():
+    """Of two examples that write to one place only the one whose value stands there has a gradient."""
+    return LossCase(
+        loss=lambda y_true, y_pred: ops.scatter_update(ops.zeros((2,)), places(y_true), y_pred),
+        y_true=np.array([0, 0], dtype="int32"),
+        y_pred=np.array([5.0, 7.0], dtype="float32"),
+        reference={"loss": 3.5, "gradient/y_pred": np.array([0.0, 0.5])},
+        order=[OptOut(relation="examples", reason="The last one to write wins, by design.")],
+    )
+
+
+@pytest.mark.parametrize("reduction", ["add", "max", "min", "mul"])
+def case_the_gradient_of_a_reduction_by_class(reduction):
+    """`scatter_update` with a reduction trains: the winners, or all summands and factors, have their gradient."""
+    written = {"add": [0.5, 0.5], "max": [0.5, 0.0], "min": [0.0, 0.5], "mul": [2.0, 2.0]}
+
+    def loss(y_true, y_pred):
+        return ops.scatter_update(ops.full((2,), 4.0), places(y_true), y_pred, reduction=reduction)
+
+    return LossCase(
+        loss=loss,
+        y_true=np.array([0, 1], dtype="int32"),
+        y_pred=np.array([5.0, 3.0], dtype="float32"),
+        reference={"gradient/y_pred": np.array(written[reduction])},
+        order=[BY_CLASS],
+    )
+
+
+def case_the_gradient_of_a_product_by_class():
+    """The product of the probabilities within a class (a noisy-or) has the product of the others as gradient."""
+    return LossCase(
+        loss=lambda y_true, y_pred: ops.segment_prod(y_pred, places(y_true)[:, 0], num_segments=2),
+        y_true=np.array([0, 0, 1, 1], dtype="int32"),
+        y_pred=np.array([0.5, 0.25, 0.5, 0.75], dtype="float32"),
+        reference={"loss": 0.25, "gradient/y_pred": np.array([0.25, 0.5, 0.75, 0.5]) / 2},
+        order=[BY_CLASS],
+    )
+
+
+def case_the_gradient_of_a_weighted_count():
+    """A count by class, weighted with what the model predicts, has the weights' gradient."""
+    return LossCase(
+        loss=lambda y_true, y_pred: ops.square(ops.bincount(places(y_true)[:, 0], weights=y_pred, minlength=2)),
+        y_true=np.array([0, 1, 1], dtype="int32"),
+        y_pred=np.array([1.0, 2.0, 3.0], dtype="float32"),
+        reference={"loss": 13.0, "gradient/y_pred": np.array([1.0, 5.0, 5.0])},
+        order=[BY_CLASS],
+    )
+
+
+def case_a_histogram_of_integer_labels():
+    """`histogram` counts integer labels, and the class that does not occur is 0."""
+    return ValueCase(
+        lambda: {"count": ops.histogram(np.array([0, 1, 2, 2, 5], dtype="int32"), bins=6, range=(0, 6))[0]},
+        reference={"value/count": np.array([1, 1, 2, 0, 0, 1])},
+    )
+
+
+def case_a_histogram_of_a_single_label():
+    """Where every label is 2 the bins reach from 1.5 to 2.5, as NumPy's do; they have a width."""
+    count, edges = np.histogram(np.full(3, 2.0), bins=2)
+
+    def compute():
+        count, edges = ops.histogram(np.full(3, 2.0, dtype="float32"), bins=2)
+        return {"count": count, "edges": edges}
+
+    return ValueCase(compute, reference={"value/count": count, "value/edges": edges})
+
+
+def case_a_histogram_of_a_missing_label():
+    """A NaN among the labels is refused, as in NumPy: there is no range to divide."""
+    labels = np.array([0.0, 1.0, np.nan], dtype="float32")
+    return ValueCase(lambda: {"count": ops.histogram(labels, bins=2)[0]}, expect=Raises())

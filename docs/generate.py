@@ -1,0 +1,147 @@
+"""Write the pages that are made from the program and from a run: commands.md, report-json.md, what-differs.md.
+
+    backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
+    python docs/generate.py --check        # fails where commands.md or report-json.md is out of date
+
+What differs today is told by a run, so that page is written only when a report.json is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backendcheck.cli import cli
+from backendcheck.report.markdown import escape
+
+DOCS = Path(__file__).parent
+SCHEMA = DOCS.parent / "backendcheck" / "report" / "report.schema.json"
+
+
+def main() -> None:
+    """Write or check the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", nargs="?", type=Path, help="report.json of a run of the built-in cases")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
+    options = parser.parse_args()
+    pages = {"commands.md": commands(), "report-json.md": report_json(json.loads(SCHEMA.read_text(encoding="utf-8")))}
+    if options.report is not None:
+        pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
+    stale = [name for name, lines in pages.items() if _stale(DOCS / name, "\n".join(lines).rstrip() + "\n", check=options.check)]
+    if stale and options.check:
+        sys.exit(f"docs: {', '.join(stale)} out of date. Run: python docs/generate.py")
+
+
+def _stale(path: Path, text: str, *, check: bool) -> bool:
+    same = path.exists() and path.read_text(encoding="utf-8") == text
+    if not same and not check:
+        path.write_text(text, encoding="utf-8")
+    return not same
+
+
+# --- commands --------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[str]:
+    """Every command as its own --help has it."""
+    yield from ("# Commands", "", "As `backendcheck COMMAND --help` prints them.", "")
+    yield from _help(cli, ["backendcheck"])
+
+
+def _help(command: click.Command, path: list[str]) -> Iterator[str]:
+    context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
+    yield from (f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", "")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            one = command.get_command(context, name)
+            if one is not None and not one.hidden:
+                yield from _help(one, [*path, name])
+
+
+# --- report.json -----------------------------------------------------------------------------------------------
+
+
+def report_json(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of report.json, from its JSON Schema."""
+    yield from ("# report.json", "", f"{schema.get('description', 'One run, for programs.')}", "")
+    yield "Fields may be added, never renamed. The JSON Schema lies in the package: `backendcheck/report/report.schema.json`."
+    yield ""
+    yield from _fields("the run", schema)
+    for name, definition in schema.get("$defs", {}).items():
+        if "properties" in definition:
+            yield from _fields(name, definition)
+
+
+def _fields(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## {name}", "", "| field | type | always | |", "| --- | --- | --- | --- |")
+    for field, of_field in schema.get("properties", {}).items():
+        always = "yes" if field in schema.get("required", ()) else ""
+        yield f"| `{field}` | {_type(of_field)} | {always} | {escape(str(of_field.get('description', '')))} |"
+    yield ""
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema:
+        return escape(", ".join(map(str, schema["enum"])))
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(_type(one) for one in schema[several])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+
+
+# --- what differs ----------------------------------------------------------------------------------------------
+
+
+def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
+    """Each known divergence of the built-in cases, by what causes it."""
+    environments = report["environments"]
+    versions = {leg: environment["versions"] for leg, environment in environments.items()}
+    named = ", ".join(f"{leg} {of_leg.get(leg, '?')}" for leg, of_leg in versions.items())
+    keras = ", ".join(sorted({of_leg.get("keras", "?") for of_leg in versions.values()}))
+    differing = [one for one in report["results"] if one["verdict"] == "XFAILED"]
+    causes = Counter(_cause(one) for one in differing)
+    yield from ("# What differs between Keras backends today", "")
+    yield f"Made from a run of the built-in cases on Keras {keras} with {named}, CPU."
+    yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree."
+    yield "`backendcheck run` shows the same for your versions."
+    yield from ("", "| cause | cases |", "| --- | ---: |")
+    for cause, n in causes.most_common():
+        yield f"| [{cause}](#{cause}) | {n} |"
+    for cause, _ in causes.most_common():
+        yield from ("", f"## {cause}", "")
+        for one in differing:
+            if _cause(one) == cause:
+                yield from _entry(one)
+
+
+def _cause(result: Mapping[str, Any]) -> str:
+    return str(result["diagnoses"][0]["code"]) if result["diagnoses"] else "other"
+
+
+def _entry(result: Mapping[str, Any]) -> Iterator[str]:
+    yield f"**`{result['case']}`** {escape(result['claim'].partition(chr(10))[0])}"
+    yield ""
+    yield f": {escape(result['headline'])}"
+    reasons: Sequence[str] = list(dict.fromkeys(one["reason"] for one in result.get("known", [])))
+    for reason in reasons:
+        yield f"  <br>*{escape(reason)}*"
+    yield ""
+
+
+if __name__ == "__main__":
+    main()
