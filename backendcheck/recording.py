@@ -32,6 +32,8 @@ FORMAT = 1
 SUFFIX = ".safetensors"
 ENVIRONMENT = "environment.json"
 RECORDINGS = "recordings"
+PLANTED = "faults"  # the directory of the legs that were recorded with a fault planted
+PLANTED_NOTES = "planted"  # beside the recordings of a planted fault: what it altered, one JSON object a case and a line
 
 STATUSES = ("recorded", "raised", "skipped", "error", "crashed", "timed out")
 

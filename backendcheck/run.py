@@ -24,6 +24,7 @@ from typing import IO, Any, Protocol
 import backendcheck
 from backendcheck.backends import Backend
 from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.faults import CASE_SEPARATOR
 from backendcheck.record.session import Request, check_leg, clear_leg, describe
 from backendcheck.recording import ENVIRONMENT, read_environment
 
@@ -160,6 +161,7 @@ def _arguments(request: Request) -> list[str]:
         *(("-m", request.marks) if request.marks else ()),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
+        *(part for fault, cases in request.plants.items() for part in ("--plant", f"{fault}={CASE_SEPARATOR.join(cases)}")),
         *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
         *(("--only", request.only) if request.only else ()),
         *(("--layers",) if request.layers else ()),

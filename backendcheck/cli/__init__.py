@@ -17,6 +17,7 @@ from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
+from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
 from backendcheck.errors import BackendcheckError
 
@@ -68,7 +69,7 @@ def cli() -> None:
     """
 
 
-for command in (run, record, compare, show, locate, repro, list_cases, known):
+for command in (run, record, compare, show, locate, repro, list_cases, known, selftest):
     cli.add_command(command)
 
 

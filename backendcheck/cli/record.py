@@ -39,12 +39,15 @@ from backendcheck.noise import MEASURES
 @plugins_option
 @overwrite_option
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
+@click.option("--plant", "plants", multiple=True, hidden=True, metavar="FAULT=CASE;…", help="What selftest asks for.")
 @click.option("--noise", hidden=True, default="", type=click.Choice(["", *MEASURES]), help="Make this noise recording.")
 @click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
 @click.option("--only", default="", hidden=True, help="The id of the one case to record.")
 @click.option("--layers", is_flag=True, hidden=True, help="Record the calls of its layers instead, for 'locate'.")
 @click.option("--teacher", type=click.Path(path_type=Path), hidden=True, help="A leg with layers whose inputs to replay.")
-def record(paths: Sequence[str], backend: str, out: Path, events: bool, **options: Any) -> None:
+def record(
+    paths: Sequence[str], backend: str, out: Path, events: bool, plants: Sequence[str], **options: Any
+) -> None:  # fmt: skip
     """Record cases under one backend.
 
     PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3
@@ -55,13 +58,14 @@ def record(paths: Sequence[str], backend: str, out: Path, events: bool, **option
     """
     from backendcheck.backends import parse_backend
     from backendcheck.configuration import load_configuration
+    from backendcheck.faults import parse_plants
     from backendcheck.record.session import Request
     from backendcheck.record.session import record as record_session
 
     end_on_signals(with_parent=events)
     request = Request(
         backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
-        **renamed(options),
+        plants=parse_plants(plants), **renamed(options),
     )  # fmt: skip
     outcome = record_session(request)
     environment = outcome.environment

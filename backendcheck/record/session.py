@@ -13,8 +13,8 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import (
     ENVIRONMENT,
+    PLANTED,
+    PLANTED_NOTES,
     RECORDINGS,
     SUFFIX,
     Environment,
@@ -54,6 +56,8 @@ class Request:
 
     `only` is the id of the one case to record, if there is but one. With `layers` the calls of its layers are recorded in
     place of the case, and those in the leg `teacher` are replayed, or else its own.
+    `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
+    other cases are recorded.
     `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
     """
 
@@ -69,11 +73,16 @@ class Request:
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False
+    plants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     noise: str = ""
     noise_of: str = ""
     only: str = ""
     layers: bool = False
     teacher: Path | None = None
+
+    def planted_leg(self, fault: str) -> Path:
+        """Where the recordings with `fault` planted go."""
+        return self.out.absolute() / PLANTED / fault / self.backend.value
 
     @property
     def leg(self) -> Path:
@@ -88,6 +97,7 @@ class Request:
             "device": self.device,
             "oracles": list(self.oracles),
             **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
+            **({"plants": sorted(self.plants)} if self.plants else {}),
         }
 
 
@@ -124,6 +134,8 @@ def record(request: Request) -> Outcome:
     leg = claim_leg(request)
     with _alone_in(leg):
         clear_leg(leg)
+        if request.plants:
+            _clear_planted_legs(request)
         return _record(request, leg)
 
 
@@ -140,6 +152,7 @@ def _record(request: Request, leg: Path) -> Outcome:
         timeout_s=request.timeout_s,
         oracles=tuple(request.oracles),
         report_events=request.report_events,
+        plants={fault: (list(cases), str(request.planted_leg(fault))) for fault, cases in request.plants.items()},
         noise=request.noise,
         only=request.only,
         layers=request.layers,
@@ -154,6 +167,8 @@ def _record(request: Request, leg: Path) -> Outcome:
     exit_code, output = _run_pytest(request, session)
     environment, statuses = _gather(running, leg, work, exit_code, output, time.monotonic() - began)
     write_environment(leg, environment)
+    for fault in request.plants:
+        _end_planted_leg(environment, request.planted_leg(fault))
     if exit_code == _INTERRUPTED and (work / "keyboard-interrupt").exists():
         shutil.rmtree(work, ignore_errors=True)
         raise KeyboardInterrupt
@@ -293,6 +308,14 @@ def clear_leg(leg: Path) -> None:
     (leg / ENVIRONMENT).unlink(missing_ok=True)
 
 
+def _clear_planted_legs(request: Request) -> None:
+    """Remove what an earlier session has recorded with faults planted, these or others."""
+    for leg in (request.out.absolute() / PLANTED).glob(f"*/{request.backend.value}"):
+        clear_leg(leg)
+        for notes in leg.glob(f"{PLANTED_NOTES}-*"):
+            notes.unlink()
+
+
 # --- the pytest session ----------------------------------------------------------------------------------------
 
 
@@ -401,11 +424,7 @@ def _gather(
         where = ", ".join(running.selection["paths"])
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {_reason(output)}"
         problems.append({"file": where, "line": 1, "message": message})
-    statuses, digests = {}, {}
-    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
-        recording = read_recording(path)
-        statuses[recording.case] = recording.status
-        digests[recording.case] = file_sha256(path)
+    statuses, digests = _statuses_and_digests(leg)
     note = notes[0] if notes else {}
     collected = (work / "collected").read_text(encoding="utf-8") if (work / "collected").exists() else "[]"
     cases = tuple(json.loads(collected))
@@ -423,3 +442,18 @@ def _gather(
         **note,
     )
     return environment, statuses
+
+
+def _statuses_and_digests(leg: Path) -> tuple[dict[str, str], dict[str, str]]:
+    statuses, digests = {}, {}
+    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+        recording = read_recording(path)
+        statuses[recording.case] = recording.status
+        digests[recording.case] = file_sha256(path)
+    return statuses, digests
+
+
+def _end_planted_leg(environment: Environment, leg: Path) -> None:
+    """Make the recordings of one planted fault a leg, which holds the cases that it was planted on."""
+    _, digests = _statuses_and_digests(leg)
+    write_environment(leg, replace(environment, cases=tuple(digests), digests=digests))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,8 @@ class SessionFile:
 
     `leg` is the directory of the recordings, `work` one for what workers and controller tell each other, `noise` the noise
     recording that this one is, if it is one. `only` is the one case to record, if there is but one. With `layers` the calls of
-    its layers are recorded in place of the case, and those in the leg `teacher` are replayed, or else its own.
+    its layers are recorded in place of the case, and those in the leg `teacher` are replayed, or else its own. `plants` maps
+    faults to the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -29,6 +30,7 @@ class SessionFile:
     timeout_s: float
     oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
     report_events: bool = False
+    plants: Mapping[str, tuple[Sequence[str], str]] = field(default_factory=dict)
     noise: str = ""
     only: str = ""
     layers: bool = False
@@ -44,6 +46,14 @@ class SessionFile:
     def load(cls, path: Path) -> SessionFile:
         """Read the file."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def wants(self, case: str) -> bool:
+        """Whether a case is to be recorded at all: not beside the one that is asked for, nor where no fault is planted on it."""
+        return (not self.only or case == self.only) and (not self.plants or bool(self.planted_on(case)))
+
+    def planted_on(self, case: str) -> list[str]:
+        """The faults to be planted on a case."""
+        return [fault for fault, (cases, _) in self.plants.items() if case in cases or "*" in cases]
 
     def case_file(self, path: Path) -> str:
         """The path of a case file as reports name it: relative to where the session was started, if it is below."""

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from _pytest.config import ConftestImportFailure
+from _pytest.runner import runtestprotocol
 
 from backendcheck.backends import Backend, installed_version, parse_backend
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, file_digest, holds_cases
@@ -29,7 +30,14 @@ from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.plugin import CaseModule
 from backendcheck.record.session_file import SessionFile
-from backendcheck.recording import Recording, read_recording, recording_path, write_atomically, write_recording
+from backendcheck.recording import (
+    PLANTED_NOTES,
+    Recording,
+    read_recording,
+    recording_path,
+    write_atomically,
+    write_recording,
+)
 
 # Variables of the environment that can move a number or its repeatability.
 _NUMERIC_VARIABLES = (
@@ -48,6 +56,7 @@ class Worker:
         self.work = Path(session.work)
         self.worker = worker
         self.digests: dict[Path, str] = {}
+        self.plant: Any = contextlib.nullcontext()  # the fault in force, if any
         end_with_parent(signal.SIGKILL)
         # Ctrl-C is for the controller: here it would look like something the case has thrown.
         signal.signal(signal.SIGINT, lambda *_: None)
@@ -206,9 +215,7 @@ class Worker:
                 "(<file stem>/<function>). Rename the file or the function"
             )
             self._note_problem(item.path, (item.reportinfo()[1] or 0) + 1, message)
-        if self.session.only:
-            unique = [item for item in unique if case_id(item.nodeid) == self.session.only]
-        items[:] = unique
+        items[:] = [item for item in unique if self.session.wants(case_id(item.nodeid))]
 
     # --- running a case ---------------------------------------------------------------------------------------
 
@@ -219,6 +226,8 @@ class Worker:
         begun = {"nodeid": item.nodeid, "stderr_from": self.streams.size(), "began": time.time()}
         marker.write_text(json.dumps(begun), encoding="utf-8")
         try:
+            for fault in self.session.planted_on(case_id(item.nodeid)):
+                self._run_planted(item, fault)
             return (yield)
         except Exception as error:  # noqa: BLE001 - a hook of somebody's; it would end the session, and with it all the other cases
             problem = f"a pytest hook failed around it: {_in_one_line(error)}"
@@ -232,6 +241,25 @@ class Worker:
             return True
         finally:
             marker.unlink()
+
+    def _run_planted(self, item: pytest.Item, fault: str) -> None:
+        """Run `item` once more, from its fixtures on, with a fault planted; the recording goes to the leg of the fault."""
+        from backendcheck.record.plants import planted
+
+        clean, self.leg = self.leg, Path(self.session.plants[fault][1])
+        self.plant = planted(fault)
+        faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
+        try:
+            # What follows, to the tear-down, is another item of the same module: fixtures of the module stay.
+            runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            note = {name: getattr(self.plant, name) for name in ("n_altered", "n_same", "n_traced", "n_unsettled")}
+            line = json.dumps({"case": case_id(item.nodeid), **note}) + "\n"
+            self.leg.mkdir(parents=True, exist_ok=True)
+            with (self.leg / f"{PLANTED_NOTES}-{self.worker}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line)
+            self.leg, self.plant = clean, contextlib.nullcontext()
 
     def pytest_timeout_set_timer(self, settings: Any) -> bool:
         # From a C thread that needs no lock of Python's: it ends even a case that hangs inside a backend.
@@ -293,19 +321,21 @@ class Worker:
         fields: dict[str, Any] = {}
         try:
             arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}  # noqa: SLF001 - pytest's own call does this
-            with trace.stage("case"):
-                case = item.obj(**arguments)
-            if not trace.raised:
-                fields = {
-                    "class_names": _plain_class_names(getattr(case, "class_names", None)),
-                    "tolerance": observe.tolerances_of(case),
-                    "expect": _expectation(getattr(case, "expect", None)),
-                }
-                if self.session.layers:
-                    observe_layers(case, trace, seed=seed, teacher=self._teacher(case_id(item.nodeid)))
-                else:
-                    observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
-                    fields["reference"] = observe.reference_of(case)
+            with self.plant:
+                with trace.stage("case"):
+                    case = item.obj(**arguments)
+                if not trace.raised:
+                    fields = {
+                        "class_names": _plain_class_names(getattr(case, "class_names", None)),
+                        "tolerance": observe.tolerances_of(case),
+                        "expect": _expectation(getattr(case, "expect", None)),
+                    }
+                    if self.session.layers:
+                        observe_layers(case, trace, seed=seed, teacher=self._teacher(case_id(item.nodeid)))
+                    else:
+                        observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
+            if fields and not self.session.layers:
+                fields["reference"] = observe.reference_of(case)
         except (InvalidCase, NotRecordable) as error:
             problem, status = str(error), "error"
         except OutOfMemory as error:
