@@ -99,7 +99,7 @@ def declared_loss(recording: Recording, output: str) -> DeclaredLoss | None:
 
 def _of_output(recording: Recording, output: str) -> dict[str, Expected]:
     declared = declared_loss(recording, output)
-    if declared is None or (declared.of_model and _saturated(declared.spec, declared.y_pred)):
+    if declared is None or (declared.of_model and is_saturated(declared.spec, declared.y_pred)):
         return {}
     suffix = f"/{output}" if output else ""
     found: dict[str, Expected] = {}
@@ -134,7 +134,8 @@ def _spec(recording: Recording, description: Mapping[str, Any]) -> reference.Los
     )
 
 
-def _saturated(spec: reference.LossSpec, y_pred: np.ndarray) -> bool:
+def is_saturated(spec: reference.LossSpec, y_pred: np.ndarray) -> bool:
+    """Whether probabilities are so near 0 or 1 that in float32 they no longer say which logits they came from."""
     if spec.options.get("from_logits") or not any(part in spec.name for part in _OF_PROBABILITIES):
         return False
     return bool(np.any(y_pred < _SATURATED) or np.any(y_pred > 1 - _SATURATED))

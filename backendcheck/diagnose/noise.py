@@ -109,7 +109,8 @@ def _relative_error(left: np.ndarray, right: np.ndarray) -> float:
     telling = np.isfinite(magnitude) & (magnitude > 1e-3 * np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
     if not telling.any():
         return 0.0
-    return float(np.median(np.abs(left - right)[telling] / magnitude[telling]))
+    with np.errstate(all="ignore"):
+        return float(np.median(np.abs(left - right)[telling] / magnitude[telling]))
 
 
 def _patternless(one: Difference) -> bool:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
-from backendcheck.diagnose.situation import Difference, Situation, is_margin
+from backendcheck.diagnose.situation import NEAR, Difference, Situation, allowance_of, excess, is_margin
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
-from backendcheck.expected import DeclaredLoss, declared_loss
+from backendcheck.expected import DeclaredLoss
 from backendcheck.headline import listed
+from backendcheck.tolerance import Allowed
 
-# A gradient takes 14 evaluations for each class and each supposition.
-_LARGEST_GRADIENT = 2_000
+# A gradient takes 14 evaluations for each class and each supposition: entries of the predictions times classes.
+_LARGEST_GRADIENT = 40_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -26,6 +27,7 @@ class _Side:
     observed: Mapping[str, np.ndarray]
     differing: Mapping[str, Difference]
     opposite: Mapping[str, np.ndarray]
+    allowances: Mapping[str, Allowed]
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -35,7 +37,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         for output in recording.losses:
             if any(leg in one.backends for one in found):
                 continue
-            declared = declared_loss(recording, output)
+            declared = situation.declared[leg, output]
             if declared is None:
                 continue
             for side in _sides(situation, leg, output, declared):
@@ -47,6 +49,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
+    if not side.differing or _is_as_declared(declared, side):
+        return None
     matching = [one for one in _candidates(declared, side) if _matches(one, side)]
     if not matching:
         return None
@@ -76,9 +80,23 @@ def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None
     )
 
 
+def _is_as_declared(declared: DeclaredLoss, side: _Side) -> bool:
+    """Whether the side did as declared: then whatever differs came with its predictions, or is the other side's doing."""
+    plain = Supposition(code="", words="", remedy="", declared=declared)
+    decisive = [quantity for quantity in side.differing if quantity != "gradient"] or ["gradient"]
+    values = [(quantity, plain.value(quantity)) for quantity in decisive]
+    return all(
+        value is not None and side.differing[quantity].excess(side.observed[quantity], value) <= NEAR
+        for quantity, value in values
+    )
+
+
+def _is_small(declared: DeclaredLoss) -> bool:
+    return declared.y_pred.size * (declared.y_pred.shape or (1,))[-1] <= _LARGEST_GRADIENT
+
+
 def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
-    small = declared.y_pred.size <= _LARGEST_GRADIENT
-    if {*side.differing} == {"gradient"} and not small:
+    if {*side.differing} == {"gradient"} and not _is_small(declared):
         return
     order = [*suppositions(declared)]
     late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
@@ -104,18 +122,13 @@ def _matches(supposed: Supposition, side: _Side) -> bool:
             continue
         difference = side.differing.get(quantity)
         if difference is None:
-            if not _alike(seen, value):
+            if excess(seen, value, side.allowances[quantity]) > NEAR:
                 return False
         elif not is_margin(max(difference.excess(seen, side.opposite[quantity]), 0.0), difference.excess(seen, value)):
             return False
         else:
             far = True
     return far
-
-
-def _alike(seen: np.ndarray, value: np.ndarray) -> bool:
-    """Whether a quantity on which the sides agree is what is supposed, as far as float32 can tell."""
-    return bool(np.allclose(seen.astype(np.float64), value, rtol=1e-3, atol=1e-4, equal_nan=True))
 
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
@@ -130,7 +143,10 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
             names.pop("loss", None)
     recording = situation.recordings[leg]
     own = {quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations}
-    small = declared.y_pred.size <= _LARGEST_GRADIENT
+    allowances = {
+        quantity: allowance_of(recording, name) for name, quantity in names.items() if name in recording.observations
+    }
+    small = _is_small(declared)
     if not small:
         own.pop("gradient", None)
     by_door: dict[str, dict[str, Difference]] = {}
@@ -148,16 +164,16 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     legs = max((one.suspects for one in accused.values()), key=len, default=(leg,))
     if accused:
         opposite = {quantity: one.right for quantity, one in accused.items()}
-        yield _Side(legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite)
+        yield _Side(legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite, allowances=allowances)
     for door, differing in by_door.items():
         if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
             opposite = {quantity: one.left for quantity, one in differing.items()}
-            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite)
+            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, allowances=allowances)
             continue
         seen = {quantity: one.left for quantity, one in differing.items()}
         opposite = {quantity: one.right for quantity, one in differing.items()}
-        yield _Side(legs=(leg,), words=f"{leg} through {door}", observed=seen, differing=_in_flow(differing), opposite=opposite)
-        yield _Side(legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen)
+        yield _Side(legs=(leg,), words=f"{leg} through {door}", observed=seen, differing=_in_flow(differing), opposite=opposite, allowances=allowances)
+        yield _Side(legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen, allowances=allowances)
 
 
 def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck import reference
 from backendcheck.comparison import Comparison
+from backendcheck.expected import DeclaredLoss, declared_loss, is_saturated
 from backendcheck.headline import partition
 from backendcheck.observation import Kind, Observation, flow_key, kind_of
 from backendcheck.recording import Recording
@@ -32,6 +34,7 @@ class Difference:
     `left` is what the legs `suspects` recorded (or what came through their `door`), `right` what `trusted` has: a leg, or
     ``reference``. Who is suspected is a matter of evidence, not of blame: those whom the reference contradicts, else the
     minority, else the later leg. `recording` is that of the first suspect: its labels, weights and losses are those of the case.
+    `other` is that of the trusted leg where nothing but the order of the legs decides between the two.
     """
 
     oracle: str
@@ -44,6 +47,7 @@ class Difference:
     recording: Recording
     kinds: frozenset[str]
     door: str = ""
+    other: Recording | None = None
 
     @property
     def kind(self) -> Kind:
@@ -72,6 +76,29 @@ class Difference:
     def subject(self) -> str:
         """The observation on the suspected side, in words."""
         return f"{self.observation} on {self.side}"
+
+    @property
+    def orientations(self) -> tuple[Difference, ...]:
+        """The difference, and where nobody knows who is right, the same seen from the other side."""
+        if self.other is None:
+            return (self,)
+        turned = replace(
+            self, suspects=(self.trusted,), trusted=self.suspects[0], left=self.right, right=self.left,
+            recording=self.other, other=self.recording,
+        )  # fmt: skip
+        return self, turned
+
+    def apart(self) -> np.ndarray:
+        """Where the sides differ by more than allowed, or by more than noise where others differ by far more (see `is_margin`)."""
+        bound = residue(self.excess())
+        left, right = self.left.astype(np.float64), self.right.astype(np.float64)
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(left) & np.isfinite(right)
+            scale = self.allowance.scale(np.where(finite, np.maximum(np.abs(left), np.abs(right)), 0.0))
+            within = self.allowance.tolerance.atol + self.allowance.tolerance.rtol * scale
+            near = finite & (np.abs(left - right) <= bound * within)
+        apart: np.ndarray = ~((left == right) | (np.isnan(left) & np.isnan(right)) | near)
+        return apart
 
     def excess(self, left: Any = None, right: Any = None) -> float:
         """How far apart the sides are (or what is given instead of them), in units of what is allowed."""
@@ -103,9 +130,32 @@ class Situation:
         """Whether any oracle has something against this observation of a leg."""
         return any(one.observation == observation and leg in one.suspects for one in self.differences)
 
-    def expected(self, observation: str, leg: str) -> np.ndarray | None:
-        """The reference value of an observation, the case's own before the built-in one."""
-        return _expected(self.recordings[leg], observation)
+    def differs_upstream(self, one: Difference) -> bool:
+        """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
+        name = f"predictions/{one.output}" if one.output else "predictions"
+        if one.kind in (Kind.PREDICTIONS, Kind.VALUE):
+            return False
+        return any(d.observation == name and d.oracle == one.oracle and {*d.suspects} & {*one.suspects} for d in self.differences)
+
+    @cached_property
+    def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
+        """The standard loss of each leg and output, on what that leg predicted."""
+        return {
+            (leg, output): declared_loss(recording, output)
+            for leg, recording in self.recordings.items()
+            for output in recording.losses
+        }
+
+    def as_declared(self, observation: str, leg: str) -> bool | None:
+        """Whether a leg's loss is what the declared loss gives for its predictions; None if there is no saying."""
+        output, recording = output_of(observation), self.recordings[leg]
+        found, seen = self.declared.get((leg, output)), recording.observations.get(observation)
+        if found is None or seen is None or (found.of_model and is_saturated(found.spec, found.y_pred)):
+            return None
+        value = declared_value(found, kind_of(observation)) if observation != "loss" or found.alone else None
+        if value is None or value.shape != seen.value.shape:
+            return None
+        return excess(seen.value, value, allowance_of(recording, observation)) <= NEAR
 
 
 def output_of(observation: str) -> str:
@@ -118,7 +168,12 @@ def output_of(observation: str) -> str:
 
 def is_margin(before: float, after: float) -> bool:
     """Whether an explanation carries: `before` it the excess was large, `after` it there is none, or only noise is left."""
-    return before >= FAR and (after <= 1.0 or after <= min(NEAR, before / _CLOSER))
+    return before >= FAR and after <= residue(before)
+
+
+def residue(before: float) -> float:
+    """What excess may be left of one of `before`: none beyond what is allowed, or noise where it was far larger."""
+    return max(1.0, min(NEAR, before / _CLOSER))
 
 
 def excess(left: Any, right: Any, allowance: Allowed) -> float:
@@ -140,6 +195,23 @@ def excess(left: Any, right: Any, allowance: Allowed) -> float:
         scale = allowance.scale(magnitude)
         within = allowance.tolerance.atol + allowance.tolerance.rtol * scale
         return float(np.max(np.where(same, 0.0, np.abs(left - right) / within)))
+
+
+def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
+    """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients, which cost much."""
+    try:
+        with np.errstate(all="ignore"):
+            if kind is Kind.PER_EXAMPLE_LOSS:
+                return declared.per_example()
+            return np.asarray(declared.loss()) if kind is Kind.LOSS else None
+    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+        return None
+
+
+def allowance_of(recording: Recording, name: str) -> Allowed:
+    """What the observation of one leg may be off."""
+    seen = recording.observations[name]
+    return allowed(recording.case, name, seen.precision, recording.tolerance, ()) if seen.is_float else _EXACT
 
 
 # --- from findings to differences ------------------------------------------------------------------------------
@@ -175,10 +247,12 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
         findings = [f for f in situation.findings if f.oracle == "agreement" and f.observation == name]
         legs = [leg for leg in recordings if name in recordings[leg].observations]
         groups = partition(name, findings, legs)
-        trusted = max(groups, key=lambda group: _trust(group, name, situation), default=[])
+        trust = {group[0]: _trust(group, name, situation) for group in groups}
+        trusted = max(groups, key=lambda group: trust[group[0]], default=[])
         for group in groups:
             if group is trusted:
                 continue
+            undecided = len(groups) == 2 and trust[group[0]][:-1] == trust[trusted[0]][:-1]  # noqa: PLR2004 - one against one
             of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*trusted}]
             left, right = recordings[group[0]].observations[name], recordings[trusted[0]].observations[name]
             yield Difference(
@@ -186,12 +260,15 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
                 left=left.value, right=right.value, recording=recordings[group[0]],
                 kinds=frozenset(f.kind for f in of_pair if f.kind),
                 allowance=_allowance(of_pair, recordings[group[0]], name, (left, right)),
+                other=recordings[trusted[0]] if undecided else None,
             )  # fmt: skip
 
 
 def _trust(group: Sequence[str], name: str, situation: Situation) -> tuple[bool, bool, int, int]:
     """Which side is held to be right: one that the reference does not contradict, one with numbers, the larger, the earlier."""
     contradicted = any(f.oracle == "reference" and f.observation == name and f.left in group for f in situation.findings)
+    # Asked or not, the reference is evidence of who is wrong.
+    contradicted = contradicted or any(situation.as_declared(name, leg) is False for leg in group[:1])
     alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
     value = situation.recordings[group[0]].observations[name].value
     finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())

@@ -147,7 +147,7 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
         rounded = round(amount, 3)
         if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - what float32 leaves of a round figure
             amount = rounded
-        elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof
+        elif known.sum() < 3 or amount < 0.01:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
             continue
         if 0.0 <= amount < 1.0 and amount != given:
             yield smoothed(amount)
@@ -161,6 +161,8 @@ def _missing_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
     n = declared.y_pred.shape[declared.spec.options.get("axis", -1)]
     spec = replace(declared.spec, options={**declared.spec.options, "ignore_class": None})
     labels = np.asarray(declared.y_true)
+    if not (labels == ignored).any():
+        return
     for counted in dict.fromkeys((int(ignored) if 0 <= ignored < n else 0, 0, n - 1)):
         yield Supposition(
             code="missing-label-counted",

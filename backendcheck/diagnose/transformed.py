@@ -114,6 +114,8 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
     """Values that were cut, or that wrapped around in a narrower type."""
     if one.kind is not Kind.VALUE or one.left.shape != one.right.shape or not one.left.size:
         return
+    if any(True for _ in _smoothing(one)):
+        return
     left, right = one.left.astype(np.float64), one.right.astype(np.float64)
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return
@@ -192,25 +194,22 @@ def _smoothing(one: Difference) -> Iterator[Diagnosis]:
     """One-hot or multi-hot values pulled towards the middle."""
     if one.kind is not Kind.VALUE or not one.is_numeric or one.left.ndim < 2 or one.left.shape[-1] < 2:  # noqa: PLR2004
         return
-    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
-    if (
-        not np.isin(right, (0.0, 1.0)).all()
-        or np.isin(left, (0.0, 1.0)).all()
-        or not (right == 1.0).any()
-        or not (right == 0).any()
-    ):
-        return
-    low, high = left[right == 0.0], left[right == 1.0]
-    if np.ptp(low) < 1e-5 and np.ptp(high) < 1e-5 and 0.0 < low[0] < high[0] < 1.0:  # noqa: PLR2004 - rounding of float32
-        amount = 1.0 - (high[0] - low[0])
-        remedy = "Smooth once: in the labels or by the loss."
-        yield claim(
-            one,
-            "label-smoothing",
-            f"{one.subject} is smoothed by {amount:.4g}",
-            remedy,
-            smoothing=float(amount),
-        )
+    for words, smooth, hard in (("is smoothed", one.left, one.right), ("is not smoothed, elsewhere it is", one.right, one.left)):
+        if (amount := _smoothed_by(smooth, hard)) is not None:
+            text = f"{one.subject} {words} by {amount:.4g}"
+            yield claim(one, "label-smoothing", text, "Smooth once: in the labels or by the loss.", smoothing=amount)
+            return
+
+
+def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
+    """How far the 0 and 1 of `hard` are pulled together in `smooth`, all alike; None if they are not."""
+    if not np.isin(hard, (0, 1)).all() or not (hard == 1).any() or not (hard == 0).any() or not np.isfinite(smooth).all():
+        return None
+    low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))
+    step = 1e-5 if smooth.dtype.itemsize > 2 else 1e-2  # noqa: PLR2004 - rounding of float32, of halves
+    if np.ptp(low) < step and np.ptp(high) < step and step < low[0] < high[0] < 1.0 - step:
+        return float(1.0 - (high[0] - low[0]))
+    return None
 
 
 # --- factors ---------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
     """Claims for each output what its per-example losses (or, for reductions, its loss) show."""
     found: list[Diagnosis] = []
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
-        found += list(_of_examples(one, situation))[:1]
+        if not situation.differs_upstream(one):
+            found += [claim for side in one.orientations for claim in _of_examples(side, situation)][:1]
     for one in situation.differing(Kind.VALUE):
         found += list(_of_encodings(one))[:1]
     for one in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):
@@ -44,8 +45,7 @@ def _of_examples(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     if left.ndim != 1 or one.excess() < FAR or not np.isfinite(right).all():
         return
     n = len(left)
-    within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * np.maximum(np.abs(left), np.abs(right))
-    different = ~(np.abs(left - right) <= within)
+    different = one.apart()
     mask, weight = _labels(one, "mask"), _labels(one, "sample_weight")
     if mask is not None and len(mask) == n:
         masked = ~mask.reshape(n, -1).astype(bool).any(axis=1)

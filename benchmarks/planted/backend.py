@@ -94,7 +94,8 @@ def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: 
     else:
         predictions = head.y_pred
     values, gradient = _loss(head, fault, predictions)
-    weight, mask = fault.weight(head.weight), fault.mask(head.mask)
+    weight = fault.weight(None if head.weight is None else head.weight.astype(np.float64))
+    mask = fault.mask(head.mask)
     ignored = np.zeros(values.shape, bool)
     if head.ignore_class is not None and fault.ignore:
         ignored = fault.labels(head.y) == head.ignore_class

@@ -45,7 +45,8 @@ def draw_head(
     bias = rng.standard_normal(c) * 0.1 * scale
     activation = ""
     if loss in ("sparse", "categorical"):
-        activation = str(rng.choice(["", "softmax"]))
+        # The gradient by a probability of 1e-5 overflows float16: that is another cause.
+        activation = "" if floatx == "float16" and scale >= 3 else str(rng.choice(["", "softmax"]))
         y = rng.integers(0, c, lead)
         if loss == "categorical":
             y = np.eye(c, dtype=np.float32)[y]
