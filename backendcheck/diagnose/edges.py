@@ -8,6 +8,7 @@ import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.transformed import constant_factor
 from backendcheck.observation import Kind, flow_key
 from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed
@@ -38,10 +39,8 @@ def _predictions(one: Difference) -> np.ndarray | None:
 
 def _values_agree(one: Difference, situation: Situation) -> bool:
     """Whether the losses behind a gradient agree, so that it is the gradient alone that differs."""
-    names = [f"{kind}/{one.output}" if one.output else kind for kind in ("per_example_loss", "loss")]
-    return not any(
-        situation.differs(name, leg) for name in names for leg in (*one.suspects, one.trusted) if leg in situation.recordings
-    )
+    names = [f"{kind}/{one.output}" if one.output else kind for kind in ("predictions", "per_example_loss", "loss")]
+    return not any(situation.differs(name, *one.suspects) for name in names)
 
 
 # --- gradients at kinks ----------------------------------------------------------------------------------------
@@ -103,6 +102,8 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         if one.kind is Kind.GRADIENT and not one.observation.startswith("gradient/y_pred"):
             continue
         if one.excess() < FAR or not _saturates(one) or situation.differs_upstream(one):
+            continue
+        if one.kind is Kind.GRADIENT and (not _values_agree(one, situation) or constant_factor(one) is not None):
             continue
         predictions = _predictions(one)
         if predictions is None or not predictions.ndim or predictions.dtype.kind != "f" or len(predictions) != len(one.left):
@@ -191,7 +192,7 @@ def _scores(one: Difference, situation: Situation) -> Iterator[tuple[str, np.nda
     for name, seen in one.recording.observations.items():
         if name == one.observation or seen.value.dtype.kind not in "fiu" or not seen.value.ndim:
             continue
-        if any(situation.differs(name, leg) for leg in one.suspects):
+        if situation.differs(name, *one.suspects):
             continue
         values = seen.value.astype(np.float64)
         short = name.removeprefix("value/")

@@ -17,20 +17,31 @@ _ONE_NEGATIVE = frozenset({"categorical_crossentropy", "sparse_categorical_cross
 
 
 def has_implied_class(description: Mapping[str, Any] | None) -> bool:
-    """Whether the gradient of this loss names a class: a cross-entropy over exclusive classes, its class axis last."""
-    if not description or description.get("name") not in _ONE_NEGATIVE:
+    """Whether the gradient of this loss may name a class: a cross-entropy over exclusive classes, its class axis last.
+
+    A loss of the user's own may be one; its gradient then has to show it.
+    """
+    if not description:
+        return False
+    if not description.get("from_keras"):
+        return True
+    if description.get("name") not in _ONE_NEGATIVE:
         return False
     options = description.get("options", {})
     return options.get("axis", -1) == -1 and not options.get("label_smoothing")
 
 
-def implied_class(gradient: np.ndarray) -> np.ndarray:
-    """The class that each row of a gradient by predictions stands for, -1 where it names none; shape (…, C) to (…)."""
+def implied_class(gradient: np.ndarray, noise: float = 0.0) -> np.ndarray:
+    """The class that each row of a gradient by predictions stands for, -1 where it names none; shape (…, C) to (…).
+
+    `noise`: what an element may be off; a row names no class unless one element is further below zero, and no other is.
+    """
     gradient = gradient.astype(np.float64)
     with np.errstate(invalid="ignore"):
         size = np.max(np.abs(gradient), axis=-1, keepdims=True, initial=0.0)
-        negative = gradient < -1e-6 * size
-    named = (negative.sum(axis=-1) == 1) & np.isfinite(gradient).all(axis=-1)
+        negative = gradient < -1e-6 * size - noise
+        unsure = (np.abs(gradient) <= noise) & (size <= 3 * noise)
+    named = (negative.sum(axis=-1) == 1) & np.isfinite(gradient).all(axis=-1) & ~unsure.any(axis=-1)
     return np.where(named, negative.argmax(axis=-1), -1)
 
 

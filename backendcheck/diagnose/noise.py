@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation
 from backendcheck.diagnose.transformed import rounded
 from backendcheck.headline import listed
 from backendcheck.observation import Kind
@@ -61,6 +61,8 @@ def _precision(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
         yield _precision_claim(one, one.suspects, text, dtypes=dtypes)
         return
     # Computed in a coarse format and stored in a finer one: no value shows it, the size of the error does.
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) and one.observation.startswith(("per_example", "loss", "gradient/y_pred")):
+        return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
     error = _relative_error(one.left, one.right)
     if asked == "float32" and one.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and one.excess() >= FAR:
         if _patternless(one):
@@ -166,7 +168,10 @@ def unexplained(situation: Situation) -> list[Diagnosis]:
     """What a difference looks like that no detector explains: how many elements, which examples, which classes."""
     if not situation.differences:
         return _structural(situation)
-    one = min(situation.differences, key=lambda one: (not one.is_numeric, situation.differences.index(one)))
+    # The first of those that are more than noise.
+    one = min(
+        situation.differences, key=lambda one: (not one.is_numeric, one.excess() <= NEAR, situation.differences.index(one))
+    )
     if not one.is_numeric:
         text = f"{one.observation} differs in shape or type: {one.left.shape} on {one.side}, {one.right.shape} on {one.trusted}"
         evidence: dict[str, object] = {"observation": one.observation}

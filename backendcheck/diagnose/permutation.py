@@ -89,15 +89,6 @@ def _assign(left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
     return nearest
 
 
-def shift_of(permutation: np.ndarray) -> int:
-    """1 or -1 if the permutation moves each of three or more columns one up or down, wrapping around; else 0."""
-    n = len(permutation)
-    if n < 3:  # noqa: PLR2004 - of two, a shift is an exchange
-        return 0
-    steps = (np.arange(n) - permutation) % n
-    return 1 if (steps == 1).all() else -1 if (steps == n - 1).all() else 0
-
-
 def cycles(permutation: np.ndarray) -> list[list[int]]:
     """The cycles of p in the sense "what is at p[j] elsewhere is at j here", longest first, without those of length 1."""
     destination = np.empty_like(permutation)

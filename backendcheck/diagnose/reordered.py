@@ -13,11 +13,11 @@ import numpy as np
 
 from backendcheck.diagnose import implied
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
-from backendcheck.diagnose.permutation import cycles, in_arrows, match_columns, naming, shift_of
-from backendcheck.diagnose.situation import Difference, Situation, is_margin, output_of
+from backendcheck.diagnose.permutation import cycles, in_arrows, match_columns, naming
+from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation, is_margin, output_of
 from backendcheck.observation import Kind
 
-_COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT, Kind.TRAIN_WEIGHT)
+_COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT)
 _ROWS = (Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.VALUE)
 _LONGEST_LIST = 12  # examples that evidence spells out
 _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
@@ -64,14 +64,37 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
     for one in situation.differing(*_COLUMNS):
         if not one.left.ndim or one.left.shape[-1] < 2 or (one.left.ndim == 1 and one.kind is Kind.VALUE):  # noqa: PLR2004
             continue
-        if one.left.dtype.kind not in "fiub":
+        if one.left.dtype.kind not in "fiub" or (one.kind is Kind.GRADIENT and not _is_gradient_of_its_own(one, situation)):
+            continue
+        if step := _shift_with_wrap(one):
+            yield _off_by_one(one, f"every class sits one column {_direction(step)}, wrapping around", {"shift": step})
             continue
         permutation = match_columns(one.left, one.right, one.allowance)
         if permutation is not None and one.explained(right=one.right[..., permutation]):
             yield _class_order(one, permutation, one.excess(right=one.right[..., permutation]))
         elif (step := _shift_without_wrap(one)) != 0:
-            direction = "higher" if step == 1 else "lower"
-            yield _off_by_one(one, f"every class sits one column {direction}; what is pushed out is lost", {"shift": step})
+            yield _off_by_one(one, f"every class sits one column {_direction(step)}; what is pushed out is lost", {"shift": step})
+
+
+def _is_gradient_of_its_own(one: Difference, situation: Situation) -> bool:
+    """Whether a gradient may show an order: with columns to tell apart, not a mere change of sign, not what follows from losses."""
+    if one.left.ndim < 2 or one.explained(right=-one.right.astype(np.float64)):  # noqa: PLR2004
+        return False
+    if one.observation.startswith("gradient/y_pred"):
+        return True
+    names = {d.observation for d in situation.differing(Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.LOSS)}
+    return not any(situation.differs(name, *one.suspects) for name in names)
+
+
+def _direction(step: int) -> str:
+    return "higher" if step == 1 else "lower"
+
+
+def _shift_with_wrap(one: Difference) -> int:
+    """1 or -1 if every column is the one next to it on the other side, the last one the first."""
+    if one.left.shape[-1] < 3 or one.excess() < FAR:  # noqa: PLR2004 - of two, a shift is an exchange
+        return 0
+    return next((step for step in (1, -1) if one.explained(right=np.roll(one.right, step, axis=-1))), 0)
 
 
 def _shift_without_wrap(one: Difference) -> int:
@@ -99,9 +122,6 @@ def _class_order(one: Difference, permutation: np.ndarray, residual: float) -> D
         "excess as recorded": one.excess(),
         "excess reordered": residual,
     }
-    if step := shift_of(permutation):
-        direction = "higher" if step == 1 else "lower"
-        return _off_by_one(one, f"every class sits one column {direction}, wrapping around", evidence)
     return _classes_exchanged(one, found, name, evidence, f"{one.observation}: the columns are")
 
 
@@ -204,7 +224,8 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
         if not implied.has_implied_class(one.recording.losses.get(output)):
             continue
         labels = one.recording.labels.get(f"y_true/{output}" if output else "y_true")
-        left, right = implied.implied_class(one.left), implied.implied_class(one.right)
+        noise = NEAR * (one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0)))
+        left, right = implied.implied_class(one.left, noise), implied.implied_class(one.right, noise)
         if labels is None:
             continue
         given = implied.label_class(labels, one.left.shape[-1], left.shape)
@@ -221,6 +242,8 @@ def _examples(situation: Situation) -> Iterator[Diagnosis]:
     for one in rows:
         if one.kind is Kind.GRADIENT and not one.observation.startswith("gradient/y_pred"):
             continue
+        if one.is_float and one.explained(right=-one.right.astype(np.float64)):
+            continue  # a change of sign
         if one.left.ndim < 1 or len(one.left) < 2 or one.left.dtype.kind not in "fiu":  # noqa: PLR2004
             continue
         as_columns = [array.reshape(len(array), -1).T for array in (one.left, one.right)]

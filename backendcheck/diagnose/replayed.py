@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
-from backendcheck.diagnose.situation import NEAR, Difference, Situation, allowance_of, excess, is_margin
+from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation, allowance_of, excess, residue
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
 from backendcheck.expected import DeclaredLoss
 from backendcheck.headline import listed
@@ -124,10 +124,11 @@ def _matches(supposed: Supposition, side: _Side) -> bool:
         if difference is None:
             if excess(seen, value, side.allowances[quantity]) > NEAR:
                 return False
-        elif not is_margin(max(difference.excess(seen, side.opposite[quantity]), 0.0), difference.excess(seen, value)):
-            return False
         else:
-            far = True
+            before = difference.excess(seen, side.opposite[quantity])
+            if difference.excess(seen, value) > residue(before):
+                return False
+            far = far or before >= FAR
     return far
 
 
@@ -153,7 +154,7 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     accused: dict[str, Difference] = {}
     for one in situation.differences:
         quantity = names.get(one.observation)
-        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small):
+        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small) or one.excess() <= NEAR:
             continue
         if one.door and leg in one.suspects:
             by_door.setdefault(one.door, {}).setdefault(quantity, one)

@@ -126,16 +126,18 @@ class Situation:
         """The differences of observations of these kinds whose sides can be held against each other."""
         return [one for one in self.differences if one.kind in kinds and one.is_numeric]
 
-    def differs(self, observation: str, leg: str) -> bool:
-        """Whether any oracle has something against this observation of a leg."""
-        return any(one.observation == observation and leg in one.suspects for one in self.differences)
+    def differs(self, observation: str, *legs: str) -> bool:
+        """Whether any oracle has more than noise against this observation of any of these legs."""
+        return any(
+            one.observation == observation and {*legs} & {*one.suspects, one.trusted} and one.excess() > NEAR
+            for one in self.differences
+        )
 
     def differs_upstream(self, one: Difference) -> bool:
         """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
-        name = f"predictions/{one.output}" if one.output else "predictions"
         if one.kind in (Kind.PREDICTIONS, Kind.VALUE):
             return False
-        return any(d.observation == name and d.oracle == one.oracle and {*d.suspects} & {*one.suspects} for d in self.differences)
+        return self.differs(f"predictions/{one.output}" if one.output else "predictions", *one.suspects)
 
     @cached_property
     def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
@@ -247,12 +249,13 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
         findings = [f for f in situation.findings if f.oracle == "agreement" and f.observation == name]
         legs = [leg for leg in recordings if name in recordings[leg].observations]
         groups = partition(name, findings, legs)
-        trust = {group[0]: _trust(group, name, situation) for group in groups}
+        values = {leg: recordings[leg].observations[name] for leg in legs}
+        trust = {group[0]: _trust(group, name, values, situation) for group in groups}
         trusted = max(groups, key=lambda group: trust[group[0]], default=[])
         for group in groups:
             if group is trusted:
                 continue
-            undecided = len(groups) == 2 and trust[group[0]][:-1] == trust[trusted[0]][:-1]  # noqa: PLR2004 - one against one
+            undecided = trust[group[0]][:-1] == trust[trusted[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one against one
             of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*trusted}]
             left, right = recordings[group[0]].observations[name], recordings[trusted[0]].observations[name]
             yield Difference(
@@ -264,15 +267,19 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
             )  # fmt: skip
 
 
-def _trust(group: Sequence[str], name: str, situation: Situation) -> tuple[bool, bool, int, int]:
-    """Which side is held to be right: one that the reference does not contradict, one with numbers, the larger, the earlier."""
+def _trust(
+    group: Sequence[str], name: str, values: Mapping[str, Observation], situation: Situation
+) -> tuple[bool, bool, int, int]:
+    """Which side is held to be right: one that the reference does not contradict, one with numbers, that of most, the earlier."""
     contradicted = any(f.oracle == "reference" and f.observation == name and f.left in group for f in situation.findings)
     # Asked or not, the reference is evidence of who is wrong.
-    contradicted = contradicted or any(situation.as_declared(name, leg) is False for leg in group[:1])
+    contradicted = contradicted or situation.as_declared(name, group[0]) is False
     alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
-    value = situation.recordings[group[0]].observations[name].value
-    finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
-    return not contradicted, finite and not alone, len(group), -list(situation.recordings).index(group[0])
+    own = values[group[0]].value
+    finite = own.dtype.kind != "f" or bool(np.isfinite(own).all())
+    yard = allowance_of(situation.recordings[group[0]], name)
+    n_near = len(group) + sum(leg not in group and excess(own, one.value, yard) <= NEAR for leg, one in values.items())
+    return not contradicted, finite and not alone, n_near, -list(situation.recordings).index(group[0])
 
 
 def _against_reference(situation: Situation) -> Iterator[Difference]:

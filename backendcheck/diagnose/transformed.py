@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation
 from backendcheck.diagnose.suppositions import softmax
 from backendcheck.observation import Kind
 
@@ -50,14 +50,8 @@ def _shapes(one: Difference) -> Iterator[Diagnosis]:
             text = f"{one.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
             yield claim(one, "broadcast", text, "Give both sides the same rank.", shape=list(here.shape))
             return
-    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= 1:
-        yield claim(
-            one,
-            "axis",
-            f"{one.subject} is transposed",
-            "Say axis= explicitly and put classes last.",
-            shape=list(left.shape),
-        )
+    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= NEAR:
+        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
 
 
 def _integer_types(one: Difference) -> Iterator[Diagnosis]:
@@ -84,17 +78,24 @@ def _axis(one: Difference) -> Iterator[Diagnosis]:
     if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or one.excess() < FAR:
         return
     with np.errstate(all="ignore"):
-        if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
-            return
-        for axis in range(left.ndim - 1):
-            # Both normalise the same scores: then exp(scores) is left times its sums over the axis.
-            if _sums_to_one(left, axis) and _same_scores(left, right, axis):
-                text = f"{one.subject} sums to 1 over axis {axis} instead of the last"
-                yield claim(one, "axis", text, _CLASSES_LAST, axis=axis)
+        for side in one.orientations:
+            if (axis := _other_softmax_axis(side.left, side.right)) is not None:
+                text = f"{side.subject} sums to 1 over axis {axis} instead of the last"
+                yield claim(side, "axis", text, _CLASSES_LAST, axis=axis)
+                return
+
+
+def _other_softmax_axis(left: np.ndarray, right: np.ndarray) -> int | None:
+    """The axis over which `left` is normalised, where `right` is over the last and both are of the same scores."""
+    if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
+        return None
+    # exp(scores) is left times its sums over the axis.
+    return next((axis for axis in range(left.ndim - 1) if _sums_to_one(left, axis) and _same_scores(left, right, axis)), None)
 
 
 def _sums_to_one(array: np.ndarray, axis: int) -> bool:
-    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=_SUM_TO_ONE))
+    off = _SUM_TO_ONE if array.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=off))
 
 
 def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
@@ -104,7 +105,8 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
         return False
     residual = ratio - ratio.mean(axis=axis, keepdims=True)
     residual = residual - residual.mean(axis=-1, keepdims=True)
-    return bool(np.abs(residual).max() <= 1e-3 + 1e-3 * np.abs(ratio).max())
+    off = 1e-3 if left.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.abs(residual).max() <= off * (1.0 + np.abs(ratio).max()))
 
 
 # --- whole numbers ---------------------------------------------------------------------------------------------
@@ -219,26 +221,21 @@ def _sign_and_scale(one: Difference) -> Iterator[Diagnosis]:
     """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
     if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
         return
-    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
-    if not (np.isfinite(left).all() and np.isfinite(right).all()) or one.excess() < FAR:
-        return
     if one.explained(right=-one.right.astype(np.float64)):
-        yield claim(
-            one,
-            "sign",
-            f"{one.subject} has the opposite sign",
-            "Look for a loss that is maximised there, or a subtraction the other way round.",
-        )
-        return
+        remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
+        yield claim(one, "sign", f"{one.subject} has the opposite sign", remedy)
+    elif (factor := constant_factor(one)) is not None:
+        remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
+        yield claim(one, "scale", f"{one.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor)
+
+
+def constant_factor(one: Difference) -> float | None:
+    """The number by which one side is the other, if enough elements of different size show it."""
+    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
+    if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return None
     telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
-    if telling.sum() < _FEWEST or not (right @ right):
-        return
+    if telling.sum() < _FEWEST or not np.ptp(np.abs(right[telling])):
+        return None
     factor = float(left @ right / (right @ right))
-    if factor != 0.0 and np.ptp(np.abs(right[telling])) > 0 and one.explained(right=factor * one.right.astype(np.float64)):
-        yield claim(
-            one,
-            "scale",
-            f"{one.subject} is {factor:.6g} times what it is elsewhere",
-            "Look for a mean that is a sum, or a constant that one side leaves out.",
-            factor=factor,
-        )
+    return factor if factor != 0.0 and one.explained(right=factor * one.right.astype(np.float64)) else None

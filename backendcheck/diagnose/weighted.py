@@ -126,7 +126,7 @@ def _of_mean(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     recording = one.recording
     name = f"per_example_loss/{one.output}" if one.output else "per_example_loss"
     each = recording.observations.get(name)
-    if each is None or situation.differs(name, one.suspects[0]) or each.value.ndim != 1:
+    if each is None or situation.differs(name, *one.suspects) or each.value.ndim != 1:
         return
     left, right = float(one.left.ravel()[0]), float(one.right.ravel()[0])
     if not (np.isfinite(left) and np.isfinite(right) and left and right):
