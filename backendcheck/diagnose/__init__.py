@@ -59,8 +59,8 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     output_order.detect,
     output_swap.detect,
     silent_acceptance.detect,
+    reordered.detect,  # before the replay: where both find an order it is the one to spell out the permutation
     replayed.detect,
-    reordered.detect,
     weighted.detect,
     transformed.detect,
     edges.detect,

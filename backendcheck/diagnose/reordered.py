@@ -26,7 +26,7 @@ _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believ
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims what explains the earliest observation it can, once for each code and set of legs."""
     found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for look in (_names, _classes_by_column, _classes_by_integer, _classes_by_gradient, _examples, _labels_by_gradient):
+    for look in (_names, _classes_by_column, _classes_by_integer, _classes_implied, _examples, _labels_implied):
         for one in look(situation):
             found.setdefault((one.code, one.backends), one)
     return list(found.values())
@@ -167,11 +167,13 @@ def _classes_by_integer(situation: Situation) -> Iterator[Diagnosis]:
             yield from _by_mapping(one, one.left.ravel(), one.right.ravel(), _n_classes(one), f"{one.observation}:")
 
 
-def _classes_by_gradient(situation: Situation) -> Iterator[Diagnosis]:
-    """The classes that the gradients by predictions imply, where those of the trusted side are the labels."""
+def _classes_implied(situation: Situation) -> Iterator[Diagnosis]:
+    """The classes that losses and gradients by predictions imply, where those of the trusted side are the labels."""
     for one, left, right, _ in _implied(situation):
         known = (left >= 0) & (right >= 0)
-        subject = f"{one.observation}: the classes that the gradient stands for are"
+        if one.kind is Kind.GRADIENT and one.explained(right=-one.right.astype(np.float64)):
+            continue  # of two classes, a change of sign looks like their exchange
+        subject = f"{one.observation}: the classes that it stands for are"
         yield from _by_mapping(one, left[known], right[known], one.left.shape[-1], subject)
 
 
@@ -216,7 +218,15 @@ def _n_classes(one: Difference) -> int:
 
 
 def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray]]:
-    """Gradients by predictions that differ, with the class that each example implies on both sides, and its label."""
+    """Losses and gradients that differ, with the class that each example implies on both sides, and its label."""
+    for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
+        declared = situation.declared.get((one.suspects[0], one.output))
+        if declared is None or one.excess() < FAR:
+            continue
+        counted = implied.class_by_loss(declared, one.left, one.allowance)
+        given = implied.label_class(declared.y_true, declared.y_pred.shape[-1], one.left.shape)
+        if counted is not None and given is not None:
+            yield one, counted, given, given
     for one in situation.differing(Kind.GRADIENT):
         if not one.observation.startswith("gradient/y_pred") or one.left.ndim < 2:  # noqa: PLR2004
             continue
@@ -252,8 +262,8 @@ def _examples(situation: Situation) -> Iterator[Diagnosis]:
             yield _example_order(one, permutation, one.excess(right=one.right[permutation]), one.observation)
 
 
-def _labels_by_gradient(situation: Situation) -> Iterator[Diagnosis]:
-    """The classes that a gradient implies are the labels of other examples."""
+def _labels_implied(situation: Situation) -> Iterator[Diagnosis]:
+    """The classes that a loss or a gradient implies are the labels of other examples."""
     for one, *classes in _implied(situation):
         left, right, given = (each.ravel() for each in classes)
         if (left < 0).any() or np.array_equal(left, right) or not np.array_equal(np.sort(left), np.sort(given)):

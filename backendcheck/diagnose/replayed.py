@@ -92,7 +92,7 @@ def _is_as_declared(declared: DeclaredLoss, side: _Side) -> bool:
 
 
 def _is_small(declared: DeclaredLoss) -> bool:
-    return declared.y_pred.size * (declared.y_pred.shape or (1,))[-1] <= _LARGEST_GRADIENT
+    return bool(declared.y_pred.size * (declared.y_pred.shape or (1,))[-1] <= _LARGEST_GRADIENT)
 
 
 def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:

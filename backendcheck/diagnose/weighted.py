@@ -57,6 +57,8 @@ def _of_examples(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
         yield from _of_weights(one, weight.reshape(n).astype(np.float64))
     labels = _labels(one, "y_true")
     dropped = different & (left == 0)
+    if mask is not None and len(mask) == n and not (dropped & ~masked).any():
+        return  # as asked: it is the other side that counts them
     if dropped.any() and not (different & ~dropped).any() and (right[dropped] != 0).all():
         gradient = situation.recordings[one.suspects[0]].observations.get(
             f"gradient/y_pred/{one.output}" if one.output else "gradient/y_pred"
