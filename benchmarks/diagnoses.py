@@ -15,7 +15,8 @@ import argparse
 import sys
 import time
 from collections import Counter, defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,33 +65,44 @@ REFERENCE_TELLS = frozenset({
 })  # fmt: skip
 
 
-def detectable(world: World, plant: Plant, seed: int) -> bool:
+def size_of(world: World, plant: Plant, seed: int) -> tuple[float, float]:
+    """How far the plant moves what was observed, and how far two healthy legs are apart, in units of what is allowed."""
     quiet = replace(world, noise=0.0, reference=False)
     healthy, faulty = (record(quiet, "jax", one, np.random.default_rng(0)) for one in (None, plant))
     moved = planted_excess((healthy.observations, faulty.observations), world.floatx)
     loud = [record(replace(world, reference=False), "jax", None, np.random.default_rng(seed + n)) for n in (1, 2)]
     noise = planted_excess((loud[0].observations, loud[1].observations), world.floatx)
-    return moved >= (FAR if noise <= 1 else MARGIN * noise)
+    return moved, noise
 
 
-def count(cause: str, n_trials: int, seed: int, shown: int) -> tuple[Counter[str], Counter[str], Counter[str], int, float]:
-    """First names, what was among the names, sizes of failures, trials that cannot be detected; and the time taken."""
-    first: Counter[str] = Counter()
-    among: Counter[str] = Counter()
-    failing: Counter[str] = Counter()
-    n_hidden, start = 0, time.perf_counter()
+@dataclass
+class Tally:
+    """Of one cause: first names, whether it was among the names, worlds where it was not first, trials beyond the limit."""
+
+    first: Counter[str] = field(default_factory=Counter)
+    among: Counter[bool] = field(default_factory=Counter)
+    failing: Counter[str] = field(default_factory=Counter)
+    n_hidden: int = 0
+    took_s: float = 0.0
+
+
+def count(cause: str, n_trials: int, seed: int, shown: int, by_size: dict[str, Counter[str]]) -> Tally:
+    tally, start = Tally(), time.perf_counter()
     for trial in range(n_trials):
         rng = np.random.default_rng([seed, trial, *cause.encode()])
         world, faulty, plant = planted(cause, rng)
-        if cause not in EXACT and not detectable(world, plant, trial):
-            n_hidden += 1
-            continue
+        moved, noise = (np.inf, 0.0) if cause in EXACT else size_of(world, plant, trial)
         names = diagnosed(recordings(world, faulty, rng))
         codes = [one.code for one in names] or ["nothing"]
-        first[codes[0]] += 1
-        among["yes" if cause in codes else "no"] += 1
+        if cause not in EXACT:
+            by_size[band(moved, noise)]["named" if codes[0] == cause else codes[0]] += 1
+        if moved < (FAR if noise <= 1 else MARGIN * noise):
+            tally.n_hidden += 1
+            continue
+        tally.first[codes[0]] += 1
+        tally.among[cause in codes] += 1
         if codes[0] != cause:
-            failing[world.size] += 1
+            tally.failing[world.size] += 1
             if shown:
                 shown -= 1
                 where = "+".join(faulty)
@@ -100,7 +112,19 @@ def count(cause: str, n_trials: int, seed: int, shown: int) -> tuple[Counter[str
                       f"alone {[h.y_pred is not None for h in world.heads.values()]}")  # fmt: skip
                 for one in names[:3]:
                     print(f"      {one.code} {one.backends} {one.message[:200]}")
-    return first, among, failing, n_hidden, time.perf_counter() - start
+    tally.took_s = time.perf_counter() - start
+    return tally
+
+
+BANDS = (0.0, 1.0, 5.0, 20.0, 100.0, 1000.0, np.inf)
+
+
+def band(moved: float, noise: float) -> str:
+    """The size of a plant in words, for the table of limits."""
+    if not np.isfinite(moved):
+        return "exact"
+    low, high = next((a, b) for a, b in pairwise(BANDS) if moved < b)
+    return f"{low:g} to {high:g}" + (", noise above tolerance" if noise > 1 else "")
 
 
 EXACT = frozenset({"silent-acceptance", "rounding", "label-dtype", "output-order"})
@@ -161,21 +185,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=int, default=0, help="trials to show of each cause that was not named")
     given = parser.parse_args()
-    matrix: dict[str, Counter[str]] = {}
-    failing: dict[str, Counter[str]] = defaultdict(Counter)
+    by_size: dict[str, Counter[str]] = defaultdict(Counter)
+    codes_seen: set[str] = set()
     print(f"{'planted':<{WIDTH}} {'trials':>7} {'hidden':>7} {'found':>7} {'named':>7} {'s':>5}   named instead")
     total = Counter[str]()
     for cause in given.only if given.only is not None else CAUSES:
-        first, among, sizes, n_hidden, took = count(cause, given.trials, given.seed, given.failures)
-        matrix[cause], failing[cause] = first, sizes
-        n = sum(first.values())
-        instead = ", ".join(f"{code} {k}" for code, k in first.most_common() if code != cause)
-        rates = [f"{100 * k / n:.1f} %" if n else "-" for k in (among["yes"], first[cause])]
-        print(f"{cause:<{WIDTH}} {n:>7} {n_hidden:>7} {rates[0]:>7} {rates[1]:>7} {took:>5.1f}   {instead}", flush=True)
-        total += Counter({"n": n, "found": among["yes"], "named": first[cause]})
+        tally = count(cause, given.trials, given.seed, given.failures, by_size)
+        codes_seen |= {*tally.first}
+        n = sum(tally.first.values())
+        instead = ", ".join(f"{code} {k}" for code, k in tally.first.most_common() if code != cause)
+        instead += f" ({'; '.join(size for size, _ in tally.failing.most_common(3))})" if tally.failing else ""
+        rates = [f"{100 * k / n:.1f} %" if n else "-" for k in (tally.among[True], tally.first[cause])]
+        print(f"{cause:<{WIDTH}} {n:>7} {tally.n_hidden:>7} {rates[0]:>7} {rates[1]:>7} {tally.took_s:>5.1f}   {instead}", flush=True)
+        total += Counter({"n": n, "found": tally.among[True], "named": tally.first[cause]})
     if total["n"]:
         n = total["n"]
         print(f"{'all':<{WIDTH}} {n:>7} {'':>7} {100 * total['found'] / n:>5.2f} % {100 * total['named'] / n:>5.2f} %")
+        print(f"\n{'moves what is allowed times':<40} {'trials':>7} {'named':>8} {'no name':>8} {'another':>8}")
+        for size in sorted(by_size, key=lambda text: (", noise" in text, text == "exact", float(text.split()[0]) if text != "exact" else 0)):
+            counts = by_size[size]
+            n, silent = sum(counts.values()), sum(counts[code] for code in ("nothing", "rounding", "unexplained"))
+            shares = [100 * k / n for k in (counts["named"], silent, n - counts["named"] - silent)]
+            print(f"{size:<40} {n:>7} " + " ".join(f"{share:>6.1f} %" for share in shares))
     if given.noise:
         start = time.perf_counter()
         named, findings = false_names(given.noise, given.seed, given.failures)
@@ -184,7 +215,7 @@ def main() -> None:
     if given.only is None:
         took, right = largest_permutation()
         print(f"\npermutation of 10,000 classes: {'found' if right else 'NOT FOUND'} in {took:.2f} s")
-    unknown = {code for counts in matrix.values() for code in counts} - {*CODES, "nothing"}
+    unknown = codes_seen - {*CODES, "nothing"}
     assert not unknown, unknown
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 from backendcheck.comparison import Comparison
@@ -53,6 +54,7 @@ CODES = (
     "label-dtype",
     "rounding",
     "unexplained",
+    "undiagnosed",
 )
 
 _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
@@ -70,12 +72,30 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
 
 
 def diagnose(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
-    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`)."""
+    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`).
+
+    A detector that fails costs its own diagnosis, never the report: it is told of as `undiagnosed`, and warned of.
+    """
     if not findings:
         return []
     situation = Situation(findings=findings, recordings=recordings)
     found: dict[tuple[str, frozenset[str]], Diagnosis] = {}
     for detect in _DETECTORS:
-        for one in detect(situation):
+        for one in _guarded(detect, situation):
             found.setdefault((one.code, frozenset(one.backends)), one)
-    return sorted(found.values(), key=lambda one: CODES.index(one.code)) or noise.unexplained(situation)
+    if all(one.code == "undiagnosed" for one in found.values()):
+        for one in _guarded(noise.unexplained, situation):
+            found.setdefault((one.code, frozenset(one.backends)), one)
+    return sorted(found.values(), key=lambda one: CODES.index(one.code))
+
+
+def _guarded(detect: Callable[[Situation], list[Diagnosis]], situation: Situation) -> list[Diagnosis]:
+    try:
+        return detect(situation)
+    except Exception as error:  # noqa: BLE001 - recordings may hold anything, and the verdict does not depend on a diagnosis
+        who = detect.__module__.rpartition(".")[2]
+        text = f"The detector {who} failed with {type(error).__name__}: {error}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        message = f"{text}. The verdict stands without it. Please report this, with the recordings."
+        legs = tuple(situation.recordings)
+        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": who})]
