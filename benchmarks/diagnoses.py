@@ -23,16 +23,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from planted.causes import CAUSES, REJECTED
+from planted.trial import LEGS, Plant, World, planted_excess, record, recordings
+from planted.worlds import heads_world, outputs_world
+
 from backendcheck.diagnose import CODES, diagnose
 from backendcheck.diagnose.diagnosis import Diagnosis
 from backendcheck.observation import Observation
 from backendcheck.recording import Recording
-from backendcheck.tolerance import Allowed
 from backendcheck.verdict import judge
-
-from planted.causes import CAUSES, REJECTED
-from planted.trial import LEGS, Plant, World, planted_excess, record, recordings
-from planted.worlds import heads_world, outputs_world
 
 FAR, MARGIN = 20.0, 100.0
 WIDTH = 26
@@ -53,7 +52,13 @@ def planted(cause: str, rng: np.random.Generator) -> tuple[World, dict[str, Plan
     if cause == "silent-acceptance":
         accepting = rng.choice(legs, int(rng.integers(1, len(legs))), replace=False)
         return world, {leg: plant if leg in accepting else Plant(raised=REJECTED) for leg in legs}, plant
-    if world.reference and rng.random() < 0.15 and cause in REFERENCE_TELLS and not world.custom and world.head.y_pred is not None:
+    if (
+        world.reference
+        and rng.random() < 0.15
+        and cause in REFERENCE_TELLS
+        and not world.custom
+        and world.head.y_pred is not None
+    ):
         return world, dict.fromkeys(legs, plant), plant
     return world, {str(rng.choice(legs)): plant}, plant
 
@@ -196,13 +201,18 @@ def main() -> None:
         instead = ", ".join(f"{code} {k}" for code, k in tally.first.most_common() if code != cause)
         instead += f" ({'; '.join(size for size, _ in tally.failing.most_common(3))})" if tally.failing else ""
         rates = [f"{100 * k / n:.1f} %" if n else "-" for k in (tally.among[True], tally.first[cause])]
-        print(f"{cause:<{WIDTH}} {n:>7} {tally.n_hidden:>7} {rates[0]:>7} {rates[1]:>7} {tally.took_s:>5.1f}   {instead}", flush=True)
+        print(
+            f"{cause:<{WIDTH}} {n:>7} {tally.n_hidden:>7} {rates[0]:>7} {rates[1]:>7} {tally.took_s:>5.1f}   {instead}",
+            flush=True,
+        )
         total += Counter({"n": n, "found": tally.among[True], "named": tally.first[cause]})
     if total["n"]:
         n = total["n"]
         print(f"{'all':<{WIDTH}} {n:>7} {'':>7} {100 * total['found'] / n:>5.2f} % {100 * total['named'] / n:>5.2f} %")
         print(f"\n{'moves what is allowed times':<40} {'trials':>7} {'named':>8} {'no name':>8} {'another':>8}")
-        for size in sorted(by_size, key=lambda text: (", noise" in text, text == "exact", float(text.split()[0]) if text != "exact" else 0)):
+        for size in sorted(
+            by_size, key=lambda text: (", noise" in text, text == "exact", float(text.split()[0]) if text != "exact" else 0)
+        ):
             counts = by_size[size]
             n, silent = sum(counts.values()), sum(counts[code] for code in ("nothing", "rounding", "unexplained"))
             shares = [100 * k / n for k in (counts["named"], silent, n - counts["named"] - silent)]

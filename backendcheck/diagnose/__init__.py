@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import (
     edges,
+    factors,
     noise,
     output_order,
     output_swap,
@@ -65,6 +66,7 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     replayed.detect,
     weighted.detect,
     transformed.detect,
+    factors.detect,
     edges.detect,
     noise.detect_precision,
     noise.detect_rounding,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
+from backendcheck.diagnose.factors import constant_factor
 from backendcheck.diagnose.situation import FAR, Difference, Situation
-from backendcheck.diagnose.transformed import constant_factor
 from backendcheck.observation import Kind, flow_key
 from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed
@@ -103,8 +103,10 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
             continue
         if one.excess() < FAR or not _saturates(one) or situation.differs_upstream(one):
             continue
-        if one.kind is Kind.GRADIENT and (not _values_agree(one, situation) or constant_factor(one) is not None):
+        if (one.kind is Kind.GRADIENT and not _values_agree(one, situation)) or constant_factor(one) is not None:
             continue
+        if (np.isnan(one.left) != np.isnan(one.right)).any():
+            continue  # what is clipped has a number, and log 0 is infinite
         predictions = _predictions(one)
         if predictions is None or not predictions.ndim or predictions.dtype.kind != "f" or len(predictions) != len(one.left):
             continue

@@ -96,8 +96,10 @@ def _is_small(declared: DeclaredLoss) -> bool:
 
 
 def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
-    if {*side.differing} == {"gradient"} and not _is_small(declared):
-        return
+    if {*side.differing} == {"gradient"}:
+        one = side.differing["gradient"]
+        if not _is_small(declared) or one.explained(right=-one.right.astype(np.float64)):
+            return  # a change of sign is that, though of two classes their exchange may look alike
     order = [*suppositions(declared)]
     late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
     at = next(
@@ -144,9 +146,7 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
             names.pop("loss", None)
     recording = situation.recordings[leg]
     own = {quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations}
-    allowances = {
-        quantity: allowance_of(recording, name) for name, quantity in names.items() if name in recording.observations
-    }
+    allowances = {quantity: allowance_of(recording, name) for name, quantity in names.items() if name in recording.observations}
     small = _is_small(declared)
     if not small:
         own.pop("gradient", None)
@@ -165,16 +165,29 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     legs = max((one.suspects for one in accused.values()), key=len, default=(leg,))
     if accused:
         opposite = {quantity: one.right for quantity, one in accused.items()}
-        yield _Side(legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite, allowances=allowances)
+        yield _Side(
+            legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite, allowances=allowances
+        )
     for door, differing in by_door.items():
         if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
             opposite = {quantity: one.left for quantity, one in differing.items()}
-            yield _Side(legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, allowances=allowances)
+            yield _Side(
+                legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, allowances=allowances
+            )
             continue
         seen = {quantity: one.left for quantity, one in differing.items()}
         opposite = {quantity: one.right for quantity, one in differing.items()}
-        yield _Side(legs=(leg,), words=f"{leg} through {door}", observed=seen, differing=_in_flow(differing), opposite=opposite, allowances=allowances)
-        yield _Side(legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen, allowances=allowances)
+        yield _Side(
+            legs=(leg,),
+            words=f"{leg} through {door}",
+            observed=seen,
+            differing=_in_flow(differing),
+            opposite=opposite,
+            allowances=allowances,
+        )
+        yield _Side(
+            legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen, allowances=allowances
+        )
 
 
 def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:

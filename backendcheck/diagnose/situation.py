@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.case import Tolerance
 from backendcheck import reference
+from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
 from backendcheck.expected import DeclaredLoss, declared_loss, is_saturated
 from backendcheck.headline import partition

@@ -1,6 +1,6 @@
-"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed, negated, scaled.
+"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed.
 
-`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `sign`, `scale`. For losses
+`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `label-dtype`. For losses
 that the reference knows, `replayed` says more and is asked first.
 """
 
@@ -18,16 +18,14 @@ from backendcheck.observation import Kind
 
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float16", "bfloat16", "float32")
-_FEWEST = 3  # elements that have to show a factor
 _SUM_TO_ONE = 1e-3
 _CLASSES_LAST = "Say axis= explicitly and put classes last."
-_AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims, for the earliest observation that it explains, each code once for each set of legs."""
     found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing, _sign_and_scale):
+    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing):
         for one in situation.differences:
             if object in (one.left.dtype, one.right.dtype):
                 continue
@@ -209,33 +207,6 @@ def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
         return None
     low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))
     step = 1e-5 if smooth.dtype.itemsize > 2 else 1e-2  # noqa: PLR2004 - rounding of float32, of halves
-    if np.ptp(low) < step and np.ptp(high) < step and step < low[0] < high[0] < 1.0 - step:
+    if np.ptp(low) < step and np.ptp(high) < step < low[0] < high[0] < 1.0 - step:
         return float(1.0 - (high[0] - low[0]))
     return None
-
-
-# --- factors ---------------------------------------------------------------------------------------------------
-
-
-def _sign_and_scale(one: Difference) -> Iterator[Diagnosis]:
-    """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
-    if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
-        return
-    if one.explained(right=-one.right.astype(np.float64)):
-        remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
-        yield claim(one, "sign", f"{one.subject} has the opposite sign", remedy)
-    elif (factor := constant_factor(one)) is not None:
-        remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
-        yield claim(one, "scale", f"{one.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor)
-
-
-def constant_factor(one: Difference) -> float | None:
-    """The number by which one side is the other, if enough elements of different size show it."""
-    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
-    if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
-        return None
-    telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
-    if telling.sum() < _FEWEST or not np.ptp(np.abs(right[telling])):
-        return None
-    factor = float(left @ right / (right @ right))
-    return factor if factor != 0.0 and one.explained(right=factor * one.right.astype(np.float64)) else None

@@ -15,6 +15,8 @@ from backendcheck.diagnose.situation import FAR, Difference, Situation
 from backendcheck.observation import Kind
 
 _LONGEST_LIST = 12
+# Where nobody knows which side is right, the same figures say that the other dropped a label, or left weights out.
+_LESS_LIKELY = ("missing-label-counted", "sample-weight-misapplied")
 _FEWEST = 2  # examples with weights of their own that have to show what was done with them
 
 
@@ -23,7 +25,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
     found: list[Diagnosis] = []
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
         if not situation.differs_upstream(one):
-            found += [claim for side in one.orientations for claim in _of_examples(side, situation)][:1]
+            claims = [claim for side in one.orientations for claim in _of_examples(side, situation)]
+            found += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
     for one in situation.differing(Kind.VALUE):
         found += list(_of_encodings(one))[:1]
     for one in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):

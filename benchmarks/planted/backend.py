@@ -40,7 +40,7 @@ class Fault:
     factor: float = 1.0
     each: float = 1.0
     ignore: bool = True
-    edit: Callable[[dict[str, Array]], None] = field(default=lambda seen: None)
+    edit: Callable[[dict[str, Array]], None] = field(default=lambda _: None)
 
 
 @dataclass(kw_only=True)
@@ -107,7 +107,9 @@ def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: 
     each = fault.each * spread * values
     denominator = {
         "sum": 1.0,
-        "sum_over_batch_size": max(float(counted.sum() if mask is not None or head.ignore_class is not None else counted.size), 1.0),
+        "sum_over_batch_size": max(
+            float(counted.sum() if mask is not None or head.ignore_class is not None else counted.size), 1.0
+        ),
         "mean_with_sample_weight": max(float(spread.sum()), 1e-12),
     }[head.reduction]
     with np.errstate(all="ignore"):
@@ -131,7 +133,9 @@ def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: 
                 seen["metric/accuracy"] = np.asarray((right * counted).sum() / max(counted.sum(), 1))
             seen["train/loss"] = noise("train/loss", np.asarray([seen["loss"]]))
             for name, start in (("kernel", head.kernel), ("bias", head.bias)):
-                seen[f"train/weight/dense/{name}"] = noise(f"train/weight/dense/{name}", start - 0.1 * seen[f"gradient/dense/{name}"])
+                seen[f"train/weight/dense/{name}"] = noise(
+                    f"train/weight/dense/{name}", start - 0.1 * seen[f"gradient/dense/{name}"]
+                )
     for name, value in seen.items():
         if value.dtype.kind == "f":
             kept = "float64" if name.startswith(("metric", "train/loss")) else floatx

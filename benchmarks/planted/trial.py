@@ -11,7 +11,6 @@ from backendcheck.expected import expected_values
 from backendcheck.observation import Kind, Observation, kind_of
 from backendcheck.recording import Raised, Recording
 from backendcheck.tolerance import Allowed, default_tolerance
-
 from planted.backend import Array, Fault, Head, run
 
 LEGS = ("tensorflow", "jax", "torch")
@@ -47,7 +46,7 @@ class Plant:
 
     fault: Fault = field(default_factory=Fault)
     output: str = ""
-    edit: Callable[[dict[str, Array]], None] = field(default=lambda seen: None)
+    edit: Callable[[dict[str, Array]], None] = field(default=lambda _: None)
     rewire: Callable[[dict[str, Head]], dict[str, Head]] = field(default=lambda heads: heads)
     raised: Raised | None = None
 
