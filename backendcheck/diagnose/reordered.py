@@ -169,12 +169,12 @@ def _classes_by_integer(situation: Situation) -> Iterator[Diagnosis]:
 
 def _classes_implied(situation: Situation) -> Iterator[Diagnosis]:
     """The classes that losses and gradients by predictions imply, where those of the trusted side are the labels."""
-    for one, left, right, _ in _implied(situation):
+    for one, left, right, _, n_classes in _implied(situation):
         known = (left >= 0) & (right >= 0)
         if one.kind is Kind.GRADIENT and one.explained(right=-one.right.astype(np.float64)):
             continue  # of two classes, a change of sign looks like their exchange
         subject = f"{one.observation}: the classes that it stands for are"
-        yield from _by_mapping(one, left[known], right[known], one.left.shape[-1], subject)
+        yield from _by_mapping(one, left[known], right[known], n_classes, subject)
 
 
 def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes: int, subject: str) -> Iterator[Diagnosis]:
@@ -217,8 +217,8 @@ def _n_classes(one: Difference) -> int:
     return int(max(one.left.max(initial=0), one.right.max(initial=0))) + 1
 
 
-def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray]]:
-    """Losses and gradients that differ, with the class that each example implies on both sides, and its label."""
+def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Losses and gradients that differ, with the class that each example implies on both sides, its label, and C."""
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
         declared = situation.declared.get((one.suspects[0], one.output))
         if declared is None or one.excess() < FAR:
@@ -226,7 +226,7 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
         counted = implied.class_by_loss(declared, one.left, one.allowance)
         given = implied.label_class(declared.y_true, declared.y_pred.shape[-1], one.left.shape)
         if counted is not None and given is not None:
-            yield one, counted, given, given
+            yield one, counted, given, given, declared.y_pred.shape[-1]
     for one in situation.differing(Kind.GRADIENT):
         if not one.observation.startswith("gradient/y_pred") or one.left.ndim < 2:  # noqa: PLR2004
             continue
@@ -240,7 +240,7 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
             continue
         given = implied.label_class(labels, one.left.shape[-1], left.shape)
         if given is not None and np.array_equal(right[right >= 0], given[right >= 0]) and (right >= 0).any():
-            yield one, left, right, given
+            yield one, left, right, given, one.left.shape[-1]
 
 
 # --- examples --------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def _examples(situation: Situation) -> Iterator[Diagnosis]:
 
 def _labels_implied(situation: Situation) -> Iterator[Diagnosis]:
     """The classes that a loss or a gradient implies are the labels of other examples."""
-    for one, *classes in _implied(situation):
+    for one, *classes, _ in _implied(situation):
         left, right, given = (each.ravel() for each in classes)
         if (left < 0).any() or np.array_equal(left, right) or not np.array_equal(np.sort(left), np.sort(given)):
             continue
