@@ -6,7 +6,7 @@
 
 No backend is needed: recordings are built as workers would write them (`planted/`), judged and diagnosed as ever. A trial counts as
 detectable if what was planted moves some observation by at least 20 times what is allowed, or by 100 times what two healthy legs
-of the trial are apart if they are apart by more than is allowed. Exact values (integers, names, NaN, shapes) always count.
+of the trial are apart if they are apart by more than is allowed; and if these are not apart by more than ten times what is allowed. Exact values (integers, names, NaN, shapes) always count.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from backendcheck.observation import Observation
 from backendcheck.recording import Recording
 from backendcheck.verdict import judge
 
-FAR, MARGIN = 20.0, 100.0
+FAR, MARGIN, NEAR = 20.0, 100.0, 10.0
 WIDTH = 26
 
 
@@ -101,7 +101,7 @@ def count(cause: str, n_trials: int, seed: int, shown: int, by_size: dict[str, C
         codes = [one.code for one in names] or ["nothing"]
         if cause not in EXACT:
             by_size[band(moved, noise)]["named" if codes[0] == cause else codes[0]] += 1
-        if moved < (FAR if noise <= 1 else MARGIN * noise):
+        if moved < (FAR if noise <= 1 else MARGIN * noise) or noise > NEAR:
             tally.n_hidden += 1
             continue
         tally.first[codes[0]] += 1

@@ -59,3 +59,9 @@ def scores(n: int = 16, c: int = 4, size: float = 1.0, seed: int = 0) -> tuple[n
     """Logits (N, C) and labels (N,) that hold every class."""
     rng = np.random.default_rng(seed)
     return (rng.standard_normal((n, c)) * size).astype(np.float32).astype(np.float64), np.arange(n) % c
+
+
+def outputs(order: list[str], **changed: object) -> dict[str, Any]:
+    """A leg of three named outputs, returned in an order."""
+    predictions = {"age": [[1.0], [2.0]], "Stage": [[30.0], [40.0]], "tumor": [[0.5], [0.25]]} | changed
+    return {"output_order": order, "observations": {f"predictions/{name}": value for name, value in predictions.items()}}

@@ -61,7 +61,9 @@ def test_any_permutation_is_found_again(order: list[int], seed: int) -> None:
 def test_noise_under_near_uniform_predictions_is_no_order(seed: int, size: float) -> None:
     rng = np.random.default_rng(seed)
     z = 0.25 + 1e-6 * rng.standard_normal((8, 4))
-    noisy = {leg: {"predictions": (z + size * 1e-6 * rng.standard_normal(z.shape)).astype(np.float32)} for leg in ("jax", "torch")}
+    noisy = {
+        leg: {"predictions": (z + size * 1e-6 * rng.standard_normal(z.shape)).astype(np.float32)} for leg in ("jax", "torch")
+    }
     assert not {*diagnosed(noisy)} & {"class-order", "off-by-one", "example-order", "axis"}
 
 
@@ -101,7 +103,9 @@ def test_a_vocabulary_in_another_order_is_told_by_its_names() -> None:
 def test_labels_permuted_inside_a_loss_are_a_class_order(own: bool) -> None:
     z, y = scores(24)
     exchanged = np.array([0, 2, 1, 3])[y]
-    found = diagnosed(everywhere(**cross_entropy(z, y, own=own)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[exchanged], own=own)})
+    found = diagnosed(
+        everywhere(**cross_entropy(z, y, own=own)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[exchanged], own=own)}
+    )
     one = next(iter(found.values()))
     assert (one.code, one.backends, one.evidence["permutation"]) == ("class-order", ("jax",), "dog → fox → dog")
 
@@ -149,3 +153,16 @@ def test_a_change_of_sign_is_no_order_though_two_classes_look_exchanged() -> Non
     one = cross_entropy(z, y)
     flipped = one | {"observations": one["observations"] | {"gradient/y_pred": -one["observations"]["gradient/y_pred"]}}
     assert first(everywhere(**one) | {"jax": flipped}).code == "sign"
+
+
+def test_a_class_counted_as_one_that_no_label_names_is_told_as_a_chain() -> None:
+    z, _ = scores(12)
+    y = np.array([0, 1, 2] * 4)
+    found = first(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[np.where(y == 2, 3, y)])})
+    assert (found.code, found.evidence["permutation"], found.evidence["labels without"]) == ("class-order", "fox → owl", "owl")
+
+
+def test_two_classes_made_one_are_no_order() -> None:
+    z, y = scores(24)
+    found = diagnosed(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[np.where(y == 2, 3, y)])})
+    assert "class-order" not in found

@@ -45,7 +45,9 @@ def test_two_of_three_that_are_wrong_together_are_both_named() -> None:
     assert (found.code, found.backends) == ("sample-weight-ignored", ("tensorflow", "jax"))
 
 
-@pytest.mark.parametrize(("factor", "words"), [(16.0, "multiplied by the number of examples"), (0.25, "divided by the number of classes")])
+@pytest.mark.parametrize(
+    ("factor", "words"), [(16.0, "multiplied by the number of examples"), (0.25, "divided by the number of classes")]
+)
 def test_a_loss_that_is_off_by_a_count_is_a_reduction_and_no_scale(factor: float, words: str) -> None:
     z, y = scores()
     found = diagnosed(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, factor=factor)})
@@ -116,7 +118,9 @@ def test_a_loss_that_is_right_for_its_predictions_is_not_explained_by_anything()
 def test_a_difference_just_inside_the_margin_is_not_named() -> None:
     z, y = scores()
     nearly = WEIGHT * np.float32(1 + 5e-5)  # five times what is allowed
-    found = diagnosed(everywhere(**cross_entropy(z, y, weight=WEIGHT)) | {"jax": cross_entropy(z, y, weight=WEIGHT, applied=nearly)})
+    found = diagnosed(
+        everywhere(**cross_entropy(z, y, weight=WEIGHT)) | {"jax": cross_entropy(z, y, weight=WEIGHT, applied=nearly)}
+    )
     assert {*found} <= {"rounding", "unexplained"}
 
 

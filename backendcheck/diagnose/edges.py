@@ -75,22 +75,39 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
 
 def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
     """Entries where the loss has no single derivative: as the reference found, and at boundaries that every loss may have."""
+    description = one.recording.losses.get(one.output, {})
+    name = str(description.get("name", "")) if description.get("from_keras") else ""  # a user's own may have any kink
     p = predictions.astype(np.float64)
-    kinks = np.isin(p, (0.0, 1.0, -1.0)) | ~np.isfinite(p)
+    kinks = ~np.isfinite(p)
     expected = one.recording.expected.get(one.observation)
     if expected is not None and expected.defined is not None and expected.defined.shape == p.shape:
         kinks |= ~expected.defined
-    epsilon = float(one.recording.settings.get("epsilon", 1e-7))
-    kinks |= np.isclose(p, epsilon, rtol=1e-3, atol=0) | np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
+    if not name or any(part in name for part in _OF_PROBABILITIES):
+        epsilon = _epsilon(one.recording)
+        kinks |= np.isin(p, (0.0, 1.0)) | np.isclose(p, epsilon, rtol=1e-3, atol=0)
+        kinks |= np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
+    if not name:
+        kinks |= p == -1.0
     labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
     if labels is not None and labels.dtype != object and labels.size == p.size:
         y = labels.reshape(p.shape).astype(np.float64)
         kinks |= np.abs(p - y) <= _KINK * np.maximum(1.0, np.abs(y))
-        kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(np.abs(p - y), (1.0, 0.5))  # hinges; the usual corner of Huber
+        if not name or "hinge" in name:
+            kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(p, (1.0, -1.0))  # labels may be 0 and 1, too
+        if not name or name == "huber":
+            delta = description.get("options", {}).get("delta", 1.0)
+            kinks |= np.isin(np.abs(p - y), (delta, 0.5) if not name else (delta,))
     if p.ndim > 1:  # ties for the largest: a maximum over classes has a kink there
         best = p == np.max(p, axis=-1, keepdims=True)
         kinks |= best & (best.sum(axis=-1, keepdims=True) > 1)
     return kinks
+
+
+def _epsilon(recording: Recording) -> float:
+    try:
+        return float(recording.settings.get("epsilon", 1e-7))
+    except ValueError:
+        return 1e-7
 
 
 # --- saturation ------------------------------------------------------------------------------------------------
@@ -165,6 +182,8 @@ def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
     for one in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
         if one.left.dtype.kind not in "iu" or not one.left.ndim or situation.differs_upstream(one):
             continue
+        if one.kind is Kind.PREDICTED_CLASS and one.oracle == "agreement":
+            continue  # those that tie are no finding there
         apart = one.left != one.right
         scores = _scores(one, situation)
         for name, tied in scores:

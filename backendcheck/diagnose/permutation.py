@@ -106,12 +106,15 @@ def cycles(permutation: np.ndarray) -> list[list[int]]:
     return sorted(found, key=len, reverse=True)
 
 
-def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str]) -> str:
-    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated."""
+def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
+    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated.
+
+    Chains that are not `closed` do not come back to where they start.
+    """
     texts = []
     for cycle in found[:3]:
         shown = [name(index) for index in cycle[:_LONGEST_CYCLE]]
-        closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]]
+        closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]] if closed else []
         texts.append(" → ".join([*shown, *closing]))
     if len(found) > 3:  # noqa: PLR2004
         texts.append(f"{len(found) - 3} more cycles")

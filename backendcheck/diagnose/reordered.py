@@ -66,6 +66,8 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
             continue
         if one.left.dtype.kind not in "fiub" or (one.kind is Kind.GRADIENT and not _is_gradient_of_its_own(one, situation)):
             continue
+        if one.left.dtype.kind in "iu" and not (np.isin(one.left, (0, 1)).all() and np.isin(one.right, (0, 1)).all()):
+            continue  # indices and ranks: their columns are no classes
         if step := _shift_with_wrap(one):
             yield _off_by_one(one, f"every class sits one column {_direction(step)}, wrapping around", {"shift": step})
             continue
@@ -128,13 +130,16 @@ def _class_order(one: Difference, permutation: np.ndarray, residual: float) -> D
 def _classes_exchanged(
     one: Difference, found: list[list[int]], name: Callable[[int], str], evidence: dict[str, Any], subject: str
 ) -> Diagnosis:
-    if len(found) == 1 and len(found[0]) == 2:  # noqa: PLR2004 - one exchange
+    text = evidence["permutation"]
+    if "labels without" in evidence:
+        text = f"classes are counted as others on {one.side}: {text}"
+    elif len(found) == 1 and len(found[0]) == 2:  # noqa: PLR2004 - one exchange
         first, second = sorted(found[0])
         plain = name(first) == str(first)
         what = f"classes {first} and {second}" if plain else f"{name(first)} and {name(second)} (classes {first} and {second})"
         text = f"{what} are exchanged on {one.side}"
     else:
-        text = f"{sum(map(len, found))} classes are permuted on {one.side}: {in_arrows(found, name)}"
+        text = f"{sum(map(len, found))} classes are permuted on {one.side}: {text}"
     return Diagnosis(
         code="class-order",
         backends=one.suspects,
@@ -196,18 +201,31 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
         return
     pairs = {(int(b), int(a)) for a, b in zip(left, right, strict=True)}
     images = dict(pairs)
-    if len(images) != len(pairs) or len(set(images.values())) != len(images) or {*images} != {*images.values()}:
-        return
-    if len(images) > left.size // 2:
-        return  # as many rules as examples prove nothing
-    n = max(max(images) + 1, n_classes)
-    permutation = np.arange(n)
-    for source, image in images.items():
-        permutation[image] = source
-    found = cycles(permutation)
-    name = naming(one.recording.class_names, one.output, n)
-    evidence["permutation"] = in_arrows(found, name)
+    if len(images) != len(pairs) or len(set(images.values())) != len(images) or len(images) > left.size // 2:
+        return  # no rule by class, two classes made one, or as many rules as examples, which prove nothing
+    name = naming(one.recording.class_names, one.output, max(*images, *images.values(), n_classes - 1) + 1)
+    found, ends = _chains(images)
+    if ends:
+        evidence["labels without"] = ", ".join(name(end) for end in ends)
+    evidence["permutation"] = in_arrows(found, name, closed=not ends)
     yield _classes_exchanged(one, found, name, evidence, subject)
+
+
+def _chains(images: dict[int, int]) -> tuple[list[list[int]], list[int]]:
+    """Where classes went, as cycles; or, if some class is counted as one that no label names, as chains with their ends."""
+    ends = sorted({*images.values()} - {*images})
+    if not ends:
+        permutation = np.arange(max(images) + 1)
+        for source, image in images.items():
+            permutation[image] = source
+        return cycles(permutation), []
+    found = []
+    for start in sorted({*images} - {*images.values()}):
+        chain = [start]
+        while chain[-1] in images:
+            chain.append(images[chain[-1]])
+        found.append(chain)
+    return found, ends
 
 
 def _n_classes(one: Difference) -> int:

@@ -147,7 +147,7 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
         rounded = round(amount, 3)
         if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - what float32 leaves of a round figure
             amount = rounded
-        elif known.sum() < 3 or amount < 0.01:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
+        elif known.sum() < 3 or not 0.01 <= amount <= 0.5:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
             continue
         if 0.0 <= amount < 1.0 and amount != given:
             yield smoothed(amount)
@@ -252,6 +252,8 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
             with np.errstate(all="ignore"):
                 behind = {"a sigmoid": np.log(p) - np.log1p(-p), "a softmax": np.log(p)}
             for activation, logits in behind.items():
+                if not np.isfinite(logits).all():
+                    continue  # of a probability of 0 or 1 nobody knows the logit
                 words = f"the loss took the logits behind {activation}, not the predictions"
                 of_logits = replace(declared, spec=spec, y_pred=logits)
                 yield Supposition(code="logits-as-probabilities", words=words, remedy=remedy, declared=of_logits)

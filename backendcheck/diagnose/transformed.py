@@ -17,7 +17,7 @@ from backendcheck.diagnose.suppositions import softmax
 from backendcheck.observation import Kind
 
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
-_COARSE = ("float16", "bfloat16", "float32")
+_COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
 _CLASSES_LAST = "Say axis= explicitly and put classes last."
 
@@ -139,17 +139,26 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
                         one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend."
                     )
                     return
-        if (there == np.trunc(there)).all() and (np.abs(there) > 127).any() and (np.abs(there) < 2**62).all():  # noqa: PLR2004 - int8
-            whole = there.astype(np.int64)
-            for words, changed in _narrowed(whole):
-                if np.array_equal(changed, here) and not np.array_equal(changed, there):
-                    text = (
-                        f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
-                    )
-                    yield claim(
-                        one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend."
-                    )
-                    return
+        words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
+        if words:
+            text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
+            yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
+            return
+
+
+def _narrowing(here: np.ndarray, there: np.ndarray) -> str:
+    """By which narrower type `there` became `here`, in words: each that would give it, of the first sort that does."""
+    numbers = there.astype(np.float64)
+    if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
+        return ""
+    whole = there.astype(np.int64)
+    if np.array_equal(here, whole):
+        return ""
+    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, here)]
+    if not fitting:
+        return ""
+    sort = fitting[0].rpartition(" ")[0]
+    return f"{sort} {' or '.join(words.rpartition(' ')[2] for words in fitting if words.startswith(sort))}"
 
 
 def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

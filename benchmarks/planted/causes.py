@@ -338,7 +338,7 @@ def axis(rng):
     world = values_world(rng, "scores", softmax(z) if sort == "softmax" else z)
     changed = softmax(z.T).T if sort == "softmax" else None
     if sort == "softmax":  # noise of such a probability is that of its logit, which is not what `values_world` adds
-        world.noise = min(world.noise, 1.0)
+        world.noise = 0.0
 
     def edit(seen: dict[str, Array]) -> None:
         own = seen["value/scores"]
