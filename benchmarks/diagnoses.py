@@ -4,9 +4,11 @@
     python benchmarks/diagnoses.py --trials 1000        of each cause (default 200)
     python benchmarks/diagnoses.py --only class-order --failures 10
 
-No backend is needed: recordings are built as workers would write them (`planted/`), judged and diagnosed as ever. A trial counts as
-detectable if what was planted moves some observation by at least 20 times what is allowed, or by 100 times what two healthy legs
-of the trial are apart if they are apart by more than is allowed; and if these are not apart by more than ten times what is allowed. Exact values (integers, names, NaN, shapes) always count.
+No backend is needed: recordings are built as workers would write them (`planted/`), judged and diagnosed as ever.
+
+A trial counts as detectable if what was planted moves a value, a prediction, a loss or a gradient by predictions by at least 20
+times what is allowed. Where two healthy legs of the trial are apart by more than is allowed it has to be 100 times as much as
+these are, and they no more than ten times what is allowed. Integers, names, shapes and NaN are exact and always count.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from planted.causes import CAUSES, REJECTED
+from planted.causes import ALL, CAUSES, REJECTED, large
 from planted.trial import LEGS, Plant, World, planted_excess, record, recordings
 from planted.worlds import heads_world, outputs_world
 
@@ -136,8 +138,7 @@ EXACT = frozenset({"silent-acceptance", "rounding", "label-dtype", "output-order
 
 
 def quiet_world(rng: np.random.Generator) -> World:
-    world = outputs_world(rng, alike=True) if rng.random() < 0.2 else heads_world(rng, losses=tuple(
-        ("sparse", "categorical", "binary", "mse", "mae", "huber", "hinge")), like={"n": int(rng.choice([2, 3, 8, 64]))})  # fmt: skip
+    world = outputs_world(rng, alike=True) if rng.random() < 0.2 else heads_world(rng, losses=(*ALL, "hinge"), like={"n": int(rng.choice([2, 3, 8, 64]))})  # fmt: skip
     world.noise = float(rng.choice([0.0, 0.5, 1.0, 2.0, 5.0, 10.0]))
     return world
 
@@ -161,6 +162,36 @@ def false_names(n_trials: int, seed: int, shown: int) -> tuple[Counter[str], Cou
             else:
                 findings[one.code] += 1
     return named, findings
+
+
+LARGE = ((4096, 2), (4096, 10), (2, 10_000), (16, 10_000), (256, 1000))
+LARGE_CAUSES = ("class-order", "off-by-one", "example-order", "sample-weight-ignored", "reduction")
+
+
+def large_batches(n_trials: int, seed: int) -> None:
+    """Named or not, and the slowest diagnosis, for batches up to 4096 examples or 10,000 classes."""
+    print(f"\n{'size':<{WIDTH}}" + "".join(f" {cause:>22}" for cause in LARGE_CAUSES) + "   slowest")
+    for n, c in LARGE:
+        slowest, cells = 0.0, []
+        for cause in LARGE_CAUSES:
+            named = tried = 0
+            for trial in range(n_trials):
+                rng = np.random.default_rng([seed, trial, n, c, *cause.encode()])
+                if cause in ("class-order", "off-by-one") and c == 2:  # of two classes one order is left, and no shift
+                    continue
+                world, plant = large(cause, n, c, rng)
+                moved, noise = size_of(world, plant, trial)
+                if moved < (FAR if noise <= 1 else MARGIN * noise) or noise > NEAR:
+                    continue
+                found = recordings(world, {str(rng.choice(LEGS[: world.n_legs])): plant}, rng)
+                judgement = judge(found, list(found))
+                start = time.perf_counter()
+                names = diagnose(judgement.findings, found)
+                slowest = max(slowest, time.perf_counter() - start)
+                tried += 1
+                named += bool(names) and names[0].code == cause
+            cells.append(f"{named} of {tried}" if tried else "-")
+        print(f"N={n} C={c}".ljust(WIDTH) + "".join(f" {cell:>22}" for cell in cells) + f" {slowest:>7.2f} s", flush=True)
 
 
 def largest_permutation(n_classes: int = 10_000, n_examples: int = 8) -> tuple[float, bool]:
@@ -223,6 +254,7 @@ def main() -> None:
         print(f"\nnoise alone: {sum(named.values())} false names in {given.noise} {dict(named)}; {dict(findings)} "
               f"({time.perf_counter() - start:.0f} s)")  # fmt: skip
     if given.only is None:
+        large_batches(max(2, given.trials // 20), given.seed)
         took, right = largest_permutation()
         print(f"\npermutation of 10,000 classes: {'found' if right else 'NOT FOUND'} in {took:.2f} s")
     unknown = codes_seen - {*CODES, "nothing"}

@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck import reference
 from backendcheck.diagnose.diagnosis import Diagnosis, claim, sentence
-from backendcheck.diagnose.situation import Difference, Situation, declared_value, is_margin
+from backendcheck.diagnose.situation import NEAR, Difference, Situation, declared_value, is_margin
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.observation import Kind
 
@@ -95,9 +95,9 @@ def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
         for seen, other, words in ((one.left, one.right, one.side), (one.right, one.left, one.trusted)):
             if other is one.left and one.trusted == "reference":
                 continue
-            claim = _claim(one, declared, weights, (seen, other), words)
-            if claim is not None:
-                yield claim
+            claimed = _claim(one, declared, weights, (seen, other), words)
+            if claimed is not None:
+                yield claimed
                 break
 
 
@@ -106,7 +106,7 @@ def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.LOSS):
         for side in one.orientations:
             own = situation.declared.get((side.suspects[0], one.output)) if one.output else None
-            if own is None or situation.as_declared(one.observation, side.suspects[0]):
+            if own is None or situation.as_declared(one.observation, side.suspects[0]) is not False:
                 continue
             for output in side.recording.losses:
                 other = situation.declared.get((side.suspects[0], output))
@@ -128,6 +128,9 @@ def _claim(
     values: tuple[np.ndarray, np.ndarray], words: str,
 ) -> Diagnosis | None:  # fmt: skip
     outputs = list(declared)
+    as_declared = next(total for what, total in _totals(declared, weights, {name: name for name in outputs}) if what == "loss")
+    if as_declared is not None and one.excess(values[0], np.full(values[0].shape, as_declared)) <= NEAR:
+        return None  # this side is right for its predictions
     for order in permutations(outputs):
         if list(order) == outputs:
             continue

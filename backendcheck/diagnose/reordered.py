@@ -14,7 +14,7 @@ import numpy as np
 from backendcheck.diagnose import implied
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.permutation import cycles, in_arrows, match_columns, naming
-from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation, is_margin, output_of
+from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation, is_margin
 from backendcheck.observation import Kind
 
 _COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT)
@@ -238,27 +238,28 @@ def _n_classes(one: Difference) -> int:
 def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray, int]]:
     """Losses and gradients that differ, with the class that each example implies on both sides, its label, and C."""
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
-        declared = situation.declared.get((one.suspects[0], one.output))
-        if declared is None or one.excess() < FAR:
-            continue
-        counted = implied.class_by_loss(declared, one.left, one.allowance)
-        given = implied.label_class(declared.y_true, declared.y_pred.shape[-1], one.left.shape)
-        if counted is not None and given is not None:
-            yield one, counted, given, given, declared.y_pred.shape[-1]
+        for side in one.orientations:
+            declared = situation.declared.get((side.suspects[0], one.output))
+            if declared is None or one.excess() < FAR:
+                continue
+            counted = implied.class_by_loss(declared, side.left, one.allowance)
+            given = implied.label_class(declared.y_true, declared.y_pred.shape[-1], one.left.shape)
+            if counted is not None and given is not None:
+                yield side, counted, given, given, declared.y_pred.shape[-1]
     for one in situation.differing(Kind.GRADIENT):
         if not one.observation.startswith("gradient/y_pred") or one.left.ndim < 2:  # noqa: PLR2004
             continue
-        output = output_of(one.observation)
-        if not implied.has_implied_class(one.recording.losses.get(output)):
+        labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
+        if labels is None or not implied.has_implied_class(one.recording.losses.get(one.output)):
             continue
-        labels = one.recording.labels.get(f"y_true/{output}" if output else "y_true")
-        noise = NEAR * (one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0)))
-        left, right = implied.implied_class(one.left, noise), implied.implied_class(one.right, noise)
-        if labels is None:
+        given = implied.label_class(labels, one.left.shape[-1], one.left.shape[:-1])
+        if given is None:
             continue
-        given = implied.label_class(labels, one.left.shape[-1], left.shape)
-        if given is not None and np.array_equal(right[right >= 0], given[right >= 0]) and (right >= 0).any():
-            yield one, left, right, given, one.left.shape[-1]
+        within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0))
+        for side in one.orientations:
+            left, right = (implied.implied_class(gradient, NEAR * within) for gradient in (side.left, side.right))
+            if np.array_equal(right[right >= 0], given[right >= 0]) and (right >= 0).any():
+                yield side, left, right, given, one.left.shape[-1]
 
 
 # --- examples --------------------------------------------------------------------------------------------------

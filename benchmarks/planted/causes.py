@@ -1,6 +1,7 @@
 """Every cause of the table, planted: each function draws a world in which it can occur, and the fault.
 
-What is another cause by construction is not drawn: a cycle of all classes by one (that is `off-by-one`), an exchange of equal rows.
+What is another cause by construction is not drawn: a cycle of all classes by one (that is `off-by-one`), an exchange of equal
+rows, weights dropped or applied twice on one of two legs under a loss that nobody knows.
 """
 
 from __future__ import annotations
@@ -538,6 +539,22 @@ def silent_acceptance(rng):
         return t
 
     return world, Plant(fault=Fault(targets=poison))
+
+
+def large(cause: str, n: int, c: int, rng: np.random.Generator) -> tuple[World, Plant]:
+    """A cause in a batch too large for the reference of gradients."""
+    like = {"n": n, "c": c, "large": True, "steps": 0, "alone": cause == "sample-weight-ignored", "weight": cause.startswith("sample")}
+    world = heads_world(rng, losses=("sparse",), like=like | {"custom": False})
+    world.reference = False
+    p = {"class-order": lambda: _permutation(rng, c), "example-order": lambda: _permutation(rng, n)}
+    if cause in p:
+        apply, pull = _gathered(p[cause](), -1 if cause == "class-order" else 0)
+        return world, Plant(fault=Fault(forward=apply, forward_pullback=pull))
+    if cause == "off-by-one":
+        return world, Plant(fault=Fault(forward=lambda a: np.roll(a, 1, -1), forward_pullback=lambda g: np.roll(g, -1, -1)))
+    if cause == "reduction":
+        return world, Plant(fault=Fault(factor=float(n)))
+    return world, Plant(fault=Fault(weight=lambda _: None))
 
 
 CAUSES: dict[str, Draw] = {

@@ -17,7 +17,7 @@ def heads_world(rng: np.random.Generator, *, losses: tuple[str, ...], like: dict
     want = like or {}
     floatx = str(rng.choice(["float32", "float32", "float32", "float16", "float64"]))
     n, c = int(want.get("n", rng.choice(_EXAMPLES))), int(want.get("c", rng.choice(_CLASSES)))
-    if n * c > 2000:
+    if n * c > 2000 and not want.get("large"):
         n = max(2, 2000 // c)
     scale = float(rng.choice(LOGIT_SCALES[:-1] if floatx == "float16" else LOGIT_SCALES))
     head = draw_head(rng, str(rng.choice(losses)), (n, c), scale, floatx, want)
