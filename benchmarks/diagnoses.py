@@ -138,7 +138,10 @@ EXACT = frozenset({"silent-acceptance", "rounding", "label-dtype", "output-order
 
 
 def quiet_world(rng: np.random.Generator) -> World:
-    world = outputs_world(rng, alike=True) if rng.random() < 0.2 else heads_world(rng, losses=(*ALL, "hinge"), like={"n": int(rng.choice([2, 3, 8, 64]))})  # fmt: skip
+    if rng.random() < 0.2:
+        world = outputs_world(rng, alike=True)
+    else:
+        world = heads_world(rng, losses=(*ALL, "hinge"), like={"n": int(rng.choice([2, 3, 8, 64]))})
     world.noise = float(rng.choice([0.0, 0.5, 1.0, 2.0, 5.0, 10.0]))
     return world
 
@@ -157,8 +160,9 @@ def false_names(n_trials: int, seed: int, shown: int) -> tuple[Counter[str], Cou
                 named[one.code] += 1
                 if shown:
                     shown -= 1
-                    print(f"  noise trial {trial}: {world.size}, noise {world.noise}, {[h.loss for h in world.heads.values()]} "
-                          f"reference {world.reference} custom {world.custom}\n      {one.code}: {one.message[:200]}")  # fmt: skip
+                    losses = [head.loss for head in world.heads.values()]
+                    print(f"  noise trial {trial}: {world.size}, noise {world.noise}, {losses}, reference {world.reference}")
+                    print(f"      {one.code}: {one.message[:200]}")
             else:
                 findings[one.code] += 1
     return named, findings

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-
 from typing import Any
 
-import make
 import numpy as np
 import pytest
 from diagnosing import diagnosed, outputs
@@ -96,8 +94,11 @@ _LOSSES = st.sampled_from(
 @st.composite
 def _leg(draw: st.DrawFn) -> dict[str, Any]:
     given_ = st.one_of(_ARRAYS, _TEXTS)
-    loss = {"name": draw(_LOSSES), "from_keras": draw(st.booleans()), "alone": draw(st.booleans()), "reduction": "sum_over_batch_size",
-            "options": draw(st.sampled_from([{}, {"from_logits": True}, {"ignore_class": -1}, {"axis": 0}, {"label_smoothing": 0.1}]))}  # fmt: skip
+    options = [{}, {"from_logits": True}, {"ignore_class": -1}, {"axis": 0}, {"label_smoothing": 0.1}]
+    loss = {
+        "name": draw(_LOSSES), "from_keras": draw(st.booleans()), "alone": draw(st.booleans()),
+        "reduction": "sum_over_batch_size", "options": draw(st.sampled_from(options)),
+    }  # fmt: skip
     return {
         "observations": draw(st.dictionaries(st.sampled_from(_NAMES), given_, max_size=5)),
         "labels": draw(

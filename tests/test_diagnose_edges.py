@@ -86,7 +86,7 @@ def test_indices_that_differ_where_nothing_ties_are_none() -> None:
 def test_classes_decided_otherwise_are_no_tie_order_where_the_scores_differ() -> None:
     z = np.array([[0.5, 0.5], [0.1, 0.9]])
     legs = everywhere(predictions=z, predicted_class=[0, 1]) | {
-        "jax": {"predictions": z + [[0, 0.01], [0, 0]], "predicted_class": [1, 1]}
+        "jax": {"predictions": z + np.array([[0, 0.01], [0, 0]]), "predicted_class": [1, 1]}
     }
     assert "tie-order" not in diagnosed(legs)
 

@@ -18,7 +18,7 @@ def accepted(bad: float, row: Any, **more: Any) -> dict[str, Any]:
     targets = np.eye(3)[y]
     targets[1] = row
     made = cross_entropy(z, np.array([0, 0, 2, 0]), targets=targets, **more)
-    labels = np.array([0, bad, 2, 0], np.float64 if bad != bad or bad % 1 else np.int64)
+    labels = np.array([0, bad, 2, 0], np.float64 if np.isnan(bad) or bad % 1 else np.int64)
     return made | {"labels": made["labels"] | {"y_true": labels}}
 
 

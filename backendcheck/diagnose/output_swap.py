@@ -118,8 +118,8 @@ def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
                         continue
                     text = f"{side.subject} is what it would be with the {what} of {output}"
                     remedy = "Give losses, labels and weights as dicts by output name."
-                    yield claim(side, "output-swap", text, remedy, supposed=f"{one.output} has the {what} of {output}",
-                                **{"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)})  # fmt: skip
+                    figures = {"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)}
+                    yield claim(side, "output-swap", text, remedy, supposed=f"{one.output} has the {what} of {output}", **figures)
                     return
 
 

@@ -79,7 +79,7 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _is_gradient_of_its_own(one: Difference, situation: Situation) -> bool:
-    """Whether a gradient may show an order: with columns to tell apart, not a mere change of sign, not what follows from losses."""
+    """Whether a gradient may show an order: no bias, not a mere change of sign, not what follows from losses."""
     if one.left.ndim < 2 or one.explained(right=-one.right.astype(np.float64)):  # noqa: PLR2004
         return False
     if one.observation.startswith("gradient/y_pred"):

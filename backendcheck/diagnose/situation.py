@@ -89,7 +89,7 @@ class Difference:
         return self, turned
 
     def apart(self) -> np.ndarray:
-        """Where the sides differ by more than allowed, or by more than noise where others differ by far more (see `is_margin`)."""
+        """Where the sides differ by more than allowed, or by more than noise where others differ by far more: see `residue`."""
         bound = residue(self.excess())
         left, right = self.left.astype(np.float64), self.right.astype(np.float64)
         with np.errstate(all="ignore"):
@@ -200,7 +200,7 @@ def excess(left: Any, right: Any, allowance: Allowed) -> float:
 
 
 def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
-    """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients, which cost much."""
+    """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients: they cost much."""
     try:
         with np.errstate(all="ignore"):
             if kind is Kind.PER_EXAMPLE_LOSS:

@@ -132,9 +132,8 @@ def output_swap(rng):
         def rewire(heads: dict[str, Head]) -> dict[str, Head]:
             a, b = heads["stage"], heads["tumor"]
             fields = ("x", "kernel", "bias")
-            return heads | {
-                "stage": replace(a, **{f: getattr(b, f) for f in fields}), "tumor": replace(b, **{f: getattr(a, f) for f in fields})
-            }  # fmt: skip
+            of_a, of_b = ({field: getattr(head, field) for field in fields} for head in (a, b))
+            return heads | {"stage": replace(a, **of_b), "tumor": replace(b, **of_a)}
 
         return world, Plant(rewire=rewire)
     if sort == "labels":
@@ -163,12 +162,8 @@ def output_swap(rng):
     def losses(heads: dict[str, Head]) -> dict[str, Head]:
         return heads | {"stage": replace(heads["stage"], loss="binary"), "tumor": replace(heads["tumor"], loss="categorical")}
 
-    def only_total(seen: dict[str, Array]) -> None:
-        """The sum that is trained on is wrong; losses called by name are right."""
-
     world.reference = True
     world.n_legs = 3
-    del only_total
     return world, Plant(rewire=losses)
 
 
@@ -353,16 +348,16 @@ def logits_as_probabilities(rng):
     if sort == "predict":
         world = heads_world(rng, losses=("sparse", "categorical"), like={"alone": False})
 
-        def pull(g: Array) -> Array:
-            return g  # overwritten below, once the predictions are known
-
         seen: dict[str, Array] = {}
 
         def once_more(p: Array) -> Array:
             seen["q"] = softmax(p)
             return seen["q"]
 
-        return world, Plant(fault=Fault(forward=once_more, forward_pullback=lambda g: softmax_pullback(seen["q"])(g)))
+        def pull(g: Array) -> Array:
+            return softmax_pullback(seen["q"])(g)
+
+        return world, Plant(fault=Fault(forward=once_more, forward_pullback=pull))
     world = heads_world(rng, losses=("sparse", "categorical", "binary"), like={"custom": False})
     if sort == "flag" and world.head.from_logits is False:
         return world, Plant(fault=Fault(logits=True))
@@ -379,7 +374,10 @@ def logits_as_probabilities(rng):
         kept["q"] = softmax(p)
         return kept["q"]
 
-    return world, Plant(fault=Fault(into_loss=again, into_loss_pullback=lambda g: softmax_pullback(kept["q"])(g)))
+    def back(g: Array) -> Array:
+        return softmax_pullback(kept["q"])(g)
+
+    return world, Plant(fault=Fault(into_loss=again, into_loss_pullback=back))
 
 
 # --- edges -----------------------------------------------------------------------------------------------------
@@ -543,7 +541,8 @@ def silent_acceptance(rng):
 
 def large(cause: str, n: int, c: int, rng: np.random.Generator) -> tuple[World, Plant]:
     """A cause in a batch too large for the reference of gradients."""
-    like = {"n": n, "c": c, "large": True, "steps": 0, "alone": cause == "sample-weight-ignored", "weight": cause.startswith("sample")}
+    weighted = cause == "sample-weight-ignored"
+    like = {"n": n, "c": c, "large": True, "steps": 0, "alone": weighted, "weight": weighted}
     world = heads_world(rng, losses=("sparse",), like=like | {"custom": False})
     world.reference = False
     p = {"class-order": lambda: _permutation(rng, c), "example-order": lambda: _permutation(rng, n)}
