@@ -20,6 +20,7 @@ from backendcheck.observation import Kind
 _COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT)
 _ROWS = (Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.VALUE)
 _LONGEST_LIST = 12  # examples that evidence spells out
+_MOST_COMPARED = 512  # columns of a gradient that are held against each other
 _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
 
 
@@ -72,10 +73,26 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
             yield _off_by_one(one, f"every class sits one column {_direction(step)}, wrapping around", {"shift": step})
             continue
         permutation = match_columns(one.left, one.right, one.allowance)
+        if permutation is not None and one.kind is Kind.GRADIENT and not _tells_apart(one, permutation):
+            continue
         if permutation is not None and one.explained(right=one.right[..., permutation]):
             yield _class_order(one, permutation, one.excess(right=one.right[..., permutation]))
         elif (step := _shift_without_wrap(one)) != 0:
             yield _off_by_one(one, f"every class sits one column {_direction(step)}; what is pushed out is lost", {"shift": step})
+
+
+def _tells_apart(one: Difference, permutation: np.ndarray) -> bool:
+    """Whether the columns that move differ from one another by more than noise, so that no other order would do as well.
+
+    A gradient is measured by its largest element, beside which whole columns may vanish.
+    """
+    moved = np.flatnonzero(permutation != np.arange(len(permutation)))
+    if len(moved) > _MOST_COMPARED:
+        return False
+    columns = one.right.reshape(-1, len(permutation))[:, moved].astype(np.float64)
+    within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0))
+    distance = np.array([np.abs(columns - column[:, None]).max(axis=0, initial=0.0) for column in columns.T])
+    return bool((distance[~np.eye(len(moved), dtype=bool)] > NEAR * within).all())
 
 
 def _is_gradient_of_its_own(one: Difference, situation: Situation) -> bool:
@@ -201,6 +218,8 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
         return
     pairs = {(int(b), int(a)) for a, b in zip(left, right, strict=True)}
     images = dict(pairs)
+    if n_seen < 2:  # noqa: PLR2004 - one class that moves may be a shift as well
+        return
     if len(images) != len(pairs) or len(set(images.values())) != len(images) or len(images) > left.size // 2:
         return  # no rule by class, two classes made one, or as many rules as examples, which prove nothing
     name = naming(one.recording.class_names, one.output, max(*images, *images.values(), n_classes - 1) + 1)

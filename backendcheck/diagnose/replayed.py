@@ -112,26 +112,29 @@ def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
 
 
 def _matches(supposed: Supposition, side: _Side) -> bool:
-    """Whether it gives every quantity of the side, and is far from the other side in one that differs."""
-    far = False
+    """Whether it gives every quantity of the side, and is far from the other side in one that differs.
+
+    What noise may be left is measured by the quantity that differs most: it is one run, and one noise.
+    """
+    before = {quantity: one.excess(side.observed[quantity], side.opposite[quantity]) for quantity, one in side.differing.items()}
+    if max(before.values()) < FAR:
+        return False
+    of_losses = max((figure for quantity, figure in before.items() if quantity != "gradient"), default=0.0)
+    bound = residue(max(before.values()))
     for quantity, seen in side.observed.items():
-        if quantity == "gradient" and far:
+        if quantity == "gradient" and of_losses >= FAR:
             continue  # costs much and decides nothing
         value = supposed.value(quantity)
         if value is None or value.shape != seen.shape:
             if quantity in side.differing:
                 return False
             continue
-        difference = side.differing.get(quantity)
-        if difference is None:
+        if quantity not in side.differing:
             if excess(seen, value, side.allowances[quantity]) > NEAR:
                 return False
-        else:
-            before = difference.excess(seen, side.opposite[quantity])
-            if difference.excess(seen, value) > residue(before):
-                return False
-            far = far or before >= FAR
-    return far
+        elif side.differing[quantity].excess(seen, value) > min(bound, before[quantity] / 2):
+            return False
+    return True
 
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:

@@ -271,7 +271,10 @@ def _trust(
     group: Sequence[str], name: str, values: Mapping[str, Observation], situation: Situation
 ) -> tuple[bool, bool, int, int]:
     """Which side is held to be right: one that the reference does not contradict, one with numbers, that of most, the earlier."""
-    contradicted = any(f.oracle == "reference" and f.observation == name and f.left in group for f in situation.findings)
+    contradicted = any(
+        f.oracle == "reference" and f.observation == name and f.left in group and (f.excess is None or f.excess > NEAR)
+        for f in situation.findings
+    )
     # Asked or not, the reference is evidence of who is wrong.
     contradicted = contradicted or situation.as_declared(name, group[0]) is False
     alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)

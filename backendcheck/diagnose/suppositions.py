@@ -147,9 +147,9 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
         rounded = round(amount, 3)
         if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - what float32 leaves of a round figure
             amount = rounded
-        elif known.sum() < 3 or not 0.01 <= amount <= 0.5:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
+        elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
             continue
-        if 0.0 <= amount < 1.0 and amount != given:
+        if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != given:  # noqa: PLR2004 - more than noise, less than half
             yield smoothed(amount)
         return
 
