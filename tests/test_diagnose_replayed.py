@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from diagnosing import cross_entropy, diagnosed, first, scores, softmax
-from make import BACKENDS, everywhere
+from make import BACKENDS, everywhere, observation
+
+from backendcheck.recording import Variant
 
 WEIGHT = np.array([0.5, 2.0, 1.5, 3.0] * 4, np.float32)
 
@@ -131,3 +133,23 @@ def test_labels_that_wrapped_around_are_found() -> None:
     wrapped = y.astype(np.uint8).astype(int)
     found = first(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, targets=np.eye(300)[wrapped])})
     assert (found.code, found.backends) == ("label-wrapped", ("jax",))
+
+
+@pytest.mark.parametrize(
+    ("applied", "factor", "code", "words"),
+    [
+        (np.ones(16), 1.0, "sample-weight-ignored", "jax through fit"),
+        (WEIGHT**2, 1.0, "sample-weight-misapplied", "jax through fit"),
+        (WEIGHT, 16.0, "reduction", "jax through fit"),
+    ],
+)
+def test_what_one_door_does_otherwise_is_found_and_named_with_the_door(
+    applied: np.ndarray, factor: float, code: str, words: str
+) -> None:
+    other = weighted(applied=applied, factor=factor)["observations"]["loss"]
+    variant = Variant(oracle="paths", door="fit", observations={"loss": observation(other)})
+    legs = {leg: weighted() for leg in BACKENDS}
+    legs["jax"]["variants"] = (variant,)
+    found = first(legs)
+    assert (found.code, found.backends) == (code, ("jax",))
+    assert words in found.message
