@@ -8,7 +8,8 @@ from diagnosing import cross_entropy, scores
 from make import BACKENDS, recording
 
 from backendcheck.case import Tolerance
-from backendcheck.diagnose.situation import Situation, excess, is_margin, output_of
+from backendcheck.diagnose.difference import excess, is_margin, output_of
+from backendcheck.diagnose.situation import Situation
 from backendcheck.tolerance import Allowed
 from backendcheck.verdict import judge
 

@@ -12,6 +12,7 @@ from backendcheck.diagnose import (
     noise,
     output_order,
     output_swap,
+    relabelled,
     reordered,
     replayed,
     silent_acceptance,
@@ -62,7 +63,8 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     output_order.detect,
     output_swap.detect,
     silent_acceptance.detect,
-    reordered.detect,  # before the replay: where both find an order it is the one to spell out the permutation
+    reordered.detect,
+    relabelled.detect,  # before the replay: where both find an order this spells out the permutation
     replayed.detect,
     weighted.detect,
     transformed.detect,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
+from backendcheck.diagnose.difference import FAR, Difference
 from backendcheck.diagnose.factors import constant_factor
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind, flow_key
 from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed

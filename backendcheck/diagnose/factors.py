@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import Difference, Situation
+from backendcheck.diagnose.difference import Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind
 
 _FEWEST = 3  # elements that have to show a factor

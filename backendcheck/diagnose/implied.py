@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.diagnose.situation import NEAR, declared_value
+from backendcheck.diagnose.difference import NEAR
+from backendcheck.diagnose.situation import declared_value
 from backendcheck.expected import DeclaredLoss
 from backendcheck.observation import Kind
 from backendcheck.tolerance import Allowed

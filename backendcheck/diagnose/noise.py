@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis
-from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.diagnose.transformed import rounded
 from backendcheck.headline import listed
 from backendcheck.observation import Kind

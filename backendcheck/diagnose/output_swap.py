@@ -11,7 +11,8 @@ import numpy as np
 
 from backendcheck import reference
 from backendcheck.diagnose.diagnosis import Diagnosis, claim, sentence
-from backendcheck.diagnose.situation import NEAR, Difference, Situation, declared_value, is_margin
+from backendcheck.diagnose.difference import NEAR, Difference, is_margin
+from backendcheck.diagnose.situation import Situation, declared_value
 from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.observation import Kind
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.diagnose.situation import NEAR
+from backendcheck.diagnose.difference import NEAR
 from backendcheck.tolerance import Allowed
 
 _N_FEATURES = 16  # numbers by which a column is looked up; more rows are projected onto so many

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
-from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation, allowance_of, excess, residue
+from backendcheck.diagnose.difference import FAR, NEAR, Difference, excess, residue
+from backendcheck.diagnose.situation import Situation, allowance_of
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
 from backendcheck.expected import DeclaredLoss
 from backendcheck.headline import listed

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import FAR, NEAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.diagnose.suppositions import softmax
 from backendcheck.observation import Kind
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind
 
 _LONGEST_LIST = 12
