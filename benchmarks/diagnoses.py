@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -225,6 +226,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=int, default=0, help="trials to show of each cause that was not named")
     given = parser.parse_args()
+    warnings.filterwarnings("error", message="The detector")
     by_size: dict[str, Counter[str]] = defaultdict(Counter)
     codes_seen: set[str] = set()
     print(f"{'planted':<{WIDTH}} {'trials':>7} {'hidden':>7} {'found':>7} {'named':>7} {'s':>5}   named instead")

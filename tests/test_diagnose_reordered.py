@@ -166,3 +166,25 @@ def test_two_classes_made_one_are_no_order() -> None:
     z, y = scores(24)
     found = diagnosed(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[np.where(y == 2, 3, y)])})
     assert "class-order" not in found
+
+
+@given(st.integers(0, 200), st.sampled_from([(4, 3), (3, 30), (2, 2)]))
+def test_noise_in_a_gradient_is_no_order(seed: int, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    g = rng.standard_normal(shape)
+    legs = {leg: {"gradient/y_pred": (g + 3e-4 * rng.standard_normal(shape)).astype(np.float32)} for leg in ("jax", "torch")}
+    found = diagnosed({leg: {"observations": seen} for leg, seen in legs.items()})
+    assert {*found} <= {"rounding", "unexplained"}
+
+
+def test_columns_of_a_gradient_that_vanish_beside_the_largest_element_show_no_order() -> None:
+    g = np.array([[1.0, 3e-4, 1e-4, 2e-4], [-1.0, 1e-4, 3e-4, 2e-4]])
+    other = g[:, [0, 2, 3, 1]] * np.array([1, 1, 1, 1])
+    other[:, 0] *= 1.0
+    found = diagnosed(
+        {
+            leg: {"observations": {"gradient/y_pred": (other if leg == "jax" else g).astype(np.float32)}}
+            for leg in ("jax", "torch")
+        }
+    )
+    assert "class-order" not in found

@@ -87,7 +87,7 @@ def _tells_apart(one: Difference, permutation: np.ndarray) -> bool:
     A gradient is measured by its largest element, beside which whole columns may vanish.
     """
     moved = np.flatnonzero(permutation != np.arange(len(permutation)))
-    if len(moved) > _MOST_COMPARED:
+    if not 2 <= len(moved) <= _MOST_COMPARED:  # noqa: PLR2004 - nothing moves alone
         return False
     columns = one.right.reshape(-1, len(permutation))[:, moved].astype(np.float64)
     within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0))

@@ -76,9 +76,9 @@ def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
     for output in recording.losses or {"": {}}:
         suffix = f"/{output}" if output else ""
         labels, losses = recording.labels.get(f"y_true{suffix}"), recording.observations.get(f"per_example_loss{suffix}")
-        if labels is None or losses is None or labels.dtype.kind not in "iufb" or losses.value.ndim != 1:
+        if labels is None or losses is None or labels.dtype.kind not in "iufb" or not _are_losses(losses):
             continue
-        if not len(labels) == labels.size == len(losses.value):
+        if not labels.ndim or not len(labels) == labels.size == len(losses.value):
             continue
         declared = situation.declared.get((leg, output))
         gradient = recording.observations.get(f"gradient/y_pred{suffix}")
@@ -90,9 +90,20 @@ def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
         name = naming(recording.class_names, output, n_classes)
         of_output = f" of {output}" if output else ""
         for at in np.flatnonzero(_names_no_class(flat, n_classes, recording.losses.get(output, {}))):
-            rows = None if gradient is None or len(gradient.value) != len(flat) else gradient.value[at].astype(np.float64)
+            rows = _row(gradient, int(at), len(flat))
             k = -1 if counted is None else int(counted[at])
             yield f"label {flat[at]:g}{of_output} of example {at} {_fate_of_one(float(losses.value[at]), rows, k, name)}"
+
+
+def _row(gradient: Observation | None, example: int, n: int) -> np.ndarray | None:
+    if gradient is None or not gradient.value.ndim or len(gradient.value) != n or gradient.value.dtype.kind not in "iuf":
+        return None
+    row: np.ndarray = gradient.value[example].astype(np.float64)
+    return row if row.size else None
+
+
+def _are_losses(seen: Observation) -> bool:
+    return seen.value.ndim == 1 and seen.value.dtype.kind in "iuf"
 
 
 def _n_classes(recording: Recording, output: str, gradient: Observation | None) -> int:
@@ -138,7 +149,7 @@ def _fate(recording: Recording) -> str | None:
     """What became of single examples: no loss, no gradient, NaN, negative loss; by their positions."""
     losses = recording.observations.get("per_example_loss")
     gradient = recording.observations.get("gradient/y_pred")
-    if losses is None or losses.value.ndim != 1:
+    if losses is None or not _are_losses(losses):
         return None
     fates = []
     values = losses.value.astype(np.float64)
@@ -153,7 +164,7 @@ def _fate(recording: Recording) -> str | None:
 
 def _without_gradient(gradient: object, n: int) -> np.ndarray:
     value = getattr(gradient, "value", None)
-    if value is None or value.ndim < 1 or len(value) != n:
+    if value is None or value.ndim < 1 or len(value) != n or not value.size or value.dtype == object:
         return np.zeros(n, bool)
     without: np.ndarray = np.all(value.reshape(n, -1) == 0, axis=1)
     return without
