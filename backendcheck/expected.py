@@ -89,7 +89,7 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     of_model = y_pred is None
     if of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
         y_pred = predictions.value
-    if y_true is None or y_pred is None or y_true.dtype == object:
+    if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype):
         return None
     if y_pred.dtype == np.float64:
         y_pred = y_pred.astype(recording.settings.get("floatx", "float32"))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-import make
 import numpy as np
 import pytest
-from make import BACKENDS, everywhere
+from diagnosing import diagnosed, outputs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from make import BACKENDS, everywhere, recording
 
-from backendcheck.diagnose import Diagnosis
+from backendcheck import diagnose
+from backendcheck.diagnose import CODES
+from backendcheck.expected import expected_values
+from backendcheck.verdict import judge
 
 RAISED = "IndexError: Target 3 is out of bounds."
-
-
-def diagnosed(by_leg: dict[str, dict[str, object]]) -> dict[str, Diagnosis]:
-    return {one.code: one for one in make.results({"a/b": by_leg}).cases[0].diagnoses}
 
 
 # --- silence ---------------------------------------------------------------------------------------------------
@@ -45,121 +48,6 @@ def test_a_finding_that_no_detector_explains_is_described(jax: dict[str, object]
     assert {*found} <= {"unexplained", "nan"}
 
 
-# --- output order ----------------------------------------------------------------------------------------------
-
-
-def outputs(order: list[str], **changed: object) -> dict[str, object]:
-    predictions = {"age": [[1.0], [2.0]], "Stage": [[30.0], [40.0]], "tumor": [[0.5], [0.25]]} | changed
-    return {"output_order": order, "observations": {f"predictions/{name}": value for name, value in predictions.items()}}
-
-
-def test_the_same_outputs_in_another_position_are_an_output_order() -> None:
-    found = diagnosed(everywhere(**outputs(["Stage", "age", "tumor"])) | {"tensorflow": outputs(["tumor", "age", "Stage"])})
-    assert list(found) == ["output-order"]
-    assert found["output-order"].backends == ("tensorflow",)
-    evidence = found["output-order"].evidence
-    assert (evidence["by position max|d|"], evidence["by name max|d|"]) == (39.75, 0.0)
-    assert evidence["excess"] > 1e4
-
-
-def test_the_evidence_shows_what_differs_by_name_too() -> None:
-    other = outputs(["tumor", "age", "Stage"], age=[[1.0], [2.5]])
-    found = diagnosed(everywhere(**outputs(["Stage", "age", "tumor"])) | {"torch": other})
-    assert found["output-order"].evidence["by name max|d|"] == 0.5
-
-
-def test_outputs_of_other_names_are_no_output_order() -> None:
-    by_leg = everywhere(output_order=["age", "stage"]) | {"jax": {"output_order": ["age", "tumor"]}}
-    assert "output-order" not in diagnosed(by_leg)
-
-
-def test_a_vocabulary_in_another_order_is_no_output_order() -> None:
-    assert "output-order" not in diagnosed(everywhere(vocabulary=["cat", "dog"]) | {"jax": {"vocabulary": ["dog", "cat"]}})
-
-
-def test_the_output_order_of_two_legs_is_told_of_both() -> None:
-    found = diagnosed({"jax": outputs(["age", "Stage", "tumor"]), "torch": outputs(["Stage", "age", "tumor"])})
-    assert found["output-order"].evidence["by position max|d|"] == 38.0
-    assert "jax returns them in another order than torch" in found["output-order"].message
-
-
-@pytest.mark.parametrize("broken", BACKENDS)
-def test_an_output_order_is_told_beside_a_leg_that_raised(broken: str) -> None:
-    one, other = (leg for leg in BACKENDS if leg != broken)
-    found = diagnosed(
-        {leg: {"raised": RAISED} for leg in BACKENDS}
-        | {one: outputs(["age", "Stage", "tumor"]), other: outputs(["Stage", "age", "tumor"])}
-    )
-    assert {"output-order", "silent-acceptance"} == set(found)
-    assert broken not in found["output-order"].backends
-
-
-def test_an_output_order_that_the_reference_alone_contradicts_is_no_difference_of_backends() -> None:
-    found = diagnosed(everywhere(output_order=["a", "b"], reference={"output_order": ["b", "a"]}))
-    assert "output-order" not in found
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_outputs_that_are_nothing_but_nan_or_inf_do_not_break_the_diagnosis(bad: float) -> None:
-    both = {name: np.full((2, 1), bad, np.float32) for name in ("age", "Stage", "tumor")}
-    found = diagnosed({"jax": outputs(["age", "Stage", "tumor"], **both), "torch": outputs(["Stage", "age", "tumor"], **both)})
-    assert "output-order" in found
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(None, "max|d| 38, 1 of 2 not recorded"), ([[1.0]], "max|d| 38, 1 of 2 of other shapes")]
-)
-def test_outputs_that_cannot_be_subtracted_are_counted(value: object, words: str) -> None:
-    other = outputs(["Stage", "age", "tumor"], Stage=value)
-    if value is None:
-        del other["observations"]["predictions/Stage"]
-    found = diagnosed({"jax": outputs(["age", "Stage", "tumor"]), "torch": other})
-    assert found["output-order"].evidence["by position max|d|"] == words
-
-
-# --- silent acceptance -----------------------------------------------------------------------------------------
-
-
-def test_a_backend_that_goes_on_where_others_reject_is_a_silent_acceptance() -> None:
-    found = diagnosed(everywhere(raised=RAISED) | {"jax": {"loss": 0.25}})
-    assert list(found) == ["silent-acceptance"]
-    assert found["silent-acceptance"].backends == ("jax",)
-    assert found["silent-acceptance"].evidence == {"jax returned": "loss 0.25"}
-    assert found["silent-acceptance"].message.startswith("tensorflow and torch reject this, jax goes on with a number.")
-
-
-def test_two_backends_that_go_on_are_both_named() -> None:
-    found = diagnosed(everywhere(loss=0.25) | {"torch": {"raised": RAISED}})
-    assert found["silent-acceptance"].backends == ("tensorflow", "jax")
-    assert found["silent-acceptance"].message.startswith("torch rejects this, tensorflow and jax go on with a number.")
-
-
-def test_what_became_of_single_examples_is_told_by_their_positions() -> None:
-    jax = {
-        "per_example_loss": np.array([0.5, 0.0, np.nan, -1.0], np.float32),
-        "observations": {"gradient/y_pred": np.array([[0.1, 0.2], [0.0, 0.0], [0.1, 0.0], [0.3, 0.1]], np.float32)},
-    }
-    found = diagnosed(everywhere(raised=RAISED) | {"jax": jax})
-    expected = "loss NaN at 2; negative loss at 3; no loss at 1; no gradient at 1"
-    assert found["silent-acceptance"].evidence["jax examples"] == expected
-
-
-def test_what_holds_for_all_examples_is_told_of_none() -> None:
-    found = diagnosed(everywhere(raised=RAISED) | {"jax": {"per_example_loss": [0.0, 0.0]}})
-    assert "jax examples" not in found["silent-acceptance"].evidence
-
-
-@pytest.mark.parametrize("shape", [(), (0, 2), (2, 0), (3, 2), (2, 2, 2)])
-def test_a_gradient_of_any_shape_does_not_break_the_diagnosis(shape: tuple[int, ...]) -> None:
-    jax = {"per_example_loss": [0.5, 0.0], "observations": {"gradient/y_pred": np.zeros(shape, np.float32)}}
-    assert "silent-acceptance" in diagnosed(everywhere(raised=RAISED) | {"jax": jax})
-
-
-@pytest.mark.parametrize("by_leg", [everywhere(raised=RAISED), everywhere(loss=1.0, expect={})], ids=["all raise", "none raises"])
-def test_backends_that_all_do_alike_are_no_silent_acceptance(by_leg: dict[str, dict[str, object]]) -> None:
-    assert "silent-acceptance" not in diagnosed(by_leg)
-
-
 # --- all of them -----------------------------------------------------------------------------------------------
 
 
@@ -169,3 +57,84 @@ def test_evidence_is_ready_for_json() -> None:
         assert json.loads(json.dumps(one.evidence, allow_nan=False)) == one.evidence
         assert one.message
         assert set(one.backends) <= set(BACKENDS)
+
+
+def test_a_detector_that_fails_is_told_of_and_costs_no_other_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> list[object]:
+        raise ZeroDivisionError("of nothing")
+
+    recordings = {leg: recording("a/b", leg, loss=2.0 if leg == "jax" else 1.0) for leg in BACKENDS}
+    findings = judge(recordings, BACKENDS).findings
+    monkeypatch.setattr(diagnose, "_DETECTORS", (fail, *diagnose._DETECTORS))
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError: of nothing"):
+        found = diagnose.diagnose(findings, recordings)
+    assert [one.code for one in found] == ["unexplained", "undiagnosed"]
+    assert "The verdict stands without it" in found[1].message
+
+
+def test_a_failing_detector_fails_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "_DETECTORS", (lambda _: 1 / 0,))
+    with pytest.raises(RuntimeWarning, match="ZeroDivisionError"):
+        diagnosed(everywhere(loss=1.0) | {"jax": {"loss": 2.0}})
+
+
+# --- whatever is recorded --------------------------------------------------------------------------------------
+
+_TYPES = st.sampled_from(["f4", "f8", "f2", "i8", "i4", "u1", "u8", "?"])
+_SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+_ARRAYS = _TYPES.flatmap(lambda kind: arrays.arrays(kind, _SHAPES))
+_TEXTS = st.lists(st.text(max_size=3), max_size=4).map(lambda texts: np.array(texts, dtype=object).reshape(-1))
+_NAMES = ["predictions", "predicted_class", "per_example_loss", "loss", "gradient/y_pred", "value/x", "metric/accuracy",
+          "predictions/a", "per_example_loss/a", "gradient/dense/kernel", "train/weight/dense/kernel", "train/loss"]  # fmt: skip
+_LOSSES = st.sampled_from(
+    ["sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy", "huber", "hinge", "?"]
+)
+
+
+@st.composite
+def _leg(draw: st.DrawFn) -> dict[str, Any]:
+    given_ = st.one_of(_ARRAYS, _TEXTS)
+    options = [{}, {"from_logits": True}, {"ignore_class": -1}, {"axis": 0}, {"label_smoothing": 0.1}]
+    loss = {
+        "name": draw(_LOSSES), "from_keras": draw(st.booleans()), "alone": draw(st.booleans()),
+        "reduction": "sum_over_batch_size", "options": draw(st.sampled_from(options)),
+    }  # fmt: skip
+    return {
+        "observations": draw(st.dictionaries(st.sampled_from(_NAMES), given_, max_size=5)),
+        "labels": draw(
+            st.dictionaries(st.sampled_from(["y_true", "y_pred", "sample_weight", "mask", "y_true/a"]), given_, max_size=4)
+        ),
+        "losses": {draw(st.sampled_from(["", "a"])): loss},
+        "class_names": draw(st.sampled_from([None, [], ["<b>"], {"a": [None]}, "text", 7])),
+        "settings": draw(st.sampled_from([{}, {"floatx": "float32", "epsilon": "1e-07"}])),
+        "raised": draw(st.sampled_from([None, None, "ValueError: label out of range"])),
+    }
+
+
+def _read(leg: str, fields: dict[str, Any]) -> Any:
+    made = recording("a/b", leg, **fields)
+    found = recording("a/b", leg, expected=expected_values(made), **fields)
+    assert found.case == "a/b"
+    return found
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data(), st.integers(2, 3))
+def test_no_detector_fails_whatever_was_recorded(data: st.DataObject, n_legs: int) -> None:
+    """A detector that raised would warn, and a warning fails a test."""
+    common = data.draw(_leg())
+    recordings = {}
+    with np.errstate(all="ignore"):
+        for leg in BACKENDS[:n_legs]:
+            fields = data.draw(_leg()) if data.draw(st.booleans()) else dict(common)
+            if data.draw(st.booleans()):  # the same shapes with other numbers
+                fields["observations"] = {
+                    name: value[::-1] if value.ndim and data.draw(st.booleans()) else value
+                    for name, value in fields["observations"].items()
+                }
+            recordings[leg] = _read(leg, fields)
+        findings = judge(recordings, list(recordings)).findings
+        for one in diagnose.diagnose(findings, recordings):
+            assert one.code in CODES
+            assert one.message
+            json.dumps(one.evidence)

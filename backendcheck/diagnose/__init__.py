@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import (
     edges,
+    factors,
     noise,
     output_order,
     output_swap,
+    relabelled,
     reordered,
     replayed,
     silent_acceptance,
@@ -53,16 +56,19 @@ CODES = (
     "label-dtype",
     "rounding",
     "unexplained",
+    "undiagnosed",
 )
 
 _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     output_order.detect,
     output_swap.detect,
     silent_acceptance.detect,
-    replayed.detect,
     reordered.detect,
+    relabelled.detect,  # before the replay: where both find an order this spells out the permutation
+    replayed.detect,
     weighted.detect,
     transformed.detect,
+    factors.detect,
     edges.detect,
     noise.detect_precision,
     noise.detect_rounding,
@@ -70,12 +76,30 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
 
 
 def diagnose(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
-    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`)."""
+    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`).
+
+    A detector that fails costs its own diagnosis, never the report: it is told of as `undiagnosed`, and warned of.
+    """
     if not findings:
         return []
     situation = Situation(findings=findings, recordings=recordings)
     found: dict[tuple[str, frozenset[str]], Diagnosis] = {}
     for detect in _DETECTORS:
-        for one in detect(situation):
+        for one in _guarded(detect, situation):
             found.setdefault((one.code, frozenset(one.backends)), one)
-    return sorted(found.values(), key=lambda one: CODES.index(one.code)) or noise.unexplained(situation)
+    if all(one.code == "undiagnosed" for one in found.values()):
+        for one in _guarded(noise.unexplained, situation):
+            found.setdefault((one.code, frozenset(one.backends)), one)
+    return sorted(found.values(), key=lambda one: CODES.index(one.code))
+
+
+def _guarded(detect: Callable[[Situation], list[Diagnosis]], situation: Situation) -> list[Diagnosis]:
+    try:
+        return detect(situation)
+    except Exception as error:  # noqa: BLE001 - recordings may hold anything, and the verdict does not depend on a diagnosis
+        who = detect.__module__.rpartition(".")[2]
+        text = f"The detector {who} failed with {type(error).__name__}: {error}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        message = f"{text}. The verdict stands without it. Please report this, with the recordings."
+        legs = tuple(situation.recordings)
+        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": who})]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backendcheck.diagnose.situation import Difference
+    from backendcheck.diagnose.difference import Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

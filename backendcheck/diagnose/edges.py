@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, sentence
-from backendcheck.diagnose.situation import Difference, Situation
+from backendcheck.diagnose.difference import FAR, Difference
+from backendcheck.diagnose.factors import constant_factor
+from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind, flow_key
 from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed
@@ -16,6 +18,7 @@ _SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clippin
 _EXTREME = 15.0  # a logit whose probability is so near: exp(-15) = 3e-7
 _KINK = 1e-6  # relative distance of a prediction from a boundary that float32 cannot tell from none
 _LONGEST_LIST = 12
+_OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -35,25 +38,10 @@ def _predictions(one: Difference) -> np.ndarray | None:
     return None if seen is None else seen.value
 
 
-def _apart(one: Difference) -> np.ndarray:
-    """Where the sides differ by more than allowed, or in being finite."""
-    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
-    with np.errstate(all="ignore"):
-        magnitude = np.maximum(np.abs(left), np.abs(right))
-        finite = np.isfinite(left) & np.isfinite(right)
-        scale = one.allowance.scale(np.where(finite, magnitude, 0.0))
-        within = np.abs(left - right) <= one.allowance.tolerance.atol + one.allowance.tolerance.rtol * scale
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    apart: np.ndarray = ~(same | (finite & within))
-    return apart
-
-
 def _values_agree(one: Difference, situation: Situation) -> bool:
     """Whether the losses behind a gradient agree, so that it is the gradient alone that differs."""
-    names = [f"{kind}/{one.output}" if one.output else kind for kind in ("per_example_loss", "loss")]
-    return not any(
-        situation.differs(name, leg) for name in names for leg in (*one.suspects, one.trusted) if leg in situation.recordings
-    )
+    names = [f"{kind}/{one.output}" if one.output else kind for kind in ("predictions", "per_example_loss", "loss")]
+    return not any(situation.differs(name, *one.suspects) for name in names)
 
 
 # --- gradients at kinks ----------------------------------------------------------------------------------------
@@ -62,12 +50,12 @@ def _values_agree(one: Difference, situation: Situation) -> bool:
 def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
     """A gradient by predictions that differs only where the loss has a kink, while the losses agree."""
     for one in situation.differing(Kind.GRADIENT):
-        if not one.observation.startswith("gradient/y_pred") or not _values_agree(one, situation):
+        if not one.observation.startswith("gradient/y_pred") or not _values_agree(one, situation) or one.excess() < FAR:
             continue
         predictions = _predictions(one)
         if predictions is None or predictions.shape != one.left.shape:
             continue
-        apart, kinks = _apart(one), _kinks(one, predictions)
+        apart, kinks = one.apart(), _kinks(one, predictions)
         if not apart.any() or (apart & ~kinks).any() or np.abs(one.left - one.right)[apart].max(initial=0.0) == 0.0:
             continue
         places = np.argwhere(apart)
@@ -88,22 +76,39 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
 
 def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
     """Entries where the loss has no single derivative: as the reference found, and at boundaries that every loss may have."""
+    description = one.recording.losses.get(one.output, {})
+    name = str(description.get("name", "")) if description.get("from_keras") else ""  # a user's own may have any kink
     p = predictions.astype(np.float64)
-    kinks = np.isin(p, (0.0, 1.0, -1.0)) | ~np.isfinite(p)
+    kinks = ~np.isfinite(p)
     expected = one.recording.expected.get(one.observation)
     if expected is not None and expected.defined is not None and expected.defined.shape == p.shape:
         kinks |= ~expected.defined
-    epsilon = float(one.recording.settings.get("epsilon", 1e-7))
-    kinks |= np.isclose(p, epsilon, rtol=1e-3, atol=0) | np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
+    if not name or any(part in name for part in _OF_PROBABILITIES):
+        epsilon = _epsilon(one.recording)
+        kinks |= np.isin(p, (0.0, 1.0)) | np.isclose(p, epsilon, rtol=1e-3, atol=0)
+        kinks |= np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
+    if not name:
+        kinks |= p == -1.0
     labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
     if labels is not None and labels.dtype != object and labels.size == p.size:
         y = labels.reshape(p.shape).astype(np.float64)
         kinks |= np.abs(p - y) <= _KINK * np.maximum(1.0, np.abs(y))
-        kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(np.abs(p - y), (1.0, 0.5))  # hinges; the usual corner of Huber
+        if not name or "hinge" in name:
+            kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(p, (1.0, -1.0))  # labels may be 0 and 1, too
+        if not name or name == "huber":
+            delta = description.get("options", {}).get("delta", 1.0)
+            kinks |= np.isin(np.abs(p - y), (delta, 0.5) if not name else (delta,))
     if p.ndim > 1:  # ties for the largest: a maximum over classes has a kink there
         best = p == np.max(p, axis=-1, keepdims=True)
         kinks |= best & (best.sum(axis=-1, keepdims=True) > 1)
     return kinks
+
+
+def _epsilon(recording: Recording) -> float:
+    try:
+        return float(recording.settings.get("epsilon", 1e-7))
+    except ValueError:
+        return 1e-7
 
 
 # --- saturation ------------------------------------------------------------------------------------------------
@@ -114,11 +119,17 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.GRADIENT):
         if one.kind is Kind.GRADIENT and not one.observation.startswith("gradient/y_pred"):
             continue
+        if one.excess() < FAR or not _saturates(one) or situation.differs_upstream(one):
+            continue
+        if (one.kind is Kind.GRADIENT and not _values_agree(one, situation)) or constant_factor(one) is not None:
+            continue
+        if (np.isnan(one.left) != np.isnan(one.right)).any():
+            continue  # what is clipped has a number, and log 0 is infinite
         predictions = _predictions(one)
         if predictions is None or not predictions.ndim or predictions.dtype.kind != "f" or len(predictions) != len(one.left):
             continue
         saturated = _saturated(predictions.astype(np.float64), one)
-        apart = np.asarray(_apart(one).reshape(len(one.left), -1).any(axis=1))
+        apart = np.asarray(one.apart().reshape(len(one.left), -1).any(axis=1))
         if not apart.any() or (apart & ~saturated).any() or (saturated.all() and apart.all() and len(apart) > 4):  # noqa: PLR2004
             continue
         places = np.flatnonzero(apart)
@@ -127,14 +138,19 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         what = "per-example losses" if one.kind is Kind.PER_EXAMPLE_LOSS else "gradients by predictions"
         text = (
             f"{what} differ in {len(places)} of {len(apart)} examples, all of them saturated: "
-            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figure(one.left[places[0]])} on {one.side}, "
-            f"{_figure(one.right[places[0]])} on {one.trusted}"
+            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figures(one, places[0])}"
         )
         yield Diagnosis(
             code="saturation", backends=one.suspects, headline=f"SATURATION: {text}",
             message=f"{sentence(text)}. Backends clip in other places; train on logits (from_logits=True).",
             evidence={"observation": one.observation, "examples": places[:_LONGEST_LIST].tolist(), "prediction there": extreme},
         )  # fmt: skip
+
+
+def _saturates(one: Difference) -> bool:
+    """Whether the loss is one of probabilities, or a user's own of which nobody knows."""
+    description = one.recording.losses.get(one.output)
+    return not description or not description.get("from_keras") or any(p in description["name"] for p in _OF_PROBABILITIES)
 
 
 def _saturated(p: np.ndarray, one: Difference) -> np.ndarray:
@@ -151,9 +167,12 @@ def _saturated(p: np.ndarray, one: Difference) -> np.ndarray:
         return np.asarray((extreme | ~np.isfinite(rows)).any(axis=1))
 
 
-def _figure(value: np.ndarray) -> str:
-    flat = np.asarray(value).ravel()
-    return f"{float(flat[int(np.argmax(np.abs(np.nan_to_num(flat))))]):.5g}"
+def _figures(one: Difference, example: int) -> str:
+    """What both sides have where an example differs most."""
+    left, right = (np.asarray(side[example], np.float64).ravel() for side in (one.left, one.right))
+    with np.errstate(all="ignore"):
+        at = int(np.argmax(np.nan_to_num(np.abs(left - right), nan=np.inf)))
+    return f"{left[at]:.5g} on {one.side}, {right[at]:.5g} on {one.trusted}"
 
 
 # --- ties ------------------------------------------------------------------------------------------------------
@@ -162,8 +181,10 @@ def _figure(value: np.ndarray) -> str:
 def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
     """Classes, indices or ranks that differ only where the scores behind them tie."""
     for one in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
-        if one.left.dtype.kind not in "iu" or not one.left.ndim:
+        if one.left.dtype.kind not in "iu" or not one.left.ndim or situation.differs_upstream(one):
             continue
+        if one.kind is Kind.PREDICTED_CLASS and one.oracle == "agreement":
+            continue  # those that tie are no finding there
         apart = one.left != one.right
         scores = _scores(one, situation)
         for name, tied in scores:
@@ -193,7 +214,7 @@ def _scores(one: Difference, situation: Situation) -> Iterator[tuple[str, np.nda
     for name, seen in one.recording.observations.items():
         if name == one.observation or seen.value.dtype.kind not in "fiu" or not seen.value.ndim:
             continue
-        if any(situation.differs(name, leg) for leg in one.suspects):
+        if situation.differs(name, *one.suspects):
             continue
         values = seen.value.astype(np.float64)
         short = name.removeprefix("value/")

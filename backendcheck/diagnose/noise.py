@@ -7,16 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.diagnose.transformed import rounded
 from backendcheck.headline import listed
 from backendcheck.observation import Kind
+from backendcheck.tolerance import default_tolerance
 
 # Bits of the significand, hidden one included: a relative rounding error is at most 2**-bits.
 _FORMATS = {"bfloat16": 8, "float16": 11, "TF32": 11, "float32": 24, "float64": 53}
 _FEWEST = 4  # values that have to be representable before that is no accident
 _MANY = 16  # elements that have to show that an error is everywhere
-_NOISE = 3e-4  # relative to the largest element: what summation in another order leaves in float32, with room
+# Relative to the largest element: what summation in another order leaves, with room, by float type.
+_NOISE = {"float64": 1e-10, "float32": 3e-4, "float16": 5e-2, "bfloat16": 4e-1}
 
 
 def detect_precision(situation: Situation) -> list[Diagnosis]:
@@ -61,6 +64,8 @@ def _precision(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
         yield _precision_claim(one, one.suspects, text, dtypes=dtypes)
         return
     # Computed in a coarse format and stored in a finer one: no value shows it, the size of the error does.
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) and one.observation.startswith(("per_example", "loss", "gradient/y_pred")):
+        return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
     error = _relative_error(one.left, one.right)
     if asked == "float32" and one.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and one.excess() >= FAR:
         if _patternless(one):
@@ -109,7 +114,8 @@ def _relative_error(left: np.ndarray, right: np.ndarray) -> float:
     telling = np.isfinite(magnitude) & (magnitude > 1e-3 * np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
     if not telling.any():
         return 0.0
-    return float(np.median(np.abs(left - right)[telling] / magnitude[telling]))
+    with np.errstate(all="ignore"):
+        return float(np.median(np.abs(left - right)[telling] / magnitude[telling]))
 
 
 def _patternless(one: Difference) -> bool:
@@ -135,13 +141,12 @@ def detect_rounding(situation: Situation) -> list[Diagnosis]:
         found = one.excess()
         scale = float(np.max(np.abs(one.right.astype(np.float64)), initial=0.0))
         distance = float(np.max(np.abs(one.left.astype(np.float64) - one.right), initial=0.0))
-        if found >= FAR or not np.isfinite(found) or distance > _NOISE * max(scale, 1e-3):
+        if found >= FAR or not np.isfinite(found) or distance > _NOISE[_precision_of(one)] * scale + _least(one):
             return []
         worst = one if worst is None or found > worst.excess() else worst
     if worst is None or any(finding.kind not in (None, "value") for finding in situation.findings):
         return []
-    seen = worst.recording.observations.get(worst.observation)
-    n_bits = _FORMATS.get(seen.precision if seen is not None else "float32", 24)
+    n_bits = _FORMATS[_precision_of(worst)]
     step = 2.0**-n_bits * float(np.max(np.abs(worst.right.astype(np.float64)), initial=0.0))
     distance = float(np.max(np.abs(worst.left.astype(np.float64) - worst.right), initial=0.0))
     n_steps, found = distance / step if step else float("inf"), worst.excess()
@@ -161,11 +166,22 @@ def detect_rounding(situation: Situation) -> list[Diagnosis]:
     ]
 
 
+def _precision_of(one: Difference) -> str:
+    seen = one.recording.observations.get(one.observation)
+    return seen.precision if seen is not None and seen.precision in _NOISE else "float32"
+
+
+def _least(one: Difference) -> float:
+    """What a vanishing value may be off without being more than noise."""
+    return FAR * default_tolerance(one.kind, _precision_of(one)).atol
+
+
 def unexplained(situation: Situation) -> list[Diagnosis]:
     """What a difference looks like that no detector explains: how many elements, which examples, which classes."""
     if not situation.differences:
         return _structural(situation)
-    one = min(situation.differences, key=lambda one: (not one.is_numeric, situation.differences.index(one)))
+    # The first of those that are more than noise.
+    one = min(situation.differences, key=lambda one: (not one.is_numeric, one.excess() <= NEAR, situation.differences.index(one)))
     if not one.is_numeric:
         text = f"{one.observation} differs in shape or type: {one.left.shape} on {one.side}, {one.right.shape} on {one.trusted}"
         evidence: dict[str, object] = {"observation": one.observation}

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from backendcheck import reference
-from backendcheck.diagnose.diagnosis import Diagnosis, sentence
-from backendcheck.diagnose.situation import Difference, Situation, is_margin
+from backendcheck.diagnose.diagnosis import Diagnosis, claim, sentence
+from backendcheck.diagnose.difference import NEAR, Difference, is_margin
+from backendcheck.diagnose.situation import Situation, declared_value
 from backendcheck.expected import DeclaredLoss, declared_loss
+from backendcheck.observation import Kind
 
 _PREFIXES = (
     "predictions/",
@@ -29,7 +31,7 @@ _MOST_OUTPUTS = 5  # all of their orders are tried: 120 of five
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where two outputs have each other's values, or where the total is that of exchanged losses, labels or weights."""
-    for look in (_exchanged_values, _exchanged_parts):
+    for look in (_exchanged_values, _exchanged_parts, _parts_of_another):
         found = list(look(situation))
         if found:
             return found[:1]
@@ -94,10 +96,32 @@ def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
         for seen, other, words in ((one.left, one.right, one.side), (one.right, one.left, one.trusted)):
             if other is one.left and one.trusted == "reference":
                 continue
-            claim = _claim(one, declared, weights, (seen, other), words)
-            if claim is not None:
-                yield claim
+            claimed = _claim(one, declared, weights, (seen, other), words)
+            if claimed is not None:
+                yield claimed
                 break
+
+
+def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
+    """The losses of one output are those it has with the labels or the loss of another."""
+    for one in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.LOSS):
+        for side in one.orientations:
+            own = situation.declared.get((side.suspects[0], one.output)) if one.output else None
+            if own is None or situation.as_declared(one.observation, side.suspects[0]) is not False:
+                continue
+            for output in side.recording.losses:
+                other = situation.declared.get((side.suspects[0], output))
+                if other is None or output == one.output:
+                    continue
+                for what, changed in (("labels", replace(own, y_true=other.y_true)), ("loss", replace(own, spec=other.spec))):
+                    value = declared_value(changed, one.kind)
+                    if value is None or not side.explained(right=value):
+                        continue
+                    text = f"{side.subject} is what it would be with the {what} of {output}"
+                    remedy = "Give losses, labels and weights as dicts by output name."
+                    figures = {"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)}
+                    yield claim(side, "output-swap", text, remedy, supposed=f"{one.output} has the {what} of {output}", **figures)
+                    return
 
 
 def _claim(
@@ -105,6 +129,9 @@ def _claim(
     values: tuple[np.ndarray, np.ndarray], words: str,
 ) -> Diagnosis | None:  # fmt: skip
     outputs = list(declared)
+    as_declared = next(total for what, total in _totals(declared, weights, {name: name for name in outputs}) if what == "loss")
+    if as_declared is not None and one.excess(values[0], np.full(values[0].shape, as_declared)) <= NEAR:
+        return None  # this side is right for its predictions
     for order in permutations(outputs):
         if list(order) == outputs:
             continue

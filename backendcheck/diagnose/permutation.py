@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.diagnose.situation import NEAR
+from backendcheck.diagnose.difference import NEAR
 from backendcheck.tolerance import Allowed
 
 _N_FEATURES = 16  # numbers by which a column is looked up; more rows are projected onto so many
@@ -89,15 +89,6 @@ def _assign(left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
     return nearest
 
 
-def shift_of(permutation: np.ndarray) -> int:
-    """1 or -1 if the permutation moves each of three or more columns one up or down, wrapping around; else 0."""
-    n = len(permutation)
-    if n < 3:  # noqa: PLR2004 - of two, a shift is an exchange
-        return 0
-    steps = (np.arange(n) - permutation) % n
-    return 1 if (steps == 1).all() else -1 if (steps == n - 1).all() else 0
-
-
 def cycles(permutation: np.ndarray) -> list[list[int]]:
     """The cycles of p in the sense "what is at p[j] elsewhere is at j here", longest first, without those of length 1."""
     destination = np.empty_like(permutation)
@@ -115,12 +106,15 @@ def cycles(permutation: np.ndarray) -> list[list[int]]:
     return sorted(found, key=len, reverse=True)
 
 
-def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str]) -> str:
-    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated."""
+def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
+    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated.
+
+    Chains that are not `closed` do not come back to where they start.
+    """
     texts = []
     for cycle in found[:3]:
         shown = [name(index) for index in cycle[:_LONGEST_CYCLE]]
-        closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]]
+        closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]] if closed else []
         texts.append(" → ".join([*shown, *closing]))
     if len(found) > 3:  # noqa: PLR2004
         texts.append(f"{len(found) - 3} more cycles")

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, title
+from backendcheck.diagnose.difference import FAR, NEAR, Difference, excess, residue
 from backendcheck.diagnose.identified import identified_loss
-from backendcheck.diagnose.situation import NEAR, Difference, Situation, is_margin
+from backendcheck.diagnose.situation import Situation, allowance_of
 from backendcheck.diagnose.suppositions import Supposition, smoothings, suppositions
-from backendcheck.expected import DeclaredLoss, declared_loss
+from backendcheck.expected import DeclaredLoss
 from backendcheck.headline import listed
+from backendcheck.tolerance import Allowed
 
-# A gradient takes 14 evaluations for each class and each supposition.
-_LARGEST_GRADIENT = 2_000
+# A gradient takes 14 evaluations for each class and each supposition: entries of the predictions times classes.
+_LARGEST_GRADIENT = 40_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -27,6 +29,7 @@ class _Side:
     observed: Mapping[str, np.ndarray]
     differing: Mapping[str, Difference]
     opposite: Mapping[str, np.ndarray]
+    allowances: Mapping[str, Allowed]
     trusted: bool = False
 
 
@@ -52,7 +55,7 @@ def _claims(situation: Situation, *, trusted: bool) -> Iterator[Diagnosis]:
 
 def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
     """The loss that this leg declares, then what other legs declare instead; or what a custom loss is known to be."""
-    own = declared_loss(situation.recordings[leg], output)
+    own = situation.declared.get((leg, output))
     if own is None:
         identified = identified_loss(situation, leg, output)
         if identified is not None:
@@ -60,17 +63,15 @@ def _declarations(situation: Situation, leg: str, output: str) -> Iterator[Decla
         return
     yield own
     specs = [own.spec]
-    for recording in situation.recordings.values():
-        other = declared_loss(recording, output)
-        if other is not None and other.spec not in specs:
+    for (_, name), other in situation.declared.items():
+        if name == output and other is not None and other.spec not in specs:
             specs.append(other.spec)
             yield replace(own, spec=other.spec)
 
 
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
-    as_declared = Supposition(code="", words="", remedy="", declared=declared)
-    if _gives(as_declared, side):
-        return None  # this side did what was declared; the other is to be explained
+    if not side.differing or _is_as_declared(declared, side):
+        return None
     matching = [one for one in _candidates(declared, side) if _matches(one, side)]
     if not matching:
         return None
@@ -100,10 +101,26 @@ def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None
     )
 
 
+def _is_as_declared(declared: DeclaredLoss, side: _Side) -> bool:
+    """Whether the side did as declared: then whatever differs came with its predictions, or is the other side's doing."""
+    plain = Supposition(code="", words="", remedy="", declared=declared)
+    decisive = [quantity for quantity in side.differing if quantity != "gradient"] or ["gradient"]
+    values = [(quantity, plain.value(quantity)) for quantity in decisive]
+    return all(
+        value is not None and side.differing[quantity].excess(side.observed[quantity], value) <= NEAR
+        for quantity, value in values
+    )
+
+
+def _is_small(declared: DeclaredLoss) -> bool:
+    return bool(declared.y_pred.size * (declared.y_pred.shape or (1,))[-1] <= _LARGEST_GRADIENT)
+
+
 def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
-    small = declared.y_pred.size <= _LARGEST_GRADIENT
-    if {*side.differing} == {"gradient"} and not small:
-        return
+    if {*side.differing} == {"gradient"}:
+        one = side.differing["gradient"]
+        if not _is_small(declared) or one.explained(right=-one.right.astype(np.float64)):
+            return  # a change of sign is that, though of two classes their exchange may look alike
     order = [*suppositions(declared)]
     late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
     at = next(
@@ -116,41 +133,29 @@ def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
 
 
 def _matches(supposed: Supposition, side: _Side) -> bool:
-    """Whether it gives every quantity of the side, and is far from the other side in one that differs."""
-    far = False
+    """Whether it gives every quantity of the side, and is far from the other side in one that differs.
+
+    What noise may be left is measured by the quantity that differs most: it is one run, and one noise.
+    """
+    before = {quantity: one.excess(side.observed[quantity], side.opposite[quantity]) for quantity, one in side.differing.items()}
+    if max(before.values()) < FAR:
+        return False
+    of_losses = max((figure for quantity, figure in before.items() if quantity != "gradient"), default=0.0)
+    bound = residue(max(before.values()))
     for quantity, seen in side.observed.items():
-        if quantity == "gradient" and ("loss" in side.differing or "per_example_loss" in side.differing):
+        if quantity == "gradient" and of_losses >= FAR:
             continue  # costs much and decides nothing
         value = supposed.value(quantity)
         if value is None or value.shape != seen.shape:
             if quantity in side.differing:
                 return False
             continue
-        difference = side.differing.get(quantity)
-        if difference is None:
-            if not _alike(seen, value):
+        if quantity not in side.differing:
+            if excess(seen, value, side.allowances[quantity]) > NEAR:
                 return False
-        elif not is_margin(max(difference.excess(seen, side.opposite[quantity]), 0.0), difference.excess(seen, value)):
-            return False
-        else:
-            far = True
-    return far
-
-
-def _gives(supposed: Supposition, side: _Side) -> bool:
-    """Whether it gives every quantity in which the sides differ."""
-    for quantity, difference in side.differing.items():
-        value = supposed.value(quantity)
-        if value is None or value.shape != side.observed[quantity].shape:
-            return False
-        if difference.excess(side.observed[quantity], value) > NEAR:
+        elif side.differing[quantity].excess(seen, value) > min(bound, before[quantity] / 2):
             return False
     return True
-
-
-def _alike(seen: np.ndarray, value: np.ndarray) -> bool:
-    """Whether a quantity on which the sides agree is what is supposed, as far as float32 can tell."""
-    return bool(np.allclose(seen.astype(np.float64), value, rtol=1e-3, atol=1e-4, equal_nan=True))
 
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
@@ -165,14 +170,15 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
             names.pop("loss", None)
     recording = situation.recordings[leg]
     own = {quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations}
-    small = declared.y_pred.size <= _LARGEST_GRADIENT
+    allowances = {quantity: allowance_of(recording, name) for name, quantity in names.items() if name in recording.observations}
+    small = _is_small(declared)
     if not small:
         own.pop("gradient", None)
     by_door: dict[str, dict[str, Difference]] = {}
     accused: dict[str, Difference] = {}
     for one in situation.differences:
         quantity = names.get(one.observation)
-        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small):
+        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small) or one.excess() <= NEAR:
             continue
         if one.door and leg in one.suspects:
             by_door.setdefault(one.door, {}).setdefault(quantity, one)
@@ -183,18 +189,35 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     legs = max((one.suspects for one in accused.values()), key=len, default=(leg,))
     if accused:
         opposite = {quantity: one.right for quantity, one in accused.items()}
-        yield _Side(legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite)
+        yield _Side(
+            legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite, allowances=allowances
+        )
     for door, differing in by_door.items():
         if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
             opposite = {quantity: one.left for quantity, one in differing.items()}
             yield _Side(
-                legs=(leg,), words=leg, observed=own, differing=_in_flow(differing), opposite=opposite, trusted=True
-            )  # fmt: skip
+                legs=(leg,),
+                words=leg,
+                observed=own,
+                differing=_in_flow(differing),
+                opposite=opposite,
+                allowances=allowances,
+                trusted=True,
+            )
             continue
         seen = {quantity: one.left for quantity, one in differing.items()}
         opposite = {quantity: one.right for quantity, one in differing.items()}
-        yield _Side(legs=(leg,), words=f"{leg} through {door}", observed=seen, differing=_in_flow(differing), opposite=opposite)
-        yield _Side(legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen)
+        yield _Side(
+            legs=(leg,),
+            words=f"{leg} through {door}",
+            observed=seen,
+            differing=_in_flow(differing),
+            opposite=opposite,
+            allowances=allowances,
+        )
+        yield _Side(
+            legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen, allowances=allowances
+        )
 
 
 def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:

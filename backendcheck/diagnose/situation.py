@@ -5,81 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from backendcheck import reference
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
+from backendcheck.diagnose.difference import NEAR, Difference, excess, output_of
+from backendcheck.expected import DeclaredLoss, declared_loss
 from backendcheck.headline import partition
 from backendcheck.observation import Kind, Observation, flow_key, kind_of
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Allowed, allowed, coarser
 
-# What an explanation has to show: as recorded the values are at least this many times too far apart …
-FAR = 20.0
-# … and explained they are within tolerance, or at least this many times closer and near it: a cause does not come without noise.
-_CLOSER = 100.0
-NEAR = 10.0
-
 _ORACLES = ("agreement", "reference", "paths", "order")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Difference:
-    """One observation on two sides that are not alike.
-
-    `left` is what the legs `suspects` recorded (or what came through their `door`), `right` what `trusted` has: a leg, or
-    ``reference``. Who is suspected is a matter of evidence, not of blame: those whom the reference contradicts, else the
-    minority, else the later leg. `recording` is that of the first suspect: its labels, weights and losses are those of the case.
-    """
-
-    oracle: str
-    observation: str
-    suspects: tuple[str, ...]
-    trusted: str
-    left: np.ndarray
-    right: np.ndarray
-    allowance: Allowed
-    recording: Recording
-    kinds: frozenset[str]
-    door: str = ""
-
-    @property
-    def kind(self) -> Kind:
-        return kind_of(self.observation)
-
-    @property
-    def output(self) -> str:
-        """The output that the observation is of; empty for the only one."""
-        return output_of(self.observation)
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether both sides are numbers of one shape."""
-        return object not in (self.left.dtype, self.right.dtype) and self.left.shape == self.right.shape
-
-    @property
-    def is_float(self) -> bool:
-        return self.is_numeric and self.left.dtype.kind == "f"
-
-    @property
-    def side(self) -> str:
-        """The suspected side in words."""
-        return f"{self.suspects[0]} through {self.door}" if self.door else " and ".join(self.suspects)
-
-    @property
-    def subject(self) -> str:
-        """The observation on the suspected side, in words."""
-        return f"{self.observation} on {self.side}"
-
-    def excess(self, left: Any = None, right: Any = None) -> float:
-        """How far apart the sides are (or what is given instead of them), in units of what is allowed."""
-        return excess(self.left if left is None else left, self.right if right is None else right, self.allowance)
-
-    def explained(self, left: Any = None, right: Any = None) -> bool:
-        """Whether the sides, far apart as recorded, agree once one of them is replaced: with the margin of `is_margin`."""
-        return is_margin(self.excess(), self.excess(left, right))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,47 +38,55 @@ class Situation:
         """The differences of observations of these kinds whose sides can be held against each other."""
         return [one for one in self.differences if one.kind in kinds and one.is_numeric]
 
-    def differs(self, observation: str, leg: str) -> bool:
-        """Whether any oracle has something against this observation of a leg."""
-        return any(one.observation == observation and leg in one.suspects for one in self.differences)
+    def differs(self, observation: str, *legs: str) -> bool:
+        """Whether any oracle has more than noise against this observation of any of these legs."""
+        return any(
+            one.observation == observation and {*legs} & {*one.suspects, one.trusted} and one.excess() > NEAR
+            for one in self.differences
+        )
 
-    def expected(self, observation: str, leg: str) -> np.ndarray | None:
-        """The reference value of an observation, the case's own before the built-in one."""
-        return _expected(self.recordings[leg], observation)
+    def differs_upstream(self, one: Difference) -> bool:
+        """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
+        if one.kind in (Kind.PREDICTIONS, Kind.VALUE):
+            return False
+        return self.differs(f"predictions/{one.output}" if one.output else "predictions", *one.suspects)
+
+    @cached_property
+    def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
+        """The standard loss of each leg and output, on what that leg predicted."""
+        return {
+            (leg, output): declared_loss(recording, output)
+            for leg, recording in self.recordings.items()
+            for output in recording.losses
+        }
+
+    def as_declared(self, observation: str, leg: str) -> bool | None:
+        """Whether a leg's loss is what the declared loss gives for its predictions; None if there is no saying."""
+        output, recording = output_of(observation), self.recordings[leg]
+        found, seen = self.declared.get((leg, output)), recording.observations.get(observation)
+        if found is None or seen is None or found.saturated:
+            return None
+        value = declared_value(found, kind_of(observation)) if observation != "loss" or found.alone else None
+        if value is None or value.shape != seen.value.shape:
+            return None
+        return excess(seen.value, value, allowance_of(recording, observation)) <= NEAR
 
 
-def output_of(observation: str) -> str:
-    """The output in the name of an observation: ``age`` of ``per_example_loss/age``."""
-    for prefix in ("predictions", "predicted_class", "per_example_loss", "loss", "gradient/y_pred"):
-        if observation.startswith(f"{prefix}/"):
-            return observation.removeprefix(f"{prefix}/")
-    return ""
+def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
+    """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients: they cost much."""
+    try:
+        with np.errstate(all="ignore"):
+            if kind is Kind.PER_EXAMPLE_LOSS:
+                return declared.per_example()
+            return np.asarray(declared.loss()) if kind is Kind.LOSS else None
+    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+        return None
 
 
-def is_margin(before: float, after: float) -> bool:
-    """Whether an explanation carries: `before` it the excess was large, `after` it there is none, or only noise is left."""
-    return before >= FAR and (after <= 1.0 or after <= min(NEAR, before / _CLOSER))
-
-
-def excess(left: Any, right: Any, allowance: Allowed) -> float:
-    """The largest |difference| / allowed; infinite where shapes, text or NaN differ, or where an exact value does."""
-    left, right = np.asarray(left), np.asarray(right)
-    if left.shape != right.shape:
-        return np.inf
-    if object in (left.dtype, right.dtype) or allowance.tolerance.atol == allowance.tolerance.rtol == 0:
-        return 0.0 if np.array_equal(left, right) else np.inf
-    if not left.size:
-        return 0.0
-    left, right = left.astype(np.float64), right.astype(np.float64)
-    with np.errstate(all="ignore"):
-        same = (left == right) | (np.isnan(left) & np.isnan(right))
-        if not np.all(same | (np.isfinite(left) & np.isfinite(right))):
-            return np.inf
-        left, right = np.where(same, 0.0, left), np.where(same, 0.0, right)
-        magnitude = np.maximum(np.abs(left), np.abs(right))
-        scale = allowance.scale(magnitude)
-        within = allowance.tolerance.atol + allowance.tolerance.rtol * scale
-        return float(np.max(np.where(same, 0.0, np.abs(left - right) / within)))
+def allowance_of(recording: Recording, name: str) -> Allowed:
+    """What the observation of one leg may be off."""
+    seen = recording.observations[name]
+    return allowed(recording.case, name, seen.precision, recording.tolerance, ()) if seen.is_float else _EXACT
 
 
 # --- from findings to differences ------------------------------------------------------------------------------
@@ -175,10 +122,13 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
         findings = [f for f in situation.findings if f.oracle == "agreement" and f.observation == name]
         legs = [leg for leg in recordings if name in recordings[leg].observations]
         groups = partition(name, findings, legs)
-        trusted = max(groups, key=lambda group: _trust(group, name, situation), default=[])
+        values = {leg: recordings[leg].observations[name] for leg in legs}
+        trust = {group[0]: _trust(group, name, values, situation) for group in groups}
+        trusted = max(groups, key=lambda group: trust[group[0]], default=[])
         for group in groups:
             if group is trusted:
                 continue
+            undecided = trust[group[0]][:-1] == trust[trusted[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one against one
             of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*trusted}]
             left, right = recordings[group[0]].observations[name], recordings[trusted[0]].observations[name]
             yield Difference(
@@ -186,16 +136,26 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
                 left=left.value, right=right.value, recording=recordings[group[0]],
                 kinds=frozenset(f.kind for f in of_pair if f.kind),
                 allowance=_allowance(of_pair, recordings[group[0]], name, (left, right)),
+                other=recordings[trusted[0]] if undecided else None,
             )  # fmt: skip
 
 
-def _trust(group: Sequence[str], name: str, situation: Situation) -> tuple[bool, bool, int, int]:
-    """Which side is held to be right: one that the reference does not contradict, one with numbers, the larger, the earlier."""
-    contradicted = any(f.oracle == "reference" and f.observation == name and f.left in group for f in situation.findings)
+def _trust(
+    group: Sequence[str], name: str, values: Mapping[str, Observation], situation: Situation
+) -> tuple[bool, bool, int, int]:
+    """Which side is held to be right: one that the reference does not contradict, one with numbers, that of most, the earlier."""
+    contradicted = any(
+        f.oracle == "reference" and f.observation == name and f.left in group and (f.excess is None or f.excess > NEAR)
+        for f in situation.findings
+    )
+    # Asked or not, the reference is evidence of who is wrong.
+    contradicted = contradicted or situation.as_declared(name, group[0]) is False
     alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
-    value = situation.recordings[group[0]].observations[name].value
-    finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
-    return not contradicted, finite and not alone, len(group), -list(situation.recordings).index(group[0])
+    own = values[group[0]].value
+    finite = own.dtype.kind != "f" or bool(np.isfinite(own).all())
+    yard = allowance_of(situation.recordings[group[0]], name)
+    n_near = len(group) + sum(leg not in group and excess(own, one.value, yard) <= NEAR for leg, one in values.items())
+    return not contradicted, finite and not alone, n_near, -list(situation.recordings).index(group[0])
 
 
 def _against_reference(situation: Situation) -> Iterator[Difference]:

@@ -147,9 +147,9 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
         rounded = round(amount, 3)
         if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - what float32 leaves of a round figure
             amount = rounded
-        elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof
+        elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
             continue
-        if 0.0 <= amount < 1.0 and amount != given:
+        if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != given:  # noqa: PLR2004 - more than noise, less than half
             yield smoothed(amount)
         return
 
@@ -161,6 +161,8 @@ def _missing_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
     n = declared.y_pred.shape[declared.spec.options.get("axis", -1)]
     spec = replace(declared.spec, options={**declared.spec.options, "ignore_class": None})
     labels = np.asarray(declared.y_true)
+    if not (labels == ignored).any():
+        return
     for counted in dict.fromkeys((int(ignored) if 0 <= ignored < n else 0, 0, n - 1)):
         yield Supposition(
             code="missing-label-counted",
@@ -250,6 +252,8 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
             with np.errstate(all="ignore"):
                 behind = {"a sigmoid": np.log(p) - np.log1p(-p), "a softmax": np.log(p)}
             for activation, logits in behind.items():
+                if not np.isfinite(logits).all():
+                    continue  # of a probability of 0 or 1 nobody knows the logit
                 words = f"the loss took the logits behind {activation}, not the predictions"
                 of_logits = replace(declared, spec=spec, y_pred=logits)
                 yield Supposition(code="logits-as-probabilities", words=words, remedy=remedy, declared=of_logits)

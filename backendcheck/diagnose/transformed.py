@@ -1,6 +1,6 @@
-"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed, negated, scaled.
+"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed.
 
-`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `sign`, `scale`. For losses
+`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `label-dtype`. For losses
 that the reference knows, `replayed` says more and is asked first.
 """
 
@@ -12,22 +12,21 @@ from dataclasses import replace
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.diagnose.suppositions import softmax
 from backendcheck.observation import Kind
 
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
-_COARSE = ("float16", "bfloat16", "float32")
-_FEWEST = 3  # elements that have to show a factor
+_COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
 _CLASSES_LAST = "Say axis= explicitly and put classes last."
-_AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims, for the earliest observation that it explains, each code once for each set of legs."""
     found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing, _sign_and_scale):
+    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing):
         for one in situation.differences:
             if object in (one.left.dtype, one.right.dtype):
                 continue
@@ -50,14 +49,8 @@ def _shapes(one: Difference) -> Iterator[Diagnosis]:
             text = f"{one.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
             yield claim(one, "broadcast", text, "Give both sides the same rank.", shape=list(here.shape))
             return
-    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= 1:
-        yield claim(
-            one,
-            "axis",
-            f"{one.subject} is transposed",
-            "Say axis= explicitly and put classes last.",
-            shape=list(left.shape),
-        )
+    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= NEAR:
+        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
 
 
 def _integer_types(one: Difference) -> Iterator[Diagnosis]:
@@ -84,17 +77,24 @@ def _axis(one: Difference) -> Iterator[Diagnosis]:
     if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or one.excess() < FAR:
         return
     with np.errstate(all="ignore"):
-        if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
-            return
-        for axis in range(left.ndim - 1):
-            # Both normalise the same scores: then exp(scores) is left times its sums over the axis.
-            if _sums_to_one(left, axis) and _same_scores(left, right, axis):
-                text = f"{one.subject} sums to 1 over axis {axis} instead of the last"
-                yield claim(one, "axis", text, _CLASSES_LAST, axis=axis)
+        for side in one.orientations:
+            if (axis := _other_softmax_axis(side.left, side.right)) is not None:
+                text = f"{side.subject} sums to 1 over axis {axis} instead of the last"
+                yield claim(side, "axis", text, _CLASSES_LAST, axis=axis)
+                return
+
+
+def _other_softmax_axis(left: np.ndarray, right: np.ndarray) -> int | None:
+    """The axis over which `left` is normalised, where `right` is over the last and both are of the same scores."""
+    if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
+        return None
+    # exp(scores) is left times its sums over the axis.
+    return next((axis for axis in range(left.ndim - 1) if _sums_to_one(left, axis) and _same_scores(left, right, axis)), None)
 
 
 def _sums_to_one(array: np.ndarray, axis: int) -> bool:
-    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=_SUM_TO_ONE))
+    off = _SUM_TO_ONE if array.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=off))
 
 
 def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
@@ -104,7 +104,8 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
         return False
     residual = ratio - ratio.mean(axis=axis, keepdims=True)
     residual = residual - residual.mean(axis=-1, keepdims=True)
-    return bool(np.abs(residual).max() <= 1e-3 + 1e-3 * np.abs(ratio).max())
+    off = 1e-3 if left.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.abs(residual).max() <= off * (1.0 + np.abs(ratio).max()))
 
 
 # --- whole numbers ---------------------------------------------------------------------------------------------
@@ -113,6 +114,8 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
 def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
     """Values that were cut, or that wrapped around in a narrower type."""
     if one.kind is not Kind.VALUE or one.left.shape != one.right.shape or not one.left.size:
+        return
+    if any(True for _ in _smoothing(one)):
         return
     left, right = one.left.astype(np.float64), one.right.astype(np.float64)
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
@@ -137,17 +140,26 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
                         one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend."
                     )
                     return
-        if (there == np.trunc(there)).all() and (np.abs(there) > 127).any() and (np.abs(there) < 2**62).all():  # noqa: PLR2004 - int8
-            whole = there.astype(np.int64)
-            for words, changed in _narrowed(whole):
-                if np.array_equal(changed, here) and not np.array_equal(changed, there):
-                    text = (
-                        f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
-                    )
-                    yield claim(
-                        one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend."
-                    )
-                    return
+        words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
+        if words:
+            text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
+            yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
+            return
+
+
+def _narrowing(here: np.ndarray, there: np.ndarray) -> str:
+    """By which narrower type `there` became `here`, in words: each that would give it, of the first sort that does."""
+    numbers = there.astype(np.float64)
+    if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
+        return ""
+    whole = there.astype(np.int64)
+    if np.array_equal(here, whole):
+        return ""
+    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, here)]
+    if not fitting:
+        return ""
+    sort = fitting[0].rpartition(" ")[0]
+    return f"{sort} {' or '.join(words.rpartition(' ')[2] for words in fitting if words.startswith(sort))}"
 
 
 def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -192,54 +204,19 @@ def _smoothing(one: Difference) -> Iterator[Diagnosis]:
     """One-hot or multi-hot values pulled towards the middle."""
     if one.kind is not Kind.VALUE or not one.is_numeric or one.left.ndim < 2 or one.left.shape[-1] < 2:  # noqa: PLR2004
         return
-    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
-    if (
-        not np.isin(right, (0.0, 1.0)).all()
-        or np.isin(left, (0.0, 1.0)).all()
-        or not (right == 1.0).any()
-        or not (right == 0).any()
-    ):
-        return
-    low, high = left[right == 0.0], left[right == 1.0]
-    if np.ptp(low) < 1e-5 and np.ptp(high) < 1e-5 and 0.0 < low[0] < high[0] < 1.0:  # noqa: PLR2004 - rounding of float32
-        amount = 1.0 - (high[0] - low[0])
-        remedy = "Smooth once: in the labels or by the loss."
-        yield claim(
-            one,
-            "label-smoothing",
-            f"{one.subject} is smoothed by {amount:.4g}",
-            remedy,
-            smoothing=float(amount),
-        )
+    for words, smooth, hard in (("is smoothed", one.left, one.right), ("is not smoothed, elsewhere it is", one.right, one.left)):
+        if (amount := _smoothed_by(smooth, hard)) is not None:
+            text = f"{one.subject} {words} by {amount:.4g}"
+            yield claim(one, "label-smoothing", text, "Smooth once: in the labels or by the loss.", smoothing=amount)
+            return
 
 
-# --- factors ---------------------------------------------------------------------------------------------------
-
-
-def _sign_and_scale(one: Difference) -> Iterator[Diagnosis]:
-    """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
-    if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
-        return
-    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
-    if not (np.isfinite(left).all() and np.isfinite(right).all()) or one.excess() < FAR:
-        return
-    if one.explained(right=-one.right.astype(np.float64)):
-        yield claim(
-            one,
-            "sign",
-            f"{one.subject} has the opposite sign",
-            "Look for a loss that is maximised there, or a subtraction the other way round.",
-        )
-        return
-    telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
-    if telling.sum() < _FEWEST or not (right @ right):
-        return
-    factor = float(left @ right / (right @ right))
-    if factor != 0.0 and np.ptp(np.abs(right[telling])) > 0 and one.explained(right=factor * one.right.astype(np.float64)):
-        yield claim(
-            one,
-            "scale",
-            f"{one.subject} is {factor:.6g} times what it is elsewhere",
-            "Look for a mean that is a sum, or a constant that one side leaves out.",
-            factor=factor,
-        )
+def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
+    """How far the 0 and 1 of `hard` are pulled together in `smooth`, all alike; None if they are not."""
+    if not np.isin(hard, (0, 1)).all() or not (hard == 1).any() or not (hard == 0).any() or not np.isfinite(smooth).all():
+        return None
+    low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))
+    step = 1e-5 if smooth.dtype.itemsize > 2 else 1e-2  # noqa: PLR2004 - rounding of float32, of halves
+    if np.ptp(low) < step and np.ptp(high) < step < low[0] < high[0] < 1.0 - step:
+        return float(1.0 - (high[0] - low[0]))
+    return None

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.situation import FAR, Difference, Situation
+from backendcheck.diagnose.difference import FAR, Difference
+from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind
 
 _LONGEST_LIST = 12
+# Where nobody knows which side is right, the same figures say that the other dropped a label, or left weights out.
+_LESS_LIKELY = ("missing-label-counted", "sample-weight-misapplied")
 _FEWEST = 2  # examples with weights of their own that have to show what was done with them
 
 
@@ -22,7 +25,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
     """Claims for each output what its per-example losses (or, for reductions, its loss) show."""
     found: list[Diagnosis] = []
     for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
-        found += list(_of_examples(one, situation))[:1]
+        if not situation.differs_upstream(one):
+            claims = [claim for side in one.orientations for claim in _of_examples(side, situation)]
+            found += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
     for one in situation.differing(Kind.VALUE):
         found += list(_of_encodings(one))[:1]
     for one in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):
@@ -44,8 +49,7 @@ def _of_examples(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     if left.ndim != 1 or one.excess() < FAR or not np.isfinite(right).all():
         return
     n = len(left)
-    within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * np.maximum(np.abs(left), np.abs(right))
-    different = ~(np.abs(left - right) <= within)
+    different = one.apart()
     mask, weight = _labels(one, "mask"), _labels(one, "sample_weight")
     if mask is not None and len(mask) == n:
         masked = ~mask.reshape(n, -1).astype(bool).any(axis=1)
@@ -57,6 +61,8 @@ def _of_examples(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
         yield from _of_weights(one, weight.reshape(n).astype(np.float64))
     labels = _labels(one, "y_true")
     dropped = different & (left == 0)
+    if mask is not None and len(mask) == n and not (dropped & ~masked).any():
+        return  # as asked: it is the other side that counts them
     if dropped.any() and not (different & ~dropped).any() and (right[dropped] != 0).all():
         gradient = situation.recordings[one.suspects[0]].observations.get(
             f"gradient/y_pred/{one.output}" if one.output else "gradient/y_pred"
@@ -126,7 +132,7 @@ def _of_mean(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     recording = one.recording
     name = f"per_example_loss/{one.output}" if one.output else "per_example_loss"
     each = recording.observations.get(name)
-    if each is None or situation.differs(name, one.suspects[0]) or each.value.ndim != 1:
+    if each is None or situation.differs(name, *one.suspects) or each.value.ndim != 1:
         return
     left, right = float(one.left.ravel()[0]), float(one.right.ravel()[0])
     if not (np.isfinite(left) and np.isfinite(right) and left and right):

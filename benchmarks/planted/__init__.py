@@ -1,0 +1,1 @@
+"""Simulated backends with a known fault each, for `diagnoses.py`. NumPy only."""
