@@ -46,7 +46,8 @@ from backendcheck.cli.process import end_on_signals, printable
 @baseline_option
 @overwrite_option
 @click.option(
-    "--noise-floor", is_flag=True,
+    "--noise-floor",
+    is_flag=True,
     help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
 )
 def run(

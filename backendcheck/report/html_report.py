@@ -20,8 +20,10 @@ from backendcheck.errors import UsageError
 from backendcheck.known_add import entries_for
 from backendcheck.recording import Raised
 from backendcheck.report import text, view, view_findings, view_noise
-from backendcheck.report.charts import Chart, ExampleTable, charts, disagreements
+from backendcheck.report.charts import charts
 from backendcheck.report.escape import block, visible
+from backendcheck.report.examples import ExampleTable, disagreements
+from backendcheck.report.svg import Chart
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results

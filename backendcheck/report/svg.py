@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from backendcheck.report.escape import visible
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A picture with the sentence under it, which says what is shown and how much of it."""
+
+    title: str
+    picture: Markup
+    caption: str
 
 
 def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
