@@ -1,4 +1,4 @@
-"""The browser that the tests of the page drive: the Chromium of the system, headless. Nothing is ever downloaded, nothing skipped."""
+"""The browser that the tests of the page drive: the Chromium of the system, headless. Never downloaded, never skipped."""
 
 from __future__ import annotations
 

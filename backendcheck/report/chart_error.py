@@ -111,7 +111,7 @@ def heat_map(pair: Pair) -> Iterator[Chart]:
     place = f"example {_range(int(worst[0]), down, rows)}, class {_range(int(worst[1]), across, columns)}"
     ring = svg.element("rect", x=34 + side * worst[1], y=20 + side * worst[0], width=side - 1, height=side - 1, class_="worst")
     largest = float(blocks[worst])
-    times = f"{svg.short(largest)} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
+    times = f"{largest:.3g} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
     marks.append(svg.titled(ring, f"{place}: {times}"))
     legend_y = 20 + side * len(blocks) + 18
     for level, words in enumerate(("allowed", "to 10 x", "to 100 x", "to 1e4 x", "more")):
@@ -219,7 +219,7 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
             )
         if n < 2 or n % 2 == 0 or len(counts) < 9:  # noqa: PLR2004 - as many names as there is room for
             marks.append(svg.element("text", names[n], x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
-    half, worst = svg.short(float(np.median(ulps))), svg.short(float(ulps.max()))
+    half, worst = f"{np.median(ulps):.3g}", f"{ulps.max():.3g}"
     said = f"Half of the elements are within {half} rounding steps of {pair.precision or kind}, the worst is {worst} away"
     yield Chart(
         title="Distance in rounding steps", picture=svg.figure(marks, width=460, height=174, said=said), caption=f"{said}."

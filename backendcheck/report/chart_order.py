@@ -65,6 +65,12 @@ def confusion(result: CaseResult) -> Iterator[Chart]:
         side = 34.0
         margin = 36.0 + 7 * max(len(_name(names, int(one))) for one in classes)
         marks = [svg.element("text", f"rows {finding.left}, columns {finding.right}", x=4, y=12, class_="label")]
+        ends = [margin - 1, margin + side * len(classes) - 1]
+        rules = "".join(
+            f"M{ends[0]:.0f} {at:.0f}H{ends[1]:.0f}M{at:.0f} {ends[0]:.0f}V{ends[1]:.0f}"
+            for at in _rules(ends[0], side, len(classes))
+        )
+        marks.append(svg.element("path", d=rules, class_="cell none"))
         for n, one in enumerate(classes):
             name, at = _name(names, int(one)), margin + side * n + side / 2
             turned = f"rotate(-60 {at:.1f} {margin - 6:.1f})"
@@ -72,19 +78,22 @@ def confusion(result: CaseResult) -> Iterator[Chart]:
             marks.append(svg.element("text", name, x=margin - 8, y=at + 4, class_="tick", text_anchor="end"))
             for m in range(len(classes)):
                 count = int(counts[n, m])
-                tone = "none" if not count else "same" if n == m else "other"
-                box = svg.element(
-                    "rect", x=margin + side * m, y=margin + side * n, width=side - 2, height=side - 2, class_=f"cell {tone}"
-                )
-                marks.append(box)
-                if count:
-                    x, y = margin + side * m + side / 2 - 1, margin + side * n + side / 2 + 4
-                    marks.append(svg.element("text", str(count), x=x, y=y, text_anchor="middle"))
+                if not count:
+                    continue
+                tone = "same" if n == m else "other"
+                x, y = margin + side * m, margin + side * n
+                marks.append(svg.element("rect", x=x, y=y, width=side - 2, height=side - 2, class_=f"cell {tone}"))
+                marks.append(svg.element("text", str(count), x=x + side / 2 - 1, y=y + side / 2 + 4, text_anchor="middle"))
         off = int(counts.sum() - np.trace(counts))
         size = max(margin + side * len(classes) + 10, 190.0)
         said = f"{off} of {int(counts.sum())} examples are in another class on {finding.right} than on {finding.left}"
         yield Chart(title="Decided classes", picture=svg.figure(marks, width=size, height=size, said=said), caption=f"{said}.")
         return
+
+
+def _rules(start: float, side: float, n: int) -> list[float]:
+    """Where the lines of a grid of `n` cells are."""
+    return [start + side * one for one in range(n + 1)]
 
 
 def _names(result: CaseResult, observation: str) -> list[str]:

@@ -54,7 +54,7 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
         marks.append(svg.element("text", _end_of(path), x=202, y=top + 11, class_="tick", text_anchor="end"))
         length = max(x(max(min(value, 1e9), 1e-3)) - 210, 1.0)
         bar = svg.element("rect", x=210, y=top, width=length, height=14, class_="over-bar" if value > 1 else "bar-mark")
-        marks.append(svg.titled(bar, f"{path}: {svg.short(value) if np.isfinite(value) else 'NaN or Inf'} times what is allowed"))
+        marks.append(svg.titled(bar, f"{path}: {f'{value:.3g}' if np.isfinite(value) else 'NaN or Inf'} times what is allowed"))
     bottom = 14.0 + 20 * len(shown)
     marks += [svg.element("line", x1=x(1.0), x2=x(1.0), y1=4, y2=bottom, class_="bound"), *svg.axis_below(x, bottom, "excess")]
     n_over = sum(value > 1 for value in worst.values())

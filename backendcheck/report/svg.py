@@ -36,6 +36,12 @@ def element(name: str, text: str = "", **attributes: object) -> Markup:
     return Markup("<{0}{1}>{2}</{0}>").format(name, inside, escape(visible(text)))
 
 
+def group(marks: Sequence[Markup], **attributes: object) -> Markup:
+    """Marks that share attributes, written once."""
+    inside = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
+    return Markup("<g{}>{}</g>").format(Markup("").join(inside), Markup("").join(marks))
+
+
 def titled(mark: Markup, title: str) -> Markup:
     """A mark that tells its figures when pointed at."""
     return Markup("<g><title>{}</title>{}</g>").format(visible(title), mark)
@@ -74,20 +80,20 @@ class Scale:
 
 def axis_below(scale: Scale, y: float, label: str) -> list[Markup]:
     """Ticks and a label below a plot."""
-    marks = [element("line", x1=scale.start, x2=scale.end, y1=y, y2=y, class_="axis")]
-    for tick in scale.ticks():
-        marks.append(element("line", x1=scale(tick), x2=scale(tick), y1=y, y2=y + 4, class_="axis"))
-        marks.append(element("text", short(tick), x=scale(tick), y=y + 15, class_="tick", text_anchor="middle"))
+    places = [(number(scale(tick)), short(tick)) for tick in scale.ticks()]
+    line = f"M{number(scale.start)} {number(y)}H{number(scale.end)}" + "".join(f"M{x} {number(y)}v4" for x, _ in places)
+    names = [element("text", name, x=x, y=y + 15) for x, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="middle")]
     marks.append(element("text", label, x=(scale.start + scale.end) / 2, y=y + 30, class_="label", text_anchor="middle"))
     return marks
 
 
 def axis_left(scale: Scale, x: float, label: str) -> list[Markup]:
     """Ticks left of a plot, its label above them."""
-    marks = [element("line", x1=x, x2=x, y1=scale.start, y2=scale.end, class_="axis")]
-    for tick in scale.ticks():
-        marks.append(element("line", x1=x - 4, x2=x, y1=scale(tick), y2=scale(tick), class_="axis"))
-        marks.append(element("text", short(tick), x=x - 7, y=scale(tick) + 3.5, class_="tick", text_anchor="end"))
+    places = [(scale(tick), short(tick)) for tick in scale.ticks()]
+    line = f"M{number(x)} {number(scale.start)}V{number(scale.end)}" + "".join(f"M{number(x)} {number(y)}h-4" for y, _ in places)
+    names = [element("text", name, x=x - 7, y=y + 3.5) for y, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="end")]
     marks.append(element("text", label, x=4, y=min(scale.start, scale.end) - 8, class_="label"))
     return marks
 
