@@ -7,7 +7,7 @@ are drawn (a value, an order of classes, a NaN, an exception on one backend), 6 
 Failing cases hold predictions of 64 x 10, gradients of three layers and a training curve. `--failing 1` makes every case fail.
 
 Times are from the start of navigation in a fresh browser context, the page on disk: `ready` when its script has run, `painted` at
-the second frame after loading, when it can be seen and used. `filter` is from a key pressed in the search field to the next frame,
+the second frame after loading, when it can be seen and used. `filter` is from a word in the search field to the next frame,
 `open passed` from opening the passed rows to the next frame. The best of three, and the load average of the machine beside them.
 """
 

@@ -117,7 +117,7 @@ def test_chips_of_one_kind_add_and_chips_of_two_kinds_restrict(visit, everything
     assert sorted(listed(page)) == ["known/changed", "losses/nan", "multi_output/dict_labels"]
     page.locator("button[data-by='topic'][data-value='losses']").click()
     assert listed(page) == ["losses/nan"]
-    assert page.locator("details.case:visible h3").all_inner_texts() == ["losses/nan"]
+    assert page.locator("details.case:visible h3").all_text_contents() == ["losses/nan"]
 
 
 def test_words_are_looked_for_in_cases_headlines_and_cells(visit, everything):
@@ -152,9 +152,9 @@ def test_a_link_in_the_matrix_opens_its_case(visit, everything):
     page = visit(everything)
     section = page.locator("details[id='case/known/there']")
     assert not section.evaluate("node => node.open")
-    page.locator("tr a", has_text="known/there").click()
+    page.locator("table[data-filtered] a", has_text="known/there").click()
     expect(section).to_have_attribute("open", "")
-    expect(section.locator("summary")).to_be_focused()
+    expect(section.locator("> summary")).to_be_focused()
     assert page.url.endswith("#case/known/there")
 
 
@@ -302,15 +302,16 @@ def test_everything_that_is_pressed_can_be_reached_by_tab(visit, everything):
 def test_a_button_copies(visit, everything, what, clipboard):
     page = visit(everything, "case/losses/nan", permissions=["clipboard-read", "clipboard-write"])
     if clipboard == "refused":
-        page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     elif clipboard == "absent":
-        page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
-    button = page.locator("details[id='case/losses/nan'] .copies button", has_text=what)
+        page.evaluate("() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); }")
+    buttons = page.locator("details[id='case/losses/nan'] .copies button")
+    button = buttons.nth(buttons.all_inner_texts().index(what))
     button.click()
     expect(button).to_have_text("Copied")
     button.click()
     expect(button).to_have_text(what)
-    page.evaluate("document.querySelector('#shown').append(document.createElement('textarea'))")
+    page.evaluate("() => { document.body.append(document.createElement('textarea')); }")
     page.locator("textarea").focus()
     page.keyboard.press("Control+V")
     copied = page.locator("textarea").input_value()
@@ -370,6 +371,8 @@ def test_axe_finds_nothing(visit, everything, scheme, width):
     page = visit(everything, color_scheme=scheme, viewport={"width": width, "height": 900})
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     page.locator("#query").fill("e")
+    page.add_style_tag(content=".case { content-visibility: visible !important }")  # else what is off screen has no size yet
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     assert len(found.response["passes"]) > 15
     assert [(one["id"], node["html"][:200]) for one in found.response["violations"] for node in one["nodes"][:3]] == []
@@ -391,7 +394,10 @@ def test_hostile_text_does_nothing(visit, everything):
 def test_without_scripts_it_still_says_everything(visit, many):
     page = visit(many, java_script_enabled=False)
     assert page.locator("table[data-filtered] tbody tr:visible").count() == html_report.N_WRITTEN
-    assert page.locator("noscript", has_text=f"{N_FAILING - html_report.N_WRITTEN} are listed by a script").count() == 1
+    expect(page.locator("noscript p").first).to_be_visible()
+    expect(page.locator("noscript p").first).to_contain_text(
+        f"The other {N_FAILING - html_report.N_WRITTEN} are listed by a script"
+    )
     assert page.locator("details.case").count() == N_FAILING
 
 

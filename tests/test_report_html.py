@@ -199,7 +199,7 @@ def test_text_has_the_contrast_of_wcag_aa(scheme):
     pairs += [
         ("on-solid", "bad"),
         ("on-solid", "error"),
-        ("ink", "mark"),
+        *((text, "mark") for text in ("ink", "soft", "good", "bad", "error", "amber", "known")),
         ("ink", "error-tint"),
         ("ink", "known-tint"),
         ("soft", "known-tint"),

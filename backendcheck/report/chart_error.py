@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from backendcheck.comparison import Comparison
 from backendcheck.headline import leading
+from backendcheck.observation import Kind, kind_of
 from backendcheck.report import svg
 from backendcheck.report.svg import Chart
 from backendcheck.results import CaseResult
@@ -18,7 +19,6 @@ from backendcheck.tolerance import Allowed, allowed
 
 _MOST_CELLS = 40  # of a heat map, along each axis
 _MOST_POINTS = 300
-_LARGEST = 1e300  # that an axis reaches
 _BFLOAT16 = 2.0**16  # rounding steps of float32, in which it is recorded
 _BINS = (1.0, 10.0, 1e2, 1e4)  # excess at which a cell of the heat map changes its colour
 
@@ -102,13 +102,14 @@ def heat_map(pair: Pair) -> Iterator[Chart]:
     )
     side = 14.0 if max(blocks.shape) > 16 else 22.0  # noqa: PLR2004
     worst = np.unravel_index(int(np.argmax(blocks)), blocks.shape)
+    one_row, one_column = ("example", "class") if _by_example(pair.finding.observation) else ("row", "column")
     marks = [
-        svg.element("text", f"classes 0 … {columns - 1} →", x=34, y=12, class_="label"),
+        svg.element("text", f"{one_row} ↓  {one_column} 0 … {columns - 1} →", x=4, y=12, class_="label"),
         svg.element("text", "0", x=28, y=32, class_="tick", text_anchor="end"),
         svg.element("text", str(rows - 1), x=28, y=20 + side * len(blocks), class_="tick", text_anchor="end"),
         *_cells(np.searchsorted(_BINS, blocks, side="left"), side),
     ]
-    place = f"example {_range(int(worst[0]), down, rows)}, class {_range(int(worst[1]), across, columns)}"
+    place = f"{one_row} {_range(int(worst[0]), down, rows)}, {one_column} {_range(int(worst[1]), across, columns)}"
     ring = svg.element("rect", x=34 + side * worst[1], y=20 + side * worst[0], width=side - 1, height=side - 1, class_="worst")
     largest = float(blocks[worst])
     times = f"{largest:.3g} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
@@ -123,10 +124,15 @@ def heat_map(pair: Pair) -> Iterator[Chart]:
     pooled = "" if down == across == 1 else f" Each cell is the largest of {down} x {across} elements."
     width = max(34 + side * blocks.shape[1] + 6, 410.0)
     yield Chart(
-        title="Where: examples by classes",
+        title="Where: examples by classes" if one_row == "example" else "Where: rows by columns",
         picture=svg.figure(marks, width=width, height=legend_y + 6, said=what),
         caption=f"{what} ({pair.finding.left} and {pair.finding.right}). The worst, outlined: {place}, {times}.{pooled}",
     )
+
+
+def _by_example(observation: str) -> bool:
+    """Whether an array has a row for each example and a column for each class."""
+    return kind_of(observation) is Kind.PREDICTIONS or observation.startswith("gradient/y_pred")
 
 
 def _range(block: int, n_pooled: int, n: int) -> str:
@@ -161,7 +167,7 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
     shown = np.unique(np.concatenate([worst_first[: _MOST_POINTS // 3], worst_first[::every]]))
     allowed_here = bound[usable][bound[usable] > 0]  # a tolerance of nothing has no place on a logarithmic axis
     figures = np.concatenate([difference[shown], allowed_here])
-    low, high = figures.min() / 2, min(figures.max(), _LARGEST) * 2
+    low, high = float(figures.min()) / 2, float(figures.max()) * 2
     if not low > 0:
         return
     x = svg.Scale(float(magnitude[shown].min()) / 1.5, float(magnitude[shown].max()) * 1.5, 60, 440, log=True)

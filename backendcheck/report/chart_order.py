@@ -28,22 +28,28 @@ def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
         rows = sorted({index for move in shown for index in move})
         y = {index: 40.0 + 26 * n for n, index in enumerate(rows)}
         here = ", ".join(diagnosis.backends)
+        left = 16 + 7.0 * max(10, *(len(_name(names, index)) for index in rows))
+        right = left + 150
         marks = [
-            svg.element("text", "elsewhere", x=150, y=18, class_="label", text_anchor="end"),
-            svg.element("text", f"on {here}", x=330, y=18, class_="label"),
+            svg.element("text", "elsewhere", x=left - 8, y=18, class_="label", text_anchor="end"),
+            svg.element("text", f"on {here}", x=right + 8, y=18, class_="label"),
         ]
         for index in rows:
-            marks.append(svg.element("text", _name(names, index), x=150, y=y[index] + 4, text_anchor="end"))
-            marks.append(svg.element("text", _name(names, index), x=330, y=y[index] + 4))
+            marks.append(svg.element("text", _name(names, index), x=left - 8, y=y[index] + 4, text_anchor="end"))
+            marks.append(svg.element("text", _name(names, index), x=right + 8, y=y[index] + 4))
         for source, target in shown:
-            line = svg.element("path", d=f"M158 {y[source]} C 230 {y[source]} 250 {y[target]} 314 {y[target]}", class_="move")
-            head = svg.element("path", d=f"M314 {y[target] - 4} L322 {y[target]} L314 {y[target] + 4} Z", class_="head")
+            line = svg.element(
+                "path",
+                d=f"M{left} {y[source]} C {left + 70} {y[source]} {right - 70} {y[target]} {right - 8} {y[target]}",
+                class_="move",
+            )
+            head = svg.element("path", d=f"M{right - 8} {y[target] - 4} l8 4 l-8 4 Z", class_="head")
             marks += [svg.titled(line, f"{_name(names, source)} appears as {_name(names, target)}"), head]
         said = "; ".join(f"{_name(names, a)} appears as {_name(names, b)}" for a, b in shown)
         more = "" if len(shown) == len(moves) else f" {len(moves) - len(shown)} more are not drawn."
         yield Chart(
             title="Who is called what",
-            picture=svg.figure(marks, width=480, height=40.0 + 26 * len(rows), said=said),
+            picture=svg.figure(marks, width=2 * left + 150, height=40.0 + 26 * len(rows), said=said),
             caption=f"What is one class elsewhere appears as another on {here}.{more}",
         )
         return

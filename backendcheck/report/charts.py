@@ -85,11 +85,12 @@ def _training_curves(result: CaseResult) -> Iterator[Chart]:
     finite = values[np.isfinite(values)]
     n_epochs = max(len(curve) for curve in curves.values())
     x = svg.Scale(1, n_epochs, 60, 360)
-    with np.errstate(over="ignore"):
-        pad = (float(np.ptp(finite)) or 1.0) * 0.08
-    if not np.isfinite(pad):
+    with np.errstate(all="ignore"):
+        pad = float(np.ptp(finite) or np.abs(finite).max() or 1.0) * 0.08
+        low, high = finite.min() - pad, finite.max() + pad
+    if not np.isfinite(pad) or not abs(high) + abs(low) < svg.LARGEST:  # no axis reaches from end to end of float64
         return
-    y = svg.Scale(float(finite.min()) - pad, float(finite.max()) + pad, 170, 26)
+    y = svg.Scale(float(low), float(high), 170, 26)
     marks = [*svg.axis_below(x, 170, "epoch"), *svg.axis_left(y, 60, "loss of training")]
     for n, (leg, curve) in enumerate(curves.items()):
         points = " ".join(f"{x(float(k + 1)):.1f},{y(float(v)):.1f}" for k, v in enumerate(curve) if np.isfinite(v))

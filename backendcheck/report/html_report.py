@@ -25,6 +25,7 @@ from backendcheck.report.examples import ExampleTable, disagreements
 from backendcheck.report.matrix import N_WRITTEN, Row, anchor, row, stored
 from backendcheck.report.svg import Chart
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
+from backendcheck.report.view_known import STATES, counted_states, known_entries
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
@@ -76,12 +77,15 @@ def render(results: Results) -> str:
     """The text of index.html."""
     shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
     passed = view.by_verdict(results, Verdict.PASSED)
+    known = known_entries(results)
     page: str = (
         _environment()
         .get_template("index.html.jinja")
         .render(
             results=results,
-            run=_run(results),
+            run=_run(results) | {"known": counted_states(known)},
+            known=known,
+            states=STATES,
             sections=[_section(result, results, number) for number, result in enumerate(shown[:_N_SECTIONS])],
             tables={
                 "failing": _table(shown, results, _N_SECTIONS),
@@ -129,7 +133,7 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
+        anchor, view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
         view_findings.excess_words, view_findings.figure, view_findings.finding_note, view_findings.in_words,
         view_findings.required_tolerance, view_findings.tolerance_words, view_noise.noise_words,
     ):  # fmt: skip

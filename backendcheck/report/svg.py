@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 from backendcheck.report.escape import visible
 
+LARGEST = 1e300  # that an axis reaches
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
@@ -57,11 +59,11 @@ class Scale:
 
     def __init__(self, low: float, high: float, start: float, end: float, *, log: bool = False) -> None:
         self.log = log
-        self.low, self.high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.low, self.high = (math.log10(min(low, LARGEST)), math.log10(min(high, LARGEST))) if log else (low, high)
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        at = math.log10(value) if self.log else value
+        at = math.log10(min(value, LARGEST)) if self.log else value
         share = (at - self.low) / ((self.high - self.low) or 1.0)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 

@@ -181,6 +181,15 @@
     setTimeout(() => { button.textContent = button.dataset.label; }, 1200);
   }
 
+  // What is wider than its place can be scrolled by keyboard too; the rest is no stop on the way.
+  const observer = new ResizeObserver((changes) => {
+    for (const { target } of changes) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  for (const one of document.querySelectorAll(".scroll")) observer.observe(one);
+
   for (const chip of [...verdictChips, ...otherChips]) {
     chip.addEventListener("click", () => {
       chip.setAttribute("aria-pressed", String(!pressed(chip)));
