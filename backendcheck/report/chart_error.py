@@ -110,7 +110,8 @@ def heat_map(pair: Pair) -> Iterator[Chart]:
         *_cells(np.searchsorted(_BINS, blocks, side="left"), side),
     ]
     place = f"{one_row} {_range(int(worst[0]), down, rows)}, {one_column} {_range(int(worst[1]), across, columns)}"
-    ring = svg.element("rect", x=34 + side * worst[1], y=20 + side * worst[0], width=side - 1, height=side - 1, class_="worst")
+    outline = f"M{34 + side * worst[1]:.0f} {20 + side * worst[0]:.0f}h{side - 1:.0f}v{side - 1:.0f}h{1 - side:.0f}z"
+    ring = svg.element("path", d=outline, class_="halo") + svg.element("path", d=outline, class_="worst")
     largest = float(blocks[worst])
     times = f"{largest:.3g} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
     marks.append(svg.titled(ring, f"{place}: {times}"))
@@ -172,7 +173,7 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
         return
     x = svg.Scale(float(magnitude[shown].min()) / 1.5, float(magnitude[shown].max()) * 1.5, 60, 440, log=True)
     y = svg.Scale(float(low), float(high), 190, 26, log=True)
-    marks = [*svg.axis_below(x, 190, "magnitude"), *svg.axis_left(y, 60, "difference")]
+    marks: list[Markup] = []
     if len(allowed_here):
         order = np.argsort(magnitude[usable])
         corners = usable[order][:: max(1, len(order) // 40)]
@@ -184,6 +185,7 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
         points = "".join(f"M{x(float(magnitude[one])):.0f} {y(float(difference[one])):.1f}h0" for one in those)
         if points:
             marks.append(svg.element("path", d=points, class_=f"point {tone}"))
+    marks += [*svg.axis_below(x, 190, "magnitude"), *svg.axis_left(y, 60, "difference")]
     said = f"{int(over[usable].sum())} of {len(left)} elements lie above the line of what is allowed"
     if len(usable) < len(left):
         said += f"; {len(left) - len(usable)} are equal or no numbers and not drawn"
