@@ -287,7 +287,7 @@ ARRAYS = {
     "largest doubles": np.full((4, 3), 1.7e308),
     "half": np.arange(12).reshape(4, 3).astype(np.float16),
     "integers": np.arange(12).reshape(4, 3),
-    "unsigned": np.full((4, 3), 2**62, np.uint64),
+    "unsigned": np.full((4, 3), 2**31, np.uint64),
     "bools": np.ones((4, 3), bool),
     "deep": np.ones((2, 2, 3, 2), np.float32),
     "wide": np.ones((2, 3000), np.float32),
