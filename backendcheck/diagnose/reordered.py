@@ -166,7 +166,7 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
         text = f"every class is one {'higher' if steps[0] == 1 else 'lower'}"
         yield _off_by_one(one, text, evidence | {"shift": int(steps[0])})
         return
-    wrapped = np.unique((left.astype(np.int64) - right.astype(np.int64)) % n_classes) if n_classes > 2 else np.array([0])  # noqa: PLR2004
+    wrapped = np.unique((left.astype(np.int64) - right.astype(np.int64)) % n_classes) if 2 < n_classes < 2**62 else np.array([0])  # noqa: PLR2004
     if len(wrapped) == 1 and wrapped[0] in (1, n_classes - 1) and n_seen >= 2:  # noqa: PLR2004
         step = 1 if wrapped[0] == 1 else -1
         text = f"every class is one {'higher' if step == 1 else 'lower'}, wrapping around"
