@@ -95,7 +95,9 @@ def _plain_model(case, keras, observe) -> None:
     model, x, y, weight = case.model, as_arrays(case.x), as_arrays(case.y), as_arrays(case.sample_weight)
     batch_size = case.batch_size or len(next(leaf for _, leaf in leaves(x)))
     model.compile(
-        optimizer=case.optimizer or keras.optimizers.SGD(0.1), loss=case.loss, loss_weights=case.loss_weights,
+        optimizer=case.optimizer or keras.optimizers.SGD(0.1),
+        loss=case.loss,
+        loss_weights=case.loss_weights,
         metrics=case.metrics,
     )
     model.predict(x, batch_size=batch_size, verbose=0)
@@ -109,7 +111,13 @@ def _plain_model(case, keras, observe) -> None:
     observe.numerics().gradient_function(lambda data: model(data["x"], training=False), total, model.trainable_variables)(data)
     model.evaluate(x, y, sample_weight=weight, batch_size=batch_size, verbose=0)
     model.fit(
-        x, y, sample_weight=weight, class_weight=case.class_weight, batch_size=batch_size, epochs=case.epochs, shuffle=False,
+        x,
+        y,
+        sample_weight=weight,
+        class_weight=case.class_weight,
+        batch_size=batch_size,
+        epochs=case.epochs,
+        shuffle=False,
         verbose=0,
     )
 

@@ -156,6 +156,27 @@ def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[st
     return Divergence(case=case, backends=as_set[0], kinds=as_set[1], **(usual | fields))
 
 
+def many(n: int, n_failing: int) -> Results:
+    """A run of `n` cases of usual size, the first `n_failing` of which fail."""
+    rng = np.random.default_rng(0)
+    cases: dict[str, dict[str, Any]] = {}
+    for number in range(n):
+        value = rng.random((8, 3)).astype(np.float32)
+        bad = number < n_failing
+        cases[f"topic_{number % 20}/a_case_with_a_name_of_usual_length[{number}]"] = {
+            backend: {
+                "loss": float(value.sum()) + (bad and backend == "jax"),
+                "predictions": value,
+                "per_example_loss": value[:, 0] + np.float32(bad and backend == "torch"),
+                "observations": {f"gradient/layer_{i}/kernel": value + np.float32(bad and backend == "jax") for i in range(4)},
+                "claim": "The labels mean the same whatever the order in which the classes were declared by whoever wrote them.",
+                "timings_s": {"case": 0.1, "loss": 0.2},
+            }
+            for backend in BACKENDS
+        }
+    return results(cases)
+
+
 # What must not get through anywhere: markup, quotes, NUL, a terminal command, a lone surrogate, a turned direction of writing.
 HOSTILE = "<script>alert(1)</script>\"'`|&\x00\x1b[31m\ud800\u202e]]>\r\nx"
 

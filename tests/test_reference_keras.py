@@ -405,9 +405,7 @@ DISAGREEMENTS: dict[str, tuple[Disagreement, ...]] = {
             "smoothed labels sum to 0.88. The gradient of TensorFlow differs once more: see categorical-row-of-zeros.",
         ),
     ),
-    "focal-label-smoothing-along-axis": (
-        Disagreement(BACKENDS, ALL, "Keras is wrong: as for label-smoothing-along-axis."),
-    ),
+    "focal-label-smoothing-along-axis": (Disagreement(BACKENDS, ALL, "Keras is wrong: as for label-smoothing-along-axis."),),
     "binary-focal-saturated-logits": (
         Disagreement(
             ("jax", "torch"),
@@ -451,9 +449,7 @@ DISAGREEMENTS: dict[str, tuple[Disagreement, ...]] = {
         Disagreement(("tensorflow",), ("gradient",), "JAX and torch are right: as for categorical-row-of-zeros."),
     ),
     "sparse-class-axis-first": (
-        Disagreement(
-            ("jax", "tensorflow"), ALL, "torch is right. `axis` is documented, and JAX and TensorFlow reject it."
-        ),
+        Disagreement(("jax", "tensorflow"), ALL, "torch is right. `axis` is documented, and JAX and TensorFlow reject it."),
     ),
     "sparse-class-axis-first-square": (
         Disagreement(
@@ -479,9 +475,7 @@ DISAGREEMENTS: dict[str, tuple[Disagreement, ...]] = {
         ),
     ),
     "weights-of-examples-on-steps": (
-        Disagreement(
-            BACKENDS, LOSS, "Keras is wrong: as above, but the shapes do not broadcast, and every backend raises."
-        ),
+        Disagreement(BACKENDS, LOSS, "Keras is wrong: as above, but the shapes do not broadcast, and every backend raises."),
     ),
     "circle-alone": (
         Disagreement(

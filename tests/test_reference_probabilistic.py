@@ -142,9 +142,7 @@ def test_class_axis_may_be_anywhere() -> None:
         np.testing.assert_allclose(actual, expected, rtol=1e-12)
     for name in ("categorical_crossentropy", "categorical_focal_crossentropy"):
         np.testing.assert_allclose(
-            unreduced(
-                spec(name, label_smoothing=0.3, **turned), one_hot.transpose(0, 2, 1), logits.transpose(0, 2, 1)
-            ),
+            unreduced(spec(name, label_smoothing=0.3, **turned), one_hot.transpose(0, 2, 1), logits.transpose(0, 2, 1)),
             unreduced(spec(name, label_smoothing=0.3, from_logits=True), one_hot, logits),
             rtol=1e-12,
         )

@@ -76,9 +76,7 @@ def test_scipy_agrees_on_huber() -> None:
     np.testing.assert_allclose(unreduced(spec("huber", delta=0.4), y_true, y_pred), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"), [(1e-8, 5e-17), (-1e-3, 4.999999166666889e-7), (800.0, 799.3068528194401)]
-)
+@pytest.mark.parametrize(("error", "expected"), [(1e-8, 5e-17), (-1e-3, 4.999999166666889e-7), (800.0, 799.3068528194401)])
 def test_log_cosh_is_exact_for_small_and_large_errors(error: float, expected: float) -> None:
     assert unreduced(spec("log_cosh"), [[0.0]], [[error]])[0] == pytest.approx(expected, rel=1e-12)
 

@@ -10,7 +10,6 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import make
-import numpy as np
 import pytest
 
 from backendcheck.report import html_report, write_reports
@@ -173,32 +172,12 @@ def test_a_run_of_passes_shows_them_unfolded():
     assert "In detail" not in html
 
 
-def many(n: int, n_failing: int):
-    rng = np.random.default_rng(0)
-    cases = {}
-    for number in range(n):
-        value = rng.random((8, 3)).astype(np.float32)
-        bad = number < n_failing
-        cases[f"topic_{number % 20}/a_case_with_a_name_of_usual_length[{number}]"] = {
-            backend: {
-                "loss": float(value.sum()) + (bad and backend == "jax"),
-                "predictions": value,
-                "per_example_loss": value[:, 0] + np.float32(bad and backend == "torch"),
-                "observations": {f"gradient/layer_{i}/kernel": value + np.float32(bad and backend == "jax") for i in range(4)},
-                "claim": "The labels mean the same whatever the order in which the classes were declared by whoever wrote them.",
-                "timings_s": {"case": 0.1, "loss": 0.2},
-            }
-            for backend in make.BACKENDS
-        }
-    return make.results(cases)
-
-
 def test_a_thousand_cases_make_a_page_below_three_megabytes():
-    assert len(html_report.render(many(1000, 50)).encode()) < 3_000_000
+    assert len(html_report.render(make.many(1000, 50)).encode()) < 3_000_000
 
 
 def test_hundreds_of_failing_cases_are_all_there_if_briefly():
-    html = html_report.render(many(400, 400))
+    html = html_report.render(make.many(400, 400))
     assert html.count('<details class="case FAILED"') == 400
     assert len(html.encode()) < 5_000_000
 
@@ -221,7 +200,7 @@ def test_text_has_the_contrast_of_wcag_aa(scheme):
     pairs += [
         ("on-solid", "bad"),
         ("on-solid", "error"),
-        ("ink", "mark"),
+        *((text, "mark") for text in ("ink", "soft", "good", "bad", "error", "amber", "known")),
         ("ink", "error-tint"),
         ("ink", "known-tint"),
         ("soft", "known-tint"),

@@ -17,9 +17,7 @@ RAISED = "IndexError: Target 3 is out of bounds."
 
 
 def judged(by_leg: dict[str, dict[str, object] | Recording], expected: list[str] | None = None) -> Judgement:
-    recordings = {
-        leg: given if isinstance(given, Recording) else recording("a/b", leg, **given) for leg, given in by_leg.items()
-    }
+    recordings = {leg: given if isinstance(given, Recording) else recording("a/b", leg, **given) for leg, given in by_leg.items()}
     return judge(recordings, THREE if expected is None else expected)
 
 

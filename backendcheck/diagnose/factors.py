@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from backendcheck.diagnose.counts import counts, ignored_labels
+from backendcheck.diagnose.counts import factors as counted_factors
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.difference import Difference
 from backendcheck.diagnose.situation import Situation
 from backendcheck.observation import Kind
 
+_SAME = 1e-3  # relative: what noise leaves of a factor that is a count
 _FEWEST = 3  # elements that have to show a factor
 _AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
 
@@ -34,8 +37,26 @@ def _sign_and_scale(one: Difference, _: Situation) -> Iterator[Diagnosis]:
         remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
         yield claim(one, "sign", f"{one.subject} has the opposite sign", remedy)
     elif (factor := constant_factor(one)) is not None:
+        if (words := _count_behind(one, factor)) is not None:
+            text = f"{one.subject} is {words}"
+            yield claim(one, "reduction", text, "Say reduction= explicitly, and look over which axes is summed.", factor=factor)
+            return
         remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
         yield claim(one, "scale", f"{one.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor)
+
+
+def _count_behind(one: Difference, factor: float) -> str | None:
+    """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
+    if one.kind is not Kind.PER_EXAMPLE_LOSS:
+        return None
+    recording, suffix = one.recording, f"/{one.output}" if one.output else ""
+    predictions = recording.labels.get("y_pred")
+    if predictions is None and (seen := recording.observations.get(f"predictions{suffix}")) is not None:
+        predictions = seen.value
+    mask = recording.labels.get(f"mask{suffix}")
+    numbers = counts(predictions, len(one.left), mask=mask, ignored=ignored_labels(one))
+    fitting = [words for words, number in counted_factors(numbers) if abs(factor / number - 1.0) < _SAME]
+    return " or ".join(fitting) or None
 
 
 def constant_factor(one: Difference) -> float | None:

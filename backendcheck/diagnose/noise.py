@@ -67,7 +67,7 @@ def _precision(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) and one.observation.startswith(("per_example", "loss", "gradient/y_pred")):
         return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
     error = _relative_error(one.left, one.right)
-    if asked == "float32" and one.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and one.excess() >= FAR:
+    if asked == "float32" and one.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and one.excess() > NEAR:
         if _patternless(one):
             name = "bfloat16" if error > 2.0**-9 else "float16 or TF32"
             text = f"{one.observation} differs by {error:.2g} of its magnitude everywhere, as if {one.side} computed in {name}"

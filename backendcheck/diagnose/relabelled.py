@@ -65,6 +65,8 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
     images = dict(pairs)
     if n_seen < 2:  # noqa: PLR2004 - one class that moves may be a shift as well
         return
+    if max(*images, *images.values()) > _LARGEST_CLASS:
+        return  # no classes, but numbers of another sort
     if len(images) != len(pairs) or len(set(images.values())) != len(images) or len(images) > left.size // 2:
         return  # no rule by class, two classes made one, or as many rules as examples, which prove nothing
     name = naming(one.recording.class_names, one.output, max(*images, *images.values(), n_classes - 1) + 1)
@@ -73,6 +75,9 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
         evidence["labels without"] = ", ".join(name(end) for end in ends)
     evidence["permutation"] = in_arrows(found, name, closed=not ends)
     yield classes_exchanged(one, found, name, evidence, subject)
+
+
+_LARGEST_CLASS = 10_000_000
 
 
 def _chains(images: dict[int, int]) -> tuple[list[list[int]], list[int]]:

@@ -34,6 +34,10 @@ class Situation:
         found = [*_between_legs(self), *_against_reference(self), *_inside(self)]
         return tuple(sorted(found, key=lambda one: (_ORACLES.index(one.oracle), flow_key(one.observation))))
 
+    def without(self, oracle: str) -> Situation:
+        """The same, without what one oracle has found."""
+        return Situation(findings=[one for one in self.findings if one.oracle != oracle], recordings=self.recordings)
+
     def differing(self, *kinds: Kind) -> list[Difference]:
         """The differences of observations of these kinds whose sides can be held against each other."""
         return [one for one in self.differences if one.kind in kinds and one.is_numeric]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck import reference
+from backendcheck.diagnose.counts import counts, factors
 from backendcheck.expected import DeclaredLoss
 
 _INTEGER_WIDTHS = ("int8", "uint8", "int16", "uint16", "int32")
@@ -24,8 +25,8 @@ _MOST_REORDERINGS = 64  # examples whose labels are worth reversing and rolling
 class Supposition:
     """`declared`, changed: what is supposed in words that follow "as if".
 
-    `factor` multiplies the reduced loss and its gradients. `scalar` is the reduced loss where no declared loss says it;
-    `evidence` goes into the diagnosis.
+    `factor` multiplies the reduced loss and its gradients. `scalar` is the reduced loss where no declared loss says it,
+    `each` the loss of each example; `evidence` goes into the diagnosis.
     """
 
     code: str
@@ -34,12 +35,15 @@ class Supposition:
     declared: DeclaredLoss
     factor: float = 1.0
     scalar: Callable[[], float] | None = None
+    each: np.ndarray | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, quantity: str) -> np.ndarray | None:
         """What a backend records if it does this: its per_example_loss, loss or gradient; None where that cannot be said."""
         try:
             with np.errstate(all="ignore"):
+                if self.each is not None:
+                    return self._of_each(quantity, self.each)
                 if quantity == "loss":
                     return np.asarray(self.scalar() if self.scalar else self.factor * self.declared.loss())
                 if self.scalar is not None:
@@ -49,6 +53,12 @@ class Supposition:
                 return np.asarray(self.factor * self.declared.gradient().value)
         except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
             return None
+
+    def _of_each(self, quantity: str, each: np.ndarray) -> np.ndarray | None:
+        if quantity == "per_example_loss":
+            return each
+        reduced = {"sum": each.sum(), "sum_over_batch_size": each.mean(), "mean": each.mean()}
+        return np.asarray(reduced[str(self.declared.spec.reduction)]) if quantity == "loss" else None
 
 
 def suppositions(declared: DeclaredLoss) -> Iterator[Supposition]:
@@ -86,6 +96,10 @@ def _other_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
             wrapped = np.where(finite, number, 0).astype(np.int64).astype(width).astype(np.int64)
             remedy = "Give labels in a type that holds them; int32 is safe everywhere."
             yield from suppose("label-wrapped", f"labels had wrapped around in {width}", remedy, wrapped)
+        for bits in range(4, 32):
+            if finite.all() and (number >= 2**bits).any():
+                lowest = number.astype(np.int64) % 2**bits
+                yield from suppose("label-wrapped", f"labels kept their lowest {bits} bits", remedy, lowest)
     remedy = "Compare how the two backends encode labels: do classes start at 0?"
     if declared.spec.name == _SPARSE and finite.all():
         n = declared.y_pred.shape[declared.spec.options.get("axis", -1)]
@@ -247,7 +261,9 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
             remedy=remedy,
             declared=replace(declared, spec=spec),
         )
-        if not said:
+        if said:
+            yield from _as_probabilities(declared, remedy)
+        else:
             p = declared.y_pred.astype(np.float64)
             with np.errstate(all="ignore"):
                 behind = {"a sigmoid": np.log(p) - np.log1p(-p), "a softmax": np.log(p)}
@@ -265,6 +281,32 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
     for name, changed in changes:
         words = f"{name} had been applied to the predictions once more"
         yield Supposition(code="logits-as-probabilities", words=words, remedy=remedy, declared=replace(declared, y_pred=changed))
+
+
+def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Supposition]:
+    """Logits that were clipped, or scaled to sum 1 and clipped, as probabilities are: a loss that does not hear from_logits.
+
+    The reference has no value for what is no probability, so the cross-entropy is written out here.
+    """
+    z, y = declared.y_pred.astype(np.float64), np.asarray(declared.y_true)
+    plain = declared.sample_weight is None and declared.mask is None and declared.spec.options.get("axis", -1) == -1
+    if z.ndim != 2 or not plain or "categorical_crossentropy" not in declared.spec.name:  # noqa: PLR2004
+        return
+    if declared.spec.name == _SPARSE:
+        labels = y.reshape(-1)
+        if labels.size != len(z) or not np.isin(labels, np.arange(z.shape[1])).all():
+            return
+        y = np.eye(z.shape[1])[labels.astype(np.int64)]
+    if y.shape != z.shape or declared.spec.options.get("label_smoothing"):
+        return
+    epsilon = float(declared.spec.options.get("epsilon", reference.DEFAULT_EPSILON))
+    with np.errstate(all="ignore"):
+        for words, p in (("clipped", z), ("scaled to sum 1 and clipped", z / z.sum(axis=-1, keepdims=True))):
+            each = -(y * np.log(np.clip(p, epsilon, 1.0 - epsilon))).sum(axis=-1)
+            yield Supposition(
+                code="logits-as-probabilities", words=f"logits were taken for probabilities, {words}", remedy=remedy,
+                declared=declared, each=each,
+            )  # fmt: skip
 
 
 def softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -318,9 +360,9 @@ def _other_reduction(declared: DeclaredLoss) -> Iterator[Supposition]:
     """The declared loss times a factor that counts something."""
     remedy = "Say reduction= explicitly, and compare the number it divides by."
     groups: dict[float, list[str]] = {}
-    for words, factor in _factors(declared):
-        if np.isfinite(factor) and factor > 0 and abs(factor - 1.0) > 1e-9:  # noqa: PLR2004
-            groups.setdefault(round(factor, 12), []).append(words)
+    ignored = _ignored(declared)
+    for words, factor in factors(counts(declared.y_pred, len(declared.y_pred), declared.sample_weight, declared.mask, ignored)):
+        groups.setdefault(round(factor, 12), []).append(words)
     for factor, names in groups.items():
         yield Supposition(
             code="reduction", words=f"the loss were {names[0]}", remedy=remedy, declared=declared, factor=factor,
@@ -328,23 +370,6 @@ def _other_reduction(declared: DeclaredLoss) -> Iterator[Supposition]:
         )  # fmt: skip
 
 
-def _factors(declared: DeclaredLoss) -> Iterator[tuple[str, float]]:
-    n = len(declared.y_pred)
-    n_classes = declared.y_pred.shape[-1] if declared.y_pred.ndim > 1 else 1
-    per_entry = int(np.prod(declared.y_pred.shape[1:-1])) if declared.y_pred.ndim > 2 else 1  # noqa: PLR2004 - (N, T, C)
-    counts = {"the number of examples": float(n), "the number of classes": float(n_classes)}
-    counts["the number of examples times classes"] = float(n * n_classes)
-    counts["the number of examples squared"] = float(n * n)
-    if per_entry > 1:
-        counts |= {"the number of steps": float(per_entry), "the number of entries": float(n * per_entry)}
-    if declared.sample_weight is not None:
-        weight = declared.sample_weight.astype(np.float64)
-        counts |= {"the sum of weights": float(weight.sum()), "the mean weight": float(weight.mean())}
-        counts["the share of non-zero weights"] = np.count_nonzero(weight) / weight.size
-    if declared.mask is not None and declared.mask.size:
-        n_counted = float(np.count_nonzero(declared.mask))
-        counts |= {"the number of unmasked entries": n_counted, "the share of unmasked entries": n_counted / declared.mask.size}
-    for what, count in counts.items():
-        if count > 0:
-            yield f"divided by {what}", 1.0 / count
-            yield f"multiplied by {what}", count
+def _ignored(declared: DeclaredLoss) -> np.ndarray | None:
+    ignore_class = declared.spec.options.get("ignore_class")
+    return None if ignore_class is None else np.asarray(declared.y_true) == ignore_class

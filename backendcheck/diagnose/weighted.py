@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from backendcheck.diagnose.counts import counts, factors, ignored_labels
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.difference import FAR, Difference
 from backendcheck.diagnose.situation import Situation
@@ -137,26 +138,11 @@ def _of_mean(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
     left, right = float(one.left.ravel()[0]), float(one.right.ravel()[0])
     if not (np.isfinite(left) and np.isfinite(right) and left and right):
         return
-    n = len(each.value)
     predictions = recording.labels.get("y_pred")
     if predictions is None and (seen := recording.observations.get(name.replace("per_example_loss", "predictions"))) is not None:
         predictions = seen.value
-    counts = {"the number of examples": float(n), "the number of examples squared": float(n * n)}
-    if predictions is not None and predictions.ndim > 1:
-        n_classes = predictions.shape[-1]
-        counts |= {"the number of classes": float(n_classes), "the number of examples times classes": float(n * n_classes)}
-        if predictions.ndim > 2:  # noqa: PLR2004 - (N, T, C)
-            counts["the number of steps"] = float(np.prod(predictions.shape[1:-1]))
-    if (weight := _labels(one, "sample_weight")) is not None:
-        counts |= {"the sum of weights": float(weight.sum()), "the mean weight": float(weight.mean())}
-    if (mask := _labels(one, "mask")) is not None and mask.any():
-        counts |= {"the number of unmasked entries": float(mask.sum()), "the share of unmasked entries": float(mask.mean())}
-    fitting = [
-        f"{word} by {what}"
-        for what, count in counts.items()
-        for word, factor in (("divided", 1.0 / count), ("multiplied", count))
-        if count not in (0.0, 1.0) and one.explained(right=np.full(one.right.shape, right * factor))
-    ]
+    numbers = counts(predictions, len(each.value), _labels(one, "sample_weight"), _labels(one, "mask"), ignored_labels(one))
+    fitting = [words for words, factor in factors(numbers) if one.explained(right=np.full(one.right.shape, right * factor))]
     if fitting:
         more = {"or": "; ".join(fitting[1:])} if fitting[1:] else {}
         text = f"on {one.side} the loss is {fitting[0]}; the losses of the examples agree"

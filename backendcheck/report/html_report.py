@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import re
 import shlex
@@ -20,9 +19,13 @@ from backendcheck.errors import UsageError
 from backendcheck.known_add import entries_for
 from backendcheck.recording import Raised
 from backendcheck.report import text, view, view_findings, view_noise
-from backendcheck.report.charts import Chart, ExampleTable, charts, disagreements
+from backendcheck.report.charts import charts
 from backendcheck.report.escape import block, visible
+from backendcheck.report.examples import ExampleTable, disagreements
+from backendcheck.report.matrix import N_WRITTEN, Row, anchor, row, stored
+from backendcheck.report.svg import Chart
 from backendcheck.report.view_environment import environment_rows, keras_versions, versions_line
+from backendcheck.report.view_known import STATES, counted_states, known_entries
 from backendcheck.report.view_values import ValueTable, value_tables
 from backendcheck.results import CaseResult, Results
 from backendcheck.stage import state_words
@@ -36,39 +39,14 @@ _MEANINGS = {
     "XFAILED": "differ as known",
     "XPASSED": "known, but gone",
 }
-# So many cases are shown in full; beyond them a page is too large to be read, and report.json has the rest.
+# So many cases are shown in full, and so many in detail at all: beyond them a page is too large, and report.json has the rest.
 _N_IN_FULL = 100
+_N_SECTIONS = 1000
 _N_UNFOLDED = 25
 _FINDINGS_AT_ONCE = 8  # the rest is folded
 _MOST_FINDINGS = {True: 100, False: 6}
 _MOST_PASSES = {True: 100, False: 0}
 _LONGEST_TEXT = {True: 6000, False: 600}
-_LONGEST_ANCHOR = 160
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Row:
-    """A case in the matrix."""
-
-    result: CaseResult
-    anchor: str
-    claim: str
-    cells: tuple[view.Cell, ...]
-
-    @property
-    def topic(self) -> str:
-        """The case file, which is what its cases are about."""
-        return self.result.case.partition("/")[0]
-
-    @property
-    def codes(self) -> str:
-        """The diagnoses, for the filter."""
-        return " ".join(dict.fromkeys(one.code for one in self.result.diagnoses))
-
-    @property
-    def concerned(self) -> str:
-        """The legs that do not do what the others do, for the filter."""
-        return " ".join(one.leg for one in self.cells if one.tone == "bad" or one.odd)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -100,18 +78,44 @@ def render(results: Results) -> str:
     """The text of index.html."""
     shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
     passed = view.by_verdict(results, Verdict.PASSED)
+    known = known_entries(results)
     page: str = (
         _environment()
         .get_template("index.html.jinja")
         .render(
             results=results,
-            run=_run(results),
-            sections=[_section(result, results, number) for number, result in enumerate(shown)],
-            passed=[_row(result, results.backends) for result in passed],
+            run=_run(results) | {"known": counted_states(known)},
+            known=known,
+            states=STATES,
+            sections=[_section(result, results, number) for number, result in enumerate(shown[:_N_SECTIONS])],
+            tables={
+                "failing": _table(shown, results, _N_SECTIONS),
+                "passed": _table(passed, results, 0),
+            },
             environment=environment_rows(results),
         )
     )
     return page
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Table:
+    """Rows of the matrix: those in HTML, and the others as data. `n_alone` have no section."""
+
+    written: Sequence[Row]
+    stored: dict[str, Any]
+    n: int
+    n_alone: int
+
+
+def _table(cases: Sequence[CaseResult], results: Results, n_sections: int) -> _Table:
+    rows = [row(result, results.backends, alone=number >= n_sections) for number, result in enumerate(cases)]
+    return _Table(
+        written=rows[:N_WRITTEN],
+        stored=stored(rows[N_WRITTEN:], _GLYPHS),
+        n=len(rows),
+        n_alone=max(0, len(rows) - n_sections),
+    )
 
 
 def _environment() -> jinja2.Environment:
@@ -130,7 +134,7 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        state_words, view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
+        anchor, state_words, view.counted, view.web_link, view_findings.evidence, view_findings.excess_of_verdict,
         view_findings.excess_words, view_findings.figure, view_findings.finding_note, view_findings.in_words,
         view_findings.required_tolerance, view_findings.tolerance_words, view_noise.noise_words,
     ):  # fmt: skip
@@ -145,15 +149,6 @@ def _asset(name: str) -> str:
 def _harmless(value: Any) -> Any:
     """Control characters and lone surrogates written out in all that is shown; escaping comes after it, by the template."""
     return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def anchor(case: str) -> str:
-    """The id of a case on the page: its own, with what a link could trip over written as ``~5B~``. Never the same for two."""
-    written = re.sub(r"[^A-Za-z0-9_./-]", lambda match: f"~{ord(match.group()):X}~", case)
-    if len(written) > _LONGEST_ANCHOR:
-        digest = hashlib.sha256(case.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        written = f"{written[:_LONGEST_ANCHOR]}~~{digest}"
-    return f"case/{written}"
 
 
 def _run(results: Results) -> dict[str, Any]:
@@ -201,10 +196,6 @@ def _state(results: Results) -> tuple[str, str]:
     return "good", f"{counts['PASSED']} of {view.counted(n_cases, 'case')} agree{known}"
 
 
-def _row(result: CaseResult, legs: Sequence[str]) -> Row:
-    return Row(result=result, anchor=anchor(result.case), claim=view.shown_claim(result)[0], cells=view.cells(result, legs))
-
-
 def _section(result: CaseResult, results: Results, number: int) -> Section:
     full, legs = number < _N_IN_FULL, results.backends
     label, sentence = view.split_headline(result.headline)
@@ -214,6 +205,7 @@ def _section(result: CaseResult, results: Results, number: int) -> Section:
         anchor=anchor(result.case),
         claim=view.shown_claim(result)[0],
         cells=view.cells(result, legs),
+        alone=False,
         unfolded=result.verdict is not Verdict.XFAILED and number < _N_UNFOLDED,
         label=label,
         sentence=sentence,

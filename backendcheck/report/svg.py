@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from backendcheck.report.escape import visible
+
+LARGEST = 1e300  # that an axis reaches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A picture with the sentence under it, which says what is shown and how much of it."""
+
+    title: str
+    picture: Markup
+    caption: str
 
 
 def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
@@ -26,6 +38,12 @@ def element(name: str, text: str = "", **attributes: object) -> Markup:
     return Markup("<{0}{1}>{2}</{0}>").format(name, inside, escape(visible(text)))
 
 
+def group(marks: Sequence[Markup], **attributes: object) -> Markup:
+    """Marks that share attributes, written once."""
+    inside = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
+    return Markup("<g{}>{}</g>").format(Markup("").join(inside), Markup("").join(marks))
+
+
 def titled(mark: Markup, title: str) -> Markup:
     """A mark that tells its figures when pointed at."""
     return Markup("<g><title>{}</title>{}</g>").format(visible(title), mark)
@@ -41,11 +59,11 @@ class Scale:
 
     def __init__(self, low: float, high: float, start: float, end: float, *, log: bool = False) -> None:
         self.log = log
-        self.low, self.high = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.low, self.high = (math.log10(min(low, LARGEST)), math.log10(min(high, LARGEST))) if log else (low, high)
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        at = math.log10(value) if self.log else value
+        at = math.log10(min(value, LARGEST)) if self.log else value
         share = (at - self.low) / ((self.high - self.low) or 1.0)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
@@ -64,20 +82,20 @@ class Scale:
 
 def axis_below(scale: Scale, y: float, label: str) -> list[Markup]:
     """Ticks and a label below a plot."""
-    marks = [element("line", x1=scale.start, x2=scale.end, y1=y, y2=y, class_="axis")]
-    for tick in scale.ticks():
-        marks.append(element("line", x1=scale(tick), x2=scale(tick), y1=y, y2=y + 4, class_="axis"))
-        marks.append(element("text", short(tick), x=scale(tick), y=y + 15, class_="tick", text_anchor="middle"))
+    places = [(number(scale(tick)), short(tick)) for tick in scale.ticks()]
+    line = f"M{number(scale.start)} {number(y)}H{number(scale.end)}" + "".join(f"M{x} {number(y)}v4" for x, _ in places)
+    names = [element("text", name, x=x, y=y + 15) for x, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="middle")]
     marks.append(element("text", label, x=(scale.start + scale.end) / 2, y=y + 30, class_="label", text_anchor="middle"))
     return marks
 
 
 def axis_left(scale: Scale, x: float, label: str) -> list[Markup]:
     """Ticks left of a plot, its label above them."""
-    marks = [element("line", x1=x, x2=x, y1=scale.start, y2=scale.end, class_="axis")]
-    for tick in scale.ticks():
-        marks.append(element("line", x1=x - 4, x2=x, y1=scale(tick), y2=scale(tick), class_="axis"))
-        marks.append(element("text", short(tick), x=x - 7, y=scale(tick) + 3.5, class_="tick", text_anchor="end"))
+    places = [(scale(tick), short(tick)) for tick in scale.ticks()]
+    line = f"M{number(x)} {number(scale.start)}V{number(scale.end)}" + "".join(f"M{number(x)} {number(y)}h-4" for y, _ in places)
+    names = [element("text", name, x=x - 7, y=y + 3.5) for y, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="end")]
     marks.append(element("text", label, x=4, y=min(scale.start, scale.end) - 8, class_="label"))
     return marks
 

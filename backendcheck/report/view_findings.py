@@ -43,6 +43,8 @@ def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
     """What proves a diagnosis: words and figures. ``by name max|d|`` says as well whether that is within tolerance."""
     items = []
     for words, value in diagnosis.evidence.items():
+        if words == "columns" and "permutation" in diagnosis.evidence:
+            continue  # the same, for programs
         what, measure, _ = words.partition("max|d|")
         text = f"{measure} {figure(value)}" if measure and isinstance(value, float) else figure(value)
         if measure and what.strip() == "by name" and isinstance(value, float) and _predictions_agree(result):

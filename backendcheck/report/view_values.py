@@ -75,7 +75,7 @@ def _table(
     width = max(_width(array) for array in shown.values())
     if width > _MOST_COLUMNS:
         return None
-    if classes := _class_names(name, recording):
+    if classes := class_names(name, recording):
         shown = {side: _named(array, classes) if _holds_classes(name, side, array) else array for side, array in shown.items()}
     worst = _worst_places(findings) if arrays[there[0]].size > 1 else {}
     n_examples = max(_height(array) for array in shown.values())
@@ -155,7 +155,7 @@ def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarr
     return labels if labels.shape == shape else None
 
 
-def _class_names(name: str, recording: Recording) -> list[str]:
+def class_names(name: str, recording: Recording) -> list[str]:
     """The names of the classes that an observation is about; empty if it has none."""
     names = recording.class_names
     if isinstance(names, Mapping):
@@ -182,5 +182,5 @@ def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> 
     of_classes = kind is Kind.PREDICTIONS or name.startswith("gradient/y_pred")
     if not of_classes or array.ndim < 2:  # noqa: PLR2004 - examples and classes
         return numbered
-    classes = _class_names(name, recording)
+    classes = class_names(name, recording)
     return tuple(classes) if len(classes) == width else numbered

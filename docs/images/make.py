@@ -1,0 +1,42 @@
+"""The pictures of the report in README.md, from a run of one's own.
+
+    backendcheck run --out reports/latest
+    python docs/images/make.py reports/latest [CASE]
+
+Writes report.png (the run), report-case.png (a case, by default the first whose classes are in another order, else the first that
+fails) and report-dark.png (the same in dark) beside this file. Needs Chromium, as the tests of the page do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tests"))
+
+import chromium  # noqa: E402 - of the tests
+
+from backendcheck.report.matrix import anchor  # noqa: E402
+
+WIDTH, HEIGHT = 1180, 940
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    results = json.loads((folder / "report.json").read_text(encoding="utf-8"))["results"]
+    ordered = [one["case"] for one in results if any(found["code"] == "class-order" for found in one["diagnoses"])]
+    case = sys.argv[2] if len(sys.argv) > 2 else [*ordered, results[0]["case"]][0]
+    page_of = (folder / "index.html").resolve().as_uri()
+    with chromium.browser() as browser:
+        for name, scheme, fragment in (("report", "light", ""), ("report-case", "light", case), ("report-dark", "dark", case)):
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
+            page.goto(page_of + (f"#{anchor(fragment)}" if fragment else ""))
+            page.evaluate("document.activeElement.blur()")
+            page.wait_for_timeout(200)
+            page.screenshot(path=HERE / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
