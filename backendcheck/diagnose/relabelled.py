@@ -17,6 +17,8 @@ from backendcheck.observation import Kind
 _LONGEST_LIST = 12  # examples that evidence spells out
 _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
 
+_LARGEST_CLASS = 10_000_000
+
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims what explains the earliest observation it can, once for each code and set of legs."""
@@ -48,6 +50,8 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
     """What one rule, right class to left class, explains all that differs."""
     if left.size < 2 or np.array_equal(left, right):  # noqa: PLR2004
         return
+    if n_classes > _LARGEST_CLASS:
+        return  # no classes, but numbers of another sort
     evidence = {"observation": one.observation, "examples": int(np.count_nonzero(left != right)), "of": int(left.size)}
     steps = np.unique(left.astype(np.int64) - right.astype(np.int64))
     n_seen = len(np.unique(right))
@@ -65,8 +69,6 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
     images = dict(pairs)
     if n_seen < 2:  # noqa: PLR2004 - one class that moves may be a shift as well
         return
-    if max(*images, *images.values()) > _LARGEST_CLASS:
-        return  # no classes, but numbers of another sort
     if len(images) != len(pairs) or len(set(images.values())) != len(images) or len(images) > left.size // 2:
         return  # no rule by class, two classes made one, or as many rules as examples, which prove nothing
     name = naming(one.recording.class_names, one.output, max(*images, *images.values(), n_classes - 1) + 1)
@@ -75,9 +77,6 @@ def _by_mapping(one: Difference, left: np.ndarray, right: np.ndarray, n_classes:
         evidence["labels without"] = ", ".join(name(end) for end in ends)
     evidence["permutation"] = in_arrows(found, name, closed=not ends)
     yield classes_exchanged(one, found, name, evidence, subject)
-
-
-_LARGEST_CLASS = 10_000_000
 
 
 def _chains(images: dict[int, int]) -> tuple[list[list[int]], list[int]]:

@@ -143,6 +143,8 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
         words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
         if words:
             text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
+            first = tuple(np.argwhere(one.left != one.right)[0])
+            text += f" ({one.right[first]} is {one.left[first]})"
             yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
             return
 
