@@ -80,24 +80,17 @@ def test_a_fault_that_is_not_detected_fails() -> None:
     assert ended.exit_code == 1
 
 
-def test_a_fault_under_a_wrong_name_fails() -> None:
+def test_a_fault_under_a_wrong_name_is_detected_and_not_named() -> None:
     ended = tried(outputs(ORDER[::-1]), codes=("class-order",))
     assert (ended.detection_rate, ended.naming_rate) == (1.0, 0.0)
-    assert ended.exit_code == 1
+    assert ended.exit_code == 0
 
 
-def test_a_fault_without_a_name_fails() -> None:
+def test_a_fault_without_a_name_is_detected_and_not_named() -> None:
     ended = tried(outputs(ORDER, nudge=0.5), codes=("scale",))
     assert ended.trials[0].detected
     assert not ended.trials[0].named
-    assert ended.exit_code == 1
-
-
-def test_one_in_a_hundred_may_be_without_a_name() -> None:
-    named = tried(outputs(ORDER[::-1])).trials[0]
-    unnamed = replace(named, named=False, first=False)
-    assert SelfTest(trials=(*[named] * 99, unnamed)).exit_code == 0
-    assert SelfTest(trials=(*[named] * 98, unnamed)).exit_code == 1
+    assert (ended.naming_rate, ended.exit_code) == (0.0, 0)
 
 
 def test_what_was_found_before_is_not_detection() -> None:

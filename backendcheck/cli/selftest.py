@@ -40,8 +40,8 @@ def selftest(
     """Plant faults into the live backends and see whether they are found and named.
 
     Each built-in case that a fault concerns is recorded without it, with it, and without it again; the faulty recording then
-    takes the place of the clean one among those of the other backends. Exit code 0 if every fault that shows is detected, 99 % of
-    them are named, and nothing is found where nothing was planted; 1 if not; 3 if something could not be tried.
+    takes the place of the clean one among those of the other backends. Exit code 0 if every fault that shows is detected, and
+    nothing is found where nothing was planted; 1 if not; 3 if something could not be tried.
 
     \b
     backendcheck selftest

@@ -83,7 +83,8 @@ def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
     expected = one.recording.expected.get(one.observation)
     if expected is not None and expected.defined is not None and expected.defined.shape == p.shape:
         kinks |= ~expected.defined
-    if not name or any(part in name for part in _OF_PROBABILITIES):
+    from_logits = bool(description.get("options", {}).get("from_logits"))
+    if not name or (any(part in name for part in _OF_PROBABILITIES) and not from_logits):
         epsilon = _epsilon(one.recording)
         kinks |= np.isin(p, (0.0, 1.0)) | np.isclose(p, epsilon, rtol=1e-3, atol=0)
         kinks |= np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
@@ -92,13 +93,14 @@ def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
     labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
     if labels is not None and labels.dtype != object and labels.size == p.size:
         y = labels.reshape(p.shape).astype(np.float64)
-        kinks |= np.abs(p - y) <= _KINK * np.maximum(1.0, np.abs(y))
+        if not name or "absolute" in name:
+            kinks |= np.abs(p - y) <= _KINK * np.maximum(1.0, np.abs(y))
         if not name or "hinge" in name:
             kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(p, (1.0, -1.0))  # labels may be 0 and 1, too
         if not name or name == "huber":
             delta = description.get("options", {}).get("delta", 1.0)
             kinks |= np.isin(np.abs(p - y), (delta, 0.5) if not name else (delta,))
-    if p.ndim > 1:  # ties for the largest: a maximum over classes has a kink there
+    if p.ndim > 1 and (not name or "hinge" in name):  # ties for the largest: a maximum over classes has a kink there
         best = p == np.max(p, axis=-1, keepdims=True)
         kinks |= best & (best.sum(axis=-1, keepdims=True) > 1)
     return kinks
