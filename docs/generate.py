@@ -73,23 +73,26 @@ def report_json(schema: Mapping[str, Any]) -> Iterator[str]:
     yield from ("# report.json", "", f"{schema.get('description', 'One run, for programs.')}", "")
     yield "Fields may be added, never renamed. The JSON Schema lies in the package: `backendcheck/report/report.schema.json`."
     yield ""
-    yield from _fields("the run", schema)
-    for name, definition in schema.get("$defs", {}).items():
+    definitions = schema.get("$defs", {})
+    yield from _fields("the run", schema, definitions)
+    for name, definition in definitions.items():
         if "properties" in definition:
-            yield from _fields(name, definition)
+            yield from _fields(name, definition, definitions)
 
 
-def _fields(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
+def _fields(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"## {name}", "", "| field | type | always | |", "| --- | --- | --- | --- |")
     for field, of_field in schema.get("properties", {}).items():
         always = "yes" if field in schema.get("required", ()) else ""
-        yield f"| `{field}` | {_type(of_field)} | {always} | {escape(str(of_field.get('description', '')))} |"
+        yield f"| `{field}` | {_type(of_field, definitions)} | {always} | {escape(str(of_field.get('description', '')))} |"
     yield ""
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
+        if "properties" not in definitions.get(name, {}):  # not a table of its own
+            return _type(definitions.get(name, {}), definitions)
         return f"[{name}](#{name.lower()})"
     if "enum" in schema:
         return escape(", ".join(map(str, schema["enum"])))
@@ -97,10 +100,10 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"`{schema['const']}`"
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return " or ".join(_type(one) for one in schema[several])
+            return " or ".join(_type(one, definitions) for one in schema[several])
     kind = schema.get("type", "any")
     if kind == "array":
-        return f"list of {_type(schema.get('items', {}))}"
+        return f"list of {_type(schema.get('items', {}), definitions)}"
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
