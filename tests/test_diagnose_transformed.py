@@ -95,3 +95,9 @@ def test_equal_integers_of_another_width_are_a_label_dtype() -> None:
 def test_bfloat16_rounds_to_nearest_even() -> None:
     values = np.array([1.0, 1.0 + 2**-8, 1.0 + 3 * 2**-8, 3.14159])
     assert rounded(values, "bfloat16").tolist() == [1.0, 1.0, 1.0 + 2**-6, 3.140625]
+
+
+@pytest.mark.parametrize(("one", "other"), [([0.6], [1.0]), (0.58, 1.0), ([1.5, 2.0, 2.5], [2.0, 2.0, 2.0])])
+def test_figures_that_happen_to_be_whole_are_not_truncated_labels(one: object, other: object) -> None:
+    found = diagnosed(everywhere(share=np.float32(one)) | {"jax": {"share": np.float32(other)}})
+    assert "label-truncated" not in found

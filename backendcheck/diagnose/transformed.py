@@ -20,6 +20,7 @@ from backendcheck.observation import Kind
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
+_FEWEST_WHOLE = 3  # values that have to be whole before fractions are said to have been cut
 _CLASSES_LAST = "Say axis= explicitly and put classes last."
 
 
@@ -123,23 +124,12 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
     for side, here, there in ((one.side, left, right), (one.trusted, right, left)):
         if one.trusted == "reference" and side == "reference":
             continue
-        if (there != np.trunc(there)).any() and (here == np.trunc(here)).all():
-            for words, change in (
-                ("cut off", np.trunc),
-                ("rounded", np.rint),
-                ("rounded down", np.floor),
-                ("rounded up", np.ceil),
-            ):
-                if np.array_equal(change(there), here):
-                    text = (
-                        f"{one.subject} has its fractions {words}"
-                        if side == one.side
-                        else f"{one.subject} keeps fractions that {side} has {words}"
-                    )
-                    yield claim(
-                        one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend."
-                    )
-                    return
+        if (words := _cut(here, there, one.left if side == one.side else one.right)) is not None:
+            text = f"{one.subject} has its fractions {words}"
+            if side != one.side:
+                text = f"{one.subject} keeps fractions that {side} has {words}"
+            yield claim(one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend.")
+            return
         words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
         if words:
             text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
@@ -147,6 +137,22 @@ def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
             text += f" ({one.right[first]} is {one.left[first]})"
             yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
             return
+
+
+def _cut(here: np.ndarray, there: np.ndarray, recorded: np.ndarray) -> str | None:
+    """How the fractions of one side became the whole numbers of the other; None if they did not.
+
+    A figure that happens to be whole, such as an accuracy of 1, proves nothing: the whole numbers are of an integer type, or
+    there are several, and they differ.
+    """
+    if not (there != np.trunc(there)).any() or not (here == np.trunc(here)).all():
+        return None
+    if recorded.dtype.kind not in "iub" and (here.size < _FEWEST_WHOLE or not np.ptp(here)):
+        return None
+    for words, change in (("cut off", np.trunc), ("rounded", np.rint), ("rounded down", np.floor), ("rounded up", np.ceil)):
+        if np.array_equal(change(there), here):
+            return words
+    return None
 
 
 def _narrowing(here: np.ndarray, there: np.ndarray) -> str:
