@@ -13,7 +13,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ import backendcheck
 from backendcheck.backends import Backend
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.faults import CASE_SEPARATOR
-from backendcheck.record.session import Request, check_leg, clear_leg, describe
+from backendcheck.record.session import Request, check_leg, clear_leg, describe, make_writable
 from backendcheck.recording import ENVIRONMENT, read_environment
 
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end
@@ -71,13 +70,7 @@ def check_out(out: Path, requests: Sequence[Request]) -> None:
             raise OutputInTheWay(message)
     for request in requests:
         check_leg(request)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        message = f"{out}: cannot be written ({error.strerror or error}). Choose another --out."
-        raise OutputInTheWay(message) from error
+    make_writable(out)
 
 
 def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:

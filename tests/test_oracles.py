@@ -77,6 +77,33 @@ def test_only_agreement_sees_a_fault_in_one_backend_of_a_value_without_reference
     assert (exit_code, oracles_of(report)) == (1, {"agreement"})
 
 
+def test_only_paths_sees_sample_weights_dropped_by_evaluate_on_every_backend(tmp_path: Path) -> None:
+    cases = """
+        import keras
+        from backendcheck import ModelCase
+
+        def case_weighted(rng):
+            \"\"\"Examples count by their weights.\"\"\"
+            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")])
+            x, y = rng.normal(size=(9, 4)), rng.normal(size=(9, 2))
+            return ModelCase(model, "mean_squared_error", x, y, sample_weight=rng.uniform(0.5, 2.0, 9).astype("float32"))
+    """
+    conftest = """
+        import keras
+
+        evaluate = keras.Model.evaluate
+
+        def without_weights(self, *arrays, **options):
+            return evaluate(self, *arrays, **{name: value for name, value in options.items() if name != "sample_weight"})
+
+        keras.Model.evaluate = without_weights
+    """
+    exit_code, report, output = run(project(tmp_path / "p", cases, conftest), "--backends", "jax,torch")
+    assert (exit_code, oracles_of(report)) == (1, {"paths"}), output
+    assert any(finding["right"].endswith(":evaluate") for finding in report["results"][0]["findings"])
+    assert report["results"][0]["diagnoses"][0]["code"] == "sample-weight-ignored"
+
+
 def test_paths_and_gradients_by_weights_see_losses_applied_to_the_outputs_of_other_names_on_every_backend(tmp_path: Path) -> None:
     conftest = """
         import keras

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,13 @@ strict_known_option = click.option(
 def renamed(options: dict[str, Any]) -> dict[str, Any]:
     options["timeout_s"] = options.pop("timeout")
     return options
+
+
+def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command takes that records cases: workers, time, selection, device, oracles, plugins."""
+    options = (
+        workers_option, timeout_option, keyword_option, marks_option, device_option, oracles_option, plugins_option,
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -9,18 +9,7 @@ from typing import Any
 
 import click
 
-from backendcheck.cli.options import (
-    device_option,
-    keyword_option,
-    marks_option,
-    oracles_option,
-    overwrite_option,
-    paths_argument,
-    plugins_option,
-    renamed,
-    timeout_option,
-    workers_option,
-)
+from backendcheck.cli.options import overwrite_option, paths_argument, recording_options, renamed
 from backendcheck.cli.process import end_on_signals, printable
 from backendcheck.noise import MEASURES
 
@@ -30,13 +19,7 @@ from backendcheck.noise import MEASURES
 @click.option("--backend", required=True, metavar="B", help="tensorflow, jax or torch.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
               help="The recordings go to DIR/<backend>.")  # fmt: skip
-@workers_option
-@timeout_option
-@keyword_option
-@marks_option
-@device_option
-@oracles_option
-@plugins_option
+@recording_options
 @overwrite_option
 @click.option("--events", is_flag=True, hidden=True, help="Tell the progress on standard output, one JSON object a line.")
 @click.option("--plant", "plants", multiple=True, hidden=True, metavar="FAULT=CASE;…", help="What selftest asks for.")

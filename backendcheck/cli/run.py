@@ -11,18 +11,12 @@ import click
 from backendcheck.cli.options import (
     LATEST,
     baseline_option,
-    device_option,
-    keyword_option,
     known_option,
-    marks_option,
-    oracles_option,
     overwrite_option,
     paths_argument,
-    plugins_option,
+    recording_options,
     renamed,
     strict_known_option,
-    timeout_option,
-    workers_option,
 )
 from backendcheck.cli.output import analysed, write_and_end
 from backendcheck.cli.process import end_on_signals, printable, progress_of
@@ -34,13 +28,7 @@ from backendcheck.cli.process import end_on_signals, printable, progress_of
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {LATEST}; an earlier run there is moved aside."
 )
-@workers_option
-@timeout_option
-@keyword_option
-@marks_option
-@device_option
-@oracles_option
-@plugins_option
+@recording_options
 @known_option
 @strict_known_option
 @baseline_option

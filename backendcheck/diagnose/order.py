@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backendcheck.diagnose.diagnosis import Diagnosis, sentence
+from backendcheck.diagnose.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.difference import Difference
 
 
@@ -35,29 +35,15 @@ def classes_exchanged(
 
 
 def off_by_one(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
-    return Diagnosis(
-        code="off-by-one",
-        backends=one.suspects,
-        message=(
-            f"{one.subject}: {text}, against {one.trusted}. "
-            "Check where labels start (0 or 1), and whether a slot for unknown or padding is put in front of the classes."
-        ),
-        evidence={"observation": one.observation} | evidence,
-        headline=f"OFF BY ONE: {one.subject}: {text}, against {one.trusted}",
-    )
+    """Classes that sit one higher or one lower."""
+    remedy = "Check where labels start (0 or 1), and whether a slot for unknown or padding is put in front of the classes."
+    return claim(one, "off-by-one", f"{one.subject}: {text}", remedy, **evidence)
 
 
 def of_examples(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
-    return Diagnosis(
-        code="example-order",
-        backends=one.suspects,
-        message=(
-            f"{sentence(text)}, against {one.trusted}. Labels no longer stand beside their predictions. "
-            "Look at what batches, shuffles, sorts or gathers there."
-        ),
-        evidence=evidence,
-        headline=f"EXAMPLE ORDER: {text}, against {one.trusted}",
-    )
+    """Examples that stand in another order."""
+    remedy = "Labels no longer stand beside their predictions. Look at what batches, shuffles, sorts or gathers there."
+    return claim(one, "example-order", text, remedy, **evidence)
 
 
 def direction(step: int) -> str:

@@ -217,14 +217,23 @@ def claim_leg(request: Request) -> Path:
     """
     leg = request.leg
     check_leg(request)
+    make_writable(leg)
+    return leg
+
+
+def make_writable(directory: Path) -> None:
+    """Make a directory, or see that it can be written.
+
+    Raises:
+        OutputInTheWay: if neither can be.
+    """
     try:
-        leg.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=leg):
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        message = f"{leg}: cannot be written ({error.strerror or error}). Choose another --out."
+        message = f"{directory}: cannot be written ({error.strerror or error}). Choose another --out."
         raise OutputInTheWay(message) from error
-    return leg
 
 
 @contextlib.contextmanager
