@@ -3,8 +3,8 @@
 What a case author needs, and nothing else. Importing this package imports no backend and no keras.
 """
 
-from backendcheck.case import LossCase, ModelCase, OptOut, Raises, Tolerance, ValueCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase, OptOut, Raises, Tolerance, ValueCase
 
-__all__ = ["LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase", "__version__"]
+__all__ = ["FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase", "__version__"]
 
 __version__ = "0.1.0"
