@@ -16,6 +16,8 @@ from typing import Any, Literal
 Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
 
+AS_COMPILED = "as compiled"  # of a ModelCase: what the model was compiled with, by itself or as it was saved
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
@@ -171,9 +173,11 @@ class LossCase:
 class ModelCase:
     """A model, its labels and its training.
 
-    `loss`, `y`, `metrics`, `loss_weights`, `sample_weight` and `class_weight` take what ``model.compile`` and
-    ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
+    `loss`, `y`, `metrics`, `weighted_metrics`, `loss_weights`, `sample_weight` and `class_weight` take what
+    ``model.compile`` and ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
 
+    - ``"as compiled"`` for `loss`, `loss_weights`, `metrics`, `weighted_metrics` or `optimizer` is what the model was compiled
+      with, which a saved model brings along; of the loss, it stands for all of them that are not given.
     - `optimizer` defaults to SGD with learning rate 0.1, `epochs` to 1 (one epoch is always trained, in order),
       `batch_size` to N.
     - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
@@ -193,6 +197,7 @@ class ModelCase:
     class_weight: Any = field(default=None, kw_only=True)
     loss_weights: Any = field(default=None, kw_only=True)
     metrics: Any = field(default=None, kw_only=True)
+    weighted_metrics: Any = field(default=None, kw_only=True)
     optimizer: Any = field(default=None, kw_only=True)
     epochs: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import keras
 import numpy as np
 
-from backendcheck.case import LossCase, ModelCase
+from backendcheck.case import AS_COMPILED, LossCase, ModelCase
 from backendcheck.literals import NotWritable
 from backendcheck.record.arrays import as_arrays, map_nest, observed
+from backendcheck.record.as_compiled import declared
 from backendcheck.record.case_slice import case_programs
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
@@ -29,11 +31,18 @@ def programs_of(
             found.append(_of_loss(made) if isinstance(made, LossCase) else _of_model(made, seed))
         except (NotWritable, RecursionError) as error:
             reasons.append(str(error))
+    if _as_compiled(made):
+        reasons.append("the source says 'as compiled', which a script has no model for")
+        return found, reasons
     try:
         found += case_programs(function, arguments, seed, made, seen)
     except NotWritable as error:
         reasons.append(str(error))
     return found, reasons
+
+
+def _as_compiled(made: Any) -> bool:
+    return isinstance(made, ModelCase) and any(getattr(made, one.name) is AS_COMPILED for one in fields(made))
 
 
 def _of_loss(made: LossCase) -> dict[str, Any]:
@@ -59,9 +68,10 @@ def _collected(slice_: Slice) -> dict[str, Any]:
 
 def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
     slice_ = Slice()
+    made = declared(made)
     model = model_code(made.model, slice_)
     code = {"loss": expression(made.loss, slice_)}
-    for name in ("loss_weights", "metrics", "class_weight"):
+    for name in ("loss_weights", "metrics", "weighted_metrics", "class_weight"):
         if (value := getattr(made, name)) is not None:
             code[name] = expression(value, slice_)
     if made.optimizer is not None:

@@ -18,8 +18,8 @@ from backendcheck.record.slices import STAND_INS, Slice, loaded_names, module_of
 
 _KEPT = {
     "LossCase": ("loss", "y_true", "y_pred", "sample_weight"),
-    "ModelCase": ("model", "loss", "x", "y", "sample_weight", "class_weight", "loss_weights", "metrics", "optimizer", "epochs",
-                  "batch_size"),
+    "ModelCase": ("model", "loss", "x", "y", "sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics",
+                  "optimizer", "epochs", "batch_size"),
     "ValueCase": ("compute",),
 }  # fmt: skip
 

@@ -174,7 +174,8 @@ class Workbench:
         if request["kind"] == "loss":
             weight = space.get("sample_weight")
             return LossCase(space["loss"], space["y_true"], space["y_pred"], sample_weight=weight, **names)
-        given = {name: space[name] for name in ("sample_weight", "class_weight", "loss_weights", "metrics") if name in space}
+        options = ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
+        given = {name: space[name] for name in options if name in space}
         optimizer = space["optimizer"]() if callable(space.get("optimizer")) else None
         return ModelCase(
             space["build"](), space["loss"], space["x"], space["y"], optimizer=optimizer, weights="as built",

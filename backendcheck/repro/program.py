@@ -159,7 +159,7 @@ def _made(program: Program) -> list[str]:
     given = returned_names(program.body)
     more = [
         name
-        for name in ("sample_weight", "class_weight", "loss_weights", "metrics")
+        for name in ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
         if name in given and (program.kind == "model" or name == "sample_weight")
     ]
     lines = ["made = make()", *(f"{name} = made[{name!r}]" for name in names), *(f"{name} = made.get({name!r})" for name in more)]
