@@ -226,7 +226,7 @@ def _last_words(work: Path) -> str:
 
 
 def _arguments(nodeid: str, work: str) -> list[str]:
-    from backendcheck.record.session import OVERRIDDEN
+    from backendcheck.record.pytest_session import OVERRIDDEN
 
     return [
         "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest",
