@@ -121,8 +121,8 @@ class Workbench:
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
         from backendcheck.record.perturbation import Perturbation
+        from backendcheck.record.process_environment import settings
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
-        from backendcheck.record.worker import settings
 
         self.n_programs += 1
         trace = Trace()
