@@ -55,7 +55,7 @@ def run(
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
     from backendcheck.leg import find_legs, read_legs
-    from backendcheck.record.session import Request, check_expressions
+    from backendcheck.record.request import Request, check_expressions
     from backendcheck.recording import read_environment
     from backendcheck.run import LegEnd, check_out, move_aside, record_all
     from backendcheck.run_noise import clear_noise, record_noise

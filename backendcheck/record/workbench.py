@@ -121,8 +121,8 @@ class Workbench:
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
         from backendcheck.record.perturbation import Perturbation
+        from backendcheck.record.process_environment import settings
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
-        from backendcheck.record.worker import settings
 
         self.n_programs += 1
         trace = Trace()
@@ -226,7 +226,7 @@ def _last_words(work: Path) -> str:
 
 
 def _arguments(nodeid: str, work: str) -> list[str]:
-    from backendcheck.record.session import OVERRIDDEN
+    from backendcheck.record.pytest_session import OVERRIDDEN
 
     return [
         "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest",
