@@ -92,7 +92,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     from backendcheck.configuration import load_configuration
     from backendcheck.known import find_known, load
     from backendcheck.leg import find_legs, read_legs
-    from backendcheck.record.session import ORACLES, Request
+    from backendcheck.record.request import ORACLES, Request
     from backendcheck.report import write_reports
     from backendcheck.results import analyse
     from backendcheck.run import check_out, record_all

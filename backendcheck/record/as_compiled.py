@@ -22,7 +22,7 @@ def declared(case: ModelCase) -> ModelCase:
     Raises:
         InvalidCase: if the loss is to be as compiled, and the model is not compiled, or without a loss.
     """
-    asked = [name for name in _DECLARED if _is_asked(getattr(case, name))]
+    asked = says_as_compiled(case)
     if not asked:
         return case
     found = _compiled_with(case.model, needed="loss" in asked)
@@ -35,8 +35,10 @@ def declared(case: ModelCase) -> ModelCase:
     return replace(case, **taken)
 
 
-def _is_asked(value: Any) -> bool:
-    return isinstance(value, str) and value == AS_COMPILED
+def says_as_compiled(case: ModelCase) -> list[str]:
+    """The options of which the case says ``"as compiled"``."""
+    given = {name: getattr(case, name) for name in _DECLARED}
+    return [name for name, value in given.items() if isinstance(value, str) and value == AS_COMPILED]
 
 
 def _compiled_with(model: Any, *, needed: bool) -> Mapping[str, Any]:
