@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.case import LossCase, ModelCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase
 from backendcheck.literals import NotWritable, source_of
 from backendcheck.record.arrays import as_arrays, map_nest, observed
 from backendcheck.record.as_compiled import declared, says_as_compiled
-from backendcheck.record.case_slice import case_programs
+from backendcheck.record.case_slice import case_programs, differentiated
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
 from backendcheck.record.slices import Slice
@@ -25,9 +25,12 @@ def programs_of(
     """The programs, and the reasons why others could not be written."""
     found: list[dict[str, Any]] = []
     reasons: list[str] = []
-    if isinstance(made, LossCase | ModelCase):
+    if isinstance(made, FunctionCase | LossCase | ModelCase):
         try:
-            found.append(_of_loss(made) if isinstance(made, LossCase) else _of_model(made, seed))
+            if isinstance(made, ModelCase):
+                found.append(_of_model(made, seed))
+            else:
+                found.append(_of_loss(made) if isinstance(made, LossCase) else _of_function(made))
         except (NotWritable, RecursionError) as error:
             reasons.append(str(error))
     if isinstance(made, ModelCase) and says_as_compiled(made):
@@ -49,6 +52,15 @@ def _of_loss(made: LossCase) -> dict[str, Any]:
         "kind": "loss", "form": "objects", "code": {"loss": loss},
         "arrays": {name: _as_fit_casts(as_arrays(value, 1)) for name, value in given.items() if value is not None},
         **_collected(slice_),
+    }  # fmt: skip
+
+
+def _of_function(made: FunctionCase) -> dict[str, Any]:
+    slice_ = Slice()
+    code = {"function": expression(made.function, slice_)}
+    return {
+        "kind": "function", "form": "objects", "code": code, "arrays": {"inputs": _as_fit_casts(as_arrays(made.inputs))},
+        "parameters": differentiated(made), **_collected(slice_),
     }  # fmt: skip
 
 
