@@ -27,6 +27,12 @@ DATA = "data"
 PARCEL = "parcel"
 
 
+class Code(str):
+    """Source that stands for itself, where any other text would be written as text."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, eq=False)
 class CaseSource:
     """The parts of a case file in the making. `arrays` goes into its ``.npz``, `parcel` to the workers alone."""
@@ -55,6 +61,8 @@ class CaseSource:
 
     def expression(self, name: str, value: Any) -> str:
         """Anything else as an expression: written out, imported, made from its configuration, or out of the parcel."""
+        if isinstance(value, Code):
+            return str(value)
         if isinstance(value, Mapping):
             return "{" + ", ".join(f"{key!r}: {self.expression(f'{name}_{key}', one)}" for key, one in value.items()) + "}"
         if isinstance(value, Tolerance):
@@ -129,6 +137,19 @@ class CaseSource:
             message = f"--import {name}: there is no module {root!r} here. Install it, or start from the folder that holds it."
             raise UsageError(message)
         self.imports[f"import {name}"] = None
+
+    def attribute(self, name: str) -> Code:
+        """Something in a module, by ``module:name``, as source.
+
+        Raises:
+            UsageError: if it is not spelt like that, or there is no such module.
+        """
+        module, _, path = name.partition(":")
+        if not path or not all(part.isidentifier() for part in path.split(".")):
+            message = f"{name}: names nothing; expected MODULE:NAME, such as my_package.models:build."
+            raise UsageError(message)
+        self.import_module(module)
+        return Code(f"{module}.{path}")
 
     def text(self, *, claim: str, why: str, name: str, body: Sequence[str], parcel: Path | None) -> str:
         """The text of the case file, whose one case is ``case_<name>``; `body` are its lines, which may use data and parcel."""

@@ -39,9 +39,10 @@ def subject_of(
     """
     custom = dict(custom_objects or {})
     if isinstance(model, str) and ":" in model and not Path(model).exists():
-        return _built(_function(source, model), model.partition(":")[2], folder, weights)
+        return _built(str(source.attribute(model)), model.partition(":")[2], folder, weights)
     if isinstance(model, str | Path):
-        path = _file(Path(model), weights)
+        path = Path(model)
+        check_model_file(path, weights)
         return _loaded(source, path, folder, path.name, custom)
     if hasattr(model, "save") and hasattr(model, "predict"):
         name = identifier(str(getattr(model, "name", "")), "model")
@@ -60,7 +61,12 @@ def subject_of(
     raise UsageError(message)
 
 
-def _file(path: Path, weights: Path | None) -> Path:
+def check_model_file(path: Path, weights: Path | None = None) -> None:
+    """See that `path` is the file of a model, by its name.
+
+    Raises:
+        UsageError: if it is not, or is not there, or has weights of its own beside those given.
+    """
     if path.is_dir():
         message = f"{path}: is a directory; {_WANTED}. Save the model again, as a .keras file."
     elif not path.exists():
@@ -72,17 +78,8 @@ def _file(path: Path, weights: Path | None) -> Path:
     elif weights is not None:
         message = f"{path}: brings its weights along; expected weights={weights} with a function that builds the model only."
     else:
-        return path
+        return
     raise UsageError(message)
-
-
-def _function(source: CaseSource, name: str) -> str:
-    module, _, path = name.partition(":")
-    if not path or not all(part.isidentifier() for part in path.split(".")):
-        message = f"{name}: names no function; {_WANTED}."
-        raise UsageError(message)
-    source.import_module(module)
-    return f"{module}.{path}"
 
 
 def _from_here(path: Path, folder: Path) -> str:
