@@ -13,7 +13,8 @@ from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
-from backendcheck.cli.process import printable
+from backendcheck.cli.merge import merge
+from backendcheck.cli.process import printable, resuming
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
@@ -49,6 +50,8 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
             click.echo(f"backendcheck: {message}", err=True)
+            if context.invoked_subcommand in ("run", "record"):
+                click.echo(f"backendcheck: go on with: {printable(resuming(sys.argv[1:]))}", err=True)
             context.exit(130)
 
 
@@ -69,7 +72,7 @@ def cli() -> None:
     """
 
 
-for command in (run, record, compare, show, locate, repro, list_cases, known, selftest):
+for command in (run, record, compare, merge, show, locate, repro, list_cases, known, selftest):
     cli.add_command(command)
 
 

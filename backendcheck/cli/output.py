@@ -30,7 +30,7 @@ def expected_legs(option: str | None) -> list[str] | None:
     return [backend.value for backend in parse_backends(names)] if names else None
 
 
-def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path]) -> Results:
+def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
     from backendcheck.configuration import load_configuration
     from backendcheck.known import find_known, load
     from backendcheck.results import analyse
@@ -38,7 +38,9 @@ def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: S
     configuration = load_configuration(Path.cwd())
     files = [*known_files] or find_known(legs, configuration.known)
     known = [entry for file in files for entry in load(file)]
-    return analyse(legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances)
+    return analyse(
+        legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances, shard=shard,
+    )  # fmt: skip
 
 
 def known_case(case: str, legs: Sequence[Path], out: Path) -> str:

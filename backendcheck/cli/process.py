@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -43,6 +44,13 @@ def without_collection() -> Iterator[None]:
 
 def printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def resuming(arguments: Sequence[str]) -> str:
+    """The command that goes on with what a command with these arguments has begun."""
+    name, *rest = arguments
+    kept = [word for word in rest if word not in ("--resume", "--overwrite")]
+    return shlex.join(["backendcheck", name, "--resume", *kept])
 
 
 def progress_of(backends: Sequence[str]) -> Any:
