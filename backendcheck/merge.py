@@ -232,6 +232,7 @@ def _joined(pieces: Sequence[Piece], noise_of: str = "", *, whole: bool = True) 
         digests={case: digest for piece in pieces for case, digest in piece.digests.items()},
         started=min(one.started for one in environments),
         duration_s=round(sum(one.duration_s for one in environments), 3),
+        seconds={case: seconds for one in environments for case, seconds in one.seconds.items()},
         sources={name: digest for one in environments for name, digest in one.sources.items()},
         pieces=tuple(listed),
     )

@@ -116,10 +116,10 @@ class Environment:
     `exit_state` is ``running`` until the leg has ended, then ``complete`` or ``interrupted``; a leg that was killed
     stays ``running``. `cases` are the ids collected, `digests` maps each to the SHA-256 of its file.
 
-    Of a shard `all_cases` are the ids of all shards. `sources` maps the source files that the cases come from, and those
-    that they import beside them, to their SHA-256. `sessions` are the earlier sessions of a leg that was resumed: when each
-    was started and `resumed`, its exit_state, and n_recordings that were kept. `pieces` are what a merged leg was joined of,
-    see `merge`.
+    `seconds` is how long each case took. Of a shard `all_cases` are the ids of all shards. `sources` maps the source files
+    that the cases come from, and those that they import beside them, to their SHA-256. `sessions` are the earlier sessions of a
+    leg that was resumed: when each was started and `resumed`, its exit_state, and n_recordings that were kept. `pieces` are
+    what a merged leg was joined of, see `merge`.
     """
 
     backend: str
@@ -136,6 +136,7 @@ class Environment:
     digests: Mapping[str, str] = field(default_factory=dict)
     started: str = ""
     duration_s: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
     all_cases: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     sessions: tuple[Mapping[str, Any], ...] = ()

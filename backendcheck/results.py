@@ -71,7 +71,8 @@ class Results:
 
     `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
     recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
-    `shard` is the part of the cases that it was to be about, if it was not all of them.
+    `shard` is the part of the cases that it was to be about, if it was not all of them. With `strict_known` entries of
+    known_divergences.toml that match nothing or have expired fail the run.
     """
 
     legs: tuple[Leg, ...]
@@ -85,6 +86,7 @@ class Results:
     since: str = ""
     changes: tuple[Change, ...] = ()
     shard: str = ""
+    strict_known: bool = False
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     @property
@@ -112,7 +114,8 @@ class Results:
         nothing = not (compared or rejected_as_asked or self._holds_no_case)
         if counts["ERROR"] or self.problems or nothing:
             return 3
-        return 1 if counts["FAILED"] or counts["XPASSED"] else 0
+        stale = self.strict_known and bool(self.unmatched or self.expired)
+        return 1 if counts["FAILED"] or counts["XPASSED"] or stale else 0
 
     @property
     def _holds_no_case(self) -> bool:

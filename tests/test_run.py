@@ -192,7 +192,7 @@ def test_a_case_may_be_called_whatever_it_likes(name: str) -> None:
         bars.started("jax", name)
         bars.finished("jax", 1)
         bars.ended("jax", 2, f"jax: {name}")
-    with Lines(Console(file=stream, width=200)) as lines:
+    with Lines(["jax"], Console(file=stream, width=200)) as lines:
         lines.collected("jax", 2)
         lines.started("jax", name)
         lines.ended("jax", 3, name)

@@ -13,6 +13,7 @@ from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
+from backendcheck.cli.manner import colour
 from backendcheck.cli.merge import merge
 from backendcheck.cli.process import printable, resuming
 from backendcheck.cli.record import record
@@ -81,4 +82,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
-    cli.main(prog_name="backendcheck")
+    cli.main(prog_name="backendcheck", color=colour())

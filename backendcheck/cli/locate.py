@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.manner import print_lines
 from backendcheck.cli.options import LATEST, plugins_option, timeout_option
-from backendcheck.cli.output import analysed, known_case, print_lines, terminal_width, usage_error
+from backendcheck.cli.output import analysed, known_case, terminal_width, usage_error
 from backendcheck.cli.process import end_on_signals, progress_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import baseline_option, known_option, overwrite_option, strict_known_option
-from backendcheck.cli.output import analysed, expected_legs, write_and_end
+from backendcheck.cli.output import analysed, expected_legs, tell_where_known_are_missing, write_and_end
 from backendcheck.cli.process import without_collection
 
 
@@ -22,9 +23,10 @@ from backendcheck.cli.process import without_collection
 @strict_known_option
 @baseline_option
 @overwrite_option
+@manner_options
 def merge(
     directories: Sequence[Path], out: Path, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool,
+    strict_known: bool, baseline: Path | None, overwrite: bool, manner: Manner,
 ) -> None:  # fmt: skip
     """Join what was recorded in several places, compare, and report. Needs no backend.
 
@@ -43,9 +45,10 @@ def merge(
     with without_collection():
         joined = join(read_pieces(find_pieces(directories, out)))
         check_place(out, joined, overwrite=overwrite)
-        for leg in joined:
+        for leg in joined if not manner.quiet else ():
             pieces = counted(len(leg.pieces), "piece")
             click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
         legs = read_legs(write_legs(out, joined))
         results = analysed(legs, expected_legs(expect_backends), known_files)
-        write_and_end(results, out, strict_known=strict_known, baseline=baseline)
+        tell_where_known_are_missing(legs, known_files)
+        write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)

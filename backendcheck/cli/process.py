@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import shlex
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -53,11 +55,20 @@ def resuming(arguments: Sequence[str]) -> str:
     return shlex.join(["backendcheck", name, "--resume", *kept])
 
 
-def progress_of(backends: Sequence[str]) -> Any:
-    """Who shows on standard error how far recording has come."""
+def progress_of(
+    backends: Sequence[str], *, quiet: bool = False, earlier_s: Mapping[str, Mapping[str, float]] | None = None
+) -> Any:
+    """Who shows on standard error how far recording has come.
+
+    `earlier_s` has by backend the seconds that cases took in an earlier run, if there was one.
+    """
     from rich.console import Console
 
-    from backendcheck.progress import Bars, Lines
+    from backendcheck.progress import Bars, Lines, Silence
 
-    console = Console(stderr=True)
-    return Bars(backends, console) if console.is_terminal else Lines(console)
+    if quiet:
+        return Silence(backends)
+    # Not as rich decides it: to it FORCE_COLOR makes a terminal of a log, which bars would fill with a line for each case.
+    live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    console = Console(stderr=True, force_terminal=live)
+    return Bars(backends, console, earlier_s) if live else Lines(backends, console, earlier_s)

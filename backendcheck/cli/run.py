@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import (
     LATEST,
     baseline_option,
@@ -42,9 +44,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
 )
+@manner_options
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None, noise_floor: bool, **options: Any,
+    baseline: Path | None, noise_floor: bool, manner: Manner, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -90,30 +93,32 @@ def run(
         else:
             there.append(request)
     # What an earlier run left there is not this one's, unless it is resumed.
-    paths_of_legs = _record(there)
+    progress = functools.partial(progress_of, quiet=manner.quiet)
+    paths_of_legs = _record(there, progress, quiet=manner.quiet)
     if noise_floor:
         runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
-        for name, backend, noise_end in record_noise(there, runs, progress_of):
+        for name, backend, noise_end in record_noise(there, runs, progress):
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
-    write_and_end(results, directory, strict_known=strict_known, baseline=baseline)
+    write_and_end(results, directory, strict_known=strict_known, baseline=baseline, manner=manner)
 
 
-def _record(requests: Sequence[Request]) -> list[Path]:
+def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet: bool) -> list[Path]:
     """Record what is to be recorded; returns the directories of the legs that there are then."""
     from backendcheck.cli.output import usage_error
-    from backendcheck.record.resume import earlier
+    from backendcheck.record.resume import earlier, seconds_before
     from backendcheck.run import record_all
 
     before = {request.backend: one for request in requests if request.resume and (one := earlier(request))}
-    for backend, one in before.items():
+    for backend, one in before.items() if not quiet else ():
         click.echo(f"{backend}: {one.in_words}", err=True)
     left = [request for request in requests if request.backend not in before or not before[request.backend].is_whole]
     legs = [request.leg for request in requests if request not in left]
     if left:
-        with progress_of([str(request.backend) for request in left]) as progress:
-            ends = record_all(left, progress)
+        earlier_s = {request.backend.value: seconds_before(request) for request in left}
+        with progress([str(request.backend) for request in left], earlier_s=earlier_s) as shown:
+            ends = record_all(left, shown)
         refused = [ends[one.backend.value].message for one in left if one.backend in before and ends[one.backend.value].refused]
         if refused:
             raise usage_error("\n".join(message.removeprefix("backendcheck: ") for message in refused))

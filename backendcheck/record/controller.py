@@ -33,6 +33,7 @@ class Controller:
         self.work = Path(session.work)
         self.cases: dict[str, None] = {}
         self.n_done = 0
+        self.seconds: dict[str, float] = {}
         self.collected: set[str] = set()
         self.deaths_while_collecting = 0
         self.root = config.rootpath
@@ -83,9 +84,14 @@ class Controller:
         self._tell(event="started", case=case_id(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        case = case_id(report.nodeid)
+        self.seconds[case] = round(self.seconds.get(case, 0.0) + report.duration, 3)
         if report.when in ("teardown", "???"):
             self.n_done += 1
-            self._tell(event="finished", case=case_id(report.nodeid), n=self.n_done)
+            self._tell(event="finished", case=case, n=self.n_done)
+
+    def pytest_sessionfinish(self) -> None:
+        (self.work / "seconds").write_text(json.dumps(self.seconds), encoding="utf-8")
 
     # --- deaths -----------------------------------------------------------------------------------------------
 

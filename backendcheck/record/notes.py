@@ -23,6 +23,7 @@ def noted(environment: Environment, work: Path) -> Environment:
             environment,
             cases=tuple(dict.fromkeys([*selected, *_collected(work)])),
             all_cases=tuple(dict.fromkeys(every)),
+            seconds={**environment.seconds, **_seconds(work)},
             sources={name: digest for one in collections for name, digest in one["sources"].items()},
         )
     return environment
@@ -30,6 +31,11 @@ def noted(environment: Environment, work: Path) -> Environment:
 
 def _read(work: Path, pattern: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob(pattern))]
+
+
+def _seconds(work: Path) -> dict[str, float]:
+    path = work / "seconds"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def _collected(work: Path) -> list[str]:

@@ -97,6 +97,16 @@ def earlier(request: Request) -> Earlier | None:
     )
 
 
+def seconds_before(request: Request) -> Mapping[str, float]:
+    """How long the cases that are still to be recorded took before, as far as the directory of the leg tells."""
+    try:
+        environment = read_environment(request.leg)
+    except UnreadableInput:
+        return {}
+    kept = environment.digests if request.resume else ()
+    return {case: seconds for case, seconds in environment.seconds.items() if case not in kept}
+
+
 def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
     """The whole recordings by case; and the files that are none, with what is wrong with them."""
     whole, damaged, foreign = {}, {}, []
