@@ -11,13 +11,14 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
+from xml.sax.saxutils import escape
 
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from backendcheck.report import text
 from backendcheck.report.escape import block
 from backendcheck.report.exit_words import exit_sentence
-from backendcheck.report.view import FAILING, reasons
+from backendcheck.report.view import FAILING, counted, reasons
 from backendcheck.report.view_environment import versions_line
 from backendcheck.report.view_findings import excess_words
 from backendcheck.results import CaseResult, Results
@@ -26,7 +27,8 @@ from backendcheck.verdict import Verdict
 _Outcome = TypeVar("_Outcome", Error, Failure, Skipped)
 _MOST_FINDINGS = 50  # with properties of their own, by case
 _LONGEST = 20_000  # characters of one text; a traceback may be of any length
-_ROOM = 16 * 1024 * 1024  # characters of all texts; GitLab takes no file above 30 MB
+_LONGEST_MESSAGE = 2_000
+_ROOM = 16 * 1024 * 1024  # bytes of all texts and properties; GitLab takes no file above 30 MB
 # XML 1.0 has no way to write these, not even as references; `block` has written out all of them but this is the proof.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -40,18 +42,18 @@ class _Suite(TestSuite):  # type: ignore[misc]  # its base class is built by an 
 class _Room:
     """What may still be written of texts: with ten thousand long failures the last are told in a line each."""
 
-    def __init__(self, n_characters: int) -> None:
-        self.left = n_characters
+    def __init__(self, n_bytes: int) -> None:
+        self.left = n_bytes
 
-    def cut(self, lines: Iterable[str]) -> str:
+    def cut(self, lines: Iterable[str], longest: int = _LONGEST) -> str:
         """`lines` as one text, as far as there is room, with what was left out."""
         if self.left <= 0:
             return "left out here, for want of room; report.json has it"
         whole = "\n".join(lines)
-        shown = whole[:_LONGEST]
-        self.left -= len(shown)
+        shown = whole[:longest]
+        self.left -= len(escape(shown, {'"': "&quot;"}).encode("utf-8", "backslashreplace"))
         if len(shown) < len(whole):
-            shown += f"\n… {len(whole) - len(shown)} more characters, left out here; report.json has them"
+            shown += f" … {len(whole) - len(shown)} more characters, left out here; report.json has them"
         return shown
 
 
@@ -92,9 +94,13 @@ def _suite(topic: str, cases: Sequence[CaseResult], results: Results, room: _Roo
     suite.timestamp = _xml(results.created)
     if cases[0].file:
         suite.file = _xml(cases[0].file)
+    n_left_out = 0
     for result in cases:
-        for name, value in _properties(result):
-            suite.add_property(_xml(f"{_name(result)}: {name}"), _xml(value[:_LONGEST]))
+        n_left_out += room.left <= 0
+        for name, value in _properties(result) if room.left > 0 else ():
+            suite.add_property(_xml(room.cut([f"{_name(result)}: {name}"])), _xml(room.cut([value])))
+    if n_left_out:
+        suite.add_property("left out", f"the findings of {counted(n_left_out, 'case')}, for want of room; report.json has them")
     suite.add_testcases([_case(result, results, room) for result in cases])
     return suite
 
@@ -116,7 +122,7 @@ def _problem(number: int, problem: str) -> TestCase:
 
 
 def _outcome(kind: type[_Outcome], message: str, type_: str, shown: str) -> _Outcome:
-    outcome = kind(_xml(message[:_LONGEST]), type_)
+    outcome = kind(_xml(message), type_)
     outcome.text = _xml(shown)  # GitLab shows this, Jenkins the message too
     return outcome
 
@@ -126,11 +132,12 @@ def _case(result: CaseResult, results: Results, room: _Room) -> TestCase:
     case = TestCase(name=_xml(_name(result)), classname=_xml(result.case.partition("/")[0]), time=round(seconds, 3))
     if result.verdict is Verdict.XFAILED:
         why = f"known divergence: {reasons(result.known)}"
-        case.result = _outcome(Skipped, why, "XFAILED", room.cut([why]))
+        case.result = _outcome(Skipped, room.cut([why], _LONGEST_MESSAGE), "XFAILED", room.cut([why]))
         case.system_out = _xml(room.cut([result.headline]))
     elif result.verdict in FAILING:
         kind = Error if result.verdict is Verdict.ERROR else Failure
-        case.result = _outcome(kind, result.headline, _type(result), room.cut(text.case(result, results, width=None)))
+        message = room.cut([result.headline], _LONGEST_MESSAGE)
+        case.result = _outcome(kind, message, _type(result), room.cut(text.case(result, results, width=None)))
         case.system_out = _xml(room.cut(text.failing(result, width=None)))
     return case
 
