@@ -236,6 +236,7 @@ def other(**fields: Any) -> Callable[[Path], None]:
 
 VERSIONS = {"python": "3.11.7", "keras": "3.14.0", "jax": "0.10.2", "numpy": "2.4.6"}
 SETTINGS = {"floatx": "float64", "epsilon": "1e-07", "image_data_format": "channels_last", "dtype_policy": "float32"}
+OTHER_FILE = {"file_digest": "0" * 64}
 HERE = "artifacts/recordings-jax-2-of-3/jax: contradicts artifacts/recordings-jax-1-of-3/jax: "
 
 
@@ -252,7 +253,7 @@ HERE = "artifacts/recordings-jax-2-of-3/jax: contradicts artifacts/recordings-ja
         (other(selection={"plugins": ["mine"]}), HERE + "-p mine here and none there"),
         (other(determinism={"JAX_ENABLE_X64": "1"}), HERE + "JAX_ENABLE_X64 1 here and none there"),
         (other(sources={"cases/labels.py": "0" * 64}), HERE + "cases/labels.py SHA-256 00000000 here and SHA-256 ffffffff there"),
-        (other(sources={}, values=dict.fromkeys(CASES, {"file_digest": "0" * 64})), "cases/labels.py is another version there"),
+        (other(sources={}, values=dict.fromkeys(CASES, OTHER_FILE)), "cases/labels.py is another version there"),
         (other(all_cases=(*CASES, "labels/more")), HERE + "one is of a run that has labels/more, the other is not"),
     ],
 )  # fmt: skip

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -208,9 +207,9 @@ def test_a_complete_run_is_resumed_without_starting_anything(place: Path) -> Non
             sources={"cases/labels.py": file_sha256(place / "cases" / "labels.py")},
         )  # fmt: skip
         assert read_environment(leg).exit_state == "complete"
-    began = time.monotonic()
     ended = backendcheck("run", "cases", "--backends", "jax,torch", "--out", "out", "--resume", cwd=place)
-    assert (ended.exit_code, time.monotonic() - began < 3) == (0, True), ended.words
+    assert ended.exit_code == 0, ended.words
+    assert read_environment(place / "out" / "jax").sessions == ()
     assert ended.err.splitlines() == [f"{backend}: 3 of 3 cases are recorded already and kept" for backend in ("jax", "torch")]
 
 
@@ -219,8 +218,7 @@ def test_a_complete_run_is_resumed_without_starting_anything(place: Path) -> Non
 WAITS = {
     "cases/slow.py": """
         import os
-        import time
-        from pathlib import Path
+                from pathlib import Path
 
         import numpy as np
 
