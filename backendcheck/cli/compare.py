@@ -50,5 +50,5 @@ def compare(
         out = out or (directories[0] if len(directories) == 1 else LATEST)
         check_report_place(out, legs, overwrite=overwrite)
         results = analysed(legs, expected_legs(expect_backends), known_files)
-        tell_where_known_are_missing(legs, known_files)
+        tell_where_known_are_missing(results, known_files)
         write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)

@@ -50,5 +50,5 @@ def merge(
             click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
         legs = read_legs(write_legs(out, joined))
         results = analysed(legs, expected_legs(expect_backends), known_files)
-        tell_where_known_are_missing(legs, known_files)
+        tell_where_known_are_missing(results, known_files)
         write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)

@@ -44,13 +44,14 @@ def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: S
     )  # fmt: skip
 
 
-def tell_where_known_are_missing(legs: Sequence[Leg], known_files: Sequence[Path]) -> None:
+def tell_where_known_are_missing(results: Results, known_files: Sequence[Path]) -> None:
     """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
     from backendcheck.case_files import BUILT_IN, split_node_id
     from backendcheck.configuration import load_configuration
     from backendcheck.known import find_known
 
-    if known_files or find_known(legs, load_configuration(Path.cwd()).known):
+    legs = results.legs
+    if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):
         return
     given = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
     if absent := [path for path in given if not split_node_id(path)[0].exists()]:

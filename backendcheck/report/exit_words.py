@@ -9,17 +9,18 @@ from backendcheck.results import Results
 
 
 def exit_sentence(results: Results) -> str:
-    """Why the exit code is what it is, in one line such as ``exit code 1: 2 cases differ (FAILED)``."""
-    code = results.exit_code
-    if code == 0:
-        why = _as_expected(results)
-    elif code == 1:
-        why = ", ".join(_differing(results))
-    else:
-        why = "incomplete: " + ", ".join(_missing(results))
-        if differing := [*_differing(results)]:
-            why += f"; besides, {', '.join(differing)}"
-    return f"exit code {code}: {why}"
+    """The exit code and why it is that, in one line such as ``exit code 1: 2 cases differ (FAILED)``."""
+    return f"exit code {results.exit_code}: {exit_reason(results)}"
+
+
+def exit_reason(results: Results) -> str:
+    """Why the exit code is what it is."""
+    if results.exit_code == 0:
+        return _as_expected(results)
+    differing = ", ".join(_differing(results))
+    if results.exit_code == 1:
+        return differing
+    return f"incomplete: {', '.join(_missing(results))}" + (f"; besides, {differing}" if differing else "")
 
 
 def _as_expected(results: Results) -> str:

@@ -19,7 +19,7 @@ from backendcheck.diagnose import Diagnosis
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
 from backendcheck.noise import Noise, NoiseFloor, head_room, multiple
-from backendcheck.report.exit_words import exit_sentence
+from backendcheck.report.exit_words import exit_reason
 from backendcheck.report.view import cells
 from backendcheck.report.view_findings import required_tolerance
 from backendcheck.results import CaseResult, Results
@@ -75,7 +75,7 @@ def _run(results: Results) -> dict[str, Any]:
         "generator": {"name": "backendcheck", "version": __version__},
         "created": results.created,
         "exit_code": results.exit_code,
-        "exit_reason": exit_sentence(results),
+        "exit_reason": exit_reason(results),
         "shard": results.shard or None,
         "backends": results.backends,
         "counts": results.counts,
