@@ -124,7 +124,7 @@ class Lines(_Legs):
     def collected(self, backend: str, n_cases: int) -> None:
         super().collected(backend, n_cases)
         self._last[backend] = time.monotonic()
-        self._print(f"{backend}: {n_cases} cases")
+        self._print(f"{backend}: {n_cases} {'case' if n_cases == 1 else 'cases'}")
 
     def started(self, backend: str, case: str) -> None:
         super().started(backend, case)

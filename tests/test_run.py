@@ -20,6 +20,7 @@ from processes import alive, descendants, waited_for
 from rich.console import Console
 
 from backendcheck.progress import Bars, Lines
+from backendcheck.shard import Shard
 
 CASES = {
     "cases/labels.py": """
@@ -146,6 +147,17 @@ def test_the_parent_of_a_run_is_small_and_imports_no_backend(whole: tuple[Ended,
 def test_the_exit_code_says_how_a_run_ended(place: Path, tmp_path: Path, chosen: str, exit_code: int) -> None:
     ended = backendcheck("run", "cases", *BACKENDS, "--out", tmp_path, "-k", chosen, cwd=place)
     assert ended.exit_code == exit_code, ended.words
+
+
+@pytest.mark.backends
+def test_an_empty_shard_is_no_error_and_what_is_printed_is_up_to_the_caller(place: Path, tmp_path: Path) -> None:
+    empty = next(number for number in range(1, 10) if not Shard(number=number, of=9).holds("labels/agree"))
+    arguments = ("run", "cases", *BACKENDS, "--out", tmp_path, "-k", "agree")
+    ended = backendcheck(*arguments, "--shard", f"{empty}/9", "--quiet", "--json", cwd=place)
+    assert (ended.exit_code, ended.err) == (0, "")
+    assert json.loads(ended.out) == report(tmp_path)
+    assert report(tmp_path)["shard"] == f"{empty}/9"
+    assert report(tmp_path)["exit_reason"] == f"shard {empty}/9 holds none of the 1 case, which is no error"
 
 
 @pytest.mark.backends

@@ -49,9 +49,10 @@ class _Commands(click.Group):
             click.echo(f"backendcheck: {printable(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
-            message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
-            click.echo(f"backendcheck: {message}", err=True)
-            if context.invoked_subcommand in ("run", "record"):
+            resumable = context.invoked_subcommand in ("run", "record")
+            kept = "; what was recorded so far is kept, and its legs are marked unfinished" if resumable else ""
+            click.echo(f"backendcheck: interrupted{kept}.", err=True)
+            if resumable:
                 click.echo(f"backendcheck: go on with: {printable(resuming(sys.argv[1:]))}", err=True)
             context.exit(130)
 
