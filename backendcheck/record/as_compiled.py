@@ -20,12 +20,12 @@ def declared(case: ModelCase) -> ModelCase:
     A loss as compiled brings the rest along, as far as the case does not say otherwise.
 
     Raises:
-        InvalidCase: if the model is not compiled, or without a loss although that is asked for.
+        InvalidCase: if the loss is to be as compiled, and the model is not compiled, or without a loss.
     """
-    asked = [name for name in _DECLARED if _is_asked(getattr(case, name))]
+    asked = says_as_compiled(case)
     if not asked:
         return case
-    found = _compiled_with(case.model)
+    found = _compiled_with(case.model, needed="loss" in asked)
     if "loss" in asked:
         if found.get("loss") is None:
             message = "ModelCase: loss='as compiled', but the model is compiled without a loss. Give a loss."
@@ -35,13 +35,17 @@ def declared(case: ModelCase) -> ModelCase:
     return replace(case, **taken)
 
 
-def _is_asked(value: Any) -> bool:
-    return isinstance(value, str) and value == AS_COMPILED
+def says_as_compiled(case: ModelCase) -> list[str]:
+    """The options of which the case says ``"as compiled"``."""
+    given = {name: getattr(case, name) for name in _DECLARED}
+    return [name for name, value in given.items() if isinstance(value, str) and value == AS_COMPILED]
 
 
-def _compiled_with(model: Any) -> Mapping[str, Any]:
+def _compiled_with(model: Any, *, needed: bool) -> Mapping[str, Any]:
     """The arguments of the `model.compile` in force; the optimizer is the one object, with the state that it has."""
     if not isinstance(model, keras.Model) or not getattr(model, "compiled", False):
+        if not needed:
+            return {}
         message = (
             "ModelCase: 'as compiled', but the model is not compiled; expected one that is. Give a loss. "
             "A file is without when the model was saved uncompiled, or its class has a compile() of its own."

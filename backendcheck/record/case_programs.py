@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 import keras
 import numpy as np
 
-from backendcheck.case import AS_COMPILED, LossCase, ModelCase
-from backendcheck.literals import NotWritable
+from backendcheck.case import FunctionCase, LossCase, ModelCase
+from backendcheck.literals import NotWritable, source_of
 from backendcheck.record.arrays import as_arrays, map_nest, observed
-from backendcheck.record.as_compiled import declared
-from backendcheck.record.case_slice import case_programs
+from backendcheck.record.as_compiled import declared, says_as_compiled
+from backendcheck.record.case_slice import case_programs, differentiated
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
 from backendcheck.record.slices import Slice
@@ -26,23 +25,23 @@ def programs_of(
     """The programs, and the reasons why others could not be written."""
     found: list[dict[str, Any]] = []
     reasons: list[str] = []
-    if isinstance(made, LossCase | ModelCase):
+    if isinstance(made, FunctionCase | LossCase | ModelCase):
         try:
-            found.append(_of_loss(made) if isinstance(made, LossCase) else _of_model(made, seed))
+            if isinstance(made, ModelCase):
+                found.append(_of_model(made, seed))
+            else:
+                found.append(_of_loss(made) if isinstance(made, LossCase) else _of_function(made))
         except (NotWritable, RecursionError) as error:
             reasons.append(str(error))
-    if _as_compiled(made):
-        reasons.append("the source says 'as compiled', which a script has no model for")
+    if isinstance(made, ModelCase) and says_as_compiled(made):
+        if not found:
+            reasons.append("the source says 'as compiled', which stands for what its file holds")
         return found, reasons
     try:
         found += case_programs(function, arguments, seed, made, seen)
     except NotWritable as error:
         reasons.append(str(error))
     return found, reasons
-
-
-def _as_compiled(made: Any) -> bool:
-    return isinstance(made, ModelCase) and any(getattr(made, one.name) is AS_COMPILED for one in fields(made))
 
 
 def _of_loss(made: LossCase) -> dict[str, Any]:
@@ -54,6 +53,22 @@ def _of_loss(made: LossCase) -> dict[str, Any]:
         "arrays": {name: _as_fit_casts(as_arrays(value, 1)) for name, value in given.items() if value is not None},
         **_collected(slice_),
     }  # fmt: skip
+
+
+def _of_function(made: FunctionCase) -> dict[str, Any]:
+    slice_ = Slice()
+    code = {"function": expression(made.function, slice_)}
+    return {
+        "kind": "function", "form": "objects", "code": code, "arrays": {"inputs": _as_fit_casts(as_arrays(made.inputs))},
+        "parameters": differentiated(made), **_collected(slice_),
+    }  # fmt: skip
+
+
+def _optimizer(optimizer: Any, slice_: Slice, *, loaded: bool) -> str:
+    """An optimizer as source. One that was loaded may be of one backend alone, and is loaded again, on every backend."""
+    if loaded and type(optimizer).__module__.startswith("keras.src.backend."):
+        return f"keras.saving.deserialize_keras_object({source_of(keras.saving.serialize_keras_object(optimizer))})"
+    return expression(optimizer, slice_)
 
 
 def _as_fit_casts(nest: Any) -> Any:
@@ -68,6 +83,7 @@ def _collected(slice_: Slice) -> dict[str, Any]:
 
 def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
     slice_ = Slice()
+    loaded = bool(says_as_compiled(made))
     made = declared(made)
     model = model_code(made.model, slice_)
     code = {"loss": expression(made.loss, slice_)}
@@ -75,7 +91,7 @@ def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
         if (value := getattr(made, name)) is not None:
             code[name] = expression(value, slice_)
     if made.optimizer is not None:
-        code["optimizer"] = f"lambda: {expression(made.optimizer, slice_)}"
+        code["optimizer"] = f"lambda: {_optimizer(made.optimizer, slice_, loaded=loaded)}"
     n_outputs = len(getattr(made.model, "outputs", None) or ()) if not isinstance(made.y, Mapping) else None
     n_inputs = len(getattr(made.model, "inputs", None) or ())
     arrays: dict[str, Any] = {"x": as_arrays(made.x, 1 if n_inputs == 1 else None), "y": as_arrays(made.y, n_outputs)}

@@ -144,6 +144,7 @@ def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subj
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = _lowest_precision(model)
         subject.compile()
+        trace.optimizer = f"{type(model.optimizer).__module__}.{type(model.optimizer).__qualname__}"
         subject.remember()
     return None if trace.raised else subject
 

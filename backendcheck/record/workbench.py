@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import pytest
 
-from backendcheck.case import LossCase, ModelCase, ValueCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase, ValueCase
 from backendcheck.case_files import holds_cases
 from backendcheck.expected import expected_values
 from backendcheck.nest_json import encode
@@ -170,6 +170,9 @@ class Workbench:
         names: Mapping[str, Any] = {"reference": reference, "tolerance": tolerance}
         if request["kind"] == "value":
             return ValueCase(space["figures"], **names)
+        if request["kind"] == "function":
+            gradients = getattr(self.made, "gradients", True)
+            return FunctionCase(space["function"], space["inputs"], gradients=gradients, **names)
         names = {**names, "order": getattr(self.made, "order", ()), "class_names": request["class_names"]}
         if request["kind"] == "loss":
             weight = space.get("sample_weight")

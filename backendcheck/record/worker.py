@@ -225,6 +225,7 @@ class Worker:
             not_compared=trace.not_compared,
             notes=tuple(trace.notes),
             timings_s=trace.timings_s,
+            optimizer=trace.optimizer,
             **fields,
         )
 
