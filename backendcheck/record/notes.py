@@ -16,15 +16,17 @@ def noted(environment: Environment, work: Path) -> Environment:
     notes, collections = _read(work, "*.environment"), _read(work, "*.collected")
     if notes:
         environment = replace(environment, **notes[0])
-    if collections:
-        selected = [case for one in collections for case in one["selected"]]
+    # What the scheduler was told is more than the workers noted where one collects what others do not, or fails meanwhile.
+    told = _collected(work)
+    if collections or told:
+        selected = [case for one in collections for case in one["selected"]] if collections else environment.cases
         every = [case for one in collections for case in one["all"]] if "shard" in environment.selection else []
         environment = replace(
             environment,
-            cases=tuple(dict.fromkeys([*selected, *_collected(work)])),
-            all_cases=tuple(dict.fromkeys(every)),
+            cases=tuple(dict.fromkeys([*selected, *told])),
+            all_cases=tuple(dict.fromkeys(every)) or environment.all_cases,
             seconds={**environment.seconds, **_seconds(work)},
-            sources={name: digest for one in collections for name, digest in one["sources"].items()},
+            sources={name: digest for one in collections for name, digest in one["sources"].items()} or environment.sources,
         )
     return environment
 
@@ -39,6 +41,5 @@ def _seconds(work: Path) -> dict[str, float]:
 
 
 def _collected(work: Path) -> list[str]:
-    """What the scheduler was told, which is more than the workers noted if one of them collects what others do not."""
     path = work / "collected"
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
