@@ -8,9 +8,8 @@ import os
 import pytest
 from rich.console import Console
 
-from backendcheck.cli.process import progress_of
 from backendcheck.pace import Pace, in_words
-from backendcheck.progress import Bars, Lines, Silence
+from backendcheck.progress import Bars, Lines, Silence, progress_of
 
 
 class Clock:
