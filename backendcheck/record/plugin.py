@@ -29,10 +29,25 @@ def pytest_configure(config: pytest.Config) -> None:
         worker = Worker(session, config.workerinput["workerid"])
         config.pluginmanager.register(worker, "backendcheck-worker")
         config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
+        if session.chosen:
+            from backendcheck.record.agreement import AgreementTests
+            from backendcheck.record.chosen_items import ChosenCollection
+
+            config.pluginmanager.register(ChosenCollection(session), "backendcheck-chosen")
+            config.pluginmanager.register(AgreementTests(worker), "backendcheck-agreement")
     else:
         from backendcheck.record.controller import Controller
 
         config.pluginmanager.register(Controller(session, config), "backendcheck-controller")
+        if session.chosen:
+            from backendcheck.record.chosen_items import FinishedLog
+
+            config.pluginmanager.register(FinishedLog(session), "backendcheck-finished")
+
+
+def is_case(item: pytest.Item) -> bool:
+    """Whether an item is a case; in a session of chosen items there are tests, too."""
+    return isinstance(item.parent, CaseModule) and item.parent.holds_case(item)
 
 
 class CaseModule(pytest.Module):
@@ -41,6 +56,10 @@ class CaseModule(pytest.Module):
     def funcnamefilter(self, name: str) -> bool:
         # By the source: a case that is imported from another file, to build upon, is a case of that file only.
         return name in self._names()
+
+    def holds_case(self, item: pytest.Item) -> bool:
+        """Whether an item of this file is a case."""
+        return item.parent is self and getattr(item, "originalname", item.name) in self._names()
 
     def _names(self) -> frozenset[str]:
         if self._case_names is None:

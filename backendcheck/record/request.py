@@ -24,6 +24,8 @@ class Request:
     `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
     other cases are recorded.
     `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
+    `chosen` names a file of items that a pytest session has chosen: those are recorded, and `paths` are their files; `narrowed`
+    is what that file says of them.
     """
 
     backend: Backend
@@ -44,6 +46,8 @@ class Request:
     only: str = ""
     layers: bool = False
     teacher: Path | None = None
+    chosen: Path | None = None
+    narrowed: bool = False
 
     def planted_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` planted go."""
@@ -63,6 +67,7 @@ class Request:
             "oracles": list(self.oracles),
             **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
             **({"plants": sorted(self.plants)} if self.plants else {}),
+            **({"chosen_by": "pytest", "narrowed": self.narrowed} if self.chosen else {}),
         }
 
 

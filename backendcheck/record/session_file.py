@@ -17,6 +17,7 @@ class SessionFile:
     recording that this one is, if it is one. `only` is the one case to record, if there is but one. With `layers` the calls of
     its layers are recorded in place of the case, and those in the leg `teacher` are replayed, or else its own. `plants` maps
     faults to the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
+    `chosen` is the file of the items to be recorded, where a pytest session has chosen them.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -35,6 +36,7 @@ class SessionFile:
     only: str = ""
     layers: bool = False
     teacher: str = ""
+    chosen: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""
