@@ -23,6 +23,7 @@ JUDGING = "backendcheck-judging"  # the name of the plugin that does the rest, o
 _RECORDING = "backendcheck-worker"  # and of the one in a recording session, into which a conftest.py may have loaded this one
 _GROUP = "backendcheck"
 _MEETING = pytest.StashKey[str]()
+_NODEID = pytest.StashKey[str]()
 
 
 # --- options -----------------------------------------------------------------------------------------------------
@@ -79,6 +80,18 @@ def pytest_configure(config: pytest.Config) -> None:
     given: str | None = config.option.backendcheck_backends
     if given is not None and given.strip().lower() != NONE and not _records(config):
         _wake(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if getattr(config.option, "loadgroup", False):  # pytest-xdist is about to put the group of each item behind its node id
+        for item in items:
+            item.stash[_NODEID] = item.nodeid
+
+
+def base_nodeid(item: pytest.Item) -> str:
+    """The node id of an item, without its group."""
+    return item.stash.get(_NODEID, item.nodeid)
 
 
 @pytest.hookimpl(tryfirst=True)

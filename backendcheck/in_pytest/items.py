@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.compat import get_real_func
+from _pytest.pathlib import fnmatch_ex
 
 from backendcheck.case_files import PREFIX, case_names, holds_cases
 
@@ -99,9 +101,12 @@ class CaseCollection:
 
 
 def _cases(module: pytest.Module, name: str, obj: object) -> list[pytest.Item]:
-    if not inspect.isfunction(inspect.unwrap(obj) if callable(obj) else obj):
+    function = get_real_func(obj)  # type: ignore[no-untyped-call]  # a functools.partial, or what has been decorated, is a case as well
+    if not inspect.isfunction(function):
         reason = f"{name} is no function but {type(obj).__name__}; expected a case. Rename it, or make it one."
         return [_no_case(module, name, reason)]
+    if inspect.isgeneratorfunction(function):
+        return [_no_case(module, name, f"{name} yields; expected a function that returns a case. Fixtures may yield.")]
     found: list[pytest.Item] = []
     for made in module._genfunctions(name, obj):  # noqa: SLF001 - parametrize, fixtures with parameters and hooks, as pytest has it
         callspec = getattr(made, "callspec", None)
@@ -119,6 +124,4 @@ def _no_case(module: pytest.Module, name: str, reason: str) -> pytest.Item:
 
 
 def _is_test_file(path: Path, config: pytest.Config) -> bool:
-    from _pytest.pathlib import fnmatch_ex
-
     return any(fnmatch_ex(pattern, path) for pattern in config.getini("python_files"))

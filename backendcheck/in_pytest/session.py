@@ -17,10 +17,10 @@ from backendcheck.in_pytest.items import Case, CaseCollection, NoCase
 from backendcheck.in_pytest.judging import Judge
 from backendcheck.in_pytest.recorders import Recorders
 from backendcheck.in_pytest.settings import settings_of
-from backendcheck.in_pytest.verdicts import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement, base_nodeid
+from backendcheck.in_pytest.verdicts import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
 from backendcheck.in_pytest.waiting import wait_for
 from backendcheck.node_id import case_id
-from backendcheck.pytest_plugin import takes_fixture
+from backendcheck.pytest_plugin import base_nodeid, takes_fixture
 
 
 class JudgingSession:
@@ -86,11 +86,13 @@ class JudgingSession:
         if self.recorders is not None or not self.exchange.chosen.exists():
             return
         self.ending.chosen = Chosen.load(self.exchange.chosen)
-        self.recorders = Recorders(self.settings.requests(self.exchange.chosen), self.exchange, self.settings.out)
+        recorders = Recorders(self.settings.requests(self.exchange.chosen), self.exchange, self.settings.out)
         try:
-            self.recorders.start()
+            recorders.start()
         except BackendcheckError as error:
+            recorders.release()
             raise pytest.UsageError(str(error)) from None
+        self.recorders = recorders
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

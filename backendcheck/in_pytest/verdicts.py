@@ -12,7 +12,7 @@ from backendcheck.case import FunctionCase, Raises, Tolerance
 from backendcheck.errors import BackendcheckError
 from backendcheck.in_pytest.judging import Judge
 from backendcheck.node_id import case_id
-from backendcheck.pytest_plugin import FIXTURE, JUDGING
+from backendcheck.pytest_plugin import FIXTURE, JUDGING, base_nodeid
 from backendcheck.report.escape import one_line
 from backendcheck.results import CaseResult
 from backendcheck.verdict import Verdict
@@ -22,13 +22,6 @@ VERDICT = "backendcheck_verdict"
 HEADLINE = pytest.StashKey[str]()  # what a summary in one line says of an item that failed
 KNOWN = pytest.StashKey[list[str]]()  # the reasons of known divergences among the calls of a test
 _TERMINAL_MARGIN = 4  # columns that pytest puts before the message of an exception
-
-
-def base_nodeid(item: pytest.Item) -> str:
-    """The node id of an item without the group that pytest-xdist puts behind it."""
-    if getattr(item.config.option, "loadgroup", False) and item.get_closest_marker("xdist_group") is not None:
-        return item.nodeid.rpartition("@")[0]
-    return item.nodeid
 
 
 def judge_case(item: pytest.Item) -> None:
