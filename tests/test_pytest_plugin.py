@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from front_door import variables
 from make import HOSTILE, everywhere
@@ -282,6 +283,19 @@ def test_marks_that_would_keep_a_case_from_failing_do_not(pytester: pytest.Pytes
     result = pytester.runpytest_inprocess(BACKENDS)
     assert outcomes(result) == {"failed": 1}
     assert "ERROR test_x/a   SKIPPED: torch skipped it: no" in result.stdout.str()
+
+
+def test_what_the_session_makes_of_warnings_is_about_its_tests(pytester: pytest.Pytester, world: Worlds) -> None:
+    half = {backend: {"loss": np.float16(value)} for backend, value in (("jax", 6e4), ("torch", 5e4))}
+    world({"test_x/a": half, "test_x/b": {"jax": {"loss": np.inf}, "torch": {"loss": np.nan}}})
+    pytester.makeconftest("import numpy\ndef pytest_configure(): numpy.seterr(all='raise')")
+    pytester.makepyfile(test_x="def case_a(): ...\ndef case_b(): ...\ndef case_c(): ...")
+    before = np.geterr()
+    result = pytester.runpytest_inprocess(BACKENDS, "-W", "error")
+    np.seterr(**before)
+    assert outcomes(result) == {"passed": 1, "failed": 2}
+    assert "FAILED test_x/a   VALUE: loss is 60000 on jax" in result.stdout.str()
+    assert "Error" not in result.stdout.str()
 
 
 def test_fixtures_of_a_case_are_not_set_up_here(pytester: pytest.Pytester, world: Worlds) -> None:

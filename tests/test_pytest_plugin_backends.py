@@ -121,6 +121,9 @@ PACKAGE = {
             for n in range(3):
                 backends_agree(lambda x, n=n: x**n, np.arange(1.0, 4.0))
 
+        def test_bfloat16(backends_agree):
+            backends_agree(lambda x: ops.sum(ops.cast(x, "bfloat16")), np.ones(3))
+
         def test_rejected_everywhere(backends_agree):
             backends_agree(lambda x: ops.reshape(x, (7, 7)), np.ones(3), expect=Raises())
             backends_agree(lambda x: x, np.ones(3))
@@ -172,7 +175,7 @@ PACKAGE = {
 }
 PASSED = {
     "case_focal[0.0]", "case_focal[2.0]", "test_ordinary", "test_closure", "test_loss_object[1.0]", "test_loss_object[2.0]",
-    "test_fixture_and_monkeypatch", "test_again_with_the_same_layer", "test_layers_built_inside", "test_loop",
+    "test_fixture_and_monkeypatch", "test_bfloat16", "test_again_with_the_same_layer", "test_layers_built_inside", "test_loop",
     "test_rejected_everywhere", "test_tolerance", "test_without_gradients", "test_hostile[<script>alert(1)</script>]",
     "test_hostile[a::b[c]]", "test_hostile[\\n#2]",
 }  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from backendcheck.agree_call import test_of
 from backendcheck.chosen import Chosen
 from backendcheck.errors import BackendcheckError
+from backendcheck.in_pytest.judging import undisturbed
 from backendcheck.in_pytest.settings import Settings
 from backendcheck.in_pytest.verdicts import PROPERTY
 from backendcheck.known import find_known, load
@@ -59,6 +60,7 @@ class Ending:
         if self.settings.asked:
             self.problems.append("there is no case_* function and no test that takes backends_agree: nothing was compared.")
 
+    @undisturbed()
     def report(self) -> None:
         """Write the reports."""
         try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.in_pytest.exchange import Exchange
@@ -16,6 +21,14 @@ from backendcheck.recording import Environment, Recording, read_environment, rea
 from backendcheck.report.text import failing
 from backendcheck.results import CaseResult, analyse
 from backendcheck.verdict import UNSEEN
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without what the session makes of warnings and of floating-point errors: those are about its tests, not about this."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 class Judge:
@@ -33,6 +46,7 @@ class Judge:
         """Whether any backend has a recording of the case."""
         return any(recording_path(self.settings.out / name, case).exists() for name in self.backends)
 
+    @undisturbed()
     def result(self, case: str) -> CaseResult:
         """The verdict on a case, from the recordings that are there.
 
@@ -54,6 +68,7 @@ class Judge:
         )  # fmt: skip
         return next(result for result in results.cases if result.case == case)
 
+    @undisturbed()
     def explain(self, result: CaseResult, file: Path, width: int | None) -> str:
         """What is wrong with a case, in lines: as reports say it, and why legs have no recording of it."""
         unseen = [name for name in self.backends if name not in result.recordings]
