@@ -7,8 +7,10 @@ with, so that whoever waits for one need not wait for all.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.recording import write_atomically
@@ -29,7 +31,8 @@ class Chosen:
     """The items, in the order in which they are waited for, and what has to be the same for their node ids to be.
 
     `rootdir`, `inifile` (empty: none), `confcutdir` and `import_mode` are those of the session that chose them; `import_path`
-    is where it finds modules. `narrowed` says that it might have had more items, had it not been told to leave them out.
+    is where it finds modules, and `options` holds the values of the options that its conftest.py files have added. `narrowed`
+    says that it might have had more items, had it not been told to leave them out.
     """
 
     items: tuple[ChosenItem, ...]
@@ -38,6 +41,7 @@ class Chosen:
     confcutdir: str
     import_mode: str
     import_path: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     narrowed: bool = False
 
     @property

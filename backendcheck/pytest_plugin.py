@@ -6,7 +6,6 @@ asked: by ``--backends``, or by a test that takes the fixture `backends_agree`. 
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -22,6 +21,7 @@ NONE = "none"  # for --backends: what addopts asks for is not wanted this time
 JUDGING = "backendcheck-judging"  # the name of the plugin that does the rest, once it is woken
 _RECORDING = "backendcheck-worker"  # and of the one in a recording session, into which a conftest.py may have loaded this one
 _GROUP = "backendcheck"
+OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # those that conftest.py files have added, by the names of their values
 _MEETING = pytest.StashKey[str]()
 _NODEID = pytest.StashKey[str]()
 
@@ -60,16 +60,18 @@ def _backends(explained: str) -> dict[str, Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, None, None]:
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None, None, None]:
     """Take ``--backends``, unless a conftest.py or another plugin has: then it is theirs, and ours has its long name only."""
+    before = set(vars(early_config.option))
     yield
-    group: Any = parser.getgroup(_GROUP)
-    explained = "Collect case_* functions, too, and judge each under these Keras backends (tensorflow,jax,torch), or none."
+    early_config.stash[OWN_OPTIONS] = frozenset(vars(early_config.option)) - before
     try:
-        group.addoption("--backends", **_backends(explained))
-        parser.parse_known_args([])  # older versions of pytest look for conflicts here
-    except (ValueError, argparse.ArgumentError):
-        group.options = [option for option in group.options if "--backends" not in option.names()]
+        _, unknown = parser.parse_known_and_unknown_args(["--backends=jax"])
+    except pytest.UsageError:  # somebody's who takes other values
+        return
+    if unknown:
+        explained = "Collect case_* functions, too, and judge each under these Keras backends (tensorflow,jax,torch), or none."
+        parser.getgroup(_GROUP).addoption("--backends", **_backends(explained))
 
 
 # --- waking the rest ---------------------------------------------------------------------------------------------

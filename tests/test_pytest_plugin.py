@@ -75,6 +75,12 @@ def test_without_backends_nothing_of_weight_is_imported(pytester: pytest.Pyteste
     assert eval(done.stdout.strip().splitlines()[-1]) == sorted(imported)
 
 
+def test_the_list_may_be_an_argument_of_its_own(pytester: pytest.Pytester, world: Worlds) -> None:
+    world()
+    pytester.makepyfile(test_x="def case_a(): ...")
+    assert outcomes(pytester.runpytest_inprocess("--backends", "jax,torch")) == {"passed": 1}
+
+
 def test_backends_none_takes_back_what_addopts_says(pytester: pytest.Pytester, world: Worlds) -> None:
     seen = world()
     pytester.makepyfile(test_x=SUITE)
@@ -85,9 +91,10 @@ def test_backends_none_takes_back_what_addopts_says(pytester: pytest.Pytester, w
     assert len(seen.sessions) == 1
 
 
-def test_an_option_of_the_same_name_stays_with_whoever_has_it(pytester: pytest.Pytester, world: Worlds) -> None:
+@pytest.mark.parametrize("more", ["", ", choices=['mine']"])
+def test_an_option_of_the_same_name_stays_with_whoever_has_it(pytester: pytest.Pytester, world: Worlds, more: str) -> None:
     seen = world()
-    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--backends', default='theirs')")
+    pytester.makeconftest(f"def pytest_addoption(parser): parser.addoption('--backends'{more})")
     pytester.makepyfile(test_x="def test_a(request): assert request.config.getoption('--backends') == 'mine'\ndef case_a(): ...")
     assert outcomes(pytester.runpytest_inprocess("--backends=mine")) == {"passed": 1}
     assert not seen.sessions

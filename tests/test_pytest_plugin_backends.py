@@ -41,6 +41,13 @@ PACKAGE = {
         import numpy as np
         import pytest
 
+        def pytest_addoption(parser): parser.addoption("--run-slow", action="store_true")
+
+        def pytest_collection_modifyitems(config, items):
+            for item in items:
+                if "slow" in item.name and not config.getoption("--run-slow"):
+                    item.add_marker(pytest.mark.skip(reason="slow"))
+
         @pytest.fixture(scope="module")
         def layer():
             import keras
@@ -121,6 +128,10 @@ PACKAGE = {
             for n in range(3):
                 backends_agree(lambda x, n=n: x**n, np.arange(1.0, 4.0))
 
+        def test_slow(backends_agree, request):
+            assert request.config.getoption("--run-slow")
+            backends_agree(lambda x: x, 1.0)
+
         def test_bfloat16(backends_agree):
             backends_agree(lambda x: ops.sum(ops.cast(x, "bfloat16")), np.ones(3))
 
@@ -175,7 +186,8 @@ PACKAGE = {
 }
 PASSED = {
     "case_focal[0.0]", "case_focal[2.0]", "test_ordinary", "test_closure", "test_loss_object[1.0]", "test_loss_object[2.0]",
-    "test_fixture_and_monkeypatch", "test_bfloat16", "test_again_with_the_same_layer", "test_layers_built_inside", "test_loop",
+    "test_bfloat16", "test_slow", "test_fixture_and_monkeypatch",
+    "test_again_with_the_same_layer", "test_layers_built_inside", "test_loop",
     "test_rejected_everywhere", "test_tolerance", "test_without_gradients", "test_hostile[<script>alert(1)</script>]",
     "test_hostile[a::b[c]]", "test_hostile[\\n#2]",
 }  # fmt: skip
@@ -227,7 +239,7 @@ def run(folder: Path, *options: str) -> Session:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = project(tmp_path_factory.mktemp("package"), PACKAGE)
-    return run(folder, "-n", "2", "--backends=tensorflow,jax,torch")
+    return run(folder, "-n", "2", "--backends=tensorflow,jax,torch", "--run-slow")
 
 
 @pytest.mark.backends

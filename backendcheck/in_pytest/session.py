@@ -20,7 +20,7 @@ from backendcheck.in_pytest.settings import settings_of
 from backendcheck.in_pytest.verdicts import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
 from backendcheck.in_pytest.waiting import wait_for
 from backendcheck.node_id import case_id
-from backendcheck.pytest_plugin import base_nodeid, takes_fixture
+from backendcheck.pytest_plugin import OWN_OPTIONS, base_nodeid, takes_fixture
 
 
 class JudgingSession:
@@ -74,12 +74,17 @@ class JudgingSession:
             confcutdir=str(self.config.known_args_namespace.confcutdir),
             import_mode=str(getattr(option.importmode, "value", option.importmode)),
             import_path=tuple(folder for folder in sys.path if folder),
+            options={name: value for name, value in self._own_options().items() if _plain(value)},
             narrowed=self.n_deselected > 0 or self.config.args_source is pytest.Config.ArgsSource.ARGS,
         )
         try:
             self.exchange.choose(chosen)
         except BackendcheckError as error:
             raise pytest.UsageError(str(error)) from None
+
+    def _own_options(self) -> dict[str, Any]:
+        names = self.config.stash.get(OWN_OPTIONS, frozenset())
+        return {name: getattr(self.config.option, name) for name in names}
 
     def record(self) -> None:
         """Have recorded what was chosen, unless that is under way."""
@@ -174,6 +179,13 @@ _FOUND = "backendcheck_found"  # by a worker
 
 def _is_compared(item: pytest.Item) -> bool:
     return isinstance(item, Case | NoCase) or takes_fixture(item)
+
+
+def _plain(value: object) -> bool:
+    """Whether an option's value can be told to another process."""
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
 
 
 def _chosen(item: pytest.Item) -> ChosenItem:

@@ -8,20 +8,38 @@ a worker runs.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from backendcheck.case_files import case_names
+from backendcheck.chosen import Chosen
 from backendcheck.record.fixtures import declare_mark, rng
 from backendcheck.record.session_file import SessionFile
 
 __all__ = ["CaseModule", "rng"]  # pytest looks for fixtures here
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Give the options of conftest.py files the values that they have where the items were chosen."""
+    before = set(vars(early_config.option))
+    yield
+    session = _session_file()
+    if session.chosen:
+        for name, value in Chosen.load(Path(session.chosen)).options.items():
+            if name in set(vars(early_config.option)) - before:
+                setattr(early_config.option, name, value)
+
+
+def _session_file() -> SessionFile:
+    return SessionFile.load(Path(os.environ[SessionFile.VARIABLE]))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     declare_mark(config)
-    session = SessionFile.load(Path(os.environ[SessionFile.VARIABLE]))
+    session = _session_file()
     if hasattr(config, "workerinput"):
         from backendcheck.record.collection import Collection
         from backendcheck.record.worker import Worker
