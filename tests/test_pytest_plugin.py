@@ -164,6 +164,26 @@ def test_a_case_that_is_imported_from_another_file_is_a_case_of_that_file_only(p
     assert ids(result) == ["labels.py::case_a", "test_x.py::case_b"]
 
 
+def test_what_lies_beside_a_case_file_is_found_as_where_it_is_recorded(pytester: pytest.Pytester, world: Worlds) -> None:
+    world()
+    pytester.makepyfile(**{"cases/_shared": "N = 3", "cases/labels": "from _shared import N\ndef case_a(): ..."})
+    for arguments in ([], ["cases/labels.py"]):
+        assert outcomes(pytester.runpytest_inprocess(BACKENDS, "--import-mode=importlib", *arguments)) == {"passed": 1}
+
+
+def test_collecting_cases_imports_no_more_than_their_files_do(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(labels="import json\ndef case_a(): ...")
+    code = (
+        f"import sys, pytest; pytest.main(['-q', '{BACKENDS}', '--collect-only']);"
+        "print(sorted({'keras', 'jax', 'tensorflow', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=pytester.path, env=variables(), capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "labels.py::case_a" in done.stdout
+    assert done.stdout.strip().endswith("[]")
+
+
 def test_where_the_project_says_in_which_paths_cases_are_they_are_looked_for_there(
     pytester: pytest.Pytester, world: Worlds
 ) -> None:

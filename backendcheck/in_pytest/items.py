@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,14 @@ class CaseCollection:
             return None
         if not self._may_hold_cases(file_path) or not holds_cases(file_path):
             return None
+        _find_helpers_beside(file_path)
         module: pytest.Collector = CaseFile.from_parent(parent, path=file_path)
         return module
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path) -> None:
+        if holds_cases(module_path):
+            _find_helpers_beside(module_path)
 
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
         if not name.startswith(PREFIX) or not isinstance(collector, pytest.Module):
@@ -98,6 +105,12 @@ class CaseCollection:
 
     def _may_hold_cases(self, path: Path) -> bool:
         return not self.paths or any(path.resolve().is_relative_to(folder) for folder in self.paths)
+
+
+def _find_helpers_beside(path: Path) -> None:
+    """Have what lies beside a case file found as it is where the file is recorded: last, so that none of it hides a library."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
 
 
 def _cases(module: pytest.Module, name: str, obj: object) -> list[pytest.Item]:
