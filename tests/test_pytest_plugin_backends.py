@@ -184,7 +184,10 @@ PACKAGE = {
             backends_agree(lambda x: x, 1.0)
     """,
 }
+DOCUMENTED = (Path(__file__).parent.parent / "docs/pytest.md").read_text(encoding="utf-8").split("```")
+PACKAGE["tests/test_survival.py"] = DOCUMENTED[1].removeprefix("python\n")
 PASSED = {
+    "test_survival", "case_survival_as_a_loss",
     "case_focal[0.0]", "case_focal[2.0]", "test_ordinary", "test_closure", "test_loss_object[1.0]", "test_loss_object[2.0]",
     "test_bfloat16", "test_slow", "test_fixture_and_monkeypatch",
     "test_again_with_the_same_layer", "test_layers_built_inside", "test_loop",
@@ -195,6 +198,7 @@ FAILED = {
     "case_differs": r"FAILED VALUE: value/v is 1 on jax; 2 on tensorflow and torch",
     "case_one_crashes": r"ERROR CRASHED: torch crashed: the process exited with code 3",
     "case_one_skips": r"ERROR SKIPPED: torch skipped it: not there",
+    "test_survival_after_a_sure_stop": r"FAILED VALUE: gradient/p_stop: 1 of 3 differ",
     "test_values_differ": r"FAILED .* on jax",
     "test_gradient_differs": r"FAILED .*gradient/x",
     "test_reference": r"FAILED WRONG VALUE: value/result",
@@ -249,6 +253,14 @@ def test_what_agrees_passes_and_what_does_not_fails_with_its_verdict(session: Se
     assert session.exit_code == 1
     for name, pattern in FAILED.items():
         assert re.match(pattern, session.failures[name]), (name, session.failures[name])
+
+
+@pytest.mark.backends
+def test_the_example_in_the_documentation_says_what_it_says_there(session: Session) -> None:
+    told = [line.rstrip() for line in session.text.splitlines()]
+    shown = [line for line in DOCUMENTED[5].splitlines() if line.startswith(("E ", ">"))]
+    assert len(shown) == 6
+    assert [line for line in shown if not any(line[:60] == one[:60] for one in told)] == []
 
 
 @pytest.mark.backends

@@ -54,6 +54,9 @@ class Agreement:
         self.n_calls += 1
         return self._judge(call_id(base_nodeid(self.test), self.n_calls))
 
+    def __repr__(self) -> str:
+        return f"<{FIXTURE}>"  # pytest shows it as an argument of the test
+
     def _judge(self, case: str) -> Any:
         __tracebackhide__ = True
         result = _judged(self.test, case)
