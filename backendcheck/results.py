@@ -241,7 +241,7 @@ def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
     for leg in legs:
         selection = leg.environment.selection
         paths = [str(path) for path in selection.get("paths", [])]
-        if selection.get("keyword") or selection.get("marks") or any("::" in path for path in paths):
+        if any(map(selection.get, ("keyword", "marks", "narrowed"))) or any("::" in path for path in paths):
             return False
         if any(not path.endswith(".py") for path in paths):
             return True

@@ -28,6 +28,8 @@ from backendcheck.record.leg_directory import check_leg, clear_leg, describe, ma
 from backendcheck.record.request import Request
 from backendcheck.recording import ENVIRONMENT, read_environment
 
+_Events = queue.Queue[tuple[str, dict[str, Any] | None]]
+_LOOK_EVERY_S = 0.1  # whether somebody wants an end
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end
 
 
@@ -98,12 +100,21 @@ def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:
     return None
 
 
-def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, LegEnd]:
+class Stopped(Exception):
+    """Whoever asked for the recordings wants no more of them."""
+
+
+def record_all(
+    requests: Sequence[Request], progress: Progress, stop: threading.Event | None = None
+) -> dict[str, LegEnd]:
     """Record every request in a process of its own, all at once; returns how each ended.
 
-    On Ctrl-C, or any other end of this function, the processes are asked to end, then made to.
+    On Ctrl-C, or any other end of this function, the processes are asked to end, then made to. `stop` is for other threads.
+
+    Raises:
+        Stopped: if `stop` was set before all had ended.
     """
-    events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
+    events: _Events = queue.Queue()
     legs = {request.backend.value: request.leg for request in requests}
     before = {name: _session_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
@@ -115,7 +126,7 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
         errors = {name: _collected(process.stderr) for name, process in processes.items()}
         ends: dict[str, LegEnd] = {}
         while len(ends) < len(processes):
-            name, event = events.get()
+            name, event = _next(events, stop)
             if event is None:
                 exit_code = processes[name].wait()
                 thread, lines = errors[name]
@@ -130,6 +141,15 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
             elif event["event"] == "finished":
                 progress.finished(name, event["n"])
         return ends
+
+
+def _next(events: _Events, stop: threading.Event | None) -> tuple[str, dict[str, Any] | None]:
+    while stop is not None:
+        if stop.is_set():
+            raise Stopped
+        with contextlib.suppress(queue.Empty):
+            return events.get(timeout=_LOOK_EVERY_S)
+    return events.get()
 
 
 def _session_in(leg: Path) -> tuple[str, int] | None:
@@ -170,11 +190,12 @@ def _arguments(request: Request) -> list[str]:
         *(("--only", request.only) if request.only else ()),
         *(("--layers",) if request.layers else ()),
         *(("--teacher", str(request.teacher)) if request.teacher else ()),
+        *(("--chosen", str(request.chosen)) if request.chosen else ()),
         *("--", *request.paths),
     ]  # fmt: skip
 
 
-def _forward(name: str, stream: IO[str] | None, events: queue.Queue[tuple[str, dict[str, Any] | None]]) -> None:
+def _forward(name: str, stream: IO[str] | None, events: _Events) -> None:
     for line in stream or ():
         try:
             event = json.loads(line)

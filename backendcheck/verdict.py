@@ -24,6 +24,8 @@ from backendcheck.inside import compare_variants
 from backendcheck.recording import Recording
 from backendcheck.tolerance import Override
 
+UNSEEN = "has no recording of it"  # what is wrong with a leg that lacks one
+
 
 class Verdict(Enum):
     """pytest's words."""
@@ -53,7 +55,7 @@ class Judgement:
 
 def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], overrides: Sequence[Override] = ()) -> Judgement:
     """The verdict on one case from its recordings by leg; `expected_legs` are the legs that have to be there."""
-    problems = [f"{leg} has no recording of it" for leg in expected_legs if leg not in recordings]
+    problems = [f"{leg} {UNSEEN}" for leg in expected_legs if leg not in recordings]
     usable = {}
     for leg, recording in recordings.items():
         if recording.status in ("recorded", "raised"):

@@ -27,9 +27,10 @@ from backendcheck.noise import MEASURES
 @click.option("--noise-of", hidden=True, default="", metavar="RUN", help="The run that the noise recording belongs to.")
 @click.option("--only", default="", hidden=True, help="The id of the one case to record.")
 @click.option("--layers", is_flag=True, hidden=True, help="Record the calls of its layers instead, for 'locate'.")
+@click.option("--chosen", type=click.Path(path_type=Path), hidden=True, help="The items that a pytest session has chosen.")
 @click.option("--teacher", type=click.Path(path_type=Path), hidden=True, help="A leg with layers whose inputs to replay.")
 def record(
-    paths: Sequence[str], backend: str, out: Path, events: bool, plants: Sequence[str], **options: Any
+    paths: Sequence[str], backend: str, out: Path, events: bool, plants: Sequence[str], chosen: Path | None, **options: Any
 ) -> None:  # fmt: skip
     """Record cases under one backend.
 
@@ -49,8 +50,8 @@ def record(
     end_on_signals(with_parent=events)
     check_resume(options)
     request = Request(
-        backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
-        plants=parse_plants(plants), **renamed(options),
+        backend=parse_backend(backend), out=out, report_events=events, chosen=chosen,
+        paths=paths or (() if chosen else load_configuration(Path.cwd()).paths), plants=parse_plants(plants), **renamed(options),
     )  # fmt: skip
     outcome = record_session(request)
     environment = outcome.environment
@@ -65,7 +66,7 @@ def record(
     for problem in environment.problems:
         click.echo(printable(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
     if outcome.exit_code == 2:  # noqa: PLR2004 - see the exit codes
-        chosen = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
-        by = f" by{chosen}" if chosen else ""
+        narrowed = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
+        by = f" by{narrowed}" if narrowed else ""
         click.echo(f"backendcheck: {', '.join(paths) or 'built-in cases'}: no case is selected{by}.", err=True)
     sys.exit(outcome.exit_code)

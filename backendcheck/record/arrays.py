@@ -70,6 +70,8 @@ def _tensor_to_numpy(value: Any) -> np.ndarray:
         value = value.detach()
         if str(value.dtype) == "torch.bfloat16":  # NumPy has no bfloat16 for torch to convert to
             value = value.float()
+    elif keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(value.dtype) == "bfloat16":
+        value = keras.ops.cast(value, "float32")  # TensorFlow makes a number of a single one, which NumPy refuses as no array
     return np.asarray(keras.ops.convert_to_numpy(value))
 
 

@@ -115,7 +115,7 @@ class Controller:
         else:
             status, problem = "crashed", _how_it_ended(node)
         recording = Recording(
-            case=case_id(crashitem),
+            case=begun.get("case") or case_id(crashitem),
             backend=self.session.backend,
             run=self.session.run,
             status=status,

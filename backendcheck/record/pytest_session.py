@@ -6,12 +6,14 @@ import contextlib
 import io
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from backendcheck.backends import Backend
 from backendcheck.case_files import builtin_cases, split_node_id
+from backendcheck.chosen import Chosen
 from backendcheck.record.request import Request
 from backendcheck.record.session_file import SessionFile
 
@@ -97,7 +99,9 @@ def run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
         *(("-k", request.keyword) if request.keyword else ()),
         *(("-m", request.marks) if request.marks else ()),
     ]  # fmt: skip
-    if not request.paths:
+    if request.chosen is not None:
+        arguments += _as_chosen(Chosen.load(request.chosen), Path(session.work))
+    elif not request.paths:
         # Nobody's project: no configuration and no conftest of the folders above applies.
         ini = Path(session.work) / "pytest.ini"
         ini.write_text("[pytest]\n", encoding="utf-8")
@@ -113,6 +117,20 @@ def run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
             exit_code = INTERNAL_ERROR
     (Path(session.work) / "pytest.log").write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
     return exit_code, output.getvalue()
+
+
+def _as_chosen(chosen: Chosen, work: Path) -> list[str]:
+    """The arguments that give every item the node id by which it was chosen."""
+    # Before pytest-xdist is imported, which hands this list on to its workers. At the end: nothing of it hides a library.
+    sys.path += [folder for folder in chosen.import_path if folder not in sys.path]
+    inifile = Path(chosen.inifile)
+    if not chosen.inifile:
+        inifile = work / "pytest.ini"  # or one might be found from where the files are that was not before
+        inifile.write_text("[pytest]\n", encoding="utf-8")
+    return [
+        "-c", str(inifile), f"--rootdir={chosen.rootdir}", f"--confcutdir={chosen.confcutdir}",
+        f"--import-mode={chosen.import_mode}",
+    ]  # fmt: skip
 
 
 def _absolute(path: str) -> str:

@@ -27,6 +27,8 @@ class Request:
     `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
     `shard` records that part of the cases alone. With `resume` an earlier session in the same directory goes on: what it has
     recorded is kept, with `retry` only where that was recorded or raised.
+    `chosen` names a file of items that a pytest session has chosen: those are recorded, and `paths` are their files; `narrowed`
+    is what that file says of them.
     """
 
     backend: Backend
@@ -50,6 +52,8 @@ class Request:
     shard: Shard | None = None
     resume: bool = False
     retry: bool = False
+    chosen: Path | None = None
+    narrowed: bool = False
 
     def planted_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` planted go."""
@@ -71,6 +75,7 @@ class Request:
             **({"shard": str(self.shard)} if self.shard else {}),
             **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
             **({"plants": sorted(self.plants)} if self.plants else {}),
+            **({"chosen_by": "pytest", "narrowed": self.narrowed} if self.chosen else {}),
         }
 
 

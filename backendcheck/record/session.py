@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backendcheck.case_files import builtin_cases, find_case_files
+from backendcheck.chosen import Chosen
 from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.record.leg_directory import WORK, alone_in, claim_leg, clear_leg, clear_planted_legs
 from backendcheck.record.notes import REFUSED, noted
@@ -61,7 +62,11 @@ def record(request: Request) -> Outcome:
         what = " and ".join(missing)
         message = f"{request.backend}: {what} is not installed here. Install with: {request.backend.install_command}"
         raise UsageError(message)
-    find_case_files([*request.paths] or [str(builtin_cases())])
+    if request.chosen is not None:
+        chosen = Chosen.load(request.chosen)
+        request = replace(request, paths=chosen.files, narrowed=chosen.narrowed)
+    else:
+        find_case_files([*request.paths] or [str(builtin_cases())])
     check_expressions(request)
     leg = claim_leg(request)
     with alone_in(leg):
@@ -95,6 +100,7 @@ def _record(request: Request, leg: Path, before: Earlier | None) -> Outcome:
         shard=str(request.shard or ""),
         kept=before.kept if before else (),
         resumes=before is not None,
+        chosen=str(request.chosen.absolute()) if request.chosen else "",
     )
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -21,6 +21,7 @@ class SessionFile:
     faults to the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
     `shard` is the part of the cases that is recorded, all if empty. `kept` are the cases of which an earlier session has left
     a recording, and `resumes` says that there was one: what it was recorded under is then in the environment file of the leg.
+    `chosen` is the file of the items to be recorded, where a pytest session has chosen them.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -42,6 +43,7 @@ class SessionFile:
     shard: str = ""
     kept: Sequence[str] = ()
     resumes: bool = False
+    chosen: str = ""
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from backendcheck.node_id import case_id
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
 from backendcheck.record.notes import REFUSED, noted
-from backendcheck.record.plugin import CaseModule
+from backendcheck.record.plugin import is_case
 from backendcheck.record.problem import in_one_line
 from backendcheck.record.process_environment import note_environment, settings
 from backendcheck.record.resume import in_words
@@ -99,7 +99,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a hook of somebody's; it would end the session, and with it all the other cases
             problem = f"a pytest hook failed around it: {in_one_line(error)}"
             try:
-                write_recording(self.leg, self._recording(item, status="error", problem=problem))
+                write_recording(self.leg, self.recording(item, status="error", problem=problem))
             except BaseException:  # noqa: BLE001 - only this process may end: the controller then says so, and the others go on
                 traceback.print_exc()
                 os._exit(os.EX_SOFTWARE)
@@ -138,7 +138,7 @@ class Worker:
         return True
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        if not isinstance(pyfuncitem.parent, CaseModule):
+        if not is_case(pyfuncitem):
             return None
         # Filters that a conftest or a fixture has put up must not decide what a backend is seen to do.
         with warnings.catch_warnings():
@@ -173,6 +173,12 @@ class Worker:
             self.streams.put_up()
 
     def _record(self, item: pytest.Function) -> Recording:
+        clear_session()
+        seed_everything(seed_of(item))
+        return self.record(item, lambda: item.obj(**{name: item.funcargs[name] for name in item._fixtureinfo.argnames}))  # noqa: SLF001 - pytest's own call does this
+
+    def record(self, item: pytest.Function, make: Callable[[], Any], case_named: str = "") -> Recording:
+        """The recording of what `make` returns, as a case that `item` stands for, or as the one of that id."""
         from backendcheck.record import observe
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.layers import observe_layers
@@ -180,17 +186,14 @@ class Worker:
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
 
         seed, noise = seed_of(item), Perturbation(name=self.session.noise)
-        clear_session()
-        seed_everything(seed)
         trace = Trace()
         problem, status = "", ""
         case: Any = None
         fields: dict[str, Any] = {}
         try:
-            arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}  # noqa: SLF001 - pytest's own call does this
             with self.plant:
                 with trace.stage("case"):
-                    case = item.obj(**arguments)
+                    case = make()
                 if not trace.raised:
                     fields = {
                         "class_names": _plain_class_names(getattr(case, "class_names", None)),
@@ -207,8 +210,9 @@ class Worker:
             problem, status = str(error), "error"
         except OutOfMemory as error:
             problem, status = str(error), "crashed"
-        return self._recording(
+        return self.recording(
             item,
+            case_named,
             status=status or ("raised" if trace.raised else "recorded"),
             problem=problem,
             observations=trace.observations if self.session.layers else observe.in_flow_order(trace),
@@ -232,12 +236,13 @@ class Worker:
     def _teacher(self, case: str) -> Recording | None:
         return read_recording(recording_path(Path(self.session.teacher), case)) if self.session.teacher else None
 
-    def _recording(self, item: pytest.Item, **fields: Any) -> Recording:
+    def recording(self, item: pytest.Item, case_named: str = "", **fields: Any) -> Recording:
+        """A recording of `item`, or of the case of that id in it, with what is known of it however it went."""
         if item.path not in self.digests:
             self.digests[item.path] = file_digest(item.path)
         function = getattr(item, "obj", None)
         return Recording(
-            case=case_id(item.nodeid),
+            case=case_named or case_id(item.nodeid),
             backend=self.session.backend,
             run=self.session.run,
             claim=_claim(function),
@@ -252,18 +257,23 @@ class Worker:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if isinstance(item.parent, CaseModule) and call.excinfo is not None:
-            error = call.excinfo.value
-            if isinstance(error, pytest.skip.Exception):
-                status, problem = "skipped", f"skipped: {error}"
-            elif isinstance(error, pytest.xfail.Exception):
-                status, problem = "skipped", f"skipped: expected to fail: {error}"
-            elif isinstance(error, EndedSession):
-                status, problem = "error", f"{call.when} failed: {error}"
-            else:
-                status, problem = "error", f"{call.when} failed: {in_one_line(error)}"
-            write_recording(self.leg, self._recording(item, status=status, problem=problem))
+        if is_case(item) and call.excinfo is not None:
+            status, problem = what_came_instead(call)
+            write_recording(self.leg, self.recording(item, status=status, problem=problem))
         return report
+
+
+def what_came_instead(call: pytest.CallInfo[None]) -> tuple[str, str]:
+    """The status and the problem of an item whose set-up, call or tear-down has thrown something."""
+    assert call.excinfo is not None  # noqa: S101 - for the type
+    error = call.excinfo.value
+    if isinstance(error, pytest.skip.Exception):
+        return "skipped", f"skipped: {error}"
+    if isinstance(error, pytest.xfail.Exception):
+        return "skipped", f"skipped: expected to fail: {error}"
+    if isinstance(error, EndedSession):
+        return "error", f"{call.when} failed: {error}"
+    return "error", f"{call.when} failed: {in_one_line(error)}"
 
 
 class EndedSession(Exception):

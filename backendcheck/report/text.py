@@ -152,8 +152,11 @@ def first_line(result: CaseResult, headline: str | None = None) -> str:
     return f"{result.verdict.value} {visible(result.case)}   {text}".rstrip()
 
 
-def failing(result: CaseResult, width: int | None = 80) -> Iterator[str]:
-    """What a summary says of a failing case: the first line, then what proves it and what to do next."""
+def failing(result: CaseResult, width: int | None = 80, place: str = "") -> Iterator[str]:
+    """What a summary says of a failing case: the first line, then what proves it and what to do next.
+
+    `place` is the directory of its legs, if it is not the one where commands look by themselves.
+    """
     yield from wrapped(first_line(result), width, hang="    ")
     if result.verdict is Verdict.ERROR:
         yield from _problems(result, width)
@@ -163,7 +166,7 @@ def failing(result: CaseResult, width: int | None = 80) -> Iterator[str]:
         yield from labelled("known", [one_line(f"{entry.name}: {entry.reason}")], width)
     for change in result.changed:
         yield from labelled("changed", [change], width)
-    yield from labelled("next", _next(result), width, whole=True)
+    yield from labelled("next", _next(result, place), width, whole=True)
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
@@ -181,8 +184,9 @@ def _differences(result: CaseResult, width: int | None) -> Iterator[str]:
             yield from labelled(label, [text], width)
 
 
-def _next(result: CaseResult) -> list[str]:
-    steps = [f"backendcheck show {shlex.quote(visible(result.case))}"]
+def _next(result: CaseResult, place: str) -> list[str]:
+    there = f" --out {shlex.quote(visible(place))}" if place else ""
+    steps = [f"backendcheck show {shlex.quote(visible(result.case))}{there}"]
     if result.verdict is Verdict.FAILED and not result.known:
         steps.append("known? add it to known_divergences.toml")
     if result.verdict is Verdict.FAILED and result.known:

@@ -1,0 +1,136 @@
+"""The recording sessions of a pytest session: one per backend, all in the background, ended with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from backendcheck.backends import Backend
+from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.in_pytest.exchange import Exchange
+from backendcheck.record.leg_directory import WORK, clear_leg, describe, make_writable
+from backendcheck.record.request import Request
+from backendcheck.recording import read_environment
+from backendcheck.run import LegEnd, Stopped, record_all
+
+
+class Recorders:
+    """Those of one session. It follows them in a thread, which tells of their end by `exchange`."""
+
+    def __init__(self, requests: Sequence[Request], exchange: Exchange, out: Path) -> None:
+        self.requests = requests
+        self.exchange = exchange
+        self.out = out
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock: int | None = None
+
+    def start(self) -> None:
+        """Clear the legs of an earlier session away, and start one recording session per backend that is installed.
+
+        Raises:
+            OutputInTheWay: if there is anything but legs of an earlier pytest session, another session uses the directory, or it
+                cannot be written.
+        """
+        make_writable(self.out)
+        self._lock = _locked(self.out)
+        legs = [self.out / backend.value for backend in Backend]  # those not asked for, too: what is read later is of one session
+        for leg in legs:
+            _check_ours(leg)
+        for leg in legs:
+            clear_leg(leg)
+            with contextlib.suppress(OSError):
+                leg.rmdir()
+        for other in self.exchange.others():
+            if not other.owner_lives():
+                other.remove()  # killed, and nobody was left to do so
+        installed = []
+        for request in self.requests:
+            if missing := request.backend.missing_modules():
+                message = f"{' and '.join(missing)} is not installed here. Install with: {request.backend.install_command}"
+                self.exchange.end(request.backend.value, LegEnd(exit_code=2, message=message, recorded=False))
+            else:
+                installed.append(request)
+        self.exchange.begin()
+        self._thread = threading.Thread(target=self._follow, args=(installed,), name="backendcheck-recorders", daemon=True)
+        self._thread.start()
+
+    def _follow(self, requests: Sequence[Request]) -> None:
+        message = "its recording was ended, because the pytest session was"
+        try:
+            record_all(requests, _Told(self.exchange), self._stop)
+        except Stopped:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for what will not come
+            message = f"its recording could not be followed ({type(error).__name__}: {error})"
+        finally:
+            for request in requests:
+                if self.exchange.ended(request.backend.value) is None:
+                    with contextlib.suppress(OutputInTheWay):
+                        self.exchange.end(request.backend.value, LegEnd(exit_code=3, message=message, recorded=False))
+
+    def finish(self, patience_s: float) -> None:
+        """Wait for the recording sessions to end by themselves; those that have not after `patience_s` are ended."""
+        if self._thread is not None:
+            self._thread.join(patience_s)
+            self._stop.set()
+            self._thread.join()
+
+    def release(self) -> None:
+        """Let others use the directory, and put away what was exchanged."""
+        self.exchange.remove()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+class _Told:
+    """Takes the progress of recording sessions; only their end is of interest, the rest they tell by themselves."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def collected(self, backend: str, n_cases: int) -> None:
+        pass
+
+    def started(self, backend: str, case: str) -> None:
+        pass
+
+    def finished(self, backend: str, n_done: int) -> None:
+        pass
+
+    def ended(self, backend: str, exit_code: int, message: str) -> None:
+        self.exchange.end(backend, LegEnd(exit_code=exit_code, message=message, recorded=True))
+
+
+def _locked(out: Path) -> int | None:
+    """A descriptor that keeps other pytest sessions from recording into the same directory, until it is closed."""
+    handle = None
+    try:
+        import fcntl
+
+        handle = os.open(out, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        message = f"{out}: is being recorded into by another pytest session. Wait for it, or choose another --backendcheck-out."
+        raise OutputInTheWay(message) from None
+    except (OSError, ImportError):
+        pass  # this system, or this file system, has no such locks
+    return handle
+
+
+def _check_ours(leg: Path) -> None:
+    """See that what lies in the directory of a leg is of an earlier pytest session, and may be cleared."""
+    try:
+        if not leg.exists() or (leg.is_dir() and {entry.name for entry in leg.iterdir()} <= {WORK}):
+            return
+        environment = read_environment(leg)
+    except (UnreadableInput, OSError) as error:
+        message = f"{leg}: holds what no pytest session has left ({error}). Choose another --backendcheck-out, or remove it."
+        raise OutputInTheWay(message) from error
+    if "chosen_by" not in environment.selection:
+        message = f"{leg}: holds another run: {describe(environment)}. It is not overwritten. Choose another --backendcheck-out."
+        raise OutputInTheWay(message)

@@ -1,0 +1,89 @@
+"""What the options of pytest and ``[tool.backendcheck]`` ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backendcheck.backends import Backend, parse_backends
+from backendcheck.configuration import Configuration, load_configuration
+from backendcheck.errors import UsageError
+from backendcheck.pytest_plugin import NONE
+from backendcheck.record.request import ORACLES, Request
+
+_OPTIONS = ("--backends", "--backendcheck-backends")
+_LARGEST = 10_000_000  # seconds, or workers: more than anybody waits for or has
+_EVERY = ",".join(backend.value for backend in Backend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one pytest session.
+
+    `cases` says whether ``case_*`` functions are collected, `asked` whether that was asked for in so many words, on the command
+    line. `out` is where recordings and reports go, `place` how that was put.
+    """
+
+    backends: tuple[Backend, ...]
+    cases: bool
+    asked: bool
+    out: Path
+    place: str
+    workers: int
+    timeout_s: float
+    device: str
+    oracles: tuple[str, ...]
+    plugins: tuple[str, ...]
+    configuration: Configuration
+
+    def requests(self, chosen: Path) -> list[Request]:
+        """One for each backend."""
+        return [
+            Request(
+                backend=backend, out=self.out, workers=self.workers, timeout_s=self.timeout_s, device=self.device,
+                oracles=self.oracles, plugins=self.plugins, overwrite=True, chosen=chosen,
+            )
+            for backend in self.backends
+        ]  # fmt: skip
+
+
+def wants_cases(config: pytest.Config) -> bool:
+    """Whether ``--backends`` was given, and not to say that none is wanted."""
+    given: str | None = config.option.backendcheck_backends
+    return given is not None and given.strip().lower() != NONE
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings of a session.
+
+    Raises:
+        UsageError: if an option or the configuration is not as documented.
+    """
+    option = config.option
+    configuration = load_configuration(config.rootpath)
+    cases = wants_cases(config)
+    names = option.backendcheck_backends if cases else ",".join(configuration.backends) or _EVERY
+    oracles = [name.strip() for name in option.backendcheck_oracles.split(",") if name.strip()]
+    if unknown := [name for name in oracles if name not in ORACLES]:
+        message = f"--backendcheck-oracles: {', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
+        raise UsageError(message)
+    for name, number in (("timeout", option.backendcheck_timeout), ("workers", option.backendcheck_workers)):
+        if not 0 < number <= _LARGEST:  # which is no number is neither
+            message = f"--backendcheck-{name}: {number:g} is out of range; expected more than 0, {_LARGEST} at most."
+            raise UsageError(message)
+    return Settings(
+        backends=parse_backends(names),
+        cases=cases,
+        asked=cases and any(str(one).startswith(_OPTIONS) for one in config.invocation_params.args),
+        out=config.invocation_params.dir / option.backendcheck_out,
+        place=str(option.backendcheck_out),
+        workers=option.backendcheck_workers,
+        timeout_s=option.backendcheck_timeout,
+        device=option.backendcheck_device,
+        oracles=tuple(name for name in ORACLES if name in oracles or name == "agreement"),
+        plugins=tuple(option.backendcheck_plugins),
+        configuration=configuration,
+    )  # fmt: skip
+

@@ -1,0 +1,188 @@
+"""The pytest plugin (entry point ``pytest11``): cases and `backends_agree` in somebody's own test suite.
+
+It is loaded into every pytest session where backendcheck is installed, so it imports next to nothing and does nothing until it is
+asked: by ``--backends``, or by a test that takes the fixture `backends_agree`. Then `in_pytest` does everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from backendcheck.in_pytest.session import JudgingSession
+
+FIXTURE = "backends_agree"
+NONE = "none"  # for --backends: what addopts asks for is not wanted this time
+JUDGING = "backendcheck-judging"  # the name of the plugin that does the rest, once it is woken
+_RECORDING = "backendcheck-worker"  # and of the one in a recording session, into which a conftest.py may have loaded this one
+_GROUP = "backendcheck"
+OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # those that conftest.py files have added, by the names of their values
+_MEETING = pytest.StashKey[str]()
+_NODEID = pytest.StashKey[str]()
+
+
+# --- options -----------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup(_GROUP, "backendcheck: the same under every Keras backend")
+    group.addoption("--backendcheck-backends", **_backends("The same as --backends, where that is somebody else's."))
+    group.addoption(
+        "--backendcheck-out", type=Path, default=Path("reports/pytest"), metavar="DIR",
+        help="Where recordings and reports go, in place of those of an earlier session. Default: reports/pytest",
+    )  # fmt: skip
+    group.addoption(
+        "--backendcheck-timeout", type=float, default=300.0, metavar="S",
+        help="Seconds a case may take on a backend before it is ended there. Default: 300",
+    )  # fmt: skip
+    group.addoption("--backendcheck-workers", type=int, default=1, metavar="N", help="Worker processes per backend. Default: 1")
+    group.addoption(
+        "--backendcheck-device", choices=("cpu", "gpu", "auto"), default="cpu",
+        help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend. Default: cpu",
+    )  # fmt: skip
+    group.addoption(
+        "--backendcheck-oracles", default="agreement,paths,order,reference", metavar="LIST",
+        help="What to hold against what. Default: agreement,paths,order,reference",
+    )  # fmt: skip
+    group.addoption(
+        "--backendcheck-plugin", dest="backendcheck_plugins", action="append", default=[], metavar="NAME",
+        help="Load this pytest plugin where cases are recorded, for its fixtures; others are not loaded there. May be repeated.",
+    )  # fmt: skip
+
+
+def _backends(explained: str) -> dict[str, Any]:
+    return {"dest": "backendcheck_backends", "metavar": "LIST", "default": None, "help": explained}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None, None, None]:
+    """Take ``--backends``, unless a conftest.py or another plugin has: then it is theirs, and ours has its long name only."""
+    before = set(vars(early_config.option))
+    yield
+    early_config.stash[OWN_OPTIONS] = frozenset(vars(early_config.option)) - before
+    try:
+        _, unknown = parser.parse_known_and_unknown_args(["--backends=jax"])
+    except pytest.UsageError:  # somebody's who takes other values
+        return
+    if unknown:
+        explained = "Collect case_* functions, too, and judge each under these Keras backends (tensorflow,jax,torch), or none."
+        parser.getgroup(_GROUP).addoption("--backends", **_backends(explained))
+
+
+# --- waking the rest ---------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "backendcheck(seed): the seed of a case's rng fixture and of its initial weights")
+    given: str | None = config.option.backendcheck_backends
+    if given is not None and given.strip().lower() != NONE and not _records(config):
+        _wake(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if getattr(config.option, "loadgroup", False):  # pytest-xdist is about to put the group of each item behind its node id
+        for item in items:
+            item.stash[_NODEID] = item.nodeid
+
+
+def base_nodeid(item: pytest.Item) -> str:
+    """The node id of an item, without its group."""
+    return item.stash.get(_NODEID, item.nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Choose what is to be recorded, if anybody has asked for anything."""
+    judging = _judging(session.config)
+    if judging is None and not _records(session.config) and any(map(takes_fixture, session.items)):
+        judging = _wake(session.config)
+    if judging is not None:
+        judging.choose(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where to meet."""
+    node.workerinput["backendcheck_meeting"] = meeting(node.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """In the controller of pytest-xdist: record what the workers have chosen."""
+    config: pytest.Config = node.config
+    judging = _judging(config)
+    if judging is None and (meeting_place(config) / "chosen.json").exists():
+        judging = _wake(config)
+    if judging is not None:
+        judging.record()
+
+
+def meeting(config: pytest.Config) -> str:
+    """The name under which a session, its recorders and its workers meet: its controller makes it up."""
+    if hasattr(config, "workerinput"):
+        return str(config.workerinput["backendcheck_meeting"])
+    return config.stash.setdefault(_MEETING, os.urandom(8).hex())
+
+
+def meeting_place(config: pytest.Config) -> Path:
+    """The directory of what they tell each other; it is made when there is something to tell."""
+    out: Path = config.invocation_params.dir / config.option.backendcheck_out
+    return out / f".session-{meeting(config)}"
+
+
+def takes_fixture(item: pytest.Item) -> bool:
+    """Whether a test takes the fixture of this plugin, and not one that somebody else calls so."""
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return False
+    known: Any = getattr(item, "_fixtureinfo", None)
+    for definition in reversed(known.name2fixturedefs.get(FIXTURE, ()) if known is not None else ()):
+        if getattr(definition.func, "__module__", "") == __name__:
+            return True
+        if FIXTURE not in definition.argnames:  # it does not build upon ours
+            return False
+    return False
+
+
+def _judging(config: pytest.Config) -> JudgingSession | None:
+    judging: JudgingSession | None = config.pluginmanager.getplugin(JUDGING)
+    return judging
+
+
+def _wake(config: pytest.Config) -> JudgingSession:
+    from backendcheck.errors import BackendcheckError
+    from backendcheck.in_pytest.session import JudgingSession
+
+    try:
+        judging = JudgingSession(config, meeting_place(config))
+    except BackendcheckError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(judging, JUDGING)
+    return judging
+
+
+def _records(config: pytest.Config) -> bool:
+    return config.pluginmanager.hasplugin(_RECORDING)
+
+
+# --- the fixture -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def backends_agree(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """``backends_agree(function, *arrays)``: what it returns, and its gradients by the arrays, are the same on every backend.
+
+    `function` takes the arrays as tensors. It is called in the recording session of each backend, where the test around it runs
+    as well; here it is judged, and what it returned comes back as NumPy. Options are those of a FunctionCase: `gradients`,
+    `reference`, `expect`, `tolerance`.
+    """
+    judging = _judging(request.config)
+    if judging is None:
+        message = f"{FIXTURE} was asked for while the test runs; expected it among the test's arguments. Name it there."
+        pytest.fail(message, pytrace=False)
+    return judging.agreement_of(request.node)
