@@ -27,7 +27,7 @@ from backendcheck.recording import (
 
 # What has come to no end of its own. These are results all the same, and kept unless somebody wants them tried again.
 TRIED_AGAIN = ("crashed", "timed out", "error")
-_REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
+REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def earlier(request: Request) -> Earlier | None:
     if not there:
         return None
     if ENVIRONMENT not in there:
-        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, so nobody can tell what was recorded. {_REMEDY}."
+        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, so nobody can tell what was recorded. {REMEDY}."
         raise OutputInTheWay(message)
     environment = read_environment(leg)
     if environment.pieces:
@@ -85,7 +85,7 @@ def earlier(request: Request) -> Earlier | None:
     tried_again = [case for case, one in kept.items() if request.retry and one.status in TRIED_AGAIN]
     changed = [*_changed(request, environment, kept)]
     if changed:
-        message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {_REMEDY}."
+        message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {REMEDY}."
         raise OutputInTheWay(message)
     complete = environment.exit_state == "complete" and not tried_again and not damaged and {*environment.cases} <= {*kept}
     return Earlier(
@@ -118,7 +118,7 @@ def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording]
             continue
         listed = environment.digests.get(recording.case)
         if recording.run != environment.run or recording.backend != environment.backend:
-            foreign.append(f"{path}: is from another run, so the leg cannot be resumed. {_REMEDY}.")
+            foreign.append(f"{path}: is from another run, so the leg cannot be resumed. {REMEDY}.")
         elif listed not in (None, file_sha256(path)):
             damaged[path] = f"{path}: is damaged: its digest is not the one in {ENVIRONMENT}."
         else:

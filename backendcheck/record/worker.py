@@ -29,7 +29,7 @@ from backendcheck.record.notes import REFUSED, noted
 from backendcheck.record.plugin import is_case
 from backendcheck.record.problem import in_one_line
 from backendcheck.record.process_environment import note_environment, settings
-from backendcheck.record.resume import in_words
+from backendcheck.record.resume import REMEDY, in_words
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import (
     PLANTED_NOTES,
@@ -79,9 +79,7 @@ class Worker:
         before = read_environment(self.leg)
         now = noted(before, self.work)
         if changed := unlike(before, now):
-            words = "; ".join(map(in_words, changed))
-            remedy = "Put it back as it was, or record all of it anew with --overwrite."
-            message = f"cannot be resumed, not all is as it was: {words}. {remedy}"
+            message = f"cannot be resumed, not all is as it was: {'; '.join(map(in_words, changed))}. {REMEDY}."
             for name in (REFUSED, "fatal"):
                 write_atomically(self.work / name, message.encode())
             raise RuntimeError(message)
