@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,11 @@ from backendcheck.cli.options import (
 )
 from backendcheck.cli.output import analysed, write_and_end
 from backendcheck.cli.process import end_on_signals, printable, progress_of
+
+if TYPE_CHECKING:
+    from backendcheck.results import Results
+
+_SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minute
 
 
 @click.command()
@@ -38,9 +43,13 @@ from backendcheck.cli.process import end_on_signals, printable, progress_of
     is_flag=True,
     help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
 )
+@click.option(
+    "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
+    help="Put a script into the report for each of the N worst cases that failed, as 'backendcheck repro' writes them.",
+)  # fmt: skip
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None, noise_floor: bool, **options: Any,
+    baseline: Path | None, noise_floor: bool, n_scripts: int, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -50,13 +59,16 @@ def run(
     backendcheck run
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
     backendcheck run tests/cases --noise-floor
+    backendcheck run tests/cases --scripts 3
     """
     from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
+    from backendcheck.kept_script import clear_scripts
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.record.session import Request, check_expressions
     from backendcheck.recording import read_environment
+    from backendcheck.report import write_reports
     from backendcheck.run import LegEnd, check_out, move_aside, record_all
     from backendcheck.run_noise import clear_noise, record_noise
 
@@ -73,6 +85,7 @@ def run(
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
     clear_noise(directory)
+    clear_scripts(directory)
     there: list[Request] = []
     ends: dict[str, LegEnd] = {}
     for request in requests:
@@ -95,7 +108,22 @@ def run(
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files)
+    if n_scripts and results.counts["FAILED"]:
+        write_reports(results, directory)  # so that it is there whatever becomes of the scripts
+        _make_scripts(results, directory, n_scripts, options["device"])
     write_and_end(results, directory, strict_known=strict_known, baseline=baseline)
+
+
+def _make_scripts(results: Results, directory: Path, n: int, device: str) -> None:
+    from backendcheck.configuration import load_configuration
+    from backendcheck.repro.worst import keep_worst
+
+    overrides = load_configuration(Path.cwd()).tolerances
+    for case, ended in keep_worst(
+        results, directory, n, seconds=_SCRIPT_S, device=device, overrides=overrides,
+        say=lambda text: click.echo(f"script: {printable(text)}", err=True),
+    ):  # fmt: skip
+        click.echo(f"script of {printable(case)}: {printable(ended)}", err=True)
 
 
 def _tell_messages(name: str, message: str) -> None:
