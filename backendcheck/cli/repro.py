@@ -46,6 +46,7 @@ def repro(
     from backendcheck.configuration import load_configuration
     from backendcheck.errors import OutputInTheWay
     from backendcheck.leg import find_legs, known_cases, read_legs
+    from backendcheck.literals import shortened
     from backendcheck.node_id import case_id
     from backendcheck.report.issue import issue_text
     from backendcheck.report.view_environment import environment_lines
@@ -95,7 +96,7 @@ def repro(
     else:
         for backend, output in made.outputs.items():
             click.echo(f"KERAS_BACKEND={backend}")
-            for line in output.splitlines():
+            for line in shortened(output).splitlines():
                 click.echo(printable(f"    {line}"))
     click.echo(f"{path}: shows the difference: {'yes' if made.shows else 'no'}", err=issue)
     sys.exit(0 if made.shows else 1)

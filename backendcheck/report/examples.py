@@ -48,16 +48,16 @@ def disagreements(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, Ex
                 if scores is not None and scores.value.shape[:-1] == shape and scores.value.shape[-1] > 1:
                     best = np.sort(scores.value.reshape(-1, scores.value.shape[-1])[index].astype(np.float64))
                     margin = f"{best[-1] - best[-2]:.3g}"
-                cells.append((_said(called, classes[leg].ravel()[index]), margin))
+                cells.append((label_words(called, classes[leg].ravel()[index]), margin))
             place = ", ".join(str(int(i)) for i in np.unravel_index(index, shape))
-            rows.append((place, "" if given is None else _said(called, given[index]), tuple(cells)))
+            rows.append((place, "" if given is None else label_words(called, given[index]), tuple(cells)))
         tables.append(
             (name, ExampleTable(legs=tuple(there), rows=tuple(rows), n_examples=stacked.shape[1], n_differing=len(differing)))
         )
     return tables
 
 
-def _said(names: Sequence[str], value: object) -> str:
+def label_words(names: Sequence[str], value: object) -> str:
     """A label with the name of its class behind it: ``2 fox``."""
     if not isinstance(value, int | float | np.integer | np.floating):
         return str(value)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from backendcheck.headline import listed
-from backendcheck.literals import printable
+from backendcheck.literals import printable, shortened
 
 
 def issue_text(
     *, headline: str, claim: str, message: str, script: str, outputs: Mapping[str, str],
-    environment: Sequence[str], data: str | None,
+    environment: Sequence[str], data: str | None, details: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """The report. Nothing in the case can break out of its place: fences are longer than any in what they hold."""
+    """The report. Nothing in the case can break out of its place: fences are longer than any in what they hold.
+
+    Without a `script`, `details` are the lines that say what was found.
+    """
     title = printable(headline.partition(": ")[2] or headline)
     lines = [f"# {_plain(title)}", ""]
     if claim:
@@ -20,12 +23,15 @@ def issue_text(
     lines += [f"**Seen.** {_plain(title)}", ""]
     if message:
         lines += [_plain(printable(message)), ""]
-    runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
-    lines += [f"This script shows it; it was run with {runs}.", "", *_fenced(script, "python"), ""]
+    if script:
+        runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
+        lines += [f"This script shows it; it was run with {runs}.", "", *_fenced(script, "python"), ""]
+    if details:
+        lines += ["What `backendcheck` found:", "", *_fenced("\n".join(details), "text"), ""]
     if data:
         lines += [f"It reads its arrays from `{data}`, which belongs beside it.", ""]
     for backend, output in outputs.items():
-        lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(output.rstrip("\n"), "text"), ""]
+        lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
     lines += ["**Environment.**", "", *(f"- {_plain(printable(line))}" for line in environment), ""]
     return "\n".join(lines)
 
