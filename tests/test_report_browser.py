@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import chromium
@@ -12,8 +11,6 @@ from axe_playwright_python.sync_playwright import Axe
 from markupsafe import Markup
 from playwright.sync_api import expect
 
-from backendcheck.baseline import Baseline
-from backendcheck.kept_script import KeptScript, ScriptsFound
 from backendcheck.report import html_report, matrix
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -28,22 +25,6 @@ def browser():
         yield started
 
 
-SCRIPT = KeptScript(
-    case="losses/nan", source="import keras  # losses/nan\nprint('</pre><script>alert(1)</script>')\n", shows=True, recordings={},
-    outputs={"tensorflow": "loss: 0.5", "jax": "loss: NaN"}, headline="NAN: loss is NaN on jax",
-)  # fmt: skip
-
-
-def as_since_a_baseline():
-    """A run of everything, with a script, held against an earlier run in which one case failed alike and one passed."""
-    results = make.everything()
-    before = {result.case: result.verdict.value for result in results.cases if result.case != "losses/exact"}
-    headlines = {result.case: result.headline for result in results.cases}
-    verdicts = before | {"losses/nan": "PASSED", "old/case": "PASSED"}
-    baseline = Baseline(created="2026-02-01", verdicts=verdicts, headlines=headlines)
-    return replace(results.compared_with(baseline), scripts=ScriptsFound(by_case={"losses/nan": SCRIPT}))
-
-
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory) -> Path:
     return written(make.everything(), tmp_path_factory.mktemp("everything"))
@@ -51,7 +32,7 @@ def everything(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def since(tmp_path_factory) -> Path:
-    return written(as_since_a_baseline(), tmp_path_factory.mktemp("since"))
+    return written(make.since_a_baseline(), tmp_path_factory.mktemp("since"))
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +447,7 @@ COPIED = {
     "Copy repro command": "backendcheck repro losses/nan",
     "Copy bug report": "**Expected.** What nan claims.",
     "Copy TOML entry": '[[divergence]]\ncase = "losses/nan"',
-    "Copy script": SCRIPT.source,
+    "Copy script": make.SCRIPT.source,
 }
 
 
@@ -500,14 +481,15 @@ def test_a_button_copies(visit, everything, what, clipboard):
 
 def test_the_script_itself_is_copied_and_is_in_the_bug_report(visit, since):
     page = visit(since, "case/losses/nan", permissions=["clipboard-read", "clipboard-write"])
-    assert copied(page, "Copy script") == SCRIPT.source
+    assert copied(page, "Copy script") == make.SCRIPT.source
     page.reload()
     report = copied(page, "Copy bug report")
-    for piece in (SCRIPT.source, "```python", "With `KERAS_BACKEND=jax`:", "loss: NaN", "**Environment.**", "tensorflow 2.21.0"):
+    pieces = (make.SCRIPT.source, "```python", "With `KERAS_BACKEND=jax`:", "loss: NaN", "**Environment.**", "tensorflow 2.21.0")
+    for piece in pieces:
         assert piece in report
     assert page.locator("details[id='case/losses/nan'] .copies button", has_text="repro").count() == 0
     page.locator("details.script > summary").click()
-    expect(page.locator("details.script pre")).to_have_text(SCRIPT.source)
+    expect(page.locator("details.script pre")).to_have_text(make.SCRIPT.source)
 
 
 # --- the whole run -------------------------------------------------------------------------------------------------

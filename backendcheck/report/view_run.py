@@ -99,7 +99,6 @@ class Cause:
     name: str
     code: str
     verdict: str
-    backends: tuple[str, ...]
     on: str
     sentence: str
     remedy: str
@@ -111,26 +110,27 @@ class Cause:
 def causes(results: Results) -> list[Cause]:
     """What is wrong, most pressing first: what has changed, what could not be compared, what has a name, what is frequent."""
     changed = {change.case for change in results.changes if change.what in ("new", "changed")}
-    groups: dict[tuple[str, str, tuple[str, ...]], list[CaseResult]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[CaseResult, tuple[str, ...]]]] = {}
     for result in results.cases:
         if result.verdict in FAILING:
-            groups.setdefault(_alike(result, results.backends), []).append(result)
+            name, code, backends = _cause(result, results.backends)
+            groups.setdefault((result.verdict.value, name, code), []).append((result, backends))
     found = []
-    for (name, code, backends), cases in groups.items():
-        worst = min(cases, key=lambda result: result.case not in changed)  # the first that is new, else the first of all
+    for (verdict, name, code), cases in groups.items():
+        worst, _ = min(cases, key=lambda one: one[0].case not in changed)  # the first that is new, else the first of all
         found.append(
             Cause(
-                name=name, code=code, verdict=worst.verdict.value, backends=backends, on=_on(backends, results.backends),
+                name=name, code=code, verdict=verdict, on=_on([backends for _, backends in cases], results.backends),
                 sentence=split_headline(worst.headline)[1], remedy=what_to_do(worst), worst=worst, n=len(cases),
-                n_new=sum(result.case in changed for result in cases),
+                n_new=sum(result.case in changed for result, _ in cases),
             )
         )  # fmt: skip
     severity = (Verdict.ERROR.value, Verdict.FAILED.value, Verdict.XPASSED.value)
     return sorted(found, key=lambda one: (not one.n_new, severity.index(one.verdict), one.code in _GENERIC, -one.n))
 
 
-def _alike(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """What cases of one cause share: its name, the code of the diagnosis, the backends that it is about."""
+def _cause(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    """What is wrong with a case: its name, the code of the diagnosis, the backends that it is about."""
     label = split_headline(result.headline)[0]
     if result.verdict is Verdict.FAILED and result.diagnoses:
         first = result.diagnoses[0]
@@ -141,7 +141,10 @@ def _alike(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str
     return label or result.verdict.value, "", tuple(one.leg for one in cells(result, legs) if one.tone == "bad")
 
 
-def _on(backends: Sequence[str], legs: Sequence[str]) -> str:
-    if not backends:
-        return ""
-    return "on every backend" if len(backends) == len(legs) > 1 else f"on {listed(list(backends))}"
+def _on(backends: Sequence[tuple[str, ...]], legs: Sequence[str]) -> str:
+    """Where it is: ``on jax``; where cases differ in that, how often: ``on jax in 3, torch in 1``."""
+    if len(set(backends)) > 1:
+        by_leg = Counter(leg for one in backends for leg in one).most_common()
+        return "on " + ", ".join(f"{leg} in {n}" for leg, n in by_leg) if by_leg else ""
+    alike = backends[0]
+    return "" if not alike else "on every backend" if len(alike) == len(legs) > 1 else f"on {listed(list(alike))}"
