@@ -39,8 +39,9 @@ def stands_alone(results: Results) -> str:
     if not alone:
         return ""
     (first, n), *rest = alone
-    words = "of them" if len(failing) > 1 else "of it"
-    return f"{first} is the odd one out in {n} {words}" + "".join(f", {leg} in {m}" for leg, m in rest)
+    if len(failing) == 1:
+        return f"{first} is the odd one out"
+    return f"{first} is the odd one out in {n} of them" + "".join(f", {leg} in {m}" for leg, m in rest)
 
 
 # --- expected against compared -----------------------------------------------------------------------------------
