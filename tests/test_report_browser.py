@@ -601,13 +601,27 @@ def violations(page) -> list[tuple[str, str]]:
     return [(one["id"], node["html"][:200]) for one in found.response["violations"] for node in one["nodes"][:3]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("which", ["everything", "pictures", "since"])
-def test_axe_finds_nothing(visit, request, which, scheme, width):
-    page = visit(request.getfixturevalue(which), color_scheme=scheme, viewport={"width": width, "height": 900})
-    assert violations(page) == []  # as it opens
+LOOKS = [("light", 1280), ("dark", 390)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [*LOOKS, ("dark", 1280), ("light", 390)])
+def test_axe_finds_nothing_where_everything_is_open(visit, everything, scheme, width):
+    page = visit(everything, color_scheme=scheme, viewport={"width": width, "height": 900})
     open_everything(page)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize("which", ["pictures", "since"])
+def test_axe_finds_nothing_in_pictures_scripts_and_changes(visit, request, which, scheme, width):
+    page = visit(request.getfixturevalue(which), color_scheme=scheme, viewport={"width": width, "height": 900})
+    open_everything(page)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_axe_finds_nothing_as_it_opens_and_where_it_is_filtered(visit, since, scheme, width):
+    page = visit(since, color_scheme=scheme, viewport={"width": width, "height": 900})
     assert violations(page) == []
     page.locator("#query").fill("e")
     page.locator("button[data-by='verdict']").first.click()
