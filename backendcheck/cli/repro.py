@@ -48,7 +48,7 @@ def repro(
     from backendcheck.leg import find_legs, known_cases, read_legs
     from backendcheck.literals import shortened
     from backendcheck.node_id import case_id
-    from backendcheck.report.issue import issue_text
+    from backendcheck.report.issue import cause_in_words, issue_text
     from backendcheck.report.view_environment import environment_lines
     from backendcheck.repro.make import make_repro
     from backendcheck.repro.place import case_file, script_name
@@ -87,9 +87,8 @@ def repro(
     except OutputInTheWay as error:  # a run that may only be read
         click.echo(f"{path}: not kept beside the run: {printable(str(error))}", err=True)
     if issue:
-        diagnosis = result.diagnoses[0].message if result.diagnoses else ""
         text = issue_text(
-            headline=made.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
+            headline=made.headline, claim=result.claim, message=cause_in_words(result.diagnoses), script=made.script, outputs=made.outputs,
             environment=environment_lines(legs), data=made.data.name if made.data else None,
         )  # fmt: skip
         click.echo(text)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from backendcheck.diagnose import Diagnosis
 from backendcheck.headline import listed
 from backendcheck.literals import printable, shortened
+
+
+def cause_in_words(diagnoses: Sequence[Diagnosis]) -> str:
+    """What the first diagnosis says; nothing where that no cause is known, which helps nobody who reads a report."""
+    named = [one for one in diagnoses if one.code not in ("unexplained", "undiagnosed")]
+    return named[0].message if named else ""
 
 
 def issue_text(

@@ -15,7 +15,7 @@ from backendcheck.report import text, view, view_findings
 from backendcheck.report.charts import charts
 from backendcheck.report.escape import one_line, visible
 from backendcheck.report.examples import ExampleTable, disagreements
-from backendcheck.report.issue import issue_text
+from backendcheck.report.issue import cause_in_words, issue_text
 from backendcheck.report.matrix import Row, anchor
 from backendcheck.report.svg import Chart
 from backendcheck.report.view_environment import environment_lines
@@ -140,7 +140,7 @@ def _bug_report(result: CaseResult, results: Results) -> str:
     return issue_text(
         headline=script.headline if given and script is not None else result.headline,
         claim=result.claim,
-        message=result.diagnoses[0].message if result.diagnoses else "",
+        message=cause_in_words(result.diagnoses),
         script=script.source if given and script is not None else "",
         outputs=script.outputs if given and script is not None else {},
         details=() if given else tuple(text.case(result, results, width=None)),
