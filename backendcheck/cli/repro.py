@@ -88,8 +88,8 @@ def repro(
         click.echo(f"{path}: not kept beside the run: {printable(str(error))}", err=True)
     if issue:
         text = issue_text(
-            headline=made.headline, claim=result.claim, message=cause_in_words(result.diagnoses), script=made.script, outputs=made.outputs,
-            environment=environment_lines(legs), data=made.data.name if made.data else None,
+            headline=made.headline, claim=result.claim, message=cause_in_words(result.diagnoses), script=made.script,
+            outputs=made.outputs, environment=environment_lines(legs), data=made.data.name if made.data else None,
         )  # fmt: skip
         click.echo(text)
     else:

@@ -159,13 +159,17 @@ def _run(results: Results) -> dict[str, Any]:
         "notes": view.run_notes(results),
         "created": results.created.replace("T", " ").replace("+00:00", " UTC"),
         "legs": [leg.label for leg in results.legs],
-        "codes": Counter(
-            code for result in results.cases for code in dict.fromkeys(one.code for one in result.diagnoses)
-        ).most_common(),
+        "codes": _codes(results),
         "concerned": _concerned(results),
         "topics": Counter(result.case.partition("/")[0] for result in results.cases).most_common(),
         "since": Counter(change.what for change in results.changes if change.what != "gone").most_common(),
     }
+
+
+def _codes(results: Results) -> list[tuple[str, int]]:
+    """The diagnoses with the number of cases that each is made of, most first; of equals those that name a cause."""
+    found = Counter(code for result in results.cases for code in dict.fromkeys(one.code for one in result.diagnoses))
+    return sorted(found.items(), key=lambda one: (-one[1], one[0] in view_run.GENERIC))
 
 
 def _concerned(results: Results) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from backendcheck.report.view_remedy import what_to_do
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
-_GENERIC = ("unexplained", "undiagnosed")
+GENERIC = ("unexplained", "undiagnosed")  # diagnoses that name no cause
 
 
 def state(results: Results) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def causes(results: Results) -> list[Cause]:
             )
         )  # fmt: skip
     severity = (Verdict.ERROR.value, Verdict.FAILED.value, Verdict.XPASSED.value)
-    return sorted(found, key=lambda one: (not one.n_new, severity.index(one.verdict), one.code in _GENERIC, -one.n))
+    return sorted(found, key=lambda one: (not one.n_new, severity.index(one.verdict), one.code in GENERIC, -one.n))
 
 
 def _cause(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
@@ -135,7 +135,7 @@ def _cause(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str
     label = split_headline(result.headline)[0]
     if result.verdict is Verdict.FAILED and result.diagnoses:
         first = result.diagnoses[0]
-        name = label if first.code in _GENERIC and label else first.code.upper().replace("-", " ")
+        name = label if first.code in GENERIC and label else first.code.upper().replace("-", " ")
         return name, first.code, tuple(leg for leg in legs if leg in first.backends)
     if result.verdict is Verdict.XPASSED:
         return label or "GONE", "", ()

@@ -17,7 +17,7 @@ from backendcheck.report.view_values import class_names, value_text
 from backendcheck.results import CaseResult
 
 REFERENCE = "reference"
-_MOST_ROWS = 8
+_MOST_ROWS = 6
 _LONGEST_TEXT = 120  # characters of a value: a string, a list of names
 _MOST_NAMES = 6
 _BY_EXAMPLE = (Kind.PREDICTIONS, Kind.PREDICTED_CLASS, Kind.PER_EXAMPLE_LOSS)
