@@ -22,6 +22,7 @@ from backendcheck.cli import cli
 from backendcheck.report.markdown import escape
 
 DOCS = Path(__file__).parent
+_WITHOUT_NAME = ("unexplained", "undiagnosed", "other")  # causes that are none
 SCHEMA = DOCS.parent / "backendcheck" / "report" / "report.schema.json"
 
 
@@ -119,15 +120,17 @@ def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
     keras = ", ".join(sorted({of_leg.get("keras", "?") for of_leg in versions.values()}))
     differing = [one for one in report["results"] if one["verdict"] == "XFAILED"]
     causes = Counter(_cause(one) for one in differing)
+    ordered = sorted(causes.items(), key=lambda one: (one[0] in _WITHOUT_NAME, -one[1]))  # what has no name comes last
     yield from ("# What differs between Keras backends today", "")
     yield f"Made from a run of the built-in cases on Keras {keras} with {named}, CPU."
     yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree."
     yield "`backendcheck run` shows the same for your versions."
     yield from ("", "| cause | cases |", "| --- | ---: |")
-    for cause, n in causes.most_common():
+    for cause, n in ordered:
         yield f"| [{cause}](#{cause}) | {n} |"
-    for cause, _ in causes.most_common():
-        yield from ("", f"## {cause}", "")
+    for cause, _ in ordered:
+        what = "No named cause fits, the reason was found by hand" if cause == "unexplained" else "What that is"
+        yield from ("", f"## {cause}", "", f"{what}: [{cause}](diagnoses.md#{cause}).", "")
         for one in differing:
             if _cause(one) == cause:
                 yield from _entry(one)
