@@ -1,11 +1,13 @@
 """What a case author returns: plain values, no keras.
 
-A case is a function named ``case_*`` that returns a dict of arrays, a `ValueCase`, a `LossCase` or a `ModelCase`.
+A case is a function named ``case_*`` that returns a dict of arrays, a `ValueCase`, a `FunctionCase`, a `LossCase` or a
+`ModelCase`.
 These classes only hold what the author wrote. Everything that needs a backend happens in `backendcheck.record`.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from typing import Any, Literal
 
 Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
+
+AS_COMPILED = "as compiled"  # of a ModelCase: what the model was compiled with, by itself or as it was saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,49 @@ class ValueCase:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FunctionCase:
+    """A function of tensors by itself: what it returns, and its gradients by what it takes.
+
+    `function` is called with `inputs` as tensors of the backend: one by one for a list, by parameter for a dict. float64 comes
+    as the float type of the session, as `model.fit` would hand it over; text stays a NumPy array. What the function returns,
+    an array or a nest of them, is recorded as ``value/result`` or ``value/<name>``. ``gradient/<parameter>``, of the shape of
+    that input, is the gradient of the sum of all float results, each element weighted by a fixed random number that is the
+    same on every backend: so an exchange of two results shows in it, and a softmax is not summed up to a constant.
+    Without `gradients` the values alone are recorded, which a function that leaves the backend (for NumPy, say) may need.
+    `reference` may be a function of the same parameters in NumPy.
+    """
+
+    function: Callable[..., Any]
+    inputs: Sequence[Any] | Mapping[str, Any]
+    gradients: bool = field(default=True, kw_only=True)
+    reference: Reference | None = field(default=None, kw_only=True)
+    expect: Raises | None = field(default=None, kw_only=True)
+    tolerance: Tolerance | Mapping[str, Tolerance] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            message = f"FunctionCase: function is {type(self.function).__name__}; expected a function of tensors."
+            raise TypeError(message)
+        if isinstance(self.inputs, str | bytes) or not isinstance(self.inputs, Sequence | Mapping):
+            kind = type(self.inputs).__name__
+            message = f"FunctionCase: inputs is {kind}; expected a list of arrays, or a dict by parameter. Write [array] for one."
+            raise TypeError(message)
+
+    @property
+    def named_inputs(self) -> dict[str, Any]:
+        """The inputs by the parameters that take them; by position (``0``, ``1``, …) where those cannot be told."""
+        if isinstance(self.inputs, Mapping):
+            return {str(name): value for name, value in self.inputs.items()}
+        try:
+            parameters = list(inspect.signature(self.function).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        names += [str(number) for number in range(len(names), len(self.inputs))]
+        return dict(zip(names, self.inputs, strict=False))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LossCase:
     """A loss by itself: `loss` applied to labels `y_true` and predictions `y_pred`.
 
@@ -126,9 +173,11 @@ class LossCase:
 class ModelCase:
     """A model, its labels and its training.
 
-    `loss`, `y`, `metrics`, `loss_weights`, `sample_weight` and `class_weight` take what ``model.compile`` and
-    ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
+    `loss`, `y`, `metrics`, `weighted_metrics`, `loss_weights`, `sample_weight` and `class_weight` take what
+    ``model.compile`` and ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
 
+    - ``"as compiled"`` for `loss`, `loss_weights`, `metrics`, `weighted_metrics` or `optimizer` is what the model was compiled
+      with, which a saved model brings along; of the loss, it stands for all of them that are not given.
     - `optimizer` defaults to SGD with learning rate 0.1, `epochs` to 1 (one epoch is always trained, in order),
       `batch_size` to N.
     - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
@@ -148,6 +197,7 @@ class ModelCase:
     class_weight: Any = field(default=None, kw_only=True)
     loss_weights: Any = field(default=None, kw_only=True)
     metrics: Any = field(default=None, kw_only=True)
+    weighted_metrics: Any = field(default=None, kw_only=True)
     optimizer: Any = field(default=None, kw_only=True)
     epochs: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)
@@ -171,4 +221,4 @@ class ModelCase:
                 raise ValueError(message)
 
 
-Case = ValueCase | LossCase | ModelCase
+Case = ValueCase | FunctionCase | LossCase | ModelCase

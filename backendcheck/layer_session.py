@@ -10,7 +10,7 @@ from backendcheck.backends import Backend
 from backendcheck.case_files import BUILT_IN, find_case_files, split_node_id
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.leg import Leg, find_legs, read_legs
-from backendcheck.record.session import Request
+from backendcheck.record.request import Request
 from backendcheck.recording import Recording
 from backendcheck.run import Progress, record_all
 

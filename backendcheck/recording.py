@@ -75,8 +75,8 @@ class Recording:
     the harness did not draw. `reference` holds the case's own reference values, `expected` the built-in ones. `labels` holds
     ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
     output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those
-    that were asked for; `notes` says what was left out and why. `layers` is there only where the calls of layers were recorded
-    instead of the case (see `layer_call`).
+    that were asked for; `notes` says what was left out and why. `optimizer` is the class of the one that trained. `layers` is
+    there only where the calls of layers were recorded instead of the case (see `layer_call`).
     """
 
     case: str
@@ -106,6 +106,7 @@ class Recording:
     not_compared: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    optimizer: str = ""
     layers: LayerTrace | None = None
 
 
@@ -242,6 +243,7 @@ def write_recording(leg: Path, recording: Recording) -> str:
         "labels": {name: stored(value) for name, value in recording.labels.items()},
         "raised": [asdict(one) for one in recording.raised],
         "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
+        **({"optimizer": recording.optimizer} if recording.optimizer else {}),
         **({"layers": asdict(recording.layers)} if recording.layers is not None else {}),
     }  # fmt: skip
     text = json.dumps(header, allow_nan=True)

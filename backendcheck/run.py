@@ -24,7 +24,8 @@ import backendcheck
 from backendcheck.backends import Backend
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.faults import CASE_SEPARATOR
-from backendcheck.record.session import Request, check_leg, clear_leg, describe, make_writable
+from backendcheck.record.leg_directory import check_leg, clear_leg, describe, make_writable
+from backendcheck.record.request import Request
 from backendcheck.recording import ENVIRONMENT, read_environment
 
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end

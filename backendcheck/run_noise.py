@@ -10,7 +10,8 @@ from pathlib import Path
 
 from backendcheck.backends import Backend
 from backendcheck.noise import FOLDER, MEASURES, recordings_for
-from backendcheck.record.session import Request, clear_leg
+from backendcheck.record.leg_directory import clear_leg
+from backendcheck.record.request import Request
 from backendcheck.run import LegEnd, Progress, record_all
 
 

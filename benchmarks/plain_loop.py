@@ -22,7 +22,7 @@ from pathlib import Path
 
 from backendcheck.backends import Backend
 from backendcheck.case_files import builtin_cases, case_names, find_case_files
-from backendcheck.record.session import session_environment
+from backendcheck.record.pytest_session import session_environment
 
 
 def loop(backend: str) -> int:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from diagnosing import NAMES, cross_entropy, outputs, scores, softmax
-from make import everywhere, observation
+from make import BACKENDS, everywhere, raised
 
 from backendcheck.diagnose.transformed import rounded
-from backendcheck.recording import Variant
 
 Legs = dict[str, dict[str, Any]]
 REJECTS = {"raised": "IndexError: Target 3 is out of bounds.", "expect": {}}
@@ -86,6 +85,7 @@ def _wide(y: np.ndarray) -> dict[str, Any]:
     return cross_entropy(z, np.array([260, 3, 299, 280]), targets=np.eye(300)[y])
 
 
+TORCH_SGD = "keras.src.backend.torch.optimizers.torch_sgd.SGD"
 Z, Y = scores()
 WEIGHT = np.arange(1, 17) / 8.0
 LOSSES = _f32([0.5, 1.25, 0.75, 2.0, 0.1, 0.3])
@@ -102,6 +102,11 @@ EXAMPLES: dict[str, tuple[str, Legs]] = {
     ),
     "output-swap": ("patients/heads", _but("torch", outputs(["age", "Stage", "tumor"]), outputs(
         ["age", "Stage", "tumor"], age=[[30.0], [40.0]], Stage=[[1.0], [2.0]]))),
+    "foreign-optimizer": (
+        "models/saved_on_torch",
+        {b: {"loss": 1.0, "optimizer": TORCH_SGD} | ({} if b == "torch" else {"raised": raised("TypeError: x", "train")})
+         for b in BACKENDS},
+    ),
     "silent-acceptance": (
         "labels/one_past_the_end",
         {"tensorflow": REJECTS, "jax": _accepting([0.41, 0.24, 0.0]), "torch": REJECTS},
@@ -155,4 +160,3 @@ EXAMPLES: dict[str, tuple[str, Legs]] = {
     "unexplained": ("pets/odd", _but("jax", {"predictions": _f32(VALUES)}, {
         "predictions": _f32(VALUES + np.where(np.arange(32).reshape(8, 4) % 20 == 6, 0.5, 0))})),
 }  # fmt: skip
-DOOR = Variant(oracle="paths", door="fit", observations={"loss": observation(0.9)})

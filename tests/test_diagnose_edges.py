@@ -35,6 +35,14 @@ def test_a_gradient_that_differs_beside_the_kink_is_none() -> None:
     assert "edge-gradient" not in diagnosed(everywhere(**absolute(0.0)) | {"torch": other})
 
 
+def test_an_edge_gradient_is_seen_beside_one_that_is_infinite_everywhere() -> None:
+    seen = [absolute(at_kink) for at_kink in (0.0, 1 / 3)]
+    for one in seen:
+        one["observations"]["gradient/y_pred"][0, 0] = np.inf  # no warning of inf - inf: the tests make errors of those
+    found = diagnosed(everywhere(**seen[0]) | {"torch": seen[1]})
+    assert found["edge-gradient"].evidence["entries"] == [[1, 0]]
+
+
 def test_an_edge_gradient_is_none_where_the_losses_differ_too() -> None:
     other = absolute(1 / 3)
     other["observations"]["per_example_loss"] = np.array([0.5, 0.4, 1.0], np.float32)

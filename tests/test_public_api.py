@@ -46,10 +46,15 @@ def after_command(*arguments: str, cwd: Path | None = None) -> tuple[list[str], 
 
 
 def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
-    assert backendcheck.__all__ == ["LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase", "__version__"]
+    cases = {"FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase"}
+    questions = {"Report", "check_function", "check_model"}
+    assert set(backendcheck.__all__) == cases | questions | {"__version__"}
     public = {name for name in vars(backendcheck) if not name.startswith("_")}
     submodules = {one.name for one in pkgutil.iter_modules(backendcheck.__path__)}
-    assert public - submodules == set(backendcheck.__all__) - {"__version__"}
+    assert public - submodules - {"TYPE_CHECKING", "Any"} == cases
+    assert all(callable(getattr(backendcheck, name)) for name in questions)
+    with pytest.raises(AttributeError, match="has no attribute 'check_everything'"):
+        _ = backendcheck.check_everything
 
 
 def test_there_is_a_module_outside_the_recording_half() -> None:

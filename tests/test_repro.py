@@ -22,7 +22,7 @@ CASES = {
         from helpers_of_the_case import noise
         from keras import ops
 
-        from backendcheck import LossCase, ModelCase, Raises, ValueCase
+        from backendcheck import FunctionCase, LossCase, ModelCase, Raises, ValueCase
 
         N_CLASSES = 4
 
@@ -86,6 +86,26 @@ CASES = {
             return {"v": ops.ones(2) * tensor_of_conftest() * (2 if keras.backend.backend() == "jax" else 1)}
 
 
+        def scaled(values, shift):
+            return values * (3 if keras.backend.backend() == "jax" else 2) + shift
+
+
+        def case_a_function(rng):
+            """Its gradient by values is the same everywhere."""
+            return FunctionCase(lambda values, shift: {"sum": scaled(values, shift)}, [noise(rng, 3), noise(rng, 3)])
+
+
+        def case_a_loaded_model():
+            """A model that was saved on PyTorch trains wherever it is loaded."""
+            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+            torch_sgd = {
+                "module": "keras.src.backend.torch.optimizers.torch_sgd", "class_name": "SGD",
+                "config": {"name": "sgd", "learning_rate": 0.1}, "registered_name": "SGD",
+            }
+            model.compile(keras.saving.deserialize_keras_object(torch_sgd), "sparse_categorical_crossentropy")
+            return ModelCase(model, "as compiled", x=np.ones((4, 3)), y=np.array([0, 1, 1, 0]))
+
+
         def case_fine():
             """Nothing differs."""
             return {"v": 1}
@@ -143,6 +163,8 @@ def figures(output: str) -> str:
         ("edge/a_custom_loss", r"1 of 8 examples"),
         ("edge/named_outputs", r"1 of 10 examples"),
         ("edge/masked_accuracy", r"\b[123] of 6 examples"),
+        ("edge/a_function", r"return values \* \(3(?s:.)*sum: \["),
+        ("edge/a_loaded_model", r"deserialize_keras_object(?s:.)*fit: raised TypeError"),
         ("edge/rows", r"one_hot\(labels, [1-3]\)(?s:.)*figures: raised"),
     ],
 )

@@ -13,6 +13,7 @@ from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
+from backendcheck.cli.model import model
 from backendcheck.cli.process import printable
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
@@ -63,13 +64,14 @@ def cli() -> None:
     \b
     backendcheck run                         the built-in cases on all three backends
     backendcheck run cases/labels.py         your own cases
+    backendcheck model m.keras --data d.npz  a saved model, with its labels
     backendcheck show labels/one_hot         one case in full
     backendcheck locate labels/one_hot       the layer in which a difference begins
     backendcheck repro labels/one_hot        a script that shows it
     """
 
 
-for command in (run, record, compare, show, locate, repro, list_cases, known, selftest):
+for command in (run, model, record, compare, show, locate, repro, list_cases, known, selftest):
     cli.add_command(command)
 
 

@@ -12,7 +12,7 @@ LATEST = Path("reports/latest")
 
 
 def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from backendcheck.record.session import ORACLES
+    from backendcheck.record.request import ORACLES
 
     names = [name.strip() for name in value.split(",") if name.strip()]
     if unknown := [name for name in names if name not in ORACLES]:

@@ -65,7 +65,7 @@ def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> No
     """Never put a report beside legs that it is not about."""
     from backendcheck.errors import OutputInTheWay
     from backendcheck.leg import find_legs
-    from backendcheck.record.session import describe
+    from backendcheck.record.leg_directory import describe
     from backendcheck.recording import read_environment
     from backendcheck.report.earlier import runs_in
 

@@ -42,7 +42,7 @@ def record(
     from backendcheck.backends import parse_backend
     from backendcheck.configuration import load_configuration
     from backendcheck.faults import parse_plants
-    from backendcheck.record.session import Request
+    from backendcheck.record.request import Request
     from backendcheck.record.session import record as record_session
 
     end_on_signals(with_parent=events)

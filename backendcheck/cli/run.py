@@ -66,7 +66,7 @@ def run(
     from backendcheck.configuration import load_configuration
     from backendcheck.kept_script import clear_scripts
     from backendcheck.leg import find_legs, read_legs
-    from backendcheck.record.session import Request, check_expressions
+    from backendcheck.record.request import Request, check_expressions
     from backendcheck.recording import read_environment
     from backendcheck.report import write_reports
     from backendcheck.run import LegEnd, check_out, move_aside, record_all

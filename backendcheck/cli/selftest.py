@@ -105,7 +105,7 @@ def _record(
     from backendcheck.cli.options import renamed
     from backendcheck.cli.process import progress_of
     from backendcheck.faults import UNPLANTED
-    from backendcheck.record.session import Request
+    from backendcheck.record.request import Request
     from backendcheck.run import check_out, record_all
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))

@@ -9,6 +9,7 @@ from backendcheck.comparison import Comparison
 from backendcheck.diagnose import (
     edges,
     factors,
+    foreign_optimizer,
     noise,
     output_order,
     output_swap,
@@ -29,6 +30,7 @@ __all__ = ["CODES", "Diagnosis", "diagnose"]
 CODES = (
     "output-order",
     "output-swap",
+    "foreign-optimizer",
     "silent-acceptance",
     "never-rejected",
     "label-wrapped",
@@ -62,6 +64,7 @@ CODES = (
 _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     output_order.detect,
     output_swap.detect,
+    foreign_optimizer.detect,
     silent_acceptance.detect,
     reordered.detect,
     relabelled.detect,  # before the replay: where both find an order this spells out the permutation

@@ -60,7 +60,7 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
         if predictions is None or predictions.shape != one.left.shape:
             continue
         apart, kinks = one.apart(), _kinks(one, predictions)
-        if not apart.any() or (apart & ~kinks).any() or np.abs(one.left - one.right)[apart].max(initial=0.0) == 0.0:
+        if not apart.any() or (apart & ~kinks).any():
             continue
         places = np.argwhere(apart)
         index = tuple(places[0])

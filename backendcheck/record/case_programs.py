@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.case import LossCase, ModelCase
-from backendcheck.literals import NotWritable
+from backendcheck.case import FunctionCase, LossCase, ModelCase
+from backendcheck.literals import NotWritable, source_of
 from backendcheck.record.arrays import as_arrays, map_nest, observed
-from backendcheck.record.case_slice import case_programs
+from backendcheck.record.as_compiled import declared, says_as_compiled
+from backendcheck.record.case_slice import case_programs, differentiated
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
 from backendcheck.record.slices import Slice
@@ -24,11 +25,18 @@ def programs_of(
     """The programs, and the reasons why others could not be written."""
     found: list[dict[str, Any]] = []
     reasons: list[str] = []
-    if isinstance(made, LossCase | ModelCase):
+    if isinstance(made, FunctionCase | LossCase | ModelCase):
         try:
-            found.append(_of_loss(made) if isinstance(made, LossCase) else _of_model(made, seed))
+            if isinstance(made, ModelCase):
+                found.append(_of_model(made, seed))
+            else:
+                found.append(_of_loss(made) if isinstance(made, LossCase) else _of_function(made))
         except (NotWritable, RecursionError) as error:
             reasons.append(str(error))
+    if isinstance(made, ModelCase) and says_as_compiled(made):
+        if not found:
+            reasons.append("the source says 'as compiled', which stands for what its file holds")
+        return found, reasons
     try:
         found += case_programs(function, arguments, seed, made, seen)
     except NotWritable as error:
@@ -47,6 +55,22 @@ def _of_loss(made: LossCase) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _of_function(made: FunctionCase) -> dict[str, Any]:
+    slice_ = Slice()
+    code = {"function": expression(made.function, slice_)}
+    return {
+        "kind": "function", "form": "objects", "code": code, "arrays": {"inputs": _as_fit_casts(as_arrays(made.inputs))},
+        "parameters": differentiated(made), **_collected(slice_),
+    }  # fmt: skip
+
+
+def _optimizer(optimizer: Any, slice_: Slice, *, loaded: bool) -> str:
+    """An optimizer as source. One that was loaded may be of one backend alone, and is loaded again, on every backend."""
+    if loaded and type(optimizer).__module__.startswith("keras.src.backend."):
+        return f"keras.saving.deserialize_keras_object({source_of(keras.saving.serialize_keras_object(optimizer))})"
+    return expression(optimizer, slice_)
+
+
 def _as_fit_casts(nest: Any) -> Any:
     """float64 as Keras takes it: in the float type of the session."""
     floatx = keras.config.floatx()
@@ -59,13 +83,15 @@ def _collected(slice_: Slice) -> dict[str, Any]:
 
 def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
     slice_ = Slice()
+    loaded = bool(says_as_compiled(made))
+    made = declared(made)
     model = model_code(made.model, slice_)
     code = {"loss": expression(made.loss, slice_)}
-    for name in ("loss_weights", "metrics", "class_weight"):
+    for name in ("loss_weights", "metrics", "weighted_metrics", "class_weight"):
         if (value := getattr(made, name)) is not None:
             code[name] = expression(value, slice_)
     if made.optimizer is not None:
-        code["optimizer"] = f"lambda: {expression(made.optimizer, slice_)}"
+        code["optimizer"] = f"lambda: {_optimizer(made.optimizer, slice_, loaded=loaded)}"
     n_outputs = len(getattr(made.model, "outputs", None) or ()) if not isinstance(made.y, Mapping) else None
     n_inputs = len(getattr(made.model, "inputs", None) or ())
     arrays: dict[str, Any] = {"x": as_arrays(made.x, 1 if n_inputs == 1 else None), "y": as_arrays(made.y, n_outputs)}

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.case import LossCase, ModelCase, ValueCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase, ValueCase
 from backendcheck.literals import NotWritable, array_source, source_of
 from backendcheck.record.slices import STAND_INS, Slice, loaded_names, module_of, parsed
 
 _KEPT = {
+    "FunctionCase": ("function", "inputs"),
     "LossCase": ("loss", "y_true", "y_pred", "sample_weight"),
-    "ModelCase": ("model", "loss", "x", "y", "sample_weight", "class_weight", "loss_weights", "metrics", "optimizer", "epochs",
-                  "batch_size"),
+    "ModelCase": ("model", "loss", "x", "y", "sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics",
+                  "optimizer", "epochs", "batch_size"),
     "ValueCase": ("compute",),
 }  # fmt: skip
 
@@ -72,7 +73,8 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, made: Any, 
         message = "the case function is made by another function"
         raise NotWritable(message)
     slice_ = Slice()
-    kind = {LossCase: "loss", ModelCase: "model", ValueCase: "value"}.get(type(made), "value")
+    kinds: dict[type, str] = {FunctionCase: "function", LossCase: "loss", ModelCase: "model", ValueCase: "value"}
+    kind = kinds.get(type(made), "value")
     body = [one for one in node.body if not _is_docstring(one)]
     body = [_frozen(one, node, seen, slice_, module) for one in body]
     body = [_Returns().visit(one) for one in body]
@@ -85,17 +87,25 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, made: Any, 
     except RecursionError as error:
         message = "its definitions need each other"
         raise NotWritable(message) from error
-    name = {"loss": "make", "model": "make", "value": "figures"}[kind]
+    name = "figures" if kind == "value" else "make"
     wrapped = ast.FunctionDef(name=name, args=_NO_ARGUMENTS, body=body, decorator_list=[], returns=None)
     source = ast.unparse(ast.fix_missing_locations(ast.Module([wrapped], [])))
     return {
         "kind": kind, "form": "source", "imports": list(slice_.imports), "definitions": slice_.text(), "body": source,
         "foreign": sorted(slice_.foreign), "seeded": kind == "model" and made.weights == "seeded",
         "options": _options(made) if kind == "model" else {},
+        "parameters": differentiated(made) if isinstance(made, FunctionCase) else [],
     }  # fmt: skip
 
 
 _NO_ARGUMENTS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+def differentiated(made: FunctionCase) -> list[str]:
+    """The inputs of a function that a script differentiates it by: floats, if gradients are recorded. Others are empty names."""
+    named = {name: np.asarray(one) if not isinstance(one, Mapping) else None for name, one in made.named_inputs.items()}
+    floats = {name for name, array in named.items() if array is not None and array.dtype.kind == "f"}
+    return [name if made.gradients and name in floats else "" for name in named]
 
 
 def _options(made: ModelCase) -> dict[str, Any]:

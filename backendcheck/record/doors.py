@@ -23,19 +23,18 @@ from backendcheck.record.observe_model import (
     train,
 )
 from backendcheck.record.trace import InvalidCase, Trace
-from backendcheck.record.weights import named_weights, restore
+from backendcheck.record.weights import named_weights
 
 _SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below what dropout does
 
 
 def see_doors(subject: Subject, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other door that is open."""
-    initial = subject.initial
     _predict(subject, trace)
     _losses_by_name(subject, trace)
     _test(subject, trace)
     alike = _trains_as_it_predicts(subject)
-    restore(subject.model, initial)
+    subject.restore()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
     options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if metrics_work else {}
     history = train(subject, trace, **options)
@@ -45,8 +44,8 @@ def see_doors(subject: Subject, trace: Trace) -> None:
     if trained_here and alike and subject.n <= subject.batch_size:
         _first_epoch(history, trace)
     if single_step:
-        _plain_sgd(subject, initial, trace)
-    _compiled_otherwise(subject, initial, trace, steps=alike and subject.n <= subject.batch_size, single_step=single_step)
+        _plain_sgd(subject, trace)
+    _compiled_otherwise(subject, trace, steps=alike and subject.n <= subject.batch_size, single_step=single_step)
 
 
 def _batch(subject: Subject) -> tuple[Any, ...]:
@@ -201,12 +200,12 @@ def _first_epoch(history: Mapping[str, list[float]], trace: Trace) -> None:
         see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss=True)
 
 
-def _plain_sgd(subject: Subject, initial: list[np.ndarray], trace: Trace) -> None:
+def _plain_sgd(subject: Subject, trace: Trace) -> None:
     """The weights that one step of plain gradient descent on the recorded gradient gives."""
     rate = _plain_rate(subject.model.optimizer)
     if rate is None or any(getattr(v, "constraint", None) is not None for v in subject.model.trainable_variables):
         return
-    began = {id(variable): value for variable, value in zip(subject.model.weights, initial, strict=True)}
+    began = {id(variable): value for variable, value in zip(subject.model.weights, subject.initial, strict=True)}
     trainable = {id(variable) for variable in subject.model.trainable_variables}
     with trace.variant("paths", "initial weight - learning rate * gradient") as door:
         for path, variable in named_weights(subject.model):
@@ -228,16 +227,17 @@ def _plain_rate(optimizer: Any) -> float | None:
     return float(config["learning_rate"])
 
 
-def _compiled_otherwise(subject: Subject, initial: list[np.ndarray], trace: Trace, *, steps: bool, single_step: bool) -> None:
+def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_step: bool) -> None:
     """The first step and a test step op by op, and with XLA where the backend chooses between the two."""
     ways: dict[str, dict[str, Any]] = {"train_on_batch": {}}
-    if keras.backend.backend() != "torch":  # which runs op by op as it is; torch.compile takes minutes
+    if not subject.compiles_anew:
+        trace.notes.append("not held against itself op by op: the model has a compile() that wants other arguments than Keras's")
+    elif keras.backend.backend() != "torch":  # which runs op by op as it is; torch.compile takes minutes
         ways["run_eagerly"] = {"run_eagerly": True}
-    if keras.backend.backend() == "tensorflow":
+    if subject.compiles_anew and keras.backend.backend() == "tensorflow":
         ways["jit_compile"] = {"jit_compile": True}
     for door_name, options in ways.items():
-        restore(subject.model, initial)
-        fresh = _fresh_optimizer(subject)
+        fresh = subject.restore()
         if options:
             subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
             subject.compile(**options)
@@ -250,15 +250,3 @@ def _compiled_otherwise(subject: Subject, initial: list[np.ndarray], trace: Trac
                 if single_step and fresh and options:
                     for path, variable in named_weights(subject.model):
                         door.see(f"train/weight/{path}", variable)
-
-
-def _fresh_optimizer(subject: Subject) -> bool:
-    """Give `subject` an optimizer that has taken no step, as far as one can be had; returns whether it has."""
-    optimizer = subject.case.optimizer
-    if optimizer is None or isinstance(optimizer, str | Mapping):
-        return True
-    try:
-        subject.optimizer = type(optimizer).from_config(optimizer.get_config())
-    except Exception:  # noqa: BLE001 - an optimizer of the user's own need not be serializable
-        return False
-    return True

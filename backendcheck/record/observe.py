@@ -10,14 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.case import LossCase, ModelCase, Tolerance, ValueCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase, Tolerance, ValueCase
 from backendcheck.observation import flow_key
 from backendcheck.record import losses
 from backendcheck.record.arrays import as_arrays, digests, leaves, observed, to_tensor
 from backendcheck.record.perturbation import Perturbation
 from backendcheck.record.trace import InvalidCase, Trace
 
-_EXPECTED = "expected a dict of arrays, a ValueCase, a LossCase or a ModelCase"
+_EXPECTED = "expected a dict of arrays, a ValueCase, a FunctionCase, a LossCase or a ModelCase"
 
 
 def numerics() -> Any:
@@ -42,18 +42,27 @@ def observe(
         observe_model(case, trace, seed=seed, oracles=oracles, noise=noise, last=last)
     elif isinstance(case, LossCase):
         _observe_loss(case, trace, seed=seed, oracles=oracles, noise=noise)
+    elif isinstance(case, FunctionCase):
+        from backendcheck.record.observe_function import observe_function
+
+        observe_function(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):
         with trace.stage("compute"):
-            _see_values(case.compute(), trace, "ValueCase: compute")
+            see_values(case.compute(), trace, "ValueCase: compute")
     elif isinstance(case, Mapping):
-        _see_values(case, trace, "the case")
+        see_values(case, trace, "the case")
     else:
         hint = " Did it forget its return statement?" if case is None else ""
         message = f"returned {type(case).__name__}; {_EXPECTED}.{hint}"
         raise InvalidCase(message)
 
 
-def _see_values(values: Any, trace: Trace, where: str) -> None:
+def see_values(values: Any, trace: Trace, where: str) -> None:
+    """Record a dict of arrays, or a nest of them, as ``value/<path>``, and the order of the dicts in it.
+
+    Raises:
+        InvalidCase: if it is none, or an empty one, or two of its values have one name.
+    """
     if not isinstance(values, Mapping):
         message = f"{where} returned {type(values).__name__}; expected a dict of name to array."
         raise InvalidCase(message)
@@ -186,7 +195,7 @@ def reference_of(case: Any) -> dict[str, np.ndarray]:
 
 
 def _call_reference(reference: Callable[..., Any], case: Any) -> Any:
-    given = {}
+    given = {name: as_arrays(value) for name, value in case.named_inputs.items()} if isinstance(case, FunctionCase) else {}
     for name in ("x", "y", "y_true", "y_pred", "sample_weight", "class_weight"):
         if hasattr(case, name):
             given[name] = getattr(case, name) if name == "class_weight" else as_arrays(getattr(case, name))

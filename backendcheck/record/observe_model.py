@@ -6,6 +6,7 @@ it names), gradient, metrics (`evaluate`), train (`fit`). A stage that raises is
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, observed, to_tensor
+from backendcheck.record.as_compiled import declared
 from backendcheck.record.masks import mask_of
 from backendcheck.record.observe import check_lengths, numerics, or_zeros
 from backendcheck.record.outputs import suffix
@@ -41,6 +43,7 @@ class Subject:
         if not isinstance(model, keras.Model):
             message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
             raise InvalidCase(message)
+        case = declared(case)
         self.case = case
         self.model = model
         self.optimizer = case.optimizer
@@ -50,6 +53,7 @@ class Subject:
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.initial: list[np.ndarray] = []
+        self.initial_optimizer: list[np.ndarray] | None = None
         self._gradients: Callable[[Any], Any] | None = None
 
     @property
@@ -57,12 +61,54 @@ class Subject:
         return self.x, self.y, self.sample_weight
 
     def compile(self, **options: Any) -> None:
-        """Compile the model as the case declares it; `options` go to `model.compile`."""
+        """Compile the model as the case declares it; `options` go to `model.compile`.
+
+        Raises:
+            InvalidCase: if the model has a compile() of its own that does not take this, and is not compiled yet.
+        """
         case = self.case
-        self.model.compile(
-            optimizer=self.optimizer if self.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
-            loss=case.loss, loss_weights=case.loss_weights, metrics=case.metrics, **options,
-        )  # fmt: skip
+        arguments = {
+            "optimizer": self.optimizer if self.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
+            **{name: getattr(case, name) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}, **options,
+        }  # fmt: skip
+        if self.compiles_anew:
+            self.model.compile(**arguments)
+        elif not self.model.compiled:
+            message = (
+                f"ModelCase: {type(self.model).__name__} has a compile() that wants other arguments than Keras's; expected it "
+                "compiled. Call it in the case, and say loss='as compiled'."
+            )
+            raise InvalidCase(message)
+
+    @property
+    def compiles_anew(self) -> bool:
+        """Whether the model can be compiled with the arguments of Keras's own `compile`."""
+        try:
+            inspect.signature(self.model.compile).bind(
+                optimizer=None, loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False
+            )
+        except TypeError:
+            return False
+        return True
+
+    def remember(self) -> None:
+        """Keep the weights, and the state of the optimizer, which a saved model may bring along, for `restore`."""
+        self.initial = snapshot(self.model)
+        self.optimizer = self.model.optimizer  # one object from now on: compiled anew, it keeps what is restored
+        try:
+            if not self.optimizer.built:
+                self.optimizer.build(self.model.trainable_variables)
+            self.initial_optimizer = snapshot(self.optimizer)
+        except Exception:  # noqa: BLE001 - an optimizer of the user's own may build itself in its own way, when it trains
+            self.initial_optimizer = None
+
+    def restore(self) -> bool:
+        """Put back what `remember` kept; returns whether the optimizer could be, too."""
+        restore(self.model, self.initial)
+        if self.initial_optimizer is None or len(self.optimizer.variables) != len(self.initial_optimizer):
+            return False
+        restore(self.optimizer, self.initial_optimizer)
+        return True
 
     def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
         """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
@@ -97,8 +143,9 @@ def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subj
         trace.digests |= weight_digests(model, noise.round_weights(model))
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = _lowest_precision(model)
-        subject.initial = snapshot(model)
         subject.compile()
+        trace.optimizer = f"{type(model.optimizer).__module__}.{type(model.optimizer).__qualname__}"
+        subject.remember()
     return None if trace.raised else subject
 
 
@@ -127,7 +174,7 @@ def observe_model(
         see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace)
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.
-        restore(model, subject.initial)
+        subject.restore()
         subject.compile()
     if "reference" in oracles and not trace.not_compared:
         from backendcheck.record.weight_gradients import expect_weight_gradients
@@ -324,7 +371,7 @@ def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[f
         for path, variable in named_weights(model):
             trace.see(f"train/weight/{path}", variable)
     if len(trace.raised) > raised_before:
-        restore(model, subject.initial)
+        subject.restore()
     elif random_state(model) != before or draws_in_training(subject):
         trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
     return history

@@ -1,7 +1,8 @@
 """The pytest plugin of a recording session: collects cases, runs them in warm workers, notes what became of each.
 
-It is loaded in the controller and in every worker of pytest-xdist. `Worker` runs cases and writes recordings; `Controller`
-watches the workers and writes the recording of a case whose worker died. No keras is imported before a worker runs.
+It is loaded in the controller and in every worker of pytest-xdist. `Collection` finds cases there, `Worker` runs them and writes
+recordings; `Controller` watches the workers and writes the recording of a case whose worker died. No keras is imported before
+a worker runs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     declare_mark(config)
     session = SessionFile.load(Path(os.environ[SessionFile.VARIABLE]))
     if hasattr(config, "workerinput"):
+        from backendcheck.record.collection import Collection
         from backendcheck.record.worker import Worker
 
-        config.pluginmanager.register(Worker(session, config.workerinput["workerid"]), "backendcheck-worker")
+        worker = Worker(session, config.workerinput["workerid"])
+        config.pluginmanager.register(worker, "backendcheck-worker")
+        config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
     else:
         from backendcheck.record.controller import Controller
 

@@ -197,7 +197,8 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
     case = subject.case
     if not isinstance(structure, Mapping) or len(structure) < 2 or _nested(structure):  # noqa: PLR2004 - one has no order
         return
-    by_name = all(isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, (case.metrics, case.loss_weights))))
+    by_output = (case.metrics, case.weighted_metrics, case.loss_weights)
+    by_name = all(isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, by_output)))
     if not by_name or type(subject.model).compute_loss is not keras.Model.compute_loss:
         return
 
@@ -208,7 +209,7 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
         model = keras.Model(subject.model.input, reversed_dict(structure))
         model.compile(
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),
-            metrics=reversed_dict(case.metrics),
+            metrics=reversed_dict(case.metrics), weighted_metrics=reversed_dict(case.weighted_metrics),
         )  # fmt: skip
         see_named_predictions(outputs.by_output(model.predict_on_batch(subject.x), model), door)
         options = {"sample_weight": reversed_dict(subject.sample_weight), "batch_size": subject.n}

@@ -16,6 +16,7 @@ from backendcheck.literals import NotWritable, source_of
 # What every installation with Keras has.
 _PORTABLE = frozenset({"keras", "numpy", "tensorflow", "jax", "torch", "ml_dtypes", "h5py"})
 _STAND_INS = {
+    "FunctionCase": "def FunctionCase(function, inputs, **_):\n    return dict(function=function, inputs=inputs)",
     "LossCase": "def LossCase(loss, y_true, y_pred, sample_weight=None, **_):\n"
                 "    return dict(loss=loss, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)",
     "ModelCase": "def ModelCase(model, loss, x, y, **more):\n    return dict(model=model, loss=loss, x=x, y=y, **more)",

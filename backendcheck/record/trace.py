@@ -44,6 +44,7 @@ class Trace:
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
+    optimizer: str = ""
     layers: LayerTrace | None = None
 
     def see(self, name: str, value: Any, like: Observation | None = None) -> None:

@@ -103,12 +103,16 @@ def state_fingerprints(model: Any) -> dict[str, tuple[float, float]]:
     return prints
 
 
-def snapshot(model: Any) -> list[np.ndarray]:
-    """Every weight of `model`, random state included, to be put back by `restore`."""
-    return [observed(variable, where="weight").value for variable in model.weights]
+def snapshot(owner: Any) -> list[np.ndarray]:
+    """Every weight of a model, random state included, or every variable of an optimizer, to be put back by `restore`."""
+    return [observed(variable, where="weight").value for variable in _variables(owner)]
 
 
-def restore(model: Any, values: list[np.ndarray]) -> None:
+def _variables(owner: Any) -> list[Any]:
+    return list(owner.weights if hasattr(owner, "weights") else owner.variables)
+
+
+def restore(owner: Any, values: list[np.ndarray]) -> None:
     """Put back what `snapshot` took."""
-    for variable, value in zip(model.weights, values, strict=True):
+    for variable, value in zip(_variables(owner), values, strict=True):
         variable.assign(value)

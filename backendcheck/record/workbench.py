@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import pytest
 
-from backendcheck.case import LossCase, ModelCase, ValueCase
+from backendcheck.case import FunctionCase, LossCase, ModelCase, ValueCase
 from backendcheck.case_files import holds_cases
 from backendcheck.expected import expected_values
 from backendcheck.nest_json import encode
@@ -121,8 +121,8 @@ class Workbench:
         from backendcheck.record.arrays import NotRecordable
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
         from backendcheck.record.perturbation import Perturbation
+        from backendcheck.record.process_environment import settings
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
-        from backendcheck.record.worker import settings
 
         self.n_programs += 1
         trace = Trace()
@@ -170,11 +170,15 @@ class Workbench:
         names: Mapping[str, Any] = {"reference": reference, "tolerance": tolerance}
         if request["kind"] == "value":
             return ValueCase(space["figures"], **names)
+        if request["kind"] == "function":
+            gradients = getattr(self.made, "gradients", True)
+            return FunctionCase(space["function"], space["inputs"], gradients=gradients, **names)
         names = {**names, "order": getattr(self.made, "order", ()), "class_names": request["class_names"]}
         if request["kind"] == "loss":
             weight = space.get("sample_weight")
             return LossCase(space["loss"], space["y_true"], space["y_pred"], sample_weight=weight, **names)
-        given = {name: space[name] for name in ("sample_weight", "class_weight", "loss_weights", "metrics") if name in space}
+        options = ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
+        given = {name: space[name] for name in options if name in space}
         optimizer = space["optimizer"]() if callable(space.get("optimizer")) else None
         return ModelCase(
             space["build"](), space["loss"], space["x"], space["y"], optimizer=optimizer, weights="as built",
@@ -225,7 +229,7 @@ def _last_words(work: Path) -> str:
 
 
 def _arguments(nodeid: str, work: str) -> list[str]:
-    from backendcheck.record.session import OVERRIDDEN
+    from backendcheck.record.pytest_session import OVERRIDDEN
 
     return [
         "-p", "backendcheck.record.fixtures", "-p", "no:xdist", "-p", "no:faulthandler", "-p", "no:unittest",

@@ -20,7 +20,7 @@ import backendcheck
 from backendcheck.backends import parse_backend
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.nest_json import decode
-from backendcheck.record.session import FORGOTTEN, session_environment
+from backendcheck.record.pytest_session import FORGOTTEN, session_environment
 from backendcheck.recording import Recording, read_recording
 from backendcheck.repro.program import Program, program_from
 

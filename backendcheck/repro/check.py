@@ -15,7 +15,7 @@ import numpy as np
 
 from backendcheck.backends import parse_backend
 from backendcheck.case import Tolerance
-from backendcheck.record.session import FORGOTTEN, session_environment
+from backendcheck.record.pytest_session import FORGOTTEN, session_environment
 from backendcheck.repro.figures import Figure
 from backendcheck.repro.symptom import Symptom
 

@@ -13,6 +13,8 @@ from backendcheck.comparison import Comparison
 from backendcheck.literals import NotWritable, printable, source_of
 from backendcheck.observation import kind_of
 from backendcheck.recording import Recording
+from backendcheck.repro.function_figures import HELPERS as OF_FUNCTIONS
+from backendcheck.repro.function_figures import all_figures, function_figure
 from backendcheck.repro.program import Program, returned_names
 from backendcheck.repro.symptom import Symptom
 
@@ -141,7 +143,8 @@ def weight_of(program: Program) -> str:
 
 
 def _figure(program: Program, name: str) -> Figure:
-    code, helpers = {"value": _of_values, "loss": _of_loss, "model": _of_model}[program.kind](program, name)
+    by_kind = {"value": _of_values, "function": function_figure, "loss": _of_loss, "model": _of_model}
+    code, helpers = by_kind[program.kind](program, name)
     return Figure(name=printable(name), code=code, helpers=tuple(helpers))
 
 
@@ -154,6 +157,7 @@ def _of_values(_: Program, name: str) -> tuple[str, list[str]]:
     return (f"list({code})" if order else code), [] if plain else ["at"]
 
 
+HELPERS |= OF_FUNCTIONS
 HELPERS["at"] = '''def at(nest, path):
     """What a nest of dicts and lists holds at a path; a key may hold a slash itself."""
     keys = {str(key): key for key in (nest if isinstance(nest, dict) else range(len(nest)))}
@@ -251,6 +255,8 @@ def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[st
 def _raised(program: Program, symptom: Symptom) -> list[Figure]:
     if program.kind == "value":
         return [Figure(name="figures", code="figures()")]
+    if program.kind == "function":
+        return [Figure(name=name, code=code, helpers=tuple(helpers)) for name, code, helpers in all_figures(program)]
     stages = {stage for stage, _, _ in symptom.raised.values()}
     if program.kind == "loss":
         names = ["loss", *(["gradient/y_pred"] if "gradient" in stages else [])]

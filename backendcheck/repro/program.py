@@ -3,6 +3,7 @@
 The source binds, by kind of case, what the rest of a script and a recording process look for:
 
     value   figures()                  returns the dict of figures
+    function  function, inputs         what it takes, in a list or a dict
     loss    loss, y_true, y_pred       and sample_weight, if there is one
     model   build(), loss, x, y        and sample_weight, class_weight, loss_weights, metrics, optimizer() where given
 """
@@ -39,7 +40,7 @@ class Program:
 
     `form` is ``objects`` (written from what the case returned: `code` holds expressions, `arrays` the data, `model` the layers,
     `weights` their values or the name of a rule) or ``source`` (`body` is the case function itself). `stored` holds arrays that
-    are read from a file under these names.
+    are read from a file under these names. `parameters` names, position by position, what a function is differentiated by.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Program:
     batch_size: int | None = None
     seeded: bool = False
     foreign: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
 
     @property
     def n_examples(self) -> int | None:
@@ -74,6 +76,7 @@ def program_from(content: Mapping[str, Any]) -> Program:
         body=content.get("body", ""), code=content.get("code", {}), arrays=content.get("arrays", {}),
         model=content.get("model"), weights=tuple(content.get("weights", ())), seeded=content.get("seeded", False),
         epochs=options.get("epochs", 1), batch_size=options.get("batch_size"), foreign=tuple(content.get("foreign", ())),
+        parameters=tuple(content.get("parameters", ())),
     )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ def written(program: Program, data_file: str | None = None) -> Written:
     else:
         if program.kind == "model":
             parts.append(_build(program, stored, data_file))
-        parts.append("\n".join(f"{name} = {code}" for name, code in program.code.items()))
+        parts.append("\n".join(f"{name} = {code}" for name, code in program.code.items() if code != name))
         parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
         parts = [part for part in parts if part]
     if stored:
@@ -155,11 +158,11 @@ def _imports(program: Program, stored: bool) -> list[str]:
 def _made(program: Program) -> list[str]:
     if program.kind == "value":
         return []
-    names = {"loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
+    names = {"function": ("function", "inputs"), "loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
     given = returned_names(program.body)
     more = [
         name
-        for name in ("sample_weight", "class_weight", "loss_weights", "metrics")
+        for name in ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
         if name in given and (program.kind == "model" or name == "sample_weight")
     ]
     lines = ["made = make()", *(f"{name} = made[{name!r}]" for name in names), *(f"{name} = made.get({name!r})" for name in more)]

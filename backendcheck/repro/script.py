@@ -82,7 +82,8 @@ def _main(figures: Sequence[Figure]) -> str:
 
 
 def _compiled(program: Program) -> str:
-    options = [f"{name}={name}" for name in ("loss", "loss_weights", "metrics") if name == "loss" or has(program, name)]
+    given = [name for name in ("loss_weights", "metrics", "weighted_metrics") if has(program, name)]
+    options = [f"{name}={name}" for name in ("loss", *given)]
     optimizer = "optimizer()" if has(program, "optimizer") else "keras.optimizers.SGD(0.1)"
     return (
         'def compiled(**options):\n    """The model afresh."""\n    model = build()\n'

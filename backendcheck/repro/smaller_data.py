@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck.repro.program import Program, nest_leaves
 
-_EXTRAS = ("metrics", "loss_weights", "class_weight", "optimizer")
+_EXTRAS = ("metrics", "weighted_metrics", "loss_weights", "class_weight", "optimizer")
 
 
 def fewer_options(program: Program) -> Iterator[Program]:

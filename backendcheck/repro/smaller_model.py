@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck.repro.program import RULES, Program
 
-_PER_OUTPUT = ("loss", "metrics", "loss_weights")
+_PER_OUTPUT = ("loss", "metrics", "weighted_metrics", "loss_weights")
 _WIDTHS = ("units", "filters", "input_dim", "output_dim", "num_tokens")
 
 

@@ -1,0 +1,200 @@
+"""`backendcheck model`: a saved model and data, on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backendcheck.cli.options import (
+    baseline_option,
+    device_option,
+    known_option,
+    oracles_option,
+    overwrite_option,
+    plugins_option,
+    strict_known_option,
+    timeout_option,
+)
+from backendcheck.cli.output import usage_error
+from backendcheck.cli.process import printable
+from backendcheck.cli.run import run
+
+if TYPE_CHECKING:
+    from backendcheck.data import Data
+    from backendcheck.model_file import ModelFile
+
+_SHAPE_OF_IMAGES = 4  # examples, height, width, channels
+
+
+def _examples(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    if value == "all":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        message = f"{value!r} is neither a number, 1 or more, nor 'all'."
+        raise click.BadParameter(message, context, parameter)
+    return int(value)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="PATH",
+              help="A .npz, .npy, .csv or .parquet file, or a directory of images by class.")  # fmt: skip
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="The labels, where --data is an .npy of inputs.")
+@click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="A column of a table that is a label.")
+@click.option("--weight-column", default="", metavar="NAME", help="The column of a table that weighs the examples.")
+@click.option("--class-names", metavar="LIST", help="The names of the classes in order: cat,dog,fox, or a .txt or .json file.")
+@click.option("--loss", metavar="LOSS", help="In place of the one in the file: a name, OUTPUT=NAME,…, or MODULE:OBJECT.")
+@click.option("--metrics", metavar="LIST", help="In place of those in the file.")
+@click.option("--optimizer", metavar="NAME", help="In place of the one in the file.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="A .weights.h5, where MODEL is a function.")
+@click.option("--import", "imports", multiple=True, metavar="MODULE", help="Import this first, for what it registers with Keras.")
+@click.option("--examples", default="256", show_default=True, callback=_examples, metavar="N",
+              help="How many examples to take, evenly spread over the data; or all.")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of training. Default: all examples.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Of training. Default: 1.")
+@click.option("--backends", metavar="LIST", help="Default: those that pyproject.toml names, or tensorflow,jax,torch.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Default: reports/<name of the model>.")
+@timeout_option
+@device_option
+@oracles_option
+@plugins_option
+@known_option
+@strict_known_option
+@baseline_option
+@overwrite_option
+def model(
+    model: str, data: Path, labels: Path | None, label_columns: Sequence[str], weight_column: str,
+    class_names: str | None, loss: str | None, metrics: str | None, optimizer: str | None, weights: Path | None,
+    imports: Sequence[str], examples: int | None, batch_size: int | None, epochs: int | None, out: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Feed one batch to a saved model on all backends, train it once, compare, and report.
+
+    MODEL is a .keras file, or a function that builds the model, such as my_package.models:build. The loss, the metrics and the
+    optimizer that the file was compiled with are used unless others are given. Keras's safe mode stays on. What is recorded is an
+    ordinary case file, DIR/cases/<name>.py, with its data beside it.
+
+    \b
+    backendcheck model classifier.keras --data validation.npz --class-names cat,dog,fox
+    backendcheck model classifier.keras --data photos/ --import my_package.layers
+    backendcheck model my_package.models:build --weights best.weights.h5 --data patients.csv --label-column stage
+    """
+    from backendcheck.check.ask import CASES, write_case
+    from backendcheck.check.case_source import CaseSource
+    from backendcheck.check.model_case import NAME, claim, model_case
+    from backendcheck.check.sample import Batch, sampled
+    from backendcheck.check.subject import check_model_file, subject_of
+    from backendcheck.data import read_data
+
+    path = Path(model) if ":" not in model or Path(model).exists() else None
+    if path is not None:
+        check_model_file(path, weights)
+    said = _read_file(path)
+    read = read_data(
+        data, labels=labels, label_columns=label_columns, weight_column=weight_column, examples=examples,
+        inputs=[one.name for one in said.inputs] if said else (), image_shape=_image_shape(said),
+        outputs=[one.name for one in said.outputs if one.name] if said else (),
+    )  # fmt: skip
+    names = _parsed_class_names(class_names) or read.class_names
+    batch = sampled(Batch(x=read.x, y=_as_indices(read, names), sample_weight=read.sample_weight), examples)
+    source = CaseSource()
+    for name in imports:
+        source.import_module(name)
+    directory = out or Path("reports") / (path.stem if path else model.rpartition(":")[2])
+    subject = subject_of(source, path or model, directory / CASES, weights=weights)
+    declared = {
+        "loss": _parsed_loss(source, loss), "metrics": metrics.split(",") if metrics else None, "optimizer": optimizer,
+        "batch_size": batch_size, "epochs": epochs, "class_names": names,
+    }  # fmt: skip
+    words = f"{subject.called} on {data.name} ({batch.words})"
+    file = write_case(
+        source, directory / CASES, subject.stem, name=NAME, claim=claim(subject), parcel=None,
+        why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
+    )  # fmt: skip
+    click.echo(printable(f"{words} -> {file}"), err=True)
+    if said is not None and said.custom and not imports:
+        hint = f"holds what is not Keras's ({', '.join(said.custom)}); --import its module, if it cannot be loaded"
+        click.echo(printable(f"{subject.called}: {hint}"), err=True)
+    click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
+
+
+def _read_file(path: Path | None) -> ModelFile | None:
+    """What the file of the model says of itself; None of a function, or of a file in the older format."""
+    if path is None or path.suffix != ".keras":
+        return None
+    from backendcheck.model_file import read_model_file
+
+    return read_model_file(path)
+
+
+def _image_shape(said: ModelFile | None) -> tuple[int | None, ...] | None:
+    shape = said.inputs[0].shape if said is not None and len(said.inputs) == 1 else None
+    return shape[1:] if shape is not None and len(shape) == _SHAPE_OF_IMAGES else None
+
+
+def _as_indices(data: Data, names: Any) -> Any:
+    """Labels that are text as the indices of their classes, in the order of `names`."""
+    from collections.abc import Mapping
+
+    from backendcheck.data.batch import class_indices
+
+    if data.y is None:
+        message = f"{data.source}: holds no labels; expected y beside x. A model is compared by what it makes of labels."
+        raise usage_error(message)
+
+    def indices(labels: Any, own: Any) -> Any:
+        if labels.dtype.kind not in "US":
+            return labels
+        if not own:
+            message = (
+                f"{data.source}: the labels are text, such as {str(labels.ravel()[0])!r}, and nothing says which of them is "
+                "which column of the model. Give --class-names, in the order of the columns."
+            )
+            raise usage_error(message)
+        return class_indices(labels, own, data.source)
+
+    if isinstance(data.y, Mapping):
+        return {key: indices(one, names.get(key) if isinstance(names, Mapping) else names) for key, one in data.y.items()}
+    return indices(data.y, names)
+
+
+def _parsed_class_names(given: str | None) -> Any:
+    """``cat,dog``, or what is in a .txt file (a name a line) or a .json file (a list, or lists by output)."""
+    if given is None:
+        return None
+    path = Path(given)
+    if path.suffix not in (".txt", ".json"):
+        return [name.strip() for name in given.split(",")]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"--class-names {path}: cannot be read ({error}). Give a file of names, one a line, or the names themselves."
+        raise usage_error(message) from error
+    if path.suffix == ".txt":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    import json
+
+    try:
+        names = json.loads(text)
+    except ValueError as error:
+        message = f"--class-names {path}: is no JSON ({error}); expected a list of names, or lists of names by output."
+        raise usage_error(message) from error
+    lists = list(names.values()) if isinstance(names, dict) else [names]
+    if not all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists):
+        message = f"--class-names {path}: expected a list of names, or lists of names by output."
+        raise usage_error(message)
+    return names
+
+
+def _parsed_loss(source: Any, given: str | None) -> Any:
+    """A name, names by output, or something to be imported."""
+    if given is None:
+        return None
+    if "=" in given:
+        pairs = [part.partition("=") for part in given.split(",")]
+        return {name.strip(): _parsed_loss(source, loss.strip()) for name, _, loss in pairs}
+    if ":" in given:
+        return source.attribute(given)
+    return given

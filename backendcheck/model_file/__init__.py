@@ -1,0 +1,12 @@
+"""What a ``.keras`` file says of itself, without keras: its inputs, its heads, what it was compiled with.
+
+The file is a zip archive with ``config.json``, as Keras's serialization_lib writes it since 3.0. What cannot be told (the insides
+of a subclassed model, say) is left out, never guessed; `ModelFile.notes` says so.
+"""
+
+from backendcheck.model_file.compiled import Compiled
+from backendcheck.model_file.declared import LOSSES, DeclaredLoss, declared_loss
+from backendcheck.model_file.file import ModelFile, read_model_file
+from backendcheck.model_file.heads import Head, Port
+
+__all__ = ["LOSSES", "Compiled", "DeclaredLoss", "Head", "ModelFile", "Port", "declared_loss", "read_model_file"]

@@ -1,0 +1,80 @@
+"""What a model was compiled with, from the configuration in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backendcheck.model_file.declared import DeclaredLoss, declared_loss, snake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What a model was compiled with, by output name; `metrics` are names, `optimizer` is the class with its module."""
+
+    losses: Mapping[str, DeclaredLoss] = field(default_factory=dict)
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optimizer: str = ""
+
+
+def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled | None:
+    """What stands in ``compile_config``; what fits no output goes into `notes`."""
+    if not isinstance(config, Mapping) or not config:
+        return None
+    losses: dict[str, DeclaredLoss] = {}
+    weights: dict[str, float] = {}
+    metrics: dict[str, tuple[str, ...]] = {}
+    for name, spec in _spread(config.get("loss"), outputs, "loss", notes).items():
+        losses[name] = declared_loss(spec)
+    for name, spec in _spread(config.get("loss_weights"), outputs, "loss_weights", notes).items():
+        weights[name] = float(spec)
+    for option in ("metrics", "weighted_metrics"):
+        for name, spec in _spread(config.get(option), outputs, option, notes).items():
+            listed = spec if isinstance(spec, list) else [spec]
+            metrics[name] = (*metrics.get(name, ()), *(_metric_name(one) for one in listed))
+    optimizer = config.get("optimizer")
+    if isinstance(optimizer, Mapping):
+        optimizer = ".".join(filter(None, [optimizer.get("module"), optimizer.get("class_name")]))
+    return Compiled(losses=losses, loss_weights=weights, metrics=metrics, optimizer=str(optimizer or ""))
+
+
+def _spread(spec: Any, outputs: list[str], what: str, notes: list[str]) -> dict[str, Any]:
+    """`spec` (a dict by name, a list by position, one thing) by output; what fits none is left out, and noted."""
+    if spec is None:
+        return {}
+    if isinstance(spec, Mapping) and "class_name" not in spec:
+        found = dict(_flat(spec))
+        if set(found) <= set(outputs):
+            return {name: one for name, one in found.items() if one is not None}
+        if len(outputs) == 1 and len(found) == 1:
+            return {outputs[0]: next(iter(found.values()))}
+        notes.append(f"{what} names {', '.join(map(str, found))}, the outputs are {', '.join(map(repr, outputs))}")
+        return {}
+    if isinstance(spec, list) and len(outputs) > 1:
+        if len(spec) != len(outputs):
+            notes.append(f"{what} has {len(spec)} entries for {len(outputs)} outputs")
+            return {}
+        return {name: one for name, one in zip(outputs, spec, strict=True) if one is not None}
+    if isinstance(spec, list) and what in ("loss", "loss_weights"):
+        spec = spec[0] if spec else None
+    return dict.fromkeys(outputs, spec) if spec is not None else {}
+
+
+def _flat(nest: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, one in nest.items():
+        name = f"{path}/{key}" if path else str(key)
+        if isinstance(one, Mapping) and "class_name" not in one:
+            yield from _flat(one, name)
+        else:
+            yield name, one
+
+
+def _metric_name(spec: Any) -> str:
+    if isinstance(spec, Mapping):
+        config = spec.get("config")
+        if spec.get("class_name") == "function":
+            return str(config)
+        return str((config or {}).get("name") or snake(str(spec.get("class_name")))) if isinstance(config, Mapping) else ""
+    return str(spec)

@@ -1,0 +1,164 @@
+"""The inputs and outputs of a model, from the configuration of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backendcheck.model_file.declared import snake
+
+Shape = tuple[int | None, ...]
+
+# Layers that hand on what comes in: which classes a column stands for, and how many there are, is as before.
+_PASSES_ON = frozenset({
+    "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU", "GaussianDropout",
+    "GaussianNoise", "GroupNormalization", "Identity", "LayerNormalization", "LeakyReLU", "Masking", "PReLU", "ReLU", "Rescaling",
+    "Softmax", "SpatialDropout1D", "SpatialDropout2D", "UnitNormalization",
+})  # fmt: skip
+_WIDTHS = ("units", "filters", "output_dim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """An input of a model. `shape` begins with the number of examples, None; it is None where it cannot be told."""
+
+    name: str
+    shape: Shape | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """An output of a model; the single unnamed one is called ``""``.
+
+    `units` is how many columns its last axis has, `activation` what they went through last (``softmax``, ``sigmoid``, ``linear``,
+    …). Each is None where it cannot be told.
+    """
+
+    name: str
+    shape: Shape | None = None
+    units: int | None = None
+    activation: str | None = None
+
+
+def ports_of(config: Mapping[str, Any]) -> tuple[Port, ...]:
+    """The inputs of a Sequential or Functional model."""
+    inner = config["config"]
+    layers = {layer["config"]["name"]: layer for layer in inner["layers"]}
+    if "input_layers" in inner:
+        found = []
+        for key, reference in _by_name(inner["input_layers"]):
+            layer = layers[reference]
+            found.append(Port(name=key or reference, shape=_input_shape(layer), dtype=str(_dtype(layer["config"]))))
+        return tuple(found)
+    first = inner["layers"][0]
+    shape = _input_shape(first) if first["class_name"] == "InputLayer" else _shape(inner.get("build_input_shape"))
+    return (Port(name=str(first["config"]["name"]), shape=shape, dtype=str(_dtype(first["config"]))),)
+
+
+def _input_shape(layer: Mapping[str, Any]) -> Shape | None:
+    config = layer["config"]
+    return _shape(config.get("batch_shape") or config.get("batch_input_shape"))
+
+
+def _dtype(config: Mapping[str, Any]) -> str:
+    dtype = config.get("dtype")
+    return str(dtype["config"].get("name", "")) if isinstance(dtype, Mapping) else str(dtype or "")
+
+
+def _shape(given: Any) -> Shape | None:
+    if isinstance(given, Mapping) and "items" in given:  # a tuple, as serialization_lib writes one
+        given = given["items"]
+    plain = isinstance(given, list | tuple) and all(one is None or isinstance(one, int) for one in given)
+    return tuple(given) if plain else None
+
+
+def _by_name(references: Any) -> list[tuple[str, str]]:
+    """For each tensor of `input_layers` or `output_layers` its name in the structure, if it has one, and that of its layer."""
+    if isinstance(references, Mapping):
+        found = []
+        for key, one in references.items():
+            found += [(f"{key}/{deeper}" if deeper else str(key), layer) for deeper, layer in _by_name(one)]
+        return found
+    if len(references) == 3 and isinstance(references[0], str) and isinstance(references[1], int):  # noqa: PLR2004 - layer, node, tensor
+        return [("", references[0])]
+    return [pair for one in references for pair in _by_name(one)]
+
+
+def heads_of(config: Mapping[str, Any]) -> tuple[Head, ...]:
+    """The outputs of a Sequential or Functional model."""
+    inner = config["config"]
+    layers = {layer["config"]["name"]: layer for layer in inner["layers"]}
+    if "output_layers" not in inner:
+        return (_head("", inner["layers"][-1], layers, list(layers)),)
+    pairs = _by_name(inner["output_layers"])
+    alone = len(pairs) == 1 and not isinstance(inner["output_layers"], Mapping)
+    return tuple(_head("" if alone else key or layer, layers[layer], layers, list(layers)) for key, layer in pairs)
+
+
+def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order: list[str]) -> Head:
+    """The head that ends in `layer`: back through layers that hand on what comes in, to the one that makes the columns."""
+    shape, activation = _shape_before(layer), None
+    wanders = layer
+    for _ in range(len(layers) + 1):
+        kind, config = str(wanders["class_name"]), wanders["config"]
+        if activation is None:
+            activation = _activation(kind, config)
+        if isinstance(config.get("layers"), list):  # a model inside the model
+            inside = heads_of(wanders)
+            if len(inside) != 1:
+                return Head(name=name, activation=activation)
+            return Head(name=name, shape=inside[0].shape, units=inside[0].units, activation=activation or inside[0].activation)
+        made = config["layer"]["config"] if kind in ("TimeDistributed", "Bidirectional") else config
+        width = next((made[key] for key in _WIDTHS if isinstance(made.get(key), int)), None)
+        if width is not None and kind not in _PASSES_ON:
+            if kind == "TimeDistributed" and activation is None:
+                activation = _activation(str(config["layer"]["class_name"]), made)
+            before = _shape_before(wanders)
+            if shape is None or wanders is layer:
+                shape = (*before[:-1], width) if before is not None and kind in ("Dense", "TimeDistributed") else None
+            return Head(name=name, shape=shape, units=width, activation=activation or "linear")
+        if kind not in _PASSES_ON:
+            return Head(name=name, activation=activation)
+        previous = _layer_before(wanders, order)
+        if previous is None or previous not in layers:
+            return Head(name=name, shape=shape, activation=activation)
+        wanders = layers[previous]
+    return Head(name=name, activation=activation)
+
+
+def _activation(kind: str, config: Mapping[str, Any]) -> str | None:
+    """What a layer applies at its end; None where that is nothing, so that the layer before it decides."""
+    if kind in ("Softmax", "ReLU"):
+        return kind.lower()
+    if kind == "Sigmoid":
+        return "sigmoid"
+    given = config.get("activation")
+    if isinstance(given, Mapping):  # a function, of Keras's or of the user's
+        given = given.get("config") if given.get("class_name") == "function" else given.get("class_name")
+    if isinstance(given, str) and given != "linear":
+        return snake(given)
+    return None
+
+
+def _tensors_into(layer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for node in layer.get("inbound_nodes") or []:
+        if isinstance(node, Mapping):
+            for one in node.get("args", []):
+                if isinstance(one, Mapping) and one.get("class_name") == "__keras_tensor__":
+                    yield one["config"]
+
+
+def _shape_before(layer: Mapping[str, Any]) -> Shape | None:
+    for tensor in _tensors_into(layer):
+        return _shape(tensor.get("shape"))
+    return _shape((layer.get("build_config") or {}).get("input_shape"))
+
+
+def _layer_before(layer: Mapping[str, Any], order: list[str]) -> str | None:
+    if layer.get("inbound_nodes"):
+        sources = {str(tensor["keras_history"][0]) for tensor in _tensors_into(layer) if tensor.get("keras_history")}
+        return next(iter(sources)) if len(sources) == 1 else None
+    place = order.index(layer["config"]["name"]) - 1  # of a Sequential, the one above
+    return order[place] if place >= 0 else None

@@ -1,0 +1,149 @@
+"""The half of a worker that collects: which files hold cases, which functions are one, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import traceback
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.config import ConftestImportFailure
+
+from backendcheck.case_files import PREFIX, case_functions, defined_twice, holds_cases
+from backendcheck.node_id import case_id
+from backendcheck.record.plugin import CaseModule
+from backendcheck.record.problem import in_one_line, note_problem
+from backendcheck.record.session_file import SessionFile
+
+
+class Collection:
+    """Collects the cases of one worker's session. `stacks` is where the stacks of an import that hangs go."""
+
+    def __init__(self, session: SessionFile, worker: str, stacks: Any) -> None:
+        self.session = session
+        self.work = Path(session.work)
+        self.worker = worker
+        self.stacks = stacks
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        # A file named outright is collected by pytest's own hook, which comes to pytest_pycollect_makemodule as well.
+        if self.session.only and file_path.stem != self.session.only.partition("/")[0]:
+            return None
+        if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or not holds_cases(file_path):
+            return None
+        module: pytest.Collector | None = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+        return module
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
+        folder = str(module_path.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for helpers beside the case file; last, so that none of them hides a library
+        return CaseModule.from_parent(parent, path=module_path)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        if not isinstance(collector, CaseModule):
+            report = yield
+            if report.outcome == "failed":  # a conftest.py in a folder, mostly
+                note_problem(self.session, *_where_and_why(collector.path, report))
+            return report
+        poisoned = self.work / "poisoned"
+        if poisoned.exists() and str(collector.path) in poisoned.read_text(encoding="utf-8").splitlines():
+            collector.collect = list  # type: ignore[method-assign]  # it killed a worker before; that is noted already
+            return (yield)
+        marker = self.work / f"{self.worker}.importing"
+        marker.write_text(str(collector.path), encoding="utf-8")
+        faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
+        try:
+            report = yield
+        except (KeyboardInterrupt, SystemExit) as error:  # these end a pytest session; here they only spoil their file
+            cause = pytest.ExceptionInfo.from_exception(error)
+            info: pytest.CallInfo[Any] = pytest.CallInfo(None, cause, 0.0, 0.0, 0.0, "collect", _ispytest=True)
+            report = pytest.CollectReport(collector.nodeid, "failed", str(error), [])
+            report.call = info  # type: ignore[attr-defined]
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            marker.unlink()
+        if report.outcome != "passed":
+            note_problem(self.session, *_where_and_why(collector.path, report))
+        for name, first, second in defined_twice(collector.path):
+            message = (
+                f"{name} is defined twice, at lines {first} and {second}; expected one case to an id. "
+                "Python keeps only the last: rename one"
+            )
+            note_problem(self.session, collector.path, second, message)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Collector, name: str, obj: object
+    ) -> Generator[None, pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None, Any]:
+        """One name that is no case must neither go unnoticed nor take the other cases of its file with it."""
+        if not isinstance(collector, CaseModule) or not collector.funcnamefilter(name):
+            return (yield)
+        message = f"{name} is no function but {type(obj).__name__}; expected a case. Rename it, or make it one"
+        try:
+            made = yield
+        except (pytest.fail.Exception, pytest.Collector.CollectError) as error:
+            why = " ".join(str(error).split()).rstrip(".")
+            made, message = None, f"{name} cannot be collected: {why}. Correct it"
+        if not made:
+            note_problem(self.session, collector.path, _line_of(collector.path, name, obj), message)
+        return made
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Say whose hook it was that ended this worker."""
+        frames = [entry for entry in excinfo.traceback if "site-packages" not in str(entry.path)]
+        place = frames[-1] if frames else excinfo.traceback[-1]
+        what = in_one_line(excinfo.value)
+        message = f"a pytest hook failed, and cases were lost: {what}. Correct it, or the plugin it belongs to"
+        note_problem(self.session, Path(place.path), place.lineno + 1, message)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        first: dict[str, pytest.Item] = {}
+        unique = []
+        for item in items:
+            other = first.setdefault(case_id(item.nodeid), item)
+            if other is item:
+                unique.append(item)
+                continue
+            where = f"{self.session.case_file(other.path)}:{(other.reportinfo()[1] or 0) + 1}"
+            message = (
+                f"its case id {case_id(item.nodeid)} is taken by {where}; expected one case to an id "
+                "(<file stem>/<function>). Rename the file or the function"
+            )
+            note_problem(self.session, item.path, (item.reportinfo()[1] or 0) + 1, message)
+        items[:] = [item for item in unique if self.session.wants(case_id(item.nodeid))]
+
+
+def _line_of(path: Path, name: str, obj: object) -> int:
+    code = getattr(obj, "__code__", None)
+    if code is not None:
+        return int(code.co_firstlineno)
+    return next((case.line for case in case_functions(path) if case.id.endswith(f"/{name.removeprefix(PREFIX)}")), 1)
+
+
+def _where_and_why(path: Path, report: pytest.CollectReport) -> tuple[Path, int, str]:
+    """File, line and reason why something could not be collected."""
+    excinfo = getattr(getattr(report, "call", None), "excinfo", None)
+    if excinfo is None:
+        return path, 1, f"cannot be collected: {report.longreprtext.strip().splitlines()[-1]}"
+    error: BaseException = excinfo.value
+    if isinstance(error, pytest.skip.Exception):
+        return path, 1, f"is skipped: {error}. A file that is skipped is not compared"
+    while isinstance(error, pytest.Collector.CollectError) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, ConftestImportFailure):
+        path, error = error.path, error.cause
+    if isinstance(error, SyntaxError):
+        file = Path(error.filename) if error.filename else path
+        return file, error.lineno or 1, f"does not import: {type(error).__name__}: {error.msg}. Correct it"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    what = in_one_line(error).partition("\n")[0].rstrip(".")
+    return path, (lines or [1])[-1] or 1, f"does not import: {what}. Correct it, or install what it needs"
