@@ -8,7 +8,7 @@ import chromium
 import make
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from playwright.sync_api import expect
 
 from backendcheck.report import html_report, matrix
@@ -662,6 +662,20 @@ def test_without_scripts_it_says_what_is_wrong_and_what_is_left_out(visit, many)
     assert page.locator("details.case").count() == html_report.N_SECTIONS_WRITTEN
     expect(page.locator("#in-detail noscript p")).to_contain_text("backendcheck show CASE")
     expect(page.locator(".cause").first).to_be_visible()
+
+
+def test_it_works_inside_another_page_as_a_notebook_shows_it(visit, everything, tmp_path):
+    outer = tmp_path / "outer.html"
+    inner = escape(everything.read_text(encoding="utf-8"))
+    outer.write_text(f'<!doctype html><iframe sandbox="allow-scripts" width="1000" height="800" srcdoc="{inner}"></iframe>')
+    page = visit(outer).frame_locator("iframe")
+    page.locator("button[data-value='losses']").click()
+    expect(page.locator("#shown")).to_have_text("7 of 16 shown")
+    page.locator("#clear").click()
+    page.locator("table[data-filtered] a", has_text="known/there").click()
+    expect(page.locator("details[id='case/known/there']")).to_have_attribute("open", "")
+    page.locator("details[id='case/known/there'] .copies button").first.press("Escape")
+    expect(page.locator("tr.at a")).to_have_text("known/there")
 
 
 def test_a_browser_that_cannot_unpack_says_so(visit, everything):

@@ -43,7 +43,11 @@ function remember() {
   const chosen = new URLSearchParams(chips.filter(pressed).map((chip) => [chip.dataset.by, chip.dataset.value]));
   if (query.value.trim()) chosen.append("text", query.value.trim());
   const text = chosen.toString();
-  history.replaceState(null, "", location.pathname + location.search + (text ? `#?${text}` : ""));
+  try {
+    history.replaceState(null, "", location.pathname + location.search + (text ? `#?${text}` : ""));
+  } catch {
+    // A page inside another, as in a notebook, has no address of its own.
+  }
 }
 
 function recall(text) {

@@ -95,6 +95,12 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-copy], button[data-copy-of]");
   if (button) copy(button);
+  const link = event.target.closest("a[href^='#']");
+  if (link && location.protocol === "about:") {
+    // Inside another page, as in a notebook, links to a place in this one would lead to that one.
+    event.preventDefault();
+    location.hash = link.getAttribute("href");
+  }
 });
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
