@@ -1,12 +1,12 @@
 """How large index.html is, and how soon it answers in Chromium, at 100, 1,000 and 10,000 real cases.
 
     backendcheck run                                             the built-in cases, once
-    python benchmarks/report_page.py [--run reports/latest] [--cases 100,1000,10000] [--unknown] [--keep DIR]
+    python benchmarks/report_page.py [--run reports/latest] [--cases 100,1000,10000] [--unknown] [--failing] [--keep DIR]
 
 The cases are those of a real run, by default the built-in ones: their findings, variants, values, pictures and messages as they
 were recorded. Where more are asked for than there are, they come again under other ids, with headlines of their own, in an order
 that is drawn, so that no case lies beside its copy and packing gains nothing from it. Of the built-in cases seven in ten differ
-as known; `--unknown` leaves the known divergences out, so that all of these fail.
+as known; `--unknown` leaves the known divergences out, so that all of these fail; `--failing` leaves out what passes.
 
 Times are from the start of navigation in a fresh browser context, the page on disk: `ready` when its script has run, `painted` at
 the second frame after loading, when it can be seen and used. `filter` is from a word in the search field to the frame in which
@@ -106,11 +106,14 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("reports/latest"))
     parser.add_argument("--cases", default="100,1000,10000")
     parser.add_argument("--unknown", action="store_true")
+    parser.add_argument("--failing", action="store_true")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     folder = given.keep or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     run = real(given.run, unknown=given.unknown)
+    if given.failing:
+        run = replace(run, cases=tuple(one for one in run.cases if one.verdict.value != "PASSED"))
     print("| cases | not passed | MB | render s | ready s | painted s | filter s | open s | load average |")
     print("| --: | --: | --: | --: | --: | --: | --: | --: | --: |")
     with chromium.browser() as browser:

@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 from backendcheck.diagnose import Diagnosis
 from backendcheck.headline import listed
 from backendcheck.literals import printable, shortened
+from backendcheck.report.view import cells, exceptions
+from backendcheck.report.view_findings import main_tolerance
+from backendcheck.report.view_sides import REFERENCE, sides
+from backendcheck.results import CaseResult
+
+_LONGEST_MESSAGE = 2000  # characters of an exception
 
 
 def cause_in_words(diagnoses: Sequence[Diagnosis]) -> str:
@@ -21,7 +27,7 @@ def issue_text(
 ) -> str:  # fmt: skip
     """The report. Nothing in the case can break out of its place: fences are longer than any in what they hold.
 
-    Without a `script`, `details` are the lines that say what was found.
+    Without a `script`, `details` are lines of Markdown that say what was found: see `found`.
     """
     title = printable(headline.partition(": ")[2] or headline)
     lines = [f"# {_plain(title)}", ""]
@@ -34,13 +40,35 @@ def issue_text(
         runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
         lines += [f"This script shows it; it was run with {runs}.", "", *_fenced(script, "python"), ""]
     if details:
-        lines += ["What `backendcheck` found:", "", *_fenced("\n".join(details), "text"), ""]
+        lines += [*details, ""]
     if data:
         lines += [f"It reads its arrays from `{data}`, which belongs beside it.", ""]
     for backend, output in outputs.items():
         lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
     lines += ["**Environment.**", "", *(f"- {_plain(printable(line))}" for line in environment), ""]
     return "\n".join(lines)
+
+
+def found(result: CaseResult, legs: Sequence[str]) -> list[str]:
+    """What each backend has, as lines of Markdown: a table, what was raised, the tolerance."""
+    seen, table = cells(result, legs), sides(result, legs)
+    reference = table.columns[-1:] == (REFERENCE,)
+    rows = [["", *(one.leg for one in seen), *([REFERENCE] if reference else [])]]
+    rows.append(["outcome", *(f"{one.text}{' (odd one out)' if one.odd else ''}" for one in seen), *([""] if reference else [])])
+    for row in table.rows:
+        door, label = f" through {row.door}" if row.door else "", f", label {row.label}" if row.label else ""
+        values = [row.values[at] if (at := table.place(one.leg)) is not None else "" for one in seen]
+        where = f" ({row.place}{label})" if row.place else ""
+        rows.append([f"{row.observation}{door}{where}", *values, *([row.values[-1]] if reference else [])])
+    lines = [f"| {' | '.join(_plain(printable(cell)) for cell in row)} |" for row in rows]
+    lines.insert(1, f"|{' --- |' * len(rows[0])}")
+    for leg, errors, _ in exceptions(result, legs):
+        for error in errors:
+            said = f"{leg} raises {printable(error.type)} in stage {error.stage}:"
+            lines += ["", _plain(said), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
+    if tolerance := main_tolerance(result):
+        lines += ["", f"Tolerance: {_plain(printable(tolerance))}"]
+    return lines
 
 
 def _fenced(text: str, language: str) -> list[str]:

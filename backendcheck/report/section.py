@@ -11,11 +11,11 @@ from backendcheck.errors import UsageError
 from backendcheck.kept_script import KeptScript
 from backendcheck.known_add import entries_for
 from backendcheck.recording import Raised
-from backendcheck.report import text, view, view_findings
+from backendcheck.report import view, view_findings
 from backendcheck.report.charts import charts
 from backendcheck.report.escape import one_line, visible
 from backendcheck.report.examples import ExampleTable, disagreements
-from backendcheck.report.issue import cause_in_words, issue_text
+from backendcheck.report.issue import cause_in_words, found, issue_text
 from backendcheck.report.matrix import Row, anchor
 from backendcheck.report.svg import Chart
 from backendcheck.report.view_environment import environment_lines
@@ -143,7 +143,7 @@ def _bug_report(result: CaseResult, results: Results) -> str:
         message=cause_in_words(result.diagnoses),
         script=script.source if given and script is not None else "",
         outputs=script.outputs if given and script is not None else {},
-        details=() if given else tuple(text.case(result, results, width=None)),
+        details=() if given else found(result, results.backends),
         environment=environment_lines(results.legs),
         data=script.data or None if given and script is not None else None,
     )

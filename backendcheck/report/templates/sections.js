@@ -1,4 +1,4 @@
-// Cases in detail: the first are in the page, the others are unpacked a dozen at a time, by the browser itself.
+// Cases in detail: the first are in the page, the others are unpacked some at a time, by the browser itself.
 const N_SECTIONS = 8; // that are shown at once, and more on demand
 const inDetail = document.getElementById("in-detail");
 const sections = document.getElementById("sections");
