@@ -84,7 +84,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     legs, wrong = [], []
     for path in paths:
         try:
-            legs.append(_read_leg(path, only))
+            legs.append(read_leg(path, only))
         except UnreadableInput as error:
             wrong.append(str(error))
     if wrong:
@@ -99,7 +99,12 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     return [_with_noise(leg, only) for leg in numbered]
 
 
-def _read_leg(path: Path, only: str | None) -> Leg:
+def read_leg(path: Path, only: str | None = None) -> Leg:
+    """Read the leg at `path` alone, without its noise recordings.
+
+    Raises:
+        UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
+    """
     environment = read_environment(path)
     recordings, wrong = {}, []
     files = sorted(file for file in (path / RECORDINGS).rglob(f"*{SUFFIX}") if not file.is_dir())
@@ -131,7 +136,7 @@ def _with_noise(leg: Leg, only: str | None) -> Leg:
             problems.append(f"{where} was not recorded. {remedy}")
             continue
         try:
-            read = _read_leg(path, only)
+            read = read_leg(path, only)
         except UnreadableInput as error:
             problems += [f"{where} cannot be used: {line}" for line in str(error).splitlines()]
             continue
@@ -148,7 +153,7 @@ def _check_belongs(file: Path, recording: Recording, environment: Environment, l
     def refuse(what: str) -> UnreadableInput:
         return UnreadableInput(f"{file}: {what}. Record this backend again, or put the right files together.")
 
-    if recording.run != environment.run or recording.backend != environment.backend:
+    if recording.run not in environment.runs or recording.backend != environment.backend:
         what = (
             f"is from another run (run {recording.run[:8]} on {recording.backend}; expected run {environment.run[:8]} "
             f"on {environment.backend}, as {ENVIRONMENT} says)"
@@ -156,7 +161,7 @@ def _check_belongs(file: Path, recording: Recording, environment: Environment, l
         raise refuse(what)
     if recording_path(leg, recording.case) != file:
         raise refuse(f"holds the case {recording.case!r}, which does not belong under this name")
-    if environment.exit_state == "complete":
+    if environment.exit_state == "complete" or environment.pieces:
         expected = environment.digests.get(recording.case)
         if expected is None:
             raise refuse(f"is not on the list of this leg's recordings in {ENVIRONMENT}")

@@ -116,6 +116,11 @@ class Environment:
 
     `exit_state` is ``running`` until the leg has ended, then ``complete`` or ``interrupted``; a leg that was killed
     stays ``running``. `cases` are the ids collected, `digests` maps each to the SHA-256 of its file.
+
+    `seconds` is how long each case took. Of a shard `all_cases` are the ids of all shards. `sources` maps the source files
+    that the cases come from, and those that they import beside them, to their SHA-256. `sessions` are the earlier sessions of a
+    leg that was resumed: when each was started and `resumed`, its exit_state, and n_recordings that were kept. `pieces` are
+    what a merged leg was joined of, see `merge`.
     """
 
     backend: str
@@ -132,6 +137,16 @@ class Environment:
     digests: Mapping[str, str] = field(default_factory=dict)
     started: str = ""
     duration_s: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    all_cases: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    sessions: tuple[Mapping[str, Any], ...] = ()
+    pieces: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """The ids that the recordings of this leg may carry: its own, or those of its pieces."""
+        return frozenset(str(piece["run"]) for piece in self.pieces if piece.get("run")) or frozenset({self.run})
 
 
 # --- names on disk ---------------------------------------------------------------------------------------------
@@ -161,8 +176,8 @@ def _safe(part: str) -> str:
     return name
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees all of it or nothing.
+def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write `content` to `path` so that a reader sees all of it or nothing; `durable` after a loss of power, too.
 
     Raises:
         OutputInTheWay: if the directory cannot be made or written.
@@ -173,6 +188,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes files private; reports are to be shared
             Path(temporary).replace(path)
         except BaseException:
@@ -374,7 +392,7 @@ def write_environment(leg: Path, environment: Environment) -> None:
     fields = {name: getattr(environment, name) for name in Environment.__slots__}
     body = {"format": FORMAT, **fields}
     body["sha256"] = _json_checksum(body)
-    write_atomically(leg / ENVIRONMENT, (json.dumps(body, indent=2) + "\n").encode())
+    write_atomically(leg / ENVIRONMENT, (json.dumps(body, indent=2) + "\n").encode(), durable=True)
 
 
 def _json_checksum(body: Mapping[str, Any]) -> str:
@@ -397,8 +415,9 @@ def read_environment(leg: Path) -> Environment:
         if expected != _json_checksum(body):
             raise _unreadable(path, "is damaged: its checksum does not match its content", "Record this backend again")
         del body["format"]
-        for name in ("cases", "problems"):
-            body[name] = tuple(body[name])
+        later = {name: body.get(name, ()) for name in ("all_cases", "sessions", "pieces")}  # not in the first files of format 1
+        for name, value in {"cases": body["cases"], "problems": body["problems"], **later}.items():
+            body[name] = tuple(value)
         return Environment(**body)
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error

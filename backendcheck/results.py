@@ -9,7 +9,6 @@ import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from backendcheck.baseline import Baseline, Change, changes
 from backendcheck.comparison import Comparison
@@ -20,6 +19,7 @@ from backendcheck.known import Divergence, Excuse, excuse
 from backendcheck.leg import Leg
 from backendcheck.noise_floor import with_noise
 from backendcheck.recording import Recording
+from backendcheck.run_problems import alone, run_problems, unmet
 from backendcheck.stage import Stage
 from backendcheck.stage import stages as find_stages
 from backendcheck.tolerance import Override
@@ -71,8 +71,10 @@ class Results:
     """A whole run, worst case first.
 
     `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
-    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`. `scripts`
-    holds what shows a case without backendcheck, where that was made.
+    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
+    `shard` is the part of the cases that it was to be about, if it was not all of them. With `strict_known` entries of
+    known_divergences.toml that match nothing or have expired fail the run. `scripts` holds what shows a case without
+    backendcheck, where that was made.
     """
 
     legs: tuple[Leg, ...]
@@ -85,6 +87,8 @@ class Results:
     expired: tuple[Divergence, ...] = ()
     since: str = ""
     changes: tuple[Change, ...] = ()
+    shard: str = ""
+    strict_known: bool = False
     scripts: ScriptsFound = field(default_factory=ScriptsFound)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
@@ -110,9 +114,17 @@ class Results:
         counts = self.counts
         rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
         compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
-        if counts["ERROR"] or self.problems or not (compared or rejected_as_asked):
+        nothing = not (compared or rejected_as_asked or self._holds_no_case)
+        if counts["ERROR"] or self.problems or nothing:
             return 3
-        return 1 if counts["FAILED"] or counts["XPASSED"] else 0
+        stale = self.strict_known and bool(self.unmatched or self.expired)
+        return 1 if counts["FAILED"] or counts["XPASSED"] or stale else 0
+
+    @property
+    def _holds_no_case(self) -> bool:
+        """Whether it is of a shard that has none of the cases, while there are some."""
+        empty = bool(self.shard) and not self.cases and bool(self.legs)
+        return empty and all(leg.environment.all_cases for leg in self.legs)
 
     def compared_with(self, baseline: Baseline) -> Results:
         """The same, with what has changed since an earlier run."""
@@ -138,11 +150,12 @@ def analyse(
     known: Sequence[Divergence] = (),
     overrides: Sequence[Override] = (),
     today: datetime.date | None = None,
+    shard: str = "",
 ) -> Results:
     """Judge every case of `legs`.
 
     `expected` names the legs that have to be there, by default those that are; `expected_cases` are patterns of case ids, each of
-    which has to match a case.
+    which has to match a case. Legs that hold one shard are incomplete, unless `shard` says that this one is what was asked for.
     """
     today = today or datetime.datetime.now(datetime.UTC).date()
     labels = [leg.label for leg in legs]
@@ -162,15 +175,17 @@ def analyse(
         results.append(replace(result, comparisons=comparisons, noise_notes=notes))
     results.sort(key=_worst_first)
     cases = [result.case for result in results]
+    everywhere = list(dict.fromkeys([*cases, *(case for leg in legs for case in leg.environment.all_cases)]))
     return Results(
         legs=tuple(legs),
         expected=tuple(wanted),
         cases=tuple(results),
-        problems=(*_problems(legs, missing), *_alone(labels, expected), *_unmet(expected_cases, cases)),
+        problems=(*run_problems(legs, missing, shard), *alone(labels, expected), *unmet(expected_cases, everywhere)),
         noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
         known=tuple(known),
-        unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, cases))),
+        unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, everywhere))),
         expired=tuple(entry for entry in known if entry.expired(today)),
+        shard=shard,
     )
 
 
@@ -230,20 +245,6 @@ def _worst_first(result: CaseResult) -> tuple[int, float, str]:
     return _WORST_FIRST.index(result.verdict), -(excess if excess is not None else 0.0), result.case
 
 
-def _problems(legs: Sequence[Leg], missing: Sequence[str]) -> list[str]:
-    remedy = "Record it, or see why its job produced none."
-    found = [f"{name}: its leg is missing; expected recordings of it. {remedy}" for name in missing]
-    for leg in legs:
-        environment = leg.environment
-        if environment.exit_state != "complete":
-            state = "was killed or is still running" if environment.exit_state == "running" else "was interrupted"
-            found.append(f"{leg.label}: its recording {state}; {len(leg.recordings)} of its cases are there. Record it again.")
-        elif not environment.cases and not leg.recordings:
-            found.append(f"{leg.label}: its recording holds no case.")
-        found += [f"{one['file']}:{one['line']}: {one['message']}. ({leg.label})" for one in environment.problems]
-    return _joined(found)
-
-
 def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
     """Whether the run would have had the case of an entry: all of its file was asked for, or all that there is."""
     stems: set[str] = set()
@@ -256,31 +257,3 @@ def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
             return True
         stems |= {path.replace("\\", "/").rpartition("/")[2].removesuffix(".py") for path in paths}
     return not stems or entry.case.partition("/")[0] in stems
-
-
-def _alone(labels: Sequence[str], expected: Sequence[str] | None) -> list[str]:
-    """One leg, and nobody said that it is to be the only one."""
-    if len(labels) != 1 or expected is not None:
-        return []
-    remedy = f"Give the others, or --expect-backends {labels[0]}."
-    return [f"{labels[0]}: there is no other leg, so no backends were compared. {remedy}"]
-
-
-def _unmet(patterns: Sequence[str], cases: Sequence[str]) -> list[str]:
-    return [
-        f"{pattern}: no case has this id; expected one, as [tool.backendcheck] cases says. Was its file recorded?"
-        for pattern in patterns
-        if pattern not in cases and not any(fnmatchcase(case, pattern) for case in cases)
-    ]
-
-
-def _joined(problems: Sequence[str]) -> list[str]:
-    """One line for what several legs say alike."""
-    legs: dict[str, list[str]] = {}
-    for problem in problems:
-        text, separator, leg = problem.rpartition(" (")
-        if separator and leg.endswith(")"):
-            legs.setdefault(text, []).append(leg.removesuffix(")"))
-        else:
-            legs.setdefault(problem, [])
-    return [f"{text} ({', '.join(names)})" if names else text for text, names in legs.items()]

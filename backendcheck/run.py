@@ -48,6 +48,11 @@ class LegEnd:
     message: str
     recorded: bool
 
+    @property
+    def refused(self) -> bool:
+        """Whether it was wrong usage, and nothing has been recorded."""
+        return self.exit_code == 2 and not self.recorded  # noqa: PLR2004 - see the exit codes
+
 
 def check_out(out: Path, requests: Sequence[Request]) -> None:
     """See that `out` can be written and holds nothing but, at most, an earlier run of the same selection.
@@ -100,7 +105,7 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
     """
     events: queue.Queue[tuple[str, dict[str, Any] | None]] = queue.Queue()
     legs = {request.backend.value: request.leg for request in requests}
-    before = {name: _run_in(leg) for name, leg in legs.items()}
+    before = {name: _session_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
         processes: dict[str, subprocess.Popen[str]] = {}
         stack.callback(_end, processes.values())
@@ -115,7 +120,7 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
                 exit_code = processes[name].wait()
                 thread, lines = errors[name]
                 thread.join(timeout=_GRACE_S)
-                recorded = _run_in(legs[name]) not in ("", before[name])
+                recorded = _session_in(legs[name]) not in (None, before[name])
                 ends[name] = LegEnd(exit_code=exit_code, message="".join(lines).strip(), recorded=recorded)
                 progress.ended(name, exit_code, ends[name].message)
             elif event["event"] == "collected":
@@ -127,11 +132,13 @@ def record_all(requests: Sequence[Request], progress: Progress) -> dict[str, Leg
         return ends
 
 
-def _run_in(leg: Path) -> str:
+def _session_in(leg: Path) -> tuple[str, int] | None:
+    """The run in the directory of a leg, and how often it was resumed; None if there is none that can be read."""
     try:
-        return read_environment(leg).run
+        environment = read_environment(leg)
     except UnreadableInput:
-        return ""
+        return None
+    return environment.run, len(environment.sessions)
 
 
 def _started(request: Request) -> subprocess.Popen[str]:
@@ -155,6 +162,9 @@ def _arguments(request: Request) -> list[str]:
         *(("-m", request.marks) if request.marks else ()),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(("--overwrite",) if request.overwrite else ()),
+        *(("--shard", str(request.shard)) if request.shard else ()),
+        *(("--resume",) if request.resume else ()),
+        *(("--retry-errors",) if request.retry else ()),
         *(part for fault, cases in request.plants.items() for part in ("--plant", f"{fault}={CASE_SEPARATOR.join(cases)}")),
         *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
         *(("--only", request.only) if request.only else ()),

@@ -12,6 +12,7 @@ from backendcheck.backends import Backend
 from backendcheck.noise import FOLDER, MEASURES, recordings_for
 from backendcheck.record.leg_directory import clear_leg
 from backendcheck.record.request import Request
+from backendcheck.record.resume import earlier
 from backendcheck.run import LegEnd, Progress, record_all
 
 
@@ -23,8 +24,8 @@ def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict
     return {
         name: [
             replace(
-                request, out=request.out / FOLDER / name, oracles=("agreement",), overwrite=True, noise=name,
-                noise_of=runs[request.backend.value],
+                request, out=request.out / FOLDER / name, oracles=("agreement",), noise=name,
+                noise_of=runs[request.backend.value], overwrite=not request.resume,
             )
             for request in requests
             if request.backend.value in runs and name in recordings_for(request.backend.value)
@@ -37,12 +38,17 @@ def record_noise(
     requests: Sequence[Request], runs: Mapping[str, str], progress: Callable[[Sequence[str]], AbstractContextManager[Progress]]
 ) -> Iterator[tuple[str, str, LegEnd]]:
     """Record the noise of the legs of `requests`; yields the name, the backend and the end of each recording."""
-    for name, wanted in noise_requests(requests, runs).items():
+    for name, every in noise_requests(requests, runs).items():
+        wanted = [request for request in every if not _is_whole(request)]
         if wanted:
             with progress([f"{request.backend} {name}" for request in wanted]) as shown:
                 ends = record_all(wanted, _Named(shown, name))
             for backend, end in ends.items():
                 yield name, backend, end
+
+
+def _is_whole(request: Request) -> bool:
+    return request.resume and (before := earlier(request)) is not None and before.is_whole
 
 
 class _Named:

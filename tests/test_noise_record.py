@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from front_door import Ended, backendcheck, project
 from backendcheck.leg import find_legs, read_legs
 from backendcheck.noise import recordings_for
 from backendcheck.record.jitter import jittered
+from backendcheck.recording import read_environment, recording_path, write_environment
 
 # --- one unit in the last place ------------------------------------------------------------------------------------
 
@@ -157,6 +159,21 @@ def test_at_a_kink_jitter_shows_how_sensitive_the_case_is_and_the_verdict_stays(
     assert "noise_floor" not in json.dumps(bare)
     verdicts = [[(one["case"], one["verdict"]) for one in found["results"]] for found in (bare, read)]
     assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.backends
+def test_of_a_noise_floor_that_was_interrupted_the_rest_is_recorded(place: tuple[Path, Ended], tmp_path: Path) -> None:
+    folder, _ = place
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    leg = tmp_path / "out" / ".noise" / "jitter-2" / "jax"
+    recording_path(leg, "labels/kink").unlink()
+    write_environment(leg, replace(read_environment(leg), exit_state="interrupted"))
+    arguments = ("run", "labels.py", "--out", "out", "--noise-floor")
+    ended = backendcheck(*arguments, "--resume", cwd=tmp_path, timeout=900)
+    lines = ended.err.splitlines()
+    assert lines[:3] == [f"{name}: 4 of 4 cases are recorded already and kept" for name in BACKENDS]
+    assert lines[3:] == ["jax jitter-2: 1 case", "jax jitter-2: recorded"]
+    assert report(tmp_path / "out")["results"] == report(folder / "out")["results"]
 
 
 @pytest.mark.backends

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import make
+import pytest
 from make import HOSTILE
 
 from backendcheck.report import sarif
 from backendcheck.report.annotations import commands
+from backendcheck.results import Results
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 
@@ -32,6 +35,42 @@ def test_sarif_points_at_the_line_of_the_case() -> None:
 def test_sarif_points_nowhere_outside_the_repository() -> None:
     by_leg = {leg: one | {"file": "/etc/passwd"} for leg, one in DIFFERS.items()}
     assert "locations" not in json.loads(sarif.render(make.results({"a/b": by_leg})))["runs"][0]["results"][0]
+
+
+@pytest.mark.parametrize("results", [make.everything(), make.results({}), make.many(60, 30)], ids=["all", "none", "many"])
+def test_sarif_has_what_the_standard_requires(results: Results) -> None:
+    # Sections 3.13 to 3.30 of SARIF 2.1.0. (The schema itself is in no package that could be installed here.)
+    log = json.loads(sarif.render(results))
+    assert {*log} == {"$schema", "version", "runs"}
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert run["tool"]["driver"]["name"] == "backendcheck"
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(ids) == len({*ids})
+    assert all(rule["shortDescription"]["text"] for rule in run["tool"]["driver"]["rules"])
+    (invocation,) = run["invocations"]
+    assert isinstance(invocation["executionSuccessful"], bool)
+    assert invocation["exitCode"] == results.exit_code
+    assert invocation["exitCodeDescription"].startswith(f"exit code {results.exit_code}: ")
+    for note in invocation["toolExecutionNotifications"]:
+        assert note["message"]["text"]
+    for one in run["results"]:
+        assert one["level"] in ("none", "note", "warning", "error")
+        assert one["message"]["text"]
+        assert all(isinstance(value, str) for value in one["partialFingerprints"].values())
+        for location in one.get("locations", ()):
+            assert location["physicalLocation"]["region"]["startLine"] >= 1
+            assert re.fullmatch(r"[A-Za-z0-9._~%/()@:!$&'*+,;=-]+", location["physicalLocation"]["artifactLocation"]["uri"])
+
+
+def test_sarif_says_what_of_the_run_is_wrong_and_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "_MOST_RESULTS", 3)
+    results = make.results({f"a/{n}": DIFFERS for n in range(5)}, expected=[*DIFFERS, "openvino"])
+    run = json.loads(sarif.render(results))["runs"][0]
+    notes = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
+    assert len(run["results"]) == 3
+    assert notes[0].startswith("openvino: its leg is missing")
+    assert notes[-1] == "2 more cases fail, left out here; report.json has them"
 
 
 def test_there_are_ten_annotations_at_most_and_the_last_counts_the_rest() -> None:

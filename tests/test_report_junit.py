@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import make
 import pytest
+import xmlschema
 from junitparser import JUnitXml
+from make import HOSTILE
 
 from backendcheck.report import junit
 
@@ -24,7 +28,55 @@ def case(root, name):
 def test_every_case_is_a_test_case(root):
     assert len(list(root.iter("testcase"))) == len(make.everything().cases)
     one = case(root, "classes/wrong_class")
-    assert (one.get("classname"), one.get("name"), one.get("file")) == ("classes", "wrong_class", "cases/classes.py")
+    assert (one.get("classname"), one.get("name")) == ("classes", "wrong_class")
+    assert suite(root, "classes").get("file") == "cases/classes.py"
+    assert "  file        cases/classes.py:7\n" in one.find("failure").text
+
+
+def suite(root, name):
+    return next(one for one in root.iter("testsuite") if one.get("name") == name)
+
+
+SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit-10.xsd")
+FAILS = {"jax": {"raised": f"ValueError: {'|<b>&' * 9000}"}, "torch": {"loss": 2.0}}
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        make.everything(),
+        make.results({}),
+        make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 1.0}}}, expected=make.BACKENDS),
+        make.many(60, 30),
+        make.results({f"a/{HOSTILE}{n}": FAILS for n in range(5)}),
+        make.results({"a/b": make.everywhere(loss=0.5, timings_s={"case": 1e-7, "loss": 12345.67891})}),
+    ],
+    ids=["everything", "nothing", "a leg missing", "many", "monstrous", "times"],
+)
+def test_jenkins_takes_it_by_its_own_schema(results):
+    SCHEMA.validate(junit.render(results))
+
+
+def test_it_is_within_what_gitlab_reads(root):
+    # https://docs.gitlab.com/ci/testing/unit_test_reports/: what it shows is the content of a failure, not its message; of
+    # two test cases of one name it takes the first.
+    names = [(one.get("classname"), one.get("name")) for one in root.iter("testcase")]
+    assert len(names) == len({*names})
+    for one in root.iter("testcase"):
+        assert float(one.get("time")) >= 0
+        for outcome in (*one.iter("failure"), *one.iter("error"), *one.iter("skipped")):
+            assert outcome.text.strip()
+
+
+def test_ten_thousand_monstrous_failures_stay_below_what_gitlab_takes_and_say_what_is_left_out():
+    results = make.results({f"many_{n % 7}/case_{n}_{'x' * (n % 300)}": FAILS for n in range(300)})
+    text = junit.render(replace(results, cases=results.cases * 34))
+    assert len(text.encode()) < 30e6
+    assert "more characters, left out here; report.json has them" in text
+    assert "left out here, for want of room; report.json has it" in text
+    assert 'name="left out" value="the findings of ' in text
+    assert text.count("<testcase ") == 34 * 300
+    assert text.count("<failure ") == 34 * 300
 
 
 @pytest.mark.parametrize(
@@ -43,12 +95,16 @@ def test_verdicts_become_outcomes(root, name, outcome):
     assert found == ([outcome] if outcome else [])
 
 
-def test_the_counts_of_the_suite_are_those_of_the_run(root):
-    suite = root.find("testsuite")
+def test_the_counts_of_the_suites_are_those_of_the_run(root):
     counts = make.everything().counts
-    assert int(suite.get("failures")) == counts["FAILED"] + counts["XPASSED"]
-    assert int(suite.get("errors")) == counts["ERROR"]
-    assert int(suite.get("skipped")) == counts["XFAILED"]
+
+    def counted(name):
+        return sum(int(one.get(name)) for one in root.iter("testsuite"))
+
+    assert counted("tests") == int(root.get("tests")) == sum(counts.values())
+    assert counted("failures") == int(root.get("failures")) == counts["FAILED"] + counts["XPASSED"]
+    assert counted("errors") == int(root.get("errors")) == counts["ERROR"]
+    assert counted("skipped") == counts["XFAILED"]
 
 
 def test_a_failure_says_what_differs_and_where_to_look(root):
@@ -63,9 +119,12 @@ def test_a_known_divergence_is_skipped_with_its_reason(root):
 
 
 def test_findings_are_properties(root):
-    properties = {one.get("name"): one.get("value") for one in case(root, "classes/wrong_class").iter("property")}
-    assert properties["odd_one_out"] == "jax"
-    assert properties["finding agreement predictions"].startswith("value: ")
+    properties = {one.get("name"): one.get("value") for one in suite(root, "classes").find("properties")}
+    assert properties["wrong_class: odd_one_out"] == "jax"
+    assert properties["wrong_class: finding agreement predictions"].startswith("value: ")
+    run = {one.get("name"): one.get("value") for one in suite(root, "backendcheck").find("properties")}
+    assert run["jax"] == "0.10.2"
+    assert run["exit code"].startswith("exit code 3: incomplete")
 
 
 def test_problems_of_the_run_fail_it():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+from dataclasses import replace
 
 import make
 import pytest
 
 from backendcheck.report import markdown
+from backendcheck.report import text as text_report
+from backendcheck.report.exit_words import exit_sentence
+
+DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 
 
 def test_the_summary_of_everything():
@@ -67,3 +73,45 @@ def test_it_stays_within_what_github_shows_and_says_what_is_left_out():
     assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
     left_out = int(re.search(r"and (\d+) more failing cases, left out here", text).group(1))
     assert left_out + text.count("| FAILED |") - 1 == 3000
+
+
+def test_ten_thousand_monstrous_failures_stay_within_it_too():
+    monstrous = {"jax": {"raised": f"ValueError: {'|<b>`&$' * 3000}\n{make.HOSTILE}"}, "torch": {"loss": 2.0}}
+    results = make.results({f"many_{n % 7}/case_{n}_{'x' * n}_{make.HOSTILE}": monstrous for n in range(400)})
+    results = replace(results, cases=results.cases * 25, problems=("a leg is missing " * 500,) * 300)
+    text = markdown.render(results)
+    assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
+    left_out = int(re.search(r"and (\d+) more failing cases, left out here; report\.json has them", text).group(1))
+    assert left_out + text.count("| FAILED |") - 1 == 10_000
+    assert "- and 250 more" in text
+    assert "**exit code 3: incomplete: 300 problems of the run (PROBLEM); besides, 10000 cases differ (FAILED)**" in text
+
+
+@pytest.mark.parametrize(
+    ("cases", "options", "sentence"),
+    [
+        ({"a/b": make.everywhere(loss=1.0)}, {}, "exit code 0: all backends agree with each other and with what is expected"),
+        ({"a/b": DIFFERS}, {"known": [make.divergence("a/b", "jax")]},
+         "exit code 0: all as expected; 1 case differs as known_divergences.toml says"),
+        ({"a/b": DIFFERS, "a/c": DIFFERS}, {}, "exit code 1: 2 cases differ (FAILED)"),
+        ({"a/b": make.everywhere(loss=1.0)}, {"known": [make.divergence("a/b", "jax")]},
+         "exit code 1: 1 known divergence is gone (XPASSED)"),
+        ({}, {}, "exit code 3: incomplete: nothing was compared"),
+        ({"a/b": {"jax": {"loss": 1.0}}}, {},
+         "exit code 3: incomplete: 1 case could not be compared (ERROR), 1 problem of the run (PROBLEM)"),
+    ],
+)  # fmt: skip
+def test_the_exit_code_says_why(cases, options, sentence):
+    results = make.results(cases, **options)
+    assert exit_sentence(results) == sentence
+    assert f"**{markdown.escape(sentence)}**" in markdown.render(results)
+    assert list(text_report.last_line(results, None)) == [sentence]
+
+
+def test_strictness_about_known_divergences_is_a_reason_too():
+    stale = [make.divergence("nowhere/*", "jax"), make.divergence("a/*", "jax", expires=datetime.date(2026, 1, 1))]
+    results = make.results({"a/b": make.everywhere(loss=1.0)}, known=stale)
+    assert exit_sentence(results).startswith("exit code 0")
+    strict = replace(results, strict_known=True)
+    assert (strict.exit_code, results.exit_code) == (1, 0)
+    assert exit_sentence(strict) == "exit code 1: 2 entries of known_divergences.toml no longer in force (--strict-known)"

@@ -24,8 +24,8 @@ OUTPUT ORDER: predict returns tumor, age, Stage on tensorflow; Stage, age, tumor
 """
 
 
-def printed(results, width=None) -> str:
-    return "\n".join(text.summary(results, width)) + "\n"
+def printed(results, width=None, **options) -> str:
+    return "\n".join(text.summary(results, width, **options)) + "\n"
 
 
 def shown(case, results=None, width=100, **options) -> str:
@@ -50,6 +50,9 @@ def test_a_failing_case_reads_as_designed():
 def test_the_summary_of_everything():
     make.assert_golden("summary.txt", printed(make.everything()))
     make.assert_golden("summary_80.txt", printed(make.everything(), width=80))
+    make.assert_golden("summary_200.txt", printed(make.everything(), width=200))
+    make.assert_golden("summary_quiet.txt", printed(make.everything(), width=80, quiet=True))
+    make.assert_golden("summary_verbose.txt", printed(make.everything(), width=80, verbose=True))
 
 
 @pytest.mark.parametrize("name", ["classes/wrong_class", "label_range/past_the_end", "losses/crashes", "known/changed"])
@@ -58,8 +61,7 @@ def test_everything_about_a_case(name):
 
 
 def test_lines_keep_to_the_width_unless_something_cannot_be_broken():
-    *lines, _ = text.summary(make.everything(), width=80)
-    for line in lines:
+    for line in [*text.summary(make.everything(), width=80), *text.last_line(make.everything(), width=80)]:
         assert len(line) <= 80 or "backendcheck show" in line or len(max(line.split(), key=len)) > 60, line
 
 
@@ -86,7 +88,8 @@ def test_known_divergences_take_a_line_each_with_their_reason():
 
 
 def test_the_last_line_counts():
-    assert list(text.summary(make.everything()))[-1].startswith("3 backends, 16 cases: 2 passed, 8 failed, 4 errors, 1 known")
+    last = list(text.summary(make.everything(), None))[-1]
+    assert last.startswith("3 backends, 16 cases: 2 passed, 8 failed, 4 errors, 1 known")
     assert list(text.summary(make.results({})))[-1] == "0 backends, 0 cases: nothing was compared"
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 from front_door import Ended, backendcheck, command, project, session, variables
+from processes import alive, descendants, waited_for
 from rich.console import Console
 
 from backendcheck.progress import Bars, Lines
+from backendcheck.shard import Shard
 
 CASES = {
     "cases/labels.py": """
@@ -148,6 +150,17 @@ def test_the_exit_code_says_how_a_run_ended(place: Path, tmp_path: Path, chosen:
 
 
 @pytest.mark.backends
+def test_an_empty_shard_is_no_error_and_what_is_printed_is_up_to_the_caller(place: Path, tmp_path: Path) -> None:
+    empty = next(number for number in range(1, 10) if not Shard(number=number, of=9).holds("labels/agree"))
+    arguments = ("run", "cases", *BACKENDS, "--out", tmp_path, "-k", "agree")
+    ended = backendcheck(*arguments, "--shard", f"{empty}/9", "--quiet", "--json", cwd=place)
+    assert (ended.exit_code, ended.err) == (0, "")
+    assert json.loads(ended.out) == report(tmp_path)
+    assert report(tmp_path)["shard"] == f"{empty}/9"
+    assert report(tmp_path)["exit_reason"] == f"shard {empty}/9 holds none of the 1 case, which is no error"
+
+
+@pytest.mark.backends
 def test_legs_under_different_settings_are_not_compared(place: Path, tmp_path: Path) -> None:
     ended = backendcheck("run", "floatx", *BACKENDS, "--out", tmp_path, cwd=place)
     assert ended.exit_code == 3
@@ -192,7 +205,7 @@ def test_a_case_may_be_called_whatever_it_likes(name: str) -> None:
         bars.started("jax", name)
         bars.finished("jax", 1)
         bars.ended("jax", 2, f"jax: {name}")
-    with Lines(Console(file=stream, width=200)) as lines:
+    with Lines(["jax"], Console(file=stream, width=200)) as lines:
         lines.collected("jax", 2)
         lines.started("jax", name)
         lines.ended("jax", 3, name)
@@ -258,44 +271,6 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_one(tmp_path: Path) -> N
 
 
 # --- ended from outside --------------------------------------------------------------------------------------------
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below `pid`, by /proc."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(text.rpartition(")")[2].split()[1])
-    found, new = set(), {pid}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new} - found
-        found |= new
-    return found
-
-
-def alive(pids: set[int]) -> set[int]:
-    """Those that run; a zombie nobody has waited for does not."""
-    there = set()
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state != "Z":
-            there.add(pid)
-    return there
-
-
-def waited_for(condition: Any, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return bool(condition())
 
 
 @contextmanager

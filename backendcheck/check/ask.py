@@ -92,6 +92,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     from backendcheck.configuration import load_configuration
     from backendcheck.known import find_known, load
     from backendcheck.leg import find_legs, read_legs
+    from backendcheck.progress import progress_of
     from backendcheck.record.request import ORACLES, Request
     from backendcheck.report import write_reports
     from backendcheck.results import analyse
@@ -109,7 +110,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
             for backend in backends
         ]  # fmt: skip
         check_out(out, requests)
-        with _progress([backend.value for backend in backends], shown=manner.progress) as progress:
+        with progress_of([backend.value for backend in backends], quiet=not manner.progress) as progress:
             ends = record_all(requests, progress)
     unusable = {name: end.message for name, end in ends.items() if not end.recorded}
     if len(unusable) == len(ends):
@@ -133,22 +134,3 @@ def _private_folder(source: CaseSource) -> Iterator[Path | None]:
         path = Path(folder) / "parcel"
         pack(source.parcel, path)
         yield path
-
-
-@contextlib.contextmanager
-def _progress(backends: Sequence[str], *, shown: bool) -> Iterator[Any]:
-    from backendcheck.cli.process import progress_of
-    from backendcheck.notebook_progress import Cells, in_notebook
-
-    if not shown:
-        yield _Silent()
-        return
-    with Cells(backends) if in_notebook() else progress_of(backends) as progress:
-        yield progress
-
-
-class _Silent:
-    def collected(self, backend: str, n_cases: int) -> None: ...
-    def started(self, backend: str, case: str) -> None: ...
-    def finished(self, backend: str, n_done: int) -> None: ...
-    def ended(self, backend: str, exit_code: int, message: str) -> None: ...

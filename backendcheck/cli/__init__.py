@@ -13,8 +13,10 @@ from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
+from backendcheck.cli.manner import colour
+from backendcheck.cli.merge import merge
 from backendcheck.cli.model import model
-from backendcheck.cli.process import printable
+from backendcheck.cli.process import printable, resuming
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
@@ -48,8 +50,11 @@ class _Commands(click.Group):
             click.echo(f"backendcheck: {printable(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
-            message = "interrupted; what was recorded so far is kept, and its legs are marked unfinished."
-            click.echo(f"backendcheck: {message}", err=True)
+            resumable = context.invoked_subcommand in ("run", "record")
+            kept = "; what was recorded so far is kept, and its legs are marked unfinished" if resumable else ""
+            click.echo(f"backendcheck: interrupted{kept}.", err=True)
+            if resumable:
+                click.echo(f"backendcheck: go on with: {printable(resuming(sys.argv[1:]))}", err=True)
             context.exit(130)
 
 
@@ -71,7 +76,7 @@ def cli() -> None:
     """
 
 
-for command in (run, model, record, compare, show, locate, repro, list_cases, known, selftest):
+for command in (run, model, record, compare, merge, show, locate, repro, list_cases, known, selftest):
     cli.add_command(command)
 
 
@@ -80,4 +85,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
-    cli.main(prog_name="backendcheck")
+    cli.main(prog_name="backendcheck", color=colour())

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import click
 
+from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import LATEST, baseline_option, known_option, overwrite_option, strict_known_option
-from backendcheck.cli.output import analysed, check_report_place, expected_legs, write_and_end
+from backendcheck.cli.output import (
+    analysed,
+    check_report_place,
+    expected_legs,
+    tell_where_known_are_missing,
+    write_and_end,
+)
 from backendcheck.cli.process import without_collection
 
 
@@ -23,9 +30,10 @@ from backendcheck.cli.process import without_collection
 @strict_known_option
 @baseline_option
 @overwrite_option
+@manner_options
 def compare(
     directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool,
+    strict_known: bool, baseline: Path | None, overwrite: bool, manner: Manner,
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
@@ -42,4 +50,5 @@ def compare(
         out = out or (directories[0] if len(directories) == 1 else LATEST)
         check_report_place(out, legs, overwrite=overwrite)
         results = analysed(legs, expected_legs(expect_backends), known_files)
-        write_and_end(results, out, strict_known=strict_known, baseline=baseline)
+        tell_where_known_are_missing(results, known_files)
+        write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.manner import print_lines
 from backendcheck.cli.options import LATEST, plugins_option, timeout_option
-from backendcheck.cli.output import analysed, known_case, print_lines, terminal_width, usage_error
-from backendcheck.cli.process import end_on_signals, progress_of
+from backendcheck.cli.output import analysed, known_case, terminal_width, usage_error
+from backendcheck.cli.process import end_on_signals
 
 if TYPE_CHECKING:
     from backendcheck.backends import Backend
@@ -48,6 +49,7 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
     from backendcheck.layer_session import LayersOf, files_of, record_layers
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.locate import locate as locate_layer
+    from backendcheck.progress import progress_of
     from backendcheck.report import locate_report
     from backendcheck.verdict import incomparable
 

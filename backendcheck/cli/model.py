@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import (
     baseline_option,
     device_option,
@@ -65,10 +66,12 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
 @strict_known_option
 @baseline_option
 @overwrite_option
+@manner_options
 def model(
     model: str, data: Path, labels: Path | None, label_columns: Sequence[str], weight_column: str,
     class_names: str | None, loss: str | None, metrics: str | None, optimizer: str | None, weights: Path | None,
-    imports: Sequence[str], examples: int | None, batch_size: int | None, epochs: int | None, out: Path | None, **options: Any,
+    imports: Sequence[str], examples: int | None, batch_size: int | None, epochs: int | None, out: Path | None,
+    manner: Manner, **options: Any,
 ) -> None:  # fmt: skip
     """Feed one batch to a saved model on all backends, train it once, compare, and report.
 
@@ -113,10 +116,12 @@ def model(
         source, directory / CASES, subject.stem, name=NAME, claim=claim(subject), parcel=None,
         why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
     )  # fmt: skip
-    click.echo(printable(f"{words} -> {file}"), err=True)
+    if not manner.quiet:
+        click.echo(printable(f"{words} -> {file}"), err=True)
     if said is not None and said.custom and not imports:
         hint = f"holds what is not Keras's ({', '.join(said.custom)}); --import its module, if it cannot be loaded"
         click.echo(printable(f"{subject.called}: {hint}"), err=True)
+    options |= {"as_json": manner.as_json, "quiet": manner.quiet, "verbose": manner.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 
 

@@ -66,6 +66,40 @@ strict_known_option = click.option(
 )
 
 
+def _parse_shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from backendcheck.errors import UsageError
+    from backendcheck.shard import parse_shard
+
+    try:
+        return None if value is None else parse_shard(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+shard_option = click.option(
+    "--shard", metavar="K/N", callback=_parse_shard,
+    help="Only this part of the cases, such as 2/8. It goes by their ids, so a case stays where it is when others are added.",
+)  # fmt: skip
+resume_option = click.option(
+    "--resume", is_flag=True,
+    help="Go on with the same run where it was interrupted. Refused if files, versions or options have changed since.",
+)  # fmt: skip
+retry_option = click.option(
+    "--retry-errors", "retry", is_flag=True,
+    help="With --resume: record cases again that crashed, timed out or could not be observed.",
+)  # fmt: skip
+
+
+def check_resume(options: dict[str, Any]) -> None:
+    """Refuse what does not go together."""
+    if options["resume"] and options["overwrite"]:
+        message = "--resume keeps what is there and --overwrite replaces it; expected one of them."
+        raise click.UsageError(message)
+    if options["retry"] and not options["resume"]:
+        message = "--retry-errors says what to do with the recordings of an earlier run; expected --resume with it."
+        raise click.UsageError(message)
+
+
 def renamed(options: dict[str, Any]) -> dict[str, Any]:
     options["timeout_s"] = options.pop("timeout")
     return options
@@ -74,7 +108,8 @@ def renamed(options: dict[str, Any]) -> dict[str, Any]:
 def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command takes that records cases: workers, time, selection, device, oracles, plugins."""
     options = (
-        workers_option, timeout_option, keyword_option, marks_option, device_option, oracles_option, plugins_option,
+        workers_option, timeout_option, keyword_option, marks_option, shard_option, device_option, oracles_option, plugins_option,
+        resume_option, retry_option,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)

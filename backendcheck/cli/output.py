@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from backendcheck.cli.manner import Manner, print_lines, while_read
 from backendcheck.errors import BackendcheckError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def expected_legs(option: str | None) -> list[str] | None:
     return [backend.value for backend in parse_backends(names)] if names else None
 
 
-def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path]) -> Results:
+def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
     from backendcheck.configuration import load_configuration
     from backendcheck.known import find_known, load
     from backendcheck.results import analyse
@@ -38,7 +39,27 @@ def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: S
     configuration = load_configuration(Path.cwd())
     files = [*known_files] or find_known(legs, configuration.known)
     known = [entry for file in files for entry in load(file)]
-    return analyse(legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances)
+    return analyse(
+        legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances, shard=shard,
+    )  # fmt: skip
+
+
+def tell_where_known_are_missing(results: Results, known_files: Sequence[Path]) -> None:
+    """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
+    from backendcheck.case_files import BUILT_IN, split_node_id
+    from backendcheck.configuration import load_configuration
+    from backendcheck.known import find_known
+
+    legs = results.legs
+    if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):
+        return
+    given = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
+    if absent := [path for path in given if not split_node_id(path)[0].exists()]:
+        message = (
+            f"{', '.join(absent)}: the cases are not here, so no known_divergences.toml beside them is in force. "
+            "If there is one, name it: --known FILE"
+        )
+        click.echo(message, err=True)
 
 
 def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
@@ -85,14 +106,20 @@ def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> No
         raise OutputInTheWay(message)
 
 
-def write_and_end(results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None) -> NoReturn:
+def write_and_end(
+    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, manner: Manner | None = None
+) -> NoReturn:
+    """Write the reports, print what is to be printed, and end with the exit code of the run."""
     import os
+    from dataclasses import replace
 
     from backendcheck.baseline import read_baseline
     from backendcheck.kept_script import find_scripts
-    from backendcheck.report import markdown, text, write_reports
+    from backendcheck.report import json_report, markdown, text, write_reports
     from backendcheck.report.annotations import commands
 
+    manner = manner or Manner()
+    results = replace(results, strict_known=strict_known)
     if baseline is not None:
         results = results.compared_with(read_baseline(baseline))
     results = results.with_scripts(find_scripts([out, *(leg.path.parent for leg in results.legs)], results.legs))
@@ -100,15 +127,20 @@ def write_and_end(results: Results, out: Path, *, strict_known: bool, baseline: 
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(markdown.render(results))
-    print_lines(text.summary(results, width=terminal_width()))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in commands(results):
-            click.echo(line)
-    click.echo(f"report: {out / 'index.html'}")
-    exit_code = results.exit_code
-    if strict_known and exit_code == 0 and (results.unmatched or results.expired):
-        exit_code = 1
-    sys.exit(exit_code)
+    told = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
+    with while_read():
+        if manner.as_json:
+            click.echo(json_report.render(results), nl=False)
+        else:
+            print_lines(text.summary(results, width=terminal_width(), verbose=manner.verbose, quiet=manner.quiet))
+        for line in told:
+            click.echo(line, err=manner.as_json)
+        if not manner.quiet:
+            click.echo(f"report: {out / 'index.html'}", err=manner.as_json)
+        if not (manner.as_json and manner.quiet):
+            for line in text.last_line(results, width=terminal_width()):
+                click.echo(line, err=manner.as_json)
+    sys.exit(results.exit_code)
 
 
 def terminal_width() -> int | None:
@@ -116,13 +148,3 @@ def terminal_width() -> int | None:
     import shutil
 
     return max(80, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else None
-
-
-_COLOURS = {"FAILED": "red", "ERROR": "magenta", "XPASSED": "yellow", "XFAILED": "cyan", "PASSED": "green"}
-
-
-def print_lines(lines: Any) -> None:
-    """Lines in the colour of the verdict they begin with; click leaves colour out where there is no terminal."""
-    for line in lines:
-        word, space, rest = line.partition(" ")
-        click.echo(click.style(word, fg=_COLOURS[word], bold=True) + space + rest if word in _COLOURS else line)

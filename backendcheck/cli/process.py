@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 def end_on_signals(*, with_parent: bool = False) -> None:
@@ -45,11 +46,8 @@ def printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
-def progress_of(backends: Sequence[str]) -> Any:
-    """Who shows on standard error how far recording has come."""
-    from rich.console import Console
-
-    from backendcheck.progress import Bars, Lines
-
-    console = Console(stderr=True)
-    return Bars(backends, console) if console.is_terminal else Lines(console)
+def resuming(arguments: Sequence[str]) -> str:
+    """The command that goes on with what a command with these arguments has begun."""
+    name, *rest = arguments
+    kept = [word for word in rest if word not in ("--resume", "--overwrite")]
+    return shlex.join(["backendcheck", name, "--resume", *kept])

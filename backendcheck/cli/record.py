@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from backendcheck.cli.options import overwrite_option, paths_argument, recording_options, renamed
+from backendcheck.cli.options import check_resume, overwrite_option, paths_argument, recording_options, renamed
 from backendcheck.cli.process import end_on_signals, printable
 from backendcheck.noise import MEASURES
 
@@ -38,6 +38,7 @@ def record(
 
     \b
     backendcheck record cases --backend jax --out reports
+    backendcheck record cases --backend jax --out reports --shard 2/8
     """
     from backendcheck.backends import parse_backend
     from backendcheck.configuration import load_configuration
@@ -46,6 +47,7 @@ def record(
     from backendcheck.record.session import record as record_session
 
     end_on_signals(with_parent=events)
+    check_resume(options)
     request = Request(
         backend=parse_backend(backend), out=out, paths=paths or load_configuration(Path.cwd()).paths, report_events=events,
         plants=parse_plants(plants), **renamed(options),
@@ -56,7 +58,10 @@ def record(
         from collections import Counter
 
         counts = ", ".join(f"{n} {status}" for status, n in Counter(outcome.statuses.values()).most_common())
-        click.echo(f"{environment.backend}: {counts or 'no case'} in {environment.duration_s:.1f} s -> {request.leg}")
+        kept = f" ({outcome.n_kept} of them before)" if outcome.n_kept else ""
+        part = f" of {len(environment.all_cases)} in shard {request.shard}" if request.shard else ""
+        found = f"{counts or 'no case'}{kept}{part}"
+        click.echo(f"{environment.backend}: {found} in {environment.duration_s:.1f} s -> {request.leg}")
     for problem in environment.problems:
         click.echo(printable(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
     if outcome.exit_code == 2:  # noqa: PLR2004 - see the exit codes

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import (
     LATEST,
     baseline_option,
+    check_resume,
     known_option,
     overwrite_option,
     paths_argument,
@@ -19,9 +22,10 @@ from backendcheck.cli.options import (
     strict_known_option,
 )
 from backendcheck.cli.output import analysed, write_and_end
-from backendcheck.cli.process import end_on_signals, printable, progress_of
+from backendcheck.cli.process import end_on_signals, printable
 
 if TYPE_CHECKING:
+    from backendcheck.record.request import Request
     from backendcheck.results import Results
 
 _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minute
@@ -47,9 +51,10 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
     "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
     help="Put a script into the report for each of the N worst cases that failed, as 'backendcheck repro' writes them.",
 )  # fmt: skip
+@manner_options
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None, noise_floor: bool, n_scripts: int, **options: Any,
+    baseline: Path | None, noise_floor: bool, n_scripts: int, manner: Manner, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -60,19 +65,22 @@ def run(
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
     backendcheck run tests/cases --noise-floor
     backendcheck run tests/cases --scripts 3
+    backendcheck run --resume                go on where an interrupted run has ended
     """
     from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
     from backendcheck.kept_script import clear_scripts
     from backendcheck.leg import find_legs, read_legs
+    from backendcheck.progress import progress_of
     from backendcheck.record.request import Request, check_expressions
     from backendcheck.recording import read_environment
     from backendcheck.report import write_reports
-    from backendcheck.run import LegEnd, check_out, move_aside, record_all
+    from backendcheck.run import check_out, move_aside
     from backendcheck.run_noise import clear_noise, record_noise
 
     end_on_signals()
+    check_resume(options)
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
@@ -81,13 +89,14 @@ def run(
     options = renamed(options)
     requests = [Request(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
     check_expressions(requests[0])
-    if out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
+    anew = not options["resume"]
+    if anew and out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
-    clear_noise(directory)
-    clear_scripts(directory)
+    if anew:
+        clear_noise(directory)
+        clear_scripts(directory)
     there: list[Request] = []
-    ends: dict[str, LegEnd] = {}
     for request in requests:
         if missing := request.backend.missing_modules():
             names = " and ".join(missing)
@@ -95,35 +104,56 @@ def run(
             click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
         else:
             there.append(request)
-    if there:
-        with progress_of([str(request.backend) for request in there]) as progress:
-            ends = record_all(there, progress)
-        for name, end in ends.items():
-            _tell_messages(name, end.message)
-    # What an earlier run left there is not this one's.
-    paths_of_legs = [request.leg for request in there if ends[request.backend.value].recorded]
+    # What an earlier run left there is not this one's, unless it is resumed.
+    progress = functools.partial(progress_of, quiet=manner.quiet)
+    paths_of_legs = _record(there, progress, quiet=manner.quiet)
     if noise_floor:
         runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
-        for name, backend, noise_end in record_noise(there, runs, progress_of):
+        for name, backend, noise_end in record_noise(there, runs, progress):
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
-    results = analysed(legs, [str(backend) for backend in wanted], known_files)
+    results = analysed(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
     if n_scripts and results.counts["FAILED"]:
         write_reports(results, directory)  # so that it is there whatever becomes of the scripts
-        _make_scripts(results, directory, n_scripts, options["device"])
-    write_and_end(results, directory, strict_known=strict_known, baseline=baseline)
+        _make_scripts(results, directory, n_scripts, options["device"], quiet=manner.quiet)
+    write_and_end(results, directory, strict_known=strict_known, baseline=baseline, manner=manner)
 
 
-def _make_scripts(results: Results, directory: Path, n: int, device: str) -> None:
+def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet: bool) -> list[Path]:
+    """Record what is to be recorded; returns the directories of the legs that there are then."""
+    from backendcheck.cli.output import usage_error
+    from backendcheck.record.resume import earlier, seconds_before
+    from backendcheck.run import record_all
+
+    before = {request.backend: one for request in requests if request.resume and (one := earlier(request))}
+    for backend, one in before.items() if not quiet else ():
+        click.echo(f"{backend}: {one.in_words}", err=True)
+    left = [request for request in requests if request.backend not in before or not before[request.backend].is_whole]
+    legs = [request.leg for request in requests if request not in left]
+    if left:
+        earlier_s = {request.backend.value: seconds_before(request) for request in left}
+        with progress([str(request.backend) for request in left], earlier_s=earlier_s) as shown:
+            ends = record_all(left, shown)
+        refused = [ends[one.backend.value].message for one in left if one.backend in before and ends[one.backend.value].refused]
+        if refused:
+            raise usage_error("\n".join(message.removeprefix("backendcheck: ") for message in refused))
+        for name, end in ends.items():
+            _tell_messages(name, end.message)
+        legs += [request.leg for request in left if ends[request.backend.value].recorded]
+    return legs
+
+
+def _make_scripts(results: Results, directory: Path, n: int, device: str, *, quiet: bool) -> None:
     from backendcheck.configuration import load_configuration
     from backendcheck.repro.worst import keep_worst
 
     overrides = load_configuration(Path.cwd()).tolerances
     for case, ended in keep_worst(
         results, directory, n, seconds=_SCRIPT_S, device=device, overrides=overrides,
-        say=lambda text: click.echo(f"script: {printable(text)}", err=True),
+        say=lambda text: None if quiet else click.echo(f"script: {printable(text)}", err=True),
     ):  # fmt: skip
-        click.echo(f"script of {printable(case)}: {printable(ended)}", err=True)
+        if not quiet:
+            click.echo(f"script of {printable(case)}: {printable(ended)}", err=True)
 
 
 def _tell_messages(name: str, message: str) -> None:

@@ -103,8 +103,8 @@ def _record(
     directory: Path, there: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
 ) -> None:  # fmt: skip
     from backendcheck.cli.options import renamed
-    from backendcheck.cli.process import progress_of
     from backendcheck.faults import UNPLANTED
+    from backendcheck.progress import progress_of
     from backendcheck.record.request import Request
     from backendcheck.run import check_out, record_all
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import sys
 import traceback
 from collections.abc import Generator
@@ -17,6 +18,8 @@ from backendcheck.node_id import case_id
 from backendcheck.record.plugin import CaseModule
 from backendcheck.record.problem import in_one_line, note_problem
 from backendcheck.record.session_file import SessionFile
+from backendcheck.record.sources import sources
+from backendcheck.recording import write_atomically
 
 
 class Collection:
@@ -105,7 +108,25 @@ class Collection:
         message = f"a pytest hook failed, and cases were lost: {what}. Correct it, or the plugin it belongs to"
         note_problem(self.session, Path(place.path), place.lineno + 1, message)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        """Each case once; of those that are left when -k, -m and everybody else have chosen, the ones still to be recorded."""
+        self._keep_one_to_an_id(items)
+        yield
+        cases = {item: case_id(item.nodeid) for item in items}
+        mine = [item for item in items if self.session.in_shard(cases[item])]
+        note = {
+            "all": list(cases.values()),
+            "selected": [cases[item] for item in mine],
+            "sources": sources(session, config.pluginmanager, Path(self.session.directory)),
+        }
+        write_atomically(self.work / f"{self.worker}.collected", json.dumps(note).encode())
+        kept = frozenset(self.session.kept)
+        items[:] = [item for item in mine if cases[item] not in kept]
+
+    def _keep_one_to_an_id(self, items: list[pytest.Item]) -> None:
         first: dict[str, pytest.Item] = {}
         unique = []
         for item in items:

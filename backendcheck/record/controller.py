@@ -16,8 +16,9 @@ import pytest
 from backendcheck.case_files import PREFIX, case_functions, file_digest
 from backendcheck.errors import BackendcheckError
 from backendcheck.node_id import case_id
+from backendcheck.record.notes import noted
 from backendcheck.record.session_file import SessionFile
-from backendcheck.recording import Recording, write_recording
+from backendcheck.recording import Recording, read_environment, write_environment, write_recording
 
 _STDERR_TAIL = 4000  # characters: enough for a fatal error's stack, little beside the arrays of a recording
 _COLLECTION_DEATHS = 20  # workers that may die while importing case files before the session gives up
@@ -32,6 +33,7 @@ class Controller:
         self.work = Path(session.work)
         self.cases: dict[str, None] = {}
         self.n_done = 0
+        self.seconds: dict[str, float] = {}
         self.collected: set[str] = set()
         self.deaths_while_collecting = 0
         self.root = config.rootpath
@@ -62,6 +64,10 @@ class Controller:
             self._tell(event="collected", n=len(new))
         self.cases |= new
         (self.work / "collected").write_text(json.dumps(list(self.cases)), encoding="utf-8")
+        if len(self.collected) == 1:
+            # From here on a session may be killed, and what there is still tell what it is of and what is missing.
+            leg = Path(self.session.leg)
+            write_environment(leg, noted(read_environment(leg), self.work))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """What the scheduler has to say about the workers' collections; the workers note all else themselves."""
@@ -78,9 +84,14 @@ class Controller:
         self._tell(event="started", case=case_id(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        case = case_id(report.nodeid)
+        self.seconds[case] = round(self.seconds.get(case, 0.0) + report.duration, 3)
         if report.when in ("teardown", "???"):
             self.n_done += 1
-            self._tell(event="finished", case=case_id(report.nodeid), n=self.n_done)
+            self._tell(event="finished", case=case, n=self.n_done)
+
+    def pytest_sessionfinish(self) -> None:
+        (self.work / "seconds").write_text(json.dumps(self.seconds), encoding="utf-8")
 
     # --- deaths -----------------------------------------------------------------------------------------------
 

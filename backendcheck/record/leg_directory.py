@@ -70,6 +70,8 @@ def alone_in(leg: Path) -> Iterator[None]:
 def check_leg(request: Request) -> None:
     """See that the directory of the leg is empty, may be overwritten, or holds an earlier recording of the same selection.
 
+    Whether that can be resumed, if it is to be, is for `resume` to see.
+
     Raises:
         OutputInTheWay: saying what is there.
     """
@@ -82,7 +84,7 @@ def check_leg(request: Request) -> None:
     if there and not leg.is_dir():
         message = f"{leg}: is a file; expected a directory to record into. Choose another --out."
         raise OutputInTheWay(message)
-    if there and not request.overwrite:
+    if there and not request.overwrite and not request.resume:
         _check_same_run(leg, request)
 
 
@@ -96,7 +98,7 @@ def _check_same_run(leg: Path, request: Request) -> None:
     before = {"selection": there.selection, "keras": there.versions.get("keras"), "backend": there.versions.get(there.backend)}
     now = {"selection": request.selection, "keras": installed_version("keras"), "backend": request.backend.version()}
     if there.versions and before["selection"] == now["selection"]:
-        same = before["keras"] == now["keras"] and _release(before["backend"]) == _release(now["backend"])
+        same = before["keras"] == now["keras"] and release(before["backend"]) == release(now["backend"])
     else:
         same = before["selection"] == now["selection"]
     if not same:
@@ -104,7 +106,8 @@ def _check_same_run(leg: Path, request: Request) -> None:
         raise OutputInTheWay(message)
 
 
-def _release(version: Any) -> str:
+def release(version: Any) -> str:
+    """A version without what names its build."""
     return str(version or "").partition("+")[0]
 
 

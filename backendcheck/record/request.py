@@ -11,6 +11,7 @@ from backendcheck.backends import Backend
 from backendcheck.case_files import BUILT_IN
 from backendcheck.errors import UsageError
 from backendcheck.recording import PLANTED
+from backendcheck.shard import Shard
 
 ORACLES = ("agreement", "paths", "order", "reference")
 
@@ -24,6 +25,8 @@ class Request:
     `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
     other cases are recorded.
     `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
+    `shard` records that part of the cases alone. With `resume` an earlier session in the same directory goes on: what it has
+    recorded is kept, with `retry` only where that was recorded or raised.
     """
 
     backend: Backend
@@ -44,6 +47,9 @@ class Request:
     only: str = ""
     layers: bool = False
     teacher: Path | None = None
+    shard: Shard | None = None
+    resume: bool = False
+    retry: bool = False
 
     def planted_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` planted go."""
@@ -61,6 +67,8 @@ class Request:
             "marks": self.marks,
             "device": self.device,
             "oracles": list(self.oracles),
+            **({"plugins": list(self.plugins)} if self.plugins else {}),
+            **({"shard": str(self.shard)} if self.shard else {}),
             **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
             **({"plants": sorted(self.plants)} if self.plants else {}),
         }

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from backendcheck.shard import parse_shard
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFile:
@@ -17,6 +19,8 @@ class SessionFile:
     recording that this one is, if it is one. `only` is the one case to record, if there is but one. With `layers` the calls of
     its layers are recorded in place of the case, and those in the leg `teacher` are replayed, or else its own. `plants` maps
     faults to the cases on which each is planted beside the recording (``*`` stands for all), and the leg where that goes.
+    `shard` is the part of the cases that is recorded, all if empty. `kept` are the cases of which an earlier session has left
+    a recording, and `resumes` says that there was one: what it was recorded under is then in the environment file of the leg.
     """
 
     VARIABLE: ClassVar[str] = "BACKENDCHECK_SESSION"
@@ -35,6 +39,9 @@ class SessionFile:
     only: str = ""
     layers: bool = False
     teacher: str = ""
+    shard: str = ""
+    kept: Sequence[str] = ()
+    resumes: bool = False
 
     def save(self) -> Path:
         """Write the file into the work directory; returns its path."""
@@ -50,6 +57,10 @@ class SessionFile:
     def wants(self, case: str) -> bool:
         """Whether a case is to be recorded at all: not beside the one that is asked for, nor where no fault is planted on it."""
         return (not self.only or case == self.only) and (not self.plants or bool(self.planted_on(case)))
+
+    def in_shard(self, case: str) -> bool:
+        """Whether a case is in the shard that is recorded."""
+        return not self.shard or parse_shard(self.shard).holds(case)
 
     def planted_on(self, case: str) -> list[str]:
         """The faults to be planted on a case."""

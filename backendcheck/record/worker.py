@@ -20,17 +20,21 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from backendcheck.case_files import file_digest
+from backendcheck.conditions import unlike
 from backendcheck.expected import expected_values
 from backendcheck.node_id import case_id
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
+from backendcheck.record.notes import REFUSED, noted
 from backendcheck.record.plugin import CaseModule
 from backendcheck.record.problem import in_one_line
 from backendcheck.record.process_environment import note_environment, settings
+from backendcheck.record.resume import in_words
 from backendcheck.record.session_file import SessionFile
 from backendcheck.recording import (
     PLANTED_NOTES,
     Recording,
+    read_environment,
     read_recording,
     recording_path,
     write_atomically,
@@ -49,8 +53,9 @@ class Worker:
         self.digests: dict[Path, str] = {}
         self.plant: Any = contextlib.nullcontext()  # the fault in force, if any
         end_with_parent(signal.SIGKILL)
-        # Ctrl-C is for the controller: here it would look like something the case has thrown.
-        signal.signal(signal.SIGINT, lambda *_: None)
+        # Ctrl-C is for the controller: here it would look like something the case has thrown, and SIGTERM as if it had crashed.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         self.streams = Streams(self.work / f"{worker}.stderr")
         faulthandler.enable(file=self.streams.file)
         self.stacks = (self.work / f"{worker}.timeout").open("ab", buffering=0)
@@ -64,9 +69,23 @@ class Worker:
             write_atomically(self.work / "fatal", f"{self.session.backend} cannot be used here: {last}".encode())
             traceback.print_exc()
             raise
+        if self.session.resumes:
+            self._check_conditions()
         for folder in (self.session.directory, os.getcwd()):  # noqa: PTH109
             if folder not in sys.path:
                 sys.path.append(folder)
+    def _check_conditions(self) -> None:
+        """Record nothing beside what an earlier session has left if versions or settings are no longer those."""
+        before = read_environment(self.leg)
+        now = noted(before, self.work)
+        if changed := unlike(before, now):
+            words = "; ".join(map(in_words, changed))
+            remedy = "Put it back as it was, or record all of it anew with --overwrite."
+            message = f"cannot be resumed, not all is as it was: {words}. {remedy}"
+            for name in (REFUSED, "fatal"):
+                write_atomically(self.work / name, message.encode())
+            raise RuntimeError(message)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self.streams.put_up()

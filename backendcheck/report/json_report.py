@@ -20,6 +20,7 @@ from backendcheck.kept_script import KeptScript
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
 from backendcheck.noise import Noise, NoiseFloor, head_room, multiple
+from backendcheck.report.exit_words import exit_reason
 from backendcheck.report.view import cells
 from backendcheck.report.view_findings import required_tolerance
 from backendcheck.report.view_remedy import what_to_do
@@ -35,6 +36,11 @@ def render(results: Results) -> str:
     by_case = ",\n".join(f"  {_dumped(_result(result, results))}" for result in results.cases)
     lines.append(f'"results": [\n{by_case}\n]' if by_case else '"results": []')
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def entry(result: CaseResult, results: Results) -> str:
+    """The entry of one case, in one line, as it stands in report.json."""
+    return _dumped(_result(result, results))
 
 
 def _dumped(value: Any) -> str:
@@ -72,6 +78,8 @@ def _run(results: Results) -> dict[str, Any]:
         "generator": {"name": "backendcheck", "version": __version__},
         "created": results.created,
         "exit_code": results.exit_code,
+        "exit_reason": exit_reason(results),
+        "shard": results.shard or None,
         "backends": results.backends,
         "counts": results.counts,
         "n_comparisons": results.n_comparisons,
@@ -117,6 +125,8 @@ def _environment(leg: Leg) -> dict[str, Any]:
         "n_recordings": len(leg.recordings),
         "started": environment.started,
         "duration_s": environment.duration_s,
+        **({"pieces": environment.pieces} if environment.pieces else {}),
+        **({"sessions": environment.sessions} if environment.sessions else {}),
     }
 
 

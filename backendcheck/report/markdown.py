@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from backendcheck.report.escape import one_line, visible
+from backendcheck.report.exit_words import exit_sentence
 from backendcheck.report.view import FAILING, by_verdict, changes_line, counted, counts_line, odd_one_out, run_notes, web_link
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
@@ -22,7 +23,8 @@ _SPECIAL = re.compile(r"[&<>|`@$\\*\[\]~#!]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|:
 
 def render(results: Results) -> str:
     """The text of summary.md; also what goes to ``$GITHUB_STEP_SUMMARY``."""
-    lines = [f"## backendcheck: {escape(counts_line(results))}", "", *_counts(results), *_problems(results), *_changes(results)]
+    lines = [f"## backendcheck: {escape(counts_line(results))}", "", f"**{escape(exit_sentence(results))}**", ""]
+    lines += [*_counts(results), *_problems(results), *_changes(results)]
     size = sum(map(_size, lines))
     for table in (_failing_table, _known_table):
         for line in table(results, LIMIT - _RESERVE - size):

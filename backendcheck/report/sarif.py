@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from backendcheck import __version__
 from backendcheck.report.escape import one_line, visible
+from backendcheck.report.exit_words import exit_sentence
 from backendcheck.report.view import FAILING, by_verdict
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
@@ -19,7 +20,9 @@ _MOST_RESULTS = 5000  # what code scanning takes of one run
 
 def render(results: Results) -> str:
     """The text of report.sarif: one result for each failing case, its rule the first diagnosis or else the kind of finding."""
-    failing = by_verdict(results, *FAILING)[:_MOST_RESULTS]
+    failing = by_verdict(results, *FAILING)
+    left_out = len(failing) - _MOST_RESULTS
+    failing = failing[:_MOST_RESULTS]
     rules = sorted({_rule(result) for result in failing})
     log = {
         "$schema": _SCHEMA,
@@ -33,11 +36,25 @@ def render(results: Results) -> str:
                         "rules": [{"id": rule, "name": _pascal(rule), "shortDescription": {"text": rule}} for rule in rules],
                     }
                 },
+                "invocations": [_invocation(results, left_out)],
                 "results": [_result(result, rules) for result in failing],
             }
         ],
     }
     return json.dumps(log, indent=1) + "\n"
+
+
+def _invocation(results: Results, left_out: int) -> dict[str, Any]:
+    """What the exit code means, what is wrong with the run, and what is not in this file."""
+    notes = [one_line(problem) for problem in results.problems]
+    if left_out > 0:
+        notes.append(f"{left_out} more cases fail, left out here; report.json has them")
+    return {
+        "executionSuccessful": results.exit_code in (0, 1),
+        "exitCode": results.exit_code,
+        "exitCodeDescription": exit_sentence(results),
+        "toolExecutionNotifications": [{"level": "error", "message": {"text": note}} for note in notes],
+    }
 
 
 def _rule(result: CaseResult) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from backendcheck.report.escape import one_line, visible
+from backendcheck.report.exit_words import exit_sentence
 from backendcheck.report.lines import labelled, wrapped
+from backendcheck.report.painted import fitted
+from backendcheck.report.picture import picture
 from backendcheck.report.text_case import case
 from backendcheck.report.view import (
     FAILING,
@@ -15,6 +18,7 @@ from backendcheck.report.view import (
     counted,
     counts_line,
     further_problems,
+    known_notes,
     odd_one_out,
     reasons,
     run_notes,
@@ -25,40 +29,121 @@ from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
 _MOST_CHANGES = 20
+_MOST_KNOWN = 8  # in a line each
+_IN_FULL, _IN_LINES = 20, 200  # failing cases with their evidence, and those behind them in a line each
+_SOME = 3
 
-__all__ = ["case", "failing", "first_line", "summary"]
+__all__ = ["case", "failing", "first_line", "last_line", "summary"]
 
 
-def summary(results: Results, width: int | None = 80) -> Iterator[str]:
-    """The failing cases, each with its evidence; the known divergences in a line each; the run's problems; the counts.
+def summary(results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False) -> Iterator[str]:
+    """The failing cases, each with its evidence; the picture; known divergences; the run's problems; the counts; the exit code.
 
     Lines are wrapped at `width` with a hanging indent, or whole if it is None (for a file, or a log to be searched).
+    `verbose` leaves nothing out, `quiet` everything but what fails and the last line.
     """
-    for result in by_verdict(results, *FAILING):
-        yield from failing(result, width)
+    yield from _failing_cases(results, width, verbose=verbose)
+    if not quiet:
+        yield from _closed(picture(results, width, whole=verbose))
+        yield from _closed(_known(results, width, verbose=verbose))
+    yield from _closed(_notes(results, width, quiet=quiet))
+    if not quiet:
+        if noise := noise_line(results):
+            yield from wrapped(one_line(noise), width, hang="    ")
+        yield from _closed(_changes(results, width, verbose=verbose))
+        if verbose:
+            yield from _closed(_environments(results, width))
+        yield from wrapped(counts_line(results), width, hang="    ")
+
+
+def last_line(results: Results, width: int | None = 80) -> Iterator[str]:
+    """What the exit code means for this run."""
+    yield from wrapped(exit_sentence(results), width, hang="    ")
+
+
+def _closed(lines: Iterable[str]) -> Iterator[str]:
+    """Lines with an empty one behind them; none if there are none."""
+    there = False
+    for line in lines:
+        there = True
+        yield line
+    if there:
         yield ""
+
+
+def _failing_cases(results: Results, width: int | None, *, verbose: bool) -> Iterator[str]:
+    """Each with its evidence, worst first; many with the same problem as one. Of very many the last have a line each."""
+    cases = by_verdict(results, *FAILING)
+    alike: dict[str, list[CaseResult]] = {}
+    for result in cases:
+        same = f"{result.headline}\n{result.problems}" if result.verdict is Verdict.ERROR and not verbose else result.case
+        alike.setdefault(same, []).append(result)
+    groups = list(alike.values())
+    in_full = len(groups) if verbose else _IN_FULL
+    in_lines = len(groups) if verbose else _IN_LINES
+    for first, *others in groups[:in_full]:
+        yield from failing(first, width)
+        if others:
+            names = [visible(one.case) for one in others[:_SOME]]
+            more = f" and {len(others) - _SOME} more; --verbose has them all" if len(others) > _SOME else ""
+            yield from wrapped(f"  and the same of {counted(len(others), 'case')}: {', '.join(names)}{more}", width, hang="    ")
+        yield ""
+    rest = groups[in_full:in_lines]
+    for first, *others in rest:
+        more = f"   (and {counted(len(others), 'case')} more)" if others else ""
+        line = f"{first_line(first)}{more}"
+        yield line if width is None else fitted(line, width).rstrip()
+    if rest:
+        yield ""
+    if left_out := sum(map(len, groups[in_lines:])):
+        yield f"and {left_out} more that fail; report.json and --verbose have them all"
+        yield ""
+
+
+def _known(results: Results, width: int | None, *, verbose: bool) -> Iterator[str]:
+    """The known divergences, in a line each where there are few."""
     known = by_verdict(results, Verdict.XFAILED)
+    if len(known) > _MOST_KNOWN and not verbose:
+        text = f"{counted(len(known), 'known divergence')} (XFAILED), each with its reason in the report and with --verbose"
+        yield from wrapped(text, width, hang="    ")
+        return
     for result in known:
         yield from wrapped(f"{first_line(result, '')}   {one_line(reasons(result.known))}".rstrip(), width, hang="    ")
-    notes = [("PROBLEM", problem) for problem in results.problems] + run_notes(results)
-    if known and notes:
-        yield ""
+
+
+def _notes(results: Results, width: int | None, *, quiet: bool) -> Iterator[str]:
+    notes = [("PROBLEM", problem) for problem in results.problems]
+    if not quiet or results.strict_known:
+        notes += known_notes(results) if quiet else run_notes(results)
     for label, note in notes:
         yield from wrapped(f"{label} {one_line(note)}", width, hang="    ")
-    if known or notes:
-        yield ""
-    if noise := noise_line(results):
-        yield from wrapped(one_line(noise), width, hang="    ")
-    if results.since:
-        yield from wrapped(f"since {one_line(results.since)}: {changes_line(results)}", width, hang="    ")
-        for change in results.changes[:_MOST_CHANGES]:
-            before = f"{change.before} -> " if change.before else ""
-            text = f"  {change.what}  {visible(change.case)}  {one_line(before + (change.now or 'no such case'))}"
-            yield from wrapped(text, width, hang="      ")
-        if len(results.changes) > _MOST_CHANGES:
-            yield f"  and {len(results.changes) - _MOST_CHANGES} more"
-        yield ""
-    yield counts_line(results)
+
+
+def _changes(results: Results, width: int | None, *, verbose: bool) -> Iterator[str]:
+    if not results.since:
+        return
+    yield from wrapped(f"since {one_line(results.since)}: {changes_line(results)}", width, hang="    ")
+    most = len(results.changes) if verbose else _MOST_CHANGES
+    for change in results.changes[:most]:
+        before = f"{change.before} -> " if change.before else ""
+        text = f"  {change.what}  {visible(change.case)}  {one_line(before + (change.now or 'no such case'))}"
+        yield from wrapped(text, width, hang="      ")
+    if len(results.changes) > most:
+        yield f"  and {len(results.changes) - most} more"
+
+
+def _environments(results: Results, width: int | None) -> Iterator[str]:
+    """Under what each leg was recorded, and of which pieces."""
+    for leg in results.legs:
+        environment = leg.environment
+        versions = " ".join(f"{name} {environment.versions[name]}" for name in environment.versions if name != "backendcheck")
+        text = f"{leg.label}: {counted(len(leg.recordings), 'recording')} in {environment.duration_s:.1f} s; {versions}"
+        yield from wrapped(one_line(text), width, hang="    ")
+        for piece in environment.pieces:
+            shard = f"shard {piece['shard']}, " if piece["shard"] else ""
+            where = f" {piece['path']}, run {str(piece['run'])[:8]}" if piece["run"] else ""
+            text = f"piece{where}: {shard}{piece['exit_state']}, {counted(int(piece['n_recordings']), 'recording')}"
+            yield from wrapped(one_line(text), width, first="  ", hang="      ")
 
 
 def first_line(result: CaseResult, headline: str | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backendcheck.leg import Leg
 from backendcheck.recording import Environment
@@ -41,9 +42,17 @@ def _figures(environment: Environment, group: str) -> Mapping[str, str]:
             "cases": str(len(environment.cases)),
             "started": environment.started,
             "duration": f"{environment.duration_s:.1f} s",
+            **({"resumed": ", ".join(str(one["resumed"]) for one in environment.sessions)} if environment.sessions else {}),
+            **({"joined of": "; ".join(map(_piece_in_words, environment.pieces))} if environment.pieces else {}),
         }
     figures: Mapping[str, str] = getattr(environment, group)
     return {name: value for name, value in figures.items() if value != ""}
+
+
+def _piece_in_words(piece: Mapping[str, Any]) -> str:
+    """A piece of a merged leg: its shard, where it lay, how it ended unless that was well."""
+    parts = [f"shard {piece['shard']}" if piece["shard"] else "", piece["path"], piece["exit_state"]]
+    return " ".join(part for part in parts if part and part != "complete")
 
 
 def versions_line(results: Results) -> list[tuple[str, str]]:

@@ -1,0 +1,54 @@
+"""`backendcheck merge`: legs and shards that were recorded elsewhere, joined and gated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from backendcheck.cli.manner import Manner, manner_options
+from backendcheck.cli.options import baseline_option, known_option, overwrite_option, strict_known_option
+from backendcheck.cli.output import analysed, expected_legs, tell_where_known_are_missing, write_and_end
+from backendcheck.cli.process import without_collection
+
+
+@click.command()
+@click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where the joined legs and the report go."
+)
+@click.option("--expect-backends", metavar="LIST", help="Legs that have to be there, such as tensorflow,jax,torch.")
+@known_option
+@strict_known_option
+@baseline_option
+@overwrite_option
+@manner_options
+def merge(
+    directories: Sequence[Path], out: Path, expect_backends: str | None, known_files: Sequence[Path],
+    strict_known: bool, baseline: Path | None, overwrite: bool, manner: Manner,
+) -> None:  # fmt: skip
+    """Join what was recorded in several places, compare, and report. Needs no backend.
+
+    Each DIR holds pieces, however deep: shards of legs, parts of them, or whole legs. Pieces of one backend that have a case in
+    common, or were recorded under different versions, settings, options or case files, are refused by name (exit code 2). A shard
+    that is missing or did not end leaves its leg incomplete (exit code 3).
+
+    \b
+    backendcheck merge artifacts --out reports --expect-backends tensorflow,jax,torch
+    """
+    from backendcheck.leg import read_legs
+    from backendcheck.merge import find_pieces, join, read_pieces
+    from backendcheck.merged_legs import check_place, write_legs
+    from backendcheck.report.view import counted
+
+    with without_collection():
+        joined = join(read_pieces(find_pieces(directories, out)))
+        check_place(out, joined, overwrite=overwrite)
+        for leg in joined if not manner.quiet else ():
+            pieces = counted(len(leg.pieces), "piece")
+            click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
+        legs = read_legs(write_legs(out, joined))
+        results = analysed(legs, expected_legs(expect_backends), known_files)
+        tell_where_known_are_missing(results, known_files)
+        write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)
