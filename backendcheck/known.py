@@ -119,13 +119,27 @@ def find_known(legs: Sequence[Leg], configured: Sequence[Path]) -> list[Path]:
         if not path.is_file():
             message = f"{path}: no such file; expected the known divergences that pyproject.toml names."
             raise UsageError(message)
+    beside = [folder / FILE_NAME for folder in _case_folders(legs) if (folder / FILE_NAME).is_file()]
+    return list({path.resolve(): path for path in (*configured, *beside)}.values())
+
+
+def known_place(legs: Sequence[Leg], configured: Sequence[Path] = ()) -> Path:
+    """Where an entry about `legs` belongs: in the first file in force, or a new one beside their case files.
+
+    Raises:
+        UsageError: if a configured file does not exist.
+    """
+    folders = _case_folders(legs)
+    return next(iter(find_known(legs, configured)), (folders[0] if folders else Path()) / FILE_NAME)
+
+
+def _case_folders(legs: Sequence[Leg]) -> list[Path]:
     folders: dict[Path, None] = {}
     for leg in legs:
         for given in leg.environment.selection.get("paths", []):
             path = builtin_cases() if given == BUILT_IN else split_node_id(given)[0]
             folders[path if path.is_dir() else path.parent] = None
-    beside = [folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()]
-    return list({path.resolve(): path for path in (*configured, *beside)}.values())
+    return list(folders)
 
 
 def _parse(table: Any, path: Path, number: int) -> Divergence:

@@ -10,6 +10,7 @@ import numpy as np
 
 _LINE = 118  # characters a row of an array may take
 _LARGEST = 200_000  # characters of one array: beyond, nobody reads it, and Python takes long to
+_LONGEST_LINE = 1000  # characters of a line that is to be read
 _USUAL_DTYPES = ("float64", "int64", "bool")  # what np.array makes of Python's floats, ints and bools
 
 
@@ -120,6 +121,14 @@ def _number(value: Any) -> str:
         if math.isinf(value):
             return "np.inf" if value > 0 else "-np.inf"
     return repr(value)
+
+
+def shortened(text: str) -> str:
+    """`text` with no line longer than a reader goes through; what is left out of one is counted."""
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} … {len(line) - _LONGEST_LINE} more characters"
+        for line in text.splitlines()
+    )
 
 
 def in_comment(text: str) -> str:

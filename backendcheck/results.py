@@ -14,6 +14,7 @@ from backendcheck.baseline import Baseline, Change, changes
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis, diagnose
 from backendcheck.headline import headline
+from backendcheck.kept_script import KeptScript, ScriptsFound
 from backendcheck.known import Divergence, Excuse, excuse
 from backendcheck.leg import Leg
 from backendcheck.noise_floor import with_noise
@@ -72,7 +73,8 @@ class Results:
     `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
     recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
     `shard` is the part of the cases that it was to be about, if it was not all of them. With `strict_known` entries of
-    known_divergences.toml that match nothing or have expired fail the run.
+    known_divergences.toml that match nothing or have expired fail the run. `scripts` holds what shows a case without
+    backendcheck, where that was made.
     """
 
     legs: tuple[Leg, ...]
@@ -87,6 +89,7 @@ class Results:
     changes: tuple[Change, ...] = ()
     shard: str = ""
     strict_known: bool = False
+    scripts: ScriptsFound = field(default_factory=ScriptsFound)
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     @property
@@ -127,6 +130,13 @@ class Results:
         """The same, with what has changed since an earlier run."""
         now = {result.case: (result.verdict.value, result.headline) for result in self.cases}
         return replace(self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)))
+
+    def with_scripts(self, found: ScriptsFound) -> Results:
+        """The same, with the scripts that belong to its recordings."""
+        return replace(self, scripts=found)
+
+    def script(self, case: str) -> KeptScript | None:
+        return self.scripts.by_case.get(case)
 
     def result(self, case: str) -> CaseResult | None:
         return next((result for result in self.cases if result.case == case), None)

@@ -1,7 +1,7 @@
-"""Write the pages that are made from the program and from a run: commands.md, report-json.md, what-differs.md.
+"""Write the pages that are made from the program and from a run: commands.md, report-json.md and its schema, what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
-    python docs/generate.py --check        # fails where commands.md or report-json.md is out of date
+    python docs/generate.py --check        # fails where commands.md, report-json.md or report.schema.json is out of date
 
 What differs today is told by a run, so that page is written only when a report.json is given.
 """
@@ -22,6 +22,7 @@ from backendcheck.cli import cli
 from backendcheck.report.markdown import escape
 
 DOCS = Path(__file__).parent
+_WITHOUT_NAME = ("unexplained", "undiagnosed", "other")  # causes that are none
 SCHEMA = DOCS.parent / "backendcheck" / "report" / "report.schema.json"
 
 
@@ -31,7 +32,8 @@ def main() -> None:
     parser.add_argument("report", nargs="?", type=Path, help="report.json of a run of the built-in cases")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
     options = parser.parse_args()
-    pages = {"commands.md": commands(), "report-json.md": report_json(json.loads(SCHEMA.read_text(encoding="utf-8")))}
+    schema = SCHEMA.read_text(encoding="utf-8")
+    pages = {"commands.md": commands(), "report-json.md": report_json(json.loads(schema)), SCHEMA.name: [schema]}
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
     stale = [name for name, lines in pages.items() if _stale(DOCS / name, "\n".join(lines).rstrip() + "\n", check=options.check)]
@@ -71,7 +73,7 @@ def _help(command: click.Command, path: list[str]) -> Iterator[str]:
 def report_json(schema: Mapping[str, Any]) -> Iterator[str]:
     """The fields of report.json, from its JSON Schema."""
     yield from ("# report.json", "", f"{schema.get('description', 'One run, for programs.')}", "")
-    yield "Fields may be added, never renamed. The JSON Schema lies in the package: `backendcheck/report/report.schema.json`."
+    yield f"The JSON Schema: [{SCHEMA.name}]({SCHEMA.name}), in the package as `backendcheck/report/{SCHEMA.name}`."
     yield ""
     definitions = schema.get("$defs", {})
     yield from _fields("the run", schema, definitions)
@@ -118,15 +120,17 @@ def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
     keras = ", ".join(sorted({of_leg.get("keras", "?") for of_leg in versions.values()}))
     differing = [one for one in report["results"] if one["verdict"] == "XFAILED"]
     causes = Counter(_cause(one) for one in differing)
+    ordered = sorted(causes.items(), key=lambda one: (one[0] in _WITHOUT_NAME, -one[1]))  # what has no name comes last
     yield from ("# What differs between Keras backends today", "")
     yield f"Made from a run of the built-in cases on Keras {keras} with {named}, CPU."
     yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree."
     yield "`backendcheck run` shows the same for your versions."
     yield from ("", "| cause | cases |", "| --- | ---: |")
-    for cause, n in causes.most_common():
+    for cause, n in ordered:
         yield f"| [{cause}](#{cause}) | {n} |"
-    for cause, _ in causes.most_common():
-        yield from ("", f"## {cause}", "")
+    for cause, _ in ordered:
+        what = "No named cause fits, the reason was found by hand" if cause == "unexplained" else "What that is"
+        yield from ("", f"## {cause}", "", f"{what}: [{cause}](diagnoses.md#{cause}).", "")
         for one in differing:
             if _cause(one) == cause:
                 yield from _entry(one)

@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.baseline import Baseline
 from backendcheck.case import Tolerance
+from backendcheck.kept_script import KeptScript, ScriptsFound
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
 from backendcheck.observation import Observation
@@ -234,6 +236,22 @@ def everything() -> Results:
         divergence("losses/*", "torch", number=5, expires=datetime.date(2026, 1, 31)),
     ]
     return results(cases, known=known, expected=BACKENDS)
+
+
+SCRIPT = KeptScript(
+    case="losses/nan", source="import keras  # losses/nan\nprint('</pre><script>alert(1)</script>')\n", shows=True, recordings={},
+    outputs={"tensorflow": "loss: 0.5", "jax": "loss: NaN"}, headline="NAN: loss is NaN on jax",
+)  # fmt: skip
+
+
+def since_a_baseline() -> Results:
+    """`everything` with a script, held against an earlier run: a case is new, one passed there, one is gone."""
+    run = everything()
+    before = {result.case: result.verdict.value for result in run.cases if result.case != "losses/exact"}
+    headlines = {result.case: result.headline for result in run.cases}
+    verdicts = before | {"losses/nan": "PASSED", "old/case": "PASSED"}
+    baseline = Baseline(created="2026-02-01", verdicts=verdicts, headlines=headlines)
+    return replace(run.compared_with(baseline), scripts=ScriptsFound(by_case={"losses/nan": SCRIPT}))
 
 
 def _outputs(nudge: float) -> dict[str, Observation]:

@@ -7,7 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import make
 import pytest
+from diagnosis_examples import EXAMPLES
+
+from backendcheck.case_files import builtin_cases, case_functions, find_case_files
+from backendcheck.diagnose import CODES
+from backendcheck.known import load
+from backendcheck.report.markdown import escape
+from backendcheck.report.text import first_line
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
@@ -30,3 +38,55 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert not [page.name for page in PAGES if page.parent.name == "docs" and f": {page.name}" not in nav]
+
+
+# --- diagnoses -----------------------------------------------------------------------------------------------------
+
+
+def described() -> dict[str, str]:
+    """What docs/diagnoses.md says of each code."""
+    text = (ROOT / "docs" / "diagnoses.md").read_text(encoding="utf-8")
+    parts = re.split(r"^#### (.*)$", text.partition("## The class that a backend implied")[0], flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_diagnosis_is_described_and_no_other() -> None:
+    assert sorted(described()) == sorted(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_diagnosis_has_an_example_a_cause_and_a_remedy(code: str) -> None:
+    text = described()[code]
+    assert re.findall(r"^(```text|- \*\*(?:Claims|Comes from|What to do)\*\*)", text, re.MULTILINE) == [
+        "```text", "- **Claims**", "- **Comes from**", "- **What to do**",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code != "undiagnosed"])
+def test_the_example_of_a_diagnosis_is_what_a_report_says(code: str) -> None:
+    case, legs = EXAMPLES[code]
+    result = make.results({case: legs}).cases[0]
+    assert result.diagnoses[0].code == code
+    assert re.search(r"```text\n(.*)\n```", described()[code]).group(1) == first_line(result)
+
+
+# --- what differs --------------------------------------------------------------------------------------------------
+
+
+def test_what_differs_is_about_cases_that_are_there_with_reasons_that_are_on_file() -> None:
+    text = (ROOT / "docs" / "what-differs.md").read_text(encoding="utf-8")
+    there = {one.id for file in find_case_files([str(builtin_cases())]) for one in case_functions(file)}
+    named = re.findall(r"^\*\*`([^`]+)`\*\*", text, re.MULTILINE)
+    assert len(named) > 100
+    assert [name for name in named if name.partition("[")[0] not in there] == []
+    reasons = {escape(entry.reason) for entry in load(builtin_cases() / "known_divergences.toml")}
+    told = re.findall(r"^  <br>\*(.*)\*$", text, re.MULTILINE)
+    assert len(told) >= len(named)
+    assert [reason for reason in told if reason not in reasons] == []
+    assert set(re.findall(r"\(diagnoses\.md#([a-z-]+)\)", text)) <= {*CODES}
+
+
+def test_the_schema_of_the_site_is_that_of_the_package() -> None:
+    assert (ROOT / "docs" / "report.schema.json").read_text() == (
+        ROOT / "backendcheck" / "report" / "report.schema.json"
+    ).read_text()

@@ -11,7 +11,7 @@ from make import BACKENDS, divergence, everywhere
 
 from backendcheck.case_files import BUILT_IN, builtin_cases
 from backendcheck.errors import UsageError
-from backendcheck.known import Divergence, find_known, load
+from backendcheck.known import Divergence, find_known, known_place, load
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
 
@@ -379,6 +379,18 @@ def test_the_files_beside_the_cases_and_the_configured_ones_are_in_force_once_ea
     assert find_known(by_path, [configured]) == [configured, beside]
     assert find_known(by_node, [beside]) == [beside]
     assert find_known([*by_path, *by_node], []) == [beside]
+
+
+def test_an_entry_goes_where_it_is_in_force(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    legs = [make.leg("jax", selection={"paths": [str(tmp_path / "cases")]})]
+    beside = tmp_path / "cases" / "known_divergences.toml"
+    assert known_place(legs) == beside  # which is not there yet
+    assert find_known(legs, []) == []
+    beside.write_text("", encoding="utf-8")
+    assert find_known(legs, []) == [known_place(legs)] == [beside]
+    configured = written(tmp_path, "")
+    assert known_place(legs, [configured]) == configured
 
 
 def test_a_run_of_the_built_in_cases_uses_the_file_beside_them() -> None:

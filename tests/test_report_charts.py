@@ -134,6 +134,64 @@ def test_examples_decided_differently():
     assert decided[1][1] == f"{scores[-1] - scores[-2]:.3g}"
 
 
+def test_examples_whose_loss_differs_worst_first():
+    loss = np.linspace(0.5, 1.5, 40).astype(np.float32)
+    other = loss.copy()
+    other[[3, 30, 7]] += np.float32([0.1, 0.3, 0.2])
+    other[12] = np.nan
+    labels = np.eye(3)[np.arange(40) % 3]
+    result = differing("per_example_loss", loss, other, labels={"y_true": labels}, class_names=NAMES)
+    [(name, table)] = disagreements(result, make.BACKENDS)
+    assert (name, table.what, table.n_differing, table.n_examples) == ("per_example_loss", "Examples whose loss differs", 4, 40)
+    assert [row[0] for row in table.rows] == ["12", "7", "30", "3"]
+    assert table.rows[2] == ("30", "0 cat", tuple((str(value), "") for value in (loss[30], other[30], loss[30])))
+    assert table.rows[0][2][1] == ("NaN", "")
+    few = differing("per_example_loss", loss[:8], other[:8])
+    assert disagreements(few, make.BACKENDS) == []  # all of them are among the values
+
+
+# --- implied classes -----------------------------------------------------------------------------------------------
+
+CROSS_ENTROPY = {"": {"from_keras": True, "name": "sparse_categorical_crossentropy", "options": {"from_logits": True},
+                      "reduction": "sum_over_batch_size", "alone": True}}  # fmt: skip
+
+
+def gradient(targets) -> np.ndarray:
+    """What a softmax cross-entropy on equal logits gives for these classes; -1 gives none."""
+    rows = np.full((len(targets), 3), 1 / 3) - np.array([np.eye(3)[t] if t >= 0 else np.full(3, 1 / 3) for t in targets])
+    return rows.astype(np.float32)
+
+
+def test_the_classes_that_two_backends_imply():
+    given, turned = [0, 1, 2, 0, 1, 2], [1, 0, 2, 1, 0, 2]
+    more = {"losses": CROSS_ENTROPY, "class_names": NAMES, "labels": {"y_true": np.array(given)}}
+    result = differing("gradient/y_pred", gradient(given), gradient(turned), **more)
+    chart = drawn(result)["Implied classes"]
+    assert chart.caption == "The gradients of 4 of 6 examples stand for another class on jax than on tensorflow."
+    assert chart.texts[0] == "rows tensorflow, columns jax"
+    assert sorted(text for text in chart.texts if text.isdigit()) == ["2", "2", "2"]
+    assert len(chart.marks("other")) == 2
+    assert len(chart.marks("same")) == 1
+
+
+def test_the_class_that_one_backend_implies_for_a_label_the_others_reject():
+    rejects = {"raised": "IndexError: Target 3 is out of bounds.", "expect": {}}
+    accepts = {
+        "observations": {"gradient/y_pred": gradient([0, 2, -1])}, "losses": CROSS_ENTROPY, "class_names": NAMES,
+        "labels": {"y_true": np.array([0, 2, 3])}, "expect": {},
+    }  # fmt: skip
+    chart = drawn(case(tensorflow=rejects, jax=accepts, torch=rejects))["Implied classes"]
+    assert chart.caption == "On jax the gradients of 1 of 3 examples stand for another class than the label or none."
+    assert [text for text in chart.texts if text in ("none", "3")] == ["3", "3", "none", "none"]
+
+
+def test_a_loss_whose_gradient_names_no_class_has_no_implied_classes():
+    squared = {"": CROSS_ENTROPY[""] | {"name": "mean_squared_error", "options": {}}}
+    more = {"losses": squared, "labels": {"y_true": np.array([0, 1, 2])}}
+    result = differing("gradient/y_pred", gradient([0, 1, 2]), gradient([1, 0, 2]), **more)
+    assert "Implied classes" not in drawn(result)
+
+
 def here(result, leg):
     return result.recordings[leg].observations["predicted_class"].value
 
@@ -187,11 +245,27 @@ def test_a_huge_array_is_pooled_and_says_so():
     found = drawn(differing("predictions", left, right))
     chart = found["Where: examples by classes"]
     assert chart.caption.startswith("1 of 650000 elements of predictions are further apart than allowed")
-    assert chart.caption.endswith(" Each cell is the largest of 125 x 4 elements.")
-    assert "example 4875…4999, class 128…129" in chart.caption
-    assert sum(n_cells(chart, level, 14) for level in range(5)) == 40 * 33
+    assert chart.caption.endswith(" Each cell is the largest of 70 x 4 elements.")
+    assert "example 4970…4999, class 128…129" in chart.caption
+    assert sum(n_cells(chart, level, 11) for level in range(5)) == 72 * 33
     assert found["Distance in rounding steps"].texts.count("649999") == 1
     assert sum(len(str(one.picture)) for one in charts(differing("predictions", left, right))) < 20_000
+
+
+def test_many_examples_of_few_classes_lie_across_under_the_names_of_the_classes():
+    left = RNG.random((60, 3)).astype(np.float32)
+    right = left.copy()
+    right[41, 2] += 1
+    chart = drawn(differing("predictions", left, right, class_names=NAMES))["Where: examples by classes"]
+    assert chart.texts[:4] == ["class ↓  example 0 … 59 →", *NAMES]
+    assert "example 41, class fox" in chart.caption
+    assert n_cells(chart, 0, 14) == 60 * 3 - 1
+
+
+def test_an_axis_of_less_than_a_decade_has_ticks_too():
+    left = np.linspace(0.3, 0.8, 30).astype(np.float32).reshape(10, 3)
+    chart = drawn(differing("predictions", left, left + np.float32(1e-3)))["Error against magnitude"]
+    assert "0.5" in chart.texts
 
 
 def test_points_that_are_drawn_are_counted():

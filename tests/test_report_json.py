@@ -42,8 +42,20 @@ def test_it_is_as_the_schema_says():
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(resources.files("backendcheck.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    for results in (make.everything(), make.results({}), make.results({"a/b": make.everywhere(loss=1.0)})):
+    small = make.results({"a/b": make.everywhere(loss=1.0)})
+    for results in (make.everything(), make.since_a_baseline(), make.results({}), small):
         jsonschema.validate(report(results), schema)
+
+
+def test_what_took_part_what_to_do_and_the_script_are_there():
+    read = report(make.since_a_baseline())
+    assert read["compared"]["recordings"] == {"n": 45, "expected": 48}
+    assert entry(read, "losses/nan")["script"] == {
+        "source": make.SCRIPT.source, "outputs": dict(make.SCRIPT.outputs), "shows": True, "data": None,
+    }  # fmt: skip
+    assert [one["case"] for one in read["results"] if "script" in one] == ["losses/nan"]
+    assert entry(read, "losses/nan")["what_to_do"] == entry(read, "losses/nan")["diagnoses"][0]["remedy"]
+    assert entry(read, "healthy/loss")["what_to_do"] == ""
 
 
 def test_the_fields_of_the_design_are_there_by_name():

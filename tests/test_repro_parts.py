@@ -9,9 +9,9 @@ import pytest
 from make import recording
 
 from backendcheck.case import Tolerance
+from backendcheck.report.issue import issue_text
 from backendcheck.repro.check import Threw, differ, printed, shows
 from backendcheck.repro.figures import Figure, figures_of
-from backendcheck.repro.issue import issue_text
 from backendcheck.repro.program import Program, written
 from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.script import pruned, script_source, with_outputs

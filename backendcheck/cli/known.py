@@ -31,7 +31,8 @@ def known_add(case: str, reason: str, link: str, expires: str, file: Path | None
     \b
     backendcheck known add labels/one_hot --reason "JAX drops the label silently, the others raise."
     """
-    from backendcheck.known import FILE_NAME, find_known
+    from backendcheck.configuration import load_configuration
+    from backendcheck.known import known_place
     from backendcheck.known_add import add, entries_for
     from backendcheck.leg import find_legs, read_legs
 
@@ -45,7 +46,7 @@ def known_add(case: str, reason: str, link: str, expires: str, file: Path | None
     versions = sorted(version for leg in legs if (version := leg.environment.versions.get("keras")))
     seen_on = ".".join(versions[0].split(".")[:2]) if versions else ""
     entries = entries_for(result, reason=reason, keras=seen_on, link=link, expires=expires)
-    path = file or next(iter(find_known(legs, ())), Path(FILE_NAME))
+    path = file or known_place(legs, load_configuration(Path.cwd()).known)
     add(path, entries)
     click.echo(f"{path}: {len(entries)} {'entry' if len(entries) == 1 else 'entries'} added.")
 

@@ -114,6 +114,7 @@ def write_and_end(
     from dataclasses import replace
 
     from backendcheck.baseline import read_baseline
+    from backendcheck.kept_script import find_scripts
     from backendcheck.report import json_report, markdown, text, write_reports
     from backendcheck.report.annotations import commands
 
@@ -121,6 +122,7 @@ def write_and_end(
     results = replace(results, strict_known=strict_known)
     if baseline is not None:
         results = results.compared_with(read_baseline(baseline))
+    results = results.with_scripts(find_scripts([out, *(leg.path.parent for leg in results.legs)], results.legs))
     write_reports(results, out)
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:

@@ -36,7 +36,7 @@ def repro(
 
     The case is made smaller first, while the finding and its diagnosis stay: fewer examples, classes, outputs, layers, simpler
     numbers. The script is then run under every backend, and what it printed goes into a comment at its end. It needs the backends
-    installed, and the case file as it was recorded.
+    installed, and the case file as it was recorded. A copy is kept in DIR/scripts: the next report of that run shows it.
 
     \b
     backendcheck repro label_range/one_past_the_last_class
@@ -44,11 +44,15 @@ def repro(
     """
     from backendcheck.cli.process import end_on_signals
     from backendcheck.configuration import load_configuration
+    from backendcheck.errors import OutputInTheWay
     from backendcheck.leg import find_legs, known_cases, read_legs
+    from backendcheck.literals import shortened
     from backendcheck.node_id import case_id
-    from backendcheck.repro.issue import issue_text
+    from backendcheck.report.issue import cause_in_words, issue_text
+    from backendcheck.report.view_environment import environment_lines
     from backendcheck.repro.make import make_repro
-    from backendcheck.repro.place import case_file, environment_lines, script_name
+    from backendcheck.repro.place import case_file, script_name
+    from backendcheck.repro.worst import keep
 
     end_on_signals()
     paths = find_legs([directory])
@@ -77,17 +81,21 @@ def repro(
         click.echo(f"{path}: {printable(note)}", err=True)
     if made.data:
         click.echo(f"{path}: it reads {made.data}, which belongs beside it", err=True)
+    try:
+        kept = keep(made, result, legs, directory)
+        click.echo(f"{path}: kept as {kept}; 'backendcheck compare {directory}' puts it into the report", err=True)
+    except OutputInTheWay as error:  # a run that may only be read
+        click.echo(f"{path}: not kept beside the run: {printable(str(error))}", err=True)
     if issue:
-        diagnosis = result.diagnoses[0].message if result.diagnoses else ""
         text = issue_text(
-            headline=made.headline, claim=result.claim, message=diagnosis, script=made.script, outputs=made.outputs,
-            environment=environment_lines(legs), data=made.data.name if made.data else None,
+            headline=made.headline, claim=result.claim, message=cause_in_words(result.diagnoses), script=made.script,
+            outputs=made.outputs, environment=environment_lines(legs), data=made.data.name if made.data else None,
         )  # fmt: skip
         click.echo(text)
     else:
         for backend, output in made.outputs.items():
             click.echo(f"KERAS_BACKEND={backend}")
-            for line in output.splitlines():
+            for line in shortened(output).splitlines():
                 click.echo(printable(f"    {line}"))
     click.echo(f"{path}: shows the difference: {'yes' if made.shows else 'no'}", err=issue)
     sys.exit(0 if made.shows else 1)

@@ -26,6 +26,9 @@ from backendcheck.cli.process import end_on_signals, printable
 
 if TYPE_CHECKING:
     from backendcheck.record.request import Request
+    from backendcheck.results import Results
+
+_SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minute
 
 
 @click.command()
@@ -44,10 +47,14 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
 )
+@click.option(
+    "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
+    help="Put a script into the report for each of the N worst cases that failed, as 'backendcheck repro' writes them.",
+)  # fmt: skip
 @manner_options
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None, noise_floor: bool, manner: Manner, **options: Any,
+    baseline: Path | None, noise_floor: bool, n_scripts: int, manner: Manner, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -57,15 +64,18 @@ def run(
     backendcheck run
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
     backendcheck run tests/cases --noise-floor
+    backendcheck run tests/cases --scripts 3
     backendcheck run --resume                go on where an interrupted run has ended
     """
     from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.configuration import load_configuration
+    from backendcheck.kept_script import clear_scripts
     from backendcheck.leg import find_legs, read_legs
     from backendcheck.progress import progress_of
     from backendcheck.record.request import Request, check_expressions
     from backendcheck.recording import read_environment
+    from backendcheck.report import write_reports
     from backendcheck.run import check_out, move_aside
     from backendcheck.run_noise import clear_noise, record_noise
 
@@ -85,6 +95,7 @@ def run(
     check_out(directory, requests)
     if anew:
         clear_noise(directory)
+        clear_scripts(directory)
     there: list[Request] = []
     for request in requests:
         if missing := request.backend.missing_modules():
@@ -102,6 +113,9 @@ def run(
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
     results = analysed(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
+    if n_scripts and results.counts["FAILED"]:
+        write_reports(results, directory)  # so that it is there whatever becomes of the scripts
+        _make_scripts(results, directory, n_scripts, options["device"], quiet=manner.quiet)
     write_and_end(results, directory, strict_known=strict_known, baseline=baseline, manner=manner)
 
 
@@ -127,6 +141,19 @@ def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet:
             _tell_messages(name, end.message)
         legs += [request.leg for request in left if ends[request.backend.value].recorded]
     return legs
+
+
+def _make_scripts(results: Results, directory: Path, n: int, device: str, *, quiet: bool) -> None:
+    from backendcheck.configuration import load_configuration
+    from backendcheck.repro.worst import keep_worst
+
+    overrides = load_configuration(Path.cwd()).tolerances
+    for case, ended in keep_worst(
+        results, directory, n, seconds=_SCRIPT_S, device=device, overrides=overrides,
+        say=lambda text: None if quiet else click.echo(f"script: {printable(text)}", err=True),
+    ):  # fmt: skip
+        if not quiet:
+            click.echo(f"script of {printable(case)}: {printable(ended)}", err=True)
 
 
 def _tell_messages(name: str, message: str) -> None:

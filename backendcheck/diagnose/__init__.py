@@ -103,6 +103,7 @@ def _guarded(detect: Callable[[Situation], list[Diagnosis]], situation: Situatio
         who = detect.__module__.rpartition(".")[2]
         text = f"The detector {who} failed with {type(error).__name__}: {error}"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
-        message = f"{text}. The verdict stands without it. Please report this, with the recordings."
+        remedy = "Please report this, with the recordings."
+        message = f"{text}. The verdict stands without it. {remedy}"
         legs = tuple(situation.recordings)
-        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": who})]
+        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": who}, remedy=remedy)]

@@ -14,7 +14,8 @@ class Diagnosis:
     """A named cause: `code`, the legs it is about, a message with what to do, and figures that prove it.
 
     `evidence` maps words to what they stand for, ready to be printed and to be JSON. `headline` replaces the headline of the
-    findings where the cause says more than they do.
+    findings where the cause says more than they do. `remedy` is what to do: the end of the message,
+    by itself.
     """
 
     code: str
@@ -22,6 +23,12 @@ class Diagnosis:
     message: str
     evidence: dict[str, Any] = field(default_factory=dict)
     headline: str = ""
+    remedy: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The message without what to do."""
+        return self.message.removesuffix(self.remedy).rstrip()
 
 
 def claim(one: Difference, code: str, text: str, remedy: str, **evidence: Any) -> Diagnosis:
@@ -32,6 +39,7 @@ def claim(one: Difference, code: str, text: str, remedy: str, **evidence: Any) -
         message=f"{sentence(text)}, against {one.trusted}. {remedy}",
         evidence={"observation": one.observation, **evidence},
         headline=f"{title(code)}: {text}, against {one.trusted}",
+        remedy=remedy,
     )
 
 

@@ -18,6 +18,10 @@ _SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clippin
 _EXTREME = 15.0  # a logit whose probability is so near: exp(-15) = 3e-7
 _KINK = 1e-6  # relative distance of a prediction from a boundary that float32 cannot tell from none
 _LONGEST_LIST = 12
+_OFF_THE_EDGE = "The derivative has no single value there; move predictions off the edge, or do not rely on it."
+_ON_LOGITS = "Backends clip in other places; train on logits (from_logits=True)."
+_BREAK_TIES = "No decision with a margin is touched; break ties yourself."
+_ONE_STEP_BEFORE = "Look at what is divided, or of which a logarithm is taken, one step before."
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 
@@ -67,8 +71,7 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
         )
         yield Diagnosis(
             code="edge-gradient", backends=one.suspects, headline=f"EDGE GRADIENT: {text}",
-            message=f"{sentence(text)}. The derivative has no single value there; move predictions off the edge, or "
-            "do not rely on it.",
+            message=f"{sentence(text)}. {_OFF_THE_EDGE}", remedy=_OFF_THE_EDGE,
             evidence={"observation": one.observation, "entries": [place.tolist() for place in places[:_LONGEST_LIST]],
                       "prediction there": float(predictions[index])},
         )  # fmt: skip
@@ -144,7 +147,7 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         )
         yield Diagnosis(
             code="saturation", backends=one.suspects, headline=f"SATURATION: {text}",
-            message=f"{sentence(text)}. Backends clip in other places; train on logits (from_logits=True).",
+            message=f"{sentence(text)}. {_ON_LOGITS}", remedy=_ON_LOGITS,
             evidence={"observation": one.observation, "examples": places[:_LONGEST_LIST].tolist(), "prediction there": extreme},
         )  # fmt: skip
 
@@ -199,7 +202,7 @@ def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
                 )
                 yield Diagnosis(
                     code="tie-order", backends=one.suspects, headline=f"TIE ORDER: {text}",
-                    message=f"{sentence(text)}. No decision with a margin is touched; break ties yourself.",
+                    message=f"{sentence(text)}. {_BREAK_TIES}", remedy=_BREAK_TIES,
                     evidence={"observation": one.observation, "ties in": name,
                               "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
                 )  # fmt: skip
@@ -273,7 +276,7 @@ def _nan(situation: Situation) -> Iterator[Diagnosis]:
         yield Diagnosis(
             code="nan", backends=one.suspects if side == one.side or side not in situation.recordings else (side,),
             headline=f"NAN: {text}",
-            message=f"{text}. Look at what is divided, or of which a logarithm is taken, one step before.",
+            message=f"{text}. {_ONE_STEP_BEFORE}", remedy=_ONE_STEP_BEFORE,
             evidence={"observation": one.observation, "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
         )  # fmt: skip
         return

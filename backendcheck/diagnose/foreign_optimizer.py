@@ -27,12 +27,11 @@ def detect(situation: Situation) -> list[Diagnosis]:
     optimizer, owner = concerned[legs[0]]
     name = optimizer.rpartition(".")[2].removeprefix(f"{owner}_")
     text = f"{listed(legs)} cannot train with the optimizer of the model, which is {owner}'s own {name}"
-    message = (
-        f"{text} ({optimizer}). That is what a file has that was saved on {owner}; its weights are not concerned. Compile the "
-        f"model again where it is loaded: model.compile(optimizer={name.lower()!r}, …)."
-    )
+    remedy = f"Compile the model again where it is loaded: model.compile(optimizer={name.lower()!r}, …)."
+    message = f"{text} ({optimizer}). That is what a file has that was saved on {owner}; its weights are not concerned. {remedy}"
     evidence = {"optimizer": optimizer, "belongs to": owner, "raised": situation.recordings[legs[0]].raised[0].type}
-    return [Diagnosis(code=_CODE, backends=legs, message=message, evidence=evidence, headline=f"{title(_CODE)}: {text}")]
+    headline = f"{title(_CODE)}: {text}"
+    return [Diagnosis(code=_CODE, backends=legs, message=message, evidence=evidence, headline=headline, remedy=remedy)]
 
 
 def _foreign(recording: Recording) -> tuple[str, str] | None:

@@ -41,7 +41,9 @@ def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss
 def _is_loss_of(recording: Recording, output: str, spec: reference.LossSpec) -> bool:
     seen = recording.observations.get(f"per_example_loss/{output}" if output else "per_example_loss")
     declared = declared_loss(recording, output, spec)
-    if seen is None or declared is None or seen.value.size < _FEWEST or not np.isfinite(seen.value).all():
+    if seen is None or declared is None or seen.value.size < _FEWEST or seen.value.dtype.kind not in "iufb":
+        return False
+    if not np.isfinite(seen.value).all():
         return False
     try:
         with np.errstate(all="ignore"):

@@ -16,6 +16,11 @@ from backendcheck.tolerance import default_tolerance
 
 # Bits of the significand, hidden one included: a relative rounding error is at most 2**-bits.
 _FORMATS = {"bfloat16": 8, "float16": 11, "TF32": 11, "float32": 24, "float64": 53}
+_SAME_TYPES = "Compare the dtype policies, float types of inputs and matmul precision of both backends."
+_MEASURE = (
+    "If every run shows as much, set a tolerance for this case and say why; measure with 'backendcheck run --noise-floor'."
+)
+_REDUCE = "Reduce it to a script with 'backendcheck repro'; in a model, find the layer it begins in with 'backendcheck locate'."
 _FEWEST = 4  # values that have to be representable before that is no accident
 _MANY = 16  # elements that have to show that an error is everywhere
 # Relative to the largest element: what summation in another order leaves, with room, by float type.
@@ -87,7 +92,8 @@ def _precision_claim(one: Difference, backends: tuple[str, ...], text: str, **ev
     return Diagnosis(
         code="precision",
         backends=backends,
-        message=f"{text}. Compare the dtype policies, float types of inputs and matmul precision of both backends.",
+        message=f"{text}. {_SAME_TYPES}",
+        remedy=_SAME_TYPES,
         evidence={"observation": one.observation, **evidence},
         headline=f"PRECISION: {text}",
     )
@@ -157,10 +163,8 @@ def detect_rounding(situation: Situation) -> list[Diagnosis]:
         Diagnosis(
             code="rounding",
             backends=worst.suspects,
-            message=(
-                f"Nothing but {text} of its largest element. If every run shows as much, set a tolerance for this case "
-                "and say why; measure with 'backendcheck run --noise-floor'."
-            ),
+            message=f"Nothing but {text} of its largest element. {_MEASURE}",
+            remedy=_MEASURE,
             evidence={"observation": worst.observation, "excess": found, "rounding steps": n_steps},
         )
     ]
@@ -204,6 +208,7 @@ def unexplained(situation: Situation) -> list[Diagnosis]:
             code="unexplained",
             backends=one.suspects,
             message=f"None of the causes that backendcheck knows fits. {text}.",
+            remedy=_REDUCE,
             evidence=evidence,
         )
     ]
@@ -223,6 +228,7 @@ def _structural(situation: Situation) -> list[Diagnosis]:
             code="unexplained",
             backends=tuple(throwers) or tuple(leg for leg in first.sides if leg in situation.recordings),
             message=f"None of the causes that backendcheck knows fits. {text}.",
+            remedy=_REDUCE,
             evidence={"observation": first.observation, "kind": first.kind},
         )
     ]

@@ -8,6 +8,8 @@ from typing import Any
 from backendcheck.diagnose.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.difference import Difference
 
+_FIX_THE_ORDER = "Fix the order of the classes once (sorted names, stored with the model) and check both backends against it."
+
 
 def classes_exchanged(
     one: Difference, found: list[list[int]], name: Callable[[int], str], evidence: dict[str, Any], subject: str
@@ -27,8 +29,9 @@ def classes_exchanged(
         backends=one.suspects,
         message=(
             f"{subject} those of {one.trusted} in another order: {text}. What is called one class there is another class here. "
-            "Fix the order of the classes once (sorted names, stored with the model) and check both backends against it."
+            f"{_FIX_THE_ORDER}"
         ),
+        remedy=_FIX_THE_ORDER,
         evidence=evidence,
         headline=f"CLASS ORDER: {text}, against {one.trusted} ({one.observation})",
     )

@@ -15,6 +15,8 @@ from backendcheck.recording import Recording
 from backendcheck.tolerance import allowed
 from backendcheck.verdict import odd_one_out
 
+_BY_NAME = "Take outputs by name."
+
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where `predict` returns the same names in another order, and shows what unpacking by position would mix."""
@@ -43,8 +45,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
         message=(
             f"The outputs are the same, their positions are not: {listed(groups[0])} "
             f"{'returns' if len(groups[0]) == 1 else 'return'} them in another order than {listed(groups[-1])}. "
-            "Code that unpacks the prediction by position swaps outputs when the backend changes. Take outputs by name."
+            f"Code that unpacks the prediction by position swaps outputs when the backend changes. {_BY_NAME}"
         ),
+        remedy=_BY_NAME,
         evidence=evidence,
     )
     return [diagnosis]

@@ -26,6 +26,10 @@ _PREFIXES = (
     "train/metric/",
     "value/",
 )
+_BY_NAME = "Give losses, labels and weights as dicts by output name, and take outputs by name."
+_APPLIED_BY_NAME = (
+    "Give losses, labels and weights as dicts by output name, and check that this version of Keras applies them by name."
+)
 _MOST_OUTPUTS = 5  # all of their orders are tried: 120 of five
 
 
@@ -67,10 +71,8 @@ def _of_values(first: Difference, second: Difference, prefix: str) -> Diagnosis:
     return Diagnosis(
         code="output-swap",
         backends=first.suspects,
-        message=(
-            f"{sentence(text)}, against {first.trusted}. Give losses, labels and weights as dicts by output name, "
-            "and take outputs by name."
-        ),
+        message=f"{sentence(text)}, against {first.trusted}. {_BY_NAME}",
+        remedy=_BY_NAME,
         evidence={
             "exchanged": names,
             "excess as recorded": max(first.excess(), second.excess()),
@@ -144,10 +146,7 @@ def _claim(
             return Diagnosis(
                 code="output-swap",
                 backends=suspects,
-                message=(
-                    f"The loss on {words} is what it would be if {pairs}. Give losses, labels and weights as dicts by output "
-                    "name, and check that this version of Keras applies them by name."
-                ),
+                message=f"The loss on {words} is what it would be if {pairs}. {_APPLIED_BY_NAME}", remedy=_APPLIED_BY_NAME,
                 evidence={"observation": one.observation, "supposed": pairs, "excess as recorded": one.excess(*values),
                           "excess exchanged": one.excess(values[0], np.full(values[0].shape, total))},
                 headline=f"OUTPUT SWAP: the loss on {words} is as if {pairs}",

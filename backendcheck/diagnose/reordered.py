@@ -20,6 +20,7 @@ from backendcheck.observation import Kind
 
 _COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT)
 _ROWS = (Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.VALUE)
+_STORE_THE_ORDER = "Store the order of the names with the model instead of finding it anew."
 _LONGEST_LIST = 12  # examples that evidence spells out
 _MOST_COMPARED = 512  # columns of a gradient that are held against each other
 
@@ -56,8 +57,9 @@ def _names(situation: Situation) -> Iterator[Diagnosis]:
             backends=one.suspects,
             message=(
                 f"{sentence(text)}, against {one.trusted}: what is {moved[0][0]!r} there is {moved[0][1]!r} here. "
-                "Store the order of the names with the model instead of finding it anew."
+                f"{_STORE_THE_ORDER}"
             ),
+            remedy=_STORE_THE_ORDER,
             evidence={"observation": one.observation, "permutation": in_arrows(found, naming(right, "", len(right)))},
         )
 

@@ -98,6 +98,7 @@ def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None
         message=f"The {what}{of_output} on {side.words} is what it would be if {best.words}.{only} {best.remedy}",
         evidence=evidence,
         headline=f"{title(best.code)}: the {what}{of_output} on {side.words} is as if {best.words}",
+        remedy=best.remedy,
     )
 
 

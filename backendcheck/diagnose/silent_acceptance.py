@@ -17,6 +17,9 @@ from backendcheck.headline import listed
 from backendcheck.observation import Observation
 from backendcheck.recording import Recording
 
+_CHECK_THE_DATA = (
+    "Check the data before training: a backend that accepts it trains on something else than what was meant."
+)
 _MOST_FATES, _MOST_TOLD = 8, 3  # labels that evidence and message spell out
 
 _REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
@@ -53,9 +56,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
         backends=tuple(accepting),
         message=(
             f"{_who_rejects(throwers)}, {listed(accepting)} "
-            f"{'goes' if len(accepting) == 1 else 'go'} on with a number.{told} Check the data before training: "
-            "a backend that accepts it trains on something else than what was meant."
+            f"{'goes' if len(accepting) == 1 else 'go'} on with a number.{told} {_CHECK_THE_DATA}"
         ),
+        remedy=_CHECK_THE_DATA,
         evidence=evidence,
     )
     return [diagnosis]

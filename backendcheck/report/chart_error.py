@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ from backendcheck.report.svg import Chart
 from backendcheck.results import CaseResult
 from backendcheck.tolerance import Allowed, allowed
 
-_MOST_CELLS = 40  # of a heat map, along each axis
+_MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
+_LONGEST_NAME = 18
 _MOST_POINTS = 300
 _BFLOAT16 = 2.0**16  # rounding steps of float32, in which it is recorded
 _BINS = (1.0, 10.0, 1e2, 1e4)  # excess at which a cell of the heat map changes its colour
@@ -89,46 +90,74 @@ def _array(result: CaseResult, finding: Comparison, side: str) -> np.ndarray | N
     return value if value is not None and value.dtype.kind in "fiub" else None
 
 
-def heat_map(pair: Pair) -> Iterator[Chart]:
-    """Excess by example and class; large arrays by the largest of each block."""
+def heat_map(pair: Pair, names: Sequence[str] = ()) -> Iterator[Chart]:
+    """Excess by example and class, the longer of the two across; large arrays by the largest of each block.
+
+    `names` are those of the columns.
+    """
     excess = pair.excess()
     if excess.ndim < 2 or min(excess.shape[0], excess.shape[-1]) < 2 or excess.size < 6:  # noqa: PLR2004 - a picture of lines
         return
-    table = excess.reshape(-1, excess.shape[-1])
-    rows, columns = table.shape
-    down, across = math.ceil(rows / _MOST_CELLS), math.ceil(columns / _MOST_CELLS)
-    blocks = np.array(
-        [[table[i : i + down, j : j + across].max() for j in range(0, columns, across)] for i in range(0, rows, down)]
-    )
-    side = 14.0 if max(blocks.shape) > 16 else 22.0  # noqa: PLR2004
-    worst = np.unravel_index(int(np.argmax(blocks)), blocks.shape)
+    by_row = excess.reshape(-1, excess.shape[-1])
+    turned = by_row.shape[0] > by_row.shape[1]  # examples across, for there are more of them
     one_row, one_column = ("example", "class") if _by_example(pair.finding.observation) else ("row", "column")
+    table, (one_down, one_across) = (by_row.T, (one_column, one_row)) if turned else (by_row, (one_row, one_column))
+    blocks, down, across = _pooled(table)
+    side = float(min(22, 860 // blocks.shape[1], 560 // blocks.shape[0]))  # as large as the page has room for
+    named = list(names) if turned and down == 1 and len(names) == len(blocks) else []
+    left = 14 + 6.6 * max([3, *(len(_short(name)) for name in named)])
+    worst = np.unravel_index(int(np.argmax(blocks)), blocks.shape)
     marks = [
-        svg.element("text", f"{one_row} ↓  {one_column} 0 … {columns - 1} →", x=4, y=12, class_="label"),
-        svg.element("text", "0", x=28, y=32, class_="tick", text_anchor="end"),
-        svg.element("text", str(rows - 1), x=28, y=20 + side * len(blocks), class_="tick", text_anchor="end"),
-        *_cells(np.searchsorted(_BINS, blocks, side="left"), side),
+        svg.element("text", f"{one_down} ↓  {one_across} 0 … {table.shape[1] - 1} →", x=4, y=12, class_="label"),
+        *_row_names(named or ["0", *[""] * (len(blocks) - 2), str(table.shape[0] - 1)], left, side),
+        *_cells(np.searchsorted(_BINS, blocks, side="left"), side, left),
     ]
-    place = f"{one_row} {_range(int(worst[0]), down, rows)}, {one_column} {_range(int(worst[1]), across, columns)}"
-    outline = f"M{34 + side * worst[1]:.0f} {20 + side * worst[0]:.0f}h{side - 1:.0f}v{side - 1:.0f}h{1 - side:.0f}z"
+    ranges = _range(int(worst[0]), down, table.shape[0]), _range(int(worst[1]), across, table.shape[1])
+    words = {one_down: named[worst[0]] if named else ranges[0], one_across: ranges[1]}
+    place = f"{one_row} {words[one_row]}, {one_column} {words[one_column]}"
+    outline = f"M{left + side * worst[1]:.0f} {20 + side * worst[0]:.0f}h{side - 1:.0f}v{side - 1:.0f}h{1 - side:.0f}z"
     ring = svg.element("path", d=outline, class_="halo") + svg.element("path", d=outline, class_="worst")
     largest = float(blocks[worst])
     times = f"{largest:.3g} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
     marks.append(svg.titled(ring, f"{place}: {times}"))
     legend_y = 20 + side * len(blocks) + 18
-    for level, words in enumerate(("allowed", "to 10 x", "to 100 x", "to 1e4 x", "more")):
-        at = 34 + 74 * level
-        marks.append(svg.element("path", d=f"M{at} {legend_y - 4:.0f}h10", stroke_width=10, class_=f"heat h{level}"))
-        marks.append(svg.element("text", words, x=at + 14, y=legend_y, class_="tick"))
+    marks += _legend(legend_y)
     n_over = int((table > 1).sum())
     what = f"{n_over} of {table.size} elements of {pair.finding.observation} are further apart than allowed"
-    pooled = "" if down == across == 1 else f" Each cell is the largest of {down} x {across} elements."
-    width = max(34 + side * blocks.shape[1] + 6, 410.0)
+    pooled = "" if down == across == 1 else f" Each cell is the largest of {max(down, across)} x {min(down, across)} elements."
+    width = max(left + side * blocks.shape[1] + 6, 400.0)
     yield Chart(
         title="Where: examples by classes" if one_row == "example" else "Where: rows by columns",
         picture=svg.figure(marks, width=width, height=legend_y + 6, said=what),
         caption=f"{what} ({pair.finding.left} and {pair.finding.right}). The worst, outlined: {place}, {times}.{pooled}",
+        wide=width > 470,  # noqa: PLR2004 - what half a page holds
     )
+
+
+def _pooled(table: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """The largest of each block of a table that is too large to be drawn, and how many rows and columns a block has."""
+    rows, columns = table.shape
+    down, across = math.ceil(rows / _MOST_CELLS), math.ceil(columns / _MOST_CELLS_ACROSS)
+    blocks = [[table[i : i + down, j : j + across].max() for j in range(0, columns, across)] for i in range(0, rows, down)]
+    return np.array(blocks), down, across
+
+
+def _row_names(names: Sequence[str], left: float, side: float) -> Iterator[Markup]:
+    for n, name in enumerate(names):
+        if name:
+            y = 20 + side * n + side / 2 + 3.5
+            yield svg.element("text", _short(name), x=left - 6, y=y, class_="tick", text_anchor="end")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _legend(y: float) -> Iterator[Markup]:
+    for level, words in enumerate(("allowed", "to 10 x", "to 100 x", "to 1e4 x", "more")):
+        at = 24 + 74 * level
+        yield svg.element("path", d=f"M{at} {y - 4:.0f}h10", stroke_width=10, class_=f"heat h{level}")
+        yield svg.element("text", words, x=at + 14, y=y, class_="tick")
 
 
 def _by_example(observation: str) -> bool:
@@ -142,14 +171,15 @@ def _range(block: int, n_pooled: int, n: int) -> str:
     return str(first) if first == last else f"{first}…{last}"
 
 
-def _cells(levels: np.ndarray, side: float) -> Iterator[Markup]:
+def _cells(levels: np.ndarray, side: float, left: float) -> Iterator[Markup]:
     """One path for each level: dashed lines along the rows, whose dashes are the cells, for a page holds many thousands."""
     for level in np.unique(levels):
         lines = []
         for i, row in enumerate(levels == level):
             edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]])))
             y = svg.number(20 + side * i + (side - 1) / 2)
-            lines += [f"M{34 + side * a:.0f} {y}h{side * (b - a) - 1:.0f}" for a, b in zip(edges[::2], edges[1::2], strict=True)]
+            runs = zip(edges[::2], edges[1::2], strict=True)
+            lines += [f"M{left + side * a:.0f} {y}h{side * (b - a) - 1:.0f}" for a, b in runs]
         dashes = f"{side - 1:.0f} 1"
         yield svg.element("path", d="".join(lines), stroke_width=side - 1, stroke_dasharray=dashes, class_=f"heat h{level}")
 
@@ -209,26 +239,28 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
         ulps = np.abs(left - right)[finite] / step[finite]
     if not len(ulps):
         return
-    edges = [0.5, *(2.0**n for n in range(0, 25, 2))]
-    counts = np.bincount(np.searchsorted(edges, ulps, side="right"), minlength=len(edges) + 1)
+    edges = [0.0, *(2.0**n for n in range(0, 25, 2))]  # each the largest of its bar
+    counts = np.bincount(np.searchsorted(edges, ulps, side="left"), minlength=len(edges) + 1)
     last = int(np.max(np.flatnonzero(counts)))
     counts = counts[: last + 1]
-    names = ["equal", "1", *(f"2^{n}" for n in range(2, 27, 2))][: last + 1]
+    names = ["equal", "1", "4", "16", "64", *(f"2^{n}" for n in range(8, 25, 2)), "more"][: last + 1]
     width = 440.0 / max(len(counts), 6)
     y = svg.Scale(0, float(counts.max()), 150, 20)
     marks: list[Markup] = []
     for n, count in enumerate(counts):
         x = 10 + width * n
         bar = svg.element("rect", x=x + 2, y=y(float(count)), width=width - 4, height=150 - y(float(count)), class_="bar-mark")
-        marks.append(svg.titled(bar, f"{names[n]}: {count} elements"))
+        what = names[n] if n == 0 or names[n] == "more" else f"up to {names[n]}"
+        marks.append(svg.titled(bar, f"{what}: {count} elements"))
         if count:
             marks.append(
                 svg.element("text", str(count), x=x + width / 2, y=y(float(count)) - 4, class_="tick", text_anchor="middle")
             )
         if n < 2 or n % 2 == 0 or len(counts) < 9:  # noqa: PLR2004 - as many names as there is room for
             marks.append(svg.element("text", names[n], x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
+    marks.append(svg.element("text", "rounding steps (ulps) apart, up to", x=230, y=182, class_="label", text_anchor="middle"))
     half, worst = f"{np.median(ulps):.3g}", f"{ulps.max():.3g}"
     said = f"Half of the elements are within {half} rounding steps of {pair.precision or kind}, the worst is {worst} away"
     yield Chart(
-        title="Distance in rounding steps", picture=svg.figure(marks, width=460, height=174, said=said), caption=f"{said}."
+        title="Distance in rounding steps", picture=svg.figure(marks, width=460, height=190, said=said), caption=f"{said}."
     )

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from backendcheck.diagnose.implied import has_implied_class, implied_class
 from backendcheck.observation import Kind, kind_of
+from backendcheck.recording import Recording
 from backendcheck.report import svg
 from backendcheck.report.svg import Chart
 from backendcheck.report.view_values import class_names
@@ -14,6 +16,7 @@ from backendcheck.results import CaseResult
 
 _MOST_CLASSES = 12
 _LONGEST_NAME = 22
+_NONE = -1
 
 
 def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
@@ -63,38 +66,96 @@ def confusion(result: CaseResult) -> Iterator[Chart]:
         left, right = (result.recordings[side].observations[finding.observation].value.ravel() for side in finding.sides)
         if left.dtype.kind not in "iu" or right.dtype.kind not in "iu" or not left.size:
             continue
-        classes = np.unique(np.concatenate([left, right]))
-        names = _names(result, finding.observation)
-        if len(classes) > _MOST_CLASSES or classes.min(initial=0) < 0:
-            return
-        counts = np.array([[int(((left == a) & (right == b)).sum()) for b in classes] for a in classes])
-        side = 34.0
-        margin = 36.0 + 7 * max(len(_name(names, int(one))) for one in classes)
-        marks = [svg.element("text", f"rows {finding.left}, columns {finding.right}", x=4, y=12, class_="label")]
-        ends = [margin - 1, margin + side * len(classes) - 1]
-        rules = "".join(
-            f"M{ends[0]:.0f} {at:.0f}H{ends[1]:.0f}M{at:.0f} {ends[0]:.0f}V{ends[1]:.0f}"
-            for at in _rules(ends[0], side, len(classes))
-        )
-        marks.append(svg.element("path", d=rules, class_="cell none"))
-        for n, one in enumerate(classes):
-            name, at = _name(names, int(one)), margin + side * n + side / 2
-            turned = f"rotate(-60 {at:.1f} {margin - 6:.1f})"
-            marks.append(svg.element("text", name, x=at, y=margin - 6, class_="tick", transform=turned))
-            marks.append(svg.element("text", name, x=margin - 8, y=at + 4, class_="tick", text_anchor="end"))
-            for m in range(len(classes)):
-                count = int(counts[n, m])
-                if not count:
-                    continue
-                tone = "same" if n == m else "other"
-                x, y = margin + side * m, margin + side * n
-                marks.append(svg.element("rect", x=x, y=y, width=side - 2, height=side - 2, class_=f"cell {tone}"))
-                marks.append(svg.element("text", str(count), x=x + side / 2 - 1, y=y + side / 2 + 4, text_anchor="middle"))
-        off = int(counts.sum() - np.trace(counts))
-        size = max(margin + side * len(classes) + 10, 190.0)
-        said = f"{off} of {int(counts.sum())} examples are in another class on {finding.right} than on {finding.left}"
-        yield Chart(title="Decided classes", picture=svg.figure(marks, width=size, height=size, said=said), caption=f"{said}.")
+        if min(left.min(), right.min()) >= 0:
+            names = _names(result, finding.observation)
+            off = int((left != right).sum())
+            said = f"{off} of {left.size} examples are in another class on {finding.right} than on {finding.left}"
+            yield from _counted(left, right, finding.sides, names, title="Decided classes", said=said)
         return
+
+
+def implied_confusion(result: CaseResult) -> Iterator[Chart]:
+    """How often one leg's gradient stands for another class than the other's; against the labels where only one leg has any."""
+    for name in dict.fromkeys(name for one in result.recordings.values() for name in one.observations):
+        if not name.startswith("gradient/y_pred") or not _concerned(result, name):
+            continue
+        classes = {leg: one for leg, recording in result.recordings.items() if (one := _implied(recording, name)) is not None}
+        first = next(iter(classes), "")
+        others = [leg for leg in classes if classes[leg].shape == classes[first].shape and (classes[leg] != classes[first]).any()]
+        names = _names(result, name)
+        if others:
+            left, right = classes[first].ravel(), classes[others[0]].ravel()
+            off = int((left != right).sum())
+            said = f"The gradients of {off} of {left.size} examples stand for another class on {others[0]} than on {first}"
+            yield from _counted(left, right, (first, others[0]), names, title="Implied classes", said=said)
+            return
+        labels = _labels(result.recordings[first], name, classes[first]) if len(classes) == 1 else None
+        if labels is not None and (labels != classes[first].ravel()).any():
+            right = classes[first].ravel()
+            off = int((labels != right).sum())
+            said = f"On {first} the gradients of {off} of {right.size} examples stand for another class than the label or none"
+            yield from _counted(labels, right, ("labels", first), names, title="Implied classes", said=said)
+            return
+
+
+def _concerned(result: CaseResult, name: str) -> bool:
+    return any(finding.observation in (name, "raised") for finding in result.findings)
+
+
+def _implied(recording: Recording, name: str) -> np.ndarray | None:
+    """The class that the gradient of each example stands for, -1 for none; None where it has none by the kind of its loss."""
+    seen = recording.observations.get(name)
+    output = name.removeprefix("gradient/y_pred").removeprefix("/")
+    if seen is None or seen.value.ndim < 2 or seen.value.shape[-1] < 2 or seen.value.dtype.kind != "f":  # noqa: PLR2004
+        return None
+    if not has_implied_class(recording.losses.get(output)):
+        return None
+    found = implied_class(seen.value, 1e-6 * float(np.nanmax(np.abs(seen.value), initial=0.0)))
+    return found if (found >= 0).any() else None
+
+
+def _labels(recording: Recording, name: str, classes: np.ndarray) -> np.ndarray | None:
+    labels = recording.labels.get(name.replace("gradient/y_pred", "y_true", 1))
+    if labels is None or labels.dtype.kind not in "iu" or labels.size != classes.size:
+        return None
+    return labels.ravel()
+
+
+def _counted(
+    left: np.ndarray, right: np.ndarray, sides: Sequence[str], names: Sequence[str], *, title: str, said: str
+) -> Iterator[Chart]:
+    """A table of how often `left` is one class and `right` another; -1 is no class."""
+    found = np.unique(np.concatenate([left, right]))
+    classes = np.concatenate([found[found != _NONE], found[found == _NONE]])  # none comes last
+    if len(classes) > _MOST_CLASSES:
+        return
+    called = ["none" if one == _NONE else _name(names, int(one)) for one in classes]
+    counts = np.array([[int(((left == a) & (right == b)).sum()) for b in classes] for a in classes])
+    side = 34.0
+    x0, y0 = 14 + 6.6 * max(map(len, called)), 30 + 6.0 * max(map(len, called))
+    ends = x0 - 1, x0 + side * len(classes) - 1, y0 - 1, y0 + side * len(classes) - 1
+    rules = "".join(
+        f"M{ends[0]:.0f} {y:.0f}H{ends[1]:.0f}M{x:.0f} {ends[2]:.0f}V{ends[3]:.0f}"
+        for x, y in zip(_rules(ends[0], side, len(classes)), _rules(ends[2], side, len(classes)), strict=True)
+    )
+    marks = [
+        svg.element("text", f"rows {sides[0]}, columns {sides[1]}", x=4, y=12, class_="label"),
+        svg.element("path", d=rules, class_="cell none"),
+    ]
+    for n, name in enumerate(called):
+        across, down = x0 + side * n + side / 2, y0 + side * n
+        turned = f"rotate(-60 {across:.1f} {y0 - 6:.1f})"
+        marks.append(svg.element("text", name, x=across, y=y0 - 6, class_="tick", transform=turned))
+        marks.append(svg.element("text", name, x=x0 - 8, y=down + side / 2 + 4, class_="tick", text_anchor="end"))
+        for m in np.flatnonzero(counts[n]):
+            x, tone = x0 + side * int(m), "same" if n == m else "other"
+            marks.append(svg.element("rect", x=x, y=down, width=side - 2, height=side - 2, class_=f"cell {tone}"))
+            marks.append(
+                svg.element("text", str(counts[n, m]), x=x + side / 2 - 1, y=down + side / 2 + 4, text_anchor="middle")
+            )
+    size = x0 + side * len(classes) + 10
+    picture = svg.figure(marks, width=max(size + 5.0 * max(map(len, called)), 190.0), height=ends[3] + 8, said=said)
+    yield Chart(title=title, picture=picture, caption=f"{said}.")
 
 
 def _rules(start: float, side: float, n: int) -> list[float]:
@@ -107,5 +168,5 @@ def _names(result: CaseResult, observation: str) -> list[str]:
 
 
 def _name(names: Sequence[str], index: int) -> str:
-    text = names[index] if index < len(names) else str(index)
+    text = names[index] if 0 <= index < len(names) else str(index)
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"

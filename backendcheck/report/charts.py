@@ -14,8 +14,9 @@ from markupsafe import Markup
 from backendcheck.observation import Kind, kind_of
 from backendcheck.report import svg
 from backendcheck.report.chart_error import error_against_magnitude, heat_map, leading_pair, rounding_steps
-from backendcheck.report.chart_order import confusion, who_maps_to_whom
+from backendcheck.report.chart_order import confusion, implied_confusion, who_maps_to_whom
 from backendcheck.report.svg import Chart
+from backendcheck.report.view_values import class_names
 from backendcheck.results import CaseResult
 
 _MOST_LAYERS = 20
@@ -24,10 +25,11 @@ _LONGEST_PATH = 32
 
 def charts(result: CaseResult) -> list[Chart]:
     """The pictures that say something about the findings of a case, the most telling first."""
-    found = [*who_maps_to_whom(result), *confusion(result)]
+    found = [*who_maps_to_whom(result), *confusion(result), *implied_confusion(result)]
     pair = leading_pair(result)
     if pair is not None:
-        found += [*heat_map(pair), *error_against_magnitude(pair), *rounding_steps(pair)]
+        names = class_names(pair.finding.observation, next(iter(result.recordings.values())))
+        found += [*heat_map(pair, names), *error_against_magnitude(pair), *rounding_steps(pair)]
     return [*found, *_gradients_by_layer(result), *_training_curves(result)]
 
 
@@ -47,22 +49,22 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
     if len(worst) < 2 or max(worst.values()) <= 1:  # noqa: PLR2004
         return
     shown = list(worst.items())[:_MOST_LAYERS]
-    x = svg.Scale(1e-3, max(10.0, *(min(value, 1e9) for value in worst.values())), 210, 440, log=True)
+    left = 14 + 6.2 * max(len(_end_of(path)) for path, _ in shown)
+    x = svg.Scale(1e-3, max(10.0, *(min(value, 1e9) for value in worst.values())), left, left + 230, log=True)
     marks: list[Markup] = []
     for n, (path, value) in enumerate(shown):
         top = 10.0 + 20 * n
-        marks.append(svg.element("text", _end_of(path), x=202, y=top + 11, class_="tick", text_anchor="end"))
-        length = max(x(max(min(value, 1e9), 1e-3)) - 210, 1.0)
-        bar = svg.element("rect", x=210, y=top, width=length, height=14, class_="over-bar" if value > 1 else "bar-mark")
+        marks.append(svg.element("text", _end_of(path), x=left - 8, y=top + 11, class_="tick", text_anchor="end"))
+        length = max(x(max(min(value, 1e9), 1e-3)) - left, 1.0)
+        bar = svg.element("rect", x=left, y=top, width=length, height=14, class_="over-bar" if value > 1 else "bar-mark")
         marks.append(svg.titled(bar, f"{path}: {f'{value:.3g}' if np.isfinite(value) else 'NaN or Inf'} times what is allowed"))
     bottom = 14.0 + 20 * len(shown)
     marks += [svg.element("line", x1=x(1.0), x2=x(1.0), y1=4, y2=bottom, class_="bound"), *svg.axis_below(x, bottom, "excess")]
     n_over = sum(value > 1 for value in worst.values())
     more = "" if len(shown) == len(worst) else f" {len(worst) - len(shown)} more are not drawn."
     said = f"The gradients of {n_over} of {len(worst)} weights differ by more than allowed"
-    yield Chart(
-        title="Gradients by layer", picture=svg.figure(marks, width=460, height=bottom + 36, said=said), caption=f"{said}.{more}"
-    )
+    picture = svg.figure(marks, width=left + 250, height=bottom + 36, said=said)
+    yield Chart(title="Gradients by layer", picture=picture, caption=f"{said}.{more}")
 
 
 def _end_of(path: str) -> str:
@@ -91,7 +93,7 @@ def _training_curves(result: CaseResult) -> Iterator[Chart]:
     if not np.isfinite(pad) or not abs(high) + abs(low) < svg.LARGEST:  # no axis reaches from end to end of float64
         return
     y = svg.Scale(float(low), float(high), 170, 26)
-    marks = [*svg.axis_below(x, 170, "epoch"), *svg.axis_left(y, 60, "loss of training")]
+    marks = [*svg.axis_below(x, 170, "epoch", whole=True), *svg.axis_left(y, 60, "loss of training")]
     for n, (leg, curve) in enumerate(curves.items()):
         points = " ".join(f"{x(float(k + 1)):.1f},{y(float(v)):.1f}" for k, v in enumerate(curve) if np.isfinite(v))
         marks.append(svg.element("polyline", points=points, class_=f"curve c{n % 4}"))

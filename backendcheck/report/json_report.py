@@ -16,12 +16,15 @@ import numpy as np
 from backendcheck import __version__
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
+from backendcheck.kept_script import KeptScript
 from backendcheck.known import Divergence
 from backendcheck.leg import Leg
 from backendcheck.noise import Noise, NoiseFloor, head_room, multiple
 from backendcheck.report.exit_words import exit_reason
 from backendcheck.report.view import cells
 from backendcheck.report.view_findings import required_tolerance
+from backendcheck.report.view_remedy import what_to_do
+from backendcheck.report.view_run import expected_and_compared
 from backendcheck.results import CaseResult, Results
 
 SCHEMA = 1
@@ -30,14 +33,14 @@ SCHEMA = 1
 def render(results: Results) -> str:
     """The text of report.json: one line for each top-level field and each result, so that it can be searched and compared."""
     lines = [f"{json.dumps(name)}: {_dumped(value)}" for name, value in _run(results).items()]
-    by_case = ",\n".join(f"  {_dumped(_result(result, results.backends))}" for result in results.cases)
+    by_case = ",\n".join(f"  {_dumped(_result(result, results))}" for result in results.cases)
     lines.append(f'"results": [\n{by_case}\n]' if by_case else '"results": []')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def entry(result: CaseResult, results: Results) -> str:
     """The entry of one case, in one line, as it stands in report.json."""
-    return _dumped(_result(result, results.backends))
+    return _dumped(_result(result, results))
 
 
 def _dumped(value: Any) -> str:
@@ -80,6 +83,7 @@ def _run(results: Results) -> dict[str, Any]:
         "backends": results.backends,
         "counts": results.counts,
         "n_comparisons": results.n_comparisons,
+        "compared": {one.noun: {"n": one.n, "expected": one.expected} for one in expected_and_compared(results)},
         "problems": results.problems,
         "known": {
             "entries": len(results.known),
@@ -131,20 +135,21 @@ def _known(entry: Divergence) -> dict[str, Any]:
     return {"entry": entry.name, "case": entry.case, "reason": entry.reason, "link": entry.link or None, "expires": expires}
 
 
-def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
-    worst = result.worst_excess
+def _result(result: CaseResult, results: Results) -> dict[str, Any]:
+    worst, script = result.worst_excess, results.script(result.case)
     return {
         "case": result.case,
         "verdict": result.verdict.value,
         "odd_one_out": result.odd_one_out,
         "headline": result.headline,
+        "what_to_do": what_to_do(result),
         "claim": result.claim,
         "file": result.file,
         "line": result.line,
         "problems": result.problems,
         "statuses": {
             cell.leg: {"status": status, "shown": cell.text}
-            for cell in cells(result, backends)
+            for cell in cells(result, results.backends)
             for status in [result.recordings[cell.leg].status if cell.leg in result.recordings else "missing"]
         },
         "stages": [
@@ -163,8 +168,13 @@ def _result(result: CaseResult, backends: tuple[str, ...]) -> dict[str, Any]:
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
         **({"noise_notes": result.noise_notes} if result.noise_notes else {}),
+        **({"script": _script(script)} if script is not None and script.source else {}),
         "comparisons": [_compact(comparison) for comparison in result.comparisons],
     }
+
+
+def _script(script: KeptScript) -> dict[str, Any]:
+    return {"source": script.source, "outputs": script.outputs, "shows": script.shows, "data": script.data or None}
 
 
 def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -172,6 +182,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "code": diagnosis.code,
         "backends": diagnosis.backends,
         "message": diagnosis.message,
+        "remedy": diagnosis.remedy,
         "evidence": diagnosis.evidence,
     }
 

@@ -21,13 +21,13 @@ _LONGEST_ANCHOR = 160
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Row:
-    """A case in the matrix. One without a section of its own is what its permalink leads to."""
+    """A case in the matrix. `change` is ``new`` or ``changed`` since a baseline, or empty."""
 
     result: CaseResult
     anchor: str
     claim: str
     cells: tuple[view.Cell, ...]
-    alone: bool
+    change: str
 
     @property
     def topic(self) -> str:
@@ -50,10 +50,10 @@ class Row:
         return self.claim if self.result.verdict is Verdict.PASSED else self.result.headline
 
 
-def row(result: CaseResult, legs: Sequence[str], *, alone: bool) -> Row:
+def row(result: CaseResult, legs: Sequence[str], change: str = "") -> Row:
     """The row of a case."""
     claim = view.shown_claim(result)[0]
-    return Row(result=result, anchor=anchor(result.case), claim=claim, cells=view.cells(result, legs), alone=alone)
+    return Row(result=result, anchor=anchor(result.case), claim=claim, cells=view.cells(result, legs), change=change)
 
 
 def anchor(case: str) -> str:
@@ -66,7 +66,7 @@ def anchor(case: str) -> str:
 
 
 def stored(rows: Sequence[Row], glyphs: dict[str, str]) -> dict[str, Any]:
-    """Rows as data: each ``[case, anchor, verdict, text, cells, codes, concerned, excess, over, alone]``.
+    """Rows as data: each ``[case, anchor, verdict, text, cells, codes, concerned, change, excess, over]``.
 
     `text` and each of `cells` are places in the lists beside them, for most rows say the same. The anchor is empty where it is
     the case id behind ``case/``.
@@ -85,9 +85,9 @@ def stored(rows: Sequence[Row], glyphs: dict[str, str]) -> dict[str, Any]:
                 [cells.setdefault((c.tone, glyphs[c.tone], block(c.text), c.odd), len(cells)) for c in one.cells],
                 one.codes,
                 one.concerned,
+                one.change,
                 excess_words(excess),
                 excess is not None and excess > 1,
-                one.alone,
             ]
         )
     return {"texts": list(texts), "cells": list(cells), "rows": written}

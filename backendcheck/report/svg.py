@@ -15,11 +15,12 @@ LARGEST = 1e300  # that an axis reaches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A picture with the sentence under it, which says what is shown and how much of it."""
+    """A picture with the sentence under it, which says what is shown and how much of it. A `wide` one has a row of its own."""
 
     title: str
     picture: Markup
     caption: str
+    wide: bool = False
 
 
 def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
@@ -71,6 +72,8 @@ class Scale:
         """Round values to label: powers of ten, or steps of 1, 2, 5."""
         if self.log:
             exponents = range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)
+            if len(exponents) < 2:  # noqa: PLR2004 - within a decade or two powers of ten say too little
+                return self._within_a_decade()
             step = max(1, math.ceil(len(exponents) / most))
             return [10.0**exponent for exponent in exponents if (exponent - exponents[0]) % step == 0]
         span = (self.high - self.low) or 1.0
@@ -80,9 +83,16 @@ class Scale:
         return [round(width * n, 12) for n in range(first, math.floor(self.high / width + 1e-9) + 1)]
 
 
-def axis_below(scale: Scale, y: float, label: str) -> list[Markup]:
-    """Ticks and a label below a plot."""
-    places = [(number(scale(tick)), short(tick)) for tick in scale.ticks()]
+    def _within_a_decade(self) -> list[float]:
+        """1, 2 and 5 times a power of ten, as far as they are in range."""
+        powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+        values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+        return [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
+
+
+def axis_below(scale: Scale, y: float, label: str, *, whole: bool = False) -> list[Markup]:
+    """Ticks and a label below a plot; `whole` leaves out ticks that are no whole numbers."""
+    places = [(number(scale(tick)), short(tick)) for tick in scale.ticks() if not whole or tick == round(tick)]
     line = f"M{number(scale.start)} {number(y)}H{number(scale.end)}" + "".join(f"M{x} {number(y)}v4" for x, _ in places)
     names = [element("text", name, x=x, y=y + 15) for x, name in places]
     marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="middle")]

@@ -191,7 +191,11 @@ def known_notes(results: Results) -> list[tuple[str, str]]:
 
 def run_notes(results: Results) -> list[tuple[str, str]]:
     """What a run has to say that decides nothing: about entries of known_divergences.toml, about noise that was not measured."""
-    return known_notes(results) + [("NOISE", problem) for problem in results.noise_problems]
+    return [
+        *known_notes(results),
+        *(("NOISE", problem) for problem in results.noise_problems),
+        *(("SCRIPT", problem) for problem in results.scripts.problems),
+    ]
 
 
 def reasons(entries: Iterable[Divergence]) -> str:

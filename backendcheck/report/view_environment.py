@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backendcheck.leg import Leg
 from backendcheck.recording import Environment
 from backendcheck.results import Results
 
@@ -64,3 +65,13 @@ def keras_versions(results: Results) -> str:
     """The version of Keras, or versions if the legs do not share one."""
     found = [version for leg in results.legs if (version := leg.environment.versions.get("keras"))]
     return ", ".join(dict.fromkeys(found))
+
+
+def environment_lines(legs: Sequence[Leg]) -> list[str]:
+    """Versions and platform, a line each."""
+    versions: dict[str, str] = {}
+    for leg in legs:
+        versions |= {name: one for name, one in leg.environment.versions.items() if one and name != "backendcheck"}
+    platform = legs[0].environment.platform if legs else {}
+    place = " ".join(platform.get(name, "") for name in ("system", "release", "machine")).strip()
+    return [", ".join(f"{name} {one}" for name, one in versions.items()), place or "unknown platform"]

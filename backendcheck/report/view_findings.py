@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from backendcheck.case import Tolerance
 from backendcheck.comparison import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.headline import leading
-from backendcheck.observation import flow_key
+from backendcheck.observation import flow_key, kind_of
 from backendcheck.results import CaseResult
+from backendcheck.tolerance import NORM_WISE
+from backendcheck.verdict import Verdict
 
 _MOST_EVIDENCE = 4  # items that a summary shows
 
@@ -19,6 +22,28 @@ def ordered_findings(result: CaseResult) -> list[Comparison]:
     return sorted(result.findings, key=lambda finding: (finding.kind != "raised", flow_key(finding.observation)))
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FindingRow:
+    """A finding, and the pairs of which the same is true: the odd one out differs from every other backend alike."""
+
+    finding: Comparison
+    likewise: tuple[str, ...] = ()
+
+
+def finding_rows(result: CaseResult) -> list[FindingRow]:
+    """The findings in order, those of one observation together that say the same of the odd one out."""
+    rows: dict[object, list[Comparison]] = {}
+    for finding in ordered_findings(result):
+        alike = finding.oracle == "agreement" and result.odd_one_out in finding.sides
+        said = (finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out) if alike else id(finding)
+        rows.setdefault((finding.observation, finding.oracle, said), []).append(finding)
+    return [FindingRow(finding=first, likewise=tuple(map(_between, others))) for first, *others in rows.values()]
+
+
+def _between(finding: Comparison) -> str:
+    return f"{finding.left} and {finding.right}"
+
+
 def ordered_passes(result: CaseResult) -> list[Comparison]:
     """The comparisons that passed, least head-room first."""
     passes = [comparison for comparison in result.comparisons if comparison.kind is None]
@@ -26,7 +51,9 @@ def ordered_passes(result: CaseResult) -> list[Comparison]:
 
 
 def excess_of_verdict(result: CaseResult) -> float | None:
-    """The worst excess of what differs, or of everything where nothing does; None where what differs has none."""
+    """The worst excess of what differs, or of all that was compared where nothing does; None where there is none to tell."""
+    if result.verdict is Verdict.ERROR and not result.findings:
+        return None
     shown = result.findings or result.comparisons
     return max((comparison.excess for comparison in shown if comparison.excess is not None), default=None)
 
@@ -35,8 +62,11 @@ def excess_of_verdict(result: CaseResult) -> float | None:
 
 
 def figure(value: object) -> str:
-    """A number in three digits, anything else as text."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    """A number in three digits, or in as many as tell it from 1; anything else as text."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.3g}"
+    return short if short != "1" or value == 1.0 else f"{value:.7g}"
 
 
 def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
@@ -94,6 +124,19 @@ def in_words(tolerance: Tolerance) -> str:
     return f"rtol {tolerance.rtol:.3g} atol {tolerance.atol:.3g}"
 
 
+def rule_words(comparison: Comparison) -> str:
+    """The rule of a tolerance: what a difference may be, by element or by the magnitude of the tensor."""
+    if kind_of(comparison.observation) in NORM_WISE:
+        return "|d| ≤ atol + rtol · largest magnitude of the whole tensor"
+    return "|d| ≤ atol + rtol · max(|left|, |right|), element by element"
+
+
+def leading_number(result: CaseResult) -> Comparison | None:
+    """The finding that says most of those that have a tolerance."""
+    numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
+    return leading(numeric) if numeric else None
+
+
 def excess_words(excess: float | None) -> str:
     """An excess in two digits; empty where there is none."""
     if excess is None:
@@ -103,9 +146,8 @@ def excess_words(excess: float | None) -> str:
 
 def main_tolerance(result: CaseResult) -> str:
     """The tolerance line of a summary; empty where all findings are exact or structural."""
-    numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
-    if numeric:
-        finding = leading(numeric)
+    finding = leading_number(result)
+    if finding is not None:
         return f"{tolerance_words(finding)}; excess {excess_words(finding.excess)}"
     measured = [d for d in result.diagnoses if any("max|d|" in words for words in d.evidence)]
     held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.tolerance is not None]

@@ -40,13 +40,3 @@ def case_file(result: CaseResult, legs: Sequence[Leg]) -> Path:
         message = f"{there[0]}: has changed since {result.case} was recorded. Record it again."
         raise UsageError(message)
     return found.absolute()
-
-
-def environment_lines(legs: Sequence[Leg]) -> list[str]:
-    """Versions and platform, a line each."""
-    versions: dict[str, str] = {}
-    for leg in legs:
-        versions |= {name: one for name, one in leg.environment.versions.items() if one and name != "backendcheck"}
-    platform = legs[0].environment.platform if legs else {}
-    place = " ".join(platform.get(name, "") for name in ("system", "release", "machine")).strip()
-    return [", ".join(f"{name} {one}" for name, one in versions.items()), place or "unknown platform"]

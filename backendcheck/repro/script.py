@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from backendcheck.literals import in_comment, printable
+from backendcheck.literals import in_comment, printable, shortened
 from backendcheck.repro.figures import HELPERS, Figure, has
 from backendcheck.repro.program import Program, Written
 
@@ -107,6 +107,6 @@ def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
     """The script with what it printed under each backend in a comment at its end."""
     blocks = [f"{MARK} {printable(where)}:"]
     for backend, output in outputs.items():
-        lines = "\n".join(f"    {line}" for line in output.splitlines())
+        lines = "\n".join(f"    {line}" for line in shortened(output).splitlines())
         blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment(lines)]
     return source.rstrip("\n") + "\n\n" + "\n".join(blocks) + "\n"

@@ -1,10 +1,10 @@
-"""The pictures of the report in README.md, from a run of one's own.
+"""The pictures of the report in README.md and docs/, from the cases beside this file.
 
-    backendcheck run --out reports/latest
-    python docs/images/make.py reports/latest [CASE]
+    backendcheck run docs/images/cases --out DIR --scripts 2
+    python docs/images/make.py DIR [CASE]
 
 Writes report.png (the run), report-case.png (a case, by default the first whose classes are in another order, else the first that
-fails) and report-dark.png (the same in dark) beside this file. Needs Chromium, as the tests of the page do.
+fails) and report-dark.png (the pictures of the same case, in dark) beside this file. Needs Chromium, as the tests of the page do.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ def main() -> None:
     ordered = [one["case"] for one in results if any(found["code"] == "class-order" for found in one["diagnoses"])]
     case = sys.argv[2] if len(sys.argv) > 2 else [*ordered, results[0]["case"]][0]
     page_of = (folder / "index.html").resolve().as_uri()
+    pictures = (("report", "light", "", ""), ("report-case", "light", case, ""), ("report-dark", "dark", case, ".why"))
     with chromium.browser() as browser:
-        for name, scheme, fragment in (("report", "light", ""), ("report-case", "light", case), ("report-dark", "dark", case)):
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
-            page.goto(page_of + (f"#{anchor(fragment)}" if fragment else ""))
+        for name, scheme, of_case, part in pictures:
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, device_scale_factor=1.5)
+            page.goto(page_of + (f"#{anchor(of_case)}" if of_case else ""))
+            page.wait_for_timeout(500)
             page.evaluate("document.activeElement.blur()")
-            page.wait_for_timeout(200)
+            if part:
+                page.locator(f"[id='{anchor(of_case)}'] {part}").first.evaluate("node => node.scrollIntoView()")
             page.screenshot(path=HERE / f"{name}.png")
 
 

@@ -1,0 +1,133 @@
+// Permalinks, the keyboard, copying.
+let at = null; // the row that arrows have come to
+let current = null; // the case that a link has led to
+
+function point(one) {
+  if (at) at.row.classList.remove("at");
+  at = one;
+  if (!one) return;
+  one.row.classList.add("at");
+  one.row.querySelector("th a").focus({ preventScroll: true });
+  one.row.scrollIntoView({ block: "nearest" });
+}
+
+function move(step) {
+  const open = tables.filter(({ table }) => table.offsetParent !== null);
+  const visible = open.flatMap(({ listed }) => listed);
+  const index = at ? visible.indexOf(at) : -1;
+  const last = open.find(({ listed }) => at && listed[listed.length - 1] === at);
+  if (step > 0 && last && last.rest && !last.rest.hidden) {
+    more(last);
+    point(last.listed[last.listed.indexOf(at) + 1]);
+  } else if (visible.length) {
+    point(visible[Math.max(0, Math.min(index + step, visible.length - 1))]);
+  }
+}
+
+// The case before or after the one that is read, as the list has them.
+function turnTo(step) {
+  const fitting = entries.filter((one) => one.fits);
+  const next = fitting[fitting.indexOf(current) + step];
+  if (next) location.hash = next.anchor;
+}
+
+function addressed() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return location.hash.slice(1); // not of our making
+  }
+}
+
+// What a link leads to is shown, whatever the filter says and however deep it is folded or packed.
+async function follow() {
+  const anchor = addressed();
+  if (anchor.startsWith("?")) {
+    current = null;
+    await recall(location.hash.slice(2));
+    document.getElementById("cases").scrollIntoView();
+    return;
+  }
+  const one = byAnchor.get(anchor) ?? null;
+  if (one) {
+    current = one;
+    one.opened = true;
+    await (one.fits ? show() : recall(""));
+    if (addressed() !== anchor) return; // another link was followed meanwhile
+  }
+  const target = document.getElementById(anchor);
+  if (!target) return;
+  for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+  if (one) target.querySelector("summary")?.focus({ preventScroll: true });
+  target.scrollIntoView();
+}
+
+function back() {
+  remember();
+  const one = current ?? at;
+  current = null;
+  form.scrollIntoView();
+  if (one && tables.some(({ listed }) => listed.includes(one))) point(one);
+}
+
+async function copy(button) {
+  const { copy: given, copyOf } = button.dataset;
+  const text = given ?? button.closest(".case").querySelector(`[data-text="${copyOf}"]`).textContent;
+  let copied = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages opened from a disk may have no clipboard of their own.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "off-screen";
+    document.body.append(area);
+    area.select();
+    copied = document.execCommand("copy");
+    area.remove();
+    button.focus({ preventScroll: true });
+  }
+  button.dataset.label ??= button.textContent;
+  button.textContent = copied ? "Copied" : "The browser does not allow copying";
+  setTimeout(() => { button.textContent = button.dataset.label; }, 1200);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-copy], button[data-copy-of]");
+  if (button) copy(button);
+  const link = event.target.closest("a[href^='#']");
+  if (link && location.protocol === "about:") {
+    // Inside another page, as in a notebook, links to a place in this one would lead to that one.
+    event.preventDefault();
+    location.hash = link.getAttribute("href");
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target, key } = event;
+  const typing = target.tagName === "INPUT";
+  if (key === "/" && !typing) {
+    event.preventDefault();
+    query.focus();
+  } else if (key === "Escape" && target === query) {
+    query.value = "";
+    change();
+    query.blur();
+  } else if (key === "Escape") {
+    back();
+  } else if (key === "ArrowDown" || key === "ArrowUp") {
+    // Where something else has the focus, or is read further down, arrows scroll as everywhere.
+    const reading = target === document.body && form.getBoundingClientRect().bottom < 0;
+    if (reading || (target !== document.body && target !== query && !target.closest("table[data-filtered]"))) return;
+    event.preventDefault();
+    move(key === "ArrowDown" ? 1 : -1);
+  } else if ((key === "ArrowLeft" || key === "ArrowRight") && current && target.tagName === "SUMMARY") {
+    event.preventDefault();
+    turnTo(key === "ArrowLeft" ? -1 : 1);
+  }
+});
+window.addEventListener("hashchange", follow);
+if (entries.length > 1) form.hidden = false;
+for (const one of entries.slice(0, nWritten)) one.section.hidden = false;
+show();
+follow();
