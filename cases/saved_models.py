@@ -117,3 +117,25 @@ def case_a_vocabulary_is_saved_in_its_order():
         lambda: {"vocabulary": loaded.layers[-1].get_vocabulary()},
         reference={"value/vocabulary": [str(one) for one in before]},
     )
+
+
+@pytest.mark.parametrize(
+    ("loss", "by_hand"),
+    [
+        # Errors of 4 and 0, beyond 3 and within it: 3 * (4 - 1.5) and 0; with the default of 1 it were 3.5 and 0.
+        (keras.losses.Huber(delta=3.0), 3.75),
+        # Along the examples, columns (1, 0) and (0, 1) against the labels' (1, 0) and (1, 0): 1 and 0.
+        (keras.losses.CosineSimilarity(axis=0), -0.5),
+    ],
+    ids=["huber_delta", "cosine_axis"],
+)
+def case_a_loaded_loss_keeps_its_options(loss, by_hand):
+    """A loss that was compiled with an option other than the default has it after loading, too."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", loss)
+    loaded = _saved_and_loaded(model).loss
+    if isinstance(loss, keras.losses.Huber):
+        y_true, y_pred = [[4.0, 0.0]], [[0.0, 0.0]]
+    else:
+        y_true, y_pred = [[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]
+    return ValueCase(lambda: {"loss": loaded(y_true, y_pred)}, reference={"value/loss": by_hand})
