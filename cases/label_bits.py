@@ -86,6 +86,21 @@ def case_class_257_in_bfloat16(quantity):
     return ValueCase(compute, reference={"value/accuracy": np.array(0.5)})
 
 
+def case_class_2049_in_half_precision():
+    """As people write it: class 2049, stored as float16 to save memory, is still class 2049.
+
+    float16 holds no odd number above 2048, so that it is class 2048 before Keras sees it.
+    """
+    scores = np.zeros((1, 2100))
+    scores[0, 2049] = 8.0
+    return LossCase(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        y_true=np.array([2049]).astype("float16"),
+        y_pred=scores.astype("float32"),
+        reference={"loss": np.log(np.exp(scores).sum()) - 8.0},
+    )
+
+
 @pytest.mark.parametrize("metric", ["MeanAbsoluteError", "MeanSquaredError", "RootMeanSquaredError"])
 def case_difference_of_unsigned_labels(metric):
     """The error between grades 3 and 5 is 2, also where labels and predictions are unsigned 8-bit integers."""

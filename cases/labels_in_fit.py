@@ -33,6 +33,7 @@ def trained_on(labels, *, xla=False):
         pytest.param(3, id="one_past_the_last"),
         pytest.param(-1, id="minus_one"),
         pytest.param(-100, id="minus_hundred"),
+        pytest.param(255, id="void"),  # as image files hold "no class"
         pytest.param(2**32 + 1, id="hashed"),
     ],
 )

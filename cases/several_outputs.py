@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from _data import exercise
 
-from backendcheck import ModelCase, ValueCase
+from backendcheck import ModelCase, Raises, ValueCase
 
 # Declared in this order, which is not the alphabetical one.
 OUTPUTS = ["waist", "pulse", "body_weight"]
@@ -206,3 +206,39 @@ def case_a_nested_output_structure(rng):
             "value/loss": right_losses(labels)["loss"],
         },
     )
+
+
+def case_labels_that_no_loss_takes(rng):
+    """Labels for an output that has no loss are left alone; they add nothing to the total.
+
+    Scenario: O4
+    """
+    x, labels = men(rng, 12)
+    expected = right_losses(labels)
+
+    def compute():
+        model = three_headed_model("dict")
+        model.compile(optimizer="sgd", loss={name: LOSSES[name] for name in ("waist", "body_weight")})
+        return {"loss": np.array(model.fit(x, labels, batch_size=12, verbose=0).history["loss"])}
+
+    return ValueCase(compute, reference={"value/loss": np.array([expected["loss/waist"] + expected["loss/body_weight"]])})
+
+
+@pytest.mark.parametrize("wrong", ["labels_for_no_output", "a_loss_for_no_output", "a_loss_without_labels"])
+def case_a_name_that_is_no_output(rng, wrong):
+    """`fit` refuses labels or a loss for a name that is no output, and a loss that gets no labels."""
+    x, labels = men(rng, 12)
+    losses = dict(LOSSES)
+    if wrong == "labels_for_no_output":
+        labels["height"] = labels["waist"]
+    elif wrong == "a_loss_for_no_output":
+        losses["height"] = "mean_squared_error"
+    else:
+        del labels["pulse"]
+
+    def compute():
+        model = three_headed_model("dict")
+        model.compile(optimizer="sgd", loss=losses)
+        return {"loss": np.array(model.fit(x, labels, batch_size=12, verbose=0).history["loss"])}
+
+    return ValueCase(compute, expect=Raises())

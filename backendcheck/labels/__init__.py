@@ -1,0 +1,1 @@
+"""The label contract: what is wrong with labels, said before training."""

@@ -1,0 +1,100 @@
+"""The last layer of a model, its loss, and what both make of labels that are all right.
+
+What goes wrong in practice: `from_logits` says one thing and the activation of the head another, so the softmax is taken twice or
+never; a softmax over a single unit, which always says 1; a head with a class too many; a class that no example has. None
+of this is refused, and the loss goes down all the same.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from backendcheck import Raises, ValueCase
+
+LOGITS = np.array([2.0, -1.0, 0.5])  # for cat, dog and fox, whatever the image
+ANIMALS = np.array([0, 2, 1, 0])
+YES_LOGIT = 1.5
+YES = np.array([[1], [0], [0], [1]], dtype="float32")
+
+
+def trained(head, loss, labels):
+    """A case's value: the loss of one step of `fit` on `labels`, by a model whose logits are those above.
+
+    `head` is the number of units and their activation.
+    """
+
+    def compute():
+        n_units, activation = head
+        images = keras.Input((2,), name="image")
+        layer = keras.layers.Dense(n_units, activation=activation, name="head")
+        model = keras.Model(images, layer(images))
+        layer.set_weights([np.zeros((2, n_units)), np.resize(LOGITS if n_units > 1 else YES_LOGIT, n_units)])
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+        history = model.fit(np.ones((len(labels), 2), dtype="float32"), labels, batch_size=len(labels), verbose=0).history
+        return {"loss": np.array(history["loss"])}
+
+    return compute
+
+
+def softmax(logits):
+    """The probabilities of competing classes."""
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+def sigmoid(logits):
+    """The probability of each label by itself."""
+    return 1 / (1 + np.exp(-logits))
+
+
+def binary_crossentropy(labels, p):
+    """The mean over examples and labels."""
+    return -np.mean(np.where(labels == 1, np.log(p), np.log(1 - p)))
+
+
+@pytest.mark.parametrize("loss", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy"])
+@pytest.mark.parametrize("head", ["activation_and_from_logits", "neither"])
+def case_the_activation_is_there_once(head, loss):
+    """As people write it: with softmax or sigmoid and `from_logits=True`, or with neither, the loss is that of the logits.
+
+    The activation is wanted once. With both it is taken twice, with neither logits are taken for probabilities.
+    """
+    twice = head == "activation_and_from_logits"
+    compiled = getattr(keras.losses, loss)(from_logits=twice)
+    if loss == "BinaryCrossentropy":
+        compute = trained((1, "sigmoid" if twice else None), compiled, YES)
+        exact = binary_crossentropy(YES, sigmoid(YES_LOGIT))
+    else:
+        labels = ANIMALS if loss.startswith("Sparse") else np.eye(3, dtype="float32")[ANIMALS]
+        compute = trained((3, "softmax" if twice else None), compiled, labels)
+        exact = -np.mean(np.log(softmax(LOGITS))[ANIMALS])
+    return ValueCase(compute, reference={"value/loss": np.array([exact])})
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"])
+def case_training_a_softmax_over_one_unit(loss):
+    """`fit` refuses a softmax head of width 1 for a yes-or-no question: it says 1 whatever it learns."""
+    return ValueCase(trained((1, "softmax"), loss, YES), expect=Raises())
+
+
+def case_independent_answers_for_exclusive_classes():
+    """Done knowingly: a sigmoid head under binary cross-entropy takes one-hot rows for a question per class."""
+    labels = np.eye(3, dtype="float32")[ANIMALS]
+    exact = binary_crossentropy(labels, sigmoid(LOGITS))
+    return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
+
+
+@pytest.mark.parametrize(
+    "labels", [[1, 0, 1, 0], [2, 0, 2, 0], [1, 2, 1, 2], [1, 1, 1, 1]], ids=["without_the_last", "gap", "from_one", "one_class"]
+)
+def case_a_class_that_no_example_has(labels):
+    """`fit` says nothing of a class that no label names, and the loss is that of the others."""
+    exact = -np.mean(np.log(softmax(LOGITS))[labels])
+    compute = trained((3, "softmax"), "sparse_categorical_crossentropy", np.array(labels))
+    return ValueCase(compute, reference={"value/loss": np.array([exact])})
+
+
+def case_an_attribute_that_all_examples_have():
+    """`fit` says nothing of a column of multi-hot labels that is 1 throughout; it counts as any other."""
+    labels = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype="float32")
+    exact = binary_crossentropy(labels, sigmoid(LOGITS))
+    return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})

@@ -1,0 +1,151 @@
+"""Labels of one kind and a loss for another, met in `fit`.
+
+What goes wrong in practice: one-hot rows for the loss of integers or the other way round, 0 and 255 out of an image file, -1 and
+1 out of another library, a NaN or a -1 where a label is missing, names in place of numbers. What stops one backend in its
+first step trains on the next, and the loss looks like any other.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from backendcheck import Raises, ValueCase
+
+ANIMAL = np.array([0.7, 0.2, 0.1])  # what the model predicts for cat, dog and fox, whatever the image
+YES = 0.8
+AGE = 3.0
+
+
+def trained_on(labels, loss, *, n=None, sample_weight=None):
+    """A case's value: the loss of one step of `fit` on N examples, and how many weights are numbers after it.
+
+    The model predicts the above for each example.
+    """
+
+    def compute():
+        if loss in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+            n_units, activation, bias = 3, "softmax", np.log(ANIMAL)
+        elif loss == "binary_crossentropy":
+            n_units, activation, bias = 1, "sigmoid", np.log([YES / (1 - YES)])
+        else:
+            n_units, activation, bias = 1, "linear", np.array([AGE])
+        images = keras.Input((2,), name="image")
+        head = keras.layers.Dense(n_units, activation=activation, name="head")
+        model = keras.Model(images, head(images))
+        head.set_weights([np.zeros((2, n_units)), bias])
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+        x = np.ones((len(labels) if n is None else n, 2), dtype="float32")
+        history = model.fit(x, labels, sample_weight=sample_weight, batch_size=len(x), shuffle=False, verbose=0).history
+        finite = sum(int(np.isfinite(weight).sum()) for weight in model.get_weights())
+        return {"loss": np.array(history["loss"]), "finite_weights": np.array(finite)}
+
+    return compute
+
+
+def case_one_hot_rows_for_the_loss_of_integers():
+    """`fit` refuses one-hot rows under sparse cross-entropy."""
+    return ValueCase(trained_on(np.eye(3, dtype="float32"), "sparse_categorical_crossentropy"), expect=Raises())
+
+
+@pytest.mark.parametrize("shape", ["flat", "column"])
+def case_integers_for_the_loss_of_one_hot_rows(shape):
+    """`fit` refuses integer labels, (N,) or (N, 1), under categorical cross-entropy, also where there are N classes."""
+    labels = np.array([0, 1, 2])
+    return ValueCase(trained_on(labels if shape == "flat" else labels[:, None], "categorical_crossentropy"), expect=Raises())
+
+
+def case_a_fraction_for_the_loss_of_integers():
+    """`fit` refuses label 1.9; it is not class 1."""
+    labels = np.array([0.0, 1.9, 2.0], dtype="float32")
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
+
+
+@pytest.mark.parametrize("kind", ["text", "objects"])
+def case_names_for_labels(kind):
+    """`fit` refuses names where labels are wanted: which number is meant is nothing to guess."""
+    labels = np.array(["cat", "dog", "fox"], dtype=object if kind == "objects" else None)
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
+
+
+def case_minus_one_and_one_for_binary_crossentropy():
+    """`fit` refuses labels -1 and 1 under binary cross-entropy, which knows 0 and 1."""
+    labels = np.array([[1], [-1], [-1], [1]], dtype="float32")
+    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def case_zero_and_one_for_a_hinge_loss(loss):
+    """Labels 0 and 1 under a hinge loss count as -1 and 1, which it is defined on."""
+    labels = np.array([[1], [0], [0], [1]], dtype="float32")
+    hinge = np.maximum(1 - (2 * labels[:, 0] - 1) * AGE, 0)
+    exact = np.mean(hinge if loss == "hinge" else hinge**2)
+    return ValueCase(trained_on(labels, loss), reference={"value/loss": np.array([exact])})
+
+
+def case_zero_and_255_for_binary_crossentropy():
+    """`fit` refuses labels 0 and 255, as an image file holds a mask, under binary cross-entropy."""
+    labels = np.array([[255], [0], [0], [255]], dtype="uint8")
+    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+
+
+def case_minus_one_for_a_missing_answer():
+    """`fit` refuses -1 for "missing" under binary cross-entropy; it is no number between no and yes."""
+    labels = np.array([[1], [0], [-1], [1]], dtype="float32")
+    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+
+
+def case_minus_999_for_a_missing_age():
+    """To squared error any number is a label: an age of -999, for "missing", counts as one, and outweighs all others."""
+    labels = np.array([[2.0], [4.0], [-999.0], [3.0]], dtype="float32")
+    exact = np.mean((labels.astype("float64") - AGE) ** 2)
+    return ValueCase(trained_on(labels, "mean_squared_error"), reference={"value/loss": np.array([exact])})
+
+
+LABELS = {
+    "sparse_categorical_crossentropy": [0, 1, 2],
+    "categorical_crossentropy": np.eye(3),
+    "binary_crossentropy": [[1], [0], [1]],
+    "mean_squared_error": [[2], [4], [3]],
+}
+
+
+@pytest.mark.parametrize("loss", LABELS)
+def case_a_label_that_is_no_number(loss):
+    """`fit` refuses labels with a NaN among them; it does not go on to weights that are all NaN."""
+    labels = np.array(LABELS[loss], dtype="float32")
+    labels[1] = np.nan
+    return ValueCase(trained_on(labels, loss), expect=Raises())
+
+
+def case_a_weight_that_is_no_number():
+    """`fit` refuses sample weights with a NaN among them; it does not go on to weights that are all NaN."""
+    weights = np.array([1.0, np.nan, 1.0], dtype="float32")
+    labels = np.array(LABELS["sparse_categorical_crossentropy"])
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy", sample_weight=weights), expect=Raises())
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "uint64"])
+def case_labels_in_a_wide_unsigned_type(dtype):
+    """Labels that came out of a data base as unsigned integers are the classes that they say."""
+    labels = np.array([0, 1, 2], dtype=dtype)
+    exact = -np.mean(np.log(ANIMAL))
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), reference={"value/loss": np.array([exact])})
+
+
+def case_labels_that_are_complex_numbers():
+    """`fit` refuses complex labels, also where no label has an imaginary part."""
+    return ValueCase(trained_on(np.array([0, 1, 2], dtype="complex64"), "sparse_categorical_crossentropy"), expect=Raises())
+
+
+def case_class_200_wrapped_around_in_eight_bits():
+    """As people write it: class 200, squeezed into int8, is -56 before Keras sees it, and `fit` refuses that."""
+    labels = np.array([0, 200, 2]).astype("int8")
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
+
+
+@pytest.mark.parametrize("shorter", ["labels", "weights"])
+def case_fewer_than_there_are_examples(shorter):
+    """`fit` refuses three labels, or three weights, for four examples."""
+    labels = np.array([0, 1, 2] if shorter == "labels" else [0, 1, 2, 0])
+    weights = np.ones(3, dtype="float32") if shorter == "weights" else None
+    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy", n=4, sample_weight=weights), expect=Raises())

@@ -1,0 +1,151 @@
+"""Write backendcheck/labels/today.json: what each backend does with labels that break a rule, from runs of the built-in cases.
+
+    backendcheck run --out reports/latest && python docs/generate_today.py reports/latest
+    python docs/generate_today.py --check reports/latest     # fails where today.json is out of date
+
+today.toml, beside this file, says which cases show it. Several runs may be given, of the same versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backendcheck.backends import Backend
+from backendcheck.labels.today import DOES
+from backendcheck.observation import kind_of
+from backendcheck.recording import Recording, read_recording, recording_path
+
+MAPPING = Path(__file__).parent / "today.toml"
+TODAY = MAPPING.parents[1] / "backendcheck" / "labels" / "today.json"
+SCHEMA = 1
+# Which observation stands for all of a recording, the first that is there; the word is that of the sentence.
+_TELLING = {"loss": "loss", "train/loss": "loss", "value/loss": "loss", "value/result": "result"}
+_ROUNDING = 1e-6  # smaller is what float32 leaves of a zero
+
+
+def main() -> None:
+    """Write or check today.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="directory of a run of the built-in cases, with its report.json")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if today.json is out of date")
+    options = parser.parse_args()
+    content = tomllib.loads(MAPPING.read_text(encoding="utf-8"))
+    text = json.dumps(facts_of(content, [read_run(run) for run in options.runs]), indent=1, ensure_ascii=False) + "\n"
+    if options.check:
+        if not TODAY.exists() or TODAY.read_text(encoding="utf-8") != text:
+            sys.exit(f"{TODAY.name}: out of date. Run: python docs/generate_today.py {' '.join(map(str, options.runs))}")
+        return
+    TODAY.write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run: its directory, its versions by backend, and the result of each case as report.json has it."""
+
+    path: Path
+    versions: Mapping[str, Mapping[str, str]]
+    results: Mapping[str, Mapping[str, Any]]
+
+
+def read_run(path: Path) -> Run:
+    """The run in a directory."""
+    report = json.loads((path / "report.json").read_text(encoding="utf-8"))
+    legs = [backend.value for backend in Backend]
+    if report["backends"] != legs:
+        sys.exit(f"{path}: has {', '.join(report['backends'])}; expected {', '.join(legs)}. Run the cases on all backends.")
+    versions = {leg: report["environments"][leg]["versions"] for leg in legs}
+    return Run(path=path, versions=versions, results={one["case"]: one for one in report["results"]})
+
+
+def facts_of(mapping: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """What today.json is to hold, see `backendcheck.labels.today.facts`."""
+    versions = {leg: of_leg[leg] for leg, of_leg in runs[0].versions.items()}
+    keras = {of_leg["keras"] for run in runs for of_leg in run.versions.values()}
+    if len(keras) != 1 or any(run.versions[leg][leg] != versions[leg] for run in runs for leg in versions):
+        sys.exit(f"{', '.join(str(run.path) for run in runs)}: were recorded with other versions each; expected one.")
+    return {
+        "schema": SCHEMA,
+        "keras": keras.pop(),
+        "versions": versions,
+        "rules": {code: [shown(one, runs) for one in rule["shown"]] for code, rule in sorted(mapping.items())},
+    }
+
+
+def shown(entry: Mapping[str, Any], runs: Iterable[Run]) -> dict[str, Any]:
+    """One case as today.json has it: the entry of today.toml, what is right, and what each backend did."""
+    case = entry["case"]
+    run = next((run for run in runs if case in run.results), None)
+    if run is None:
+        sys.exit(f"{MAPPING.name}: {case} is in no run; expected every case that it names. Run all built-in cases.")
+    result = run.results[case]
+    if result["verdict"] == "ERROR":
+        sys.exit(f"{run.path}: {case} is an ERROR ({result['headline']}), so that nothing is known of it. Run it again.")
+    recordings = {leg: read_recording(recording_path(run.path / leg, case)) for leg in run.versions}
+    name = _telling(list(recordings.values()))
+    return {
+        "case": case,
+        "given": entry["given"],
+        "losses": entry.get("losses", []),
+        "kinds": entry.get("kinds", []),
+        "does": entry.get("does", DOES),
+        "figure": _TELLING.get(name, ""),
+        "right": _right(list(recordings.values()), name),
+        "backends": {leg: _did(recording, result, name) for leg, recording in recordings.items()},
+    }
+
+
+def _did(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if recording.raised:
+        return {"raised": recording.raised[0].type, "stage": recording.raised[0].stage}
+    seen = recording.observations.get(name)
+    differs = {
+        kind_of(finding["observation"]).words if not finding["observation"].startswith("value/") else "result"
+        for finding in result["findings"]
+        if finding["oracle"] == "reference" and finding["left"] == recording.backend
+    }
+    weights = recording.observations.get("value/finite_weights")
+    return {
+        "figure": None if seen is None else _rounded(seen.value),
+        "differs": sorted(differs),
+        **({"weights": "NaN"} if weights is not None and not weights.value else {}),
+    }
+
+
+def _telling(recordings: Sequence[Recording]) -> str:
+    going = [recording for recording in recordings if not recording.raised]
+    for name in sorted(_TELLING, key=lambda one: (not any(one in {*r.reference, *r.expected} for r in going),)):
+        if any(name in recording.observations and recording.observations[name].value.size == 1 for recording in going):
+            return name
+    return ""
+
+
+def _right(recordings: Sequence[Recording], name: str) -> str | None:
+    """``raise``, or the right figure, or ``other`` if only something else has a reference; None if nothing says what is right."""
+    if any(recording.expect is not None for recording in recordings):
+        return "raise"
+    for recording in recordings:
+        if name in recording.reference:
+            return _rounded(recording.reference[name])
+        if name in recording.expected:
+            return _rounded(recording.expected[name].value)
+    return "other" if any(recording.reference or recording.expected for recording in recordings) else None
+
+
+def _rounded(value: np.ndarray) -> str:
+    number = float(np.asarray(value, dtype="float64").ravel()[0])
+    if np.isnan(number):
+        return "NaN"
+    return "0" if abs(number) < _ROUNDING else f"{number:.4g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What backends do today with wrong labels: what is told is what was recorded, for cases and rules that exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front_door import backendcheck
+
+from backendcheck.case_files import builtin_cases, case_functions, find_case_files
+from backendcheck.labels import today as module
+from backendcheck.labels.today import facts, today
+from backendcheck.reference import canonical_name
+
+ROOT = Path(__file__).parent.parent
+MAPPING = tomllib.loads((ROOT / "docs" / "today.toml").read_text(encoding="utf-8"))
+SHOWN = [one for rule in facts()["rules"].values() for one in rule]
+
+
+def test_the_facts_are_about_the_cases_that_the_mapping_names() -> None:
+    keys = ("case", "given", "losses", "kinds")
+    wanted = {code: [{"losses": [], "kinds": [], **one} for one in rule["shown"]] for code, rule in MAPPING.items()}
+    held = facts()["rules"]
+    assert list(held) == sorted(wanted)
+    for code, rule in wanted.items():
+        assert [[one[key] for key in keys] for one in held[code]] == [[one[key] for key in keys] for one in rule], code
+
+
+def test_every_case_is_a_built_in_one() -> None:
+    functions = {one.id: one.parametrized for file in find_case_files([str(builtin_cases())]) for one in case_functions(file)}
+    for case in {one["case"] for one in SHOWN}:
+        name, bracket, _ = case.partition("[")
+        assert functions[name] == bool(bracket), case
+
+
+def test_codes_and_losses_are_well_formed() -> None:
+    assert all(re.fullmatch(r"L[1-7]\d\d", code) for code in facts()["rules"])
+    assert all(canonical_name(loss) == loss for one in SHOWN for loss in one["losses"])
+
+
+def test_every_backend_is_told_of_everywhere() -> None:
+    for one in SHOWN:
+        assert list(one["backends"]) == ["tensorflow", "jax", "torch"], one["case"]
+        assert list(facts()["versions"]) == list(one["backends"])
+
+
+# --- the choice ----------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_about_data_alone_has_nothing_to_tell() -> None:
+    assert today("L601") is None
+
+
+def test_a_loss_that_no_case_has_is_not_told_of_another() -> None:
+    assert today("L103") is not None
+    assert today("L103", loss="mse") is None
+
+
+def test_a_loss_is_known_by_any_of_its_names() -> None:
+    by_class, by_function = today("L109", loss="BinaryCrossentropy"), today("L109", loss="binary_crossentropy")
+    assert by_class == by_function is not None
+    assert "binary_crossentropy" in by_class.says
+
+
+def test_cases_of_the_loss_come_before_those_of_any() -> None:
+    found = today("L101", loss="binary_crossentropy")
+    assert found is not None
+    assert found.cases == (
+        "labels_for_another_loss/a_label_that_is_no_number[binary_crossentropy]",
+        "labels_for_another_loss/a_weight_that_is_no_number",
+    )
+
+
+def test_the_kind_chooses_and_an_unknown_one_leaves_the_first() -> None:
+    hundred = today("L102", loss="sparse_categorical_crossentropy", kind="-100")
+    assert hundred is not None
+    assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
+    assert today("L102", kind="-7") == today("L102")
+
+
+# --- in words ------------------------------------------------------------------------------------------------------
+
+
+def told(monkeypatch: pytest.MonkeyPatch, right: str | None, figure: str = "loss", **backends: dict[str, Any]) -> Any:
+    """What is said of a rule with one case, made of these facts."""
+    one = {
+        "case": "a/b", "given": "label 3", "losses": ["mean_squared_error"], "kinds": [], "does": "train on it", "figure": figure,
+        "right": right, "backends": backends,
+    }  # fmt: skip
+    monkeypatch.setattr(module, "facts", lambda: {"keras": "3.15.0", "rules": {"L103": [one]}})
+    return today("L103")
+
+
+def trained(figure: str | None, *differs: str, **more: str) -> dict[str, Any]:
+    return {"figure": figure, "differs": list(differs), **more}
+
+
+RAISED = {"raised": "IndexError", "stage": "compute"}
+
+
+def test_some_raise_and_one_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"raised": "InvalidArgumentError", "stage": "compute"}
+    found = told(monkeypatch, "raise", tensorflow=other, jax=trained("0.7324"), torch=RAISED)
+    assert found.says == (
+        "With Keras 3.15.0, given label 3 under mean_squared_error: "
+        "tensorflow and torch raise InvalidArgumentError / IndexError; jax trains on it, loss 0.7324 (a/b)"
+    )
+    assert found.backends == {
+        "tensorflow": "raises InvalidArgumentError", "jax": "trains on it, loss 0.7324", "torch": "raises IndexError",
+    }  # fmt: skip
+
+
+def test_all_do_the_same_and_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, "0.41", **dict.fromkeys(("tensorflow", "jax", "torch"), trained("1.23", "loss")))
+    assert "all backends train on it, loss 1.23 where 0.41 is right" in found.says
+
+
+def test_all_do_the_same_and_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, "1.23", **dict.fromkeys(("tensorflow", "jax", "torch"), trained("1.23")))
+    assert "all backends train on it, loss 1.23, right for the labels as they are" in found.says
+
+
+def test_the_loss_is_right_and_the_gradient_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, "1.23", tensorflow=trained("1.23", "gradient", "trained weight"), jax=trained("1.23"), torch=RAISED)
+    assert "tensorflow trains on it, loss 1.23, but the gradient and trained weight are wrong" in found.says
+    assert "jax trains on it, loss 1.23, which is right" in found.says
+
+
+def test_weights_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, "raise", tensorflow=trained("NaN", weights="NaN"), jax=RAISED, torch=RAISED)
+    assert "tensorflow trains on it, loss NaN, and every weight is NaN after it" in found.says
+
+
+def test_nothing_says_what_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, None, figure="", tensorflow=trained(None), jax=trained(None), torch=RAISED)
+    assert "torch raises IndexError; tensorflow and jax train on it (a/b)" in found.says
+
+
+# --- recorded again ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """docs/generate_today.py, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("generate_today", ROOT / "docs" / "generate_today.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, loaded)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.mark.backends
+def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any) -> None:
+    """One that JAX alone trains on, one that PyTorch alone refuses, one that all take, one where TensorFlow alone is right."""
+    cases = {
+        "labels_in_fit/fit_on_a_label_that_names_no_class[one_past_the_last]",
+        "labels_for_another_loss/zero_and_255_for_binary_crossentropy",
+        "labels_for_another_loss/a_fraction_for_the_loss_of_integers",
+        "heads_and_losses/the_activation_is_there_once[activation_and_from_logits-BinaryCrossentropy]",
+    }
+    nodes = [f"{builtin_cases()}/{stem}.py::case_{name}" for stem, _, name in (case.partition("/") for case in sorted(cases))]
+    done = backendcheck("run", *nodes, "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.exit_code == 0, done.words
+    run = generator.read_run(tmp_path / "run")
+    versions = {of_leg["keras"] for of_leg in run.versions.values()}, {leg: of_leg[leg] for leg, of_leg in run.versions.items()}
+    if versions != ({facts()["keras"]}, facts()["versions"]):
+        pytest.skip(f"today.json is about other versions than Keras {versions[0]} with {versions[1]}")
+    entries = [one for rule in MAPPING.values() for one in rule["shown"] if one["case"] in cases]
+    assert {one["case"] for one in entries} == cases
+    for entry in entries:
+        seen = json.loads(json.dumps(generator.shown(entry, [run])))
+        assert seen in SHOWN, entry["case"]
