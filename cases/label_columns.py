@@ -76,7 +76,7 @@ def case_flat_labels_in_a_loss_by_hand():
     return ValueCase(trained_on(LABELS, None, kind=OwnLoss), reference={"value/loss": np.array([ERROR])})
 
 
-@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_crossentropy"])
+@pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy", "hinge"])
 @pytest.mark.parametrize("n_columns", [2, 3], ids=["two_units", "as_many_units_as_examples"])
 def case_flat_labels_for_several_units(n_columns, loss):
     """`fit` refuses labels (N,) for an output (N, C), also where N is C; they are not a row for every example."""

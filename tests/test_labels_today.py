@@ -23,9 +23,21 @@ MAPPING = tomllib.loads((ROOT / "docs" / "today.toml").read_text(encoding="utf-8
 SHOWN = [one for rule in facts()["rules"].values() for one in rule]
 
 
-def test_the_facts_are_about_the_cases_that_the_mapping_names() -> None:
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """docs/generate_today.py, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("generate_today", ROOT / "docs" / "generate_today.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, loaded)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_facts_are_about_the_cases_that_the_mapping_names(generator: Any) -> None:
     keys = ("case", "given", "losses", "kinds")
-    wanted = {code: [{"losses": [], "kinds": [], **one} for one in rule["shown"]] for code, rule in MAPPING.items()}
+    wanted = {code: [{"losses": [], "kinds": [], **one} for one in generator.entries(rule)] for code, rule in MAPPING.items()}
     held = facts()["rules"]
     assert list(held) == sorted(wanted)
     for code, rule in wanted.items():
@@ -145,25 +157,13 @@ def test_nothing_says_what_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- recorded again ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """docs/generate_today.py, which is a script and no package."""
-    spec = importlib.util.spec_from_file_location("generate_today", ROOT / "docs" / "generate_today.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, loaded)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
 @pytest.mark.backends
 def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any) -> None:
     """One that JAX alone trains on, one that PyTorch alone refuses, one that all take, one where TensorFlow alone is right."""
     cases = {
         "labels_in_fit/fit_on_a_label_that_names_no_class[one_past_the_last]",
-        "labels_for_another_loss/zero_and_255_for_binary_crossentropy",
-        "labels_for_another_loss/a_fraction_for_the_loss_of_integers",
+        "labels_for_another_loss/zero_and_255_for_yes_or_no[binary_crossentropy]",
+        "labels_for_another_loss/a_fraction_for_the_loss_of_integers[sparse_categorical_crossentropy]",
         "heads_and_losses/the_activation_is_there_once[activation_and_from_logits-BinaryCrossentropy]",
     }
     nodes = [f"{builtin_cases()}/{stem}.py::case_{name}" for stem, _, name in (case.partition("/") for case in sorted(cases))]
@@ -173,7 +173,7 @@ def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any)
     versions = {of_leg["keras"] for of_leg in run.versions.values()}, {leg: of_leg[leg] for leg, of_leg in run.versions.items()}
     if versions != ({facts()["keras"]}, facts()["versions"]):
         pytest.skip(f"today.json is about other versions than Keras {versions[0]} with {versions[1]}")
-    entries = [one for rule in MAPPING.values() for one in rule["shown"] if one["case"] in cases]
+    entries = [one for rule in MAPPING.values() for one in generator.entries(rule) if one["case"] in cases]
     assert {one["case"] for one in entries} == cases
     for entry in entries:
         seen = json.loads(json.dumps(generator.shown(entry, [run])))
