@@ -1,7 +1,9 @@
-"""A loss as it is declared: by name, or serialized in the file of a model."""
+"""A loss as it is declared: by name, serialized in the file of a model, or as an object of this process."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,27 +30,35 @@ LOSSES = frozenset({
 class DeclaredLoss:
     """A loss by the name of its function (``sparse_categorical_crossentropy``), with its options.
 
-    `custom` says that it is none of Keras's, so that nothing is known of it.
+    `custom` says that it is none of Keras's, so that nothing is known of it; `subclass`, that it is a class of the user's, which
+    gets labels and predictions in the shapes that they have. (Keras brings those of a function to one shape first.)
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     reduction: str | None = "sum_over_batch_size"
     custom: bool = False
+    subclass: bool = False
 
 
 def declared_loss(spec: Any) -> DeclaredLoss:
-    """A loss as Keras writes it into a file or as a user names it: ``"mse"``, ``"BinaryCrossentropy"``, a serialized object.
+    """A loss as Keras writes it into a file or as a user hands it to `compile`.
+
+    It may be a name (``"mse"``, ``"BinaryCrossentropy"``), a serialized object, a `keras.losses.Loss`, or a function, with
+    options by `functools.partial`.
 
     Raises:
-        UsageError: if it is neither.
+        UsageError: if it is none of these.
     """
+    if isinstance(spec, DeclaredLoss):
+        return spec
+    if not isinstance(spec, str | Mapping):
+        return _of_object(spec)
     if isinstance(spec, str):
         name = _canonical(spec)
         return DeclaredLoss(name=name, custom=name not in LOSSES)
-    if not isinstance(spec, Mapping) or "class_name" not in spec:
-        message = f"loss={spec!r}: is no loss; expected a name such as sparse_categorical_crossentropy."
-        raise UsageError(message)
+    if "class_name" not in spec:
+        raise _no_loss(spec)
     config = spec.get("config")
     if spec["class_name"] == "function":
         name = _canonical(str(config))
@@ -62,7 +72,39 @@ def declared_loss(spec: Any) -> DeclaredLoss:
         return DeclaredLoss(name=inside.name, options=inside.options, reduction=reduction, custom=inside.custom)
     name = _canonical(str(spec["class_name"]))
     custom = is_custom(spec) or name not in LOSSES
-    return DeclaredLoss(name=name, options=options, reduction=None if reduction == "none" else reduction, custom=custom)
+    return DeclaredLoss(
+        name=name, options=options, reduction=None if reduction == "none" else reduction, custom=custom, subclass=custom
+    )
+
+
+def _of_object(spec: Any) -> DeclaredLoss:
+    """A loss of this process, by the name of its class or function, and its own configuration."""
+    if isinstance(spec, functools.partial):
+        inside = _of_object(spec.func)
+        return DeclaredLoss(name=inside.name, options={**inside.options, **spec.keywords}, custom=inside.custom)
+    if inspect.isclass(spec):
+        return declared_loss({"module": spec.__module__, "class_name": spec.__name__, "config": {}})
+    if callable(getattr(spec, "get_config", None)):
+        kind = type(spec)
+        wrapped = getattr(spec, "fn", None)
+        if kind.__name__ == "LossFunctionWrapper" and callable(wrapped):
+            inside = _of_object(wrapped)
+            options = {**inside.options, **getattr(spec, "_fn_kwargs", {})}
+            return DeclaredLoss(name=inside.name, options=options, reduction=spec.reduction, custom=inside.custom)
+        try:
+            config = dict(spec.get_config())
+        except Exception:  # noqa: BLE001 - a class of the user's that cannot be serialized is a loss all the same
+            config = {}
+        return declared_loss({"module": kind.__module__, "class_name": kind.__name__, "config": config})
+    if callable(spec):
+        name = _canonical(getattr(spec, "__name__", type(spec).__name__))
+        own = is_own_module(getattr(spec, "__module__", "")) and name in LOSSES
+        return DeclaredLoss(name=name, custom=not own)
+    raise _no_loss(spec)
+
+
+def _no_loss(spec: Any) -> UsageError:
+    return UsageError(f"loss={spec!r}: is no loss; expected a name such as sparse_categorical_crossentropy.")
 
 
 def _canonical(name: str) -> str:

@@ -1,8 +1,10 @@
-"""Reading the zip archive that a ``.keras`` file is."""
+"""Reading the zip archive that a ``.keras`` file is, or the same of a model of this process."""
 
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,6 +59,29 @@ def read_model_file(path: str | Path) -> ModelFile:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         message = f"{path}: its config.json is none of a Keras model ({type(error).__name__}: {error}). Save the model again."
         raise UnreadableInput(message) from error
+
+
+def describe_model(model: Any) -> ModelFile:
+    """What the file of a model of this process would say. Its own keras is asked; none is imported.
+
+    Raises:
+        UsageError: if it is no Keras model, or one that cannot be serialized.
+    """
+    keras = sys.modules.get("keras")
+    called = str(getattr(model, "name", "") or type(model).__name__)
+    if keras is None or not hasattr(model, "get_config") or not hasattr(model, "predict"):
+        message = f"model: is {type(model).__name__}; expected a .keras file or a Keras model."
+        raise UsageError(message)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a file would lose; nothing is saved here
+            config = json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=str))
+        found = _model_file(Path(called), config, {"keras_version": str(getattr(keras, "__version__", ""))})
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error)[:120]}"
+        message = f"{called}: cannot say what it is made of ({reason}). Give head and loss instead."
+        raise UsageError(message) from error
+    return found
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:

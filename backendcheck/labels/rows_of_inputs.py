@@ -1,0 +1,74 @@
+"""The inputs of each example as a digest, to tell which examples are the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+WIDE = 32  # numbers in an example, from which on two are not alike by chance
+
+
+def input_arrays(x: Any) -> dict[str, np.ndarray]:
+    """The arrays that inputs consist of, by name or position."""
+    if x is None:
+        return {}
+    if isinstance(x, Mapping):
+        inside = {str(key): input_arrays(one) for key, one in x.items()}
+        return {f"{key}/{name}" if name else key: array for key, arrays in inside.items() for name, array in arrays.items()}
+    if isinstance(x, list | tuple) and x and all(hasattr(one, "shape") and len(one.shape) for one in x):
+        return {str(index): np.asarray(one) for index, one in enumerate(x)}
+    return {"": np.asarray(x)}
+
+
+def width_of(arrays: Mapping[str, np.ndarray]) -> int:
+    """How many values an example has."""
+    return sum(int(np.prod(array.shape[1:])) for array in arrays.values())
+
+
+def digests(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> list[bytes]:
+    """A digest for each example: the same for the same values. A wide example whose numbers are all one (blank) has none, b""."""
+    if not arrays:
+        return []
+    n = min(len(array) for array in arrays.values())
+    made = [hashlib.blake2b(digest_size=16) for _ in range(n)]
+    blank = np.ones(n, bool)
+    for name, array in sorted(arrays.items()):
+        rows = _plain(array[:n], dtypes.get(name))
+        if width_of(arrays) < WIDE or rows.dtype.kind not in "fiub":
+            blank[:] = False
+        elif rows.shape[1]:
+            blank &= np.all(rows == rows[:, :1], axis=1)
+        for one, row in zip(made, rows, strict=True):
+            one.update(row.tobytes())
+    return [b"" if empty else one.digest() for one, empty in zip(made, blank, strict=True)]
+
+
+def common_dtypes(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.dtype[Any]]:
+    """For each array that splits hold in different types the one to compare them in: floats in the narrowest, which is no
+    narrower than float32, so that a file of float32 and one of float64 can hold the same example.
+    """
+    found: dict[str, np.dtype[Any]] = {}
+    for name in {name for arrays in several for name in arrays}:
+        types = {arrays[name].dtype for arrays in several if name in arrays}
+        if len(types) > 1 and all(dtype.kind in "fiub" for dtype in types):
+            narrow = any(dtype.kind == "f" and dtype.itemsize <= 4 for dtype in types)  # noqa: PLR2004 - bytes of a float32
+            found[name] = np.dtype(np.float32 if narrow else np.float64)
+    return found
+
+
+def _plain(array: np.ndarray, dtype: np.dtype[Any] | None) -> np.ndarray:
+    """(n, values), with -0.0 as 0.0 and one NaN for all."""
+    rows = array.reshape(len(array), -1)
+    if rows.dtype.kind in "OV":
+        rows = rows.astype(str)
+    if dtype is not None:
+        with np.errstate(all="ignore"):
+            rows = rows.astype(dtype)
+    if rows.dtype.kind == "f":
+        rows = np.where(np.isnan(rows), np.array(np.nan, rows.dtype), rows + np.array(0, rows.dtype))
+    if rows.dtype.kind == "U":
+        rows = np.char.encode(rows, "utf-8", "surrogatepass").astype("S") if rows.size else rows
+    return np.ascontiguousarray(rows)
