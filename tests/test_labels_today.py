@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +14,7 @@ from front_door import backendcheck
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.labels import today as module
+from backendcheck.labels.rules import RULES
 from backendcheck.labels.today import facts, today
 from backendcheck.reference import canonical_name
 
@@ -51,8 +51,8 @@ def test_every_case_is_a_built_in_one() -> None:
         assert functions[name] == bool(bracket), case
 
 
-def test_codes_and_losses_are_well_formed() -> None:
-    assert all(re.fullmatch(r"L[1-7]\d\d", code) for code in facts()["rules"])
+def test_rules_and_losses_are_known_by_these_names() -> None:
+    assert set(facts()["rules"]) <= set(RULES)
     assert all(canonical_name(loss) == loss for one in SHOWN for loss in one["losses"])
 
 
@@ -89,11 +89,18 @@ def test_cases_of_the_loss_come_before_those_of_any() -> None:
     )
 
 
-def test_the_kind_chooses_and_an_unknown_one_leaves_the_first() -> None:
+def test_the_kind_chooses() -> None:
     hundred = today("L102", loss="sparse_categorical_crossentropy", kind="-100")
     assert hundred is not None
     assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
-    assert today("L102", kind="-7") == today("L102")
+
+
+def test_a_kind_that_no_case_has_is_not_told_of_another_unless_a_case_is_of_any() -> None:
+    assert today("L201") is not None
+    assert today("L201", kind="datetime64[s]") is None
+    other = today("L102", kind="-7")
+    assert other is not None
+    assert other.says == today("L102", kind="-1").says
 
 
 # --- in words ------------------------------------------------------------------------------------------------------
