@@ -15,13 +15,14 @@ import numpy as np
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import leaves, map_nest, observed
 from backendcheck.record.observe_model import (
-    Subject,
     evaluation,
     random_state,
     see_metrics,
     see_named_predictions,
     train,
 )
+from backendcheck.record.own_steps import has_own
+from backendcheck.record.subject import Subject
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import named_weights
 
@@ -35,17 +36,19 @@ def see_doors(subject: Subject, trace: Trace) -> None:
     _test(subject, trace)
     alike = _trains_as_it_predicts(subject)
     subject.restore()
+    subject.model.reset_metrics()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
-    options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if metrics_work else {}
+    validated = metrics_work and not subject.moves
+    options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if validated else {}
     history = train(subject, trace, **options)
     trained_here = "train/loss" in trace.observations
     _validation(subject, history, trace)
-    single_step = trained_here and alike and subject.n <= subject.batch_size and subject.case.epochs == 1
-    if trained_here and alike and subject.n <= subject.batch_size:
-        _first_epoch(history, trace)
+    single_step = trained_here and alike and subject.whole and subject.case.epochs == 1
+    if trained_here and alike and subject.whole:
+        _first_epoch(subject, history, trace)
     if single_step:
         _plain_sgd(subject, trace)
-    _compiled_otherwise(subject, trace, steps=alike and subject.n <= subject.batch_size, single_step=single_step)
+    _compiled_otherwise(subject, trace, steps=alike and subject.whole, single_step=single_step)
 
 
 def _batch(subject: Subject) -> tuple[Any, ...]:
@@ -57,14 +60,20 @@ def _batch(subject: Subject) -> tuple[Any, ...]:
 
 def _predict(subject: Subject, trace: Trace) -> None:
     model, x, n = subject.model, subject.x, subject.n
-    with trace.variant("paths", "model(x)") as door:
-        see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
-    with trace.variant("paths", "predict_on_batch") as door:
-        see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
+    if not subject.predicts_apart:
+        with subject.variant(trace, "paths", "model(x)") as door:
+            see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
+    if not subject.moves or subject.whole:
+        with subject.variant(trace, "paths", "predict_on_batch") as door:
+            see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
+    if subject.fixed_batch:
+        trace.notes.append("batches of other sizes are not held against these: the model is declared for batches of one size")
+    if subject.moves or subject.fixed_batch:
+        return
     # One that does not divide N, so that a last, smaller batch comes in; and single examples where there are few.
     sizes = [next((size for size in range(max(2, n // 2 + 1), n) if n % size), 0), 1 if n <= 8 else n // 2]  # noqa: PLR2004
     for size in sorted({size for size in sizes if 0 < size < n}):
-        with trace.variant("paths", f"predict(batch_size={size})") as door:
+        with subject.variant(trace, "paths", f"predict(batch_size={size})") as door:
             see_named_predictions(outputs.by_output(model.predict(x, batch_size=size, verbose=0), model), door)
 
 
@@ -74,10 +83,10 @@ def _predict(subject: Subject, trace: Trace) -> None:
 def _losses_by_name(subject: Subject, trace: Trace) -> None:
     """The declared losses on the outputs and labels of their own names, weighted and added up by hand."""
     model, case = subject.model, subject.case
-    if case.loss is None or type(model).compute_loss is not keras.Model.compute_loss:
+    if case.loss is None or has_own(model, "compute_loss"):
         return
     data = subject.tensors(subject.arrays)
-    with trace.variant("paths", "losses by name") as door:
+    with subject.variant(trace, "paths", "losses by name") as door:
         named = outputs.by_output(model(data["x"], training=False), model)
         try:
             declared = outputs.declared_names(model, list(named))
@@ -91,6 +100,7 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
             return
         total = sum(float(np.asarray(observed(loss, where="loss").value)) for loss in model.losses)
         for name, spec in specs.items():
+            subject.settle_losses()
             value = observed(losses.resolve(spec)(labels[name], named[name], sample_weight=weights.get(name)), where="loss").value
             if value.ndim:
                 return  # without a reduction Keras has no one total either
@@ -99,16 +109,17 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
 
 
 def _test(subject: Subject, trace: Trace) -> None:
-    model = subject.model
-    whole = subject.n <= subject.batch_size  # several batches give a mean of means, which is something else
-    if whole:
-        with trace.variant("paths", "evaluate") as door:
-            see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=True)
-    with trace.variant("paths", "test_on_batch") as door:
-        see_metrics(_on_batch(subject, "test"), door, loss=True)
+    model, loss = subject.model, subject.tested_loss
+    if subject.whole:
+        with subject.variant(trace, "paths", "evaluate") as door:
+            see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=loss)
+    elif subject.moves or loss != "loss":
+        return  # what several batches come to is not what one does
+    with subject.variant(trace, "paths", "test_on_batch") as door:
+        see_metrics(_on_batch(subject, "test"), door, loss=loss)
     for kind, dataset in _datasets(subject):
-        with trace.variant("paths", f"evaluate({kind})") as door:
-            see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=True)
+        with subject.variant(trace, "paths", f"evaluate({kind})") as door:
+            see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=loss)
 
 
 def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
@@ -162,11 +173,14 @@ def _with_tuples(nest: Any) -> Any:
 def _trains_as_it_predicts(subject: Subject) -> bool:
     """Whether a training step starts from the loss that inference has: no dropout, no batch statistics, no step of its own."""
     model = subject.model
-    if subject.case.class_weight is not None or type(model).train_step is not keras.Model.train_step:
+    if subject.case.class_weight is not None or has_own(model, "train_step"):
         return False
     data, before = subject.tensors(subject.arrays), random_state(model)
     try:
-        modes = [outputs.by_output(model(data["x"], training=training), model) for training in (False, True)]
+        modes = []
+        for training in (False, True):
+            subject.settle()
+            modes.append(outputs.by_output(model(data["x"], training=training), model))
     except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
         return False
     if random_state(model) != before:
@@ -181,7 +195,7 @@ def _trains_as_it_predicts(subject: Subject) -> bool:
 def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
     """What `fit` reports as ``val_*`` against what `evaluate` says of the trained model."""
     reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
-    if not reported or "*" in trace.not_compared:
+    if not reported or "*" in trace.not_compared or subject.moves or subject.losses_hold_state:
         return
     figures: Mapping[str, Any] = {}
     with trace.variant("paths", "evaluate after training") as door:
@@ -195,9 +209,9 @@ def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Tra
             trace.see(f"train/metric/val_{name}", float(value))
 
 
-def _first_epoch(history: Mapping[str, list[float]], trace: Trace) -> None:
-    with trace.variant("paths", "fit") as door:
-        see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss=True)
+def _first_epoch(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
+    with subject.variant(trace, "paths", "fit") as door:
+        see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss="loss")
 
 
 def _plain_sgd(subject: Subject, trace: Trace) -> None:
@@ -205,13 +219,12 @@ def _plain_sgd(subject: Subject, trace: Trace) -> None:
     rate = _plain_rate(subject.model.optimizer)
     if rate is None or any(getattr(v, "constraint", None) is not None for v in subject.model.trainable_variables):
         return
-    began = {id(variable): value for variable, value in zip(subject.model.weights, subject.initial, strict=True)}
     trainable = {id(variable) for variable in subject.model.trainable_variables}
-    with trace.variant("paths", "initial weight - learning rate * gradient") as door:
+    with subject.variant(trace, "paths", "initial weight - learning rate * gradient") as door:
         for path, variable in named_weights(subject.model):
             gradient = trace.observations.get(f"gradient/{path}")
             if id(variable) in trainable and gradient is not None:
-                step = np.asarray(began[id(variable)] - rate * gradient.value, gradient.value.dtype)
+                step = np.asarray(subject.initial.value(variable) - rate * gradient.value, gradient.value.dtype)
                 door.see(f"train/weight/{path}", step)
 
 
@@ -230,6 +243,9 @@ def _plain_rate(optimizer: Any) -> float | None:
 def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_step: bool) -> None:
     """The first step and a test step op by op, and with XLA where the backend chooses between the two."""
     ways: dict[str, dict[str, Any]] = {"train_on_batch": {}}
+    # A step of the model's own is held against itself where `fit` has taken just one, and draws nothing.
+    own_step = has_own(subject.model, "train_step") and "train/loss" in trace.observations and "train/*" not in trace.not_compared
+    own_step = own_step and subject.whole and subject.case.epochs == 1 and subject.case.class_weight is None
     if not subject.compiles_anew:
         trace.notes.append("not held against itself op by op: the model has a compile() that wants other arguments than Keras's")
     elif keras.backend.backend() != "torch":  # which runs op by op as it is; torch.compile takes minutes
@@ -238,15 +254,26 @@ def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_s
         ways["jit_compile"] = {"jit_compile": True}
     for door_name, options in ways.items():
         fresh = subject.restore()
+        subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
         if options:
-            subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
             subject.compile(**options)
-            with trace.variant("paths", f"{door_name}: test_on_batch") as door:
-                see_metrics(_on_batch(subject, "test"), door, loss=True)
+            if subject.whole or (subject.tested_loss == "loss" and not subject.moves):
+                with subject.variant(trace, "paths", f"{door_name}: test_on_batch") as door:
+                    see_metrics(_on_batch(subject, "test"), door, loss=subject.tested_loss)
+            fresh = subject.restore()
+        name = f"{door_name}: train_on_batch" if options else door_name
         if steps:
-            name = f"{door_name}: train_on_batch" if options else door_name
-            with trace.variant("paths", name) as door:
-                see_metrics(_on_batch(subject, "train"), door, loss=True)
+            with subject.variant(trace, "paths", name) as door:
+                see_metrics(_on_batch(subject, "train"), door, loss="loss")
                 if single_step and fresh and options:
-                    for path, variable in named_weights(subject.model):
-                        door.see(f"train/weight/{path}", variable)
+                    _see_weights(subject, door)
+        elif own_step and fresh:
+            with subject.variant(trace, "paths", name) as door:
+                for metric, value in _on_batch(subject, "train").items():
+                    door.see("train/loss" if metric == "loss" else f"train/metric/{metric}", np.asarray([float(value)]))
+                _see_weights(subject, door)
+
+
+def _see_weights(subject: Subject, door: Trace) -> None:
+    for path, variable in named_weights(subject.model):
+        door.see(f"train/weight/{path}", variable)
