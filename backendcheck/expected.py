@@ -87,7 +87,9 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     y_true = recording.labels.get(f"y_true{suffix}")
     y_pred = recording.labels.get("y_pred")
     of_model = y_pred is None
-    if of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
+    if of_model and f"output{suffix}" in recording.labels:  # what the loss saw, where `predict` returns something else
+        y_pred = recording.labels[f"output{suffix}"]
+    elif of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
         y_pred = predictions.value
     if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype):
         return None

@@ -1,7 +1,8 @@
 """Labels (N,) and outputs (N, 1), or the other way round, or labels (N,) for an output (N, C).
 
 What goes wrong in practice: (N,) and (N, 1) broadcast to (N, N), and each prediction is held against every label: the model
-learns the mean. Keras evens the two out before it calls a loss; who computes the loss by hand has to. And labels (N,)
+learns the mean. Keras evens the two out for its own losses and for a function; who derives from `Loss`, or computes the loss
+by hand, has to. And labels (N,)
 for C units broadcast where there happen to be as many examples as units.
 """
 
@@ -58,6 +59,14 @@ def squared_error(y_true, y_pred):
     return ops.mean(ops.square(y_true - y_pred), axis=-1)
 
 
+class SquaredError(keras.losses.Loss):
+    """The same as a class: `call` gets both as they are."""
+
+    def call(self, y_true, y_pred):
+        """One number for each example, as long as the shapes fit."""
+        return squared_error(y_true, y_pred)
+
+
 LOSSES = {"mean_squared_error": ERROR, "binary_crossentropy": CROSS_ENTROPY, "own_function": ERROR}
 
 
@@ -76,7 +85,12 @@ def case_flat_labels_in_a_loss_by_hand():
     return ValueCase(trained_on(LABELS, None, kind=OwnLoss), reference={"value/loss": np.array([ERROR])})
 
 
-@pytest.mark.parametrize("loss", ["mean_squared_error", "binary_crossentropy"])
+def case_flat_labels_in_a_loss_class():
+    """As people write it: a class of one's own derived from `Loss` holds (N,) and (N, 1) one by one, as a function does."""
+    return ValueCase(trained_on(LABELS, SquaredError()), reference={"value/loss": np.array([ERROR])})
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy", "hinge"])
 @pytest.mark.parametrize("n_columns", [2, 3], ids=["two_units", "as_many_units_as_examples"])
 def case_flat_labels_for_several_units(n_columns, loss):
     """`fit` refuses labels (N,) for an output (N, C), also where N is C; they are not a row for every example."""

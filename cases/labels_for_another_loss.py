@@ -14,6 +14,10 @@ from backendcheck import Raises, ValueCase
 ANIMAL = np.array([0.7, 0.2, 0.1])  # what the model predicts for cat, dog and fox, whatever the image
 YES = 0.8
 AGE = 3.0
+OF_INTEGERS = ["sparse_categorical_crossentropy", "categorical_generalized_cross_entropy"]
+OF_ONE_HOT_ROWS = ["categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "categorical_hinge"]
+OF_YES_OR_NO = ["binary_crossentropy", "binary_focal_crossentropy"]
+OF_NUMBERS = ["mean_squared_error", "mean_absolute_error", "huber"]
 
 
 def trained_on(labels, loss, *, n=None, sample_weight=None):
@@ -23,9 +27,9 @@ def trained_on(labels, loss, *, n=None, sample_weight=None):
     """
 
     def compute():
-        if loss in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+        if loss in OF_INTEGERS + OF_ONE_HOT_ROWS:
             n_units, activation, bias = 3, "softmax", np.log(ANIMAL)
-        elif loss == "binary_crossentropy":
+        elif loss in OF_YES_OR_NO:
             n_units, activation, bias = 1, "sigmoid", np.log([YES / (1 - YES)])
         else:
             n_units, activation, bias = 1, "linear", np.array([AGE])
@@ -33,7 +37,9 @@ def trained_on(labels, loss, *, n=None, sample_weight=None):
         head = keras.layers.Dense(n_units, activation=activation, name="head")
         model = keras.Model(images, head(images))
         head.set_weights([np.zeros((2, n_units)), bias])
-        model.compile(optimizer=keras.optimizers.SGD(0.1), loss=loss)
+        generalized = loss == "categorical_generalized_cross_entropy"  # which has no function of this name
+        compiled = keras.losses.CategoricalGeneralizedCrossEntropy() if generalized else loss
+        model.compile(optimizer=keras.optimizers.SGD(0.1), loss=compiled)
         x = np.ones((len(labels) if n is None else n, 2), dtype="float32")
         history = model.fit(x, labels, sample_weight=sample_weight, batch_size=len(x), shuffle=False, verbose=0).history
         finite = sum(int(np.isfinite(weight).sum()) for weight in model.get_weights())
@@ -42,22 +48,31 @@ def trained_on(labels, loss, *, n=None, sample_weight=None):
     return compute
 
 
-def case_one_hot_rows_for_the_loss_of_integers():
-    """`fit` refuses one-hot rows under sparse cross-entropy."""
-    return ValueCase(trained_on(np.eye(3, dtype="float32"), "sparse_categorical_crossentropy"), expect=Raises())
+@pytest.mark.parametrize("loss", OF_INTEGERS)
+def case_one_hot_rows_for_the_loss_of_integers(loss):
+    """`fit` refuses one-hot rows under a loss of class indices."""
+    return ValueCase(trained_on(np.eye(3, dtype="float32"), loss), expect=Raises())
 
 
+@pytest.mark.parametrize("loss", OF_ONE_HOT_ROWS)
 @pytest.mark.parametrize("shape", ["flat", "column"])
-def case_integers_for_the_loss_of_one_hot_rows(shape):
-    """`fit` refuses integer labels, (N,) or (N, 1), under categorical cross-entropy, also where there are N classes."""
+def case_integers_for_the_loss_of_one_hot_rows(shape, loss):
+    """`fit` refuses integer labels, (N,) or (N, 1), under a loss of one-hot rows, also where there are N classes."""
     labels = np.array([0, 1, 2])
-    return ValueCase(trained_on(labels if shape == "flat" else labels[:, None], "categorical_crossentropy"), expect=Raises())
+    return ValueCase(trained_on(labels if shape == "flat" else labels[:, None], loss), expect=Raises())
 
 
-def case_a_fraction_for_the_loss_of_integers():
+@pytest.mark.parametrize("loss", OF_INTEGERS)
+def case_a_fraction_for_the_loss_of_integers(loss):
     """`fit` refuses label 1.9; it is not class 1."""
     labels = np.array([0.0, 1.9, 2.0], dtype="float32")
-    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
+    return ValueCase(trained_on(labels, loss), expect=Raises())
+
+
+@pytest.mark.parametrize("label", [pytest.param(3, id="one_past_the_last"), pytest.param(-1, id="minus_one")])
+def case_no_class_for_the_generalized_loss(label):
+    """`fit` refuses a label outside 0 ... C-1 under generalized cross-entropy, too, which takes integers."""
+    return ValueCase(trained_on(np.array([0, 1, label]), "categorical_generalized_cross_entropy"), expect=Raises())
 
 
 @pytest.mark.parametrize("kind", ["text", "objects"])
@@ -67,10 +82,11 @@ def case_names_for_labels(kind):
     return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
 
 
-def case_minus_one_and_one_for_binary_crossentropy():
+@pytest.mark.parametrize("loss", OF_YES_OR_NO)
+def case_minus_one_and_one_for_yes_or_no(loss):
     """`fit` refuses labels -1 and 1 under binary cross-entropy, which knows 0 and 1."""
     labels = np.array([[1], [-1], [-1], [1]], dtype="float32")
-    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+    return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
@@ -82,46 +98,49 @@ def case_zero_and_one_for_a_hinge_loss(loss):
     return ValueCase(trained_on(labels, loss), reference={"value/loss": np.array([exact])})
 
 
-def case_zero_and_255_for_binary_crossentropy():
+@pytest.mark.parametrize("loss", OF_YES_OR_NO)
+def case_zero_and_255_for_yes_or_no(loss):
     """`fit` refuses labels 0 and 255, as an image file holds a mask, under binary cross-entropy."""
     labels = np.array([[255], [0], [0], [255]], dtype="uint8")
-    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+    return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
-def case_minus_one_for_a_missing_answer():
+@pytest.mark.parametrize("loss", OF_YES_OR_NO)
+def case_minus_one_for_a_missing_answer(loss):
     """`fit` refuses -1 for "missing" under binary cross-entropy; it is no number between no and yes."""
     labels = np.array([[1], [0], [-1], [1]], dtype="float32")
-    return ValueCase(trained_on(labels, "binary_crossentropy"), expect=Raises())
+    return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
-def case_minus_999_for_a_missing_age():
-    """To squared error any number is a label: an age of -999, for "missing", counts as one, and outweighs all others."""
+@pytest.mark.parametrize("loss", OF_NUMBERS)
+def case_minus_999_for_a_missing_age(loss):
+    """To the loss of a regression any number is a label: an age of -999, for "missing", counts, and outweighs all others."""
     labels = np.array([[2.0], [4.0], [-999.0], [3.0]], dtype="float32")
-    exact = np.mean((labels.astype("float64") - AGE) ** 2)
-    return ValueCase(trained_on(labels, "mean_squared_error"), reference={"value/loss": np.array([exact])})
+    error = np.abs(labels.astype("float64") - AGE)
+    per_example = {
+        "mean_squared_error": error**2,
+        "mean_absolute_error": error,
+        "huber": np.where(error <= 1, error**2 / 2, error - 0.5),
+    }[loss]
+    return ValueCase(trained_on(labels, loss), reference={"value/loss": np.array([per_example.mean()])})
 
 
-LABELS = {
-    "sparse_categorical_crossentropy": [0, 1, 2],
-    "categorical_crossentropy": np.eye(3),
-    "binary_crossentropy": [[1], [0], [1]],
-    "mean_squared_error": [[2], [4], [3]],
-}
-
-
-@pytest.mark.parametrize("loss", LABELS)
+@pytest.mark.parametrize("loss", OF_INTEGERS + OF_ONE_HOT_ROWS + OF_YES_OR_NO + OF_NUMBERS)
 def case_a_label_that_is_no_number(loss):
     """`fit` refuses labels with a NaN among them; it does not go on to weights that are all NaN."""
-    labels = np.array(LABELS[loss], dtype="float32")
-    labels[1] = np.nan
+    if loss in OF_INTEGERS:
+        labels = np.array([0, np.nan, 2], dtype="float32")
+    elif loss in OF_ONE_HOT_ROWS:
+        labels = np.array([[1, 0, 0], [np.nan, np.nan, np.nan], [0, 0, 1]], dtype="float32")
+    else:
+        labels = np.array([[1], [np.nan], [0]], dtype="float32")
     return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 def case_a_weight_that_is_no_number():
     """`fit` refuses sample weights with a NaN among them; it does not go on to weights that are all NaN."""
     weights = np.array([1.0, np.nan, 1.0], dtype="float32")
-    labels = np.array(LABELS["sparse_categorical_crossentropy"])
-    return ValueCase(trained_on(labels, "sparse_categorical_crossentropy", sample_weight=weights), expect=Raises())
+    return ValueCase(trained_on(np.array([0, 1, 2]), "sparse_categorical_crossentropy", sample_weight=weights), expect=Raises())
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])

@@ -138,4 +138,4 @@ def case_a_loaded_loss_keeps_its_options(loss, by_hand):
         y_true, y_pred = [[4.0, 0.0]], [[0.0, 0.0]]
     else:
         y_true, y_pred = [[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]
-    return ValueCase(lambda: {"loss": loaded(y_true, y_pred)}, reference={"value/loss": by_hand})
+    return ValueCase(lambda: {"loss": loaded(np.array(y_true), np.array(y_pred))}, reference={"value/loss": by_hand})

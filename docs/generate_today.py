@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,17 @@ def facts_of(mapping: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
         "schema": SCHEMA,
         "keras": keras.pop(),
         "versions": versions,
-        "rules": {code: [shown(one, runs) for one in rule["shown"]] for code, rule in sorted(mapping.items())},
+        "rules": {code: [shown(one, runs) for one in entries(rule)] for code, rule in sorted(mapping.items())},
     }
+
+
+def entries(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The cases of a rule of today.toml, one entry each: ``{loss}`` is written out."""
+    for entry in rule["shown"]:
+        if "{loss}" not in entry["case"]:
+            yield entry
+        for loss in entry.get("losses", []) if "{loss}" in entry["case"] else []:
+            yield {**entry, "case": entry["case"].replace("{loss}", loss), "losses": [loss]}
 
 
 def shown(entry: Mapping[str, Any], runs: Iterable[Run]) -> dict[str, Any]:

@@ -25,6 +25,12 @@ def test_a_sigmoid_too_many_is_found() -> None:
     assert (found.code, found.backends) == ("logits-as-probabilities", ("torch",))
 
 
+@pytest.mark.parametrize(("logit", "other"), [(2.0**32, 1.0), (-800.0, 0.0), (0.0, 0.5)])
+def test_a_number_that_everything_saturates_to_is_no_sigmoid(logit: float, other: float) -> None:
+    found = diagnosed(everywhere(figure=np.float32(logit)) | {"jax": {"figure": np.float32(other)}})
+    assert "logits-as-probabilities" not in found
+
+
 def test_an_array_transposed_is_an_axis_in_either_shape() -> None:
     z, _ = scores(5, 3)
     assert first(everywhere(scores=z) | {"jax": {"scores": z.T}}).code == "axis"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +14,7 @@ from front_door import backendcheck
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.labels import today as module
+from backendcheck.labels.rules import RULES
 from backendcheck.labels.today import facts, today
 from backendcheck.reference import canonical_name
 
@@ -23,9 +23,21 @@ MAPPING = tomllib.loads((ROOT / "docs" / "today.toml").read_text(encoding="utf-8
 SHOWN = [one for rule in facts()["rules"].values() for one in rule]
 
 
-def test_the_facts_are_about_the_cases_that_the_mapping_names() -> None:
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """docs/generate_today.py, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("generate_today", ROOT / "docs" / "generate_today.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, loaded)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_facts_are_about_the_cases_that_the_mapping_names(generator: Any) -> None:
     keys = ("case", "given", "losses", "kinds")
-    wanted = {code: [{"losses": [], "kinds": [], **one} for one in rule["shown"]] for code, rule in MAPPING.items()}
+    wanted = {code: [{"losses": [], "kinds": [], **one} for one in generator.entries(rule)] for code, rule in MAPPING.items()}
     held = facts()["rules"]
     assert list(held) == sorted(wanted)
     for code, rule in wanted.items():
@@ -39,8 +51,8 @@ def test_every_case_is_a_built_in_one() -> None:
         assert functions[name] == bool(bracket), case
 
 
-def test_codes_and_losses_are_well_formed() -> None:
-    assert all(re.fullmatch(r"L[1-7]\d\d", code) for code in facts()["rules"])
+def test_rules_and_losses_are_known_by_these_names() -> None:
+    assert set(facts()["rules"]) <= set(RULES)
     assert all(canonical_name(loss) == loss for one in SHOWN for loss in one["losses"])
 
 
@@ -77,11 +89,18 @@ def test_cases_of_the_loss_come_before_those_of_any() -> None:
     )
 
 
-def test_the_kind_chooses_and_an_unknown_one_leaves_the_first() -> None:
+def test_the_kind_chooses() -> None:
     hundred = today("L102", loss="sparse_categorical_crossentropy", kind="-100")
     assert hundred is not None
     assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
-    assert today("L102", kind="-7") == today("L102")
+
+
+def test_a_kind_that_no_case_has_is_not_told_of_another_unless_a_case_is_of_any() -> None:
+    assert today("L201") is not None
+    assert today("L201", kind="datetime64[s]") is None
+    other = today("L102", kind="-7")
+    assert other is not None
+    assert other.says == today("L102", kind="-1").says
 
 
 # --- in words ------------------------------------------------------------------------------------------------------
@@ -145,25 +164,13 @@ def test_nothing_says_what_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- recorded again ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def generator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """docs/generate_today.py, which is a script and no package."""
-    spec = importlib.util.spec_from_file_location("generate_today", ROOT / "docs" / "generate_today.py")
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, loaded)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
 @pytest.mark.backends
 def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any) -> None:
     """One that JAX alone trains on, one that PyTorch alone refuses, one that all take, one where TensorFlow alone is right."""
     cases = {
         "labels_in_fit/fit_on_a_label_that_names_no_class[one_past_the_last]",
-        "labels_for_another_loss/zero_and_255_for_binary_crossentropy",
-        "labels_for_another_loss/a_fraction_for_the_loss_of_integers",
+        "labels_for_another_loss/zero_and_255_for_yes_or_no[binary_crossentropy]",
+        "labels_for_another_loss/a_fraction_for_the_loss_of_integers[sparse_categorical_crossentropy]",
         "heads_and_losses/the_activation_is_there_once[activation_and_from_logits-BinaryCrossentropy]",
     }
     nodes = [f"{builtin_cases()}/{stem}.py::case_{name}" for stem, _, name in (case.partition("/") for case in sorted(cases))]
@@ -173,7 +180,7 @@ def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any)
     versions = {of_leg["keras"] for of_leg in run.versions.values()}, {leg: of_leg[leg] for leg, of_leg in run.versions.items()}
     if versions != ({facts()["keras"]}, facts()["versions"]):
         pytest.skip(f"today.json is about other versions than Keras {versions[0]} with {versions[1]}")
-    entries = [one for rule in MAPPING.values() for one in rule["shown"] if one["case"] in cases]
+    entries = [one for rule in MAPPING.values() for one in generator.entries(rule) if one["case"] in cases]
     assert {one["case"] for one in entries} == cases
     for entry in entries:
         seen = json.loads(json.dumps(generator.shown(entry, [run])))

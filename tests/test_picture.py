@@ -8,7 +8,7 @@ import make
 import pytest
 from make import HOSTILE, everywhere
 
-from backendcheck.report.painted import Painted, fitted
+from backendcheck.report.painted import Painted, fitted, fitted_name
 from backendcheck.report.picture import picture
 from backendcheck.results import Results
 
@@ -115,3 +115,10 @@ def test_a_line_knows_its_parts() -> None:
     assert fitted("漢字", 6) == "漢字  "
     assert fitted("abcdef", 4) == "ab.."
     assert fitted("漢字漢字", 5).rstrip(".") in ("漢 ", "漢")
+
+
+def test_the_name_of_a_case_is_cut_in_its_middle_so_that_its_parameters_are_seen():
+    assert fitted_name("loss/one", 10) == "loss/one  "
+    assert fitted_name("loss/keeps_its_options[huber]", 20) == "loss/keep..ns[huber]"
+    assert fitted_name("loss/漢字漢字漢字[漢字]", 16) == "loss/漢 ..[漢字]"  # a character of two columns is never halved
+    assert fitted_name("loss/huber", 6) == "loss.."

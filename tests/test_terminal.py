@@ -170,6 +170,15 @@ def test_a_case_in_short(place: Path) -> None:
     assert backendcheck("show", "labels/case_0", "--out", "run", "-q", cwd=place).out == "PASSED labels/case_0\n"
 
 
+def test_what_to_do_next_can_be_typed_as_it_stands(place: Path) -> None:
+    for arguments in (("compare", "run"), ("show", "labels/case_3", "--out", "run", "-q")):
+        lines = backendcheck(*arguments, cwd=place).out.splitlines()
+        (told,) = (line for line in lines if "backendcheck show labels/case_3" in line)
+        typed = re.split(r" {2,}", told.strip())[1]
+        assert typed == "backendcheck show labels/case_3 --out run"
+        assert backendcheck(*typed.split()[1:], cwd=place).exit_code == 0
+
+
 # --- readers that go away ----------------------------------------------------------------------------------------
 
 

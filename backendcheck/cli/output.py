@@ -132,7 +132,8 @@ def write_and_end(
         if manner.as_json:
             click.echo(json_report.render(results), nl=False)
         else:
-            print_lines(text.summary(results, width=terminal_width(), verbose=manner.verbose, quiet=manner.quiet))
+            place = place_of(results.legs)
+            print_lines(text.summary(results, width=terminal_width(), verbose=manner.verbose, quiet=manner.quiet, place=place))
         for line in told:
             click.echo(line, err=manner.as_json)
         if not manner.quiet:
@@ -141,6 +142,16 @@ def write_and_end(
             for line in text.last_line(results, width=terminal_width()):
                 click.echo(line, err=manner.as_json)
     sys.exit(results.exit_code)
+
+
+def place_of(legs: Sequence[Leg]) -> str:
+    """The directory that a command has to be told to find `legs`; empty where it looks by itself, or no single one has all."""
+    from backendcheck.cli.options import LATEST
+
+    directories = {leg.path.parent for leg in legs}
+    if len(directories) != 1 or (directory := directories.pop()).resolve() == LATEST.resolve():
+        return ""
+    return str(directory)
 
 
 def terminal_width() -> int | None:

@@ -10,7 +10,7 @@ import click
 
 from backendcheck.cli.manner import Manner, manner_options, print_lines
 from backendcheck.cli.options import LATEST, known_option
-from backendcheck.cli.output import analysed, known_case, terminal_width
+from backendcheck.cli.output import analysed, known_case, place_of, terminal_width
 
 
 @click.command()
@@ -42,7 +42,8 @@ def show(case: str, out: Path, known_files: Sequence[Path], manner: Manner) -> N
     elif manner.as_json:
         print_lines([json_report.entry(result, results)])
     elif manner.quiet:
-        print_lines(text.failing(result, terminal_width()) if result.verdict in FAILING else [text.first_line(result)])
+        in_short = text.failing(result, terminal_width(), place_of(results.legs))
+        print_lines(in_short if result.verdict in FAILING else [text.first_line(result)])
     else:
         print_lines(text.case(result, results, width=terminal_width(), verbose=manner.verbose))
     sys.exit(0)

@@ -20,6 +20,7 @@ from backendcheck.observation import Kind
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
+_SATURATED = 1e-3  # nearer to 0, 1 or an equal share than this a probability tells nothing of its logit
 _FEWEST_WHOLE = 3  # values that have to be whole before fractions are said to have been cut
 _CLASSES_LAST = "Say axis= explicitly and put classes last."
 
@@ -202,10 +203,17 @@ def _activation(one: Difference) -> Iterator[Diagnosis]:
             if name == "softmax" and (one.left.ndim < 2 or one.left.shape[-1] < 2):  # noqa: PLR2004
                 continue
             remedy = "Let the activation be applied once: in the last layer, or by the loss with from_logits=True."
-            if one.explained(right=change(one.right)):
+            if _telling(changed := change(one.right)) and one.explained(right=changed):
                 yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once more", remedy)
-            elif one.explained(left=change(one.left)):
+            elif _telling(changed := change(one.left)) and one.explained(left=changed):
                 yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once less", remedy)
+
+
+def _telling(activated: np.ndarray) -> bool:
+    """Whether probabilities tell what they were made of: 0, 1 and equal shares come of too many other things."""
+    inside = activated[(activated > _SATURATED) & (activated < 1.0 - _SATURATED)]
+    shares = 1.0 / activated.shape[-1] if activated.ndim > 1 else 0.5
+    return bool((np.abs(inside - shares) > _SATURATED).any())
 
 
 def _smoothing(one: Difference) -> Iterator[Diagnosis]:

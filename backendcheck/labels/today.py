@@ -36,15 +36,16 @@ def today(code: str, loss: str | None = None, kind: str | None = None) -> Today 
     """What each backend does with labels that break rule `code`; None if no case shows it.
 
     `loss` is the name of a Keras loss (``"BinaryCrossentropy"``, ``"mse"``): then only cases of this loss count, and those that
-    hold for any. `kind` chooses where a rule has several sorts: a label (``"-100"``), a type (``"uint64"``), the activation of a
-    head (``"softmax"``); see ``docs/today.toml``. A kind that no case has leaves the choice to the first one.
+    hold for any. `kind` says which, where a rule has several sorts: a label (``"-100"``), a type (``"uint64"``), the activation
+    of a head (``"softmax"``); ``docs/today.toml`` has them. Cases of another kind then do not count. Without `loss` and `kind` it
+    is the first case of the rule.
     """
     name = None if loss is None else canonical_name(loss)
-    shown = [one for one in facts()["rules"].get(code, ()) if name is None or not one["losses"] or name in one["losses"]]
+    shown = [one for one in facts()["rules"].get(code, ()) if _is_of(one, name, kind)]
     if not shown:
         return None
-    # Cases of the loss before those of any; of the kind before others. The sort is stable, the rest stays as it was written.
-    shown.sort(key=lambda one: (kind is None or kind not in one["kinds"], name is not None and not one["losses"]))
+    # The very loss and kind before what holds for any. The sort is stable, the rest stays as it was written.
+    shown.sort(key=lambda one: (kind is not None and kind not in one["kinds"], name is not None and not one["losses"]))
     first = shown[0]
     return Today(
         keras=facts()["keras"],
@@ -52,6 +53,11 @@ def today(code: str, loss: str | None = None, kind: str | None = None) -> Today 
         backends={backend: _in_short(did, first) for backend, did in first["backends"].items()},
         says=_sentence(first, facts()["keras"]),
     )
+
+
+def _is_of(shown: Mapping[str, Any], loss: str | None, kind: str | None) -> bool:
+    of_loss = loss is None or not shown["losses"] or loss in shown["losses"]
+    return of_loss and (kind is None or not shown["kinds"] or kind in shown["kinds"] or "*" in shown["kinds"])
 
 
 @cache

@@ -6,22 +6,25 @@ class weights, a `train_step` of the model's own) is found out first, and the do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from backendcheck.record import losses, outputs
-from backendcheck.record.arrays import leaves, map_nest, observed
+from backendcheck.record.arrays import observed
+from backendcheck.record.dataset_doors import evaluate_on_dataset, fit_on_dataset, one_batch_datasets, predict_on_dataset
 from backendcheck.record.observe_model import (
-    Subject,
     evaluation,
-    random_state,
     see_metrics,
     see_named_predictions,
+    see_weights,
     train,
 )
+from backendcheck.record.own_steps import has_own
+from backendcheck.record.randomness import random_state
+from backendcheck.record.subject import Subject
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import named_weights
 
@@ -30,26 +33,36 @@ _SAME = 1e-6  # relative to the largest prediction: far above rounding of the sa
 
 def see_doors(subject: Subject, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other door that is open."""
-    _predict(subject, trace)
+    see_prediction_doors(subject, trace)
     _losses_by_name(subject, trace)
     _test(subject, trace)
     alike = _trains_as_it_predicts(subject)
     subject.restore()
+    subject.model.reset_metrics()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
-    options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if metrics_work else {}
+    validated = metrics_work and not subject.moves
+    options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if validated else {}
     history = train(subject, trace, **options)
     trained_here = "train/loss" in trace.observations
     _validation(subject, history, trace)
-    single_step = trained_here and alike and subject.n <= subject.batch_size and subject.case.epochs == 1
-    if trained_here and alike and subject.n <= subject.batch_size:
-        _first_epoch(history, trace)
+    single_step = trained_here and alike and subject.whole and subject.case.epochs == 1
+    if trained_here and alike and subject.whole:
+        _first_epoch(subject, history, trace)
     if single_step:
         _plain_sgd(subject, trace)
-    _compiled_otherwise(subject, trace, steps=alike and subject.n <= subject.batch_size, single_step=single_step)
+    if trained_here and subject.dataset is not None and "train/*" not in trace.not_compared:
+        fit_on_dataset(subject, trace)
+    _compiled_otherwise(subject, trace, steps=alike and subject.whole, single_step=single_step)
 
 
 def _batch(subject: Subject) -> tuple[Any, ...]:
     return tuple(nest for nest in subject.arrays if nest is not None)
+
+
+def see_prediction_doors(subject: Subject, trace: Trace) -> None:
+    """A variant of `trace` for every other door that predictions come through."""
+    _predict(subject, trace)
+    predict_on_dataset(subject, trace)
 
 
 # --- predictions -----------------------------------------------------------------------------------------------
@@ -57,14 +70,20 @@ def _batch(subject: Subject) -> tuple[Any, ...]:
 
 def _predict(subject: Subject, trace: Trace) -> None:
     model, x, n = subject.model, subject.x, subject.n
-    with trace.variant("paths", "model(x)") as door:
-        see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
-    with trace.variant("paths", "predict_on_batch") as door:
-        see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
+    if not subject.predicts_apart:
+        with subject.variant(trace, "paths", "model(x)") as door:
+            see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
+    if not subject.moves or subject.whole:
+        with subject.variant(trace, "paths", "predict_on_batch") as door:
+            see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
+    if subject.fixed_batch:
+        trace.notes.append("batches of other sizes are not held against these: the model is declared for batches of one size")
+    if subject.moves or subject.fixed_batch:
+        return
     # One that does not divide N, so that a last, smaller batch comes in; and single examples where there are few.
     sizes = [next((size for size in range(max(2, n // 2 + 1), n) if n % size), 0), 1 if n <= 8 else n // 2]  # noqa: PLR2004
     for size in sorted({size for size in sizes if 0 < size < n}):
-        with trace.variant("paths", f"predict(batch_size={size})") as door:
+        with subject.variant(trace, "paths", f"predict(batch_size={size})") as door:
             see_named_predictions(outputs.by_output(model.predict(x, batch_size=size, verbose=0), model), door)
 
 
@@ -74,10 +93,10 @@ def _predict(subject: Subject, trace: Trace) -> None:
 def _losses_by_name(subject: Subject, trace: Trace) -> None:
     """The declared losses on the outputs and labels of their own names, weighted and added up by hand."""
     model, case = subject.model, subject.case
-    if case.loss is None or type(model).compute_loss is not keras.Model.compute_loss:
+    if case.loss is None or has_own(model, "compute_loss"):
         return
     data = subject.tensors(subject.arrays)
-    with trace.variant("paths", "losses by name") as door:
+    with subject.variant(trace, "paths", "losses by name") as door:
         named = outputs.by_output(model(data["x"], training=False), model)
         try:
             declared = outputs.declared_names(model, list(named))
@@ -91,6 +110,7 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
             return
         total = sum(float(np.asarray(observed(loss, where="loss").value)) for loss in model.losses)
         for name, spec in specs.items():
+            subject.settle_losses()
             value = observed(losses.resolve(spec)(labels[name], named[name], sample_weight=weights.get(name)), where="loss").value
             if value.ndim:
                 return  # without a reduction Keras has no one total either
@@ -99,16 +119,18 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
 
 
 def _test(subject: Subject, trace: Trace) -> None:
-    model = subject.model
-    whole = subject.n <= subject.batch_size  # several batches give a mean of means, which is something else
-    if whole:
-        with trace.variant("paths", "evaluate") as door:
-            see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=True)
-    with trace.variant("paths", "test_on_batch") as door:
-        see_metrics(_on_batch(subject, "test"), door, loss=True)
-    for kind, dataset in _datasets(subject):
-        with trace.variant("paths", f"evaluate({kind})") as door:
-            see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=True)
+    model, loss = subject.model, subject.tested_loss
+    evaluate_on_dataset(subject, trace)
+    if subject.whole:
+        with subject.variant(trace, "paths", "evaluate") as door:
+            see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=loss)
+    elif subject.moves or loss != "loss":
+        return  # what several batches come to is not what one does
+    with subject.variant(trace, "paths", "test_on_batch") as door:
+        see_metrics(_on_batch(subject, "test"), door, loss=loss)
+    for kind, dataset in one_batch_datasets(_batch(subject)):
+        with subject.variant(trace, "paths", f"evaluate({kind})") as door:
+            see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=loss)
 
 
 def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
@@ -119,54 +141,20 @@ def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
     return figures
 
 
-def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
-    """The same examples as one batch of each kind of dataset that the backend takes."""
-    floatx = keras.config.floatx()
-
-    def as_fit_casts(array: np.ndarray) -> np.ndarray:
-        return array.astype(floatx) if array.dtype.kind == "f" else array
-
-    batch = tuple(map_nest(as_fit_casts, nest) for nest in _batch(subject))
-    # TensorFlow reads a list in a dataset as an array, and a tuple as a structure.
-
-    class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, index: int) -> Any:
-            return _with_tuples(batch)
-
-    yield "PyDataset", OneBatch()
-    if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
-        return
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        yield "tf.data", tf.data.Dataset.from_tensors(_with_tuples(batch))
-    if keras.backend.backend() == "torch":
-        import torch
-
-        tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
-        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda one: one)
-
-
-def _with_tuples(nest: Any) -> Any:
-    if isinstance(nest, Mapping):
-        return {key: _with_tuples(value) for key, value in nest.items()}
-    return tuple(map(_with_tuples, nest)) if isinstance(nest, list | tuple) else nest
-
-
 # --- training --------------------------------------------------------------------------------------------------
 
 
 def _trains_as_it_predicts(subject: Subject) -> bool:
     """Whether a training step starts from the loss that inference has: no dropout, no batch statistics, no step of its own."""
     model = subject.model
-    if subject.case.class_weight is not None or type(model).train_step is not keras.Model.train_step:
+    if subject.case.class_weight is not None or has_own(model, "train_step"):
         return False
     data, before = subject.tensors(subject.arrays), random_state(model)
     try:
-        modes = [outputs.by_output(model(data["x"], training=training), model) for training in (False, True)]
+        modes = []
+        for training in (False, True):
+            subject.settle()
+            modes.append(outputs.by_output(model(data["x"], training=training), model))
     except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
         return False
     if random_state(model) != before:
@@ -181,7 +169,7 @@ def _trains_as_it_predicts(subject: Subject) -> bool:
 def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
     """What `fit` reports as ``val_*`` against what `evaluate` says of the trained model."""
     reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
-    if not reported or "*" in trace.not_compared:
+    if not reported or "*" in trace.not_compared or subject.moves or subject.losses_hold_state:
         return
     figures: Mapping[str, Any] = {}
     with trace.variant("paths", "evaluate after training") as door:
@@ -195,9 +183,9 @@ def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Tra
             trace.see(f"train/metric/val_{name}", float(value))
 
 
-def _first_epoch(history: Mapping[str, list[float]], trace: Trace) -> None:
-    with trace.variant("paths", "fit") as door:
-        see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss=True)
+def _first_epoch(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
+    with subject.variant(trace, "paths", "fit") as door:
+        see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss="loss")
 
 
 def _plain_sgd(subject: Subject, trace: Trace) -> None:
@@ -205,13 +193,12 @@ def _plain_sgd(subject: Subject, trace: Trace) -> None:
     rate = _plain_rate(subject.model.optimizer)
     if rate is None or any(getattr(v, "constraint", None) is not None for v in subject.model.trainable_variables):
         return
-    began = {id(variable): value for variable, value in zip(subject.model.weights, subject.initial, strict=True)}
     trainable = {id(variable) for variable in subject.model.trainable_variables}
-    with trace.variant("paths", "initial weight - learning rate * gradient") as door:
+    with subject.variant(trace, "paths", "initial weight - learning rate * gradient") as door:
         for path, variable in named_weights(subject.model):
             gradient = trace.observations.get(f"gradient/{path}")
             if id(variable) in trainable and gradient is not None:
-                step = np.asarray(began[id(variable)] - rate * gradient.value, gradient.value.dtype)
+                step = np.asarray(subject.initial.value(variable) - rate * gradient.value, gradient.value.dtype)
                 door.see(f"train/weight/{path}", step)
 
 
@@ -230,6 +217,9 @@ def _plain_rate(optimizer: Any) -> float | None:
 def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_step: bool) -> None:
     """The first step and a test step op by op, and with XLA where the backend chooses between the two."""
     ways: dict[str, dict[str, Any]] = {"train_on_batch": {}}
+    # A step of the model's own is held against itself where `fit` has taken just one, and draws nothing.
+    own_step = has_own(subject.model, "train_step") and "train/loss" in trace.observations and "train/*" not in trace.not_compared
+    own_step = own_step and subject.whole and subject.case.epochs == 1 and subject.case.class_weight is None
     if not subject.compiles_anew:
         trace.notes.append("not held against itself op by op: the model has a compile() that wants other arguments than Keras's")
     elif keras.backend.backend() != "torch":  # which runs op by op as it is; torch.compile takes minutes
@@ -238,15 +228,21 @@ def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_s
         ways["jit_compile"] = {"jit_compile": True}
     for door_name, options in ways.items():
         fresh = subject.restore()
+        subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
         if options:
-            subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
             subject.compile(**options)
-            with trace.variant("paths", f"{door_name}: test_on_batch") as door:
-                see_metrics(_on_batch(subject, "test"), door, loss=True)
+            if subject.whole or (subject.tested_loss == "loss" and not subject.moves):
+                with subject.variant(trace, "paths", f"{door_name}: test_on_batch") as door:
+                    see_metrics(_on_batch(subject, "test"), door, loss=subject.tested_loss)
+            fresh = subject.restore()
+        name = f"{door_name}: train_on_batch" if options else door_name
         if steps:
-            name = f"{door_name}: train_on_batch" if options else door_name
-            with trace.variant("paths", name) as door:
-                see_metrics(_on_batch(subject, "train"), door, loss=True)
+            with subject.variant(trace, "paths", name) as door:
+                see_metrics(_on_batch(subject, "train"), door, loss="loss")
                 if single_step and fresh and options:
-                    for path, variable in named_weights(subject.model):
-                        door.see(f"train/weight/{path}", variable)
+                    see_weights(subject, door)
+        elif own_step and fresh:
+            with subject.variant(trace, "paths", name) as door:
+                for metric, value in _on_batch(subject, "train").items():
+                    door.see("train/loss" if metric == "loss" else f"train/metric/{metric}", np.asarray([float(value)]))
+                see_weights(subject, door)

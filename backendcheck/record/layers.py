@@ -38,8 +38,9 @@ from backendcheck.record.arrays import to_tensor
 from backendcheck.record.layer_hook import Call, watched
 from backendcheck.record.masks import copy_mask
 from backendcheck.record.observe import loss_arrays, numerics, or_zeros, scalar
-from backendcheck.record.observe_model import Subject, built
+from backendcheck.record.observe_model import built
 from backendcheck.record.perturbation import Perturbation
+from backendcheck.record.subject import Subject
 from backendcheck.record.trace import InvalidCase, Trace, as_raised
 from backendcheck.record.weights import named_weights
 from backendcheck.recording import Recording

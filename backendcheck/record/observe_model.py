@@ -6,8 +6,7 @@ it names), gradient, metrics (`evaluate`), train (`fit`). A stage that raises is
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,120 +14,19 @@ import numpy as np
 
 from backendcheck.case import ModelCase
 from backendcheck.record import losses, outputs
-from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, observed, to_tensor
-from backendcheck.record.as_compiled import declared
+from backendcheck.record.arrays import map_nest, observed, to_tensor
+from backendcheck.record.drawn_case import DrawnCase
 from backendcheck.record.masks import mask_of
-from backendcheck.record.observe import check_lengths, numerics, or_zeros
+from backendcheck.record.observe import or_zeros
 from backendcheck.record.outputs import suffix
+from backendcheck.record.own_steps import has_own, shut_doors
 from backendcheck.record.perturbation import Perturbation
+from backendcheck.record.randomness import draws_in_training, random_state
+from backendcheck.record.subject import Subject, lowest_precision
 from backendcheck.record.trace import InvalidCase, Trace
-from backendcheck.record.weights import (
-    named_weights,
-    restore,
-    seed_weights,
-    snapshot,
-    state_fingerprints,
-    weight_digests,
-)
+from backendcheck.record.weights import named_weights, seed_weights, state_fingerprints, weight_digests
 
-_DEFAULT_LEARNING_RATE = 0.1
 STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
-
-
-class Subject:
-    """A model case with its data as NumPy arrays: what every stage of the observation looks at."""
-
-    def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
-        model = case.model
-        if not isinstance(model, keras.Model):
-            message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
-            raise InvalidCase(message)
-        case = declared(case)
-        self.case = case
-        self.model = model
-        self.optimizer = case.optimizer
-        x, y, sample_weight = _inputs(case, trace)
-        self.x = noise.inputs("x", x, trace, seed=seed, precision=_lowest_precision(model), codes=True)
-        self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
-        self.n = len(next(leaf for _, leaf in leaves(self.x)))
-        self.batch_size = int(case.batch_size or self.n)
-        self.initial: list[np.ndarray] = []
-        self.initial_optimizer: list[np.ndarray] | None = None
-        self._gradients: Callable[[Any], Any] | None = None
-
-    @property
-    def arrays(self) -> tuple[Any, Any, Any]:
-        return self.x, self.y, self.sample_weight
-
-    def compile(self, **options: Any) -> None:
-        """Compile the model as the case declares it; `options` go to `model.compile`.
-
-        Raises:
-            InvalidCase: if the model has a compile() of its own that does not take this, and is not compiled yet.
-        """
-        case = self.case
-        arguments = {
-            "optimizer": self.optimizer if self.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
-            **{name: getattr(case, name) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}, **options,
-        }  # fmt: skip
-        if self.compiles_anew:
-            self.model.compile(**arguments)
-        elif not self.model.compiled:
-            message = (
-                f"ModelCase: {type(self.model).__name__} has a compile() that wants other arguments than Keras's; expected it "
-                "compiled. Call it in the case, and say loss='as compiled'."
-            )
-            raise InvalidCase(message)
-
-    @property
-    def compiles_anew(self) -> bool:
-        """Whether the model can be compiled with the arguments of Keras's own `compile`."""
-        try:
-            inspect.signature(self.model.compile).bind(
-                optimizer=None, loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False
-            )
-        except TypeError:
-            return False
-        return True
-
-    def remember(self) -> None:
-        """Keep the weights, and the state of the optimizer, which a saved model may bring along, for `restore`."""
-        self.initial = snapshot(self.model)
-        self.optimizer = self.model.optimizer  # one object from now on: compiled anew, it keeps what is restored
-        try:
-            if not self.optimizer.built:
-                self.optimizer.build(self.model.trainable_variables)
-            self.initial_optimizer = snapshot(self.optimizer)
-        except Exception:  # noqa: BLE001 - an optimizer of the user's own may build itself in its own way, when it trains
-            self.initial_optimizer = None
-
-    def restore(self) -> bool:
-        """Put back what `remember` kept; returns whether the optimizer could be, too."""
-        restore(self.model, self.initial)
-        if self.initial_optimizer is None or len(self.optimizer.variables) != len(self.initial_optimizer):
-            return False
-        restore(self.optimizer, self.initial_optimizer)
-        return True
-
-    def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
-        """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
-        x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
-        nests = (Mapping, list, tuple)
-        if sample_weight is not None and isinstance(y, nests) and not isinstance(sample_weight, nests):
-            sample_weight = map_nest(lambda _: sample_weight, y)
-        return {"x": x, "y": y, "sample_weight": sample_weight}
-
-    def total(self, y_pred: Any, data: Mapping[str, Any]) -> Any:
-        """The loss that Keras trains with."""
-        return self.model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
-
-    def gradients(self, data: Mapping[str, Any]) -> Any:
-        """Value and gradients of `total`; made once, so that a backend which compiles does so once."""
-        if self._gradients is None:
-            self._gradients = numerics().gradient_function(
-                lambda data: self.model(data["x"], training=False), self.total, self.model.trainable_variables
-            )
-        return self._gradients(data)
 
 
 def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subject | None:
@@ -137,12 +35,12 @@ def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subj
     model = subject.model
     with trace.stage("build"):
         if not model.built or not model.weights:
-            model(map_nest(lambda leaf: to_tensor(leaf[:1]), subject.x), training=False)
+            _build(subject)
         if case.weights == "seeded":
             seed_weights(model, seed)
         trace.digests |= weight_digests(model, noise.round_weights(model))
         trace.state |= state_fingerprints(model)
-        trace.lowest_precision = _lowest_precision(model)
+        trace.lowest_precision = lowest_precision(model)
         subject.compile()
         trace.optimizer = f"{type(model.optimizer).__module__}.{type(model.optimizer).__qualname__}"
         subject.remember()
@@ -161,21 +59,37 @@ def observe_model(
     if subject is None:
         return
     model = subject.model
+    trace.notes += shut_doors(model)
     before = random_state(model)
     with trace.stage("forward"):
         _see_predictions(subject, model.predict(subject.x, batch_size=subject.batch_size, verbose=0), trace)
-    if "loss" in wanted:
+    if not trace.raised:
+        subject.note_moves()
+        subject.draws = random_state(model) != before
+    if subject.moves:
+        trace.notes.append(f"batches of other sizes are not held against these: inference changes {', '.join(subject.moves)}")
+    if isinstance(subject.case, DrawnCase) and subject.case.shut:
+        trace.notes.append(f"the {subject.case.kind} is not held against its examples as arrays: {subject.case.shut}")
+    only_predicts = not trace.raised and subject.only_predicts
+    if only_predicts:
+        trace.notes.append("predictions only: no labels were given, and no loss")
+    elif "loss" in wanted:
         see_losses_and_gradients(subject, subject.arrays, trace)
-    if random_state(model) != before:
+    if subject.draws:
         trace.not_compared["*"] = "random numbers are drawn outside training, and each backend draws its own"
-    if "metrics" not in wanted:
+    if only_predicts:
+        see_other_predictions(subject, trace, oracles)
+    if only_predicts or "metrics" not in wanted:
         return
+    subject.settle()
     with trace.stage("metrics"):
-        see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace)
+        figures = model.evaluate(*subject.arrays[:2], **evaluation(subject))
+        see_metrics(figures, trace, loss=subject.evaluated_loss)
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         subject.restore()
         subject.compile()
+    subject.settle()
     if "reference" in oracles and not trace.not_compared:
         from backendcheck.record.weight_gradients import expect_weight_gradients
 
@@ -190,65 +104,36 @@ def observe_model(
 
         see_doors(subject, trace)
     elif "train" in wanted:
+        subject.settle()
         train(subject, trace)
+
+
+def see_other_predictions(subject: Subject, trace: Trace, oracles: frozenset[str]) -> None:
+    """Predictions once more, through every door and in another order."""
+    if trace.not_compared:
+        return
+    if "order" in oracles:
+        from backendcheck.record.relations import permute_predictions
+
+        permute_predictions(subject, trace)
+    if "paths" in oracles:
+        from backendcheck.record.doors import see_prediction_doors
+
+        see_prediction_doors(subject, trace)
+
+
+def _build(subject: Subject) -> None:
+    """Make the variables of a model that is built by its first call. As in `fit`, that call changes no state."""
+    first = subject.n if subject.fixed_batch else 1
+    x = map_nest(lambda leaf: to_tensor(leaf[:first]), subject.x)
+    with keras.StatelessScope():
+        subject.model(x, training=False)
 
 
 def evaluation(subject: Subject) -> dict[str, Any]:
     return {
         "sample_weight": subject.sample_weight, "batch_size": subject.batch_size, "verbose": 0, "return_dict": True
     }  # fmt: skip
-
-
-def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
-    n_outputs = None if isinstance(case.y, Mapping) else _n_outputs(case.model)
-    x = as_arrays(case.x, 1 if len(getattr(case.model, "inputs", None) or ()) == 1 else None)
-    y, sample_weight = as_arrays(case.y, n_outputs), as_arrays(case.sample_weight, n_outputs)
-    for name, nest in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-        trace.digests |= digests(name, nest)
-    if case.class_weight is not None:
-        weights = as_arrays(case.class_weight)
-        trace.digests |= digests("class_weight", weights)
-    empty = [path for path, leaf in leaves(x, "x") if np.ndim(leaf) == 0 or len(leaf) == 0]
-    if empty:
-        message = f"ModelCase: {empty[0]} holds no examples; expected an array of N of them, N of 1 or more."
-        raise InvalidCase(message)
-    if case.expect is None:
-        check_lengths("ModelCase", {"x": x, "y": y, "sample_weight": sample_weight})
-    return x, y, sample_weight
-
-
-def _n_outputs(model: Any) -> int | None:
-    structure = getattr(model, "_outputs_struct", None)
-    return None if structure is None else len(list(leaves(structure)))
-
-
-def _lowest_precision(model: Any) -> str | None:
-    """The coarsest float type that a layer computes in, where that is below the float type of the session."""
-    computed = {getattr(layer, "compute_dtype", None) for layer in model._flatten_layers()}  # noqa: SLF001 - nested ones, too
-    return next((dtype for dtype in ("bfloat16", "float16") if dtype in computed and keras.config.floatx() != dtype), None)
-
-
-def random_state(model: Any) -> list[Any]:
-    """The state of every random generator in the model; it moves when numbers are drawn."""
-    states = [variable for variable in model.variables if "seed_generator" in variable.path]
-    return [observed(variable, where="random state").value.tolist() for variable in states]
-
-
-def draws_in_training(subject: Subject) -> bool:
-    """Whether two training passes over the same data differ. On PyTorch, Keras leaves the state of its generators alone."""
-    model = subject.model
-    if not random_state(model):
-        return False
-    before = snapshot(model)
-    data = subject.tensors(subject.arrays)
-    try:
-        passes = [outputs.by_output(model(data["x"], training=True), model) for _ in range(2)]
-    except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
-        return False
-    finally:
-        restore(model, before)
-    arrays = [[observed(one, where=name).value for name, one in named.items()] for named in passes]
-    return not all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*arrays, strict=True))
 
 
 # --- one function for each thing to be seen, used for the recording and for its variants ------------------------
@@ -283,6 +168,7 @@ def _see_classes(subject: Subject, name: str, n_outputs: int, trace: Trace) -> N
 def see_losses_and_gradients(subject: Subject, arrays: tuple[Any, Any, Any], trace: Trace, *, predictions: bool = False) -> None:
     """The loss of each example, of each output and in total, and the gradients of the total; `predictions` as well if asked."""
     model, data = subject.model, subject.tensors(arrays)
+    subject.settle()
     with trace.stage("loss"):
         y_pred = model(data["x"], training=False)
         named = outputs.by_output(y_pred, model)
@@ -292,6 +178,7 @@ def see_losses_and_gradients(subject: Subject, arrays: tuple[Any, Any, Any], tra
         trace.see("loss", subject.total(y_pred, data))
     if "loss" not in trace.observations:
         return
+    subject.settle()
     with trace.stage("gradient"):
         _, by_pred, by_variable = subject.gradients(data)
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
@@ -312,7 +199,7 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
     if subject.case.loss is None:
         return
     # Whether the total is this one loss: no other output, no weight on it, no regularizer beside it.
-    own_total = type(subject.model).compute_loss is not keras.Model.compute_loss
+    own_total = has_own(subject.model, "compute_loss")
     alone = len(named) == 1 and subject.case.loss_weights is None and not subject.model.losses and not own_total
     declared = outputs.declared_names(subject.model, list(named))
     try:
@@ -338,21 +225,38 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
             trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value
         if (mask := mask_of(named[name])) is not None:
             trace.labels[f"mask{suffix(name)}"] = observed(mask, where="mask").value
+        if subject.predicts_apart:
+            trace.labels[f"output{suffix(name)}"] = observed(named[name], where="output").value
+        subject.settle_losses()
         each = losses.per_example(loss, y_true, named[name], weight, subject.n)
         if each is not None:
             trace.see(f"per_example_loss{suffix(name)}", each)
         if name:
+            subject.settle_losses()
             reduced = loss(y_true, named[name], sample_weight=weight)
             trace.see(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
 
 
-def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: bool = False) -> None:
-    """Metrics by name as `evaluate` returns them; the loss among them as ``loss`` if asked."""
+def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: str = "") -> None:
+    """Metrics by name as `evaluate` returns them; the loss among them as the observation `loss` if that is given."""
     for name, value in figures.items():
         if name != "loss":
             trace.see(f"metric/{name}", value)
         elif loss:
-            trace.see("loss", value)
+            trace.see(loss, value)
+
+
+def see_weights(subject: Subject, trace: Trace) -> None:
+    """The weights after training."""
+    for path, variable in named_weights(subject.model):
+        trace.see(f"train/weight/{path}", variable)
+
+
+def see_history(history: Mapping[str, list[float]], trace: Trace) -> None:
+    """What `fit` reports of each epoch, validation aside."""
+    for name, values in history.items():
+        if not name.startswith("val_"):
+            trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
 
 
 def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
@@ -365,11 +269,8 @@ def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[f
             subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
             batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
         ).history  # fmt: skip
-        for name, values in history.items():
-            if not name.startswith("val_"):
-                trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
-        for path, variable in named_weights(model):
-            trace.see(f"train/weight/{path}", variable)
+        see_history(history, trace)
+        see_weights(subject, trace)
     if len(trace.raised) > raised_before:
         subject.restore()
     elif random_state(model) != before or draws_in_training(subject):

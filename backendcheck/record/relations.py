@@ -14,7 +14,9 @@ import numpy as np
 from backendcheck.case import LossCase, ModelCase
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import leaves, map_nest, observed
-from backendcheck.record.observe_model import Subject, see_losses_and_gradients, see_metrics, see_named_predictions
+from backendcheck.record.observe_model import see_losses_and_gradients, see_metrics, see_named_predictions
+from backendcheck.record.own_steps import has_own
+from backendcheck.record.subject import Subject
 from backendcheck.record.trace import InvalidCase, Trace
 
 # Losses of one-hot rows or of scores per class, under which the classes have no order of their own.
@@ -146,10 +148,23 @@ def _permute_examples(subject: Subject, trace: Trace) -> None:
     def moved(nest: Any) -> Any:
         return None if nest is None else map_nest(lambda array: _take(array, order, subject.n), nest)
 
-    with trace.variant("order", "examples permuted") as door:
+    with subject.variant(trace, "order", "examples permuted") as door:
         arrays = (moved(subject.x), moved(subject.y), moved(subject.sample_weight))
-        see_losses_and_gradients(subject, arrays, door, predictions=True)
+        see_losses_and_gradients(subject, arrays, door, predictions=not subject.predicts_apart)
+        if has_own(subject.model, "predict_step"):
+            see_named_predictions(outputs.by_output(subject.model.predict_on_batch(arrays[0]), subject.model), door)
         _put_back(door, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
+
+
+def permute_predictions(subject: Subject, trace: Trace) -> None:
+    """Permute the examples of a model that only predicts."""
+    if subject.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(subject.case, "examples", trace):
+        order = permutation(subject.n)
+        with subject.variant(trace, "order", "examples permuted") as door:
+            x = map_nest(lambda array: _take(array, order, subject.n), subject.x)
+            predictions = subject.model.predict(x, batch_size=subject.batch_size, verbose=0)
+            see_named_predictions(outputs.by_output(predictions, subject.model), door)
+            _put_back(door, order, ("predictions",), axis=0)
 
 
 def _permute_classes(subject: Subject, trace: Trace) -> None:
@@ -171,9 +186,9 @@ def _permute_classes(subject: Subject, trace: Trace) -> None:
     try:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value[..., order])
-        with trace.variant("order", "classes permuted") as door:
+        with subject.variant(trace, "order", "classes permuted") as door:
             weights = _weights_of_classes(subject.sample_weight, predictions.value, order)
-            see_losses_and_gradients(subject, (subject.x, labels, weights), door, predictions=True)
+            see_losses_and_gradients(subject, (subject.x, labels, weights), door, predictions=not subject.predicts_apart)
             paths = tuple(f"gradient/{variable.path}" for variable in variables)
             _put_back(door, order, ("predictions", "gradient/y_pred", *paths), axis=-1)
     finally:
@@ -199,13 +214,13 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
         return
     by_output = (case.metrics, case.weighted_metrics, case.loss_weights)
     by_name = all(isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, by_output)))
-    if not by_name or type(subject.model).compute_loss is not keras.Model.compute_loss:
+    if not by_name or has_own(subject.model, "compute_loss"):
         return
 
     def reversed_dict(nest: Any) -> Any:
         return dict(reversed(list(nest.items()))) if isinstance(nest, Mapping) else nest
 
-    with trace.variant("order", "outputs declared in reverse") as door:
+    with subject.variant(trace, "order", "outputs declared in reverse") as door:
         model = keras.Model(subject.model.input, reversed_dict(structure))
         model.compile(
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),
@@ -214,9 +229,8 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
         see_named_predictions(outputs.by_output(model.predict_on_batch(subject.x), model), door)
         options = {"sample_weight": reversed_dict(subject.sample_weight), "batch_size": subject.n}
         figures = model.evaluate(subject.x, reversed_dict(subject.y), verbose=0, return_dict=True, **options)
-        see_metrics(figures, door, loss=True)
-        whole = subject.n <= subject.batch_size
-        if not whole:
+        see_metrics(figures, door, loss="loss")
+        if not subject.whole:
             for name in [name for name in door.observations if name.startswith("metric/")]:
                 del door.observations[name]
 

@@ -21,8 +21,9 @@ from backendcheck.observation import Expected, Kind, Observation
 from backendcheck.record import outputs
 from backendcheck.record.arrays import leaves, map_nest, observed
 from backendcheck.record.double import DOUBLE, NoDouble, forward_pass, in_double
-from backendcheck.record.observe_model import Subject
 from backendcheck.record.outputs import suffix
+from backendcheck.record.own_steps import has_own
+from backendcheck.record.subject import Subject
 from backendcheck.record.trace import Trace, as_raised
 from backendcheck.record.weights import named_weights
 from backendcheck.recording import Recording
@@ -74,7 +75,8 @@ def _expect(subject: Subject, trace: Trace, variables: Mapping[str, Any], seed: 
     unknown = []
     with in_double(model), np.errstate(all="ignore"):
         forward = forward_pass(model, x, list(weights.values()), values)
-        _check_predictions(_predictions(model, forward(values)), trace)
+        if not subject.predicts_apart:
+            _check_predictions(_predictions(model, forward(values)), trace)
         for place, path in enumerate(weights):
             if path not in variables or f"gradient/{path}" not in trace.observations:
                 continue
@@ -98,8 +100,10 @@ def _declared(subject: Subject, trace: Trace) -> dict[str, tuple[float, Declared
         NoReference: unless the total is the weighted sum of losses that have a reference.
     """
     model = subject.model
-    if type(model).compute_loss is not keras.Model.compute_loss:
+    if has_own(model, "compute_loss"):
         raise NoReference("the model computes its loss in a way of its own")
+    if subject.moves:
+        raise NoReference("the forward pass changes the state of the model, and gradients may or may not flow through that")
     if not trace.losses:
         raise NoReference("no output declares a loss")
     settings = {"epsilon": repr(keras.config.epsilon()), "floatx": keras.config.floatx()}

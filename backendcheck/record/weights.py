@@ -101,18 +101,3 @@ def state_fingerprints(model: Any) -> dict[str, tuple[float, float]]:
             if value.size:
                 prints[path] = (float(value.mean()), float(np.sqrt(np.mean(value**2))))
     return prints
-
-
-def snapshot(owner: Any) -> list[np.ndarray]:
-    """Every weight of a model, random state included, or every variable of an optimizer, to be put back by `restore`."""
-    return [observed(variable, where="weight").value for variable in _variables(owner)]
-
-
-def _variables(owner: Any) -> list[Any]:
-    return list(owner.weights if hasattr(owner, "weights") else owner.variables)
-
-
-def restore(owner: Any, values: list[np.ndarray]) -> None:
-    """Put back what `snapshot` took."""
-    for variable, value in zip(_variables(owner), values, strict=True):
-        variable.assign(value)

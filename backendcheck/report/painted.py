@@ -7,6 +7,8 @@ from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 
+_SHORTEST_CUT = 8  # below this nothing of an end would be left to read
+
 Part = tuple[str, str]  # text, and its style: a verdict, ``dim``, ``bold`` or nothing
 
 
@@ -33,6 +35,16 @@ def fitted(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text + " " * (width - cell_len(text))
     return set_cell_size(text, max(width - 2, 0)) + ".."[:width]
+
+
+def fitted_name(text: str, width: int) -> str:
+    """The same for the name of a case: cut in its middle, for names of one topic begin alike and end in their parameters."""
+    if cell_len(text) <= width or width < _SHORTEST_CUT:
+        return fitted(text, width)
+    kept = width - 2
+    end = kept // 2
+    start = next(start for start in range(len(text)) if cell_len(text[start:]) <= end)
+    return fitted(set_cell_size(text, kept - cell_len(text[start:])) + ".." + text[start:], width)
 
 
 def columns(text: str) -> int:

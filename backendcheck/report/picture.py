@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from backendcheck.report.escape import one_line, visible
-from backendcheck.report.painted import Painted, Part, columns, fitted
+from backendcheck.report.painted import Painted, Part, columns, fitted, fitted_name
 from backendcheck.report.view import FAILING, cells, counted
 from backendcheck.results import CaseResult, Results
 from backendcheck.verdict import Verdict
@@ -73,7 +73,7 @@ def _cases(results: Results, width: int) -> Iterator[Painted]:
     yield Painted([(" " * (2 + word + 2 + name), ""), (heads, "dim")])
     for result, row in rows:
         verdict = result.verdict.value
-        parts = [("  ", ""), (f"{verdict:{word}}", verdict), (f"  {fitted(visible(result.case), name)}", "")]
+        parts = [("  ", ""), (f"{verdict:{word}}", verdict), (f"  {fitted_name(visible(result.case), name)}", "")]
         for cell, one in zip(row, wide, strict=True):
             style = {"bad": "bold", "good": "dim"}.get(cell.tone, "")
             parts += [("  ", ""), (fitted(one_line(cell.text), one), style)]

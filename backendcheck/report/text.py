@@ -36,13 +36,15 @@ _SOME = 3
 __all__ = ["case", "failing", "first_line", "last_line", "summary"]
 
 
-def summary(results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False) -> Iterator[str]:
+def summary(
+    results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False, place: str = ""
+) -> Iterator[str]:
     """The failing cases, each with its evidence; the picture; known divergences; the run's problems; the counts; the exit code.
 
     Lines are wrapped at `width` with a hanging indent, or whole if it is None (for a file, or a log to be searched).
-    `verbose` leaves nothing out, `quiet` everything but what fails and the last line.
+    `verbose` leaves nothing out, `quiet` everything but what fails and the last line. `place` is as `failing` has it.
     """
-    yield from _failing_cases(results, width, verbose=verbose)
+    yield from _failing_cases(results, width, verbose=verbose, place=place)
     if not quiet:
         yield from _closed(picture(results, width, whole=verbose))
         yield from _closed(_known(results, width, verbose=verbose))
@@ -71,7 +73,7 @@ def _closed(lines: Iterable[str]) -> Iterator[str]:
         yield ""
 
 
-def _failing_cases(results: Results, width: int | None, *, verbose: bool) -> Iterator[str]:
+def _failing_cases(results: Results, width: int | None, *, verbose: bool, place: str) -> Iterator[str]:
     """Each with its evidence, worst first; many with the same problem as one. Of very many the last have a line each."""
     cases = by_verdict(results, *FAILING)
     alike: dict[str, list[CaseResult]] = {}
@@ -82,7 +84,7 @@ def _failing_cases(results: Results, width: int | None, *, verbose: bool) -> Ite
     in_full = len(groups) if verbose else _IN_FULL
     in_lines = len(groups) if verbose else _IN_LINES
     for first, *others in groups[:in_full]:
-        yield from failing(first, width)
+        yield from failing(first, width, place)
         if others:
             names = [visible(one.case) for one in others[:_SOME]]
             more = f" and {len(others) - _SOME} more; --verbose has them all" if len(others) > _SOME else ""
