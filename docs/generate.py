@@ -81,8 +81,8 @@ def _help(command: click.Command, path: list[str]) -> Iterator[str]:
 def label_rules() -> Iterator[str]:
     """Every rule of the label contract, with what it says of an example."""
     yield from ("# Label rules", "")
-    yield "Each code keeps its meaning. The examples are run when this page is made, and what each backend does today was recorded"
-    yield "by the built-in cases that are named. [The contract for labels](labels.md) says how to use the rules."
+    yield "Each code keeps its meaning. The examples are run when this page is made, and what each backend does today was"
+    yield "recorded by the built-in cases that are named. [The contract for labels](labels.md) says how to use the rules."
     yield from ("", "| code | rule | severity | looks for |", "| --- | --- | --- | --- |")
     for rule in RULES.values():
         yield f"| [{rule.code}](#{_anchor(rule)}) | {rule.name} | {_severities(rule)} | {rule.looks_for} |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from backendcheck.labels.rows_of_inputs import input_arrays
 from backendcheck.labels.rules import check_codes, chosen
 from backendcheck.labels.shapes import find_in_lengths, find_in_shape
 from backendcheck.labels.splits import find_in_inputs, find_unseen
-from backendcheck.labels.takes import encoding_of
+from backendcheck.labels.takes import Encoding, encoding_of, loss_takes
 from backendcheck.labels.values import find_in_values
-from backendcheck.model_file import ModelFile, describe_model, read_model_file
+from backendcheck.model_file import DeclaredLoss, Head, ModelFile, describe_model, read_model_file
 
 IMBALANCE = 10.0  # times as many examples in the largest class as in the smallest
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -198,6 +199,15 @@ def _of_one(one: OutputLabels, names: _Names, imbalance: float) -> Iterator[Labe
     yield from find_in_balance(one, imbalance)
 
 
+def _is_of_integers(loss: DeclaredLoss | None) -> bool:
+    return loss is not None and loss_takes(loss) is Encoding.INTEGER
+
+
+def _shape_of(head: Head, n_axes: int, *, integer: bool) -> tuple[int | None, ...] | None:
+    """The shape of a head of which only the units were said: (N, units), unless labels look like those of steps or pixels."""
+    return (None, head.units) if head.units and n_axes <= (1 if integer else 2) else None
+
+
 def _output_labels(
     output: str, split: str, given: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
     trained: OutputLabels | None,
@@ -212,6 +222,8 @@ def _output_labels(
     if unnamed and numbers is not None:  # what has no index is L505's; the rest is looked at
         n_unnamed = int(np.count_nonzero(numbers < 0))
         numbers = numbers.ravel()[numbers.ravel() >= 0]
+    if head is not None and head.shape is None and known in purpose.said:
+        head = replace(head, shape=_shape_of(head, given.ndim, integer=_is_of_integers(loss)))
     found = encoding_of(encoding_from, loss, head, n_classes)
     if trained is not None and trained.given.ndim == given.ndim:
         found = trained.encoding  # however the few labels of another split may look

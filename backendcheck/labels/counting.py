@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backendcheck.labels.distinct import distinct
 from backendcheck.labels.output_labels import OutputLabels
 from backendcheck.labels.takes import Encoding
 
@@ -65,5 +66,5 @@ def class_of_examples(one: OutputLabels) -> np.ndarray | None:
 
 
 def _counted(indices: np.ndarray) -> dict[int, int]:
-    values, counts = np.unique(indices, return_counts=True)
+    values, counts = distinct(indices)
     return {int(value): int(n) for value, n in zip(values, counts, strict=True)}

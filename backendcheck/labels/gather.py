@@ -17,9 +17,13 @@ from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, decla
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """What labels are for: heads and losses by output, and what is wrong with the names among them."""
+    """What labels are for: heads and losses by output, and what is wrong with the names among them.
+
+    `said` are the outputs whose head somebody told in words, which leave out how many axes it has.
+    """
 
     heads: Mapping[str, Head] = field(default_factory=dict)
+    said: frozenset[str] = frozenset()
     losses: Mapping[str, DeclaredLoss] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     problems: tuple[LabelFinding, ...] = ()
@@ -130,8 +134,8 @@ def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[st
     """
     heads = {one.name: one for one in model.outputs} if model is not None else {}
     outputs = tuple(heads) or (tuple(given) if given and given != [""] else ("",))
-    if head is not None:
-        heads |= _heads(head, outputs)
+    told = {} if head is None else _heads(head, outputs)
+    heads |= told
     problems: list[LabelFinding] = []
     losses: dict[str, DeclaredLoss] = {}
     if loss is not None:
@@ -143,7 +147,7 @@ def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[st
             make_finding("L407", "losses of the model", note.removeprefix("loss "), expected="one for each output")
             for note in model.notes if note.startswith("loss ")
         ]  # fmt: skip
-    return Purpose(heads=heads, losses=losses, outputs=outputs, problems=tuple(problems))
+    return Purpose(heads=heads, said=frozenset(told), losses=losses, outputs=outputs, problems=tuple(problems))
 
 
 def known_loss(name: str) -> DeclaredLoss:
@@ -221,7 +225,7 @@ def parse_head(given: Any, name: str = "") -> Head:
         wanted = "units, an activation, or both: 3, 'softmax', (3, 'softmax'), '3:softmax'"
         message = f"head={given!r}: is no head; expected {wanted}."
         raise UsageError(message)
-    return Head(name=name, shape=(None, units) if units else None, units=units, activation=activation)
+    return Head(name=name, units=units, activation=activation)
 
 
 def unmatched(purpose: Purpose, given: Sequence[str], where: str, split: str) -> Iterator[LabelFinding]:

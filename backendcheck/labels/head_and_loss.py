@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.labels.distinct import distinct
 from backendcheck.labels.finding import LabelFinding, Severity
 from backendcheck.labels.output_labels import OutputLabels, counted
 from backendcheck.labels.rows import is_multi_hot
@@ -77,7 +78,7 @@ def _width(one: OutputLabels) -> Iterator[LabelFinding]:
     if units is None or one.encoding not in (Encoding.INTEGER, Encoding.ONE_HOT, Encoding.BINARY, Encoding.SIGN):
         return
     if units == 1 and one.encoding is Encoding.INTEGER and one.activation != "softmax":
-        n_labels = len(np.unique(one.numbers)) if one.numbers is not None else 0
+        n_labels = len(distinct(one.numbers)[0]) if one.numbers is not None else 0
         if n_labels > 1:
             takes = one.loss.name if one.loss is not None else "an integer loss"
             yield one.finding(
@@ -141,7 +142,7 @@ def _signs(one: OutputLabels) -> Iterator[LabelFinding]:
     numbers = one.numbers
     if numbers is None:
         return
-    values = np.unique(numbers[np.isfinite(numbers)])
+    values, _ = distinct(numbers)
     there = set(values.tolist()) if len(values) <= 3 else {2.0}  # noqa: PLR2004 - -1, 0, 1
     evidence: dict[str, Any] = {"values": [float(value) for value in values[:5]]}
     name = one.loss.name if one.loss is not None else f"a {one.activation} head"

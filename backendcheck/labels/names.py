@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from backendcheck.labels.class_map import ClassMap, differences
+from backendcheck.labels.distinct import distinct
 from backendcheck.labels.finding import LabelFinding, Severity
 from backendcheck.labels.output_labels import TRAINING, OutputLabels, counted, names_in_words
 from backendcheck.labels.takes import Encoding
@@ -64,7 +63,7 @@ def _count(one: OutputLabels) -> Iterator[LabelFinding]:
         elif one.encoding is Encoding.INTEGER and numbers.ndim and not one.unnamed:
             from backendcheck.labels.sentinels import is_sentinel
 
-            values = [value for value in np.unique(numbers[np.isfinite(numbers)]) if not is_sentinel(value, one)]
+            values = [value for value in distinct(numbers)[0] if not is_sentinel(value, one)]
             if values and values[0] >= 0 and values[-1] >= n_names and not (values[0] == 1 and values[-1] == n_names):
                 told, n_classes = f"labels up to {int(values[-1])}", int(values[-1]) + 1
     if n_classes != n_names:

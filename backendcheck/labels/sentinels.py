@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.labels.distinct import distinct
 from backendcheck.labels.finding import LabelFinding, Severity
 from backendcheck.labels.output_labels import OutputLabels, first_places, plain, values_in_words
 from backendcheck.labels.takes import Encoding
@@ -38,7 +39,7 @@ def find_sentinels(one: OutputLabels) -> Iterator[LabelFinding]:
     numbers = one.numbers
     if numbers is None:
         return
-    values, n_of = np.unique(numbers[np.isfinite(numbers)], return_counts=True)
+    values, n_of = distinct(numbers)
     usual = np.array([float(value) in _USUAL for value in values], bool)
     if not usual.any():
         return

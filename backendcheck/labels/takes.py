@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from backendcheck.labels.distinct import distinct
 from backendcheck.model_file import DeclaredLoss, Head
 
 
@@ -41,7 +42,7 @@ _MOST_FLOAT_CLASSES = 20  # floats that are all integers may be counts; more of 
 def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None, n_classes: int | None) -> Encoding:
     """What `labels` are meant to be: as their loss takes them; without one as the head, and without that as they look."""
     if loss is not None:
-        return Encoding.UNKNOWN if loss.custom else _TAKES.get(loss.name, Encoding.NUMBER)
+        return loss_takes(loss)
     activation = head.activation if head is not None else None
     if activation == "softmax" and head is not None:
         return Encoding.ONE_HOT if _as_wide_as(labels, head) else Encoding.INTEGER
@@ -50,6 +51,11 @@ def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None
     if head is not None and n_classes is None:
         return Encoding.NUMBER if labels.dtype.kind == "f" else Encoding.UNKNOWN
     return _looks_like(labels, n_classes)
+
+
+def loss_takes(loss: DeclaredLoss) -> Encoding:
+    """What a loss takes its labels for."""
+    return Encoding.UNKNOWN if loss.custom else _TAKES.get(loss.name, Encoding.NUMBER)
 
 
 def _as_wide_as(labels: np.ndarray, head: Head) -> bool:
@@ -73,7 +79,7 @@ def _looks_like(labels: np.ndarray, n_classes: int | None) -> Encoding:
         return Encoding.NUMBER if n_classes is None else Encoding.INTEGER
     if n_classes is not None:
         return Encoding.INTEGER
-    n_values = len(np.unique(values))
+    n_values = len(distinct(values)[0])
     few = labels.size // _FEWEST_OF_A_CLASS
     if labels.dtype.kind == "f":
         few = min(few, _MOST_FLOAT_CLASSES)

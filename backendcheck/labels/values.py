@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backendcheck.labels.counting import class_counts
+from backendcheck.labels.distinct import distinct
 from backendcheck.labels.finding import LabelFinding, Severity
 from backendcheck.labels.output_labels import (
     TRAINING,
@@ -122,10 +123,9 @@ def _range(one: OutputLabels) -> Iterator[LabelFinding]:
     if numbers is None:
         return
     ignored = one.option("ignore_class")
-    counts = numbers.ravel()[np.isfinite(numbers.ravel())]
+    values, n_of = distinct(numbers)
     if ignored is not None:
-        counts = counts[counts != ignored]
-    values, n_of = np.unique(counts, return_counts=True)
+        values, n_of = values[values != ignored], n_of[values != ignored]
     if not len(values) or one.units == 1:  # L404 and L405 say what is wrong there
         return
     real = values[[not is_sentinel(value, one) for value in values]]
@@ -239,13 +239,13 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
         return
     counts = class_counts(one)
     if one.encoding is Encoding.SIGN and one.numbers is not None:
-        counts = {int(value): 1 for value in np.unique(one.numbers) if np.isfinite(value) and abs(value) < 2**53}
+        counts = {int(value): 1 for value in distinct(one.numbers)[0] if abs(value) < 2**53}
     if counts is None or one.numbers is None:
         return
     several_columns = one.encoding is Encoding.BINARY and one.numbers.ndim > 1 and one.numbers.shape[-1] > 1
     if several_columns:
         return  # L107 says it by column
-    if len(counts) == 1 and len(one.numbers) > 1 and (one.encoding is Encoding.ONE_HOT or len(np.unique(one.numbers)) == 1):
+    if len(counts) == 1 and len(one.numbers) > 1 and (one.encoding is Encoding.ONE_HOT or len(distinct(one.numbers)[0]) == 1):
         only = next(iter(counts))
         name = f" ({one.class_names[only]})" if 0 <= only < len(one.class_names) else ""
         yield one.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
