@@ -10,16 +10,20 @@ from backendcheck.case import FunctionCase, LossCase, ModelCase, OptOut, Raises,
 
 if TYPE_CHECKING:
     from backendcheck.check import Report, check_function, check_model
+    from backendcheck.labels import ClassMap, LabelFinding, check_labels
 
 __all__ = [
-    "FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Report", "Tolerance", "ValueCase", "__version__",
-    "check_function", "check_model",
+    "ClassMap", "FunctionCase", "LabelFinding", "LossCase", "ModelCase", "OptOut", "Raises", "Report", "Tolerance", "ValueCase",
+    "__version__", "check_function", "check_labels", "check_model",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 # What asks questions brings the whole harness along; the author of a case, and a worker, need none of it.
-_ON_DEMAND = dict.fromkeys(("Report", "check_function", "check_model"), "backendcheck.check")
+_ON_DEMAND = {
+    **dict.fromkeys(("Report", "check_function", "check_model"), "backendcheck.check"),
+    **dict.fromkeys(("ClassMap", "LabelFinding", "check_labels"), "backendcheck.labels"),
+}
 
 
 def __getattr__(name: str) -> Any:

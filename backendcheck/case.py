@@ -174,12 +174,14 @@ class ModelCase:
     """A model, its labels and its training.
 
     `loss`, `y`, `metrics`, `weighted_metrics`, `loss_weights`, `sample_weight` and `class_weight` take what
-    ``model.compile`` and ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them.
+    ``model.compile`` and ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them. Or `x` is a finite
+    data set that brings labels and weights along: a `keras.utils.PyDataset`, a `tf.data` pipeline, a torch `DataLoader`. Without
+    `y` and with None for `loss`, predictions alone are compared, unless the model has a loss of its own.
 
     - ``"as compiled"`` for `loss`, `loss_weights`, `metrics`, `weighted_metrics` or `optimizer` is what the model was compiled
       with, which a saved model brings along; of the loss, it stands for all of them that are not given.
     - `optimizer` defaults to SGD with learning rate 0.1, `epochs` to 1 (one epoch is always trained, in order),
-      `batch_size` to N.
+      `batch_size` to N, or to that of the data set.
     - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
       ``"as built"`` (what the case put there).
     - `class_names` is a list, or a dict of lists by output name.
@@ -192,7 +194,7 @@ class ModelCase:
     model: Any
     loss: Any
     x: Any
-    y: Any
+    y: Any = None
     sample_weight: Any = field(default=None, kw_only=True)
     class_weight: Any = field(default=None, kw_only=True)
     loss_weights: Any = field(default=None, kw_only=True)

@@ -47,7 +47,7 @@ def after_command(*arguments: str, cwd: Path | None = None) -> tuple[list[str], 
 
 def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
     cases = {"FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase"}
-    questions = {"Report", "check_function", "check_model"}
+    questions = {"ClassMap", "LabelFinding", "Report", "check_function", "check_labels", "check_model"}
     assert set(backendcheck.__all__) == cases | questions | {"__version__"}
     public = {name for name in vars(backendcheck) if not name.startswith("_")}
     submodules = {one.name for one in pkgutil.iter_modules(backendcheck.__path__)}

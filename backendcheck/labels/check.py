@@ -166,8 +166,9 @@ def _found(
         parts |= {f"sample weights of {name}" if name else "sample weights": array for name, array in weights.items()}
         parts |= {f"inputs {name}" if name else "inputs": array for name, array in input_arrays(data.x).items()}
         yield from find_in_lengths(parts, _words(split, ""), split)
+        trained = {one.output: one for one in by_split.get(TRAINING, ())}
         by_split[split] = [
-            _output_labels(name, split, array, purpose, names, weights)
+            _output_labels(name, split, array, purpose, names, weights, trained.get(name))
             for name, array in labels.items() if array.ndim and len(array)
         ]  # fmt: skip
     for split, several in by_split.items():
@@ -198,21 +199,26 @@ def _of_one(one: OutputLabels, names: _Names, imbalance: float) -> Iterator[Labe
 
 
 def _output_labels(
-    output: str, split: str, given: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray]
-) -> OutputLabels:
+    output: str, split: str, given: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
+    trained: OutputLabels | None,
+) -> OutputLabels:  # fmt: skip
     single = len(purpose.outputs) == 1
     known = purpose.outputs[0] if single else output
     head, loss = purpose.heads.get(known), purpose.losses.get(known)
     class_names, n_classes = names.of(output), names.n_classes(output)
     numbers, unnamed = numbers_of(given, class_names)
     encoding_from = numbers if numbers is not None else np.zeros(0)
+    n_unnamed = 0
     if unnamed and numbers is not None:  # what has no index is L505's; the rest is looked at
+        n_unnamed = int(np.count_nonzero(numbers < 0))
         numbers = numbers.ravel()[numbers.ravel() >= 0]
-    found = encoding_of(encoding_from if given.dtype.kind != "b" else given.astype(np.int64), loss, head, n_classes)
+    found = encoding_of(encoding_from, loss, head, n_classes)
+    if trained is not None and trained.given.ndim == given.ndim:
+        found = trained.encoding  # however the few labels of another split may look
     weight = next((weights[name] for name in (output, known, "") if name in weights), None)
     if weight is not None and weight.dtype.kind not in "fiub":
         weight = None
     return OutputLabels(
         output=output, split=split, given=given, numbers=numbers, encoding=found, loss=loss, head=head, class_names=class_names,
-        n_classes=n_classes, weights=weight, unnamed=unnamed,
+        n_classes=n_classes, weights=weight, unnamed=unnamed, n_unnamed=n_unnamed,
     )  # fmt: skip

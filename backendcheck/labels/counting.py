@@ -43,7 +43,8 @@ def class_indices(one: OutputLabels) -> np.ndarray:
     ignored = one.option("ignore_class")
     if ignored is not None:
         valid &= values != ignored
-    return values[valid].astype(np.int64)
+    indices: np.ndarray = values[valid].astype(np.int64)
+    return indices
 
 
 def class_of_examples(one: OutputLabels) -> np.ndarray | None:

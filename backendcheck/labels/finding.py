@@ -32,7 +32,8 @@ class LabelFinding:
         output: the output of the model that they are for; ``""`` for a single unnamed one.
         split: ``"training"``, ``"validation"`` or ``"test"``.
         loss: the loss of Keras that they are for; ``""`` where it is not known or the user's own.
-        kind: which sort of the thing it is, where a rule has several: a value, a dtype, an activation.
+        kind: which sort of the thing it is, where a rule has several: a value, a dtype, an activation. None where it is a sort
+            that backends need not be asked about.
         evidence: numbers behind the message, ready for JSON: counts, and in ``first`` the first few indices.
     """
 
@@ -44,7 +45,7 @@ class LabelFinding:
     output: str = ""
     split: str = "training"
     loss: str = ""
-    kind: str = ""
+    kind: str | None = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,7 +53,7 @@ class LabelFinding:
         """What each backend of Keras does with such labels, as cases have recorded it; None where no case is about it."""
         from backendcheck.labels.today import today
 
-        return today(self.code, self.loss or None, self.kind or None) or today(self.code, None, self.kind or None)
+        return None if self.kind is None else today(self.code, self.loss or None, self.kind or None)
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON has it."""

@@ -151,7 +151,8 @@ def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]
         if len(outputs) == 1 and len(named) == 1 and "" in (*outputs, *named):
             return {outputs[0]: next(iter(named.values()))}
         problems += [
-            make_finding("L407", f"loss of {name}", "there is no such output", expected=_outputs_in_words(outputs), output=name)
+            make_finding("L407", f"loss of {name}", "there is no such output", expected=_outputs_in_words(outputs), output=name,
+                         kind="loss")
             for name in named if name not in outputs
         ]  # fmt: skip
         return {name: one for name, one in named.items() if name in outputs}
@@ -209,17 +210,18 @@ def parse_head(given: Any, name: str = "") -> Head:
 
 def unmatched(purpose: Purpose, given: Sequence[str], where: str, split: str) -> Iterator[LabelFinding]:
     """L407: labels for no output, and outputs with a loss and no labels."""
-    if len(purpose.outputs) == 1 and len(given) == 1:
-        return
+    if len(purpose.outputs) == 1 and len(given) == 1 and "" in (purpose.outputs[0], given[0]):
+        return  # one output, and no name to be wrong
     for name in given:
         if name not in purpose.outputs:
             what = "there is no such output" if name else f"they are one array for {len(purpose.outputs)} outputs"
             yield make_finding("L407", f"{where}labels{f' of {name}' if name else ''}", what,
-                               expected=_outputs_in_words(purpose.outputs), output=name, split=split)  # fmt: skip
+                               expected=_outputs_in_words(purpose.outputs), output=name, kind="labels",
+                               split=split)  # fmt: skip
     for name in purpose.losses:
         if name not in given and name in purpose.outputs:
             yield make_finding(
                 "L407", f"{where}labels", f"output {name!r} has a loss ({purpose.losses[name].name}) and no labels",
                 expected=f"labels of {name!r}, got those of {', '.join(map(repr, given)) or 'none'}", output=name,
-                split=split,
+                kind="missing", split=split,
             )  # fmt: skip

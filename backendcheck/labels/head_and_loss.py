@@ -93,7 +93,8 @@ def _width(one: OutputLabels) -> Iterator[LabelFinding]:
     fewer = units < n_classes
     yield one.finding(
         "L405", f"has {counted(units, 'unit')}, there {'is' if n_classes == 1 else 'are'} {told}", where=one.of_head,
-        expected=f"{n_classes} units, got {units}", severity=Severity.ERROR if fewer else Severity.WARNING, units=units,
+        expected=f"{n_classes} units, got {units}", severity=Severity.ERROR if fewer else Severity.WARNING,
+        kind="fewer" if fewer else "more", units=units,
         n_classes=n_classes,
     )  # fmt: skip
 

@@ -16,11 +16,10 @@ from backendcheck.labels.takes import Encoding
 def find_in_names(one: OutputLabels, label_names: Sequence[str], against: ClassMap | None) -> Iterator[LabelFinding]:
     """L501 to L505. `label_names` is the order in which whoever numbered the labels had the classes."""
     if one.unnamed:
-        n = int(np.isin(one.given.astype(str), one.unnamed).sum()) if one.given.dtype.kind in "USO" else len(one.unnamed)
         yield one.finding(
-            "L505", f"{n} of {one.given.size} not among the class names",
+            "L505", f"{one.n_unnamed} of {one.given.size} not among the class names",
             expected=f"one of {names_in_words(one.class_names)}, got {names_in_words(one.unnamed)}",
-            unknown=list(one.unnamed[:20]), n=n, of=int(one.given.size),
+            unknown=list(one.unnamed[:20]), n=one.n_unnamed, of=int(one.given.size),
         )  # fmt: skip
     if one.split != TRAINING:
         return

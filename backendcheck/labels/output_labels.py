@@ -27,7 +27,7 @@ class OutputLabels:
         encoding: how they are to be read.
         weights: sample weights, (N, …), or None.
         n_classes: as the caller said, or as many as there are class names; None where neither is known.
-        unnamed: texts that are none of the class names; their number is -1.
+        unnamed: texts that are none of the class names, each once; `n_unnamed` labels are one of them, and not among the numbers.
     """
 
     output: str
@@ -41,6 +41,7 @@ class OutputLabels:
     n_classes: int | None = None
     weights: np.ndarray | None = None
     unnamed: tuple[str, ...] = ()
+    n_unnamed: int = 0
 
     @property
     def where(self) -> str:
@@ -81,7 +82,7 @@ class OutputLabels:
 
     def finding(
         self, code: str, what: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, where: str = "",
-        kind: str = "", **evidence: Any,
+        kind: str | None = "", **evidence: Any,
     ) -> LabelFinding:  # fmt: skip
         """A finding on these labels; `what` says what they are, `expected` what they should be, with what they are instead."""
         loss = self.loss.name if self.loss is not None and not self.loss.custom else ""
@@ -93,9 +94,9 @@ class OutputLabels:
 
 def make_finding(
     code: str, where: str, what: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, output: str = "",
-    split: str = TRAINING, loss: str = "", kind: str = "", evidence: dict[str, Any] | None = None,
+    split: str = TRAINING, loss: str = "", kind: str | None = "", evidence: dict[str, Any] | None = None,
 ) -> LabelFinding:  # fmt: skip
-    """A finding, its message put together: *where: what is wrong; expected X, got Y. What to do.*"""
+    """A finding, its message put together as *where: what is wrong; expected X, got Y. What to do.*."""
     rule = RULES[code]
     middle = f"; expected {expected}" if expected else ""
     message = f"{where}: {what}{middle}. {remedy or rule.remedy}"
@@ -106,7 +107,7 @@ def make_finding(
 
 
 def counted(n: int, thing: str) -> str:
-    """A number with what it counts: 1 unit, 3 units, 3 classes."""
+    """A number with what it counts: 3 units, 3 classes."""
     if n == 1:
         return f"1 {thing}"
     return f"{n} {thing}es" if thing.endswith("s") else f"{n} {thing}s"
@@ -121,7 +122,7 @@ def first_places(mask: np.ndarray) -> list[int] | list[list[int]]:
 
 
 def values_in_words(values: Sequence[Any] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None) -> str:
-    """``-1 (12 times), 255``: the first few, and how many more there are."""
+    """As in ``-1 (12 times), 255``: the first few, and how many more there are."""
     shown = [plain(one) for one in list(values)[:_MOST_NAMED]]
     if counts is not None:
         shown = [one if n == 1 else f"{one} ({n} times)" for one, n in zip(shown, counts, strict=False)]

@@ -66,4 +66,4 @@ def _sums(one: OutputLabels) -> tuple[np.ndarray, np.ndarray]:
         if weights.shape != sums.shape:
             weights = weights.reshape(len(weights), -1).any(axis=1).reshape(-1, *[1] * (sums.ndim - 1))
         valid = valid & (weights != 0)
-    return sums, valid
+    return np.where(valid, sums, 1.0), valid

@@ -61,7 +61,7 @@ def common_dtypes(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.d
 
 def _plain(array: np.ndarray, dtype: np.dtype[Any] | None) -> np.ndarray:
     """(n, values), with -0.0 as 0.0 and one NaN for all."""
-    rows = array.reshape(len(array), -1)
+    rows = array.reshape(len(array), int(np.prod(array.shape[1:])))
     if rows.dtype.kind in "OV":
         rows = rows.astype(str)
     if dtype is not None:

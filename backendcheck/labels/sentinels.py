@@ -65,7 +65,7 @@ def _sentinel(one: OutputLabels, value: Any, n: int, ignored: Any) -> LabelFindi
     if ignored is not None and float(ignored) == float(value):
         return one.finding(
             "L102", f"{n} of {numbers.size} {'is' if n == 1 else 'are'} {plain(value)}, which the loss ignores "
-            f"(ignore_class={plain(value)})", severity=Severity.INFO,
+            f"(ignore_class={plain(value)})", severity=Severity.INFO, kind=None,
             remedy="Metrics count them all the same, unless they have an ignore_class, too.", ignored=True, **evidence,
         )  # fmt: skip
     takes = one.loss.name if one.loss is not None else "the loss"

@@ -34,6 +34,7 @@ def find_in_lengths(parts: Mapping[str, np.ndarray], split_words: str, split: st
             lengths = {known: len(parts[known]), name: len(array)}
             yield make_finding(
                 "L202", f"{split_words}{name}", f"are {len(array)}, {known} are {len(parts[known])}",
+                kind="sample_weight" if "weights" in name else "labels",
                 expected=f"{len(parts[known])} of both, got {abs(len(array) - len(parts[known]))} "
                 f"{'more' if len(array) > len(parts[known]) else 'fewer'}", split=split, evidence={"lengths": lengths},
             )  # fmt: skip
@@ -63,7 +64,7 @@ def _dtype(one: OutputLabels) -> Iterator[LabelFinding]:
         reason = "no label has an imaginary part, and casts drop it"
     elif dtype.kind in "mM":
         reason = "a point in time is no label"
-    elif dtype.kind == "O" and one.numbers is not None:
+    elif dtype.kind == "O" and one.numbers is not None and not isinstance(one.given.ravel()[0], str | bytes):
         reason = "these are Python objects, one by one, though all are numbers"
     elif dtype.kind == "V" and name not in _MANTISSA:
         reason = "its fields are no numbers"
@@ -187,12 +188,13 @@ def _narrow(one: OutputLabels, output: str) -> LabelFinding:
         takes = one.loss.name if one.loss is not None else "a one-hot loss"
         return one.finding(
             "L205", f"have the shape {_got(one)}: one number for each example",
-            expected=f"one-hot rows {output} for {takes}, got class indices",
+            kind="(N, 1)" if numbers.ndim > 1 else "(N,)", expected=f"one-hot rows {output} for {takes}, got class indices",
             remedy="" if one.loss is None or "crossentropy" in one.loss.name else "keras.utils.to_categorical(y, C).",
             **evidence,
         )  # fmt: skip
     return one.finding(
         "L203", f"have the shape {_got(one)}, the output {output}", expected=f"{output}, got one number for all columns",
+        kind="N = C" if len(numbers) == one.columns else "(N,) for (N, C)",
         **evidence,
     )  # fmt: skip
 

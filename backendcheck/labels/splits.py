@@ -92,7 +92,8 @@ def _contradicting(
         if clashes:
             one = of_split[clashes[0][1][0]]
             (split, index, label), (other_split, other, other_label) = clashes[0]
-            rows_named = f"row {index}{'' if split == other_split else f' of {split}'} is {label}, row {other} is {other_label}"
+            of_this, of_other = (f" of {split}", f" of {other_split}") if across else ("", "")
+            rows_named = f"row {other}{of_other} is {other_label}, row {index}{of_this} is {label}"
             yield one.finding(
                 "L602", f"{len(clashes)} {'row has' if len(clashes) == 1 else 'rows have'} another label than an identical "
                 "row before", expected=f"one label for one input, got: {rows_named}", n=len(clashes),

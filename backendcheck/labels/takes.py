@@ -34,6 +34,7 @@ _TAKES = MappingProxyType({
     "ctc": Encoding.LETTERS,
 })  # fmt: skip
 
+_FEWEST_OF_A_CLASS = 3  # examples on average; integers that repeat less are counts or measurements
 _MOST_FLOAT_CLASSES = 20  # floats that are all integers may be counts; more of them are no classes
 
 
@@ -73,5 +74,7 @@ def _looks_like(labels: np.ndarray, n_classes: int | None) -> Encoding:
     if n_classes is not None:
         return Encoding.INTEGER
     n_values = len(np.unique(values))
-    few = _MOST_FLOAT_CLASSES if labels.dtype.kind == "f" else labels.size // 2
+    few = labels.size // _FEWEST_OF_A_CLASS
+    if labels.dtype.kind == "f":
+        few = min(few, _MOST_FLOAT_CLASSES)
     return Encoding.INTEGER if n_values <= max(few, 2) else Encoding.NUMBER

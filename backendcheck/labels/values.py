@@ -70,7 +70,8 @@ def _text(one: OutputLabels) -> Iterator[LabelFinding]:
     kind = "text" if one.given.dtype.kind in "US" else "Python objects that are no numbers"
     example = str(one.given.ravel()[0])[:40] if one.given.size else ""
     yield one.finding(
-        "L110", f"are {kind}, such as {example!r}", expected=f"numbers, got dtype {one.given.dtype}", dtype=str(one.given.dtype),
+        "L110", f"are {kind}, such as {example!r}", expected=f"numbers, got dtype {one.given.dtype}",
+        kind="" if one.given.dtype.kind in "US" else "objects", dtype=str(one.given.dtype),
         examples=[str(value)[:80] for value in one.given.ravel()[:3].tolist()],
     )  # fmt: skip
 
@@ -91,7 +92,8 @@ def _not_finite(one: OutputLabels) -> Iterator[LabelFinding]:
         where = one.where if what == "labels" else one.where.replace("labels", "sample weights")
         yield one.finding(
             "L101", f"{n} of {array.size} not finite{meaning}", expected=f"finite numbers, got {got}, first at "
-            f"{first_places(bad)[0]}", where=where, n=n, of=int(array.size), first=first_places(bad),
+            f"{first_places(bad)[0]}", where=where, kind="" if what == "labels" else "sample_weight", n=n, of=int(array.size),
+            first=first_places(bad),
         )  # fmt: skip
 
 
@@ -152,7 +154,7 @@ def _out_of_range(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, expec
     place = np.isin(numbers, values)
     n = int(n_of.sum())
     return one.finding(
-        "L103", f"{n} of {numbers.size} outside the classes", kind=plain(values[0]),
+        "L103", f"{n} of {numbers.size} outside the classes",
         expected=f"{expected}, got {values_in_words(values, n_of)}", n=n, of=int(numbers.size), first=first_places(place),
         values={plain(value): int(k) for value, k in zip(values[:20], n_of, strict=False)},
     )  # fmt: skip
@@ -168,7 +170,8 @@ def _without_head(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, real:
     if real[0] == 1 and missing == 1:
         yield one.finding(
             "L104", f"are 1 … {plain(real[-1])}, and never 0", expected=f"0 … {plain(real[-1] - 1)}, got no 0",
-            severity=Severity.WARNING, remedy="Subtract 1, y - 1; or say n_classes, if there is a class 0 without examples.",
+            severity=Severity.WARNING, kind="wider",
+            remedy="Subtract 1, y - 1; or say n_classes, if there is a class 0 without examples.",
             lowest=1, highest=int(real[-1]),
         )  # fmt: skip
     elif missing:
@@ -204,7 +207,7 @@ def _not_binary(one: OutputLabels) -> Iterator[LabelFinding]:
         elif whole <= {0.0, 255.0}:
             remedy = "y / 255 makes them 0 and 1."
         yield one.finding(
-            "L109", f"{int(bad.sum())} of {numbers.size} outside [0, 1]", kind=plain(values[0]),
+            "L109", f"{int(bad.sum())} of {numbers.size} outside [0, 1]", kind=_beyond(values),
             expected=f"0 and 1 for {_loss_words(one)}, got {values_in_words(values, n_of)}", remedy=remedy,
             n=int(bad.sum()), of=int(numbers.size), first=first_places(bad), values=[float(value) for value in values[:20]],
         )  # fmt: skip
@@ -212,10 +215,15 @@ def _not_binary(one: OutputLabels) -> Iterator[LabelFinding]:
         soft = finite & (numbers != 0) & (numbers != 1)
         if soft.any():
             yield one.finding(
-                "L109", f"{int(soft.sum())} of {numbers.size} between 0 and 1: soft labels", severity=Severity.INFO,
+                "L109", f"{int(soft.sum())} of {numbers.size} between 0 and 1: soft labels", severity=Severity.INFO, kind=None,
                 remedy="The loss takes them; accuracy counts above 0.5 as yes only in predictions, so such labels never match.",
                 n=int(soft.sum()), of=int(numbers.size), first=first_places(soft),
             )  # fmt: skip
+
+
+def _beyond(values: np.ndarray) -> str:
+    """The sort of values outside [0, 1]."""
+    return "-1" if values[0] < 0 else "255" if 255 in values else "above one"  # noqa: PLR2004 - white, in an image
 
 
 def _loss_words(one: OutputLabels) -> str:
@@ -243,7 +251,7 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
         yield one.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
         return
     n_classes = one.columns
-    if one.encoding is Encoding.BINARY or not n_classes or len(counts) < _FEW or max(counts) >= n_classes:
+    if one.encoding is Encoding.BINARY or not n_classes or len(counts) < _FEW or (0 not in counts and n_classes in counts):
         return
     missing = [index for index in range(n_classes) if index not in counts]
     if not missing:
@@ -251,7 +259,8 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
     if missing == [0] and one.encoding is Encoding.INTEGER:
         yield one.finding(
             "L104", f"are 1 … {n_classes - 1}, and never 0", expected=f"0 … {n_classes - 1} for {one.told_by}, got no 0",
-            severity=Severity.WARNING, remedy="Are they numbered from 1? Then subtract 1, and give the head one unit less.",
+            severity=Severity.WARNING, kind="wider",
+            remedy="Are they numbered from 1? Then subtract 1, and give the head one unit less.",
             lowest=1, highest=n_classes - 1, n_classes=n_classes,
         )  # fmt: skip
         return

@@ -114,20 +114,36 @@ def is_plain(value: Any) -> bool:
 # --- from users to a backend -----------------------------------------------------------------------------------
 
 
-def as_arrays(nest: Any, n_outputs: int | None = None) -> Any:
+def as_arrays(nest: Any, n_outputs: int | None = None, *, where: str = "the data") -> Any:
     """A nest of what users write (lists, numbers, arrays) as a nest of NumPy arrays.
 
     With `n_outputs` = 1 a list of arrays is one array, for there is only one output it could belong to.
+
+    Raises:
+        NotRecordable: if examples are of several shapes; `where` says in what.
     """
     if nest is None:
         return None
     if isinstance(nest, Mapping):
-        return {key: as_arrays(value) for key, value in nest.items()}
+        return {key: as_arrays(value, where=f"{where}[{key!r}]") for key, value in nest.items()}
     if isinstance(nest, list | tuple) and not is_plain(nest) and n_outputs != 1:
-        return type(nest)(as_arrays(value) for value in nest)
+        return type(nest)(as_arrays(value, where=f"{where}[{place}]") for place, value in enumerate(nest))
+    if "Ragged" in type(nest).__name__:
+        raise _ragged(where, type(nest).__name__)
     if _is_backend_tensor(nest):
         return _tensor_to_numpy(nest)
-    return np.asarray(nest)
+    try:
+        array = np.asarray(nest)
+    except ValueError as error:
+        raise _ragged(where, type(nest).__name__) from error
+    if array.dtype == object and any(isinstance(one, list | tuple | np.ndarray) for one in array.ravel()):
+        raise _ragged(where, "an array of lists")
+    return array
+
+
+def _ragged(where: str, what: str) -> NotRecordable:
+    said = f"{where}: holds examples of several shapes ({what}); expected one shape for all of them."
+    return NotRecordable(f"{said} Pad them to one length, with keras.utils.pad_sequences, and mask what is padding.")
 
 
 def map_nest(function: Callable[[Any], Any], nest: Any) -> Any:

@@ -13,6 +13,7 @@ from backendcheck.literals import NotWritable, source_of
 from backendcheck.record.arrays import as_arrays, map_nest, observed
 from backendcheck.record.as_compiled import declared, says_as_compiled
 from backendcheck.record.case_slice import case_programs, differentiated
+from backendcheck.record.drawn_case import DrawnCase
 from backendcheck.record.expressions import expression, loss_expression
 from backendcheck.record.model_code import model_code
 from backendcheck.record.slices import Slice
@@ -36,6 +37,10 @@ def programs_of(
     if isinstance(made, ModelCase) and says_as_compiled(made):
         if not found:
             reasons.append("the source says 'as compiled', which stands for what its file holds")
+        return found, reasons
+    if isinstance(made, DrawnCase):
+        if not found:
+            reasons.append("its data is a data set, which a script would have to make")
         return found, reasons
     try:
         found += case_programs(function, arguments, seed, made, seen)

@@ -6,22 +6,24 @@ class weights, a `train_step` of the model's own) is found out first, and the do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from backendcheck.record import losses, outputs
-from backendcheck.record.arrays import leaves, map_nest, observed
+from backendcheck.record.arrays import observed
+from backendcheck.record.dataset_doors import evaluate_on_dataset, fit_on_dataset, one_batch_datasets, predict_on_dataset
 from backendcheck.record.observe_model import (
     evaluation,
-    random_state,
     see_metrics,
     see_named_predictions,
+    see_weights,
     train,
 )
 from backendcheck.record.own_steps import has_own
+from backendcheck.record.randomness import random_state
 from backendcheck.record.subject import Subject
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import named_weights
@@ -31,7 +33,7 @@ _SAME = 1e-6  # relative to the largest prediction: far above rounding of the sa
 
 def see_doors(subject: Subject, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other door that is open."""
-    _predict(subject, trace)
+    see_prediction_doors(subject, trace)
     _losses_by_name(subject, trace)
     _test(subject, trace)
     alike = _trains_as_it_predicts(subject)
@@ -48,11 +50,19 @@ def see_doors(subject: Subject, trace: Trace) -> None:
         _first_epoch(subject, history, trace)
     if single_step:
         _plain_sgd(subject, trace)
+    if trained_here and subject.dataset is not None and "train/*" not in trace.not_compared:
+        fit_on_dataset(subject, trace)
     _compiled_otherwise(subject, trace, steps=alike and subject.whole, single_step=single_step)
 
 
 def _batch(subject: Subject) -> tuple[Any, ...]:
     return tuple(nest for nest in subject.arrays if nest is not None)
+
+
+def see_prediction_doors(subject: Subject, trace: Trace) -> None:
+    """A variant of `trace` for every other door that predictions come through."""
+    _predict(subject, trace)
+    predict_on_dataset(subject, trace)
 
 
 # --- predictions -----------------------------------------------------------------------------------------------
@@ -110,6 +120,7 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
 
 def _test(subject: Subject, trace: Trace) -> None:
     model, loss = subject.model, subject.tested_loss
+    evaluate_on_dataset(subject, trace)
     if subject.whole:
         with subject.variant(trace, "paths", "evaluate") as door:
             see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=loss)
@@ -117,7 +128,7 @@ def _test(subject: Subject, trace: Trace) -> None:
         return  # what several batches come to is not what one does
     with subject.variant(trace, "paths", "test_on_batch") as door:
         see_metrics(_on_batch(subject, "test"), door, loss=loss)
-    for kind, dataset in _datasets(subject):
+    for kind, dataset in one_batch_datasets(_batch(subject)):
         with subject.variant(trace, "paths", f"evaluate({kind})") as door:
             see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=loss)
 
@@ -128,43 +139,6 @@ def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
     step = getattr(subject.model, f"{which}_on_batch")
     figures: Mapping[str, Any] = step(*subject.arrays, return_dict=True)
     return figures
-
-
-def _datasets(subject: Subject) -> Iterator[tuple[str, Any]]:
-    """The same examples as one batch of each kind of dataset that the backend takes."""
-    floatx = keras.config.floatx()
-
-    def as_fit_casts(array: np.ndarray) -> np.ndarray:
-        return array.astype(floatx) if array.dtype.kind == "f" else array
-
-    batch = tuple(map_nest(as_fit_casts, nest) for nest in _batch(subject))
-    # TensorFlow reads a list in a dataset as an array, and a tuple as a structure.
-
-    class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, index: int) -> Any:
-            return _with_tuples(batch)
-
-    yield "PyDataset", OneBatch()
-    if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
-        return
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        yield "tf.data", tf.data.Dataset.from_tensors(_with_tuples(batch))
-    if keras.backend.backend() == "torch":
-        import torch
-
-        tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
-        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda one: one)
-
-
-def _with_tuples(nest: Any) -> Any:
-    if isinstance(nest, Mapping):
-        return {key: _with_tuples(value) for key, value in nest.items()}
-    return tuple(map(_with_tuples, nest)) if isinstance(nest, list | tuple) else nest
 
 
 # --- training --------------------------------------------------------------------------------------------------
@@ -266,14 +240,9 @@ def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_s
             with subject.variant(trace, "paths", name) as door:
                 see_metrics(_on_batch(subject, "train"), door, loss="loss")
                 if single_step and fresh and options:
-                    _see_weights(subject, door)
+                    see_weights(subject, door)
         elif own_step and fresh:
             with subject.variant(trace, "paths", name) as door:
                 for metric, value in _on_batch(subject, "train").items():
                     door.see("train/loss" if metric == "loss" else f"train/metric/{metric}", np.asarray([float(value)]))
-                _see_weights(subject, door)
-
-
-def _see_weights(subject: Subject, door: Trace) -> None:
-    for path, variable in named_weights(subject.model):
-        door.see(f"train/weight/{path}", variable)
+                see_weights(subject, door)

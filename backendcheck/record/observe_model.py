@@ -15,12 +15,13 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import map_nest, observed, to_tensor
+from backendcheck.record.drawn_case import DrawnCase
 from backendcheck.record.masks import mask_of
 from backendcheck.record.observe import or_zeros
 from backendcheck.record.outputs import suffix
 from backendcheck.record.own_steps import has_own, shut_doors
 from backendcheck.record.perturbation import Perturbation
-from backendcheck.record.state import State
+from backendcheck.record.randomness import draws_in_training, random_state
 from backendcheck.record.subject import Subject, lowest_precision
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import named_weights, seed_weights, state_fingerprints, weight_digests
@@ -67,16 +68,23 @@ def observe_model(
         subject.draws = random_state(model) != before
     if subject.moves:
         trace.notes.append(f"batches of other sizes are not held against these: inference changes {', '.join(subject.moves)}")
-    if "loss" in wanted:
+    if isinstance(subject.case, DrawnCase) and subject.case.shut:
+        trace.notes.append(f"the {subject.case.kind} is not held against its examples as arrays: {subject.case.shut}")
+    only_predicts = not trace.raised and subject.only_predicts
+    if only_predicts:
+        trace.notes.append("predictions only: no labels were given, and no loss")
+    elif "loss" in wanted:
         see_losses_and_gradients(subject, subject.arrays, trace)
     if subject.draws:
         trace.not_compared["*"] = "random numbers are drawn outside training, and each backend draws its own"
-    if "metrics" not in wanted:
+    if only_predicts:
+        see_other_predictions(subject, trace, oracles)
+    if only_predicts or "metrics" not in wanted:
         return
     subject.settle()
     with trace.stage("metrics"):
-        tested = subject.tested_loss if subject.tested_loss != "loss" else ""
-        see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), trace, loss=tested)
+        figures = model.evaluate(*subject.arrays[:2], **evaluation(subject))
+        see_metrics(figures, trace, loss=subject.evaluated_loss)
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         subject.restore()
@@ -100,6 +108,20 @@ def observe_model(
         train(subject, trace)
 
 
+def see_other_predictions(subject: Subject, trace: Trace, oracles: frozenset[str]) -> None:
+    """Predictions once more, through every door and in another order."""
+    if trace.not_compared:
+        return
+    if "order" in oracles:
+        from backendcheck.record.relations import permute_predictions
+
+        permute_predictions(subject, trace)
+    if "paths" in oracles:
+        from backendcheck.record.doors import see_prediction_doors
+
+        see_prediction_doors(subject, trace)
+
+
 def _build(subject: Subject) -> None:
     """Make the variables of a model that is built by its first call. As in `fit`, that call changes no state."""
     first = subject.n if subject.fixed_batch else 1
@@ -112,32 +134,6 @@ def evaluation(subject: Subject) -> dict[str, Any]:
     return {
         "sample_weight": subject.sample_weight, "batch_size": subject.batch_size, "verbose": 0, "return_dict": True
     }  # fmt: skip
-
-
-def random_state(model: Any) -> list[Any]:
-    """The state of every random generator in the model; it moves when numbers are drawn."""
-    states = [variable for variable in model.variables if "seed_generator" in variable.path]
-    return [observed(variable, where="random state").value.tolist() for variable in states]
-
-
-def draws_in_training(subject: Subject) -> bool:
-    """Whether two training passes over the same data differ. On PyTorch, Keras leaves the state of its generators alone."""
-    model = subject.model
-    if not random_state(model):
-        return False
-    before = State(model.weights)
-    data = subject.tensors(subject.arrays)
-    try:
-        passes = []
-        for _ in range(2):
-            before.put_back()
-            passes.append(outputs.by_output(model(data["x"], training=True), model))
-    except Exception:  # noqa: BLE001 - whatever it is, `fit` meets it too, and there it is recorded
-        return False
-    finally:
-        before.put_back()
-    arrays = [[observed(one, where=name).value for name, one in named.items()] for named in passes]
-    return not all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*arrays, strict=True))
 
 
 # --- one function for each thing to be seen, used for the recording and for its variants ------------------------
@@ -250,6 +246,19 @@ def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: str = "") -> 
             trace.see(loss, value)
 
 
+def see_weights(subject: Subject, trace: Trace) -> None:
+    """The weights after training."""
+    for path, variable in named_weights(subject.model):
+        trace.see(f"train/weight/{path}", variable)
+
+
+def see_history(history: Mapping[str, list[float]], trace: Trace) -> None:
+    """What `fit` reports of each epoch, validation aside."""
+    for name, values in history.items():
+        if not name.startswith("val_"):
+            trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
+
+
 def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
     """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports."""
     case, model = subject.case, subject.model
@@ -260,11 +269,8 @@ def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[f
             subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
             batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
         ).history  # fmt: skip
-        for name, values in history.items():
-            if not name.startswith("val_"):
-                trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
-        for path, variable in named_weights(model):
-            trace.see(f"train/weight/{path}", variable)
+        see_history(history, trace)
+        see_weights(subject, trace)
     if len(trace.raised) > raised_before:
         subject.restore()
     elif random_state(model) != before or draws_in_training(subject):

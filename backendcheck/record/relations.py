@@ -156,6 +156,17 @@ def _permute_examples(subject: Subject, trace: Trace) -> None:
         _put_back(door, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
 
 
+def permute_predictions(subject: Subject, trace: Trace) -> None:
+    """Permute the examples of a model that only predicts."""
+    if subject.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(subject.case, "examples", trace):
+        order = permutation(subject.n)
+        with subject.variant(trace, "order", "examples permuted") as door:
+            x = map_nest(lambda array: _take(array, order, subject.n), subject.x)
+            predictions = subject.model.predict(x, batch_size=subject.batch_size, verbose=0)
+            see_named_predictions(outputs.by_output(predictions, subject.model), door)
+            _put_back(door, order, ("predictions",), axis=0)
+
+
 def _permute_classes(subject: Subject, trace: Trace) -> None:
     """Permute the columns of a Dense head with its labels, where the model has one output and the loss takes classes alike."""
     head, case = _dense_head(subject), subject.case

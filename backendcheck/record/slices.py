@@ -19,7 +19,7 @@ _STAND_INS = {
     "FunctionCase": "def FunctionCase(function, inputs, **_):\n    return dict(function=function, inputs=inputs)",
     "LossCase": "def LossCase(loss, y_true, y_pred, sample_weight=None, **_):\n"
                 "    return dict(loss=loss, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)",
-    "ModelCase": "def ModelCase(model, loss, x, y, **more):\n    return dict(model=model, loss=loss, x=x, y=y, **more)",
+    "ModelCase": "def ModelCase(model, loss, x, y=None, **more):\n    return dict(model=model, loss=loss, x=x, y=y, **more)",
     "ValueCase": "def ValueCase(compute, **_):\n    return compute()",
     "Raises": "def Raises(*_, **__):\n    pass",
     "Tolerance": "def Tolerance(*_, **__):\n    pass",

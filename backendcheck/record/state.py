@@ -53,6 +53,23 @@ def _path(variable: Any) -> str:
     return str(getattr(variable, "path", None) or variable.name)
 
 
+def variables_of(model: Any) -> list[Any]:
+    """Every variable of a model, with those that layers hold and Keras does not track, as the states of its stateful RNNs."""
+    found = {id(one): one for one in model.variables}
+    for layer in model._flatten_layers():  # noqa: SLF001 - nested ones, too
+        for attribute in list(vars(layer).values()):
+            found |= {id(one): one for one in _nested_variables(attribute)}
+    return list(found.values())
+
+
+def _nested_variables(attribute: Any) -> Iterator[Any]:
+    if isinstance(attribute, keras.Variable):
+        yield attribute
+    elif isinstance(attribute, list | tuple | dict):
+        for one in attribute.values() if isinstance(attribute, dict) else attribute:
+            yield from _nested_variables(one)
+
+
 def variables_within(thing: Any) -> list[Any]:
     """Every `keras.Variable` that a loss, or a nest of losses, holds: in attributes, in layers, in the closure of a function.
 

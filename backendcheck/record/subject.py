@@ -13,10 +13,11 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record.arrays import as_arrays, digests, leaves, map_nest, to_tensor
 from backendcheck.record.as_compiled import declared
+from backendcheck.record.drawn_case import DrawnCase
 from backendcheck.record.observe import check_lengths, numerics
 from backendcheck.record.own_steps import has_own
 from backendcheck.record.perturbation import Perturbation
-from backendcheck.record.state import State, variables_within
+from backendcheck.record.state import State, variables_of, variables_within
 from backendcheck.record.trace import InvalidCase, Trace
 from backendcheck.record.weights import created_trainable
 
@@ -40,6 +41,10 @@ class Subject:
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
+        self.dataset: Any = None
+        self.dataset_kind = ""
+        if isinstance(case, DrawnCase) and not case.shut and not noise.kind:
+            self.dataset, self.dataset_kind = case.dataset, case.kind
         self.initial = State(())
         self.moves: list[str] = []
         self.draws = False
@@ -87,9 +92,10 @@ class Subject:
         """Keep all that a look at the model can change, and the state of the optimizer, which a saved model may bring along."""
         model = self.model
         within_losses = variables_within(self.case.loss)
-        self.initial = State([*model.variables, *within_losses])
+        variables = variables_of(model)
+        self.initial = State([*variables, *within_losses])
         trained = created_trainable(model)
-        self._looked_at = State([*(one for one in model.variables if id(one) not in trained), *within_losses])
+        self._looked_at = State([*(one for one in variables if id(one) not in trained), *within_losses])
         self._within_losses = State(within_losses)
         self.optimizer = model.optimizer  # one object from now on: compiled anew, it keeps what is restored
         try:
@@ -141,6 +147,21 @@ class Subject:
         return self.draws or has_own(self.model, "predict_step") or (bool(self.moves) and not self.whole)
 
     @property
+    def evaluated_loss(self) -> str:
+        """The observation that the loss which `evaluate` reports is beside the metrics; empty if it is none of its own."""
+        return "metric/loss" if self.tested_loss != "loss" or (self.dataset is not None and not self.whole) else ""
+
+    @property
+    def only_predicts(self) -> bool:
+        """Whether there is nothing to lose: no labels, no loss, none of the model's own, and none that its layers add."""
+        model, case = self.model, self.case
+        own = has_own(model, "compute_loss") or has_own(model, "train_step")
+        if case.y is not None or case.loss is not None or own:
+            return False
+        n_regularized = sum(getattr(one, "regularizer", None) is not None for one in model.trainable_variables)
+        return len(model.losses) <= n_regularized
+
+    @property
     def losses_hold_state(self) -> bool:
         """Whether a loss has variables, so that each call may change what the next one returns."""
         return bool(self._within_losses)
@@ -178,8 +199,9 @@ class Subject:
 
 def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
     n_outputs = None if isinstance(case.y, Mapping) else _n_outputs(case.model)
-    x = as_arrays(case.x, 1 if len(getattr(case.model, "inputs", None) or ()) == 1 else None)
-    y, sample_weight = as_arrays(case.y, n_outputs), as_arrays(case.sample_weight, n_outputs)
+    x = as_arrays(case.x, 1 if len(getattr(case.model, "inputs", None) or ()) == 1 else None, where="ModelCase: x")
+    y = as_arrays(case.y, n_outputs, where="ModelCase: y")
+    sample_weight = as_arrays(case.sample_weight, n_outputs, where="ModelCase: sample_weight")
     for name, nest in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         trace.digests |= digests(name, nest)
     if case.class_weight is not None:

@@ -100,6 +100,7 @@ class Workbench:
     def _describe(self, item: pytest.Function, arguments: Mapping[str, Any], seed: int) -> dict[str, Any]:
         from backendcheck.record.case_programs import programs_of
         from backendcheck.record.case_slice import locals_of
+        from backendcheck.record.drawn_case import drawn
         from backendcheck.record.isolation import clear_session, seed_everything
 
         clear_session()
@@ -109,6 +110,7 @@ class Workbench:
 
             arguments = {**arguments, "rng": np.random.default_rng(seed)}
         self.made, error, seen = locals_of(item.obj, arguments)
+        self.made = drawn(self.made)
         found, reasons = programs_of(item.obj, arguments, seed, self.made, seen)
         return {
             "programs": [encode(program) for program in found],

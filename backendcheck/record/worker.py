@@ -179,6 +179,7 @@ class Worker:
         """The recording of what `make` returns, as a case that `item` stands for, or as the one of that id."""
         from backendcheck.record import observe
         from backendcheck.record.arrays import NotRecordable
+        from backendcheck.record.drawn_case import drawn, missing_library
         from backendcheck.record.layers import observe_layers
         from backendcheck.record.perturbation import Perturbation
         from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
@@ -191,7 +192,9 @@ class Worker:
         try:
             with self.plant:
                 with trace.stage("case"):
-                    case = make()
+                    case = drawn(make())
+                if missing := missing_library(trace.raised):
+                    raise InvalidCase(missing)
                 if not trace.raised:
                     fields = {
                         "class_names": _plain_class_names(getattr(case, "class_names", None)),

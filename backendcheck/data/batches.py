@@ -1,0 +1,186 @@
+"""Batches drawn from what `model.fit` takes in place of arrays: a Keras PyDataset, a tf.data pipeline, a torch DataLoader.
+
+Nothing is imported for it: an object of one of these classes has its library loaded already.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from backendcheck.errors import UsageError
+
+_MOST_BATCHES = 1000  # of a pipeline that does not say where it ends
+_PARTS = 3  # x, y, sample_weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batches:
+    """All examples of a data set in their order: arrays of N, or dicts and tuples of them.
+
+    `batch_size` is that of every batch but a smaller last one, 0 if they are of several sizes. `repeats` says whether the data
+    set gave the same batches a second time.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+    batch_size: int = 0
+    repeats: bool = True
+
+
+def kind_of_dataset(x: Any) -> str:
+    """What kind of data set `x` is: ``PyDataset``, ``tf.data``, ``DataLoader``, ``generator``; empty for arrays."""
+    if inspect.isgenerator(x):
+        return "generator"
+    classes = (("keras", "utils.PyDataset", "PyDataset"), ("tensorflow", "data.Dataset", "tf.data"),
+               ("torch", "utils.data.DataLoader", "DataLoader"))  # fmt: skip
+    for module, path, kind in classes:
+        known: Any = sys.modules.get(module)
+        for name in path.split("."):
+            known = getattr(known, name, None)
+        if isinstance(known, type) and isinstance(x, known):
+            return kind
+    return ""
+
+
+def draw_batches(dataset: Any) -> Batches:
+    """All batches of a data set as arrays, drawn twice to see whether they are the same.
+
+    Raises:
+        UsageError: if it is infinite, empty or a generator, or its batches do not make up one array.
+    """
+    first, second = ([_parts(batch, number) for number, batch in enumerate(_batches(dataset))] for _ in range(2))
+    if not first:
+        message = "x: the data set is empty; expected one batch or more."
+        raise UsageError(message)
+    for number, batch in enumerate(first):
+        _check_alike(first[0], batch, number)
+    sizes = [_size(batch, number) for number, batch in enumerate(first)]
+    even = all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
+    repeats = len(first) == len(second) and all(map(_same, first, second))
+    x, y, sample_weight = (_joined([batch[place] for batch in first]) for place in range(_PARTS))
+    return Batches(x=x, y=y, sample_weight=sample_weight, batch_size=sizes[0] if even else 0, repeats=repeats)
+
+
+def _batches(dataset: Any) -> Iterator[Any]:
+    kind = kind_of_dataset(dataset)
+    if kind == "generator":
+        message = "x: is a generator, which can be read once; expected what can be read again and again. Make it a PyDataset."
+        raise UsageError(message)
+    if kind == "PyDataset":
+        n_batches = getattr(dataset, "num_batches", None)
+        if n_batches is None or n_batches == float("inf"):
+            raise UsageError(_endless("the PyDataset", "Give it a length"))
+        for number in range(int(n_batches)):
+            yield dataset[number]
+        dataset.on_epoch_end()  # as `fit` says after each epoch: some shuffle then
+        return
+    if kind == "tf.data" and int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+        raise UsageError(_endless("the tf.data pipeline", "Take some of it, with .take(n)"))
+    for number, batch in enumerate(dataset):
+        if number == _MOST_BATCHES:
+            raise UsageError(_endless(f"the data set (after {number} batches)", "Take some of it"))
+        yield batch
+
+
+def _endless(what: str, remedy: str) -> str:
+    return f"x: {what} has no end; expected a finite one, of {_MOST_BATCHES} batches at most. {remedy}."
+
+
+def _parts(batch: Any, number: int) -> tuple[Any, Any, Any]:
+    """A batch as x, y and sample_weight, None where it has none: as Keras reads it, a list is a tuple."""
+    parts = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
+    if not 1 <= len(parts) <= _PARTS:
+        message = f"x: batch {number} of the data set has {len(parts)} parts; expected (x,), (x, y) or (x, y, sample_weight)."
+        raise UsageError(message)
+    x, y, sample_weight = (_arrays(part, number) for part in (*parts, *(None,) * (_PARTS - len(parts))))
+    return x, y, sample_weight
+
+
+def _arrays(nest: Any, number: int) -> Any:
+    if nest is None:
+        return None
+    if isinstance(nest, Mapping):
+        return {key: _arrays(one, number) for key, one in nest.items()}
+    if isinstance(nest, list | tuple):
+        return tuple(_arrays(one, number) for one in nest)
+    kind = type(nest).__name__
+    if "Ragged" in kind:
+        remedy = "Pad it to one length, with .to_tensor(shape=…) or keras.utils.pad_sequences"
+    elif "Sparse" in kind or getattr(nest, "is_sparse", False):
+        remedy = "Make it dense"
+    elif getattr(nest, "is_nested", False):
+        remedy = "Pad it to one length"
+    else:
+        if hasattr(nest, "detach"):
+            nest = nest.detach().cpu()
+            nest = nest.float() if "bfloat16" in str(nest.dtype) else nest
+        return np.asarray(nest)
+    message = f"x: batch {number} of the data set holds a {kind}; expected an array, the same shape for each example. {remedy}."
+    raise UsageError(message)
+
+
+def _leaves(nest: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(nest, Mapping):
+        for key, one in nest.items():
+            yield from _leaves(one, f"{path}[{key!r}]")
+    elif isinstance(nest, tuple):
+        for place, one in enumerate(nest):
+            yield from _leaves(one, f"{path}[{place}]")
+    elif nest is not None:
+        yield path, nest
+
+
+def _named(batch: tuple[Any, Any, Any]) -> dict[str, np.ndarray]:
+    names = ("x", "y", "sample_weight")
+    return {path: leaf for name, part in zip(names, batch, strict=True) for path, leaf in _leaves(part, name)}
+
+
+def _check_alike(first: tuple[Any, Any, Any], batch: tuple[Any, Any, Any], number: int) -> None:
+    expected, got = _named(first), _named(batch)
+    if expected.keys() != got.keys():
+        message = f"x: batch {number} of the data set holds {', '.join(got)}; expected {', '.join(expected)}, as in batch 0."
+        raise UsageError(message)
+    for path, leaf in got.items():
+        if leaf.ndim == 0 or expected[path].ndim == 0:
+            message = f"x: {path} of batch {number} is a single value; expected an array of examples. Batch the data set."
+            raise UsageError(message)
+        if leaf.shape[1:] != expected[path].shape[1:] or leaf.dtype != expected[path].dtype:
+            said = f"examples of shape {leaf.shape[1:]} and {leaf.dtype}"
+            wanted = f"{expected[path].shape[1:]} and {expected[path].dtype}, as in batch 0"
+            message = f"x: {path} of batch {number} has {said}; expected {wanted}. Pad every batch to one length."
+            raise UsageError(message)
+
+
+def _size(batch: tuple[Any, Any, Any], number: int) -> int:
+    counted = [(path, len(leaf)) for path, leaf in _named(batch).items()]
+    for (path, n), (other, m) in pairwise(counted):
+        if n != m:
+            message = f"x: in batch {number} of the data set, {path} has {n} examples and {other} {m}; expected as many of each."
+            raise UsageError(message)
+    return counted[0][1]
+
+
+def _same(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any]) -> bool:
+    one, other = _named(left), _named(right)
+    return one.keys() == other.keys() and all(
+        np.array_equal(leaf, other[path], equal_nan=leaf.dtype.kind == "f") for path, leaf in one.items()
+    )
+
+
+def _joined(parts: list[Any]) -> Any:
+    first = parts[0]
+    if first is None:
+        return None
+    if isinstance(first, Mapping):
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(_joined([part[place] for part in parts]) for place in range(len(first)))
+    return np.concatenate(parts)
