@@ -11,12 +11,18 @@ known_divergences = "known_divergences.toml"
 observation = "gradient/*"                   # a pattern; `case = "labels/*"` narrows it down
 rtol = 1e-3
 atol = 1e-6
+
+[tool.backendcheck.labels]                   # for `backendcheck labels` and `backendcheck model`
+select = ["L1", "L4"]                        # rules, or what codes begin with; all by default
+ignore = ["L701"]
+imbalance = 20                               # from which ratio on L701 speaks
 ```
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +32,16 @@ from backendcheck.case import Tolerance
 from backendcheck.errors import UsageError
 from backendcheck.tolerance import Override
 
-_KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance")
+_KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance", "labels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """Which rules of the label contract are in force."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    imbalance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +53,7 @@ class Configuration:
     paths: tuple[str, ...] = ()
     known: tuple[Path, ...] = ()
     tolerances: tuple[Override, ...] = ()
+    labels: LabelSettings = LabelSettings()
 
 
 def load_configuration(start: Path) -> Configuration:
@@ -100,7 +116,23 @@ def _parse(path: Path, table: Any) -> Configuration:
         paths=tuple(str(path.parent / one) for one in lists["paths"]),
         known=tuple(path.parent / one for one in known),
         tolerances=tuple(tolerances),
+        labels=_labels(table.get("labels", {}), refuse),
     )
+
+
+def _labels(table: Any, refuse: Callable[[str], UsageError]) -> LabelSettings:
+    if not isinstance(table, dict) or set(table) - {"select", "ignore", "imbalance"}:
+        raise refuse(f"labels = {table!r}; expected a table of select, ignore and imbalance")
+    codes = {}
+    for key in ("select", "ignore"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise refuse(f"labels.{key} = {value!r}; expected a list of rule codes")
+        codes[key] = tuple(value)
+    imbalance = table.get("imbalance")
+    if imbalance is not None and (isinstance(imbalance, bool) or not isinstance(imbalance, int | float) or not imbalance > 1):
+        raise refuse(f"labels.imbalance = {imbalance!r}; expected a ratio above 1")
+    return LabelSettings(select=codes["select"], ignore=codes["ignore"], imbalance=imbalance)
 
 
 def _is_override(entry: Any) -> bool:

@@ -20,6 +20,10 @@ from backendcheck.labels.rules import GROUPS
 SPARSE, ONE_HOT, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
 
 
+def my_own_loss(y_true: Any, y_pred: Any) -> Any:
+    return y_true - y_pred
+
+
 def codes(*arguments: Any, **options: Any) -> list[str]:
     return [one.code for one in check_labels(*arguments, **options)]
 
@@ -189,7 +193,7 @@ def test_lengths_that_differ_are_told_with_both() -> None:
 
 def test_keras_brings_a_column_and_a_row_together_unless_the_loss_is_a_class_of_your_own() -> None:
     labels = np.array([0.0, 1.0, 1.0])
-    for loss in ("mse", BINARY, "my_loss"):
+    for loss in ("mse", BINARY, my_own_loss):
         assert codes(labels, loss=loss, head=1, select=["L2"]) == []
         assert codes(labels.reshape(-1, 1), loss=loss, head=1, select=["L2"]) == []
     own = {"class_name": "Own", "module": "mine", "registered_name": "mine>Own", "config": {}}
@@ -281,7 +285,7 @@ def test_outputs_are_matched_by_name_or_by_place() -> None:
 
 def test_a_custom_loss_may_take_anything() -> None:
     for labels in ([5, -1, 255], np.ones((3, 2)), [0.5, 3.0, -7.0]):
-        assert codes(labels, loss="my_own_loss", head=3) == []
+        assert codes(labels, loss=my_own_loss, head=3) == []
 
 
 # --- names -----------------------------------------------------------------------------------------------------
@@ -379,7 +383,7 @@ DTYPES = st.one_of(
 LABELS = arrays.arrays(DTYPES, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5))
 LOSSES = st.sampled_from([
     None, "mse", SPARSE, ONE_HOT, BINARY, "hinge", "categorical_hinge", "kl_divergence", "dice", "circle", "ctc", "poisson",
-    "my_own_loss",
+    my_own_loss,
     {"class_name": "SparseCategoricalCrossentropy", "config": {"ignore_class": 255, "from_logits": True}},
 ])  # fmt: skip
 HEADS = st.sampled_from([
@@ -415,5 +419,7 @@ def test_what_cannot_be_an_array_is_refused_by_name() -> None:
         check_labels(None)
     with pytest.raises(UsageError, match="is no loss"):
         check_labels([0], loss=3)
+    with pytest.raises(UsageError, match="no such loss; expected one such as binary_crossentropy"):
+        check_labels([0], loss="binary_crosentropy")
     with pytest.raises(UsageError, match="is no head"):
         check_labels([0], head=-1)

@@ -11,6 +11,7 @@ import click
 from backendcheck import __version__
 from backendcheck.cli.compare import compare
 from backendcheck.cli.known import known
+from backendcheck.cli.labels import labels
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
 from backendcheck.cli.manner import colour
@@ -69,6 +70,7 @@ def cli() -> None:
     \b
     backendcheck run                         the built-in cases on all three backends
     backendcheck run cases/labels.py         your own cases
+    backendcheck labels --data d.npz         labels, before anything is trained
     backendcheck model m.keras --data d.npz  a saved model, with its labels
     backendcheck show labels/one_hot         one case in full
     backendcheck locate labels/one_hot       the layer in which a difference begins
@@ -76,7 +78,7 @@ def cli() -> None:
     """
 
 
-for command in (run, model, record, compare, merge, show, locate, repro, list_cases, known, selftest):
+for command in (run, labels, model, record, compare, merge, show, locate, repro, list_cases, known, selftest):
     cli.add_command(command)
 
 

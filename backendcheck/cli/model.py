@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.class_names import parse_class_names
 from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import (
     baseline_option,
@@ -100,7 +101,7 @@ def model(
         inputs=[one.name for one in said.inputs] if said else (), image_shape=_image_shape(said),
         outputs=[one.name for one in said.outputs if one.name] if said else (),
     )  # fmt: skip
-    names = _parsed_class_names(class_names) or read.class_names
+    names = parse_class_names(class_names) or read.class_names
     batch = sampled(Batch(x=read.x, y=_as_indices(read, names), sample_weight=read.sample_weight), examples)
     source = CaseSource()
     for name in imports:
@@ -163,34 +164,6 @@ def _as_indices(data: Data, names: Any) -> Any:
     if isinstance(data.y, Mapping):
         return {key: indices(one, names.get(key) if isinstance(names, Mapping) else names) for key, one in data.y.items()}
     return indices(data.y, names)
-
-
-def _parsed_class_names(given: str | None) -> Any:
-    """``cat,dog``, or what is in a .txt file (a name a line) or a .json file (a list, or lists by output)."""
-    if given is None:
-        return None
-    path = Path(given)
-    if path.suffix not in (".txt", ".json"):
-        return [name.strip() for name in given.split(",")]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"--class-names {path}: cannot be read ({error}). Give a file of names, one a line, or the names themselves."
-        raise usage_error(message) from error
-    if path.suffix == ".txt":
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    import json
-
-    try:
-        names = json.loads(text)
-    except ValueError as error:
-        message = f"--class-names {path}: is no JSON ({error}); expected a list of names, or lists of names by output."
-        raise usage_error(message) from error
-    lists = list(names.values()) if isinstance(names, dict) else [names]
-    if not all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists):
-        message = f"--class-names {path}: expected a list of names, or lists of names by output."
-        raise usage_error(message)
-    return names
 
 
 def _parsed_loss(source: Any, given: str | None) -> Any:

@@ -23,7 +23,7 @@ _KINDS = "a .npz, .npy, .csv or .parquet file, or a directory of images by class
 def read_data(
     path: str | Path, *, labels: str | Path | None = None, label_columns: Sequence[str] = (), weight_column: str = "",
     inputs: Sequence[str] = (), outputs: Sequence[str] = (), image_shape: Sequence[int | None] | None = None,
-    examples: int | None = None,
+    examples: int | None = None, as_found: bool = False,
 ) -> Data:  # fmt: skip
     """Read the data at `path`.
 
@@ -36,6 +36,7 @@ def read_data(
         outputs: the names of its outputs, likewise.
         image_shape: (height, width, channels) that images are brought to.
         examples: how many images to decode, evenly spread over all; other files are read whole.
+        as_found: see `Wanted`.
 
     Raises:
         UsageError: if this is no data, or not enough is said to tell inputs from labels.
@@ -45,7 +46,7 @@ def read_data(
     wanted = Wanted(
         labels=Path(labels) if labels is not None else None, label_columns=tuple(label_columns), weight_column=weight_column,
         inputs=tuple(inputs), outputs=tuple(outputs), image_shape=tuple(image_shape) if image_shape is not None else None,
-        examples=examples,
+        examples=examples, as_found=as_found,
     )  # fmt: skip
     if not path.exists():
         message = f"{path}: no such file or directory; expected {_KINDS}."

@@ -24,7 +24,8 @@ def read_arrays(path: Path, wanted: Wanted) -> Data:
         return _of_archive(path, _loaded(path), wanted)
     x = _loaded(path)[""]
     y = _loaded(wanted.labels)[""] if wanted.labels is not None else None
-    check_lengths(str(path), {"x": x, **({"y": y} if y is not None else {})})
+    if not wanted.as_found:
+        check_lengths(str(path), {"x": x, **({"y": y} if y is not None else {})})
     return Data(x=x, y=y, source=str(path))
 
 
@@ -82,8 +83,8 @@ def _of_archive(path: Path, arrays: dict[str, np.ndarray], wanted: Wanted) -> Da
         known = ["x", "y", _WEIGHT, _NAMES, *wanted.inputs, *wanted.outputs]
         message = f"{path}: {', '.join(sorted(left))} is none of the arrays that are looked for; expected {', '.join(known)}."
         raise UsageError(message)
-    parts = {**_flat("x", x), **_flat("y", y), **_flat(_WEIGHT, weight)}
-    check_lengths(str(path), parts)
+    if not wanted.as_found:
+        check_lengths(str(path), {**_flat("x", x), **_flat("y", y), **_flat(_WEIGHT, weight)})
     return Data(x=x, y=y, sample_weight=weight, class_names=names, source=str(path))
 
 

@@ -32,7 +32,11 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What `read_data` was asked for."""
+    """What `read_data` was asked for.
+
+    `as_found` is for those who look for what is wrong: lengths may differ and inputs may be of any type, or none; pictures are
+    not decoded, a digest of its file stands for each.
+    """
 
     labels: Path | None = None
     label_columns: tuple[str, ...] = ()
@@ -41,6 +45,7 @@ class Wanted:
     outputs: tuple[str, ...] = ()
     image_shape: tuple[int | None, ...] | None = None
     examples: int | None = None
+    as_found: bool = False
 
 
 def missing_extra(path: Path, package: str, extra: str) -> UsageError:

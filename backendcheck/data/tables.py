@@ -27,17 +27,19 @@ def read_table(path: Path, wanted: Wanted) -> Data:
         message = f"{path}: a label column is named twice; expected each once."
         raise UsageError(message)
     features = [name for name in columns if name not in labels and name != wanted.weight_column]
-    if not features:
+    if not features and not wanted.as_found:
         message = f"{path}: has no column beside its labels; expected the inputs."
         raise UsageError(message)
     by_name = len(wanted.inputs) > 1 or (wanted.inputs and set(wanted.inputs) <= set(features) and len(features) > 1)
     if by_name and (missing := [name for name in wanted.inputs if name not in features]):
         message = f"{path}: has no column for the input {missing[0]!r}; expected one of {', '.join(map(repr, features[:20]))}."
         raise UsageError(message)
-    arrays = {name: _array(path, frame, name) for name in columns}
+    arrays = {name: _array(path, frame, name, as_found=wanted.as_found) for name in columns}
     check_lengths(str(path), arrays)
     x: Any
-    if by_name:
+    if wanted.as_found:
+        x = {name: arrays[name] for name in features} or None
+    elif by_name:
         x = {name: arrays[name] for name in wanted.inputs}
         features = list(wanted.inputs)
     else:
@@ -90,17 +92,19 @@ def _check_header(path: Path, separator: str) -> None:
         raise UnreadableInput(message)
 
 
-def _array(path: Path, frame: Any, name: str) -> np.ndarray:
+def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
     column = frame[name]
     if column.dtype.is_nested() or column.dtype.is_temporal():
+        if as_found:
+            return np.array([str(one) for one in column.to_list()], dtype=str)
         message = f"{path}: column {name!r} holds {column.dtype}; expected numbers, bools or text."
         raise UnreadableInput(message)
     if str(column.dtype) in ("String", "Categorical", "Enum") or str(column.dtype).startswith(("Categorical", "Enum")):
-        if column.null_count():
+        if column.null_count() and not as_found:
             n = column.null_count()
             message = f"{path}: column {name!r} has {n} empty cells among its text. Fill them, or leave their rows out."
             raise UnreadableInput(message)
-        return np.array(column.cast(_string()).to_list(), dtype=str)
+        return np.array(["" if one is None else one for one in column.cast(_string()).to_list()], dtype=str)
     # Where a number is missing among integers, only a float can say so.
     return np.asarray(column.to_numpy())
 

@@ -45,7 +45,7 @@ class ClassMap:
     @property
     def sha256(self) -> str:
         """The hash of the classes: the same for the same names in the same order, wherever it is computed."""
-        return hashlib.sha256(_canonical(self._plain()).encode()).hexdigest()
+        return hashlib.sha256(_canonical(self.plain).encode()).hexdigest()
 
     @property
     def short(self) -> str:
@@ -64,7 +64,7 @@ class ClassMap:
         Raises:
             OutputInTheWay: if it cannot be written.
         """
-        content = {"schema": SCHEMA, "classes": self._plain(), "sha256": self.sha256}
+        content = {"schema": SCHEMA, "classes": self.plain, "sha256": self.sha256}
         write_atomically(Path(path), f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())
 
     @classmethod
@@ -105,7 +105,9 @@ class ClassMap:
             raise UnreadableInput(message)
         return found
 
-    def _plain(self) -> Any:
+    @property
+    def plain(self) -> Any:
+        """The classes as JSON has them: a list, or a dict of lists by output."""
         if set(self.classes) == {""}:
             return list(self.classes[""])
         return {output: list(listed) for output, listed in sorted(self.classes.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from backendcheck.errors import UsageError
 from backendcheck.labels.finding import LabelFinding
 from backendcheck.labels.output_labels import make_finding
-from backendcheck.model_file import DeclaredLoss, Head, ModelFile, declared_loss
+from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, declared_loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[st
     losses: dict[str, DeclaredLoss] = {}
     if loss is not None:
         for name, spec in _by_output(loss, outputs, problems).items():
-            losses[name] = declared_loss(spec)
+            losses[name] = known_loss(spec) if isinstance(spec, str) else declared_loss(spec)
     elif model is not None and model.compiled is not None:
         losses = dict(model.compiled.losses)
         problems += [
@@ -143,6 +144,21 @@ def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[st
             for note in model.notes if note.startswith("loss ")
         ]  # fmt: skip
     return Purpose(heads=heads, losses=losses, outputs=outputs, problems=tuple(problems))
+
+
+def known_loss(name: str) -> DeclaredLoss:
+    """A loss of Keras by its name. A name that is misspelt would be held against nothing, so it is refused.
+
+    Raises:
+        UsageError: if Keras has none of this name, with the closest.
+    """
+    found = declared_loss(name)
+    if found.custom:
+        close = difflib.get_close_matches(found.name, LOSSES, n=3, cutoff=0.6) or sorted(LOSSES)[:3]
+        own = "Hand over the function of a loss of your own; on the command line, MODULE:NAME"
+        message = f"loss={name!r}: Keras has no such loss; expected one such as {', '.join(close)}. {own}."
+        raise UsageError(message)
+    return found
 
 
 def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]) -> dict[str, Any]:

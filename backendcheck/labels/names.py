@@ -27,7 +27,7 @@ def find_in_names(one: OutputLabels, label_names: Sequence[str], against: ClassM
     yield from _count(one)
     yield from _order(one, label_names)
     if against is not None:
-        yield from _against(one, tuple(label_names) or one.class_names, against)
+        yield from _against(one, against)
 
 
 def _twice(one: OutputLabels) -> Iterator[LabelFinding]:
@@ -99,7 +99,8 @@ def _order(one: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFindi
         )  # fmt: skip
 
 
-def _against(one: OutputLabels, names: tuple[str, ...], against: ClassMap) -> Iterator[LabelFinding]:
+def _against(one: OutputLabels, against: ClassMap) -> Iterator[LabelFinding]:
+    names = one.class_names
     theirs = against.names(one.output)
     if theirs is None:
         yield one.finding(

@@ -134,7 +134,7 @@ def _range(one: OutputLabels) -> Iterator[LabelFinding]:
     if n_classes is None:
         yield from _without_head(one, values, n_of, real)
         return
-    if not one.units and one.class_names and real.size and highest >= n_classes and lowest >= 0:
+    if one.split == TRAINING and not one.units and one.class_names and real.size and highest >= n_classes and lowest >= 0:
         return  # more classes than names: L501
     if lowest == 1 and highest == n_classes and one.split == TRAINING:
         yield one.finding(

@@ -23,6 +23,11 @@ def commands(results: Results) -> Iterator[str]:
         yield f"::error title=backendcheck::{len(failing) - len(shown)} more cases fail; the report of this job has them."
 
 
+def annotation(level: str, title: str, message: str) -> str:
+    """One workflow command without a place: `level` is error, warning or notice."""
+    return f"::{level} title={_property(title)}::{_data(one_line(message))}"
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

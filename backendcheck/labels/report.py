@@ -1,0 +1,98 @@
+"""Findings for readers, for programs and for GitHub."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from backendcheck.labels.class_map import ClassMap
+from backendcheck.labels.finding import LabelFinding, Severity
+from backendcheck.labels.rules import GROUPS, RULES, Rule
+from backendcheck.report.annotations import annotation
+from backendcheck.report.escape import one_line
+from backendcheck.report.painted import Painted
+
+_STYLES = {Severity.ERROR: "FAILED", Severity.WARNING: "XPASSED", Severity.INFO: "XFAILED"}  # red, yellow, cyan
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_MOST_ANNOTATIONS = 10  # of one step GitHub shows no more
+SCHEMA = 1
+
+
+def counts(findings: Sequence[LabelFinding]) -> dict[str, int]:
+    """How many findings there are of each severity."""
+    found = Counter(one.severity for one in findings)
+    return {severity.value: found[severity] for severity in Severity}
+
+
+def exit_code(findings: Sequence[LabelFinding], *, strict: bool) -> int:
+    """1 where something is an error, or, `strict`, a warning; 0 otherwise."""
+    failing = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
+    return int(any(one.severity in failing for one in findings))
+
+
+def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[str]:
+    """A line for each finding, and under it what backends do with such labels today; that once for each sort of finding."""
+    told: set[str] = set()
+    for one in findings:
+        yield Painted([
+            (f"{one.severity.value:<8}", _STYLES[one.severity]), (f"{one.code} ", "bold"), (f"{one.name}  ", "dim"),
+            (one_line(one.message), ""),
+        ])  # fmt: skip
+        found = one.today if today else None
+        if found is not None and found.says not in told:
+            told.add(found.says)
+            yield Painted([("         today  ", "dim"), (one_line(found.says), "dim")])
+
+
+def last_line(findings: Sequence[LabelFinding], source: str, n_labels: int) -> str:
+    """How many there are of what: ``1 error, 2 warnings in patients.csv (150 labels)``."""
+    parts = [f"{n} {name}{'s' if n != 1 and name != 'info' else ''}" for name, n in counts(findings).items() if n]
+    return f"{', '.join(parts) or 'no finding'} in {one_line(source)} ({n_labels} labels)"
+
+
+def github_commands(findings: Sequence[LabelFinding]) -> Iterator[str]:
+    """A workflow command for each finding, ten at most; the last says how many there are beyond."""
+    shown = findings if len(findings) <= _MOST_ANNOTATIONS else findings[: _MOST_ANNOTATIONS - 1]
+    for one in shown:
+        yield annotation(_LEVELS[one.severity], f"backendcheck {one.code} {one.name}", one.message)
+    if len(shown) < len(findings):
+        yield annotation("notice", "backendcheck labels", f"{len(findings) - len(shown)} more findings; the log has them.")
+
+
+def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap | None, *, strict: bool) -> dict[str, Any]:
+    """Everything, for programs."""
+    return {
+        "schema": SCHEMA, "data": source, "counts": counts(findings), "exit_code": exit_code(findings, strict=strict),
+        "class_map": {"classes": class_map.plain, "sha256": class_map.sha256} if class_map is not None else None,
+        "findings": [one.to_dict() for one in findings],
+    }  # fmt: skip
+
+
+# --- rules -----------------------------------------------------------------------------------------------------
+
+
+def rule_list() -> Iterator[str]:
+    """Every rule in a line, by group."""
+    for group, title in GROUPS.items():
+        yield Painted([(f"{group} {title}", "bold")])
+        for rule in RULES.values():
+            if rule.code.startswith(group):
+                severities = "/".join(severity.value for severity in rule.severities)
+                yield f"  {rule.code}  {rule.name:<28}{severities:<15}{rule.looks_for.replace('`', '')}"
+
+
+def rule_lines(rule: Rule) -> Iterator[str]:
+    """One rule in full, with an example that it finds."""
+    from backendcheck.labels.examples import EXAMPLES, run_example
+
+    severities = " or ".join(severity.value for severity in rule.severities)
+    yield Painted([(f"{rule.code} ", "bold"), (f"{rule.name} ({severities})", "")])
+    yield ""
+    yield from (f"  looks for   {rule.looks_for}", f"  hurts       {rule.hurts}", f"  what to do  {rule.remedy}", "")
+    example = EXAMPLES[rule.code][0]
+    found = next(one for one in run_example(example) if one.code == rule.code)
+    yield f"  check_labels({example})"
+    yield f"  {found}"
+    if found.today is not None:
+        yield from ("", f"  today       {found.today.says}")
