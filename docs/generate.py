@@ -1,7 +1,9 @@
-"""Write the pages that are made from the program and from a run: commands.md, report-json.md and its schema, what-differs.md.
+"""Write the pages that are made from the program and from a run.
+
+Those are commands.md, label-rules.md, report-json.md with its schema, and what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
-    python docs/generate.py --check        # fails where commands.md, report-json.md or report.schema.json is out of date
+    python docs/generate.py --check        # fails where a page other than what-differs.md is out of date
 
 What differs today is told by a run, so that page is written only when a report.json is given.
 """
@@ -19,6 +21,9 @@ from typing import Any
 import click
 
 from backendcheck.cli import cli
+from backendcheck.labels import RULES, Rule
+from backendcheck.labels.examples import EXAMPLES, run_example
+from backendcheck.labels.rules import GROUPS
 from backendcheck.report.markdown import escape
 
 DOCS = Path(__file__).parent
@@ -33,7 +38,10 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
     options = parser.parse_args()
     schema = SCHEMA.read_text(encoding="utf-8")
-    pages = {"commands.md": commands(), "report-json.md": report_json(json.loads(schema)), SCHEMA.name: [schema]}
+    pages = {
+        "commands.md": commands(), "label-rules.md": label_rules(), "report-json.md": report_json(json.loads(schema)),
+        SCHEMA.name: [schema],
+    }  # fmt: skip
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
     stale = [name for name, lines in pages.items() if _stale(DOCS / name, "\n".join(lines).rstrip() + "\n", check=options.check)]
@@ -65,6 +73,44 @@ def _help(command: click.Command, path: list[str]) -> Iterator[str]:
             one = command.get_command(context, name)
             if one is not None and not one.hidden:
                 yield from _help(one, [*path, name])
+
+
+# --- label rules -----------------------------------------------------------------------------------------------
+
+
+def label_rules() -> Iterator[str]:
+    """Every rule of the label contract, with what it says of an example."""
+    yield from ("# Label rules", "")
+    yield "Each code keeps its meaning. The examples are run when this page is made, and what each backend does today was recorded"
+    yield "by the built-in cases that are named. [The contract for labels](labels.md) says how to use the rules."
+    yield from ("", "| code | rule | severity | looks for |", "| --- | --- | --- | --- |")
+    for rule in RULES.values():
+        yield f"| [{rule.code}](#{_anchor(rule)}) | {rule.name} | {_severities(rule)} | {rule.looks_for} |"
+    for group, title in GROUPS.items():
+        yield from ("", f"## {group}: {title}")
+        for rule in RULES.values():
+            if rule.code.startswith(group):
+                yield from _rule(rule)
+
+
+def _rule(rule: Rule) -> Iterator[str]:
+    found, near_miss = EXAMPLES[rule.code]
+    finding = next(one for one in run_example(found) if one.code == rule.code)
+    yield from ("", f"### {rule.code} {rule.name}", "", f"*{_severities(rule)}.* {rule.looks_for}", "")
+    yield from ("```python", f"check_labels({found})", "```", "", "```text", str(finding), "```", "")
+    yield f"- **Hurts** {rule.hurts}"
+    yield f"- **What to do** {rule.remedy}"
+    if finding.today is not None:
+        yield f"- **Today** {escape(finding.today.says)}"
+    yield f"- **Is right** `{near_miss}`"
+
+
+def _severities(rule: Rule) -> str:
+    return " or ".join(severity.value for severity in rule.severities)
+
+
+def _anchor(rule: Rule) -> str:
+    return f"{rule.code} {rule.name}".lower().replace(" ", "-")
 
 
 # --- report.json -----------------------------------------------------------------------------------------------

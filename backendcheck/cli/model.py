@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.class_names import parse_class_names
-from backendcheck.cli.manner import Manner, manner_options
+from backendcheck.cli.manner import Manner, manner_options, styled
 from backendcheck.cli.options import (
     baseline_option,
     device_option,
@@ -103,6 +103,8 @@ def model(
     )  # fmt: skip
     names = parse_class_names(class_names) or read.class_names
     batch = sampled(Batch(x=read.x, y=_as_indices(read, names), sample_weight=read.sample_weight), examples)
+    if not manner.quiet:
+        _tell_of_labels(read, said, names, loss)
     source = CaseSource()
     for name in imports:
         source.import_module(name)
@@ -124,6 +126,34 @@ def model(
         click.echo(printable(f"{subject.called}: {hint}"), err=True)
     options |= {"as_json": manner.as_json, "quiet": manner.quiet, "verbose": manner.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
+
+
+def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: str | None) -> None:
+    """What the label contract has against all the labels, above the verdict. It is advice, and changes none."""
+    from backendcheck.configuration import load_configuration
+    from backendcheck.labels import Severity, check_labels, report
+    from backendcheck.labels.check import IMBALANCE
+
+    settings = load_configuration(Path.cwd()).labels
+    found = check_labels(
+        read, model=said, loss=_declared_losses(loss), class_names=names, select=settings.select, ignore=settings.ignore,
+        imbalance=settings.imbalance or IMBALANCE,
+    )  # fmt: skip
+    serious = [one for one in found if one.severity is not Severity.INFO]
+    for line in report.lines(serious):
+        click.echo(styled(line), err=True)
+
+
+def _declared_losses(given: str | None) -> Any:
+    """What --loss names, without importing it: of a loss of the user's own nothing is known."""
+    from backendcheck.model_file import DeclaredLoss, declared_loss
+
+    if given is None:
+        return None
+    if "=" in given:
+        pairs = [part.partition("=") for part in given.split(",")]
+        return {name.strip(): _declared_losses(loss.strip()) for name, _, loss in pairs}
+    return DeclaredLoss(name=given.rpartition(":")[2], custom=True) if ":" in given else declared_loss(given)
 
 
 def _read_file(path: Path | None) -> ModelFile | None:

@@ -234,6 +234,8 @@ def unmatched(purpose: Purpose, given: Sequence[str], where: str, split: str) ->
             yield make_finding("L407", f"{where}labels{f' of {name}' if name else ''}", what,
                                expected=_outputs_in_words(purpose.outputs), output=name, kind="labels",
                                split=split)  # fmt: skip
+    if list(given) == [""]:
+        return
     for name in purpose.losses:
         if name not in given and name in purpose.outputs:
             yield make_finding(

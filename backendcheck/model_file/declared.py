@@ -72,6 +72,8 @@ def declared_loss(spec: Any) -> DeclaredLoss:
         return DeclaredLoss(name=inside.name, options=inside.options, reduction=reduction, custom=inside.custom)
     name = _canonical(str(spec["class_name"]))
     custom = is_custom(spec) or name not in LOSSES
+    if custom:
+        name = str(spec["class_name"])
     return DeclaredLoss(
         name=name, options=options, reduction=None if reduction == "none" else reduction, custom=custom, subclass=custom
     )
