@@ -83,14 +83,22 @@ def case_independent_answers_for_exclusive_classes():
     return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
 
 
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
 @pytest.mark.parametrize(
     "labels", [[1, 0, 1, 0], [2, 0, 2, 0], [1, 2, 1, 2], [1, 1, 1, 1]], ids=["without_the_last", "gap", "from_one", "one_class"]
 )
-def case_a_class_that_no_example_has(labels):
+def case_a_class_that_no_example_has(labels, loss):
     """`fit` says nothing of a class that no label names, and the loss is that of the others."""
     exact = -np.mean(np.log(softmax(LOGITS))[labels])
-    compute = trained((3, "softmax"), "sparse_categorical_crossentropy", np.array(labels))
-    return ValueCase(compute, reference={"value/loss": np.array([exact])})
+    given = np.array(labels) if loss.startswith("sparse") else np.eye(3, dtype="float32")[labels]
+    return ValueCase(trained((3, "softmax"), loss, given), reference={"value/loss": np.array([exact])})
+
+
+def case_a_question_with_one_answer():
+    """`fit` says nothing of yes-or-no labels that are all yes, and the loss is theirs."""
+    labels = np.ones((4, 1), dtype="float32")
+    exact = binary_crossentropy(labels, sigmoid(YES_LOGIT))
+    return ValueCase(trained((1, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
 
 
 def case_an_attribute_that_all_examples_have():

@@ -145,6 +145,11 @@ def test_all_do_the_same_and_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "all backends train on it, loss 1.23, right for the labels as they are" in found.says
 
 
+def test_all_are_right_and_there_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(monkeypatch, "other", figure="", **dict.fromkeys(("tensorflow", "jax", "torch"), trained(None)))
+    assert found.says.endswith(": all backends train on it (a/b)")
+
+
 def test_the_loss_is_right_and_the_gradient_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = told(monkeypatch, "1.23", tensorflow=trained("1.23", "gradient", "trained weight"), jax=trained("1.23"), torch=RAISED)
     assert "tensorflow trains on it, loss 1.23, but the gradient and trained weight are wrong" in found.says

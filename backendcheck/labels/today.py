@@ -105,8 +105,9 @@ def _outcome(did: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
     if shown["right"] in (None, "raise"):
         return figure
     if not did["differs"]:
-        unanimous = all("raised" not in other and not other["differs"] for other in shown["backends"].values())
-        return f"{figure}, {'right for the labels as they are' if unanimous else 'which is right'}"
+        if all("raised" not in other and not other["differs"] for other in shown["backends"].values()):
+            return f"{figure}, right for the labels as they are" if figure else ""
+        return f"{figure}, which is right"
     if shown["right"] not in ("other", did["figure"]):
         return f"{figure} where {shown['right']} is right"
     wrong = " and ".join(did["differs"])
