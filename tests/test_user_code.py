@@ -1,4 +1,4 @@
-"""Other users' code (tests/user_code) on all backends: what agrees passes, what was planted is found, what cannot be is refused."""
+"""Other users' code (tests/user_code) on all backends: what agrees passes, what was planted is found, the rest is refused."""
 
 from __future__ import annotations
 
@@ -140,14 +140,16 @@ class TestRecordings:
         assert seen.labels["output"].min() < 0  # logits
         assert "per_example_loss" in seen.expected
 
-    @pytest.mark.parametrize(("case", "kind"), [("py_dataset", "PyDataset"), ("tf_data", "tf.data"), ("data_loader", "DataLoader")])
+    @pytest.mark.parametrize(
+        ("case", "kind"), [("py_dataset", "PyDataset"), ("tf_data", "tf.data"), ("data_loader", "DataLoader")]
+    )
     def test_a_data_set_is_a_door_of_its_own(self, run: Path, backend: str, case: str, kind: str) -> None:
         seen = {one.door: one.observations for one in recorded(run, f"datasets/{case}", backend).variants}
         assert "predictions" in seen[f"predict on {kind}"]
         assert "metric/loss" in seen[f"evaluate on {kind}"]
         assert "train/loss" in seen[f"fit on {kind}"]
 
-    def test_a_data_set_that_shuffles_is_not_held_against_its_arrays_and_the_record_says_so(self, run: Path, backend: str) -> None:
+    def test_a_data_set_that_shuffles_is_not_held_against_its_arrays_and_it_is_said(self, run: Path, backend: str) -> None:
         assert not any(" on PyDataset" in door for door in doors(run, "datasets/shuffling", backend))
         assert "gives other batches the second time" in " ".join(recorded(run, "datasets/shuffling", backend).notes)
 
