@@ -148,6 +148,21 @@ SCRIPT = """
     report = check_model("from_torch.keras", x, y, examples=8, optimizer="sgd", progress=False)
     told["overridden"] = [report.verdict, str(report)]
 
+    import torch
+
+    pairs = torch.utils.data.TensorDataset(torch.as_tensor(x[:10]), torch.as_tensor(y[:10]))
+    report = check_model(build, torch.utils.data.DataLoader(pairs, batch_size=4), loss=loss, out="loader", progress=False)
+    told["loader"] = [report.verdict, str(report)]
+    report = check_model("from_torch.keras", x, examples=8, progress=False)
+    told["without labels"] = [report.verdict, report.result.claim, *sorted(report.result.recordings["jax"].observations)]
+    class Ends(keras.utils.PyDataset):
+        pass
+    for arguments in [(Ends(),), (torch.utils.data.DataLoader(pairs), y)]:
+        try:
+            check_model(build, *arguments, progress=False)
+        except Exception as error:
+            told.setdefault("refused", []).append(str(error))
+
     told["backend"] = [keras.backend.backend()]
     print(json.dumps(told))
 """
@@ -169,6 +184,14 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
         "FOREIGN OPTIMIZER: tensorflow and jax cannot train with the optimizer of the model, which is torch's own SGD"
     )
     assert told["overridden"][0] == "PASSED", told["overridden"][1]
+    assert told["loader"][0] == "PASSED", told["loader"][1]
+    assert "batch_size=4" in (tmp_path / "loader" / "cases" / "build.py").read_text()
+    verdict, claim, *observed = told["without labels"]
+    assert (verdict, claim) == ("PASSED", "from_torch.keras predicts the same on every backend.")
+    assert observed == ["predictions"]
+    endless, twice = told["refused"]
+    assert endless.startswith("x: the PyDataset has no end; expected a finite one")
+    assert twice == "y: is given beside a data set; expected the data set (DataLoader) to bring it along."
     assert told["backend"][0] == "torch"
 
 
@@ -202,12 +225,21 @@ def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"x": [[1.0]], "y": [1], "examples": 0}, "examples=0: expected a whole number, 1 or more"),
         ({"x": [[1.0], [1.0, 2.0]], "y": [1, 2]}, "x: cannot be made an array"),
         ({"x": [[1.0]], "y": [1], "imports": ["no such"]}, "--import 'no such': is no module"),
+        ({"x": (row for row in [[1.0]])}, "x: is a generator, which can be read once"),
     ],
 )
 def test_what_is_no_data_is_refused(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as refused:
         check_model("m.keras", **arguments)
     assert said in str(refused.value)
+
+
+def test_what_is_asked_of_labels_needs_labels(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"")
+    for asked in ({"loss": "mse"}, {"metrics": ["mae"]}, {"class_weight": {0: 2.0}}, {"sample_weight": [1.0]}):
+        (name,) = asked
+        with pytest.raises(UsageError, match=f"^{name}: is given without labels; expected y beside x"):
+            check_model(tmp_path / "m.keras", [[1.0]], **asked)  # type: ignore[arg-type]
 
 
 # --- in a notebook ---------------------------------------------------------------------------------------------

@@ -143,6 +143,18 @@ def test_a_file_that_cannot_be_loaded_on_one_backend_is_a_finding(folder: Path) 
     assert "class_names=['cat', 'dog']" in (folder / "images" / "cases" / "photos.py").read_text()
 
 
+@pytest.mark.backends
+def test_without_labels_predictions_alone_are_compared_and_it_is_said(folder: Path) -> None:
+    np.save(folder / "x.npy", np.load(folder / "iris.npz")["x"])
+    ended = backendcheck("model", IRIS, "--data", "x.npy", "--out", "unlabelled", "--examples", "20", cwd=folder)
+    assert ended.exit_code == 0, ended.words
+    assert "20 of 90 examples, evenly spread, without labels: predictions only" in ended.err
+    (result,) = report(folder, "unlabelled")["results"]
+    assert result["verdict"] == "PASSED"
+    shown = backendcheck("show", result["case"], "--out", "unlabelled", cwd=folder)
+    assert "predictions only: no labels were given, and no loss" in shown.out
+
+
 # --- what is refused, before anything starts -------------------------------------------------------------------
 
 
@@ -162,7 +174,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "Missing option '--data'" in refused(tmp_path, "m.keras")
     build = ("own:build", "--data")
     assert "nothing.npz: no such file or directory" in refused(tmp_path, *build, "nothing.npz")
-    assert "unlabelled.npz: holds no labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz")
+    assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
     text = refused(tmp_path, *build, "d.csv", "--label-column", "label")
     assert "the labels are text, such as 'fox'" in text
     assert "Give --class-names" in text

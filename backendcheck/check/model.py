@@ -11,7 +11,7 @@ from backendcheck.check.ask import CASES, Manner, ask, place_at
 from backendcheck.check.case_source import CaseSource
 from backendcheck.check.model_case import NAME, claim, model_case
 from backendcheck.check.report import Report
-from backendcheck.check.sample import Batch, sampled
+from backendcheck.check.sample import drawn, sampled
 from backendcheck.check.subject import subject_of
 from backendcheck.errors import UsageError
 
@@ -35,8 +35,9 @@ def check_model(
     Args:
         model: a ``.keras`` file, a model of this process (its file is what travels), a function that builds one, or the name of
             such a function (``"my_package.models:build"``). A file is loaded with Keras's safe mode on.
-        x: the inputs, N examples: an array, or a list or dict of them.
-        y: the labels of the N examples, likewise.
+        x: the inputs, N examples: an array, or a list or dict of them; or a `keras.utils.PyDataset`, a `tf.data.Dataset` or a
+            torch `DataLoader` with labels and weights, whose batches are drawn into arrays here.
+        y: the labels of the N examples, likewise. Without labels, predictions alone are compared.
         sample_weight: (N,), or as `model.fit` takes it.
         class_weight: as `model.fit` takes it.
         loss: as `model.compile` takes it.
@@ -49,7 +50,7 @@ def check_model(
         imports: modules to import for what they register with Keras.
         custom_objects: classes and functions that the file needs, by name; those of a model of this process are found.
         examples: how many examples to take, evenly spread over the N in their order; None for all.
-        batch_size: of training, all examples by default.
+        batch_size: of training; by default that of the data set, or all examples.
         epochs: of training, 1 by default.
         reference: see `ModelCase`, as are `expect` and `tolerance`.
         expect: `Raises()`, if every backend is to reject this.
@@ -67,13 +68,14 @@ def check_model(
     if x is None:
         message = "check_model: x is None; expected the inputs of the model, N examples."
         raise UsageError(message)
-    batch = sampled(Batch(x=x, y=y, sample_weight=sample_weight), examples)
+    batch, size_of_batches = drawn(x, y, sample_weight)
+    batch = sampled(batch, examples)
     source = CaseSource()
     for name in imports:
         source.import_module(name)
     options = {
         "loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics,
-        "optimizer": optimizer, "class_weight": class_weight, "batch_size": batch_size, "epochs": epochs,
+        "optimizer": optimizer, "class_weight": class_weight, "batch_size": batch_size or size_of_batches, "epochs": epochs,
         "class_names": class_names, "reference": reference, "expect": expect, "tolerance": tolerance,
     }  # fmt: skip
     with place_at(out) as place:
@@ -84,6 +86,6 @@ def check_model(
         return ask(
             source, subject.stem, place,
             Manner(backends=backends, oracles=oracles, device=device, timeout_s=timeout_s, progress=progress),
-            name=NAME, claim=claim(subject), why=f"{subject.called} on {batch.words}, as check_model was asked.",
+            name=NAME, claim=claim(subject, batch), why=f"{subject.called} on {batch.words}, as check_model was asked.",
             body=model_case(source, subject, batch, options),
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.check.case_source import as_array, is_rectangle
+from backendcheck.data.batches import draw_batches, kind_of_dataset
 from backendcheck.errors import UsageError
 
 
@@ -24,8 +25,26 @@ class Batch:
 
     @property
     def words(self) -> str:
-        """How many examples these are."""
-        return f"{self.n} examples" if self.n == self.n_of else f"{self.n} of {self.n_of} examples, evenly spread"
+        """How many examples these are, and whether they have labels."""
+        counted = f"{self.n} examples" if self.n == self.n_of else f"{self.n} of {self.n_of} examples, evenly spread"
+        return counted if self.y is not None else f"{counted}, without labels: predictions only"
+
+
+def drawn(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]:
+    """What `model.fit` takes, arrays or a data set, as a batch of all examples, with the batch size of the data set.
+
+    Raises:
+        UsageError: if the data set cannot be drawn into arrays, or labels or weights are given beside one.
+    """
+    kind = kind_of_dataset(x)
+    if not kind:
+        return Batch(x=x, y=y, sample_weight=sample_weight), None
+    for name, part in (("y", y), ("sample_weight", sample_weight)):
+        if part is not None:
+            message = f"{name}: is given beside a data set; expected the data set ({kind}) to bring it along."
+            raise UsageError(message)
+    batches = draw_batches(x)
+    return Batch(x=batches.x, y=batches.y, sample_weight=batches.sample_weight), batches.batch_size or None
 
 
 def sampled(batch: Batch, examples: int | None) -> Batch:

@@ -77,8 +77,8 @@ def model(
     """Feed one batch to a saved model on all backends, train it once, compare, and report.
 
     MODEL is a .keras file, or a function that builds the model, such as my_package.models:build. The loss, the metrics and the
-    optimizer that the file was compiled with are used unless others are given. Keras's safe mode stays on. What is recorded is an
-    ordinary case file, DIR/cases/<name>.py, with its data beside it.
+    optimizer that the file was compiled with are used unless others are given; without labels in the data, predictions alone are
+    compared. Keras's safe mode stays on. What is recorded is an ordinary case file, DIR/cases/<name>.py, with its data beside it.
 
     \b
     backendcheck model classifier.keras --data validation.npz --class-names cat,dog,fox
@@ -103,7 +103,7 @@ def model(
     )  # fmt: skip
     names = parse_class_names(class_names) or read.class_names
     batch = sampled(Batch(x=read.x, y=_as_indices(read, names), sample_weight=read.sample_weight), examples)
-    if not manner.quiet:
+    if not manner.quiet and read.y is not None:
         _tell_of_labels(read, said, names, loss)
     source = CaseSource()
     for name in imports:
@@ -116,7 +116,7 @@ def model(
     }  # fmt: skip
     words = f"{subject.called} on {data.name} ({batch.words})"
     file = write_case(
-        source, directory / CASES, subject.stem, name=NAME, claim=claim(subject), parcel=None,
+        source, directory / CASES, subject.stem, name=NAME, claim=claim(subject, batch), parcel=None,
         why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
     )  # fmt: skip
     if not manner.quiet:
@@ -171,14 +171,13 @@ def _image_shape(said: ModelFile | None) -> tuple[int | None, ...] | None:
 
 
 def _as_indices(data: Data, names: Any) -> Any:
-    """Labels that are text as the indices of their classes, in the order of `names`."""
+    """Labels that are text as the indices of their classes, in the order of `names`; None where there are none."""
     from collections.abc import Mapping
 
     from backendcheck.data.batch import class_indices
 
     if data.y is None:
-        message = f"{data.source}: holds no labels; expected y beside x. A model is compared by what it makes of labels."
-        raise usage_error(message)
+        return None
 
     def indices(labels: Any, own: Any) -> Any:
         if labels.dtype.kind not in "US":

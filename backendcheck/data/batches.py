@@ -75,7 +75,10 @@ def _batches(dataset: Any) -> Iterator[Any]:
         message = "x: is a generator, which can be read once; expected what can be read again and again. Make it a PyDataset."
         raise UsageError(message)
     if kind == "PyDataset":
-        n_batches = getattr(dataset, "num_batches", None)
+        try:
+            n_batches = dataset.num_batches
+        except NotImplementedError:  # neither that nor __len__ is written
+            n_batches = None
         if n_batches is None or n_batches == float("inf"):
             raise UsageError(_endless("the PyDataset", "Give it a length"))
         for number in range(int(n_batches)):
