@@ -98,6 +98,9 @@ def test_the_file_of_a_model_says_the_same(saved: Any) -> None:
     assert of("several", {"tumor": [0, 1, 1, 0], "stage": [0, 1, 2, -1]}) == found["several"]
     assert of("pixels", np.full((2, 8, 8), 255)) == found["pixels"]
     assert of("own", [0.0, 1.0]) == found["own"]
+    (own,) = check_labels([0.0, 1.0], model=folder / "own.keras")
+    assert own.today is not None
+    assert "in a class of one's own derived from Loss" in own.today.says
     assert of("function", [0.0, 1.0]) == found["function"]
     missing = check_labels({"tumor": [0, 1]}, model=folder / "several.keras")
     assert [(one.code, one.output) for one in missing] == [("L407", "stage")]

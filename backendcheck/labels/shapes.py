@@ -217,5 +217,5 @@ def _of_own_loss(one: OutputLabels) -> Iterator[LabelFinding]:
         yield one.finding(
             "L203", f"have the shape {_got(one)}, the output {_shape_words(out)}, and {one.loss.name} is a class of your "
             "own, which gets both as they are", expected=f"{_shape_words(out)}: their difference would be (N, N)",
-            remedy="y.reshape(-1, 1).", shape=list(numbers.shape), output_shape=[*out],
+            remedy="y.reshape(-1, 1).", kind="own class", shape=list(numbers.shape), output_shape=[*out],
         )  # fmt: skip
