@@ -157,7 +157,7 @@ def test_every_case_is_recorded_whatever_the_others_did_to_their_process(deaths:
         "deaths/with_a_fixture_that_raises_afterwards": "error",
         "deaths/y_fine": "recorded",
         "deaths/z_last_of_all": "crashed",
-    }
+    }, deaths.ended.words
     assert set(deaths.environment.cases) == set(deaths.recordings) == set(deaths.environment.digests)
     assert deaths.environment.exit_state == "complete"
     assert deaths.ended.exit_code == 3
