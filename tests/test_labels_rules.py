@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -423,3 +424,8 @@ def test_what_cannot_be_an_array_is_refused_by_name() -> None:
         check_labels([0], loss="binary_crosentropy")
     with pytest.raises(UsageError, match="is no head"):
         check_labels([0], head=-1)
+    with pytest.raises(UsageError, match="Keras has no activation 'Sofmax'; expected 'softmax'"):
+        check_labels([0], head=(3, "Sofmax"))
+    check_labels([0], head=(3, "of_my_own"))
+    with pytest.raises(UsageError, match=r"labels: is a csr_matrix; expected an array of N examples. Take value.toarray\(\)"):
+        check_labels(scipy.sparse.csr_matrix(np.eye(3)))

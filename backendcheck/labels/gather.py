@@ -14,6 +14,14 @@ from backendcheck.labels.finding import LabelFinding
 from backendcheck.labels.output_labels import make_finding
 from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, declared_loss
 
+# Of Keras 3.15, by which a misspelt one is told from one of the user's own.
+ACTIVATIONS = (
+    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
+    "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink",
+    "threshold",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
@@ -72,6 +80,10 @@ def as_array(value: Any, what: str) -> np.ndarray:
     except Exception as error:
         message = f"{what}: cannot become an array ({type(error).__name__}: {str(error)[:120]}). Are its rows of one length?"
         raise UsageError(message) from error
+    if array.ndim == 0 and array.dtype == object and value is not None:
+        remedy = " Take value.toarray()." if hasattr(value, "toarray") else ""
+        message = f"{what}: is a {type(value).__name__}; expected an array of N examples.{remedy}"
+        raise UsageError(message)
     if type(array) is not np.ndarray:  # a masked array or a matrix computes in its own way
         array = np.array(array, copy=True, subok=False)
     return array
@@ -225,6 +237,11 @@ def parse_head(given: Any, name: str = "") -> Head:
         wanted = "units, an activation, or both: 3, 'softmax', (3, 'softmax'), '3:softmax'"
         message = f"head={given!r}: is no head; expected {wanted}."
         raise UsageError(message)
+    if activation is not None and activation not in ACTIVATIONS:
+        # Another name may be that of a function of the user's own.
+        for meant in difflib.get_close_matches(activation.lower(), ACTIVATIONS, 1, cutoff=0.9):
+            message = f"head={given!r}: Keras has no activation {activation!r}; expected {meant!r}."
+            raise UsageError(message)
     return Head(name=name, units=units, activation=activation)
 
 
