@@ -8,6 +8,8 @@ from functools import cache
 
 import numpy as np
 
+DENSE_GRADIENTS = "fit with dense gradients"  # a door, which recording opens and a diagnosis reads
+
 
 class Kind(Enum):
     """What sort of quantity an observation is. Tolerances are chosen by it."""

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from diagnosing import NAMES, cross_entropy, outputs, scores, softmax
-from make import BACKENDS, everywhere, raised
+from make import BACKENDS, everywhere, observation, raised
 
 from backendcheck.diagnose.transformed import rounded
+from backendcheck.observation import DENSE_GRADIENTS
+from backendcheck.recording import Variant
 
 Legs = dict[str, dict[str, Any]]
 REJECTS = {"raised": "IndexError: Target 3 is out of bounds.", "expect": {}}
@@ -85,6 +87,16 @@ def _wide(y: np.ndarray) -> dict[str, Any]:
     return cross_entropy(z, np.array([260, 3, 299, 280]), targets=np.eye(300)[y])
 
 
+def _embedded(*, whole: bool) -> dict[str, Any]:
+    """The row of one label that was looked up twice, after a step of Adagrad on the sum of its two gradients, or on each."""
+    initial, gradients = np.array([[0.25, 0.5]]), np.array([[0.5, -0.25], [0.25, 0.5]])
+    rows = {True: gradients.sum(0) ** 2, False: (gradients**2).sum(0)}
+    after = {way: _f32(initial - 0.1 * gradients.sum(0) / np.sqrt(0.1 + squares)) for way, squares in rows.items()}
+    name = "train/weight/user/embeddings"
+    doors = () if whole else (Variant(oracle="paths", door=DENSE_GRADIENTS, observations={name: observation(after[True])}),)
+    return {"observations": {name: after[whole]}, "optimizer": "keras.src.optimizers.adagrad.Adagrad", "variants": doors}
+
+
 TORCH_SGD = "keras.src.backend.torch.optimizers.torch_sgd.SGD"
 Z, Y = scores()
 WEIGHT = np.arange(1, 17) / 8.0
@@ -107,6 +119,7 @@ EXAMPLES: dict[str, tuple[str, Legs]] = {
         {b: {"loss": 1.0, "optimizer": TORCH_SGD} | ({} if b == "torch" else {"raised": raised("TypeError: x", "train")})
          for b in BACKENDS},
     ),
+    "sparse-gradient": ("users/embedded", everywhere(**_embedded(whole=True)) | {"tensorflow": _embedded(whole=False)}),
     "silent-acceptance": (
         "labels/one_past_the_end",
         {"tensorflow": REJECTS, "jax": _accepting([0.41, 0.24, 0.0]), "torch": REJECTS},

@@ -291,10 +291,10 @@ def test_every_fault_is_tried_on_cases_that_there_are() -> None:
 
 
 def test_every_diagnosis_has_a_fault_that_it_fits() -> None:
-    """But those of dtypes, of what the file of a model brings along, and of what has no name."""
+    """But those of dtypes, of what a saved model brings along, of TensorFlow's own gradients, and of what has no name."""
     fitting = {code for one in FAULTS for code in one.codes}
     assert fitting <= set(CODES)
-    assert set(CODES) - fitting == {"foreign-optimizer", "label-dtype", "undiagnosed", "unexplained"}
+    assert set(CODES) - fitting == {"foreign-optimizer", "label-dtype", "sparse-gradient", "undiagnosed", "unexplained"}
 
 
 def test_the_backends_take_turns() -> None:

@@ -44,6 +44,7 @@ PLANTED = [
 IN_KERAS = [
     ("losses_and_metrics/metric_that_returns_its_variable", "jax", "agreement", "raised"),
     ("own_steps/labels_are_tensors", "torch", "paths", "raised"),
+    ("subclassed/words_that_repeat", "tensorflow", "paths", "train/weight/sequential/embedding/embeddings"),
     ("state/mean_that_always_moves", "jax", "agreement", "gradient/sequential/dense/bias"),
     ("state/stateful_rnn", "torch", "agreement", "raised"),
 ]

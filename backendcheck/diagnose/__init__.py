@@ -17,6 +17,7 @@ from backendcheck.diagnose import (
     reordered,
     replayed,
     silent_acceptance,
+    sparse_gradient,
     transformed,
     weighted,
 )
@@ -31,6 +32,7 @@ CODES = (
     "output-order",
     "output-swap",
     "foreign-optimizer",
+    "sparse-gradient",
     "silent-acceptance",
     "never-rejected",
     "label-wrapped",
@@ -65,6 +67,7 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
     output_order.detect,
     output_swap.detect,
     foreign_optimizer.detect,
+    sparse_gradient.detect,
     silent_acceptance.detect,
     reordered.detect,
     relabelled.detect,  # before the replay: where both find an order this spells out the permutation

@@ -15,6 +15,7 @@ import numpy as np
 from backendcheck.record import losses, outputs
 from backendcheck.record.arrays import observed
 from backendcheck.record.dataset_doors import evaluate_on_dataset, fit_on_dataset, one_batch_datasets, predict_on_dataset
+from backendcheck.record.dense_gradients import fit_with_dense_gradients
 from backendcheck.record.observe_model import (
     evaluation,
     see_metrics,
@@ -52,6 +53,8 @@ def see_doors(subject: Subject, trace: Trace) -> None:
         _plain_sgd(subject, trace)
     if trained_here and subject.dataset is not None and "train/*" not in trace.not_compared:
         fit_on_dataset(subject, trace)
+    if trained_here:
+        fit_with_dense_gradients(subject, trace)
     _compiled_otherwise(subject, trace, steps=alike and subject.whole, single_step=single_step)
 
 

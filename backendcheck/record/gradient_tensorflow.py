@@ -57,6 +57,7 @@ def gradient_function(
             y_pred = predict(data)
             total = loss(y_pred, data)
         by_value = tape.gradient(total, values)
+        gradients.in_slices = any(isinstance(one, tf.IndexedSlices) for one in by_value)  # type: ignore[attr-defined]
         # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
         # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
         flat = [copy_mask(leaf, tf.identity(leaf)) for leaf in keras.tree.flatten(y_pred)]
@@ -65,12 +66,13 @@ def gradient_function(
                 tape.watch(leaf)
             again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
         by_pred = tape.gradient(again, flat)
-        return total, [_dense(gradient) for gradient in by_pred], [_dense(gradient) for gradient in by_value]
+        return total, [dense(gradient) for gradient in by_pred], [dense(gradient) for gradient in by_value]
 
     return gradients
 
 
-def _dense(gradient: Any) -> Any:
+def dense(gradient: Any) -> Any:
+    """A gradient as one tensor: rows that were taken several times, added up."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 

@@ -196,6 +196,11 @@ class Subject:
             )
         return self._gradients(data)
 
+    @property
+    def gradients_in_slices(self) -> bool:
+        """Whether the backend gave some gradient as slices, row by row, as TensorFlow does of an embedding."""
+        return getattr(self._gradients, "in_slices", False)
+
 
 def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
     n_outputs = None if isinstance(case.y, Mapping) else _n_outputs(case.model)

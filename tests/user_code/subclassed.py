@@ -101,6 +101,14 @@ def case_masked_embedding(rng):
     return ModelCase(keras.Sequential([keras.Input((6,), dtype="int32"), *layers]), SPARSE, words, classes(rng, 8))
 
 
+def case_words_that_repeat(rng):
+    layers = [keras.layers.Embedding(9, 4), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3, "softmax")]
+    return ModelCase(
+        keras.Sequential([keras.Input((6,), dtype="int32"), *layers]), SPARSE, rng.integers(0, 9, (8, 6)), classes(rng, 8),
+        optimizer=keras.optimizers.RMSprop(0.05), epochs=2, batch_size=4,
+    )  # fmt: skip
+
+
 def case_ragged_padded(rng):
     steps = keras.utils.pad_sequences(ragged(rng), maxlen=6, dtype="float32", padding="post")
     layers = [keras.layers.Masking(), keras.layers.SimpleRNN(4), keras.layers.Dense(2)]

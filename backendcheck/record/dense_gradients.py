@@ -1,0 +1,52 @@
+"""Training once more with every gradient as one tensor, where TensorFlow hands the optimizer slices of it.
+
+The gradient of an embedding is a `tf.IndexedSlices` there: a row for each time that something was looked up. An optimizer that is
+not linear in the gradient has to add up the rows of one label first; with a dense tensor it need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from backendcheck.observation import DENSE_GRADIENTS
+from backendcheck.record.observe import numerics
+from backendcheck.record.observe_model import see_history, see_weights
+from backendcheck.record.subject import Subject
+from backendcheck.record.trace import Trace
+
+
+def fit_with_dense_gradients(subject: Subject, trace: Trace) -> None:
+    """The whole training once more, if some gradients came in slices and nothing that is drawn makes a difference of its own."""
+    if not subject.gradients_in_slices or not subject.compiles_anew or "train/*" in trace.not_compared:
+        return
+    if not subject.restore():
+        return
+    subject.model.reset_metrics()
+    subject.compile()  # the step that is compiled already has the gradients as they come
+    case = subject.case
+    with _dense(subject.model.optimizer), subject.variant(trace, "paths", DENSE_GRADIENTS) as door:
+        history = subject.model.fit(
+            subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
+            batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0,
+        ).history  # fmt: skip
+        see_history(history, door)
+        see_weights(subject, door)
+    subject.compile()
+
+
+@contextmanager
+def _dense(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    apply = optimizer.apply
+
+    def applied(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        return apply([numerics().dense(one) for one in grads], trainable_variables)
+
+    optimizer.apply = applied
+    try:
+        yield
+    finally:
+        del optimizer.apply

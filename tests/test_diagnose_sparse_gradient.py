@@ -1,0 +1,67 @@
+"""Rows of a gradient that an optimizer takes one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from diagnosis_examples import EXAMPLES
+from make import observation, recording
+
+from backendcheck.diagnose import Diagnosis, diagnose
+from backendcheck.observation import DENSE_GRADIENTS
+from backendcheck.recording import Recording, Variant
+from backendcheck.verdict import judge
+
+NAME = "train/weight/user/embeddings"
+
+
+def recordings(*backends: str) -> dict[str, Recording]:
+    case, legs = EXAMPLES["sparse-gradient"]
+    return {backend: recording(case, backend, **legs[backend]) for backend in backends or legs}
+
+
+def diagnosed(made: dict[str, Recording]) -> list[Diagnosis]:
+    return diagnose(judge(made, list(made)).findings, made)
+
+
+def codes(made: dict[str, Recording]) -> list[str]:
+    return [one.code for one in diagnosed(made)]
+
+
+def test_a_backend_that_trains_as_the_others_once_rows_are_added_up_is_told_so() -> None:
+    (found,) = diagnosed(recordings())
+    assert (found.code, found.backends) == ("sparse-gradient", ("tensorflow",))
+    assert found.headline == (
+        "SPARSE GRADIENT: tensorflow takes the gradient of user/embeddings row by row; "
+        "added up first, it trains as jax and torch do"
+    )
+    assert found.evidence["optimizer"] == "Adagrad"
+    assert "tf.convert_to_tensor(gradient)" in found.remedy
+
+
+def test_one_other_backend_will_do_and_none_will() -> None:
+    assert diagnosed(recordings("tensorflow", "jax"))[0].headline.endswith("added up first, it trains as jax")
+    assert diagnosed(recordings("tensorflow"))[0].headline.endswith("added up first, it trains otherwise")
+
+
+def test_nothing_of_the_kind_is_said_where_the_others_train_to_something_else_still() -> None:
+    made = recordings()
+    seen = made["torch"].observations[NAME]
+    made["torch"] = replace(made["torch"], observations={NAME: observation(seen.value + np.float32(0.01))})
+    assert "sparse-gradient" not in codes(made)
+
+
+def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> None:
+    made = recordings()
+    own = made["tensorflow"].observations[NAME]
+    door = Variant(oracle="paths", door=DENSE_GRADIENTS, observations={NAME: own})
+    made["tensorflow"] = replace(made["tensorflow"], variants=(door,))
+    assert codes(made) == ["unexplained"]
+
+
+def test_another_door_proves_nothing_of_gradients() -> None:
+    made = recordings()
+    (door,) = made["tensorflow"].variants
+    made["tensorflow"] = replace(made["tensorflow"], variants=(replace(door, door="fit"),))
+    assert "sparse-gradient" not in codes(made)
