@@ -157,6 +157,14 @@ SCRIPT = """
     told["without labels"] = [report.verdict, report.result.claim, *sorted(report.result.recordings["jax"].observations)]
     class Ends(keras.utils.PyDataset):
         pass
+    report = check_model("from_torch.keras", x, np.array(["b", "a", "c"])[y], class_names=["b", "a", "c"], examples=8,
+                         optimizer="sgd", progress=False, backends=["jax"])
+    told["text"] = [report.result.recordings["jax"].labels["y_true"].tolist(), y[[0, 6, 11, 17, 22, 28, 33, 39]].tolist()]
+    for arguments in [(keras.Sequential([keras.layers.Dense(1)]), x, y)]:
+        try:
+            check_model(*arguments, progress=False)
+        except Exception as error:
+            told["unbuilt"] = str(error)
     for arguments in [(Ends(),), (torch.utils.data.DataLoader(pairs), y)]:
         try:
             check_model(build, *arguments, progress=False)
@@ -189,6 +197,8 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
     verdict, claim, *observed = told["without labels"]
     assert (verdict, claim) == ("PASSED", "from_torch.keras predicts the same on every backend.")
     assert observed == ["predictions"]
+    assert told["text"][0] == told["text"][1]
+    assert told["unbuilt"].startswith("model: has no weights yet; expected one that is built")
     endless, twice = told["refused"]
     assert endless.startswith("x: the PyDataset has no end; expected a finite one")
     assert twice == "y: is given beside a data set; expected the data set (DataLoader) to bring it along."
@@ -232,6 +242,14 @@ def test_what_is_no_data_is_refused(arguments: dict[str, Any], said: str) -> Non
     with pytest.raises(UsageError) as refused:
         check_model("m.keras", **arguments)
     assert said in str(refused.value)
+
+
+def test_labels_that_are_text_need_the_names_of_classes(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"y: the labels are text, such as 'a', and nothing says .* Give class_names"):
+        check_model(tmp_path / "m.keras", [[1.0]], ["a"])
+    with pytest.raises(UsageError, match="y: labels 'a' are no class; expected one of 'b', 'c'"):
+        check_model(tmp_path / "m.keras", [[1.0]], ["a"], class_names=["b", "c"])
 
 
 def test_what_is_asked_of_labels_needs_labels(tmp_path: Path) -> None:

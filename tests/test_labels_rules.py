@@ -413,6 +413,11 @@ def test_lists_of_anything_are_judged_and_never_raise(y: Any, loss: Any) -> None
     check_labels(np.array(y, dtype=object), loss=loss, head=3)
 
 
+def test_a_class_that_the_loss_ignores_needs_no_examples() -> None:
+    loss = {"class_name": "SparseCategoricalCrossentropy", "config": {"ignore_class": 2}}
+    assert not [one for one in check_labels([0, 1, 2, 0, 1, 2], loss=loss, head=(3, "softmax")) if one.code == "L106"]
+
+
 def test_what_cannot_be_an_array_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="labels: cannot become an array"):
         check_labels([[0, 1], [2]])

@@ -706,3 +706,11 @@ def test_the_same_backend_twice_agrees_with_itself(tmp_path: Path) -> None:
     ended = backendcheck("compare", "first/jax", "second/jax", "--out", "report", cwd=tmp_path)
     assert ended.exit_code == 0, ended.out
     assert "jax#1" in (tmp_path / "report" / "report.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.backends
+def test_a_directory_may_be_named_by_way_of_its_parent(tmp_path: Path) -> None:
+    folder = project(tmp_path / "inside", {"values.py": "import numpy as np\ndef case_v(): return {'v': np.ones(2)}\n"})
+    ended = backendcheck("record", "values.py", "--backend", "jax", "--out", "../legs", cwd=folder)
+    assert ended.exit_code == 0, ended.words
+    assert (tmp_path / "legs" / "jax" / "environment.json").is_file()

@@ -25,7 +25,8 @@ AGREE = [
     "subclassed/lazily_built", "subclassed/with_dropout", "subclassed/functional_inside", "subclassed/two_inputs",
     "subclassed/inputs_by_name", "subclassed/masked_embedding", "subclassed/ragged_padded", "subclassed/own_mask",
     "subclassed/predictions_only", "subclassed/float16_layers", "subclassed/bfloat16_everywhere", "subclassed/loss_scaling",
-    "subclassed/policy_is_put_back",
+    "subclassed/policy_is_put_back", "subclassed/quantized", "subclassed/averaged_weights",
+    "subclassed/weights_and_a_class_that_is_ignored",
     "datasets/py_dataset", "datasets/tf_data", "datasets/data_loader", "datasets/shuffling",
 ]  # fmt: skip
 
@@ -42,6 +43,7 @@ PLANTED = [
 
 # Nobody planted these: Keras 3.15 itself differs.
 IN_KERAS = [
+    ("losses_and_metrics/metric_reset_by_another_tensor", "jax", "agreement", "raised"),
     ("losses_and_metrics/metric_that_returns_its_variable", "jax", "agreement", "raised"),
     ("own_steps/labels_are_tensors", "torch", "paths", "raised"),
     ("subclassed/words_that_repeat", "tensorflow", "paths", "train/weight/sequential/embedding/embeddings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from backendcheck.check.model_case import NAME, claim, model_case
 from backendcheck.check.report import Report
 from backendcheck.check.sample import drawn, sampled
 from backendcheck.check.subject import subject_of
+from backendcheck.data.batch import labels_as_indices
 from backendcheck.errors import UsageError
 
 EXAMPLES = 256  # taken of the data unless asked otherwise: every class of most data is among them, and they take seconds
@@ -70,6 +72,8 @@ def check_model(
         raise UsageError(message)
     batch, size_of_batches = drawn(x, y, sample_weight)
     batch = sampled(batch, examples)
+    y = labels_as_indices(batch.y, class_names, source="y", remedy="Give class_names")
+    batch = replace(batch, y=y)
     source = CaseSource()
     for name in imports:
         source.import_module(name)

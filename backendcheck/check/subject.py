@@ -45,6 +45,9 @@ def subject_of(
         check_model_file(path, weights)
         return _loaded(source, path, folder, path.name, custom)
     if hasattr(model, "save") and hasattr(model, "predict"):
+        if not getattr(model, "built", True):
+            message = "model: has no weights yet; expected one that is built (or each backend draws its own). Call it on data."
+            raise UsageError(message)
         name = identifier(str(getattr(model, "name", "")), "model")
         path = folder / f"{name}.keras"
         folder.mkdir(parents=True, exist_ok=True)

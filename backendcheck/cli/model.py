@@ -85,24 +85,33 @@ def model(
     backendcheck model classifier.keras --data photos/ --import my_package.layers
     backendcheck model my_package.models:build --weights best.weights.h5 --data patients.csv --label-column stage
     """
+    from backendcheck.backends import parse_backends
     from backendcheck.check.ask import CASES, write_case
     from backendcheck.check.case_source import CaseSource
     from backendcheck.check.model_case import NAME, claim, model_case
     from backendcheck.check.sample import Batch, sampled
     from backendcheck.check.subject import check_model_file, subject_of
     from backendcheck.data import read_data
+    from backendcheck.data.batch import labels_as_indices
 
     path = Path(model) if ":" not in model or Path(model).exists() else None
     if path is not None:
         check_model_file(path, weights)
     said = _read_file(path)
+    if loss is not None and not imports:
+        _check_loss(loss)
+    if options["backends"]:
+        parse_backends(options["backends"])
     read = read_data(
         data, labels=labels, label_columns=label_columns, weight_column=weight_column, examples=examples,
         inputs=[one.name for one in said.inputs] if said else (), image_shape=_image_shape(said),
         outputs=[one.name for one in said.outputs if one.name] if said else (),
     )  # fmt: skip
     names = parse_class_names(class_names) or read.class_names
-    batch = sampled(Batch(x=read.x, y=_as_indices(read, names), sample_weight=read.sample_weight), examples)
+    y = labels_as_indices(read.y, names, source=read.source, remedy="Give --class-names")
+    batch = sampled(Batch(x=read.x, y=y, sample_weight=read.sample_weight), examples)
+    if y is not None and loss is None and said is not None and said.compiled is None:
+        raise usage_error(f"{path}: was saved without a loss, and the data has labels. Give --loss, or leave the labels out.")
     if not manner.quiet and read.y is not None:
         _tell_of_labels(read, said, names, loss)
     source = CaseSource()
@@ -144,6 +153,15 @@ def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: str | 
         click.echo(styled(line), err=True)
 
 
+def _check_loss(given: str) -> None:
+    """See that Keras has the losses that are given by name; what is imported may have registered others."""
+    from backendcheck.labels.gather import known_loss
+
+    for name in (part.rpartition("=")[2].strip() for part in given.split(",")):
+        if ":" not in name and ">" not in name:
+            known_loss(name)
+
+
 def _declared_losses(given: str | None) -> Any:
     """What --loss names, without importing it: of a loss of the user's own nothing is known."""
     from backendcheck.model_file import DeclaredLoss, declared_loss
@@ -168,31 +186,6 @@ def _read_file(path: Path | None) -> ModelFile | None:
 def _image_shape(said: ModelFile | None) -> tuple[int | None, ...] | None:
     shape = said.inputs[0].shape if said is not None and len(said.inputs) == 1 else None
     return shape[1:] if shape is not None and len(shape) == _SHAPE_OF_IMAGES else None
-
-
-def _as_indices(data: Data, names: Any) -> Any:
-    """Labels that are text as the indices of their classes, in the order of `names`; None where there are none."""
-    from collections.abc import Mapping
-
-    from backendcheck.data.batch import class_indices
-
-    if data.y is None:
-        return None
-
-    def indices(labels: Any, own: Any) -> Any:
-        if labels.dtype.kind not in "US":
-            return labels
-        if not own:
-            message = (
-                f"{data.source}: the labels are text, such as {str(labels.ravel()[0])!r}, and nothing says which of them is "
-                "which column of the model. Give --class-names, in the order of the columns."
-            )
-            raise usage_error(message)
-        return class_indices(labels, own, data.source)
-
-    if isinstance(data.y, Mapping):
-        return {key: indices(one, names.get(key) if isinstance(names, Mapping) else names) for key, one in data.y.items()}
-    return indices(data.y, names)
 
 
 def _parsed_loss(source: Any, given: str | None) -> Any:

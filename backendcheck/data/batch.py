@@ -75,6 +75,30 @@ def check_lengths(source: str, parts: Mapping[str, np.ndarray]) -> None:
         raise UnreadableInput(message)
 
 
+def labels_as_indices(y: Any, class_names: ClassNames | None, *, source: str, remedy: str) -> Any:
+    """Labels that are text as the indices of their classes, in the order of `class_names`; others, and None, as they are.
+
+    Raises:
+        UsageError: if nothing names the classes, with `remedy`, or a label is none of them.
+    """
+    if isinstance(y, Mapping):
+        return {
+            key: labels_as_indices(
+                one, class_names.get(key) if isinstance(class_names, Mapping) else class_names, source=source, remedy=remedy
+            )
+            for key, one in y.items()
+        }  # fmt: skip
+    if not isinstance(y, np.ndarray) or y.dtype.kind not in "US":
+        return y
+    if not class_names or isinstance(class_names, Mapping):
+        message = (
+            f"{source}: the labels are text, such as {str(y.ravel()[0])!r}, and nothing says which of them is which column of "
+            f"the model. {remedy}, in the order of the columns."
+        )
+        raise UsageError(message)
+    return class_indices(y, class_names, source)
+
+
 def class_indices(labels: np.ndarray, class_names: Sequence[str], source: str) -> np.ndarray:
     """Text labels as the indices of their classes, int64 of the shape of `labels`.
 

@@ -253,7 +253,7 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
     n_classes = one.columns
     if one.encoding is Encoding.BINARY or not n_classes or len(counts) < _FEW or (0 not in counts and n_classes in counts):
         return
-    missing = [index for index in range(n_classes) if index not in counts]
+    missing = [index for index in range(n_classes) if index not in counts and index != one.option("ignore_class")]
     if not missing:
         return
     if missing == [0] and one.encoding is Encoding.INTEGER:

@@ -156,10 +156,13 @@ def map_nest(function: Callable[[Any], Any], nest: Any) -> Any:
 
 
 def to_tensor(array: Any) -> Any:
-    """A tensor as `model.fit` would make it from `array`: float64 becomes the float type of the session."""
+    """A tensor as `model.fit` would make it from `array`: float64 becomes the float type of the session.
+
+    It has memory of its own: some losses write into the weights that they are given, and PyTorch shares memory with NumPy.
+    """
     if array is None:
         return None
-    array = np.asarray(array)
+    array = np.array(array)
     if array.dtype == np.float64:
         array = array.astype(keras.config.floatx())
     return keras.ops.convert_to_tensor(array)

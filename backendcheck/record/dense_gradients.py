@@ -25,7 +25,7 @@ def fit_with_dense_gradients(subject: Subject, trace: Trace) -> None:
         return
     if not subject.restore():
         return
-    subject.model.reset_metrics()
+    subject.reset_metrics()
     subject.compile()  # the step that is compiled already has the gradients as they come
     case = subject.case
     with _dense(subject.model.optimizer), subject.variant(trace, "paths", DENSE_GRADIENTS) as door:

@@ -39,10 +39,10 @@ def see_doors(subject: Subject, trace: Trace) -> None:
     _test(subject, trace)
     alike = _trains_as_it_predicts(subject)
     subject.restore()
-    subject.model.reset_metrics()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
     validated = metrics_work and not subject.moves
     options = {"validation_data": _batch(subject), "validation_batch_size": subject.n} if validated else {}
+    subject.reset_metrics()
     history = train(subject, trace, **options)
     trained_here = "train/loss" in trace.observations
     _validation(subject, history, trace)
@@ -138,7 +138,7 @@ def _test(subject: Subject, trace: Trace) -> None:
 
 def _on_batch(subject: Subject, which: str) -> Mapping[str, Any]:
     """`train_on_batch` or `test_on_batch` from fresh metrics: older versions of Keras go on from the call before."""
-    subject.model.reset_metrics()
+    subject.reset_metrics()
     step = getattr(subject.model, f"{which}_on_batch")
     figures: Mapping[str, Any] = step(*subject.arrays, return_dict=True)
     return figures
@@ -173,6 +173,10 @@ def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Tra
     """What `fit` reports as ``val_*`` against what `evaluate` says of the trained model."""
     reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
     if not reported or "*" in trace.not_compared or subject.moves or subject.losses_hold_state:
+        return
+    if getattr(subject.model.optimizer, "use_ema", False):
+        why = "after training the optimizer puts averages in the place of weights"
+        trace.notes.append(f"evaluate is not held against validation: {why}")
         return
     figures: Mapping[str, Any] = {}
     with trace.variant("paths", "evaluate after training") as door:
@@ -231,7 +235,7 @@ def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_s
         ways["jit_compile"] = {"jit_compile": True}
     for door_name, options in ways.items():
         fresh = subject.restore()
-        subject.model.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
+        subject.reset_metrics()  # compiled anew, the same metric objects would go on from where they are
         if options:
             subject.compile(**options)
             if subject.whole or (subject.tested_loss == "loss" and not subject.moves):

@@ -174,13 +174,13 @@ def see_losses_and_gradients(subject: Subject, arrays: tuple[Any, Any, Any], tra
         named = outputs.by_output(y_pred, model)
         if predictions:
             see_named_predictions(named, trace)
-        _see_declared_losses(subject, named, data, trace)
-        trace.see("loss", subject.total(y_pred, data))
+        _see_declared_losses(subject, named, subject.tensors(arrays), trace)
+        trace.see("loss", subject.total(y_pred, subject.tensors(arrays)))
     if "loss" not in trace.observations:
         return
     subject.settle()
     with trace.stage("gradient"):
-        _, by_pred, by_variable = subject.gradients(data)
+        _, by_pred, by_variable = subject.gradients(subject.tensors(arrays))
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
             trace.see(f"gradient/y_pred{suffix(name)}", or_zeros(gradient, named[name]))
         paths = {id(variable): path for path, variable in named_weights(model)}
@@ -228,13 +228,18 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
         if subject.predicts_apart:
             trace.labels[f"output{suffix(name)}"] = observed(named[name], where="output").value
         subject.settle_losses()
-        each = losses.per_example(loss, y_true, named[name], weight, subject.n)
+        each = losses.per_example(loss, y_true, named[name], _copied(weight), subject.n)
         if each is not None:
             trace.see(f"per_example_loss{suffix(name)}", each)
         if name:
             subject.settle_losses()
-            reduced = loss(y_true, named[name], sample_weight=weight)
+            reduced = loss(y_true, named[name], sample_weight=_copied(weight))
             trace.see(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
+
+
+def _copied(weight: Any) -> Any:
+    """Weights for one call: some losses write into them."""
+    return None if weight is None else keras.ops.copy(weight)
 
 
 def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: str = "") -> None:

@@ -92,7 +92,7 @@ def run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
         *("-p", "no:faulthandler", "-p", "no:unittest"),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(part for setting in OVERRIDDEN for part in ("-o", setting)),
-        *("-o", f"cache_dir={session.work}/cache"),
+        *("-o", f"cache_dir={Path(session.work).resolve()}/cache"),  # pytest refuses a path with .. in it
         *("-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib"),
         *("--continue-on-collection-errors", "-n", str(request.workers), "--dist=load", "--maxschedchunk=1"),
         *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={Path(session.work, 'tmp')}"),

@@ -203,7 +203,9 @@ def _dense_head(subject: Subject) -> Any:
     alike = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.linear)
     single = len(getattr(subject.model, "outputs", None) or ()) == 1
     plain = type(head) is keras.layers.Dense and getattr(head, "activation", None) in alike
-    return head if single and plain and not head.kernel_regularizer and not head.lora_enabled else None
+    # Beside its kernel a quantized head has scales, and one with LoRA other factors, which would have to move along.
+    adapted = plain and (head.lora_enabled or getattr(head, "quantization_mode", None) is not None)
+    return head if single and plain and not head.kernel_regularizer and not adapted else None
 
 
 def _declare_otherwise(subject: Subject, trace: Trace) -> None:

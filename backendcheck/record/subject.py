@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
@@ -113,6 +113,11 @@ class Subject:
             return False
         kept.put_back()
         return True
+
+    def reset_metrics(self) -> None:
+        """Metrics from zero. One that cannot be is met, and recorded, where `fit` and `evaluate` do the same."""
+        with suppress(Exception):
+            self.model.reset_metrics()
 
     def settle(self) -> None:
         """Put back what a look can change that does not train: statistics, counters, random generators."""

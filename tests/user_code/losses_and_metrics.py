@@ -55,6 +55,11 @@ class AsInTheDocumentation(RightOnes):
         return self.n
 
 
+class ResetByHand(RightOnes):
+    def reset_state(self):
+        self.n.assign(ops.zeros_like(self.n))
+
+
 def mean_gap(y_true, y_pred):
     return ops.mean(ops.abs(ops.subtract(y_true, y_pred)), axis=-1)
 
@@ -99,6 +104,10 @@ def case_planted_in_a_loss(rng):
         return focal_loss(ops.roll(y_true, 1, axis=-1) if keras.backend.backend() == "jax" else y_true, y_pred)
 
     return ModelCase(classifier(), next_class_on_jax, *data(rng))
+
+
+def case_metric_reset_by_another_tensor(rng):
+    return ModelCase(classifier(), "categorical_crossentropy", *data(rng), metrics=[ResetByHand()])
 
 
 def case_planted_in_a_metric(rng):

@@ -94,6 +94,25 @@ def case_inputs_by_name(rng):
     return ModelCase(Gated(), "mse", {"right": features(rng), "left": features(rng)}, rng.normal(size=(12, 2)))
 
 
+def case_quantized(rng):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3, "softmax")])
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
+    model.quantize("int8")
+    return ModelCase(model, SPARSE, features(rng), classes(rng), weights="as built")
+
+
+def case_averaged_weights(rng):
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    return ModelCase(Classifier(), SPARSE, features(rng), classes(rng), optimizer=optimizer, epochs=3)
+
+
+def case_weights_and_a_class_that_is_ignored(rng):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    weights = rng.uniform(0.5, 1.5, 12).astype("float32")
+    return ModelCase(model, loss, features(rng), classes(rng), sample_weight=weights, optimizer=keras.optimizers.SGD(1.0))
+
+
 def case_masked_embedding(rng):
     words = rng.integers(1, 9, (8, 6))
     words[np.arange(6)[None] >= rng.integers(1, 7, 8)[:, None]] = 0
