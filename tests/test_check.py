@@ -24,7 +24,7 @@ def run_script(folder: Path, text: str, backend: str = "torch") -> Any:
     project(folder, {"script.py": text})
     ended = subprocess.run(
         [sys.executable, "script.py"], cwd=folder, env=variables({"KERAS_BACKEND": backend}), capture_output=True, text=True,
-        timeout=300, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-3000:]
     return json.loads(ended.stdout.splitlines()[-1])
