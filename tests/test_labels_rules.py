@@ -413,6 +413,50 @@ def test_lists_of_anything_are_judged_and_never_raise(y: Any, loss: Any) -> None
     check_labels(np.array(y, dtype=object), loss=loss, head=3)
 
 
+SPARSE, HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
+
+
+@pytest.mark.parametrize(
+    ("labels", "purpose", "codes"),
+    [
+        ([1, 2, 3] * 3, {"class_names": ["a", "b", "c"]}, ["L104"]),
+        ([1, 2, 3] * 3, {"class_names": ["a", "b", "c"], "loss": SPARSE}, ["L104"]),
+        ([1, 2, 3] * 3, {"against": ["a", "b", "c"]}, ["L104"]),
+        ([1, 2, 3, 4] * 3, {"class_names": ["a", "b", "c"]}, ["L501"]),
+        (np.eye(4)[[0, 1, 2] * 5], {"loss": HOT, "head": (4, "softmax")}, ["L106"]),
+        (np.eye(3)[[0] * 9], {"loss": HOT, "head": (3, "softmax")}, ["L111"]),
+        (np.eye(3)[[0, 1, 2] * 9], {"loss": HOT, "head": (3, "softmax")}, []),
+        (np.eye(3)[[0, 1, 2] * 9], {"loss": SPARSE, "head": (3, "softmax")}, ["L206"]),
+    ],
+)
+def test_labels_are_held_against_names_and_rows_against_classes(labels: Any, purpose: dict[str, Any], codes: list[str]) -> None:
+    assert [one.code for one in check_labels(labels, **purpose)] == codes
+
+
+def test_nobody_said_that_minus_one_and_one_are_indices() -> None:
+    assert not [one for one in check_labels([-1, 1] * 50) if one.severity == "error"]
+    assert [one.code for one in check_labels([-1, 0, 1] * 50, loss=SPARSE) if one.severity == "error"] == ["L103"]
+
+
+def test_a_mask_may_leave_out_the_axis_of_its_one_question() -> None:
+    mask = np.zeros((10, 8, 8))
+    mask[:, 2:5, 3:6] = 1
+    assert check_labels(mask, loss="binary_crossentropy", head=(1, "sigmoid")) == []
+    assert [one.code for one in check_labels(mask[:, 0], loss="binary_crossentropy", head=(1, "sigmoid"))] != []
+
+
+def test_an_output_without_classes_needs_no_class_map() -> None:
+    labels = {"age": np.linspace(20.5, 60, 20), "stage": [0, 1] * 10}
+    loss = {"age": "mse", "stage": SPARSE}
+    assert check_labels(labels, loss=loss, against={"stage": ["a", "b"]}) == []
+
+
+def test_what_is_said_today_of_imbalance_is_of_such_labels() -> None:
+    (found,) = check_labels([0] * 50 + [1] * 2, loss="binary_crossentropy")
+    assert found.code == "L701"
+    assert found.today is None or "multi-hot" not in found.today.says
+
+
 def test_a_class_that_the_loss_ignores_needs_no_examples() -> None:
     loss = {"class_name": "SparseCategoricalCrossentropy", "config": {"ignore_class": 2}}
     assert not [one for one in check_labels([0, 1, 2, 0, 1, 2], loss=loss, head=(3, "softmax")) if one.code == "L106"]

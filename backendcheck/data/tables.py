@@ -106,7 +106,11 @@ def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
             raise UnreadableInput(message)
         return np.array(["" if one is None else one for one in column.cast(_string()).to_list()], dtype=str)
     # Where a number is missing among integers, only a float can say so.
-    return np.asarray(column.to_numpy())
+    try:
+        return np.asarray(column.to_numpy())
+    except Exception as error:  # one of polars' own: an integer of 128 bits, say
+        message = f"{path}: column {name!r} holds {column.dtype}, which NumPy cannot take; expected numbers of 64 bits at most."
+        raise UnreadableInput(message) from error
 
 
 def _string() -> Any:

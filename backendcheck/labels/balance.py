@@ -38,7 +38,7 @@ def find_in_balance(one: OutputLabels, threshold: float) -> Iterator[LabelFindin
     yield one.finding(
         "L701", f"class {_called(one, most)} has {counts[most]} examples, class {_called(one, least)} has {counts[least]}",
         expected=f"a ratio below {threshold:g}, got {counts[most] / counts[least]:.3g}",
-        remedy=f"class_weight={{{shown}{more}}} would balance them.",
+        remedy=f"class_weight={{{shown}{more}}} would balance them.", kind="exclusive",
         class_weight={str(key): weight for key, weight in weights.items()}, counts={str(key): n for key, n in counts.items()},
         ratio=counts[most] / counts[least],
     )  # fmt: skip

@@ -82,6 +82,7 @@ class ClassMap:
             raise UsageError(message)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            _canonical(content).encode()  # half a character, "\\ud800", is JSON and no text
         except (OSError, ValueError, RecursionError) as error:
             message = f"{path}: cannot be read as JSON ({error}). {remedy}"
             raise UnreadableInput(message) from error

@@ -101,6 +101,8 @@ def _order(one: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFindi
 def _against(one: OutputLabels, against: ClassMap) -> Iterator[LabelFinding]:
     names = one.class_names
     theirs = against.names(one.output)
+    if theirs is None and one.encoding is Encoding.NUMBER:
+        return  # it has no classes
     if theirs is None:
         yield one.finding(
             "L504",

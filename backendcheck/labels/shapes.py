@@ -174,6 +174,8 @@ def _of_columns_without_shape(one: OutputLabels) -> Iterator[LabelFinding]:
         yield _narrow(one, f"(N, {columns or 'C'})")
     elif one.units and one.units > 1 and single:
         yield _narrow(one, f"(N, {one.units})")
+    elif columns == 1 and numbers.ndim > 2:  # noqa: PLR2004 - a number for each place, which Keras brings to (…, 1)
+        return
     elif columns and not single and numbers.shape[-1] != columns:
         said = not one.class_names and one.encoding in (Encoding.ONE_HOT, Encoding.BINARY)
         if one.units or said:  # against names it is L501

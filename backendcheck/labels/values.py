@@ -134,9 +134,10 @@ def _range(one: OutputLabels) -> Iterator[LabelFinding]:
     if n_classes is None:
         yield from _without_head(one, values, n_of, real)
         return
-    if one.split == TRAINING and not one.units and one.class_names and real.size and highest >= n_classes and lowest >= 0:
+    from_one = lowest == 1 and highest == n_classes and one.split == TRAINING
+    if one.split == TRAINING and not one.units and one.class_names and highest >= n_classes and lowest >= 0 and not from_one:
         return  # more classes than names: L501
-    if lowest == 1 and highest == n_classes and one.split == TRAINING:
+    if from_one:
         yield one.finding(
             "L104", f"are 1 … {n_classes}", expected=f"0 … {n_classes - 1} for {one.told_by}, got {n_classes} "
             f"({counted(int(n_of[values == highest][0]), 'label')}), which names no column, and no 0",
@@ -160,8 +161,15 @@ def _out_of_range(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, expec
     )  # fmt: skip
 
 
+def _is_sign(values: np.ndarray) -> bool:
+    """Whether all labels are -1 or 1, with or without 0."""
+    return bool(len(values) > 1 and values.min() == -1 and values.max() == 1 and np.all(values == np.round(values)))
+
+
 def _without_head(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, real: np.ndarray) -> Iterator[LabelFinding]:
     negative = values < 0
+    if one.loss is None and _is_sign(values):
+        return  # of a hinge, or for and against: nobody has said that these are indices
     if negative.any():
         yield _out_of_range(one, values[negative], n_of[negative], "0 and more")
     if one.split != TRAINING or len(real) < _FEW or real[0] < 0 or not np.all(real == np.floor(real)):
@@ -235,7 +243,9 @@ def _loss_words(one: OutputLabels) -> str:
 
 def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
     """L106, L111."""
-    if one.encoding in (Encoding.INTEGER, Encoding.ONE_HOT) and (is_one_hot_instead(one) or is_index_instead(one)):
+    if one.encoding is Encoding.INTEGER and is_one_hot_instead(one):
+        return
+    if one.encoding is Encoding.ONE_HOT and is_index_instead(one):
         return
     counts = class_counts(one)
     if one.encoding is Encoding.SIGN and one.numbers is not None:
@@ -280,6 +290,8 @@ def _constant(one: OutputLabels) -> Iterator[LabelFinding]:
         return
     if one.encoding is Encoding.BINARY and (numbers.ndim == 1 or numbers.shape[-1] == 1):
         return  # L111
+    if one.encoding is Encoding.BINARY and numbers.ndim > 2 and numbers.shape[-1] != one.columns:  # noqa: PLR2004 - (N, H, W)
+        return  # the last axis is one of places, not of questions
     columns = numbers.reshape(len(numbers), -1) if numbers.ndim <= 2 else numbers.reshape(-1, numbers.shape[-1])  # noqa: PLR2004
     same = np.flatnonzero(np.all(columns == columns[:1], axis=0))
     if not len(same):
