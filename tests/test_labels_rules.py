@@ -13,6 +13,7 @@ import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backendcheck.data import Data
 from backendcheck.errors import UsageError
 from backendcheck.labels import RULES, LabelFinding, Severity, check_labels
 from backendcheck.labels.examples import EXAMPLES, run_example
@@ -443,6 +444,17 @@ def test_a_mask_may_leave_out_the_axis_of_its_one_question() -> None:
     mask[:, 2:5, 3:6] = 1
     assert check_labels(mask, loss="binary_crossentropy", head=(1, "sigmoid")) == []
     assert [one.code for one in check_labels(mask[:, 0], loss="binary_crossentropy", head=(1, "sigmoid"))] != []
+
+
+def test_the_names_of_another_split_are_held_against_those_of_training_and_of_the_map() -> None:
+    training = Data(x=None, y=np.array([0, 1, 2] * 4), class_names=["cat", "dog", "fox"], source="train.npz")
+    validation = Data(x=None, y=np.array([0, 1, 2] * 2), class_names=["dog", "cat", "fox"], source="validation.npz")
+    (found,) = check_labels(training, validation=validation)
+    assert (found.code, found.split) == ("L504", "validation")
+    assert "class names differ from those of training" in found.message
+    (found,) = check_labels(training, validation=validation, against=["cat", "dog", "fox"])
+    assert "class names differ from the class map" in found.message
+    assert check_labels(training, validation=training) == []
 
 
 def test_an_output_without_classes_needs_no_class_map() -> None:

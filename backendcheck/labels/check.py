@@ -16,7 +16,7 @@ from backendcheck.labels.class_map import ClassMap
 from backendcheck.labels.finding import LabelFinding, Severity
 from backendcheck.labels.gather import Purpose, arrays_by_output, numbers_of, purpose_of, unmatched
 from backendcheck.labels.head_and_loss import find_in_head
-from backendcheck.labels.names import find_in_names
+from backendcheck.labels.names import find_in_names, names_that_differ
 from backendcheck.labels.output_labels import TRAINING, OutputLabels
 from backendcheck.labels.rows import find_in_rows
 from backendcheck.labels.rows_of_inputs import input_arrays
@@ -178,7 +178,19 @@ def _found(
             first = next((training for training in by_split[TRAINING] if training.output == one.output), None)
             if split != TRAINING and first is not None:
                 yield from find_unseen(first, one)
+                yield from _names_of_split(one, splits[split], names)
     yield from find_in_inputs({split: data.x for split, data in splits.items()}, by_split)
+
+
+def _names_of_split(one: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
+    """L504, of a split that numbers its labels by names of its own; text is read by the names in force."""
+    ours = _names_for(data.class_names, one.output, "class_names")
+    if not ours or one.given.dtype.kind in "OUS":
+        return
+    theirs = names.against.names(one.output) if names.against is not None else None
+    whose = "the class map" if theirs else "those of training"
+    if theirs := theirs or names.of(one.output):
+        yield from names_that_differ(one, ours, theirs, whose)
 
 
 def _listed(purpose: Purpose | None) -> list[str]:

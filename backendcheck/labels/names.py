@@ -110,13 +110,17 @@ def _against(one: OutputLabels, against: ClassMap) -> Iterator[LabelFinding]:
             expected=f"one of {names_in_words(list(against.classes))}", sha256=against.sha256,
         )  # fmt: skip
         return
-    if not names:
-        return
+    if names:
+        yield from names_that_differ(one, names, theirs, "the class map")
+
+
+def names_that_differ(one: OutputLabels, names: Sequence[str], theirs: Sequence[str], whose: str) -> Iterator[LabelFinding]:
+    """L504, of `names` that are not `theirs`; `whose` says whose those are."""
     ours = ClassMap.of(names)
     if words := differences(names, theirs):
         map_of_theirs = ClassMap.of(theirs)
         yield one.finding(
-            "L504", f"class names differ from the class map: {'; '.join(words)}", expected=f"{names_in_words(theirs)} "
+            "L504", f"class names differ from {whose}: {'; '.join(words)}", expected=f"{names_in_words(theirs)} "
             f"({map_of_theirs.short}), got {names_in_words(names)} ({ours.short})", sha256=ours.sha256,
             against_sha256=map_of_theirs.sha256, differences=words,
         )  # fmt: skip
