@@ -414,9 +414,6 @@ def test_lists_of_anything_are_judged_and_never_raise(y: Any, loss: Any) -> None
     check_labels(np.array(y, dtype=object), loss=loss, head=3)
 
 
-SPARSE, HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
-
-
 @pytest.mark.parametrize(
     ("labels", "purpose", "codes"),
     [
@@ -424,9 +421,9 @@ SPARSE, HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
         ([1, 2, 3] * 3, {"class_names": ["a", "b", "c"], "loss": SPARSE}, ["L104"]),
         ([1, 2, 3] * 3, {"against": ["a", "b", "c"]}, ["L104"]),
         ([1, 2, 3, 4] * 3, {"class_names": ["a", "b", "c"]}, ["L501"]),
-        (np.eye(4)[[0, 1, 2] * 5], {"loss": HOT, "head": (4, "softmax")}, ["L106"]),
-        (np.eye(3)[[0] * 9], {"loss": HOT, "head": (3, "softmax")}, ["L111"]),
-        (np.eye(3)[[0, 1, 2] * 9], {"loss": HOT, "head": (3, "softmax")}, []),
+        (np.eye(4)[[0, 1, 2] * 5], {"loss": ONE_HOT, "head": (4, "softmax")}, ["L106"]),
+        (np.eye(3)[[0] * 9], {"loss": ONE_HOT, "head": (3, "softmax")}, ["L111"]),
+        (np.eye(3)[[0, 1, 2] * 9], {"loss": ONE_HOT, "head": (3, "softmax")}, []),
         (np.eye(3)[[0, 1, 2] * 9], {"loss": SPARSE, "head": (3, "softmax")}, ["L206"]),
     ],
 )
@@ -455,6 +452,17 @@ def test_the_names_of_another_split_are_held_against_those_of_training_and_of_th
     (found,) = check_labels(training, validation=validation, against=["cat", "dog", "fox"])
     assert "class names differ from the class map" in found.message
     assert check_labels(training, validation=training) == []
+
+
+def test_classes_may_be_another_axis() -> None:
+    loss = {"class_name": "CategoricalCrossentropy", "config": {"axis": 1}}
+    labels = np.random.default_rng(0).integers(0, 5, (10, 8, 8))
+    hot = np.moveaxis(np.eye(5)[labels], -1, 1)
+    from backendcheck.model_file import Head
+
+    head = Head(name="", shape=(None, 5, 8, 8), units=5, activation="softmax")
+    assert check_labels(hot, loss=loss, head=head) == []
+    assert [one.code for one in check_labels(hot[:, :4], loss=loss, head=head) if one.severity == "error"] != []
 
 
 def test_an_output_without_classes_needs_no_class_map() -> None:

@@ -220,6 +220,19 @@ def _shape_of(head: Head, n_axes: int, *, integer: bool) -> tuple[int | None, ..
     return (None, head.units) if head.units and n_axes <= (1 if integer else 2) else None
 
 
+def _classes_last(given: np.ndarray, axis: int) -> np.ndarray:
+    """Labels with the axis of their classes at the end, where every rule looks for it."""
+    return np.moveaxis(given, axis, -1) if -given.ndim <= axis < given.ndim else given
+
+
+def _last(shape: tuple[int | None, ...], axis: int) -> tuple[int | None, ...]:
+    if not -len(shape) <= axis < len(shape):
+        return shape
+    others = [*shape]
+    classes = others.pop(axis)
+    return (*others, classes)
+
+
 def _output_labels(
     output: str, split: str, given: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
     trained: OutputLabels | None,
@@ -228,6 +241,11 @@ def _output_labels(
     known = purpose.outputs[0] if single else output
     head, loss = purpose.heads.get(known), purpose.losses.get(known)
     class_names, n_classes = names.of(output), names.n_classes(output)
+    axis = loss.options.get("axis", -1) if loss is not None else -1
+    if isinstance(axis, int) and axis != -1 and not _is_of_integers(loss):
+        given = _classes_last(given, axis)
+    if isinstance(axis, int) and axis != -1 and head is not None and head.shape is not None:
+        head = replace(head, shape=_last(head.shape, axis))
     numbers, unnamed = numbers_of(given, class_names)
     encoding_from = numbers if numbers is not None else np.zeros(0)
     n_unnamed = 0
