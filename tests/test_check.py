@@ -201,7 +201,7 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
     assert told["unbuilt"].startswith("model: has no weights yet; expected one that is built")
     endless, twice = told["refused"]
     assert endless.startswith("x: the PyDataset has no end; expected a finite one")
-    assert twice == "y: is given beside a data set; expected the data set (DataLoader) to bring it along."
+    assert twice == "y is given beside a data set; expected the data set (DataLoader) to bring it along."
     assert told["backend"][0] == "torch"
 
 

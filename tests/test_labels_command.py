@@ -75,6 +75,8 @@ def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
         (["--data", "good.npz", "--loss", "a=mse,mse"], "mixes losses with and without an output"),
         (["--data", "good.npz", "--head", "3:"], None),
         (["--data", "good.npz", "--head", "0"], "is no head"),
+        (["--data", "good.npz", "--loss", "mse(from_logit=True)"], "an option 'from_logit'; expected one such as from_logits"),
+        (["--data", "good.npz", "--loss", "mse("], "its options cannot be read"),
         (["--data", "good.npz", "--select", "L8"], "--select: L8 is no rule and begins none"),
         (["--data", "good.npz", "--against", "map.json"], "map.json: no such file; expected a class map"),
         (["--data", "from_one.npz", "--write-class-map", "map.json"], "nothing in from_one.npz names classes"),

@@ -39,7 +39,7 @@ def one(code: str, *arguments: Any, **options: Any) -> LabelFinding:
 
 
 def test_each_rule_has_a_code_of_its_group_and_examples() -> None:
-    assert len(RULES) == 36
+    assert len(RULES) == 37
     assert set(EXAMPLES) == set(RULES)
     assert {code[:2] for code in RULES} == set(GROUPS)
     assert len({rule.name for rule in RULES.values()}) == len(RULES)
@@ -251,7 +251,7 @@ def test_rounding_is_no_fault_of_a_row(dtype: str) -> None:
 @pytest.mark.parametrize("activation", ["softmax", "linear", "tanh"])
 def test_an_activation_and_from_logits_are_never_both_and_never_neither(activation: str, from_logits: bool) -> None:
     loss = {"class_name": "CategoricalCrossentropy", "module": "keras.losses", "config": {"from_logits": from_logits}}
-    finds = (activation == "softmax") is from_logits and activation != "tanh"
+    finds = (activation == "softmax") is from_logits  # tanh gives no probabilities, and may give logits
     assert ("L403" in codes(np.eye(3), loss=loss, head=(3, activation))) is finds
 
 
@@ -463,6 +463,51 @@ def test_classes_may_be_another_axis() -> None:
     head = Head(name="", shape=(None, 5, 8, 8), units=5, activation="softmax")
     assert check_labels(hot, loss=loss, head=head) == []
     assert [one.code for one in check_labels(hot[:, :4], loss=loss, head=head) if one.severity == "error"] != []
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss", "head", "found"),
+    [
+        ([10.0, 200.0, 30.0], "mse", (1, "sigmoid"), "3 of 3 beyond what sigmoid can give; expected 0 … 1, got 10, 30, 200"),
+        ([-10.0, 20.0, 3.0], "mae", (1, "relu"), "1 of 3 beyond what relu can give; expected at least 0, got -10"),
+        ([0.5, 1.0000001, 0.0], "mse", (1, "sigmoid"), ""),
+        ([-10.0, 20.0, 3.0], "mae", (1, "linear"), ""),
+        ([-10.0, 20.0, 3.0], "cosine_similarity", (1, "tanh"), ""),
+        ([3, 0, 1, 2], "poisson", (1, "exponential"), ""),
+    ],
+)
+def test_numbers_that_the_head_cannot_give(labels: Any, loss: str, head: Any, found: str) -> None:
+    told = [one.message for one in check_labels(labels, loss=loss, head=head) if one.code == "L408"]
+    assert [found in one for one in told] == [True] * bool(found)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "log_softmax"])
+def test_a_loss_that_takes_probabilities_gets_some(activation: str) -> None:
+    assert codes([0, 1, 2], loss=SPARSE, head=(3, activation)) == ["L403"]
+    logits = {"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}
+    assert codes([0, 1, 2], loss=logits, head=(3, activation)) == []
+
+
+def test_letters_of_ctc_have_columns() -> None:
+    assert codes([[1, 5, 40], [2, 3, 0]], loss="ctc", head=(28, "linear")) == ["L103"]
+    assert codes([[1, 5, 27], [2, 3, 0]], loss="ctc", head=(28, "linear")) == []
+
+
+def test_rows_of_validation_data_in_the_test_data() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    y = np.arange(30) % 3
+    validation, test = (x[:10], y[:10]), (x[8:16], y[8:16])
+    (found,) = check_labels(y[16:], x=x[16:], validation=validation, test=test)
+    assert (found.code, found.severity, found.split) == ("L601", "error", "test")
+    assert "2 of 8 rows are in the validation data as well; expected none, got row 0 is row 8 of validation" in found.message
+
+
+def test_one_row_of_few_numbers_may_be_there_by_chance() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.arange(40) % 2
+    (found,) = check_labels(y[:30], x=x[:30], validation=(np.vstack([x[:1], x[31:]]), np.r_[y[:1], y[31:]]))
+    assert (found.code, found.severity) == ("L601", "info")
+    assert "which so few numbers may do by chance" in found.message
 
 
 def test_an_output_without_classes_needs_no_class_map() -> None:

@@ -177,6 +177,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
     assert "d.npz: --label-column is for a table" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
     assert "loss='foo': Keras has no such loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
+    assert "options are for a case file" in refused(tmp_path, *build, "d.npz", "--loss", "huber(delta=2)")
     assert "'foo'" in refused(tmp_path, *build, "d.npz", "--backends", "jax,foo")
     text = refused(tmp_path, *build, "d.csv", "--label-column", "label")
     assert "the labels are text, such as 'fox'" in text

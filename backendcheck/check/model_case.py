@@ -26,26 +26,20 @@ def model_case(source: CaseSource, subject: Subject, batch: Batch, options: Mapp
         UsageError: if something is asked of labels, and there are none.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    as_compiled = [name for name in COMPILED if name not in ("loss", "loss_weights")] if "loss" in given else ["loss"]
+    labels = f"y={source.array('y', batch.y)}"
     if batch.y is None:
         _check_without_labels(batch, given)
+        as_compiled, labels = [], "loss=None"
     lines = [
         *subject.lines,
         "return ModelCase(",
         "    model,",
         f"    x={source.array('x', batch.x)},",
+        f"    {labels},",
     ]
-    if batch.y is None:
-        lines.append("    loss=None,")
-    else:
-        lines.append(f"    y={source.array('y', batch.y)},")
     if batch.sample_weight is not None:
         lines.append(f"    sample_weight={source.array('sample_weight', batch.sample_weight)},")
-    if batch.y is None:
-        as_compiled = []
-    elif "loss" not in given:
-        as_compiled = ["loss"]
-    else:
-        as_compiled = [name for name in COMPILED if name not in ("loss", "loss_weights")]
     for name in COMPILED:
         if name in given:
             lines.append(f"    {name}={source.expression(name, given.pop(name))},")

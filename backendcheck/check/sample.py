@@ -36,14 +36,9 @@ def drawn(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]:
     Raises:
         UsageError: if the data set cannot be drawn into arrays, or labels or weights are given beside one.
     """
-    kind = kind_of_dataset(x)
-    if not kind:
+    if not kind_of_dataset(x):
         return Batch(x=x, y=y, sample_weight=sample_weight), None
-    for name, part in (("y", y), ("sample_weight", sample_weight)):
-        if part is not None:
-            message = f"{name}: is given beside a data set; expected the data set ({kind}) to bring it along."
-            raise UsageError(message)
-    batches = draw_batches(x)
+    batches = draw_batches(x, {"y": y, "sample_weight": sample_weight})
     return Batch(x=batches.x, y=batches.y, sample_weight=batches.sample_weight), batches.batch_size or None
 
 

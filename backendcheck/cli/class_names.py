@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,12 @@ from backendcheck.cli.output import usage_error
 
 if TYPE_CHECKING:
     from backendcheck.model_file import DeclaredLoss
+
+# What the losses of Keras 3.15 take beside labels and predictions.
+_OPTIONS = frozenset({
+    "alpha", "apply_class_balancing", "axis", "beta", "delta", "dtype", "from_logits", "gamma", "ignore_class", "label_smoothing",
+    "margin", "name", "q", "reduction", "remove_diagonal",
+})  # fmt: skip
 
 
 def parse_class_names(given: str | None) -> Any:
@@ -50,13 +58,23 @@ def parse_class_names(given: str | None) -> Any:
     return names
 
 
-def parse_losses(given: str | None) -> Any:
+def parse_losses(given: str | None, *, registered: bool = False) -> Any:
     """``mse``, ``binary_crossentropy(from_logits=True)``, or several by output: ``tumor=binary_crossentropy,age=mse``.
 
-    ``MODULE:NAME`` is a loss of the user's own, which is not imported: nothing is known of it.
+    ``MODULE:NAME`` is a loss of the user's own, which is not imported: nothing is known of it. `registered` says that Keras may
+    know other names than its own, for something is imported that registers them.
 
     Raises:
         UsageError: if it is none of these.
+    """
+    return map_losses(lambda one: _loss(one, registered=registered), given)
+
+
+def map_losses(function: Callable[[str], Any], given: str | None) -> Any:
+    """`function` of each loss as it is written: of the only one, of a list of them, or of a dict by output.
+
+    Raises:
+        UsageError: if some losses have an output and others have none.
     """
     if given is None:
         return None
@@ -66,19 +84,21 @@ def parse_losses(given: str | None) -> Any:
         if not all(pairs):
             message = f"--loss {given}: mixes losses with and without an output; expected OUTPUT=LOSS for each."
             raise usage_error(message)
-        return {pair[1]: _loss(pair[2]) for pair in pairs if pair is not None}
-    losses = [_loss(part) for part in parts]
+        return {pair[1]: function(pair[2]) for pair in pairs if pair is not None}
+    losses = [function(part) for part in parts]
     return losses[0] if len(losses) == 1 else losses
 
 
 def _split(text: str) -> list[str]:
     """At the commas that stand outside parentheses."""
+    if not re.fullmatch(r"(?:[^()]|\([^()]*\))*", text):
+        return [text]  # a parenthesis without the other
     return [part.strip() for part in re.findall(r"(?:[^,()]|\([^()]*\))+", text)] or [text]
 
 
-def _loss(text: str) -> DeclaredLoss:
+def _loss(text: str, *, registered: bool) -> DeclaredLoss:
     from backendcheck.labels.gather import known_loss
-    from backendcheck.model_file import DeclaredLoss
+    from backendcheck.model_file import DeclaredLoss, declared_loss
 
     text = text.strip()
     name, parenthesis, rest = text.partition("(")
@@ -94,5 +114,9 @@ def _loss(text: str) -> DeclaredLoss:
         except (SyntaxError, ValueError) as error:
             message = f"--loss {text}: its options cannot be read; expected NAME(from_logits=True, ignore_class=-1)."
             raise usage_error(message) from error
-    found = known_loss(name.strip())
-    return DeclaredLoss(name=found.name, options=options)
+    for unknown in sorted(options.keys() - _OPTIONS):
+        close = difflib.get_close_matches(unknown, _OPTIONS, n=1) or ["from_logits"]
+        message = f"--loss {text}: no loss of Keras has an option {unknown!r}; expected one such as {close[0]}."
+        raise usage_error(message)
+    found = declared_loss(name.strip()) if registered else known_loss(name.strip())
+    return DeclaredLoss(name=found.name, options=options, custom=found.custom)

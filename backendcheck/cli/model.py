@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.class_names import parse_class_names
+from backendcheck.cli.class_names import map_losses, parse_class_names, parse_losses
 from backendcheck.cli.manner import Manner, manner_options, styled
 from backendcheck.cli.options import (
     baseline_option,
@@ -25,6 +25,7 @@ from backendcheck.cli.process import printable
 from backendcheck.cli.run import run
 
 if TYPE_CHECKING:
+    from backendcheck.check.case_source import CaseSource
     from backendcheck.data import Data
     from backendcheck.model_file import ModelFile
 
@@ -98,8 +99,7 @@ def model(
     if path is not None:
         check_model_file(path, weights)
     said = _read_file(path)
-    if loss is not None and not imports:
-        _check_loss(loss)
+    declared_loss = parse_losses(loss, registered=bool(imports))
     if options["backends"]:
         parse_backends(options["backends"])
     read = read_data(
@@ -113,14 +113,15 @@ def model(
     if y is not None and loss is None and said is not None and said.compiled is None:
         raise usage_error(f"{path}: was saved without a loss, and the data has labels. Give --loss, or leave the labels out.")
     if not manner.quiet and read.y is not None:
-        _tell_of_labels(read, said, names, loss)
+        _tell_of_labels(read, said, names, declared_loss)
     source = CaseSource()
     for name in imports:
         source.import_module(name)
     directory = out or Path("reports") / (path.stem if path else model.rpartition(":")[2])
     subject = subject_of(source, path or model, directory / CASES, weights=weights)
     declared = {
-        "loss": _parsed_loss(source, loss), "metrics": metrics.split(",") if metrics else None, "optimizer": optimizer,
+        "loss": map_losses(lambda one: _loss_as_source(source, one), loss),
+        "metrics": metrics.split(",") if metrics else None, "optimizer": optimizer,
         "batch_size": batch_size, "epochs": epochs, "class_names": names,
     }  # fmt: skip
     words = f"{subject.called} on {data.name} ({batch.words})"
@@ -137,7 +138,7 @@ def model(
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 
 
-def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: str | None) -> None:
+def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: Any) -> None:
     """What the label contract has against all the labels, above the verdict. It is advice, and changes none."""
     from backendcheck.configuration import load_configuration
     from backendcheck.labels import Severity, check_labels, report
@@ -145,33 +146,12 @@ def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: str | 
 
     settings = load_configuration(Path.cwd()).labels
     found = check_labels(
-        read, model=said, loss=_declared_losses(loss), class_names=names, select=settings.select, ignore=settings.ignore,
+        read, model=said, loss=loss, class_names=names, select=settings.select, ignore=settings.ignore,
         imbalance=settings.imbalance or IMBALANCE,
     )  # fmt: skip
     serious = [one for one in found if one.severity is not Severity.INFO]
     for line in report.lines(serious):
         click.echo(styled(line), err=True)
-
-
-def _check_loss(given: str) -> None:
-    """See that Keras has the losses that are given by name; what is imported may have registered others."""
-    from backendcheck.labels.gather import known_loss
-
-    for name in (part.rpartition("=")[2].strip() for part in given.split(",")):
-        if ":" not in name and ">" not in name:
-            known_loss(name)
-
-
-def _declared_losses(given: str | None) -> Any:
-    """What --loss names, without importing it: of a loss of the user's own nothing is known."""
-    from backendcheck.model_file import DeclaredLoss, declared_loss
-
-    if given is None:
-        return None
-    if "=" in given:
-        pairs = [part.partition("=") for part in given.split(",")]
-        return {name.strip(): _declared_losses(loss.strip()) for name, _, loss in pairs}
-    return DeclaredLoss(name=given.rpartition(":")[2], custom=True) if ":" in given else declared_loss(given)
 
 
 def _read_file(path: Path | None) -> ModelFile | None:
@@ -188,13 +168,9 @@ def _image_shape(said: ModelFile | None) -> tuple[int | None, ...] | None:
     return shape[1:] if shape is not None and len(shape) == _SHAPE_OF_IMAGES else None
 
 
-def _parsed_loss(source: Any, given: str | None) -> Any:
-    """A name, names by output, or something to be imported."""
-    if given is None:
-        return None
-    if "=" in given:
-        pairs = [part.partition("=") for part in given.split(",")]
-        return {name.strip(): _parsed_loss(source, loss.strip()) for name, _, loss in pairs}
-    if ":" in given:
-        return source.attribute(given)
-    return given
+def _loss_as_source(source: CaseSource, given: str) -> Any:
+    """A name, or something to be imported."""
+    if "(" in given:
+        message = f"--loss {given}: options are for a case file; expected a name, or MODULE:NAME. Write the case, or a module."
+        raise usage_error(message)
+    return source.attribute(given) if ":" in given else given

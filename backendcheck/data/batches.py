@@ -50,12 +50,20 @@ def kind_of_dataset(x: Any) -> str:
     return ""
 
 
-def draw_batches(dataset: Any) -> Batches:
+def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
     """All batches of a data set as arrays, drawn twice to see whether they are the same.
 
+    `beside` is what was given together with the data set, which should be nothing.
+
     Raises:
-        UsageError: if it is infinite, empty or a generator, or its batches do not make up one array.
+        UsageError: if something is given that the data set brings along, if it is infinite, empty or a generator, or its batches
+            do not make up one array.
     """
+    for name, given in beside.items():
+        if given is not None:
+            kind = kind_of_dataset(dataset)
+            message = f"{name} is given beside a data set; expected the data set ({kind}) to bring it along."
+            raise UsageError(message)
     first, second = ([_parts(batch, number) for number, batch in enumerate(_batches(dataset))] for _ in range(2))
     if not first:
         message = "x: the data set is empty; expected one batch or more."

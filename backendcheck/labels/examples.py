@@ -62,6 +62,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "L406": (f'[-1, 1, 1, -1], {_BINARY}, head=(1, "sigmoid")', '[-1, 1, 1, -1], loss="hinge", head=1'),
     "L407": ('{"stage": [0, 1, 2], "age": [50, 61, 47]}, loss={"stage": "sparse_categorical_crossentropy", "Age": "mse"}',
              '{"stage": [0, 1, 2], "age": [50, 61, 47]}, loss={"stage": "sparse_categorical_crossentropy", "age": "mse"}'),
+    "L408": ('[0.5, 12.0, 3.5], loss="mse", head=(1, "sigmoid")', '[0.5, 12.0, 3.5], loss="mse", head=(1, "linear")'),
     "L501": ('[0, 1, 2, 3], class_names=["cat", "dog", "fox"]', '[0, 1, 2, 1], class_names=["cat", "dog", "fox"]'),
     "L502": ('[0, 1, 2], class_names=["cat", "dog", "cat"]', '[0, 1, 2], class_names=["cat", "dog", "cats"]'),
     "L503": ('[0, 1, 2], class_names=["1", "10", "2"]', '[0, 1, 2], class_names=["1", "2", "10"]'),

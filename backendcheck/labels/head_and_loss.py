@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from backendcheck.labels.distinct import distinct
 from backendcheck.labels.finding import LabelFinding, Severity
-from backendcheck.labels.output_labels import OutputLabels, counted
+from backendcheck.labels.output_labels import OutputLabels, counted, first_places, plain, values_in_words
 from backendcheck.labels.rows import is_multi_hot
 from backendcheck.labels.takes import EXCLUSIVE, Encoding
 
@@ -18,17 +19,30 @@ _WITH_LOGITS = (
     "sparse_categorical_crossentropy",
 )  # fmt: skip
 _CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge")
+# What an activation can give, least and most, where that is not everything.
+_RANGES = MappingProxyType({
+    "exponential": (0.0, np.inf), "hard_sigmoid": (0.0, 1.0), "hard_tanh": (-1.0, 1.0), "log_sigmoid": (-np.inf, 0.0),
+    "log_softmax": (-np.inf, 0.0), "relu": (0.0, np.inf), "relu6": (0.0, 6.0), "sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0),
+    "softplus": (0.0, np.inf), "softsign": (-1.0, 1.0), "sparsemax": (0.0, 1.0), "squareplus": (0.0, np.inf), "tanh": (-1.0, 1.0),
+})  # fmt: skip
+_ROUNDING = 1e-6
+# Activations that give no probabilities, and are meant to: for a loss that takes some they are as wrong as none at all.
+_UNBOUNDED = (
+    "celu", "elu", "exponential", "gelu", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "relu", "relu6",
+    "selu", "silu", "softplus", "softsign", "squareplus", "swish", "tanh",
+)  # fmt: skip
 _FEWEST_ROWS = 10  # as many as it takes to believe that rows are one-hot always, not by chance
 
 
 def find_in_head(one: OutputLabels) -> Iterator[LabelFinding]:
-    """L401 to L406."""
+    """L401 to L406, L408."""
     yield from _logits(one)
     yield from _one_unit(one)
     yield from _width(one)
     if one.numbers is not None and one.numbers.size:
         yield from _exclusive(one)
         yield from _signs(one)
+        yield from _reach(one)
 
 
 def _logits(one: OutputLabels) -> Iterator[LabelFinding]:
@@ -56,6 +70,34 @@ def _logits(one: OutputLabels) -> Iterator[LabelFinding]:
             "L403", f"is linear, and {name} has from_logits=False", where=one.of_head, kind="linear",
             expected="probabilities, got logits", remedy=f"Say from_logits=True, or let the head end in {wanted}.",
             from_logits=False, **evidence,
+        )  # fmt: skip
+    elif not from_logits and activation in _UNBOUNDED:
+        wanted = "sigmoid" if name.startswith("binary") else "softmax"
+        yield one.finding(
+            "L403", f"ends in {activation}, and {name} has from_logits=False", where=one.of_head, kind=None,
+            expected=f"probabilities, got what {activation} gives", remedy=f"Let the head end in {wanted}.", from_logits=False,
+            **evidence,
+        )  # fmt: skip
+
+
+def _reach(one: OutputLabels) -> Iterator[LabelFinding]:
+    """L408: numbers that the activation of the head cannot give. Cosine similarity asks for a direction, not for numbers."""
+    numbers, bounds = one.numbers, _RANGES.get(one.activation or "")
+    if one.encoding is not Encoding.NUMBER or numbers is None or bounds is None:
+        return
+    if one.loss is not None and one.loss.name == "cosine_similarity":
+        return
+    least, most = bounds
+    bad = np.isfinite(numbers) & ((numbers < least - _ROUNDING) | (numbers > most + _ROUNDING))
+    if bad.any():
+        values, n_of = distinct(numbers[bad])
+        within = f"at least {plain(least)}" if most == np.inf else f"at most {plain(most)}" if least == -np.inf else (
+            f"{plain(least)} … {plain(most)}"
+        )  # fmt: skip
+        yield one.finding(
+            "L408", f"{int(bad.sum())} of {numbers.size} beyond what {one.activation} can give",
+            expected=f"{within}, got {values_in_words(values, n_of)}", n=int(bad.sum()), of=int(numbers.size),
+            first=first_places(bad), activation=one.activation,
         )  # fmt: skip
 
 

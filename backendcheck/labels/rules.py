@@ -137,7 +137,8 @@ _ALL = (
           "That exactly one class holds is not used: predictions need not sum to 1.",
           "Take a softmax head and categorical cross-entropy, unless several classes can hold."),
     _rule("L403", "activation-and-from-logits", [_E],
-          "A softmax or sigmoid head with `from_logits=True`, or a linear one with `from_logits=False`.",
+          "A softmax or sigmoid head with `from_logits=True`; a linear one, or one of another activation that gives no "
+          "probabilities, with `from_logits=False`.",
           "The activation is applied twice, and gradients are flat; or never, and the loss takes logits for probabilities.",
           "An activation in the head, or from_logits=True, never both and never neither."),
     _rule("L404", "softmax-of-one", [_E],
@@ -157,6 +158,10 @@ _ALL = (
           "Labels or losses for an output that the model has not; no labels for one that has a loss.",
           "Keras raises, or, in lists, pairs labels with the wrong output.",
           "Name labels and losses as the outputs are named."),
+    _rule("L408", "beyond-activation", [_W],
+          "Numbers that the activation of the head cannot give: 200 for a sigmoid, -3 for a relu.",
+          "The prediction runs to the edge of what it can be, where the gradient is gone, and never arrives.",
+          "Take a linear head, or bring the labels into its range."),
     # names and maps
     _rule("L501", "name-count", [_E],
           "Not as many class names as classes.",

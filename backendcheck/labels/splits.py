@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -34,32 +35,39 @@ def find_in_inputs(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[Outp
             continue
         yield from _leaking(rows[training], rows[split], split, wide=width_of(arrays[split]) >= WIDE)
         yield from _contradicting({training: rows[training], split: rows[split]}, labels, across=True)
+    for first, second in combinations((split for split in others if split in rows), 2):
+        if width_of(arrays[first]) == width_of(arrays[second]):
+            yield from _leaking(rows[first], rows[second], second, of=first, wide=width_of(arrays[second]) >= WIDE)
 
 
-def _leaking(training: list[bytes], other: list[bytes], split: str, *, wide: bool) -> Iterator[LabelFinding]:
+def _leaking(
+    known: list[bytes], other: list[bytes], split: str, *, wide: bool, of: str = "training"
+) -> Iterator[LabelFinding]:
+    """L601 of the rows `other` that are among `known`, those of the split `of`."""
     there: dict[bytes, int] = {}
-    for index, digest in enumerate(training):
+    for index, digest in enumerate(known):
         there.setdefault(digest, index)
     pairs = [(index, there[digest]) for index, digest in enumerate(other) if digest and digest in there]
     if not pairs:
         return
-    # Measured in steps, or answered on a form, examples are the same by themselves: as often here as among the training data.
-    repeats = Counter(digest for digest in training if digest)
+    # Measured in steps, or answered on a form, examples are the same by themselves: as often here as there.
+    repeats = Counter(digest for digest in known if digest)
     n_repeating = sum(n for n in repeats.values() if n > 1)
-    by_itself = n_repeating / max(len(training), 1) * len(other)
+    by_itself = n_repeating / max(len(known), 1) * len(other)
     severe = len(pairs) > 2 * by_itself + (0 if wide else 1)
     evidence = {
         "n": len(pairs), "of": len(other), "by_themselves": round(by_itself, 2),
         "first": [list(pair) for pair in pairs[:_MOST_SHOWN]],
     }  # fmt: skip
-    pair = f"row {pairs[0][0]} is row {pairs[0][1]} of training"
+    pair = f"row {pairs[0][0]} is row {pairs[0][1]} of {of}"
     if severe:
-        yield make_finding("L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the training data as well",
+        yield make_finding("L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the {of} data as well",
                            expected=f"none, got {pair}", split=split, evidence=evidence)  # fmt: skip
     else:
+        as_many = "about as many as repeat by themselves" if n_repeating else "which so few numbers may do by chance"
         yield make_finding(
-            "L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the training data as well ({pair}), "
-            "about as many as repeat by themselves", remedy="If they are copies and no coincidence, remove them.",
+            "L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the {of} data as well ({pair}), {as_many}",
+            remedy="If they are copies and no coincidence, remove them.",
             severity=Severity.INFO, split=split, evidence=evidence,
         )  # fmt: skip
 

@@ -35,6 +35,8 @@ def find_in_values(one: OutputLabels) -> Iterator[LabelFinding]:
     if one.encoding is Encoding.INTEGER and not is_one_hot_instead(one):
         yield from _fractional(one)
         yield from _range(one)
+    if one.encoding is Encoding.LETTERS and one.units:
+        yield from _letters(one, one.units)
     if one.encoding in _PROBABILITIES and not is_index_instead(one):
         yield from _not_binary(one)
     if one.split == TRAINING:
@@ -148,6 +150,15 @@ def _range(one: OutputLabels) -> Iterator[LabelFinding]:
         bad = (values < 0) | (values >= n_classes)
     if bad.any():
         yield _out_of_range(one, values[bad], n_of[bad], f"0 … {n_classes - 1} for {one.told_by}")
+
+
+def _letters(one: OutputLabels, units: int) -> Iterator[LabelFinding]:
+    """L103 of CTC, whose 0 is the blank; what is below it may pad, which is L102."""
+    numbers = one.numbers if one.numbers is not None else np.empty(0)
+    values, n_of = distinct(numbers)
+    bad = values >= units
+    if bad.any():
+        yield _out_of_range(one, values[bad], n_of[bad], f"letters 1 … {units - 1} for {one.told_by}")
 
 
 def _out_of_range(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, expected: str) -> LabelFinding:

@@ -162,10 +162,9 @@ def to_tensor(array: Any) -> Any:
     """
     if array is None:
         return None
-    array = np.array(array)
-    if array.dtype == np.float64:
-        array = array.astype(keras.config.floatx())
-    return keras.ops.convert_to_tensor(array)
+    given = np.asarray(array)
+    own = np.array(given, keras.config.floatx() if given.dtype == np.float64 else given.dtype)
+    return keras.ops.convert_to_tensor(own)
 
 
 def digests(name: str, nest: Any) -> dict[str, str]:

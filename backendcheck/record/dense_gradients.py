@@ -14,7 +14,7 @@ import keras
 
 from backendcheck.observation import DENSE_GRADIENTS
 from backendcheck.record.observe import numerics
-from backendcheck.record.observe_model import see_history, see_weights
+from backendcheck.record.observe_model import fit
 from backendcheck.record.subject import Subject
 from backendcheck.record.trace import Trace
 
@@ -27,14 +27,8 @@ def fit_with_dense_gradients(subject: Subject, trace: Trace) -> None:
         return
     subject.reset_metrics()
     subject.compile()  # the step that is compiled already has the gradients as they come
-    case = subject.case
     with _dense(subject.model.optimizer), subject.variant(trace, "paths", DENSE_GRADIENTS) as door:
-        history = subject.model.fit(
-            subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
-            batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0,
-        ).history  # fmt: skip
-        see_history(history, door)
-        see_weights(subject, door)
+        fit(subject, door)
     subject.compile()
 
 

@@ -31,12 +31,9 @@ def drawn(case: Any) -> Any:
     """
     if not isinstance(case, ModelCase) or isinstance(case, DrawnCase) or not (kind := kind_of_dataset(case.x)):
         return case
-    for name in ("y", "sample_weight", "batch_size"):
-        if getattr(case, name) is not None:
-            message = f"ModelCase: {name} is given beside a data set; expected the data set ({kind}) to bring it along."
-            raise InvalidCase(message)
+    beside = {name: getattr(case, name) for name in ("y", "sample_weight", "batch_size")}
     try:
-        batches = draw_batches(case.x)
+        batches = draw_batches(case.x, beside)
     except UsageError as error:
         message = f"ModelCase: {error}"
         raise InvalidCase(message) from error

@@ -264,20 +264,26 @@ def see_history(history: Mapping[str, list[float]], trace: Trace) -> None:
             trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
 
 
+def fit(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
+    """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports, which is seen in `trace`."""
+    case = subject.case
+    history: dict[str, list[float]] = subject.model.fit(
+        subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
+        batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
+    ).history  # fmt: skip
+    see_history(history, trace)
+    see_weights(subject, trace)
+    return history
+
+
 def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
-    """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports."""
-    case, model = subject.case, subject.model
-    before, raised_before = random_state(model), len(trace.raised)
-    history: dict[str, list[float]] = {}
+    """The stage in which the model is trained, by `fit`; returns what that reports, nothing if it raised."""
+    before, raised_before = random_state(subject.model), len(trace.raised)
+    history: Mapping[str, list[float]] = {}
     with trace.stage("train"):
-        history = model.fit(
-            subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
-            batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
-        ).history  # fmt: skip
-        see_history(history, trace)
-        see_weights(subject, trace)
+        history = fit(subject, trace, **options)
     if len(trace.raised) > raised_before:
         subject.restore()
-    elif random_state(model) != before or draws_in_training(subject):
+    elif random_state(subject.model) != before or draws_in_training(subject):
         trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
     return history
