@@ -510,6 +510,16 @@ def test_one_row_of_few_numbers_may_be_there_by_chance() -> None:
     assert "which so few numbers may do by chance" in found.message
 
 
+def test_signs_in_columns_are_no_classes() -> None:
+    signs = 2 * np.eye(3)[[0, 1, 2] * 6] - 1
+    assert codes(signs, loss="squared_hinge", head=(3, "tanh")) == []
+
+
+def test_text_is_not_numbered_from_one() -> None:
+    (found,) = check_labels(["cat", "dog", "fox"] * 3, against=["ant", "cat", "dog", "fox"])
+    assert (found.code, "'ant' has no example" in found.message) == ("L106", True)
+
+
 def test_an_output_without_classes_needs_no_class_map() -> None:
     labels = {"age": np.linspace(20.5, 60, 20), "stage": [0, 1] * 10}
     loss = {"age": "mse", "stage": SPARSE}

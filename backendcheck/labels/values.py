@@ -272,12 +272,12 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
         yield one.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
         return
     n_classes = one.columns
-    if one.encoding is Encoding.BINARY or not n_classes or len(counts) < _FEW or (0 not in counts and n_classes in counts):
+    if one.encoding in (Encoding.BINARY, Encoding.SIGN) or not n_classes or len(counts) < _FEW or (0 not in counts and n_classes in counts):
         return
     missing = [index for index in range(n_classes) if index not in counts and index != one.option("ignore_class")]
     if not missing:
         return
-    if missing == [0] and one.encoding is Encoding.INTEGER:
+    if missing == [0] and one.encoding is Encoding.INTEGER and one.given.dtype.kind not in "OUS":
         yield one.finding(
             "L104", f"are 1 … {n_classes - 1}, and never 0", expected=f"0 … {n_classes - 1} for {one.told_by}, got no 0",
             severity=Severity.WARNING, kind="wider",
