@@ -272,8 +272,10 @@ def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
         yield one.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
         return
     n_classes = one.columns
-    if one.encoding in (Encoding.BINARY, Encoding.SIGN) or not n_classes or len(counts) < _FEW or (0 not in counts and n_classes in counts):
+    if one.encoding in (Encoding.BINARY, Encoding.SIGN) or not n_classes or len(counts) < _FEW:
         return
+    if 0 not in counts and n_classes in counts:
+        return  # L104
     missing = [index for index in range(n_classes) if index not in counts and index != one.option("ignore_class")]
     if not missing:
         return
