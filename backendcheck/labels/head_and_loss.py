@@ -27,7 +27,7 @@ _RANGES = MappingProxyType({
 })  # fmt: skip
 _ROUNDING = 1e-6
 # Activations that give no probabilities, and are meant to: for a loss that takes some they are as wrong as none at all.
-_UNBOUNDED = (
+_NO_PROBABILITIES = (
     "celu", "elu", "exponential", "gelu", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "relu", "relu6",
     "selu", "silu", "softplus", "softsign", "squareplus", "swish", "tanh",
 )  # fmt: skip
@@ -71,7 +71,7 @@ def _logits(one: OutputLabels) -> Iterator[LabelFinding]:
             expected="probabilities, got logits", remedy=f"Say from_logits=True, or let the head end in {wanted}.",
             from_logits=False, **evidence,
         )  # fmt: skip
-    elif not from_logits and activation in _UNBOUNDED:
+    elif not from_logits and activation in _NO_PROBABILITIES:
         wanted = "sigmoid" if name.startswith("binary") else "softmax"
         yield one.finding(
             "L403", f"ends in {activation}, and {name} has from_logits=False", where=one.of_head, kind=None,
