@@ -6,24 +6,20 @@ asked: by ``--backends``, or by a test that takes the fixture `backends_agree`. 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backendcheck.in_pytest.names import FIXTURE, JUDGING, NODEID, NONE, OWN_OPTIONS, meeting, meeting_place, takes_fixture
+
 if TYPE_CHECKING:
     from backendcheck.in_pytest.session import JudgingSession
 
-FIXTURE = "backends_agree"
-NONE = "none"  # for --backends: what addopts asks for is not wanted this time
-JUDGING = "backendcheck-judging"  # the name of the plugin that does the rest, once it is woken
+
 _RECORDING = "backendcheck-worker"  # and of the one in a recording session, into which a conftest.py may have loaded this one
 _GROUP = "backendcheck"
-OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # those that conftest.py files have added, by the names of their values
-_MEETING = pytest.StashKey[str]()
-_NODEID = pytest.StashKey[str]()
 
 
 # --- options -----------------------------------------------------------------------------------------------------
@@ -88,12 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if getattr(config.option, "loadgroup", False):  # pytest-xdist is about to put the group of each item behind its node id
         for item in items:
-            item.stash[_NODEID] = item.nodeid
-
-
-def base_nodeid(item: pytest.Item) -> str:
-    """The node id of an item, without its group."""
-    return item.stash.get(_NODEID, item.nodeid)
+            item.stash[NODEID] = item.nodeid
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -121,32 +112,6 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         judging = _wake(config)
     if judging is not None:
         judging.record()
-
-
-def meeting(config: pytest.Config) -> str:
-    """The name under which a session, its recorders and its workers meet: its controller makes it up."""
-    if hasattr(config, "workerinput"):
-        return str(config.workerinput["backendcheck_meeting"])
-    return config.stash.setdefault(_MEETING, os.urandom(8).hex())
-
-
-def meeting_place(config: pytest.Config) -> Path:
-    """The directory of what they tell each other; it is made when there is something to tell."""
-    out: Path = config.invocation_params.dir / config.option.backendcheck_out
-    return out / f".session-{meeting(config)}"
-
-
-def takes_fixture(item: pytest.Item) -> bool:
-    """Whether a test takes the fixture of this plugin, and not one that somebody else calls so."""
-    if FIXTURE not in getattr(item, "fixturenames", ()):
-        return False
-    known: Any = getattr(item, "_fixtureinfo", None)
-    for definition in reversed(known.name2fixturedefs.get(FIXTURE, ()) if known is not None else ()):
-        if getattr(definition.func, "__module__", "") == __name__:
-            return True
-        if FIXTURE not in definition.argnames:  # it does not build upon ours
-            return False
-    return False
 
 
 def _judging(config: pytest.Config) -> JudgingSession | None:

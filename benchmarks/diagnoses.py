@@ -31,10 +31,10 @@ from planted.trial import LEGS, Plant, World, planted_excess, record, recordings
 from planted.worlds import heads_world, outputs_world
 
 from backendcheck.diagnose import CODES, diagnose
-from backendcheck.diagnose.diagnosis import Diagnosis
-from backendcheck.observation import Observation
-from backendcheck.recording import Recording
-from backendcheck.verdict import judge
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis
+from backendcheck.recordings.recording import Recording
+from backendcheck.verdicts.verdict import judge
+from backendcheck.vocabulary.observations import Observation
 
 FAR, MARGIN, NEAR = 20.0, 100.0, 10.0
 WIDTH = 26

@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backendcheck.agreement import inside_only
-from backendcheck.leg import find_legs, read_legs
-from backendcheck.observation import FLOW, Kind, Observation, kind_of
-from backendcheck.tolerance import Allowed, allowed, coarser, default_tolerance
+from backendcheck.compare.backends import inside_only
+from backendcheck.compare.tolerances import Allowed, allowed, coarser, default_tolerance
+from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.vocabulary.observations import FLOW, Kind, Observation, kind_of
 
 HERE = Path(__file__).parent
 MODELS, DOUBLE = HERE / "noise_models", HERE / "noise_float64"

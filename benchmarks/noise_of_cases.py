@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from backendcheck.noise import KINDS
-from backendcheck.observation import FLOW, Kind, kind_of
+from backendcheck.recordings.noise import KINDS
+from backendcheck.vocabulary.observations import FLOW, Kind, kind_of
 
 Rows = list[tuple[str, dict[str, Any]]]
 

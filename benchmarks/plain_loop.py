@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from backendcheck.backends import Backend
 from backendcheck.case_files import builtin_cases, case_names, find_case_files
-from backendcheck.record.pytest_session import session_environment
+from backendcheck.sessions.pytest_session import session_environment
+from backendcheck.vocabulary.backends import Backend
 
 
 def loop(backend: str) -> int:
@@ -33,11 +33,13 @@ def loop(backend: str) -> int:
     import numpy as np
 
     from backendcheck import LossCase, ModelCase, ValueCase
-    from backendcheck.record import losses, observe
+    from backendcheck.record.backends import numerics
+    from backendcheck.record.observe import losses
 
     assert keras.backend.backend() == backend
     warnings.simplefilter("ignore")
-    observe.numerics().settle("cpu")
+    backend_numerics = numerics()
+    backend_numerics.settle("cpu")
     sys.path.append(str(builtin_cases()))
     n_cases = 0
     for path in find_case_files([str(builtin_cases())]):
@@ -56,9 +58,9 @@ def loop(backend: str) -> int:
                     if isinstance(case, ValueCase):
                         case.compute()
                     elif isinstance(case, LossCase):
-                        _plain_loss(case, losses, observe)
+                        _plain_loss(case, losses, backend_numerics)
                     elif isinstance(case, ModelCase):
-                        _plain_model(case, keras, observe)
+                        _plain_model(case, keras, backend_numerics)
                 except Exception:  # noqa: BLE001 - raising is what some cases are about
                     pass
     return n_cases
@@ -77,20 +79,20 @@ def _parameters(function):
         yield {name: value for part in combination for name, value in part.items()}
 
 
-def _plain_loss(case, losses, observe) -> None:
-    from backendcheck.record.arrays import to_tensor
+def _plain_loss(case, losses, backend_numerics) -> None:
+    from backendcheck.record.observe.arrays import to_tensor
 
     loss = losses.resolve(case.loss)
     data = {"y_true": to_tensor(case.y_true), "y_pred": to_tensor(case.y_pred), "weight": to_tensor(case.sample_weight)}
     losses.per_example(loss, data["y_true"], data["y_pred"], data["weight"], len(case.y_pred))
     loss(data["y_true"], data["y_pred"], sample_weight=data["weight"])
-    observe.numerics().gradient_function(
+    backend_numerics.gradient_function(
         lambda data: data["y_pred"], lambda y_pred, data: loss(data["y_true"], y_pred, sample_weight=data["weight"]), ()
     )(data)
 
 
-def _plain_model(case, keras, observe) -> None:
-    from backendcheck.record.arrays import as_arrays, leaves, map_nest, to_tensor
+def _plain_model(case, keras, backend_numerics) -> None:
+    from backendcheck.record.observe.arrays import as_arrays, leaves, map_nest, to_tensor
 
     model, x, y, weight = case.model, as_arrays(case.x), as_arrays(case.y), as_arrays(case.sample_weight)
     batch_size = case.batch_size or len(next(leaf for _, leaf in leaves(x)))
@@ -108,7 +110,7 @@ def _plain_model(case, keras, observe) -> None:
         return model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data.get("weight"))
 
     total(y_pred, data)
-    observe.numerics().gradient_function(lambda data: model(data["x"], training=False), total, model.trainable_variables)(data)
+    backend_numerics.gradient_function(lambda data: model(data["x"], training=False), total, model.trainable_variables)(data)
     model.evaluate(x, y, sample_weight=weight, batch_size=batch_size, verbose=0)
     model.fit(
         x,

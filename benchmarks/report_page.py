@@ -30,10 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import chromium
 
-from backendcheck.known import find_known, load
-from backendcheck.leg import find_legs, read_legs
-from backendcheck.report import html_report, matrix
-from backendcheck.results import Results, analyse
+from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.report.html import matrix
+from backendcheck.report.html import page as html_report
+from backendcheck.results.results import Results, analyse
+from backendcheck.verdicts.known import find_known, load
 
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 TYPE = """word => new Promise(done => {

@@ -22,13 +22,13 @@ import click
 
 from backendcheck.cli import cli
 from backendcheck.labels import RULES, Rule
-from backendcheck.labels.examples import EXAMPLES, run_example
-from backendcheck.labels.rules import GROUPS
-from backendcheck.report.markdown import escape
+from backendcheck.labels.contract.rules import GROUPS
+from backendcheck.labels.rule_examples import EXAMPLES, run_example
+from backendcheck.report.formats.markdown import escape
 
 DOCS = Path(__file__).parent
 _WITHOUT_NAME = ("unexplained", "undiagnosed", "other")  # causes that are none
-SCHEMA = DOCS.parent / "backendcheck" / "report" / "report.schema.json"
+SCHEMA = DOCS.parent / "backendcheck" / "report" / "formats" / "report.schema.json"
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
-"""Write backendcheck/labels/today.json: what each backend does with labels that break a rule, from runs of the built-in cases.
+"""Write backendcheck/labels/contract/backend_behavior.json.
+
+It says what each backend does with labels that break a rule, from runs of the built-in cases.
 
     backendcheck run --out reports/latest && python docs/generate_today.py reports/latest
-    python docs/generate_today.py --check reports/latest     # fails where today.json is out of date
+    python docs/generate_today.py --check reports/latest     # fails where backend_behavior.json is out of date
 
 today.toml, beside this file, says which cases show it. Several runs may be given, of the same versions.
 """
@@ -19,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.backends import Backend
-from backendcheck.labels.today import DOES
-from backendcheck.observation import kind_of
-from backendcheck.recording import Recording, read_recording, recording_path
+from backendcheck.labels.contract.backend_behavior import DOES
+from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.observations import kind_of
 
 MAPPING = Path(__file__).parent / "today.toml"
-TODAY = MAPPING.parents[1] / "backendcheck" / "labels" / "today.json"
+TODAY = MAPPING.parents[1] / "backendcheck" / "labels" / "contract" / "backend_behavior.json"
 SCHEMA = 1
 # Which observation stands for all of a recording, the first that is there; the word is that of the sentence.
 _TELLING = {"loss": "loss", "train/loss": "loss", "value/loss": "loss", "value/result": "result"}
@@ -33,10 +36,10 @@ _ROUNDING = 1e-6  # smaller is what float32 leaves of a zero
 
 
 def main() -> None:
-    """Write or check today.json."""
+    """Write or check backend_behavior.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="directory of a run of the built-in cases, with its report.json")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if today.json is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if backend_behavior.json is out of date")
     options = parser.parse_args()
     content = tomllib.loads(MAPPING.read_text(encoding="utf-8"))
     text = json.dumps(facts_of(content, [read_run(run) for run in options.runs]), indent=1, ensure_ascii=False) + "\n"
@@ -67,7 +70,7 @@ def read_run(path: Path) -> Run:
 
 
 def facts_of(mapping: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    """What today.json is to hold, see `backendcheck.labels.today.facts`."""
+    """What backend_behavior.json is to hold, see `backendcheck.labels.contract.backend_behavior.facts`."""
     versions = {leg: of_leg[leg] for leg, of_leg in runs[0].versions.items()}
     keras = {of_leg["keras"] for run in runs for of_leg in run.versions.values()}
     if len(keras) != 1 or any(run.versions[leg][leg] != versions[leg] for run in runs for leg in versions):
@@ -90,7 +93,7 @@ def entries(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def shown(entry: Mapping[str, Any], runs: Iterable[Run]) -> dict[str, Any]:
-    """One case as today.json has it: the entry of today.toml, what is right, and what each backend did."""
+    """One case as backend_behavior.json has it: the entry of today.toml, what is right, and what each backend did."""
     case = entry["case"]
     run = next((run for run in runs if case in run.results), None)
     if run is None:

@@ -8,9 +8,9 @@ import numpy as np
 from diagnosing import NAMES, cross_entropy, outputs, scores, softmax
 from make import BACKENDS, everywhere, observation, raised
 
-from backendcheck.diagnose.transformed import rounded
-from backendcheck.observation import DENSE_GRADIENTS
-from backendcheck.recording import Variant
+from backendcheck.diagnose.detectors.transformed import rounded
+from backendcheck.recordings.recording import Variant
+from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
 Legs = dict[str, dict[str, Any]]
 REJECTS = {"raised": "IndexError: Target 3 is out of bounds.", "expect": {}}

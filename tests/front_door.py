@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backendcheck.recording import Environment, Recording, read_environment, read_recording
+from backendcheck.recordings.files import read_environment, read_recording
+from backendcheck.recordings.recording import Environment, Recording
 
 # How this test session itself is run must not show in the sessions that it starts.
 _OWN = ("PYTEST_", "KERAS_", "JAX_", "TF_", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "NO_COLOR", "COLUMNS")

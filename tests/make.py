@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.baseline import Baseline
 from backendcheck.case import Tolerance
-from backendcheck.kept_script import KeptScript, ScriptsFound
-from backendcheck.known import Divergence
-from backendcheck.leg import Leg
-from backendcheck.observation import Observation
-from backendcheck.recording import Environment, Raised, Recording
-from backendcheck.results import Results, analyse
+from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.recording import Environment, Raised, Recording
+from backendcheck.recordings.scripts import KeptScript, ScriptsFound
+from backendcheck.results.changes import Baseline
+from backendcheck.results.results import Results, analyse
+from backendcheck.verdicts.known import Divergence
+from backendcheck.vocabulary.observations import Observation
 
 TODAY = datetime.date(2026, 3, 1)
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,8 +8,8 @@ from typing import Any
 
 import make
 
-from backendcheck.recording import write_environment, write_recording
-from backendcheck.shard import Shard
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.vocabulary.shards import Shard
 
 CASES = tuple(f"labels/case_{n}" for n in range(8))
 SELECTION = {

@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 from make import environment, recording
 
-from backendcheck.backends import Backend
-from backendcheck.chosen import Chosen, finished_log
+from backendcheck.files import file_sha256
 from backendcheck.in_pytest import recorders
-from backendcheck.node_id import case_id
-from backendcheck.record.request import Request
-from backendcheck.recording import file_sha256, recording_path, write_environment, write_recording
-from backendcheck.run import Stopped
+from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.sessions.processes import Stopped
+from backendcheck.sessions.request import Request
+from backendcheck.sessions.selected_items import Chosen, finished_log
+from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.case_ids import case_id
 
 
 class World:

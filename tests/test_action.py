@@ -16,7 +16,7 @@ from front_door import project, variables
 from pieces import write_leg, write_shards
 from ruamel.yaml import YAML
 
-from backendcheck.recording import read_environment
+from backendcheck.recordings.files import read_environment
 
 ROOT = Path(__file__).parent.parent
 ACTION: dict[str, Any] = YAML(typ="safe").load((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from make import BACKENDS, everywhere, recording
 
-from backendcheck.agreement import compare_backends, compare_reference, what_came_instead
 from backendcheck.case import Tolerance
-from backendcheck.comparison import Comparison
-from backendcheck.directions import drawn, of_unit_length, slopes
-from backendcheck.observation import Expected, Kind
-from backendcheck.recording import Recording
-from backendcheck.results import CaseResult
-from backendcheck.tolerance import Override, default_tolerance
-from backendcheck.verdict import Verdict
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.backends import compare_backends, compare_reference
+from backendcheck.compare.findings import what_came_instead
+from backendcheck.compare.tolerances import Override, default_tolerance
+from backendcheck.recordings.recording import Recording
+from backendcheck.reference.directions import drawn, of_unit_length, slopes
+from backendcheck.results.results import CaseResult
+from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.observations import Expected, Kind
 
 
 def legs(**by_leg: dict[str, object]) -> dict[str, Recording]:

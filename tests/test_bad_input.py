@@ -13,8 +13,8 @@ import make
 import pytest
 from front_door import Ended, backendcheck, project
 
-from backendcheck import recording
-from backendcheck.recording import recording_path, write_environment, write_recording
+from backendcheck.recordings import files as recording_files
+from backendcheck.recordings.files import recording_path, write_environment, write_recording
 
 FINE = "def case_fine():\n    '''Nothing is the matter.'''\n    return {'v': 1}\n"
 CASES = ("a/1", "a/2[x]", "b/1")
@@ -223,7 +223,7 @@ def empty(leg: Path) -> Path:
 def future(leg: Path) -> Path:
     one = make.recording("a/1", "jax", loss=1.0, run="run of jax")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording, "FORMAT", 99)
+        patch.setattr(recording_files, "FORMAT", 99)
         write_recording(leg, one)
     return recording_path(leg, "a/1")
 

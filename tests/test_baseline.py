@@ -9,9 +9,11 @@ import make
 import pytest
 from make import everywhere
 
-from backendcheck.baseline import Baseline, changes, read_baseline
 from backendcheck.errors import UnreadableInput
-from backendcheck.report import html_report, json_report, markdown, text
+from backendcheck.report.formats import json as json_report
+from backendcheck.report.formats import markdown, text
+from backendcheck.report.html import page as html_report
+from backendcheck.results.changes import Baseline, changes, read_baseline
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 EARLIER = make.results({"a/fails": DIFFERS, "a/mended": DIFFERS, "a/gone": everywhere(loss=1.0), "a/same": everywhere(loss=1.0)})

@@ -17,7 +17,7 @@ from backendcheck.case_files import (
     split_node_id,
 )
 from backendcheck.errors import UsageError
-from backendcheck.node_id import case_id
+from backendcheck.vocabulary.case_ids import case_id
 
 CASE = "def case_a():\n    return {'x': 1}\n"
 

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 from make import observation
 
 from backendcheck.case import Tolerance
-from backendcheck.comparison import KINDS, ORACLES, Comparison, compare_observations
-from backendcheck.observation import Kind, Observation, flow_key, kind_of
-from backendcheck.tolerance import Allowed
+from backendcheck.compare.arrays import KINDS, ORACLES, Comparison, compare_observations
+from backendcheck.compare.tolerances import Allowed
+from backendcheck.vocabulary.observations import Kind, Observation, flow_key, kind_of
 
 by_element = Allowed(tolerance=Tolerance(rtol=1e-3, atol=1e-6), origin="test", norm_wise=False)
 norm_wise = replace(by_element, norm_wise=True)

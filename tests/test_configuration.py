@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from backendcheck.backends import Backend, parse_backend, parse_backends
 from backendcheck.case import Tolerance
-from backendcheck.configuration import Configuration, load_configuration
+from backendcheck.compare.tolerances import Override
+from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
-from backendcheck.tolerance import Override
+from backendcheck.vocabulary.backends import Backend, parse_backend, parse_backends
 
 WHOLE = """
 [tool.backendcheck]

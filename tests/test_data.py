@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backendcheck.data import Data, read_data
-from backendcheck.data.batch import class_indices
+from backendcheck.data.read import class_indices
 from backendcheck.errors import BackendcheckError, UnreadableInput, UsageError
 
 polars = pytest.importorskip("polars")

@@ -15,8 +15,8 @@ from make import BACKENDS, everywhere, recording
 
 from backendcheck import diagnose
 from backendcheck.diagnose import CODES
-from backendcheck.expected import expected_values
-from backendcheck.verdict import judge
+from backendcheck.reference.of_recording import expected_values
+from backendcheck.verdicts.verdict import judge
 
 RAISED = "IndexError: Target 3 is out of bounds."
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import make
 
 from backendcheck.diagnose import diagnose
-from backendcheck.recording import Raised, Recording
-from backendcheck.verdict import judge
+from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.verdicts.verdict import judge
 
 TORCH_SGD = "keras.src.backend.torch.optimizers.torch_sgd.SGD"
 

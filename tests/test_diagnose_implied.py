@@ -8,9 +8,9 @@ from diagnosing import cross_entropy, scores, softmax
 
 from backendcheck import reference
 from backendcheck.case import Tolerance
-from backendcheck.diagnose.implied import class_by_loss, has_implied_class, implied_class, label_class
-from backendcheck.expected import DeclaredLoss
-from backendcheck.tolerance import Allowed
+from backendcheck.compare.tolerances import Allowed
+from backendcheck.diagnose.evidence.implied import class_by_loss, has_implied_class, implied_class, label_class
+from backendcheck.reference.of_recording import DeclaredLoss
 
 ALLOWANCE = Allowed(tolerance=Tolerance(rtol=1e-5, atol=1e-6), origin="test", norm_wise=False)
 SPEC = reference.LossSpec(name="sparse_categorical_crossentropy", options={"from_logits": True}, reduction="sum_over_batch_size")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
-from backendcheck.diagnose.permutation import cycles, in_arrows, match_columns, naming
-from backendcheck.tolerance import Allowed
+from backendcheck.compare.tolerances import Allowed
+from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, match_columns, naming
 
 ALLOWANCE = Allowed(tolerance=Tolerance(rtol=1e-5, atol=1e-6), origin="test", norm_wise=False)
 

@@ -7,7 +7,7 @@ import pytest
 from diagnosing import cross_entropy, diagnosed, first, scores, softmax
 from make import BACKENDS, everywhere, observation
 
-from backendcheck.recording import Variant
+from backendcheck.recordings.recording import Variant
 
 WEIGHT = np.array([0.5, 2.0, 1.5, 3.0] * 4, np.float32)
 

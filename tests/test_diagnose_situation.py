@@ -8,10 +8,10 @@ from diagnosing import cross_entropy, scores
 from make import BACKENDS, recording
 
 from backendcheck.case import Tolerance
-from backendcheck.diagnose.difference import excess, is_margin, output_of
-from backendcheck.diagnose.situation import Situation
-from backendcheck.tolerance import Allowed
-from backendcheck.verdict import judge
+from backendcheck.compare.tolerances import Allowed
+from backendcheck.diagnose.evidence.difference import excess, is_margin, output_of
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.verdicts.verdict import judge
 
 YARD = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.1), origin="test", norm_wise=False)
 

@@ -9,9 +9,9 @@ from diagnosis_examples import EXAMPLES
 from make import observation, recording
 
 from backendcheck.diagnose import Diagnosis, diagnose
-from backendcheck.observation import DENSE_GRADIENTS
-from backendcheck.recording import Recording, Variant
-from backendcheck.verdict import judge
+from backendcheck.recordings.recording import Recording, Variant
+from backendcheck.verdicts.verdict import judge
+from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
 NAME = "train/weight/user/embeddings"
 

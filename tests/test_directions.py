@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backendcheck.directions import N_DIRECTIONS, drawn, of_unit_length, slopes
+from backendcheck.reference.directions import N_DIRECTIONS, drawn, of_unit_length, slopes
 
 
 def test_directions_are_the_same_for_the_same_seed_and_variable_and_no_other() -> None:

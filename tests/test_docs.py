@@ -13,9 +13,9 @@ from diagnosis_examples import EXAMPLES
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.diagnose import CODES
-from backendcheck.known import load
-from backendcheck.report.markdown import escape
-from backendcheck.report.text import first_line
+from backendcheck.report.formats.markdown import escape
+from backendcheck.report.formats.text import first_line
+from backendcheck.verdicts.known import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
@@ -88,5 +88,5 @@ def test_what_differs_is_about_cases_that_are_there_with_reasons_that_are_on_fil
 
 def test_the_schema_of_the_site_is_that_of_the_package() -> None:
     assert (ROOT / "docs" / "report.schema.json").read_text() == (
-        ROOT / "backendcheck" / "report" / "report.schema.json"
+        ROOT / "backendcheck" / "report" / "formats" / "report.schema.json"
     ).read_text()

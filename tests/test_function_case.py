@@ -10,7 +10,8 @@ import pytest
 from front_door import backendcheck, project
 
 from backendcheck import FunctionCase
-from backendcheck.recording import Recording, read_recording, recording_path
+from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.recording import Recording
 
 CASES = """
     import numpy as np

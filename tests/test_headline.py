@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from make import everywhere
 
-from backendcheck.headline import leading, listed, partition
+from backendcheck.compare.findings import leading, partition
+from backendcheck.text.words import listed
 
 RAISED = "IndexError: Target 3 is out of bounds."
 

@@ -8,11 +8,11 @@ import pytest
 from make import BACKENDS, divergence, everywhere
 
 from backendcheck.case import Tolerance
-from backendcheck.comparison import Comparison
-from backendcheck.inside import compare_variants
-from backendcheck.recording import Recording, Variant
-from backendcheck.tolerance import Override
-from backendcheck.verdict import Verdict
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.tolerances import Override
+from backendcheck.compare.variants import compare_variants
+from backendcheck.recordings.recording import Recording, Variant
+from backendcheck.verdicts.verdict import Verdict
 
 RAISED = "ValueError: no"
 

@@ -12,9 +12,17 @@ import make
 import pytest
 
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.kept_script import KeptScript, clear_scripts, digests_of, find_scripts, keep_script, read_script, script_path
-from backendcheck.leg import find_legs, read_legs
-from backendcheck.recording import write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.recordings.scripts import (
+    KeptScript,
+    clear_scripts,
+    digests_of,
+    find_scripts,
+    keep_script,
+    read_script,
+    script_path,
+)
 
 CASES = ["a/b", "a/b[x-1]", f"hostile/{make.HOSTILE}", "a/" + "x" * 400, "a_b/c", "a/b_c", "a/b.json", "a/../../b"]
 

@@ -11,9 +11,9 @@ from make import BACKENDS, divergence, everywhere
 
 from backendcheck.case_files import BUILT_IN, builtin_cases
 from backendcheck.errors import UsageError
-from backendcheck.known import Divergence, find_known, known_place, load
-from backendcheck.results import CaseResult, Results
-from backendcheck.verdict import Verdict
+from backendcheck.results.results import CaseResult, Results
+from backendcheck.verdicts.known import Divergence, find_known, known_place, load
+from backendcheck.verdicts.verdict import Verdict
 
 RAISED = "IndexError: Target 3 is out of bounds."
 JAX_DIFFERS = everywhere(loss=1.0) | {"jax": {"loss": 2.0}}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from backendcheck.data import Data
 from backendcheck.errors import UsageError
 from backendcheck.labels import RULES, LabelFinding, Severity, check_labels
-from backendcheck.labels.examples import EXAMPLES, run_example
-from backendcheck.labels.rules import GROUPS
+from backendcheck.labels.contract.rules import GROUPS
+from backendcheck.labels.rule_examples import EXAMPLES, run_example
 
 SPARSE, ONE_HOT, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
 

@@ -13,9 +13,9 @@ import pytest
 from front_door import backendcheck
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
-from backendcheck.labels import today as module
-from backendcheck.labels.rules import RULES
-from backendcheck.labels.today import facts, today
+from backendcheck.labels.contract import backend_behavior as module
+from backendcheck.labels.contract.backend_behavior import facts, today
+from backendcheck.labels.contract.rules import RULES
 from backendcheck.reference import canonical_name
 
 ROOT = Path(__file__).parent.parent
@@ -184,7 +184,7 @@ def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any)
     run = generator.read_run(tmp_path / "run")
     versions = {of_leg["keras"] for of_leg in run.versions.values()}, {leg: of_leg[leg] for leg, of_leg in run.versions.items()}
     if versions != ({facts()["keras"]}, facts()["versions"]):
-        pytest.skip(f"today.json is about other versions than Keras {versions[0]} with {versions[1]}")
+        pytest.skip(f"backend_behavior.json is about other versions than Keras {versions[0]} with {versions[1]}")
     entries = [one for rule in MAPPING.values() for one in generator.entries(rule) if one["case"] in cases]
     assert {one["case"] for one in entries} == cases
     for entry in entries:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.leg import find_legs, known_cases, read_legs
-from backendcheck.recording import Recording, read_environment, recording_path, write_environment, write_recording
-from backendcheck.results import analyse
+from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
+from backendcheck.recordings.legs import find_legs, known_cases, read_legs
+from backendcheck.recordings.recording import Recording
+from backendcheck.results.results import analyse
 
 CASES = ("a/1", "a/2[x]", "b/1")
 

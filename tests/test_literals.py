@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from backendcheck.literals import NotWritable, array_source, in_comment, source_of
+from backendcheck.text.literals import NotWritable, array_source, in_comment, source_of
 
 DTYPES = st.sampled_from(["float16", "float32", "float64", "int8", "int32", "int64", "uint8", "uint64", "bool"])
 

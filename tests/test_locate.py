@@ -10,7 +10,9 @@ import make
 import numpy as np
 import pytest
 
-from backendcheck.layer_call import (
+from backendcheck.compare.layers import LayerResult, Location, locate
+from backendcheck.recordings.files import read_recording, recording_path, write_recording
+from backendcheck.recordings.layer_calls import (
     AGAIN,
     INPUT,
     LOSS,
@@ -23,10 +25,9 @@ from backendcheck.layer_call import (
     LayerTrace,
     named,
 )
-from backendcheck.locate import LayerResult, Location, locate
-from backendcheck.recording import Recording, read_recording, recording_path, write_recording
-from backendcheck.report import locate_report
-from backendcheck.report.locate_words import sentences
+from backendcheck.recordings.recording import Recording
+from backendcheck.report.formats import layers as locate_report
+from backendcheck.report.views.layers import sentences
 
 GOOD = np.array([[1.0, -2.0, 3.0]], np.float32)
 BAD = GOOD * np.float32(1.5)

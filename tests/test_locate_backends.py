@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from front_door import backendcheck, project, record
 
-from backendcheck.locate import Location, locate
-from backendcheck.report.locate_words import sentences
+from backendcheck.compare.layers import Location, locate
+from backendcheck.report.views.layers import sentences
 
 pytestmark = pytest.mark.backends
 

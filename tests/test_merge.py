@@ -15,13 +15,14 @@ import pytest
 from front_door import Ended, backendcheck, project
 from pieces import CASES, SELECTION, write_leg, write_shard, write_shards
 
-from backendcheck import merged_legs
-from backendcheck.leg import find_legs, read_legs
-from backendcheck.merge import find_pieces, join, read_pieces
-from backendcheck.noise import noise_path
-from backendcheck.recording import file_sha256, read_environment, recording_path, write_environment
-from backendcheck.report import json_report
-from backendcheck.results import analyse
+from backendcheck.files import file_sha256
+from backendcheck.recordings import merged_legs
+from backendcheck.recordings.files import read_environment, recording_path, write_environment
+from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.recordings.merge import find_pieces, join, read_pieces
+from backendcheck.recordings.noise import noise_path
+from backendcheck.report.formats import json as json_report
+from backendcheck.results.results import analyse
 
 ALL = ",".join(make.BACKENDS)
 DIFFERS = {"labels/case_3": {"loss": 0.7}}
@@ -454,7 +455,7 @@ def test_a_recording_of_before_there_were_shards_is_read_as_it_was(tmp_path: Pat
         body = json.loads(path.read_text(encoding="utf-8"))
         for name in ("all_cases", "sources", "sessions", "pieces", "seconds", "sha256"):
             del body[name]
-        from backendcheck.recording import _json_checksum
+        from backendcheck.recordings.files import _json_checksum
 
         path.write_text(json.dumps(body | {"sha256": _json_checksum(body)}), encoding="utf-8")
     assert backendcheck("compare", "run", cwd=tmp_path).exit_code == 0

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 
 from backendcheck.errors import UnreadableInput
-from backendcheck.leg import Leg, find_legs, read_legs
-from backendcheck.noise import MEASURES, Noise, NoiseFloor, head_room, multiple, noise_path, recordings_for
-from backendcheck.recording import file_sha256, recording_path, write_environment, write_recording
-from backendcheck.report import html_report, json_report, markdown, text
-from backendcheck.report.view_noise import noise_words
-from backendcheck.results import Results, analyse
+from backendcheck.files import file_sha256
+from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.recordings.legs import Leg, find_legs, read_legs
+from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, head_room, multiple, noise_path, recordings_for
+from backendcheck.report.formats import json as json_report
+from backendcheck.report.formats import markdown, text
+from backendcheck.report.html import page as html_report
+from backendcheck.report.views.noise import noise_words
+from backendcheck.results.results import Results, analyse
 
 CASE = "a/b"
 MOVED = {"jittered/x": "other", "x": "same"}
@@ -231,7 +234,7 @@ def test_a_difference_and_its_tolerance_are_shown_as_multiples() -> None:
 def test_report_json_keeps_the_kinds_apart_and_is_as_its_schema_says() -> None:
     read = json.loads(json_report.render(noisy_results()))
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads(resources.files("backendcheck.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(resources.files("backendcheck.report.formats").joinpath("report.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(read, schema)
     (finding,) = read["results"][0]["findings"]
     assert finding["noise_floor"] == read["results"][0]["comparisons"][0]["noise_floor"]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from front_door import Ended, backendcheck, project
 
-from backendcheck.leg import find_legs, read_legs
-from backendcheck.noise import recordings_for
-from backendcheck.record.jitter import jittered
-from backendcheck.recording import read_environment, recording_path, write_environment
+from backendcheck.record.observe.perturbation import jittered
+from backendcheck.recordings.files import read_environment, recording_path, write_environment
+from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.recordings.noise import recordings_for
 
 # --- one unit in the last place ------------------------------------------------------------------------------------
 

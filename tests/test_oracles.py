@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backendcheck.recording import read_recording
+from backendcheck.recordings.files import read_recording
 
 pytestmark = pytest.mark.backends
 

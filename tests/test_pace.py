@@ -8,8 +8,8 @@ import os
 import pytest
 from rich.console import Console
 
-from backendcheck.pace import Pace, in_words
-from backendcheck.progress import Bars, Lines, Silence, progress_of
+from backendcheck.progress.eta import Pace, in_words
+from backendcheck.progress.terminal import Bars, Lines, Silence, progress_of
 
 
 class Clock:
@@ -86,7 +86,7 @@ def test_a_time_left_is_no_more_exact_than_it_is(seconds: float, words: str) -> 
 
 
 def test_a_log_is_told_how_far_it_is_how_long_it_takes_and_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backendcheck.progress._LINE_EVERY_S", -1.0)
+    monkeypatch.setattr("backendcheck.progress.terminal._LINE_EVERY_S", -1.0)
     stream = io.StringIO()
     with Lines(["jax"], Console(file=stream, width=200), {"jax": {"a/0": 1.0, "a/1": 1.0}}) as lines:
         lines.collected("jax", 2)

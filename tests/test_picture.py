@@ -8,9 +8,9 @@ import make
 import pytest
 from make import HOSTILE, everywhere
 
-from backendcheck.report.painted import Painted, fitted, fitted_name
-from backendcheck.report.picture import picture
-from backendcheck.results import Results
+from backendcheck.report.formats.text_matrix import picture
+from backendcheck.results.results import Results
+from backendcheck.text.styled import Painted, fitted, fitted_name
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 CRASHED = {**DIFFERS, "jax": {"status": "crashed", "problem": "exit code 139"}}

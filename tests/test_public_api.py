@@ -12,7 +12,7 @@ import make
 import pytest
 
 import backendcheck
-from backendcheck.recording import write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
 
 HEAVY = ("keras", "tensorflow", "jax", "torch")
 

@@ -71,7 +71,7 @@ def test_without_backends_nothing_of_weight_is_imported(pytester: pytest.Pyteste
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=pytester.path, env=variables(), capture_output=True, text=True, check=True, timeout=60
     )
-    imported = {"backendcheck", "backendcheck.case", "backendcheck.pytest_plugin"}
+    imported = {"backendcheck", "backendcheck.case", "backendcheck.in_pytest", "backendcheck.in_pytest.names", "backendcheck.pytest_plugin"}
     assert eval(done.stdout.strip().splitlines()[-1]) == sorted(imported)
 
 
@@ -448,7 +448,7 @@ def test_a_leg_that_never_came_fails_every_item_with_its_reason(pytester: pytest
 def test_a_backend_that_is_not_installed_is_a_failure(
     pytester: pytest.Pytester, world: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backendcheck.backends import Backend
+    from backendcheck.vocabulary.backends import Backend
 
     world()
     monkeypatch.setattr(Backend, "missing_modules", lambda self: ["torch"] if self is Backend.TORCH else [])
@@ -554,7 +554,7 @@ def test_a_wrong_configuration_is_told_and_ends_the_session(pytester: pytest.Pyt
 def test_what_no_session_of_pytest_has_left_is_not_overwritten(pytester: pytest.Pytester, world: Worlds, there: str) -> None:
     from make import environment
 
-    from backendcheck.recording import write_environment
+    from backendcheck.recordings.files import write_environment
 
     seen = world()
     pytester.makepyfile(test_x="def case_a(): ...")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from front_door import project, variables
 
-from backendcheck.recording import read_recording, recording_path
+from backendcheck.recordings.files import read_recording, recording_path
 
 PACKAGE = {
     "mylib.py": """

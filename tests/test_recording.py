@@ -15,23 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from backendcheck import recording
 from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.observation import Expected, Observation
-from backendcheck.recording import (
-    Environment,
-    Raised,
-    Recording,
-    Variant,
-    file_sha256,
-    read_environment,
-    read_recording,
-    recording_path,
-    write_atomically,
-    write_environment,
-    write_recording,
-)
+from backendcheck.files import file_sha256, write_atomically
+from backendcheck.recordings import files as recording_files
+from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
+from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
+from backendcheck.vocabulary.observations import Expected, Observation
 
 in_one_directory = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -96,7 +86,7 @@ recordings = st.builds(
     case=case_ids,
     backend=text,
     run=text,
-    status=st.sampled_from(recording.STATUSES),
+    status=st.sampled_from(STATUSES),
     claim=text,
     file=text,
     line=st.integers(0, 10**6),
@@ -207,7 +197,7 @@ def test_expected_values_are_read_with_their_masks_and_directions(tmp_path: Path
         "gradient/dense/kernel": Expected(value=np.ones(2), directions=np.arange(8, dtype=np.int8).reshape(2, 2, 2)),
     }
     written = make.recording("a/b", "jax", loss=1.0, expected=expected)
-    recording.write_recording(tmp_path, written)
+    write_recording(tmp_path, written)
     read = read_recording(recording_path(tmp_path, "a/b")).expected
     for name, one in expected.items():
         for field in ("value", "defined", "directions"):
@@ -386,7 +376,7 @@ def test_a_recording_of_a_later_format_is_refused_by_name_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "FORMAT", 2)
+        patch.setattr(recording_files, "FORMAT", 2)
         write_recording(tmp_path, a_small_recording())
     path = recording_path(tmp_path, "a/b[c]")
     with pytest.raises(UnreadableInput) as refused:
@@ -399,7 +389,7 @@ def test_an_environment_of_a_later_format_is_refused_by_name_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "FORMAT", 7)
+        patch.setattr(recording_files, "FORMAT", 7)
         write_environment(tmp_path, make.environment("jax"))
     with pytest.raises(UnreadableInput, match=r"environment\.json: has format 7.*Upgrade backendcheck"):
         read_environment(tmp_path)

@@ -11,7 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from markupsafe import Markup, escape
 from playwright.sync_api import expect
 
-from backendcheck.report import html_report, matrix
+from backendcheck.report.html import matrix
+from backendcheck.report.html import page as html_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -10,10 +10,10 @@ import make
 import numpy as np
 import pytest
 
-from backendcheck.report.chart_error import leading_pair
 from backendcheck.report.charts import charts
-from backendcheck.report.examples import disagreements
-from backendcheck.results import CaseResult
+from backendcheck.report.charts.error import leading_pair
+from backendcheck.report.views.examples import disagreements
+from backendcheck.results.results import CaseResult
 
 NAMES = ["cat", "dog", "fox"]
 RNG = np.random.default_rng(0)

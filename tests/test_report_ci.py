@@ -9,9 +9,9 @@ import make
 import pytest
 from make import HOSTILE
 
-from backendcheck.report import sarif
-from backendcheck.report.annotations import commands
-from backendcheck.results import Results
+from backendcheck.report.formats import sarif
+from backendcheck.report.formats.github_annotations import commands
+from backendcheck.results.results import Results
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 

@@ -19,16 +19,19 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from backendcheck.comparison import Comparison
+from backendcheck.compare.arrays import Comparison
 from backendcheck.diagnose import Diagnosis
-from backendcheck.known import Divergence
-from backendcheck.recording import Recording
-from backendcheck.report import html_report, packed, view_run, write_reports
-from backendcheck.report.section import section
-from backendcheck.report.view import web_link
-from backendcheck.results import CaseResult
+from backendcheck.recordings.recording import Recording
+from backendcheck.report import write_reports
+from backendcheck.report.html import packs as packed
+from backendcheck.report.html import page as html_report
+from backendcheck.report.html.section import section
+from backendcheck.report.views import run as view_run
+from backendcheck.report.views.case import web_link
+from backendcheck.results.results import CaseResult
+from backendcheck.verdicts.known import Divergence
 
-TEMPLATES = resources.files("backendcheck.report").joinpath("templates")
+TEMPLATES = resources.files("backendcheck.report.html").joinpath("templates")
 KNOWN_TAGS = {
     "html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "h1", "h2", "h3", "h4", "span", "time", "div",
     "ul", "ol", "li", "b", "small", "main", "section", "table", "caption", "thead", "tbody", "tr", "th", "td", "details",

@@ -7,8 +7,8 @@ import re
 import make
 import pytest
 
-from backendcheck.report.issue import cause_in_words
-from backendcheck.report.section import section
+from backendcheck.report.formats.bug_report import cause_in_words
+from backendcheck.report.html.section import section
 
 RUN = make.since_a_baseline()
 DIFFERING = [result.case for result in RUN.cases if result.findings]

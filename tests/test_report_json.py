@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
-from backendcheck.comparison import Comparison
-from backendcheck.report import json_report
-from backendcheck.report.view_findings import required_tolerance
+from backendcheck.compare.arrays import Comparison
+from backendcheck.report.formats import json as json_report
+from backendcheck.report.views.findings import required_tolerance
 
 
 def strict(text: str) -> dict:
@@ -40,7 +40,7 @@ def entry(read: dict, case: str) -> dict:
 
 def test_it_is_as_the_schema_says():
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads(resources.files("backendcheck.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(resources.files("backendcheck.report.formats").joinpath("report.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     small = make.results({"a/b": make.everywhere(loss=1.0)})
     for results in (make.everything(), make.since_a_baseline(), make.results({}), small):

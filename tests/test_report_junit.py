@@ -13,7 +13,7 @@ import xmlschema
 from junitparser import JUnitXml
 from make import HOSTILE
 
-from backendcheck.report import junit
+from backendcheck.report.formats import junit
 
 
 @pytest.fixture(scope="module")

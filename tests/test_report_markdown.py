@@ -9,9 +9,9 @@ from dataclasses import replace
 import make
 import pytest
 
-from backendcheck.report import markdown
-from backendcheck.report import text as text_report
-from backendcheck.report.exit_words import exit_sentence
+from backendcheck.report.formats import markdown
+from backendcheck.report.formats import text as text_report
+from backendcheck.report.views.exit_code import exit_sentence
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 

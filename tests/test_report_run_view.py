@@ -5,9 +5,9 @@ from __future__ import annotations
 import make
 import pytest
 
-from backendcheck.report.view import FAILING
-from backendcheck.report.view_remedy import what_to_do
-from backendcheck.report.view_run import causes, expected_and_compared, stands_alone, state
+from backendcheck.report.views.case import FAILING
+from backendcheck.report.views.remedies import what_to_do
+from backendcheck.report.views.run import causes, expected_and_compared, stands_alone, state
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 

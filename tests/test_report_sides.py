@@ -6,8 +6,8 @@ import make
 import numpy as np
 import pytest
 
-from backendcheck.recording import Variant
-from backendcheck.report.view_sides import sides
+from backendcheck.recordings.recording import Variant
+from backendcheck.report.views.side_by_side import sides
 
 NAMES = ["cat", "dog", "fox"]
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 import make
 import pytest
 
-from backendcheck.report import text
-from backendcheck.report.escape import block, one_line, visible
-from backendcheck.report.lines import labelled, quoted, table, wrapped
+from backendcheck.report.formats import text
+from backendcheck.text.escape import block, one_line, visible
+from backendcheck.text.lines import labelled, quoted, table, wrapped
 
 AS_DESIGNED = """\
 FAILED multi_output/dict_labels   \

@@ -9,16 +9,16 @@ import pytest
 from make import recording
 
 from backendcheck.case import Tolerance
-from backendcheck.report.issue import issue_text
-from backendcheck.repro.check import Threw, differ, printed, shows
-from backendcheck.repro.figures import Figure, figures_of
+from backendcheck.report.formats.bug_report import issue_text
+from backendcheck.repro.printed_values import Figure, figures_of
 from backendcheck.repro.program import Program, written
 from backendcheck.repro.reduce import Reduction
+from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, simpler_numbers
+from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower
+from backendcheck.repro.reduce_source import smaller_source
+from backendcheck.repro.run_script import Threw, differ, printed, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
-from backendcheck.repro.smaller_data import fewer_classes, fewer_examples, simpler_numbers
-from backendcheck.repro.smaller_model import fewer_layers, fewer_outputs, narrower
-from backendcheck.repro.smaller_source import smaller_source
-from backendcheck.repro.symptom import symptom_of
+from backendcheck.repro.target_finding import symptom_of
 
 EXACT = Tolerance(rtol=0.0, atol=0.0)
 

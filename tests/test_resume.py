@@ -19,11 +19,12 @@ from front_door import Ended, backendcheck, command, project, session, variables
 from pieces import SELECTION, write_leg
 from processes import alive, descendants, waited_for
 
-from backendcheck.backends import Backend, installed_version
 from backendcheck.errors import BackendcheckError
-from backendcheck.record.request import Request
-from backendcheck.record.resume import Earlier, earlier, seconds_before
-from backendcheck.recording import file_sha256, read_environment, recording_path, write_environment, write_recording
+from backendcheck.files import file_sha256
+from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
+from backendcheck.sessions.request import Request
+from backendcheck.sessions.resume import Earlier, earlier, seconds_before
+from backendcheck.vocabulary.backends import Backend, installed_version
 
 CASES = ("labels/a", "labels/b", "labels/c")
 FILES = {"cases/labels.py": "def case_a(): ...\ndef case_b(): ...\ndef case_c(): ...\n"}

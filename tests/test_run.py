@@ -19,8 +19,8 @@ from front_door import Ended, backendcheck, command, project, session, variables
 from processes import alive, descendants, waited_for
 from rich.console import Console
 
-from backendcheck.progress import Bars, Lines
-from backendcheck.shard import Shard
+from backendcheck.progress.terminal import Bars, Lines
+from backendcheck.vocabulary.shards import Shard
 
 CASES = {
     "cases/labels.py": """

@@ -16,16 +16,17 @@ import pytest
 from front_door import backendcheck, project, record, session, variables
 from make import divergence, environment, everywhere, leg, legs, recording, results
 
-from backendcheck.backends import Backend
 from backendcheck.case_files import case_functions, find_case_files
 from backendcheck.diagnose import CODES
 from backendcheck.errors import UsageError
-from backendcheck.faults import FAULTS, UNPLANTED, Fault, backend_of, faults_named, parse_plants
-from backendcheck.leg import read_legs
-from backendcheck.planted_legs import judge
-from backendcheck.recording import Recording, Variant, write_environment, write_recording
-from backendcheck.report.selftest import as_dict, listed_faults, table
-from backendcheck.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.legs import read_legs
+from backendcheck.recordings.recording import Recording, Variant
+from backendcheck.report.formats.selftest import as_dict, listed_faults, table
+from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
+from backendcheck.results.selftest_legs import judge
+from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.faults import FAULTS, UNPLANTED, Fault, backend_of, faults_named, parse_plants
 
 CASE = "a/b"
 ROOT = Path(__file__).parent.parent
@@ -321,7 +322,7 @@ def test_faults_by_name() -> None:
 def test_every_fault_has_a_plant() -> None:
     """The recording half is asked in a process of its own: it imports keras."""
     code = (
-        "from backendcheck.faults import FAULTS, UNPLANTED; from backendcheck.record.plants import PLANTS; "
+        "from backendcheck.vocabulary.faults import FAULTS, UNPLANTED; from backendcheck.record.faults import PLANTS; "
         "assert set(PLANTS) == {UNPLANTED, *(f.name for f in FAULTS)}, set(PLANTS) ^ {f.name for f in FAULTS}"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backendcheck.errors import UsageError
-from backendcheck.shard import Shard, parse_shard
+from backendcheck.vocabulary.shards import Shard, parse_shard
 
 CASES = [f"labels/case_{n}" for n in range(471)]
 

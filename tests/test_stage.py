@@ -6,9 +6,11 @@ import make
 import pytest
 from make import BACKENDS
 
-from backendcheck.report import html_report, json_report, text
-from backendcheck.results import CaseResult
-from backendcheck.stage import STAGES, kind_of_case, runs_in_words
+from backendcheck.report.formats import json as json_report
+from backendcheck.report.formats import text
+from backendcheck.report.html import page as html_report
+from backendcheck.results.results import CaseResult
+from backendcheck.results.stages import STAGES, kind_of_case, runs_in_words
 
 FED = {"x": "1", "y": "2", "sample_weight": "3", "weights/dense/kernel": "4"}
 HEALTHY = {

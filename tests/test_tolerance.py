@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
-from backendcheck.observation import FLOW, Kind
-from backendcheck.tolerance import Override, allowed, coarser, default_tolerance
+from backendcheck.compare.tolerances import Override, allowed, coarser, default_tolerance
+from backendcheck.vocabulary.observations import FLOW, Kind
 
 WIDE, NARROW = Tolerance(rtol=0.1, atol=0.01), Tolerance(rtol=1e-9, atol=0.0)
 PRECISIONS = ("float64", "float32", "bfloat16", "float16")

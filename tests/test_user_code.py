@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from front_door import backendcheck
 
-from backendcheck.recording import Recording, read_recording, recording_path
+from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.recording import Recording
 
 pytestmark = pytest.mark.backends
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from make import BACKENDS, everywhere, recording
 
-from backendcheck.recording import Raised, Recording
-from backendcheck.verdict import Judgement, Verdict, first_line, incomparable, judge, odd_one_out, raised_as_asked
+from backendcheck.compare.findings import odd_one_out
+from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.text.words import first_line
+from backendcheck.verdicts.verdict import Judgement, Verdict, incomparable, judge, raised_as_asked
 
 THREE = list(BACKENDS)
 RAISED = "IndexError: Target 3 is out of bounds."

@@ -20,8 +20,8 @@ import numpy as np
 
 from backendcheck.case import Raises, Tolerance
 from backendcheck.errors import UsageError
-from backendcheck.literals import NotWritable, source_of
-from backendcheck.recording import write_atomically
+from backendcheck.files import write_atomically
+from backendcheck.text.literals import NotWritable, source_of
 
 DATA = "data"
 PARCEL = "parcel"
@@ -164,7 +164,7 @@ class CaseSource:
         if self.arrays:
             lines.append(f'    {DATA} = np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False)')
         if self.parcel:
-            lines += ["    from backendcheck.record.parcel import unpacked", "", f"    {PARCEL} = unpacked({str(parcel)!r})"]
+            lines += ["    from backendcheck.record.unpickling import unpacked", "", f"    {PARCEL} = unpacked({str(parcel)!r})"]
         return "\n".join([*lines, *(f"    {line}" for line in body)]) + "\n"
 
     def write_arrays(self, path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.case import FunctionCase, Raises, Tolerance
-from backendcheck.check.ask import Manner, ask, place_at
 from backendcheck.check.case_source import CaseSource, identifier
 from backendcheck.check.report import Report
+from backendcheck.check.run import Manner, ask, place_at
 
 
 def check_function(

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.case import Raises, Tolerance
-from backendcheck.check.ask import CASES, Manner, ask, place_at
+from backendcheck.check.batch import drawn, sampled
 from backendcheck.check.case_source import CaseSource
 from backendcheck.check.model_case import NAME, claim, model_case
+from backendcheck.check.model_source import subject_of
 from backendcheck.check.report import Report
-from backendcheck.check.sample import drawn, sampled
-from backendcheck.check.subject import subject_of
-from backendcheck.data.batch import labels_as_indices
+from backendcheck.check.run import CASES, Manner, ask, place_at
+from backendcheck.data.read import labels_as_indices
 from backendcheck.errors import UsageError
 
 EXAMPLES = 256  # taken of the data unless asked otherwise: every class of most data is among them, and they take seconds

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backendcheck.case import AS_COMPILED
+from backendcheck.check.batch import Batch
 from backendcheck.check.case_source import CaseSource
-from backendcheck.check.sample import Batch
-from backendcheck.check.subject import Subject
+from backendcheck.check.model_source import Subject
 from backendcheck.errors import UsageError
 
 NAME = "saved_model"  # of the case: classifier.keras is judged as classifier/saved_model

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.results import CaseResult, Results
-from backendcheck.verdict import Verdict
+from backendcheck.results.results import CaseResult, Results
+from backendcheck.verdicts.verdict import Verdict
 
 _FRAME_HEIGHT = 640  # pixels
 
@@ -73,7 +73,7 @@ class Report:
 
     def lines(self, *, verbose: bool = False) -> list[str]:
         """The case in full, as `backendcheck show` prints it."""
-        from backendcheck.report import text
+        from backendcheck.report.formats import text
 
         if not self.results.cases:
             return list(text.summary(self.results))
@@ -83,7 +83,7 @@ class Report:
         """What ``report.json`` holds."""
         import json
 
-        from backendcheck.report import json_report
+        from backendcheck.report.formats import json as json_report
 
         found: dict[str, Any] = json.loads(json_report.render(self.results))
         return found
@@ -91,7 +91,7 @@ class Report:
     @property
     def html(self) -> str:
         """The whole page."""
-        from backendcheck.report import html_report
+        from backendcheck.report.html import page as html_report
 
         return html_report.render(self.results)
 
@@ -105,7 +105,7 @@ class Report:
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
-        from backendcheck.report import text
+        from backendcheck.report.formats import text
 
         return "\n".join(text.summary(self.results))
 

@@ -14,7 +14,6 @@ from backendcheck.cli.known import known
 from backendcheck.cli.labels import labels
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
-from backendcheck.cli.manner import colour
 from backendcheck.cli.merge import merge
 from backendcheck.cli.model import model
 from backendcheck.cli.process import printable, resuming
@@ -23,6 +22,7 @@ from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
+from backendcheck.cli.terminal import colour
 from backendcheck.errors import BackendcheckError
 
 _EXIT_CODES = """\b

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import LATEST, baseline_option, known_option, overwrite_option, strict_known_option
-from backendcheck.cli.output import (
-    analysed,
-    check_report_place,
-    expected_legs,
-    tell_where_known_are_missing,
-    write_and_end,
-)
 from backendcheck.cli.process import without_collection
+from backendcheck.cli.results import analysed, check_report_place, expected_legs, tell_where_known_are_missing, write_and_end
+from backendcheck.cli.terminal import Manner, manner_options
 
 
 @click.command()
@@ -43,7 +37,7 @@ def compare(
     backendcheck compare reports --expect-backends tensorflow,jax,torch
     backendcheck compare monday/jax tuesday/jax --out reports/a-a
     """
-    from backendcheck.leg import find_legs, read_legs
+    from backendcheck.recordings.legs import find_legs, read_legs
 
     with without_collection():
         legs = read_legs(find_legs(directories))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import LATEST
-from backendcheck.cli.output import analysed, usage_error
+from backendcheck.cli.results import analysed, usage_error
 
 
 @click.group()
@@ -31,10 +31,10 @@ def known_add(case: str, reason: str, link: str, expires: str, file: Path | None
     \b
     backendcheck known add labels/one_hot --reason "JAX drops the label silently, the others raise."
     """
-    from backendcheck.configuration import load_configuration
-    from backendcheck.known import known_place
-    from backendcheck.known_add import add, entries_for
-    from backendcheck.leg import find_legs, read_legs
+    from backendcheck.config import load_configuration
+    from backendcheck.recordings.legs import find_legs, read_legs
+    from backendcheck.results.known_add import add, entries_for
+    from backendcheck.verdicts.known import known_place
 
     legs = read_legs(find_legs([out]), only=case)
     result = analysed(legs, None, ()).result(case)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.class_names import parse_class_names, parse_losses
-from backendcheck.cli.manner import print_lines
-from backendcheck.cli.output import usage_error
 from backendcheck.cli.process import printable
+from backendcheck.cli.results import usage_error
+from backendcheck.cli.terminal import print_lines
+from backendcheck.cli.values import parse_class_names, parse_losses
 
 if TYPE_CHECKING:
     from backendcheck.data import Data
@@ -71,7 +71,7 @@ def labels(
     """
     from backendcheck.labels import report
     from backendcheck.labels.check import IMBALANCE, check_labels
-    from backendcheck.labels.rules import find_rule
+    from backendcheck.labels.contract.rules import find_rule
 
     if listed or explain:
         print_lines(report.rule_list() if explain is None else report.rule_lines(find_rule(explain)))
@@ -110,8 +110,8 @@ def labels(
 
 def _settings(select: str, ignore: str, imbalance: float | None) -> tuple[tuple[str, ...], tuple[str, ...], float | None]:
     """What is asked for here, besides what pyproject.toml says."""
-    from backendcheck.configuration import load_configuration
-    from backendcheck.labels.rules import check_codes
+    from backendcheck.config import load_configuration
+    from backendcheck.labels.contract.rules import check_codes
 
     project = load_configuration(Path.cwd()).labels
     wanted = check_codes(select, "--select") or check_codes(project.select, "pyproject.toml, [tool.backendcheck.labels] select")

@@ -20,7 +20,7 @@ def list_cases(paths: Sequence[str], keyword: str) -> None:
     A case with parameters is listed once, as name[...]; what its parameters are is known once it is recorded.
     """
     from backendcheck.case_files import builtin_cases, case_functions, find_case_files
-    from backendcheck.configuration import load_configuration
+    from backendcheck.config import load_configuration
 
     files = find_case_files([*(paths or load_configuration(Path.cwd()).paths)] or [str(builtin_cases())])
     n_cases = n_parametrized = 0

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendcheck.cli.manner import print_lines
 from backendcheck.cli.options import LATEST, plugins_option, timeout_option
-from backendcheck.cli.output import analysed, known_case, terminal_width, usage_error
 from backendcheck.cli.process import end_on_signals
+from backendcheck.cli.results import analysed, known_case, terminal_width, usage_error
+from backendcheck.cli.terminal import print_lines
 
 if TYPE_CHECKING:
-    from backendcheck.backends import Backend
-    from backendcheck.leg import Leg
-    from backendcheck.recording import Recording
-    from backendcheck.results import CaseResult
+    from backendcheck.recordings.legs import Leg
+    from backendcheck.recordings.recording import Recording
+    from backendcheck.results.results import CaseResult
+    from backendcheck.vocabulary.backends import Backend
 
 
 @click.command()
@@ -45,13 +45,13 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
     """
     import tempfile
 
-    from backendcheck.configuration import load_configuration
-    from backendcheck.layer_session import LayersOf, files_of, record_layers
-    from backendcheck.leg import find_legs, read_legs
-    from backendcheck.locate import locate as locate_layer
-    from backendcheck.progress import progress_of
-    from backendcheck.report import locate_report
-    from backendcheck.verdict import incomparable
+    from backendcheck.compare.layers import locate as locate_layer
+    from backendcheck.config import load_configuration
+    from backendcheck.progress.terminal import progress_of
+    from backendcheck.recordings.legs import find_legs, read_legs
+    from backendcheck.report.formats import layers as locate_report
+    from backendcheck.sessions.layers import LayersOf, files_of, record_layers
+    from backendcheck.verdicts.verdict import incomparable
 
     end_on_signals()
     paths = find_legs([out])
@@ -95,7 +95,7 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
 
 def _check_layers(result: CaseResult) -> None:
     """Refuse what has no layers."""
-    from backendcheck.stage import kind_of_case
+    from backendcheck.results.stages import kind_of_case
 
     kind = kind_of_case(result.recordings)
     if kind in ("model", "loss"):
@@ -120,12 +120,12 @@ def _concerned(result: CaseResult, legs: Sequence[Leg], names: str | None) -> li
 
     That is one that a reference confirms, or that agrees with another, and that raised nothing; the others are those that differ.
     """
-    from backendcheck.backends import parse_backend, parse_backends
+    from backendcheck.vocabulary.backends import parse_backend, parse_backends
 
     if names:
         wanted = list(parse_backends(names))
     else:
-        from backendcheck.report.view import confirmed_legs
+        from backendcheck.report.views.case import confirmed_legs
 
         confirmed, _ = confirmed_legs(result)
         there = [leg.label for leg in legs]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import baseline_option, known_option, overwrite_option, strict_known_option
-from backendcheck.cli.output import analysed, expected_legs, tell_where_known_are_missing, write_and_end
 from backendcheck.cli.process import without_collection
+from backendcheck.cli.results import analysed, expected_legs, tell_where_known_are_missing, write_and_end
+from backendcheck.cli.terminal import Manner, manner_options
 
 
 @click.command()
@@ -37,10 +37,10 @@ def merge(
     \b
     backendcheck merge artifacts --out reports --expect-backends tensorflow,jax,torch
     """
-    from backendcheck.leg import read_legs
-    from backendcheck.merge import find_pieces, join, read_pieces
-    from backendcheck.merged_legs import check_place, write_legs
-    from backendcheck.report.view import counted
+    from backendcheck.recordings.legs import read_legs
+    from backendcheck.recordings.merge import find_pieces, join, read_pieces
+    from backendcheck.recordings.merged_legs import check_place, write_legs
+    from backendcheck.report.views.case import counted
 
     with without_collection():
         joined = join(read_pieces(find_pieces(directories, out)))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.class_names import map_losses, parse_class_names, parse_losses
-from backendcheck.cli.manner import Manner, manner_options, styled
 from backendcheck.cli.options import (
     baseline_option,
     device_option,
@@ -20,9 +18,11 @@ from backendcheck.cli.options import (
     strict_known_option,
     timeout_option,
 )
-from backendcheck.cli.output import usage_error
 from backendcheck.cli.process import printable
+from backendcheck.cli.results import usage_error
 from backendcheck.cli.run import run
+from backendcheck.cli.terminal import Manner, manner_options, styled
+from backendcheck.cli.values import map_losses, parse_class_names, parse_losses
 
 if TYPE_CHECKING:
     from backendcheck.check.case_source import CaseSource
@@ -86,14 +86,14 @@ def model(
     backendcheck model classifier.keras --data photos/ --import my_package.layers
     backendcheck model my_package.models:build --weights best.weights.h5 --data patients.csv --label-column stage
     """
-    from backendcheck.backends import parse_backends
-    from backendcheck.check.ask import CASES, write_case
+    from backendcheck.check.batch import Batch, sampled
     from backendcheck.check.case_source import CaseSource
     from backendcheck.check.model_case import NAME, claim, model_case
-    from backendcheck.check.sample import Batch, sampled
-    from backendcheck.check.subject import check_model_file, subject_of
+    from backendcheck.check.model_source import check_model_file, subject_of
+    from backendcheck.check.run import CASES, write_case
     from backendcheck.data import read_data
-    from backendcheck.data.batch import labels_as_indices
+    from backendcheck.data.read import labels_as_indices
+    from backendcheck.vocabulary.backends import parse_backends
 
     path = Path(model) if ":" not in model or Path(model).exists() else None
     if path is not None:
@@ -140,7 +140,7 @@ def model(
 
 def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: Any) -> None:
     """What the label contract has against all the labels, above the verdict. It is advice, and changes none."""
-    from backendcheck.configuration import load_configuration
+    from backendcheck.config import load_configuration
     from backendcheck.labels import Severity, check_labels, report
     from backendcheck.labels.check import IMBALANCE
 

@@ -12,7 +12,7 @@ LATEST = Path("reports/latest")
 
 
 def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from backendcheck.record.request import ORACLES
+    from backendcheck.sessions.request import ORACLES
 
     names = [name.strip() for name in value.split(",") if name.strip()]
     if unknown := [name for name in names if name not in ORACLES]:
@@ -68,7 +68,7 @@ strict_known_option = click.option(
 
 def _parse_shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     from backendcheck.errors import UsageError
-    from backendcheck.shard import parse_shard
+    from backendcheck.vocabulary.shards import parse_shard
 
     try:
         return None if value is None else parse_shard(value)

@@ -25,7 +25,7 @@ def end_on_signals(*, with_parent: bool = False) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, end)
     if with_parent:
-        from backendcheck.record.isolation import end_with_parent
+        from backendcheck.sessions.signals import end_with_parent
 
         end_with_parent(signal.SIGINT)
 

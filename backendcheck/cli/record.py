@@ -11,7 +11,7 @@ import click
 
 from backendcheck.cli.options import check_resume, overwrite_option, paths_argument, recording_options, renamed
 from backendcheck.cli.process import end_on_signals, printable
-from backendcheck.noise import MEASURES
+from backendcheck.recordings.noise import MEASURES
 
 
 @click.command()
@@ -41,11 +41,11 @@ def record(
     backendcheck record cases --backend jax --out reports
     backendcheck record cases --backend jax --out reports --shard 2/8
     """
-    from backendcheck.backends import parse_backend
-    from backendcheck.configuration import load_configuration
-    from backendcheck.faults import parse_plants
-    from backendcheck.record.request import Request
-    from backendcheck.record.session import record as record_session
+    from backendcheck.config import load_configuration
+    from backendcheck.sessions.request import Request
+    from backendcheck.sessions.session import record as record_session
+    from backendcheck.vocabulary.backends import parse_backend
+    from backendcheck.vocabulary.faults import parse_plants
 
     end_on_signals(with_parent=events)
     check_resume(options)

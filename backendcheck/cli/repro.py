@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import LATEST, device_option, known_option
-from backendcheck.cli.output import analysed, usage_error
 from backendcheck.cli.process import printable
+from backendcheck.cli.results import analysed, usage_error
 
 
 @click.command()
@@ -43,16 +43,16 @@ def repro(
     backendcheck repro named_outputs/predict_returns_declared_order --issue > issue.md
     """
     from backendcheck.cli.process import end_on_signals
-    from backendcheck.configuration import load_configuration
+    from backendcheck.config import load_configuration
     from backendcheck.errors import OutputInTheWay
-    from backendcheck.leg import find_legs, known_cases, read_legs
-    from backendcheck.literals import shortened
-    from backendcheck.node_id import case_id
-    from backendcheck.report.issue import cause_in_words, issue_text
-    from backendcheck.report.view_environment import environment_lines
+    from backendcheck.recordings.legs import find_legs, known_cases, read_legs
+    from backendcheck.report.formats.bug_report import cause_in_words, issue_text
+    from backendcheck.report.views.environment import environment_lines
     from backendcheck.repro.make import make_repro
-    from backendcheck.repro.place import case_file, script_name
-    from backendcheck.repro.worst import keep
+    from backendcheck.repro.paths import case_file, script_name
+    from backendcheck.repro.worst_cases import keep
+    from backendcheck.text.literals import shortened
+    from backendcheck.vocabulary.case_ids import case_id
 
     end_on_signals()
     paths = find_legs([directory])

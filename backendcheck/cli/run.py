@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.manner import Manner, manner_options
 from backendcheck.cli.options import (
     LATEST,
     baseline_option,
@@ -21,12 +20,13 @@ from backendcheck.cli.options import (
     renamed,
     strict_known_option,
 )
-from backendcheck.cli.output import analysed, write_and_end
 from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.cli.results import analysed, write_and_end
+from backendcheck.cli.terminal import Manner, manner_options
 
 if TYPE_CHECKING:
-    from backendcheck.record.request import Request
-    from backendcheck.results import Results
+    from backendcheck.results.results import Results
+    from backendcheck.sessions.request import Request
 
 _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minute
 
@@ -67,17 +67,17 @@ def run(
     backendcheck run tests/cases --scripts 3
     backendcheck run --resume                go on where an interrupted run has ended
     """
-    from backendcheck.backends import parse_backends
     from backendcheck.case_files import builtin_cases, find_case_files
-    from backendcheck.configuration import load_configuration
-    from backendcheck.kept_script import clear_scripts
-    from backendcheck.leg import find_legs, read_legs
-    from backendcheck.progress import progress_of
-    from backendcheck.record.request import Request, check_expressions
-    from backendcheck.recording import read_environment
+    from backendcheck.config import load_configuration
+    from backendcheck.progress.terminal import progress_of
+    from backendcheck.recordings.files import read_environment
+    from backendcheck.recordings.legs import find_legs, read_legs
+    from backendcheck.recordings.scripts import clear_scripts
     from backendcheck.report import write_reports
-    from backendcheck.run import check_out, move_aside
-    from backendcheck.run_noise import clear_noise, record_noise
+    from backendcheck.sessions.noise import clear_noise, record_noise
+    from backendcheck.sessions.processes import check_out, move_aside
+    from backendcheck.sessions.request import Request, check_expressions
+    from backendcheck.vocabulary.backends import parse_backends
 
     end_on_signals()
     check_resume(options)
@@ -121,9 +121,9 @@ def run(
 
 def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet: bool) -> list[Path]:
     """Record what is to be recorded; returns the directories of the legs that there are then."""
-    from backendcheck.cli.output import usage_error
-    from backendcheck.record.resume import earlier, seconds_before
-    from backendcheck.run import record_all
+    from backendcheck.cli.results import usage_error
+    from backendcheck.sessions.processes import record_all
+    from backendcheck.sessions.resume import earlier, seconds_before
 
     before = {request.backend: one for request in requests if request.resume and (one := earlier(request))}
     for backend, one in before.items() if not quiet else ():
@@ -144,8 +144,8 @@ def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet:
 
 
 def _make_scripts(results: Results, directory: Path, n: int, device: str, *, quiet: bool) -> None:
-    from backendcheck.configuration import load_configuration
-    from backendcheck.repro.worst import keep_worst
+    from backendcheck.config import load_configuration
+    from backendcheck.repro.worst_cases import keep_worst
 
     overrides = load_configuration(Path.cwd()).tolerances
     for case, ended in keep_worst(

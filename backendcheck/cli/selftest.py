@@ -15,8 +15,8 @@ from backendcheck.cli.options import device_option, overwrite_option, timeout_op
 from backendcheck.cli.process import end_on_signals, printable
 
 if TYPE_CHECKING:
-    from backendcheck.backends import Backend
-    from backendcheck.faults import Fault
+    from backendcheck.vocabulary.backends import Backend
+    from backendcheck.vocabulary.faults import Fault
 
 
 @click.command()
@@ -47,12 +47,12 @@ def selftest(
     backendcheck selftest
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
-    from backendcheck.backends import Backend, parse_backend, parse_backends
-    from backendcheck.cli.output import usage_error
-    from backendcheck.faults import faults_named
-    from backendcheck.planted_legs import judge, read_planted
-    from backendcheck.recording import write_atomically
-    from backendcheck.report.selftest import as_dict, listed_faults, table
+    from backendcheck.cli.results import usage_error
+    from backendcheck.files import write_atomically
+    from backendcheck.report.formats.selftest import as_dict, listed_faults, table
+    from backendcheck.results.selftest_legs import judge, read_planted
+    from backendcheck.vocabulary.backends import Backend, parse_backend, parse_backends
+    from backendcheck.vocabulary.faults import faults_named
 
     end_on_signals()
     chosen = faults_named([name.strip() for name in faults.split(",") if name.strip()])
@@ -86,8 +86,8 @@ def selftest(
 
 def _planting(faults: tuple[Fault, ...], on: list[Backend], *, every: bool) -> list[tuple[Fault, Backend]]:
     """Which fault goes on which backend."""
-    from backendcheck.cli.output import usage_error
-    from backendcheck.faults import backend_of
+    from backendcheck.cli.results import usage_error
+    from backendcheck.vocabulary.faults import backend_of
 
     if every:
         pairs = [(fault, backend) for fault in faults for backend in on if backend in fault.backends]
@@ -103,10 +103,10 @@ def _record(
     directory: Path, there: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
 ) -> None:  # fmt: skip
     from backendcheck.cli.options import renamed
-    from backendcheck.faults import UNPLANTED
-    from backendcheck.progress import progress_of
-    from backendcheck.record.request import Request
-    from backendcheck.run import check_out, record_all
+    from backendcheck.progress.terminal import progress_of
+    from backendcheck.sessions.processes import check_out, record_all
+    from backendcheck.sessions.request import Request
+    from backendcheck.vocabulary.faults import UNPLANTED
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []

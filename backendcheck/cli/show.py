@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.manner import Manner, manner_options, print_lines
 from backendcheck.cli.options import LATEST, known_option
-from backendcheck.cli.output import analysed, known_case, place_of, terminal_width
+from backendcheck.cli.results import analysed, known_case, place_of, terminal_width
+from backendcheck.cli.terminal import Manner, manner_options, print_lines
 
 
 @click.command()
@@ -29,9 +29,10 @@ def show(case: str, out: Path, known_files: Sequence[Path], manner: Manner) -> N
     \b
     backendcheck show label_range/one_past_the_last_class
     """
-    from backendcheck.leg import find_legs, read_legs
-    from backendcheck.report import json_report, text
-    from backendcheck.report.view import FAILING
+    from backendcheck.recordings.legs import find_legs, read_legs
+    from backendcheck.report.formats import json as json_report
+    from backendcheck.report.formats import text
+    from backendcheck.report.views.case import FAILING
 
     paths = find_legs([out])
     case = known_case(case, paths, out)

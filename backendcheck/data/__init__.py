@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from backendcheck.data.batch import Data, Wanted
+from backendcheck.data.read import Data, Wanted
 from backendcheck.errors import UsageError
 
 __all__ = ["Data", "Wanted", "read_data"]
@@ -61,7 +61,7 @@ def read_data(
 
         return read_images(path, wanted)
     if suffix in (".npz", ".npy"):
-        from backendcheck.data.arrays import read_arrays
+        from backendcheck.data.numpy_files import read_arrays
 
         return read_arrays(path, wanted)
     if suffix in _TABLES:

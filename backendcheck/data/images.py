@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backendcheck.data.batch import Data, Wanted, missing_extra
+from backendcheck.data.read import Data, Wanted, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.data.batch import Data, Wanted, check_lengths, missing_extra
+from backendcheck.data.read import Data, Wanted, check_lengths, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
 
 

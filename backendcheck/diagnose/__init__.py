@@ -5,25 +5,35 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-from backendcheck.comparison import Comparison
-from backendcheck.diagnose import (
+from backendcheck.compare.arrays import Comparison
+from backendcheck.diagnose.detectors import (
     edges,
     factors,
     foreign_optimizer,
-    noise,
     output_order,
     output_swap,
-    relabelled,
-    reordered,
-    replayed,
     silent_acceptance,
     sparse_gradient,
     transformed,
-    weighted,
 )
-from backendcheck.diagnose.diagnosis import Diagnosis
-from backendcheck.diagnose.situation import Situation
-from backendcheck.recording import Recording
+from backendcheck.diagnose.detectors import (
+    hypotheses as replayed,
+)
+from backendcheck.diagnose.detectors import (
+    implied_classes as relabelled,
+)
+from backendcheck.diagnose.detectors import (
+    permuted as reordered,
+)
+from backendcheck.diagnose.detectors import (
+    rounding as noise,
+)
+from backendcheck.diagnose.detectors import (
+    sample_weights as weighted,
+)
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.recordings.recording import Recording
 
 __all__ = ["CODES", "Diagnosis", "diagnose"]
 

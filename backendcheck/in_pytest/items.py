@@ -26,7 +26,7 @@ class Case(pytest.Function):
         pass
 
     def runtest(self) -> None:
-        from backendcheck.in_pytest.verdicts import judge_case
+        from backendcheck.in_pytest.outcomes import judge_case
 
         judge_case(self)
 

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from backendcheck.backends import Backend
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.in_pytest.exchange import Exchange
-from backendcheck.record.leg_directory import WORK, clear_leg, describe, make_writable
-from backendcheck.record.request import Request
-from backendcheck.recording import read_environment
-from backendcheck.run import LegEnd, Stopped, record_all
+from backendcheck.in_pytest.files import Exchange
+from backendcheck.recordings.files import read_environment
+from backendcheck.recordings.leg_directory import WORK, clear_leg, describe, make_writable
+from backendcheck.sessions.processes import LegEnd, Stopped, record_all
+from backendcheck.sessions.request import Request
+from backendcheck.vocabulary.backends import Backend
 
 
 class Recorders:

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from backendcheck.chosen import Chosen, ChosenItem
 from backendcheck.errors import BackendcheckError
-from backendcheck.in_pytest.ending import Ending
-from backendcheck.in_pytest.exchange import Exchange
+from backendcheck.in_pytest.files import Exchange
 from backendcheck.in_pytest.items import Case, CaseCollection, NoCase
-from backendcheck.in_pytest.judging import Judge
+from backendcheck.in_pytest.judge import Judge
+from backendcheck.in_pytest.names import OWN_OPTIONS, base_nodeid, takes_fixture
+from backendcheck.in_pytest.outcomes import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
 from backendcheck.in_pytest.recorders import Recorders
 from backendcheck.in_pytest.settings import settings_of
-from backendcheck.in_pytest.verdicts import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
+from backendcheck.in_pytest.summary import Ending
 from backendcheck.in_pytest.waiting import wait_for
-from backendcheck.node_id import case_id
-from backendcheck.pytest_plugin import OWN_OPTIONS, base_nodeid, takes_fixture
+from backendcheck.sessions.selected_items import Chosen, ChosenItem
+from backendcheck.vocabulary.case_ids import case_id
 
 
 class JudgingSession:

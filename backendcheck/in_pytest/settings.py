@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backendcheck.backends import Backend, parse_backends
-from backendcheck.configuration import Configuration, load_configuration
+from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
-from backendcheck.pytest_plugin import NONE
-from backendcheck.record.request import ORACLES, Request
+from backendcheck.in_pytest.names import NONE
+from backendcheck.sessions.request import ORACLES, Request
+from backendcheck.vocabulary.backends import Backend, parse_backends
 
 _OPTIONS = ("--backends", "--backendcheck-backends")
 _LARGEST = 10_000_000  # seconds, or workers: more than anybody waits for or has

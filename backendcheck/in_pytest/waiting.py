@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from backendcheck.in_pytest.exchange import Exchange
+from backendcheck.in_pytest.files import Exchange
 
 _LOOK_EVERY_S = 0.02
 _LOOK_FOR_OWNER_EVERY_S = 1.0

@@ -8,8 +8,8 @@ says which labels a loss takes, `today` what each backend does with the rest.
 """
 
 from backendcheck.labels.check import check_labels
-from backendcheck.labels.class_map import ClassMap
-from backendcheck.labels.finding import LabelFinding, Severity
-from backendcheck.labels.rules import RULES, Rule
+from backendcheck.labels.contract.class_map import ClassMap
+from backendcheck.labels.contract.finding import LabelFinding, Severity
+from backendcheck.labels.contract.rules import RULES, Rule
 
 __all__ = ["RULES", "ClassMap", "LabelFinding", "Rule", "Severity", "check_labels"]

@@ -11,20 +11,20 @@ import numpy as np
 
 from backendcheck.data import Data
 from backendcheck.errors import UsageError
-from backendcheck.labels.balance import find_in_balance
-from backendcheck.labels.class_map import ClassMap
-from backendcheck.labels.finding import LabelFinding, Severity
-from backendcheck.labels.gather import Purpose, arrays_by_output, numbers_of, purpose_of, unmatched
-from backendcheck.labels.head_and_loss import find_in_head
-from backendcheck.labels.names import find_in_names, names_that_differ
-from backendcheck.labels.output_labels import TRAINING, OutputLabels
-from backendcheck.labels.rows import find_in_rows
-from backendcheck.labels.rows_of_inputs import input_arrays
-from backendcheck.labels.rules import check_codes, chosen
-from backendcheck.labels.shapes import find_in_lengths, find_in_shape
-from backendcheck.labels.splits import find_in_inputs, find_unseen
-from backendcheck.labels.takes import Encoding, encoding_of, loss_takes
-from backendcheck.labels.values import find_in_values
+from backendcheck.labels.checks.l1_values import find_in_values
+from backendcheck.labels.checks.l2_shapes import find_in_lengths, find_in_shape
+from backendcheck.labels.checks.l3_one_hot_rows import find_in_rows
+from backendcheck.labels.checks.l4_head_and_loss import find_in_head
+from backendcheck.labels.checks.l5_class_names import find_in_names, names_that_differ
+from backendcheck.labels.checks.l6_splits import find_in_inputs, find_unseen
+from backendcheck.labels.checks.l7_balance import find_in_balance
+from backendcheck.labels.contract.class_map import ClassMap
+from backendcheck.labels.contract.finding import LabelFinding, Severity
+from backendcheck.labels.contract.rules import check_codes, chosen
+from backendcheck.labels.inputs.encoding import Encoding, encoding_of, loss_takes
+from backendcheck.labels.inputs.input_rows import input_arrays
+from backendcheck.labels.inputs.output_labels import TRAINING, OutputLabels
+from backendcheck.labels.inputs.task import Purpose, arrays_by_output, numbers_of, purpose_of, unmatched
 from backendcheck.model_file import DeclaredLoss, Head, ModelFile, describe_model, read_model_file
 
 IMBALANCE = 10.0  # times as many examples in the largest class as in the smallest

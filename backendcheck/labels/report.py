@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backendcheck.labels.class_map import ClassMap
-from backendcheck.labels.finding import LabelFinding, Severity
-from backendcheck.labels.rules import GROUPS, RULES, Rule
-from backendcheck.report.annotations import annotation
-from backendcheck.report.escape import one_line
-from backendcheck.report.painted import Painted
+from backendcheck.labels.contract.class_map import ClassMap
+from backendcheck.labels.contract.finding import LabelFinding, Severity
+from backendcheck.labels.contract.rules import GROUPS, RULES, Rule
+from backendcheck.text.escape import one_line
+from backendcheck.text.github import annotation
+from backendcheck.text.styled import Painted
 
 _STYLES = {Severity.ERROR: "FAILED", Severity.WARNING: "XPASSED", Severity.INFO: "XFAILED"}  # red, yellow, cyan
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -84,7 +84,7 @@ def rule_list() -> Iterator[str]:
 
 def rule_lines(rule: Rule) -> Iterator[str]:
     """One rule in full, with an example that it finds."""
-    from backendcheck.labels.examples import EXAMPLES, run_example
+    from backendcheck.labels.rule_examples import EXAMPLES, run_example
 
     severities = " or ".join(severity.value for severity in rule.severities)
     yield Painted([(f"{rule.code} ", "bold"), (f"{rule.name} ({severities})", "")])

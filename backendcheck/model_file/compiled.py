@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendcheck.model_file.declared import DeclaredLoss, declared_loss, snake
+from backendcheck.model_file.losses import DeclaredLoss, declared_loss, snake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

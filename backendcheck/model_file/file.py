@@ -13,8 +13,8 @@ from typing import Any
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.model_file.compiled import Compiled, compiled_with
-from backendcheck.model_file.declared import is_custom, is_own_module
 from backendcheck.model_file.heads import Head, Port, heads_of, ports_of
+from backendcheck.model_file.losses import is_custom, is_own_module
 
 _LARGEST_CONFIG = 64_000_000  # bytes: the largest models have some millions; what unpacks to more is no model
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backendcheck.model_file.declared import snake
+from backendcheck.model_file.losses import snake
 
 Shape = tuple[int | None, ...]
 

@@ -14,12 +14,12 @@ import pytest
 from _pytest.config import ConftestImportFailure
 
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, holds_cases
-from backendcheck.node_id import case_id
-from backendcheck.record.plugin import CaseModule
-from backendcheck.record.problem import in_one_line, note_problem
-from backendcheck.record.session_file import SessionFile
-from backendcheck.record.sources import sources
-from backendcheck.recording import write_atomically
+from backendcheck.files import write_atomically
+from backendcheck.record.case_module import CaseModule
+from backendcheck.sessions.session_file import SessionFile
+from backendcheck.sessions.source_files import sources
+from backendcheck.sessions.worker_files import in_one_line, note_problem
+from backendcheck.vocabulary.case_ids import case_id
 
 
 class Collection:

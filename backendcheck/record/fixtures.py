@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backendcheck.errors import UsageError
-from backendcheck.node_id import case_id
+from backendcheck.vocabulary.case_ids import case_id
 
 MARK = "backendcheck"
 _SEEDS = 2**32  # how many NumPy's and Keras's generators take

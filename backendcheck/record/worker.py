@@ -20,26 +20,20 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from backendcheck.case_files import file_digest
-from backendcheck.conditions import unlike
-from backendcheck.expected import expected_values
-from backendcheck.node_id import case_id
+from backendcheck.files import write_atomically
+from backendcheck.record.case_module import is_case
+from backendcheck.record.environment import note_environment, settings
 from backendcheck.record.fixtures import seed_of
-from backendcheck.record.isolation import Streams, clear_session, end_with_parent, left_as_found, seed_everything
-from backendcheck.record.notes import REFUSED, noted
-from backendcheck.record.plugin import is_case
-from backendcheck.record.problem import in_one_line
-from backendcheck.record.process_environment import note_environment, settings
-from backendcheck.record.resume import REMEDY, in_words
-from backendcheck.record.session_file import SessionFile
-from backendcheck.recording import (
-    PLANTED_NOTES,
-    Recording,
-    read_environment,
-    read_recording,
-    recording_path,
-    write_atomically,
-    write_recording,
-)
+from backendcheck.record.isolation import Streams, clear_session, left_as_found, seed_everything
+from backendcheck.recordings.conditions import unlike
+from backendcheck.recordings.files import PLANTED_NOTES, read_environment, read_recording, recording_path, write_recording
+from backendcheck.recordings.recording import Recording
+from backendcheck.reference.of_recording import expected_values
+from backendcheck.sessions.resume import REMEDY, in_words
+from backendcheck.sessions.session_file import SessionFile
+from backendcheck.sessions.signals import end_with_parent
+from backendcheck.sessions.worker_files import REFUSED, in_one_line, noted
+from backendcheck.vocabulary.case_ids import case_id
 
 
 class Worker:
@@ -109,7 +103,7 @@ class Worker:
 
     def _run_planted(self, item: pytest.Item, fault: str) -> None:
         """Run `item` once more, from its fixtures on, with a fault planted; the recording goes to the leg of the fault."""
-        from backendcheck.record.plants import planted
+        from backendcheck.record.faults import planted
 
         clean, self.leg = self.leg, Path(self.session.plants[fault][1])
         self.plant = planted(fault)
@@ -177,12 +171,12 @@ class Worker:
 
     def record(self, item: pytest.Function, make: Callable[[], Any], case_named: str = "") -> Recording:
         """The recording of what `make` returns, as a case that `item` stands for, or as the one of that id."""
-        from backendcheck.record import observe
-        from backendcheck.record.arrays import NotRecordable
-        from backendcheck.record.drawn_case import drawn, missing_library
-        from backendcheck.record.layers import observe_layers
-        from backendcheck.record.perturbation import Perturbation
-        from backendcheck.record.trace import InvalidCase, OutOfMemory, Trace
+        from backendcheck.record import flow
+        from backendcheck.record.layers.replay import observe_layers
+        from backendcheck.record.observe.dataset_case import drawn, missing_library
+        from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
+        from backendcheck.record.observe.perturbation import Perturbation
+        from backendcheck.record.observe.trace import Trace
 
         seed, noise = seed_of(item), Perturbation(name=self.session.noise)
         trace = Trace()
@@ -198,15 +192,15 @@ class Worker:
                 if not trace.raised:
                     fields = {
                         "class_names": _plain_class_names(getattr(case, "class_names", None)),
-                        "tolerance": observe.tolerances_of(case),
+                        "tolerance": flow.tolerances_of(case),
                         "expect": _expectation(getattr(case, "expect", None)),
                     }
                     if self.session.layers:
                         observe_layers(case, trace, seed=seed, teacher=self._teacher(case_id(item.nodeid)))
                     else:
-                        observe.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
+                        flow.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
             if fields and not self.session.layers:
-                fields["reference"] = observe.reference_of(case)
+                fields["reference"] = flow.reference_of(case)
         except (InvalidCase, NotRecordable) as error:
             problem, status = str(error), "error"
         except OutOfMemory as error:
@@ -216,7 +210,7 @@ class Worker:
             case_named,
             status=status or ("raised" if trace.raised else "recorded"),
             problem=problem,
-            observations=trace.observations if self.session.layers else observe.in_flow_order(trace),
+            observations=trace.observations if self.session.layers else flow.in_flow_order(trace),
             layers=trace.layers,
             raised=tuple(trace.raised),
             digests=trace.digests,
@@ -283,7 +277,7 @@ class EndedSession(Exception):
 
 def _expectation(expect: Any) -> dict[str, Any] | None:
     from backendcheck.case import Raises
-    from backendcheck.record.trace import InvalidCase
+    from backendcheck.record.observe.errors import InvalidCase
 
     if expect is None:
         return None

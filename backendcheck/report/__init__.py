@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backendcheck.results import Results
+    from backendcheck.results.results import Results
 
 __all__ = ["write_reports"]
 
@@ -23,8 +23,10 @@ def write_reports(results: Results, out: Path) -> list[Path]:
     Raises:
         OutputInTheWay: if `out` cannot be written.
     """
-    from backendcheck.recording import write_atomically
-    from backendcheck.report import html_report, json_report, junit, markdown, sarif
+    from backendcheck.files import write_atomically
+    from backendcheck.report.formats import json as json_report
+    from backendcheck.report.formats import junit, markdown, sarif
+    from backendcheck.report.html import page as html_report
 
     rendered = {
         "report.json": json_report.render(results),

@@ -11,22 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.backends import parse_backend
+from backendcheck.compare.tolerances import Override
 from backendcheck.errors import UsageError
-from backendcheck.headline import headline
-from backendcheck.literals import NotWritable, printable
-from backendcheck.observation import kind_of
-from backendcheck.recording import Recording, write_atomically
-from backendcheck.repro.bench import Bench
-from backendcheck.repro.check import run_script, shows
-from backendcheck.repro.figures import figures_of
+from backendcheck.files import write_atomically
+from backendcheck.recordings.recording import Recording
+from backendcheck.repro.printed_values import figures_of
+from backendcheck.repro.processes import Bench
 from backendcheck.repro.program import Program, written
 from backendcheck.repro.reduce import Reduction
+from backendcheck.repro.run_script import run_script, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
-from backendcheck.repro.symptom import Symptom, symptom_of
-from backendcheck.results import CaseResult
-from backendcheck.tolerance import Override
-from backendcheck.verdict import judge
+from backendcheck.repro.target_finding import Symptom, symptom_of
+from backendcheck.results.headline import headline
+from backendcheck.results.results import CaseResult
+from backendcheck.text.literals import NotWritable, printable
+from backendcheck.verdicts.verdict import judge
+from backendcheck.vocabulary.backends import parse_backend
+from backendcheck.vocabulary.observations import kind_of
 
 _STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.literals import NotWritable, array_source, source_of
+from backendcheck.text.literals import NotWritable, array_source, source_of
 
 _DATA = ("x", "y", "y_true", "y_pred", "sample_weight")
 _RULES = {

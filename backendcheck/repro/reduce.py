@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from backendcheck.literals import NotWritable
-from backendcheck.recording import Recording
+from backendcheck.compare.tolerances import Override
+from backendcheck.recordings.recording import Recording
 from backendcheck.repro.program import Program, written
-from backendcheck.repro.smaller_data import fewer_classes, fewer_examples, fewer_options, simpler_numbers
-from backendcheck.repro.smaller_model import fewer_layers, fewer_outputs, narrower, weights_by_rule, without_names
-from backendcheck.repro.smaller_source import smaller_source
-from backendcheck.repro.symptom import Symptom, symptom_of
-from backendcheck.tolerance import Override
+from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, fewer_options, simpler_numbers
+from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower, weights_by_rule, without_names
+from backendcheck.repro.reduce_source import smaller_source
+from backendcheck.repro.target_finding import Symptom, symptom_of
+from backendcheck.text.literals import NotWritable
 
 _STEPS: Mapping[tuple[str, str], Sequence[Callable[[Program], Iterator[Program]]]] = {
     ("loss", "objects"): (fewer_options, fewer_examples, fewer_classes, simpler_numbers),

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from backendcheck.literals import in_comment, printable, shortened
-from backendcheck.repro.figures import HELPERS, Figure, has
+from backendcheck.repro.printed_values import HELPERS, Figure, has
 from backendcheck.repro.program import Program, Written
+from backendcheck.text.literals import in_comment, printable, shortened
 
 _SHOW = '''def plain(value):
     """A tensor or an array as numbers and text."""

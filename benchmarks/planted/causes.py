@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from backendcheck.recording import Raised
+from backendcheck.recordings.recording import Raised
 from planted.backend import Array, Fault, Head, sigmoid, softmax, softmax_pullback
 from planted.trial import Plant, World, kind_allowance
 from planted.worlds import heads_world, outputs_world, values_world

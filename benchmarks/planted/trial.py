@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from backendcheck.expected import expected_values
-from backendcheck.observation import Kind, Observation, kind_of
-from backendcheck.recording import Raised, Recording
-from backendcheck.tolerance import Allowed, default_tolerance
+from backendcheck.compare.tolerances import Allowed, default_tolerance
+from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.reference.of_recording import expected_values
+from backendcheck.vocabulary.observations import Kind, Observation, kind_of
 from planted.backend import Array, Fault, Head, run
 
 LEGS = ("tensorflow", "jax", "torch")

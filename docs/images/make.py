@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
 import chromium  # noqa: E402 - of the tests
 
-from backendcheck.report.matrix import anchor  # noqa: E402
+from backendcheck.report.html.matrix import anchor  # noqa: E402
 
 WIDTH, HEIGHT = 1180, 940
 

@@ -1,0 +1,163 @@
+"""What commands do with results: analyse, write reports, print, end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from backendcheck.cli.terminal import Manner, print_lines, while_read
+from backendcheck.errors import BackendcheckError
+
+if TYPE_CHECKING:
+    from backendcheck.recordings.legs import Leg
+    from backendcheck.results.results import Results
+
+
+def usage_error(message: str) -> BackendcheckError:
+    from backendcheck.errors import UsageError
+
+    return UsageError(message)
+
+
+def expected_legs(option: str | None) -> list[str] | None:
+    from backendcheck.config import load_configuration
+    from backendcheck.vocabulary.backends import parse_backends
+
+    names = option or ",".join(load_configuration(Path.cwd()).backends)
+    return [backend.value for backend in parse_backends(names)] if names else None
+
+
+def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
+    from backendcheck.config import load_configuration
+    from backendcheck.results.results import analyse
+    from backendcheck.verdicts.known import find_known, load
+
+    configuration = load_configuration(Path.cwd())
+    files = [*known_files] or find_known(legs, configuration.known)
+    known = [entry for file in files for entry in load(file)]
+    return analyse(
+        legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances, shard=shard,
+    )  # fmt: skip
+
+
+def tell_where_known_are_missing(results: Results, known_files: Sequence[Path]) -> None:
+    """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
+    from backendcheck.case_files import BUILT_IN, split_node_id
+    from backendcheck.config import load_configuration
+    from backendcheck.verdicts.known import find_known
+
+    legs = results.legs
+    if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):
+        return
+    given = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
+    if absent := [path for path in given if not split_node_id(path)[0].exists()]:
+        message = (
+            f"{', '.join(absent)}: the cases are not here, so no known_divergences.toml beside them is in force. "
+            "If there is one, name it: --known FILE"
+        )
+        click.echo(message, err=True)
+
+
+def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
+    """The id of a recorded case, given as such or as a pytest node id.
+
+    Raises:
+        UsageError: if the legs in `out` have no such case, with those that come close.
+    """
+    from backendcheck.recordings.legs import known_cases
+    from backendcheck.vocabulary.case_ids import case_id
+
+    case = case_id(case) if "::" in case else case
+    cases = known_cases(legs)
+    if case not in cases:
+        import difflib
+
+        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
+        message = f"{case}: no such case in {out}; expected one of its {len(cases)}, such as {', '.join(close)}."
+        raise usage_error(message)
+    return case
+
+
+def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
+    """Never put a report beside legs that it is not about."""
+    from backendcheck.errors import OutputInTheWay
+    from backendcheck.recordings.earlier_report import runs_in
+    from backendcheck.recordings.files import read_environment
+    from backendcheck.recordings.leg_directory import describe
+    from backendcheck.recordings.legs import find_legs
+
+    compared = {leg.path.resolve() for leg in legs}
+    try:
+        there = find_legs([out]) if out.is_dir() else []
+    except BackendcheckError:
+        there = []
+    strangers = [leg for leg in there if leg.resolve() not in compared]
+    remedy = "Choose another --out, or say --overwrite."
+    if strangers and not overwrite:
+        message = f"{strangers[0]}: holds a leg that is not compared here: {describe(read_environment(strangers[0]))}. {remedy}"
+        raise OutputInTheWay(message)
+    runs = {leg.environment.run for leg in legs}
+    if not overwrite and (earlier := runs_in(out)) is not None and earlier != runs and not there:
+        message = f"{out}: holds the report of another run. {remedy}"
+        raise OutputInTheWay(message)
+
+
+def write_and_end(
+    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, manner: Manner | None = None
+) -> NoReturn:
+    """Write the reports, print what is to be printed, and end with the exit code of the run."""
+    import os
+    from dataclasses import replace
+
+    from backendcheck.recordings.scripts import find_scripts
+    from backendcheck.report import write_reports
+    from backendcheck.report.formats import json as json_report
+    from backendcheck.report.formats import markdown, text
+    from backendcheck.report.formats.github_annotations import commands
+    from backendcheck.results.changes import read_baseline
+
+    manner = manner or Manner()
+    results = replace(results, strict_known=strict_known)
+    if baseline is not None:
+        results = results.compared_with(read_baseline(baseline))
+    results = results.with_scripts(find_scripts([out, *(leg.path.parent for leg in results.legs)], results.legs))
+    write_reports(results, out)
+    if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(markdown.render(results))
+    told = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
+    with while_read():
+        if manner.as_json:
+            click.echo(json_report.render(results), nl=False)
+        else:
+            place = place_of(results.legs)
+            print_lines(text.summary(results, width=terminal_width(), verbose=manner.verbose, quiet=manner.quiet, place=place))
+        for line in told:
+            click.echo(line, err=manner.as_json)
+        if not manner.quiet:
+            click.echo(f"report: {out / 'index.html'}", err=manner.as_json)
+        if not (manner.as_json and manner.quiet):
+            for line in text.last_line(results, width=terminal_width()):
+                click.echo(line, err=manner.as_json)
+    sys.exit(results.exit_code)
+
+
+def place_of(legs: Sequence[Leg]) -> str:
+    """The directory that a command has to be told to find `legs`; empty where it looks by itself, or no single one has all."""
+    from backendcheck.cli.options import LATEST
+
+    directories = {leg.path.parent for leg in legs}
+    if len(directories) != 1 or (directory := directories.pop()).resolve() == LATEST.resolve():
+        return ""
+    return str(directory)
+
+
+def terminal_width() -> int | None:
+    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
+    import shutil
+
+    return max(80, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else None

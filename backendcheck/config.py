@@ -1,0 +1,141 @@
+"""``[tool.backendcheck]`` in pyproject.toml: expected backends and cases, tolerances, known divergences.
+
+```toml
+[tool.backendcheck]
+backends = ["tensorflow", "jax", "torch"]    # legs that have to be there
+cases = ["labels/*"]                         # case ids (patterns) that have to be there
+paths = ["tests/cases"]                      # what `run`, `record` and `list` take when no PATH is given
+known_divergences = "known_divergences.toml"
+
+[[tool.backendcheck.tolerance]]
+observation = "gradient/*"                   # a pattern; `case = "labels/*"` narrows it down
+rtol = 1e-3
+atol = 1e-6
+
+[tool.backendcheck.labels]                   # for `backendcheck labels` and `backendcheck model`
+select = ["L1", "L4"]                        # rules, or what codes begin with; all by default
+ignore = ["L701"]
+imbalance = 20                               # from which ratio on L701 speaks
+```
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backendcheck.case import Tolerance
+from backendcheck.compare.tolerances import Override
+from backendcheck.errors import UsageError
+from backendcheck.vocabulary.backends import parse_backend
+
+_KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance", "labels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """Which rules of the label contract are in force."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    imbalance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What the project asks for; everything is optional."""
+
+    backends: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    known: tuple[Path, ...] = ()
+    tolerances: tuple[Override, ...] = ()
+    labels: LabelSettings = LabelSettings()
+
+
+def load_configuration(start: Path) -> Configuration:
+    """The configuration of the nearest pyproject.toml at or above `start` that has one; otherwise an empty one.
+
+    Raises:
+        UsageError: if it is not as documented, naming the key.
+    """
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            try:
+                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                message = f"{path}: cannot be read as TOML ({error}). Correct it."
+                raise UsageError(message) from error
+            if not isinstance(tools, dict):
+                message = f"{path}: tool = {tools!r}; expected a table."
+                raise UsageError(message)
+            if "backendcheck" in tools:
+                return _parse(path, tools["backendcheck"])
+    return Configuration()
+
+
+def _parse(path: Path, table: Any) -> Configuration:
+    def refuse(what: str) -> UsageError:
+        return UsageError(f"{path}: [tool.backendcheck] {what.rstrip('.')}.")
+
+    if not isinstance(table, dict):
+        raise refuse("is not a table")
+    if unknown := sorted(set(table) - set(_KEYS)):
+        raise refuse(f"has unknown keys {', '.join(unknown)}; expected some of {', '.join(_KEYS)}")
+    lists = {}
+    for key in ("backends", "cases", "paths"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise refuse(f"{key} = {value!r}; expected a list of strings")
+        lists[key] = tuple(value)
+    known = table.get("known_divergences", [])
+    known = [known] if isinstance(known, str) else known
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        raise refuse(f"known_divergences = {known!r}; expected a path or a list of paths")
+    entries = table.get("tolerance", [])
+    tolerances = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not _is_override(entry):
+            raise refuse(f"tolerance = {entry!r}; expected observation, rtol and atol (and case)")
+        try:
+            tolerance = Tolerance(rtol=entry["rtol"], atol=entry["atol"])
+        except ValueError as error:
+            raise refuse(str(error)) from error
+        tolerances.append(Override(observation=entry["observation"], case=entry.get("case", "*"), tolerance=tolerance))
+    try:
+        backends = tuple(parse_backend(name).value for name in lists["backends"])
+    except UsageError as error:
+        raise refuse(str(error)) from error
+    return Configuration(
+        backends=backends,
+        cases=lists["cases"],
+        paths=tuple(str(path.parent / one) for one in lists["paths"]),
+        known=tuple(path.parent / one for one in known),
+        tolerances=tuple(tolerances),
+        labels=_labels(table.get("labels", {}), refuse),
+    )
+
+
+def _labels(table: Any, refuse: Callable[[str], UsageError]) -> LabelSettings:
+    if not isinstance(table, dict) or set(table) - {"select", "ignore", "imbalance"}:
+        raise refuse(f"labels = {table!r}; expected a table of select, ignore and imbalance")
+    codes = {}
+    for key in ("select", "ignore"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise refuse(f"labels.{key} = {value!r}; expected a list of rule codes")
+        codes[key] = tuple(value)
+    imbalance = table.get("imbalance")
+    if imbalance is not None and (isinstance(imbalance, bool) or not isinstance(imbalance, int | float) or not imbalance > 1):
+        raise refuse(f"labels.imbalance = {imbalance!r}; expected a ratio above 1")
+    return LabelSettings(select=codes["select"], ignore=codes["ignore"], imbalance=imbalance)
+
+
+def _is_override(entry: Any) -> bool:
+    if not isinstance(entry, dict) or set(entry) | {"case"} != {"observation", "case", "rtol", "atol"}:
+        return False
+    return isinstance(entry["observation"], str) and isinstance(entry.get("case", "*"), str)

@@ -1,0 +1,1 @@
+"""One difference in, at most one diagnosis out: one small pure detector for each kind of cause."""

@@ -1,0 +1,93 @@
+"""`sign` and `scale`: one side is a constant times the other, or its weights went a constant times further along the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from backendcheck.diagnose.evidence.counts import counts, ignored_labels
+from backendcheck.diagnose.evidence.counts import factors as counted_factors
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
+from backendcheck.diagnose.evidence.difference import Difference
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.vocabulary.observations import Kind
+
+_SAME = 1e-3  # relative: what noise leaves of a factor that is a count
+_FEWEST = 3  # elements that have to show a factor
+_AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims, for the earliest observation that it explains, each code once for each set of legs."""
+    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    for look in (_sign_and_scale, _step):
+        for one in situation.differences:
+            if object not in (one.left.dtype, one.right.dtype):
+                for diagnosis in look(one, situation):
+                    found.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(found.values())
+
+
+def _sign_and_scale(one: Difference, _: Situation) -> Iterator[Diagnosis]:
+    """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
+    if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
+        return
+    if one.explained(right=-one.right.astype(np.float64)):
+        remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
+        yield claim(one, "sign", f"{one.subject} has the opposite sign", remedy)
+    elif (factor := constant_factor(one)) is not None:
+        if (words := _count_behind(one, factor)) is not None:
+            text = f"{one.subject} is {words}"
+            yield claim(one, "reduction", text, "Say reduction= explicitly, and look over which axes is summed.", factor=factor)
+            return
+        remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
+        yield claim(one, "scale", f"{one.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor)
+
+
+def _count_behind(one: Difference, factor: float) -> str | None:
+    """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
+    if one.kind is not Kind.PER_EXAMPLE_LOSS:
+        return None
+    recording, suffix = one.recording, f"/{one.output}" if one.output else ""
+    predictions = recording.labels.get("y_pred")
+    if predictions is None and (seen := recording.observations.get(f"predictions{suffix}")) is not None:
+        predictions = seen.value
+    mask = recording.labels.get(f"mask{suffix}")
+    numbers = counts(predictions, len(one.left), mask=mask, ignored=ignored_labels(one))
+    fitting = [words for words, number in counted_factors(numbers) if abs(factor / number - 1.0) < _SAME]
+    return " or ".join(fitting) or None
+
+
+def constant_factor(one: Difference) -> float | None:
+    """The number by which one side is the other, if enough elements of different size show it."""
+    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
+    if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return None
+    telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
+    if telling.sum() < _FEWEST or not np.ptp(np.abs(right[telling])):
+        return None
+    factor = float(left @ right / (right @ right))
+    return factor if factor != 0.0 and one.explained(right=factor * one.right.astype(np.float64)) else None
+
+
+def _step(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
+    """Trained weights that differ along a gradient on which the sides agree: a step of another length, or the other way."""
+    if one.kind is not Kind.TRAIN_WEIGHT or not one.is_float:
+        return
+    name = one.observation.replace("train/weight", "gradient", 1)
+    seen = one.recording.observations.get(name)
+    if seen is None or seen.value.shape != one.left.shape or situation.differs(name, *one.suspects):
+        return
+    gradient = seen.value.astype(np.float64).ravel()
+    apart = (one.left.astype(np.float64) - one.right).ravel()
+    telling = np.abs(gradient) > 1e-3 * np.abs(gradient).max(initial=0.0)
+    if telling.sum() < _FEWEST or not np.isfinite(apart).all() or not np.isfinite(gradient).all() or not np.ptp(np.abs(gradient)):
+        return
+    ahead = float(apart @ gradient / (gradient @ gradient))
+    if one.explained(left=one.left - (ahead * gradient).reshape(one.left.shape)):
+        text = (
+            f"{one.subject} is {abs(ahead):.4g} times its gradient {'short of' if ahead > 0 else 'beyond'} where it is elsewhere"
+        )
+        remedy = "The gradients agree, so look at the step: learning rate, sign, how often it is taken, what an optimizer scales."
+        yield claim(one, "scale", text, remedy, **{"times the gradient": ahead})

@@ -1,0 +1,173 @@
+"""`silent-acceptance`: some backends reject the labels, others go on. `never-rejected`: none rejects what should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backendcheck.compare.findings import what_came_instead
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis
+from backendcheck.diagnose.evidence.implied import class_by_loss, implied_class
+from backendcheck.diagnose.evidence.permutation import naming
+from backendcheck.diagnose.evidence.situation import Situation, allowance_of
+from backendcheck.recordings.recording import Recording
+from backendcheck.text.words import listed
+from backendcheck.vocabulary.observations import Observation
+
+_CHECK_THE_DATA = (
+    "Check the data before training: a backend that accepts it trains on something else than what was meant."
+)
+_MOST_FATES, _MOST_TOLD = 8, 3  # labels that evidence and message spell out
+
+_REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims it where one leg rejected the labels and another returned, and says what became of the labels there.
+
+    An error counts as a rejection if the case asks for one, or if its message speaks of labels and ranges: a backend that fails
+    on valid input is something else.
+    """
+    findings, recordings = situation.findings, situation.recordings
+    throwers = [leg for leg, recording in recordings.items() if recording.raised]
+    accepting = [leg for leg in recordings if leg not in throwers]
+    asked = any(recording.expect is not None for recording in recordings.values())
+    if not accepting or not any(
+        finding.kind == "raised" and finding.oracle in ("agreement", "expectation") for finding in findings
+    ):
+        return []
+    if not asked and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
+        return []
+    evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
+    sentences: dict[str, list[str]] = {}
+    for leg in accepting:
+        fates = list(fates_of_labels(situation, leg))
+        if fates:
+            evidence[f"{leg} labels"] = "; ".join(fates[:_MOST_FATES])
+            sentences.setdefault("; ".join(fates[:_MOST_TOLD]), []).append(leg)
+        elif (fate := _fate(recordings[leg])) is not None:
+            evidence[f"{leg} examples"] = fate
+    told = "".join(f" On {listed(legs)} {text}." for text, legs in sentences.items())
+    diagnosis = Diagnosis(
+        code="silent-acceptance" if throwers else "never-rejected",
+        backends=tuple(accepting),
+        message=(
+            f"{_who_rejects(throwers)}, {listed(accepting)} "
+            f"{'goes' if len(accepting) == 1 else 'go'} on with a number.{told} {_CHECK_THE_DATA}"
+        ),
+        remedy=_CHECK_THE_DATA,
+        evidence=evidence,
+    )
+    return [diagnosis]
+
+
+def _who_rejects(throwers: Sequence[str]) -> str:
+    if not throwers:
+        return "No backend rejects this"
+    return f"{listed(throwers)} {'rejects' if len(throwers) == 1 else 'reject'} this"
+
+
+# --- what became of a label ------------------------------------------------------------------------------------
+
+
+def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
+    """For each label that names no class: what the leg made of it, such as "label 3 of example 2 is counted as class 0 (cat)"."""
+    recording = situation.recordings[leg]
+    for output in recording.losses or {"": {}}:
+        suffix = f"/{output}" if output else ""
+        labels, losses = recording.labels.get(f"y_true{suffix}"), recording.observations.get(f"per_example_loss{suffix}")
+        if labels is None or losses is None or labels.dtype.kind not in "iufb" or not _are_losses(losses):
+            continue
+        if not labels.ndim or not len(labels) == labels.size == len(losses.value):
+            continue
+        declared = situation.declared.get((leg, output))
+        gradient = recording.observations.get(f"gradient/y_pred{suffix}")
+        n_classes = _n_classes(recording, output, gradient)
+        flat = labels.reshape(-1).astype(np.float64)
+        counted = None
+        if declared is not None:
+            counted = class_by_loss(declared, losses.value, allowance_of(recording, f"per_example_loss{suffix}"))
+        name = naming(recording.class_names, output, n_classes)
+        of_output = f" of {output}" if output else ""
+        for at in np.flatnonzero(_names_no_class(flat, n_classes, recording.losses.get(output, {}))):
+            rows = _row(gradient, int(at), len(flat))
+            k = -1 if counted is None else int(counted[at])
+            yield f"label {flat[at]:g}{of_output} of example {at} {_fate_of_one(float(losses.value[at]), rows, k, name)}"
+
+
+def _row(gradient: Observation | None, example: int, n: int) -> np.ndarray | None:
+    if gradient is None or not gradient.value.ndim or len(gradient.value) != n or gradient.value.dtype.kind not in "iuf":
+        return None
+    row: np.ndarray = gradient.value[example].astype(np.float64)
+    return row if row.size else None
+
+
+def _are_losses(seen: Observation) -> bool:
+    return seen.value.ndim == 1 and seen.value.dtype.kind in "iuf"
+
+
+def _n_classes(recording: Recording, output: str, gradient: Observation | None) -> int:
+    """How many classes the predictions of an output have; 0 where that is not known, 1 for a single score."""
+    seen = recording.observations.get(f"predictions/{output}" if output else "predictions")
+    scores = recording.labels.get("y_pred", seen.value if seen is not None else gradient.value if gradient is not None else None)
+    return int(scores.shape[-1]) if scores is not None and scores.ndim > 1 else 0
+
+
+def _names_no_class(labels: np.ndarray, n_classes: int, description: Mapping[str, Any]) -> np.ndarray:
+    """Labels that are no number, and for losses that take classes those out of range or between two of them."""
+    name, ignored = str(description.get("name", "")), description.get("options", {}).get("ignore_class")
+    bad = ~np.isfinite(labels)
+    with np.errstate(invalid="ignore"):
+        if name == "sparse_categorical_crossentropy" and n_classes > 0:
+            bad |= (labels < 0) | (labels >= n_classes) | (labels != np.trunc(labels))
+        elif name.startswith("binary"):
+            bad |= (labels < 0) | (labels > 1)
+        wrong: np.ndarray = bad if ignored is None else bad & (labels != ignored)
+        return wrong
+
+
+def _fate_of_one(loss: float, gradient: np.ndarray | None, counted: int, name: Callable[[int], str]) -> str:
+    """What a loss and its row of the gradient say became of one label; `counted` is the class whose loss it is, or -1."""
+    silent = gradient is not None and not gradient.any()
+    if not np.isfinite(loss):
+        return f"gives a loss of {loss:g}"
+    if loss == 0 and silent:
+        return "is dropped: no loss, no gradient"
+    if counted >= 0:
+        known = f" ({name(counted)})" if name(counted) != str(counted) else ""
+        return f"is counted as class {counted}{known}, with a loss of {loss:.5g}"
+    what = "no loss" if loss == 0 else f"a negative loss of {loss:.5g}" if loss < 0 else f"a loss of {loss:.5g}"
+    if silent:
+        return f"gives {what} and no gradient"
+    if gradient is not None and not np.isfinite(gradient).all():
+        return f"gives {what} and a gradient that is no number"
+    towards = -1 if gradient is None or gradient.size < 2 else int(implied_class(gradient.ravel()))  # noqa: PLR2004
+    return f"gives {what}, and is trained towards class {towards} ({name(towards)})" if towards >= 0 else f"gives {what}"
+
+
+def _fate(recording: Recording) -> str | None:
+    """What became of single examples: no loss, no gradient, NaN, negative loss; by their positions."""
+    losses = recording.observations.get("per_example_loss")
+    gradient = recording.observations.get("gradient/y_pred")
+    if losses is None or not _are_losses(losses):
+        return None
+    fates = []
+    values = losses.value.astype(np.float64)
+    for what, places in (
+        ("loss NaN", np.isnan(values)), ("negative loss", values < 0), ("no loss", values == 0),
+        ("no gradient", _without_gradient(gradient, len(values))),
+    ):  # fmt: skip
+        if places.any() and not places.all():
+            fates.append(f"{what} at {', '.join(map(str, np.flatnonzero(places)[:8]))}")
+    return "; ".join(fates) or None
+
+
+def _without_gradient(gradient: object, n: int) -> np.ndarray:
+    value = getattr(gradient, "value", None)
+    if value is None or value.ndim < 1 or len(value) != n or not value.size or value.dtype == object:
+        return np.zeros(n, bool)
+    without: np.ndarray = np.all(value.reshape(n, -1) == 0, axis=1)
+    return without

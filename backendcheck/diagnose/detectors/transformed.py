@@ -1,0 +1,238 @@
+"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed.
+
+`axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `label-dtype`. For losses
+that the reference knows, `replayed` says more and is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
+from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.evidence.hypotheses import softmax
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.vocabulary.observations import Kind
+
+_WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
+_COARSE = ("float32", "bfloat16", "float16")
+_SUM_TO_ONE = 1e-3
+_SATURATED = 1e-3  # nearer to 0, 1 or an equal share than this a probability tells nothing of its logit
+_FEWEST_WHOLE = 3  # values that have to be whole before fractions are said to have been cut
+_CLASSES_LAST = "Say axis= explicitly and put classes last."
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims, for the earliest observation that it explains, each code once for each set of legs."""
+    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing):
+        for one in situation.differences:
+            if object in (one.left.dtype, one.right.dtype):
+                continue
+            for diagnosis in look(one):
+                found.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(found.values())
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------
+
+
+def _shapes(one: Difference) -> Iterator[Diagnosis]:
+    """Shapes that differ: one side transposed, or one side spread over examples twice."""
+    left, right = one.left, one.right
+    if left.shape == right.shape or not left.size or not right.size:
+        return
+    for here, there in ((left, right), (right, left)):
+        n = there.shape[0] if there.ndim else 0
+        if n > 1 and there.size == n and here.shape == (n, n):
+            text = f"{one.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
+            yield claim(one, "broadcast", text, "Give both sides the same rank.", shape=list(here.shape))
+            return
+    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= NEAR:
+        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
+
+
+def _integer_types(one: Difference) -> Iterator[Diagnosis]:
+    """Equal whole numbers in other types."""
+    if one.kinds != {"dtype"} or one.left.shape != one.right.shape or one.left.dtype.kind + one.right.dtype.kind not in _WHOLE:
+        return
+    if np.array_equal(one.left, one.right):
+        text = f"{one.observation} is {one.left.dtype} on {one.side}, {one.right.dtype} on {one.trusted}; the values are equal"
+        remedy = "Values beyond the narrower type would wrap around there; cast labels explicitly."
+        yield replace(claim(one, "label-dtype", text, remedy), headline="")
+
+
+_WHOLE = frozenset(a + b for a in "iub" for b in "iub") | {"if", "fi", "uf", "fu", "bf", "fb"}
+
+
+def _axis(one: Difference) -> Iterator[Diagnosis]:
+    """Equal shapes: transposed, or normalised over another axis."""
+    left, right = one.left, one.right
+    if left.shape != right.shape or left.ndim < 2:  # noqa: PLR2004
+        return
+    if left.ndim == 2 and left.shape[0] == left.shape[1] and one.explained(right=right.T):  # noqa: PLR2004
+        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, excess=one.excess())
+        return
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or one.excess() < FAR:
+        return
+    with np.errstate(all="ignore"):
+        for side in one.orientations:
+            if (axis := _other_softmax_axis(side.left, side.right)) is not None:
+                text = f"{side.subject} sums to 1 over axis {axis} instead of the last"
+                yield claim(side, "axis", text, _CLASSES_LAST, axis=axis)
+                return
+
+
+def _other_softmax_axis(left: np.ndarray, right: np.ndarray) -> int | None:
+    """The axis over which `left` is normalised, where `right` is over the last and both are of the same scores."""
+    if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
+        return None
+    # exp(scores) is left times its sums over the axis.
+    return next((axis for axis in range(left.ndim - 1) if _sums_to_one(left, axis) and _same_scores(left, right, axis)), None)
+
+
+def _sums_to_one(array: np.ndarray, axis: int) -> bool:
+    off = _SUM_TO_ONE if array.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.allclose(array.astype(np.float64).sum(axis=axis), 1.0, atol=off))
+
+
+def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
+    """Whether ``log left - log right`` is a term of one axis plus a term of the other, as for softmaxes of the same scores."""
+    ratio = np.log(left.astype(np.float64)) - np.log(right.astype(np.float64))
+    if not np.isfinite(ratio).all():
+        return False
+    residual = ratio - ratio.mean(axis=axis, keepdims=True)
+    residual = residual - residual.mean(axis=-1, keepdims=True)
+    off = 1e-3 if left.dtype.itemsize > 2 else 2e-2  # noqa: PLR2004 - a float16
+    return bool(np.abs(residual).max() <= off * (1.0 + np.abs(ratio).max()))
+
+
+# --- whole numbers ---------------------------------------------------------------------------------------------
+
+
+def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
+    """Values that were cut, or that wrapped around in a narrower type."""
+    if one.kind is not Kind.VALUE or one.left.shape != one.right.shape or not one.left.size:
+        return
+    if any(True for _ in _smoothing(one)):
+        return
+    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return
+    for side, here, there in ((one.side, left, right), (one.trusted, right, left)):
+        if one.trusted == "reference" and side == "reference":
+            continue
+        if (words := _cut(here, there, one.left if side == one.side else one.right)) is not None:
+            text = f"{one.subject} has its fractions {words}"
+            if side != one.side:
+                text = f"{one.subject} keeps fractions that {side} has {words}"
+            yield claim(one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend.")
+            return
+        words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
+        if words:
+            text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
+            first = tuple(np.argwhere(one.left != one.right)[0])
+            text += f" ({one.right[first]} is {one.left[first]})"
+            yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
+            return
+
+
+def _cut(here: np.ndarray, there: np.ndarray, recorded: np.ndarray) -> str | None:
+    """How the fractions of one side became the whole numbers of the other; None if they did not.
+
+    A figure that happens to be whole, such as an accuracy of 1, proves nothing: the whole numbers are of an integer type, or
+    there are several, and they differ.
+    """
+    if not (there != np.trunc(there)).any() or not (here == np.trunc(here)).all():
+        return None
+    if recorded.dtype.kind not in "iub" and (here.size < _FEWEST_WHOLE or not np.ptp(here)):
+        return None
+    for words, change in (("cut off", np.trunc), ("rounded", np.rint), ("rounded down", np.floor), ("rounded up", np.ceil)):
+        if np.array_equal(change(there), here):
+            return words
+    return None
+
+
+def _narrowing(here: np.ndarray, there: np.ndarray) -> str:
+    """By which narrower type `there` became `here`, in words: each that would give it, of the first sort that does."""
+    numbers = there.astype(np.float64)
+    if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
+        return ""
+    whole = there.astype(np.int64)
+    if np.array_equal(here, whole):
+        return ""
+    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, here)]
+    if not fitting:
+        return ""
+    sort = fitting[0].rpartition(" ")[0]
+    return f"{sort} {' or '.join(words.rpartition(' ')[2] for words in fitting if words.startswith(sort))}"
+
+
+def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Whole numbers as they come back from narrower types."""
+    for width in _WIDTHS:
+        yield f"wrapped around in {width}", whole.astype(width).astype(np.int64)
+    for dtype in _COARSE:
+        yield f"lost bits in {dtype}", rounded(whole, dtype)
+    for width in _WIDTHS:
+        yield f"stopped at the end of {width}", np.clip(whole, np.iinfo(width).min, np.iinfo(width).max)
+
+
+def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+    """`values` as they come back from a float type, in float64; bfloat16 is the upper half of float32."""
+    if dtype != "bfloat16":
+        with np.errstate(over="ignore"):
+            return values.astype(dtype).astype(np.float64)
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    # To nearest, ties to even, as hardware rounds.
+    bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
+    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+# --- predictions and encodings ---------------------------------------------------------------------------------
+
+
+def _activation(one: Difference) -> Iterator[Diagnosis]:
+    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or not one.is_float or not one.left.size:
+        return
+    with np.errstate(all="ignore"):
+        for name, change in (("softmax", softmax), ("sigmoid", lambda z: 1.0 / (1.0 + np.exp(-z.astype(np.float64))))):
+            if name == "softmax" and (one.left.ndim < 2 or one.left.shape[-1] < 2):  # noqa: PLR2004
+                continue
+            remedy = "Let the activation be applied once: in the last layer, or by the loss with from_logits=True."
+            if _telling(changed := change(one.right)) and one.explained(right=changed):
+                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once more", remedy)
+            elif _telling(changed := change(one.left)) and one.explained(left=changed):
+                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once less", remedy)
+
+
+def _telling(activated: np.ndarray) -> bool:
+    """Whether probabilities tell what they were made of: 0, 1 and equal shares come of too many other things."""
+    inside = activated[(activated > _SATURATED) & (activated < 1.0 - _SATURATED)]
+    shares = 1.0 / activated.shape[-1] if activated.ndim > 1 else 0.5
+    return bool((np.abs(inside - shares) > _SATURATED).any())
+
+
+def _smoothing(one: Difference) -> Iterator[Diagnosis]:
+    """One-hot or multi-hot values pulled towards the middle."""
+    if one.kind is not Kind.VALUE or not one.is_numeric or one.left.ndim < 2 or one.left.shape[-1] < 2:  # noqa: PLR2004
+        return
+    for words, smooth, hard in (("is smoothed", one.left, one.right), ("is not smoothed, elsewhere it is", one.right, one.left)):
+        if (amount := _smoothed_by(smooth, hard)) is not None:
+            text = f"{one.subject} {words} by {amount:.4g}"
+            yield claim(one, "label-smoothing", text, "Smooth once: in the labels or by the loss.", smoothing=amount)
+            return
+
+
+def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
+    """How far the 0 and 1 of `hard` are pulled together in `smooth`, all alike; None if they are not."""
+    if not np.isin(hard, (0, 1)).all() or not (hard == 1).any() or not (hard == 0).any() or not np.isfinite(smooth).all():
+        return None
+    low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))
+    step = 1e-5 if smooth.dtype.itemsize > 2 else 1e-2  # noqa: PLR2004 - rounding of float32, of halves
+    if np.ptp(low) < step and np.ptp(high) < step < low[0] < high[0] < 1.0 - step:
+        return float(1.0 - (high[0] - low[0]))
+    return None

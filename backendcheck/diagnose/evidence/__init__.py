@@ -1,0 +1,1 @@
+"""What detectors look at: the situation of a case, differences, permutations, hypotheses in float64."""

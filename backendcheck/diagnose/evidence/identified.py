@@ -1,0 +1,53 @@
+"""Which standard loss a user's own loss is, told by its figures: a loss known so can be replayed like a declared one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backendcheck import reference
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.recordings.recording import Recording
+from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
+
+_CANDIDATES: tuple[tuple[str, dict[str, bool]], ...] = (
+    ("sparse_categorical_crossentropy", {"from_logits": True}),
+    ("sparse_categorical_crossentropy", {"from_logits": False}),
+    ("categorical_crossentropy", {"from_logits": True}),
+    ("categorical_crossentropy", {"from_logits": False}),
+    ("binary_crossentropy", {"from_logits": True}),
+    ("binary_crossentropy", {"from_logits": False}),
+    ("mean_squared_error", {}),
+    ("mean_absolute_error", {}),
+)
+_FEWEST = 3  # examples that have to agree before a loss is taken for a standard one
+
+
+def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss | None:
+    """The standard loss whose figures another leg recorded for this output, on the data of `leg`; None if there is none.
+
+    Labels, predictions and weights of that leg have to give its per-example losses, three or more of them, to float32.
+    """
+    for other, recording in situation.recordings.items():
+        description = recording.losses.get(output, {})
+        if other == leg or description.get("from_keras", True):
+            continue
+        for name, options in _CANDIDATES:
+            spec = reference.LossSpec(name=name, options=dict(options), reduction=description.get("reduction"))
+            if _is_loss_of(recording, output, spec):
+                return declared_loss(situation.recordings[leg], output, spec)
+    return None
+
+
+def _is_loss_of(recording: Recording, output: str, spec: reference.LossSpec) -> bool:
+    seen = recording.observations.get(f"per_example_loss/{output}" if output else "per_example_loss")
+    declared = declared_loss(recording, output, spec)
+    if seen is None or declared is None or seen.value.size < _FEWEST or seen.value.dtype.kind not in "iufb":
+        return False
+    if not np.isfinite(seen.value).all():
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            value = declared.per_example()
+    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+        return False
+    return value is not None and value.shape == seen.value.shape and bool(np.allclose(seen.value, value, rtol=1e-4, atol=1e-6))

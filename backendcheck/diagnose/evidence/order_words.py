@@ -1,0 +1,53 @@
+"""What is said of classes and examples that are in other places, however that was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
+from backendcheck.diagnose.evidence.difference import Difference
+
+_FIX_THE_ORDER = "Fix the order of the classes once (sorted names, stored with the model) and check both backends against it."
+
+
+def classes_exchanged(
+    one: Difference, found: list[list[int]], name: Callable[[int], str], evidence: dict[str, Any], subject: str
+) -> Diagnosis:
+    text = evidence["permutation"]
+    if "labels without" in evidence:
+        text = f"classes are counted as others on {one.side}: {text}"
+    elif len(found) == 1 and len(found[0]) == 2:  # noqa: PLR2004 - one exchange
+        first, second = sorted(found[0])
+        plain = name(first) == str(first)
+        what = f"classes {first} and {second}" if plain else f"{name(first)} and {name(second)} (classes {first} and {second})"
+        text = f"{what} are exchanged on {one.side}"
+    else:
+        text = f"{sum(map(len, found))} classes are permuted on {one.side}: {text}"
+    return Diagnosis(
+        code="class-order",
+        backends=one.suspects,
+        message=(
+            f"{subject} those of {one.trusted} in another order: {text}. What is called one class there is another class here. "
+            f"{_FIX_THE_ORDER}"
+        ),
+        remedy=_FIX_THE_ORDER,
+        evidence=evidence,
+        headline=f"CLASS ORDER: {text}, against {one.trusted} ({one.observation})",
+    )
+
+
+def off_by_one(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
+    """Classes that sit one higher or one lower."""
+    remedy = "Check where labels start (0 or 1), and whether a slot for unknown or padding is put in front of the classes."
+    return claim(one, "off-by-one", f"{one.subject}: {text}", remedy, **evidence)
+
+
+def of_examples(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
+    """Examples that stand in another order."""
+    remedy = "Labels no longer stand beside their predictions. Look at what batches, shuffles, sorts or gathers there."
+    return claim(one, "example-order", text, remedy, **evidence)
+
+
+def direction(step: int) -> str:
+    return "higher" if step == 1 else "lower"

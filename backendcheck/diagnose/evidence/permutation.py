@@ -1,0 +1,129 @@
+"""Find which column of one array is which of another, with a margin; and say it in the words of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from backendcheck.compare.tolerances import Allowed
+from backendcheck.diagnose.evidence.difference import NEAR
+
+_N_FEATURES = 16  # numbers by which a column is looked up; more rows are projected onto so many
+_FEW = 128  # columns that are compared all with all
+_LARGEST_ASSIGNMENT = 1500  # columns for which the best assignment is worth its cubic cost
+_LONGEST_CYCLE = 8  # names that a line can hold
+
+
+def match_columns(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray | None:
+    """The permutation p with ``left[..., j]`` close to ``right[..., p[j]]``, of the columns that differ as they are.
+
+    Every other column stays, so that classes alike in all examples are not said to have moved. Returns None where no bijection is
+    found. Whether it explains anything is for the caller to check, with a margin.
+
+    Args:
+        left: shape (…, C).
+        right: of the same shape.
+        allowance: what two elements may differ by.
+    """
+    n_classes = left.shape[-1]
+    left, right = left.reshape(-1, n_classes).astype(np.float64), right.reshape(-1, n_classes).astype(np.float64)
+    finite = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
+    left, right = left[finite], right[finite]
+    if not left.size or n_classes < 2:  # noqa: PLR2004 - one class has no order
+        return None
+    if not _same_values(left, right, allowance):
+        return None
+    scale = allowance.scale(np.maximum(np.abs(left), np.abs(right)))
+    moved = np.flatnonzero((np.abs(left - right) > allowance.tolerance.atol + allowance.tolerance.rtol * scale).any(axis=0))
+    if len(moved) < 2:  # noqa: PLR2004 - nothing moves alone
+        return None
+    sources = _assign(_features(left[:, moved]), _features(right[:, moved]))
+    if sources is None:
+        return None
+    permutation = np.arange(n_classes)
+    permutation[moved] = moved[sources]
+    return permutation
+
+
+def _same_values(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> bool:
+    """Whether each row holds the same values in some order: cheap to see, and no columns are permuted where it is not so."""
+    left, right = (np.sort(rows[:_N_FEATURES], axis=1) for rows in (left, right))
+    magnitude = np.maximum(np.abs(left), np.abs(right))
+    within = allowance.tolerance.atol + allowance.tolerance.rtol * allowance.scale(magnitude)
+    return bool((np.abs(left - right) <= NEAR * within).all())
+
+
+def _features(columns: np.ndarray) -> np.ndarray:
+    """A few numbers by which each column can be told from the others: (C, at most `_N_FEATURES`)."""
+    if len(columns) <= _N_FEATURES:
+        return columns.T
+    directions = np.random.default_rng(0).standard_normal((_N_FEATURES, len(columns)))
+    features: np.ndarray = (directions @ columns).T
+    return features
+
+
+def _assign(left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    """For each row of `left` its own row of `right`: the nearest, and where two want the same one, the best for all."""
+    nearest: np.ndarray
+    if len(left) <= _FEW:
+        nearest = np.abs(left[:, None, :] - right[None, :, :]).max(axis=-1).argmin(axis=1)
+    else:
+        from scipy.spatial import KDTree  # takes 0.2 s to import, so only where there is much to search
+
+        nearest = np.asarray(KDTree(right).query(left)[1])
+    n_wanted = np.bincount(nearest, minlength=len(right))
+    contested = n_wanted[nearest] > 1
+    if not contested.any():
+        return nearest
+    rows = np.flatnonzero(contested)
+    free = np.setdiff1d(np.arange(len(right)), nearest[~contested])
+    if len(rows) > _LARGEST_ASSIGNMENT:
+        return None
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    _, chosen = linear_sum_assignment(cdist(left[rows], right[free]))
+    nearest[rows] = free[chosen]
+    return nearest
+
+
+def cycles(permutation: np.ndarray) -> list[list[int]]:
+    """The cycles of p in the sense "what is at p[j] elsewhere is at j here", longest first, without those of length 1."""
+    destination = np.empty_like(permutation)
+    destination[permutation] = np.arange(len(permutation))
+    seen = np.zeros(len(permutation), bool)
+    found = []
+    for start in np.flatnonzero(destination != np.arange(len(destination))):
+        cycle, at = [], int(start)
+        while not seen[at]:
+            seen[at] = True
+            cycle.append(at)
+            at = int(destination[at])
+        if cycle:
+            found.append(cycle)
+    return sorted(found, key=len, reverse=True)
+
+
+def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
+    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated.
+
+    Chains that are not `closed` do not come back to where they start.
+    """
+    texts = []
+    for cycle in found[:3]:
+        shown = [name(index) for index in cycle[:_LONGEST_CYCLE]]
+        closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]] if closed else []
+        texts.append(" → ".join([*shown, *closing]))
+    if len(found) > 3:  # noqa: PLR2004
+        texts.append(f"{len(found) - 3} more cycles")
+    return ", ".join(texts)
+
+
+def naming(class_names: Any, output: str, n_classes: int) -> Callable[[int], str]:
+    """How classes of an output are called: by their names where there is one for each, else by their index."""
+    names = class_names.get(output) if isinstance(class_names, dict) else class_names
+    if not isinstance(names, list | tuple) or len(names) < n_classes:
+        return str
+    return lambda index: str(names[index])

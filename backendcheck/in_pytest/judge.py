@@ -1,0 +1,120 @@
+"""Judging one case of a pytest session as soon as its recordings are there, while others are still being made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from backendcheck.errors import UnreadableInput
+from backendcheck.in_pytest.files import Exchange
+from backendcheck.in_pytest.settings import Settings
+from backendcheck.recordings.files import read_environment, read_recording, recording_path
+from backendcheck.recordings.leg_directory import WORK
+from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.report.formats.text import failing
+from backendcheck.results.results import CaseResult, analyse
+from backendcheck.verdicts.known import Divergence, find_known, load
+from backendcheck.verdicts.verdict import UNSEEN
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without what the session makes of warnings and of floating-point errors: those are about its tests, not about this."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Judge:
+    """Judges cases by what has been recorded so far."""
+
+    def __init__(self, settings: Settings, exchange: Exchange, start: Path) -> None:
+        self.settings = settings
+        self.exchange = exchange
+        self.start = start  # where pytest was started, from where reports name files
+        self.backends = tuple(backend.value for backend in settings.backends)
+        self._environments: dict[str, Environment] = {}
+        self._known_read: list[Divergence] | None = None
+
+    def has_any(self, case: str) -> bool:
+        """Whether any backend has a recording of the case."""
+        return any(recording_path(self.settings.out / name, case).exists() for name in self.backends)
+
+    @undisturbed()
+    def result(self, case: str) -> CaseResult:
+        """The verdict on a case, from the recordings that are there.
+
+        Raises:
+            UnreadableInput: if one is damaged.
+            UsageError: if the known divergences in force cannot be read.
+        """
+        legs = []
+        for name in self.backends:
+            recording = self._recording(name, case)
+            if recording is not None:
+                environment = replace(self._environment(name), cases=(case,))
+                legs.append(Leg(label=name, path=self.settings.out / name, environment=environment, recordings={case: recording}))
+        if not legs:  # that nobody has seen it is a result as well
+            environment = Environment(backend=self.backends[0], run="", exit_state="interrupted", cases=(case,))
+            legs = [Leg(label=self.backends[0], path=self.settings.out, environment=environment, recordings={})]
+        results = analyse(
+            legs, expected=self.backends, known=self._known(legs), overrides=self.settings.configuration.tolerances
+        )  # fmt: skip
+        return next(result for result in results.cases if result.case == case)
+
+    @undisturbed()
+    def explain(self, result: CaseResult, file: Path, width: int | None) -> str:
+        """What is wrong with a case, in lines: as reports say it, and why legs have no recording of it."""
+        unseen = [name for name in self.backends if name not in result.recordings]
+        missing = {f"{name} {UNSEEN}": self._reasons(name, result.case, file) for name in unseen}
+        problems = tuple(": ".join([problem, *missing.get(problem, [])[:1]]) for problem in result.problems)
+        problems += tuple(reason for reasons in missing.values() for reason in reasons[1:])
+        return "\n".join(failing(replace(result, problems=problems), width, self.settings.place))
+
+    def _recording(self, backend: str, case: str) -> Recording | None:
+        path = recording_path(self.settings.out / backend, case)
+        return read_recording(path) if path.exists() else None
+
+    def _environment(self, backend: str) -> Environment:
+        """That of a leg as far as it is known while the leg is being recorded: its versions are, its cases are not."""
+        if backend not in self._environments:
+            leg = self.settings.out / backend
+            environment = read_environment(leg)
+            if not environment.versions:
+                try:
+                    note = next((leg / WORK).glob("*.environment")).read_text(encoding="utf-8")
+                    environment = replace(environment, **json.loads(note))
+                except (OSError, StopIteration):  # put away a moment ago: the session has ended
+                    environment = read_environment(leg)
+            self._environments[backend] = environment
+        return self._environments[backend]
+
+    def _known(self, legs: list[Leg]) -> list[Divergence]:
+        if self._known_read is None:
+            files = find_known(legs, self.settings.configuration.known)
+            self._known_read = [entry for file in files for entry in load(file)]
+        return self._known_read
+
+    def _reasons(self, backend: str, case: str, file: Path) -> list[str]:
+        """Why a leg has no recording of a case in `file`: what is wrong with that, or else with the leg."""
+        if case.rpartition("#")[0] and self._recording(backend, case.rpartition("#")[0]) is not None:
+            return ["the test has made fewer calls there"]
+        try:
+            problems = read_environment(self.settings.out / backend).problems
+        except UnreadableInput:
+            problems = ()
+        of_file = [one for one in problems if (self.start / str(one["file"])).resolve() == file.resolve()]
+        found = [f"{one['file']}:{one['line']}: {one['message']}." for one in of_file or problems]
+        end = self.exchange.ended(backend)
+        if not found and end is not None:
+            lines = [line.removeprefix("backendcheck: ") for line in end.message.splitlines()]
+            how = f"was killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"
+            found = lines or [f"its recording process {how}."]
+        return found

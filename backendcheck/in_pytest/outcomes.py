@@ -1,0 +1,115 @@
+"""From a verdict to what pytest makes of an item: passed, failed with the message of the report, or expected to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from backendcheck.case import FunctionCase, Raises, Tolerance
+from backendcheck.errors import BackendcheckError
+from backendcheck.in_pytest.judge import Judge
+from backendcheck.in_pytest.names import FIXTURE, JUDGING, base_nodeid
+from backendcheck.recordings.recording import returned
+from backendcheck.results.results import CaseResult
+from backendcheck.text.escape import one_line
+from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.case_ids import call_id, case_id
+
+PROPERTY = "backendcheck_case"  # of an item in JUnit XML, and in the reports that workers send to their controller
+VERDICT = "backendcheck_verdict"
+HEADLINE = pytest.StashKey[str]()  # what a summary in one line says of an item that failed
+KNOWN = pytest.StashKey[list[str]]()  # the reasons of known divergences: the report is made to say so, for a test may go on
+_TERMINAL_MARGIN = 4  # columns that pytest puts before the message of an exception
+
+
+def judge_case(item: pytest.Item) -> None:
+    """Pass, or raise what has pytest report the verdict on a case."""
+    result = _judged(item, case_id(base_nodeid(item)))
+    if result.verdict is Verdict.XFAILED and not item.config.option.runxfail:
+        item.stash[KNOWN] = [reasons(result)]
+    elif result.verdict is not Verdict.PASSED:
+        pytest.fail(_explained(item, result, 0), pytrace=False)
+
+
+class Agreement:
+    """The fixture `backends_agree` of one test: judges its calls one after the other."""
+
+    def __init__(self, test: pytest.Item) -> None:
+        self.test = test
+        self.n_calls = 0
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        *arrays: Any,
+        gradients: bool = True,
+        reference: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
+        expect: Raises | None = None,
+        tolerance: Tolerance | Mapping[str, Tolerance] | None = None,
+    ) -> Any:
+        __tracebackhide__ = True
+        FunctionCase(function, list(arrays), gradients=gradients, reference=reference, expect=expect, tolerance=tolerance)
+        self.n_calls += 1
+        return self._judge(call_id(base_nodeid(self.test), self.n_calls))
+
+    def __repr__(self) -> str:
+        return f"<{FIXTURE}>"  # pytest shows it as an argument of the test
+
+    def _judge(self, case: str) -> Any:
+        __tracebackhide__ = True
+        result = _judged(self.test, case)
+        if result.verdict is Verdict.XFAILED and not self.test.config.option.runxfail:
+            self.test.stash.setdefault(KNOWN, []).append(reasons(result))
+        elif result.verdict is not Verdict.PASSED:
+            pytest.fail(_explained(self.test, result, _TERMINAL_MARGIN))
+        return next((returned(one) for one in result.recordings.values()), None)
+
+    def check_end(self) -> None:
+        """See that no backend went further in the test, or ended it otherwise, than it did here."""
+        __tracebackhide__ = True
+        case = call_id(base_nodeid(self.test), self.n_calls + 1)
+        if not _judge_of(self.test).has_any(case):
+            return
+        result = _judged(self.test, case)
+        how_often = f"{self.n_calls} time{'' if self.n_calls == 1 else 's'}"
+        here = f"{case}: the test has called {FIXTURE} {how_often} here; expected as often as on the backends"
+        if result.verdict is Verdict.PASSED:
+            pytest.fail(f"{here}, which went on and agree.", pytrace=False)
+        pytest.fail(f"{_explained(self.test, result, 0)}\n{here}.", pytrace=False)
+
+
+AGREEMENT = pytest.StashKey[Agreement]()
+
+
+def reasons(result: CaseResult) -> str:
+    return "; ".join(one_line(entry.reason) for entry in result.known)
+
+
+def _judge_of(item: pytest.Item) -> Judge:
+    judging: Any = item.config.pluginmanager.getplugin(JUDGING)
+    if judging.lost:
+        pytest.fail(f"backendcheck: {judging.lost}.", pytrace=False)
+    judge: Judge = judging.judge
+    return judge
+
+
+def _judged(item: pytest.Item, case: str) -> CaseResult:
+    try:
+        result = _judge_of(item).result(case)
+    except BackendcheckError as error:
+        pytest.fail(f"backendcheck: {error}", pytrace=False)
+    item.user_properties.append((VERDICT, f"{result.verdict.value} {case}"))
+    return result
+
+
+def _explained(item: pytest.Item, result: CaseResult, margin: int) -> str:
+    item.stash[HEADLINE] = f"{result.verdict.value} {one_line(result.headline)}"
+    return _judge_of(item).explain(result, item.path, _width(item.config, margin))
+
+
+def _width(config: pytest.Config, margin: int) -> int | None:
+    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
+    writer = config.get_terminal_writer()
+    return max(80, writer.fullwidth - margin) if getattr(writer, "hasmarkup", False) else None

@@ -1,0 +1,1 @@
+"""Labels of one output in, findings out: one module for each group of rules."""

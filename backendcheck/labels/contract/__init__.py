@@ -1,0 +1,1 @@
+"""What the label contract says: its rules, findings, class maps, and what backends do today."""

@@ -1,0 +1,1 @@
+"""Labels as the user has them in, numbers with their task out."""

@@ -1,0 +1,1 @@
+"""Events of recording processes in, progress on a terminal or in a notebook out."""

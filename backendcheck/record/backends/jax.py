@@ -1,0 +1,111 @@
+"""Gradients under JAX, and its numerics settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from backendcheck.record.backends.masks import copy_mask
+
+
+def settle(device: str) -> dict[str, str]:
+    """Set what makes JAX repeatable; returns the settings for the record. To be called before any op runs."""
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    if jax.config.jax_default_matmul_precision is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    return {
+        "matmul_precision": str(jax.config.jax_default_matmul_precision),
+        "enable_x64": str(jax.config.jax_enable_x64),
+        "compilation_cache": "on" if jax.config.jax_compilation_cache_dir else "off",
+    }
+
+
+def device_name() -> str:
+    """The device that computes."""
+    device = jax.devices()[0]
+    return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
+
+
+def gradient_function(
+    predict: Callable[[Any], Any],
+    loss: Callable[[Any, Any], Any],
+    variables: Sequence[Any],
+    *,
+    compiled: bool = True,
+) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
+    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
+
+    Compiled, with `data` as an argument so that nothing is folded into the program and a second call costs nothing; op by op
+    only where a loss looks at the value of a label to decide what to do, which cannot be compiled, or where it is asked for with
+    `compiled`: for a single call that is quicker.
+    """
+
+    def shifted_loss(values: list[Any], shifts: list[Any], data: Any) -> Any:
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
+            y_pred = predict(data)
+            flat = []
+            for leaf, shift in zip(keras.tree.flatten(y_pred), shifts, strict=True):
+                flat.append(copy_mask(leaf, leaf + shift))
+            return loss(keras.tree.pack_sequence_as(y_pred, flat), data)
+
+    by_both = jax.value_and_grad(shifted_loss, argnums=(0, 1))
+    both = jax.jit(by_both) if compiled else by_both
+
+    def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
+        values = [variable.value for variable in variables]
+        with keras.StatelessScope():
+            shapes = jax.eval_shape(predict, data)
+        # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
+        # number that leaves every float as it is, -0.0 itself included.
+        shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
+        try:
+            total, (by_values, by_shifts) = both(values, shifts, data)
+        except jax.errors.JAXTypeError:
+            total, (by_values, by_shifts) = by_both(values, shifts, data)
+        return total, list(by_shifts), list(by_values)
+
+    return gradients
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """A context in which JAX does not turn float64 into float32."""
+    if hasattr(jax, "enable_x64"):
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        return context
+    from jax.experimental import enable_x64
+
+    older: AbstractContextManager[Any] = enable_x64()
+    return older
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    program = jax.jit(function)
+    return program, sorted(set(_lowered(jax.make_jaxpr(program)(values).jaxpr)))
+
+
+def _lowered(program: Any) -> Iterator[str]:
+    for equation in program.eqns:
+        inner = [one for parameter in equation.params.values() for one in _programs(parameter)]
+        for one in inner:
+            yield from _lowered(one)
+        taken = [getattr(variable.aval, "dtype", None) for variable in equation.invars]
+        if not inner and jnp.float64 in taken:
+            given = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
+            yield from (dtype.name for dtype in given if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8)  # noqa: PLR2004
+
+
+def _programs(parameter: Any) -> Iterator[Any]:
+    """The programs in a parameter of an equation: bodies of loops, branches, calls."""
+    for one in parameter if isinstance(parameter, list | tuple) else (parameter,):
+        if hasattr(one, "eqns"):
+            yield one
+        elif hasattr(one, "jaxpr"):
+            yield one.jaxpr

@@ -1,0 +1,91 @@
+"""Gradients under TensorFlow, and its numerics settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework import config as tf_config  # the public module has no way to ask
+
+from backendcheck.record.backends.masks import copy_mask
+
+
+def settle(device: str) -> dict[str, str]:
+    """Set what makes TensorFlow repeatable; returns the settings for the record. To be called before any op runs."""
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    else:
+        # Only where it is needed: with determinism TensorFlow computes some losses by other formulas than users get, and the
+        # gradient of softmax cross-entropy for labels that do not sum to 1 is then right, where it is wrong without.
+        tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    return {
+        "tensor_float_32": str(tf.config.experimental.tensor_float_32_execution_enabled()),
+        "op_determinism": str(tf_config.is_op_determinism_enabled()),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "default"),
+    }
+
+
+def device_name() -> str:
+    """The device that computes."""
+    gpus = tf.config.get_visible_devices("GPU")
+    return gpus[0].name if gpus else "cpu"
+
+
+def gradient_function(
+    predict: Callable[[Any], Any],
+    loss: Callable[[Any, Any], Any],
+    variables: Sequence[Any],
+    *,
+    compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
+) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
+    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
+
+    A gradient is None where the loss does not depend on it.
+    """
+
+    def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
+        values = [variable.value for variable in variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for value in values:
+                tape.watch(value)
+            y_pred = predict(data)
+            total = loss(y_pred, data)
+        by_value = tape.gradient(total, values)
+        gradients.in_slices = any(isinstance(one, tf.IndexedSlices) for one in by_value)  # type: ignore[attr-defined]
+        # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
+        # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
+        flat = [copy_mask(leaf, tf.identity(leaf)) for leaf in keras.tree.flatten(y_pred)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for leaf in flat:
+                tape.watch(leaf)
+            again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
+        by_pred = tape.gradient(again, flat)
+        return total, [dense(gradient) for gradient in by_pred], [dense(gradient) for gradient in by_value]
+
+    return gradients
+
+
+def dense(gradient: Any) -> Any:
+    """A gradient as one tensor: rows that were taken several times, added up."""
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """TensorFlow always has float64."""
+    return nullcontext()
+
+
+def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
+    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    program = tf.function(function)
+    graph = program.get_concrete_function(values).graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    casts = [(node.attr["SrcT"].type, node.attr["DstT"].type) for node in nodes if node.op == "Cast"]
+    given = {tf.as_dtype(to) for source, to in casts if source == tf.float64.as_datatype_enum}
+    return program, sorted(dtype.name for dtype in given if dtype.is_floating and dtype != tf.float64)

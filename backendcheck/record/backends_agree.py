@@ -1,0 +1,125 @@
+"""The recording half of the fixture `backends_agree`: an ordinary test is run as it is, and each call of the fixture recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from backendcheck.case import FunctionCase
+from backendcheck.record.case_module import is_case
+from backendcheck.record.fixtures import seed_of
+from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
+from backendcheck.record.observe.initializers import drawn_by_numpy
+from backendcheck.record.worker import Worker, what_came_instead
+from backendcheck.recordings.files import write_recording
+from backendcheck.recordings.recording import returned
+from backendcheck.vocabulary.case_ids import call_id
+
+
+class NoFurther(BaseException):
+    """Ends a test whose function has thrown something: what comes after the call needs what it returned."""
+
+
+class AgreementTests:
+    """Runs the tests of a worker's session that are no cases, and notes what their calls of `backends_agree` give."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.test: pytest.Function | None = None  # that is being run
+        self.n_calls = 0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Function) -> Generator[None, object, object]:
+        if is_case(item):
+            return (yield)
+        self.test, self.n_calls = item, 0
+        clear_session()
+        try:
+            with drawn_by_numpy():
+                return (yield)
+        finally:
+            self.test = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """What a fixture draws depends on the fixture alone, not on which test asks first: that may be another elsewhere."""
+        if self.test is not None:
+            key = f"{fixturedef.baseid}\0{fixturedef.argname}\0{getattr(request, 'param_index', 0)}"
+            seed_everything(int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:4], "little"))
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        if pyfuncitem is not self.test:
+            return (yield)
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            warnings.simplefilter("ignore")
+            with left_as_found():
+                seed_everything(seed_of(pyfuncitem))
+                try:
+                    return (yield)
+                except NoFurther:
+                    return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Function, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if item is self.test:
+            status, problem = "", ""
+            if call.excinfo is not None:
+                status, problem = what_came_instead(call)
+                if status == "error" and call.when == "call":
+                    problem = f"the test ended {_where(self.n_calls)}: {problem.removeprefix('call failed: ')}"
+            elif call.when == "call" and self.n_calls == 0:
+                status, problem = "error", "the test has not called backends_agree"
+            if status:
+                # As the call that did not come about: a leg on which it did is then held against this one.
+                case = call_id(item.nodeid, self.n_calls + 1)
+                write_recording(self.worker.leg, self.worker.recording(item, case, status=status, problem=problem))
+        return report
+
+    @pytest.fixture
+    def backends_agree(self) -> Callable[..., Any]:
+        """Records what a function returns on this backend, and its gradients; the session that has chosen the test judges."""
+        return self._record
+
+    def _record(self, function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
+        """Record one call; returns what `function` returned here, as NumPy."""
+        test = self.test
+        assert test is not None  # noqa: S101 - the fixture is there in tests only
+        case, seed = call_id(test.nodeid, self.n_calls + 1), seed_of(test)
+        self._note_running(case)
+
+        def afresh(*tensors: Any) -> Any:
+            # It is called several times, for values, gradients and compiled, and is to build the same layers each time.
+            seed_everything(seed)
+            return function(*tensors)
+
+        afresh.__wrapped__ = function  # type: ignore[attr-defined]  # its parameters name the inputs
+        recording = self.worker.record(test, lambda: FunctionCase(afresh, list(arrays), **options), case)
+        write_recording(self.worker.leg, recording)
+        self.n_calls += 1
+        if recording.status != "recorded" and recording.expect is None:
+            raise NoFurther
+        return returned(recording)
+
+    def _note_running(self, case: str) -> None:
+        """Have what kills this process recorded as the end of this call, and not of an earlier one."""
+        marker = self.worker.work / f"{self.worker.worker}.running"
+        begun = json.loads(marker.read_text(encoding="utf-8"))
+        marker.write_text(json.dumps({**begun, "case": case}), encoding="utf-8")
+
+
+def _where(n_calls: int) -> str:
+    return f"after call {n_calls} of backends_agree" if n_calls else "before it called backends_agree"
+

@@ -1,0 +1,76 @@
+"""What a recording process finds when it has started: versions, device, settings, and what can move a number."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from backendcheck.files import write_atomically
+from backendcheck.sessions.session_file import SessionFile
+from backendcheck.vocabulary.backends import Backend, installed_version, parse_backend
+
+# Variables of the environment that can move a number or its repeatability.
+_NUMERIC_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_TORCH_DEVICE",
+    "MKL_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
+)  # fmt: skip
+
+
+def note_environment(session: SessionFile, path: Path) -> None:
+    """Write what a leg's environment file says of versions, device and settings into `path`; imports keras.
+
+    Raises:
+        RuntimeError: if keras runs on another backend than the session's.
+    """
+    import keras
+    import numpy as np
+
+    from backendcheck.record.backends import numerics
+    from backendcheck.record.observe.perturbation import Perturbation
+
+    if keras.backend.backend() != session.backend:
+        message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.backend} was set"
+        raise RuntimeError(message)
+    Perturbation(name=session.noise).prepare_session()
+    backend = parse_backend(session.backend)
+    module = sys.modules[backend.value]
+    determinism = numerics().settle(session.device)
+    note = {
+        "versions": {
+            "backendcheck": installed_version("backendcheck") or "",
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            # The others too, if they are there: some layers of Keras need TensorFlow on every backend.
+            **{other.value: version for other in Backend if (version := other.version())},
+            backend.value: str(getattr(module, "__version__", backend.version() or "")),
+            "numpy": np.__version__,
+            **{name: version for name in ("scikit-learn", "jaxlib") if (version := installed_version(name))},
+        },
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cores": str(os.cpu_count()),
+        },
+        "device": numerics().device_name(),
+        "settings": settings(),
+        "determinism": determinism | {name: os.environ[name] for name in _NUMERIC_VARIABLES if name in os.environ},
+    }
+    write_atomically(path, json.dumps(note).encode())
+
+
+def settings() -> dict[str, str]:
+    """The Keras settings that decide what a number means; legs that differ in one are not comparable."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    return {
+        "floatx": keras.config.floatx(),
+        "epsilon": repr(keras.config.epsilon()),
+        "image_data_format": keras.config.image_data_format(),
+        "dtype_policy": getattr(policy, "name", str(policy)),
+    }

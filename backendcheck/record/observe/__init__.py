@@ -1,0 +1,1 @@
+"""What a case returned in, observations out: values, losses, models, functions."""

@@ -1,0 +1,102 @@
+"""What a noise recording does to a case: inputs moved by one unit in the last place, or everything in float64."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from backendcheck.record.observe.arrays import digests, map_nest
+from backendcheck.record.observe.trace import Trace
+from backendcheck.recordings.noise import JITTERED, MEASURES
+
+_SINGLE = "float32"  # what the leg computes in that a float64 recording is held against
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perturbation:
+    """How the data of a case is changed for the noise recording `name`; an empty one changes nothing."""
+
+    name: str = ""
+
+    @property
+    def kind(self) -> str:
+        return MEASURES.get(self.name, "")
+
+    def prepare_session(self) -> None:
+        """Set what has to be set before a case file is imported."""
+        if self.kind == "float64":
+            keras.config.set_floatx("float64")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What keeps a changed recording from being compared as a leg."""
+        return {"noise": self.name} if self.kind in ("jitter", "float64") else {}
+
+    def inputs(self, name: str, nest: Any, trace: Trace, *, seed: int, precision: str | None = None, codes: bool = False) -> Any:
+        """The nest of arrays `name` as this recording feeds it; `trace` gets the digests of what was moved.
+
+        `precision` is the float type that it will be rounded to, where that is below its own. With `codes`, whole numbers stay:
+        among the inputs of a model they may be ids, padding or what a mask looks for, and half an id is no noise.
+        """
+        if self.kind != "jitter" or nest is None:
+            return self.rounded(nest)
+        key = hashlib.sha256(f"{self.name}\0{seed}\0{name}".encode()).digest()
+        generator = np.random.default_rng(int.from_bytes(key[:16], "little"))
+        floatx = keras.config.floatx()
+        moved = _map_floats(lambda leaf: jittered(leaf, generator, fed_as=floatx, computed_in=precision, codes=codes), nest)
+        before, after = digests(name, nest), digests(name, moved)
+        trace.digests |= {f"{JITTERED}{path}": digest for path, digest in after.items() if digest != before[path]}
+        return moved
+
+    def rounded(self, nest: Any) -> Any:
+        """What is computed in float64 starts from the very numbers that float32 starts from."""
+        if self.kind != "float64" or nest is None:
+            return nest
+        return _map_floats(lambda array: array.astype(_SINGLE).astype(array.dtype), nest)
+
+    def round_weights(self, model: Any) -> str | None:
+        """Round the weights likewise; returns the dtype in which their digests are those of the leg, None for their own."""
+        if self.kind != "float64":
+            return None
+        for variable in model.weights:
+            if variable.dtype == "float64":
+                value = np.asarray(keras.ops.convert_to_numpy(variable))
+                variable.assign(value.astype(_SINGLE).astype(value.dtype))
+        return _SINGLE
+
+
+def _map_floats(function: Callable[[np.ndarray], np.ndarray], nest: Any) -> Any:
+    return map_nest(lambda leaf: function(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf, nest)
+
+
+_SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}
+
+
+def jittered(
+    array: np.ndarray, generator: np.random.Generator, *, fed_as: str, computed_in: str | None = None, codes: bool = False
+) -> np.ndarray:
+    """Every element of a float array moved by one unit in the last place, up or down at random.
+
+    The unit is that of the type in which the backend gets it: float64 data is fed in the float type of the session (`fed_as`),
+    and a model may compute in a coarser one (`computed_in`). NaN and Inf stay, and with `codes` whole numbers do. The dtype
+    stays.
+    """
+    fed = array.astype(fed_as) if array.dtype == np.float64 else array
+    up = generator.integers(0, 2, fed.shape).astype(bool)
+    with np.errstate(all="ignore"):  # NaN, Inf and the largest finite number, put back below
+        bits = _SIGNIFICANT_BITS.get(computed_in or "")
+        if bits is not None and bits <= np.finfo(fed.dtype).nmant:
+            unit = np.ldexp(np.ones_like(fed), np.frexp(fed)[1] - bits)
+            moved = np.where(up, fed + unit, fed - unit)
+        else:
+            moved = np.nextafter(fed, np.where(up, np.inf, -np.inf).astype(fed.dtype))
+        stays = ~np.isfinite(fed) | ~np.isfinite(moved)
+        if codes:
+            stays |= fed == np.round(fed)
+    result: np.ndarray = np.where(stays, array, moved.astype(array.dtype)).astype(array.dtype)
+    return result

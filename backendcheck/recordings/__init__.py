@@ -1,0 +1,1 @@
+"""Files in, recordings and legs out, and back: everything that a run leaves on disk."""

@@ -1,0 +1,266 @@
+"""What is on disk: one safetensors file per case and backend, one environment.json per backend.
+
+Format history
+    1  first version
+
+A recording is self-contained: the comparison needs neither the case file nor a backend. Files are written to a
+temporary name and renamed, carry a checksum of their own, and nothing in them is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from backendcheck.case import Tolerance
+from backendcheck.errors import UnreadableInput
+from backendcheck.files import write_atomically
+from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
+from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
+from backendcheck.vocabulary.observations import Expected, Observation
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+ENVIRONMENT = "environment.json"
+RECORDINGS = "recordings"
+PLANTED = "faults"  # the directory of the legs that were recorded with a fault planted
+PLANTED_NOTES = "planted"  # beside the recordings of a planted fault: what it altered, one JSON object a case and a line
+_LONGEST_NAME = 180  # bytes; file systems take 255, and a temporary suffix must fit
+
+
+def recording_path(leg: Path, case: str) -> Path:
+    """Where the recording of `case` lies below the directory of a leg.
+
+    Characters that a file system could trip over are percent-encoded and over-long parts are cut and given a digest,
+    so that any parameter id is safe and two cases never share a file.
+    """
+    stem, slash, rest = case.partition("/")
+    return leg / RECORDINGS / _safe(stem) / ((_safe(rest) if slash else "~") + SUFFIX)
+
+
+def _safe(part: str) -> str:
+    # surrogatepass: a case id may hold whatever a parameter's repr holds, lone surrogates too.
+    name = quote(part.encode("utf-8", "surrogatepass"), safe="[]-_.,=+() @'")
+    name = name.replace("~", "%7E") or "%"  # both are free then for names that are not spelled out
+    if name.strip(".") == "":
+        name = name.replace(".", "%2E")
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = f"{name[: _LONGEST_NAME - 17]}~{digest}"
+    return name
+
+
+def write_recording(leg: Path, recording: Recording) -> str:
+    """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
+    tensors: dict[str, np.ndarray] = {}
+    keys: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def stored(value: np.ndarray) -> dict[str, Any]:
+        if value.dtype == object:
+            return {"text": value.ravel().tolist(), "shape": list(value.shape)}
+        # Contiguous and in the byte order of this machine, which is what comes back from the file.
+        array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
+        content = (array.dtype.str, array.shape, array.tobytes())
+        if content not in keys:  # what several doors returned alike is stored once
+            keys[content] = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
+            tensors[keys[content]] = array
+        return {"tensor": keys[content]}
+
+    def observed(observations: Mapping[str, Observation]) -> dict[str, Any]:
+        return {
+            name: {"dtype": seen.dtype, "precision": seen.precision, **stored(seen.value)} for name, seen in observations.items()
+        }
+
+    header = {
+        "format": FORMAT,
+        **{
+            name: getattr(recording, name)
+            for name in (
+                "case", "backend", "run", "status", "claim", "file", "line", "file_digest", "problem", "stderr_tail", "expect",
+                "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses", "oracles",
+            )
+        },
+        "observations": observed(recording.observations),
+        "variants": [
+            {
+                "oracle": variant.oracle,
+                "door": variant.door,
+                "observations": observed(variant.observations),
+                "raised": None if variant.raised is None else asdict(variant.raised),
+            }
+            for variant in recording.variants
+        ],
+        "reference": {name: stored(value) for name, value in recording.reference.items()},
+        "expected": {
+            name: {
+                "value": stored(one.value),
+                **{key: stored(array) for key in ("defined", "directions") if (array := getattr(one, key)) is not None},
+            }
+            for name, one in recording.expected.items()
+        },
+        "labels": {name: stored(value) for name, value in recording.labels.items()},
+        "raised": [asdict(one) for one in recording.raised],
+        "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
+        **({"optimizer": recording.optimizer} if recording.optimizer else {}),
+        **({"layers": asdict(recording.layers)} if recording.layers is not None else {}),
+    }  # fmt: skip
+    text = json.dumps(header, allow_nan=True)
+    # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
+    tensors = tensors or {"none": np.zeros(1, np.uint8)}
+    content = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
+    write_atomically(recording_path(leg, recording.case), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"\0{key}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def read_recording(path: Path) -> Recording:
+    """Read one recording.
+
+    Raises:
+        UnreadableInput: if the file is damaged, truncated or from a later version, naming it and what to do.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "backendcheck" not in metadata:
+                raise _unreadable(path, "is a safetensors file, but not a recording", "Remove it from the directory")
+            header = json.loads(metadata["backendcheck"])
+            _check_format(path, header)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except UnreadableInput:
+        raise
+    except Exception as error:  # safetensors raises its own classes and a damaged header raises anything
+        raise _unreadable(path, f"is damaged or truncated ({_first_line(error)})", "Record the case again") from error
+    if metadata.get("sha256") != _checksum(metadata["backendcheck"], tensors):
+        raise _unreadable(path, "is damaged: its checksum does not match its content", "Record the case again")
+    try:
+        return _recording(header, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"does not hold what format {FORMAT} prescribes ({_first_line(error)})"
+        raise _unreadable(path, message, "Record the case again") from error
+
+
+def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Recording:
+    def loaded(entry: Mapping[str, Any]) -> np.ndarray:
+        if "tensor" in entry:
+            return tensors[entry["tensor"]]
+        value = np.empty(len(entry["text"]), dtype=object)
+        value[:] = entry["text"]
+        return value.reshape(entry["shape"])
+
+    def observed(entries: Mapping[str, Any]) -> dict[str, Observation]:
+        return {
+            name: Observation(value=loaded(entry), dtype=entry["dtype"], precision=entry["precision"])
+            for name, entry in entries.items()
+        }
+
+    def raised_from(entry: Mapping[str, Any]) -> Raised:
+        return Raised(**{**entry, "type_names": tuple(entry["type_names"])})
+
+    if header["status"] not in STATUSES:
+        message = f"status {header['status']!r}"
+        raise ValueError(message)
+    header = dict(header)
+    del header["format"]
+    observations = observed(header.pop("observations"))
+    variants = tuple(
+        Variant(
+            oracle=entry["oracle"],
+            door=entry["door"],
+            observations=observed(entry["observations"]),
+            raised=None if entry["raised"] is None else raised_from(entry["raised"]),
+        )
+        for entry in header.pop("variants")
+    )
+    reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
+    expected = {
+        name: Expected(**{key: loaded(array) for key, array in entry.items() if array is not None})
+        for name, entry in header.pop("expected").items()
+    }
+    labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
+    raised = tuple(raised_from(entry) for entry in header.pop("raised"))
+    tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
+    for name in ("notes", "oracles"):
+        header[name] = tuple(header[name])
+    if (layers := header.pop("layers", None)) is not None:
+        calls = tuple(LayerCall(**call) for call in layers.pop("calls"))
+        header["layers"] = LayerTrace(**{**layers, "calls": calls, "unseen": tuple(layers["unseen"])})
+    header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
+    return Recording(
+        **header, observations=observations, variants=variants, reference=reference, expected=expected,
+        labels=labels, raised=raised,
+        tolerance=tolerance,
+    )  # fmt: skip
+
+
+def _check_format(path: Path, header: Mapping[str, Any]) -> None:
+    found = header.get("format")
+    if not isinstance(found, int) or found < 1:
+        raise _unreadable(path, f"has no format version (got {found!r})", "Record again")
+    if found > FORMAT:
+        what = f"has format {found}, written by a later backendcheck; this one reads up to {FORMAT}"
+        raise _unreadable(path, what, "Upgrade backendcheck here, or record again with this version")
+
+
+def _unreadable(path: Path, what: str, remedy: str) -> UnreadableInput:
+    return UnreadableInput(f"{path}: {what}. {remedy}.")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+
+
+def write_environment(leg: Path, environment: Environment) -> None:
+    """Write `environment.json` into the directory of a leg."""
+    fields = {name: getattr(environment, name) for name in Environment.__slots__}
+    body = {"format": FORMAT, **fields}
+    body["sha256"] = _json_checksum(body)
+    write_atomically(leg / ENVIRONMENT, (json.dumps(body, indent=2) + "\n").encode(), durable=True)
+
+
+def _json_checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def read_environment(leg: Path) -> Environment:
+    """Read `environment.json` from the directory of a leg.
+
+    Raises:
+        UnreadableInput: if it is missing, damaged or from a later version.
+    """
+    path = leg / ENVIRONMENT
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(body, dict):
+            raise _unreadable(path, "is not a JSON object", "Record this backend again")
+        _check_format(path, body)
+        expected = body.pop("sha256", None)
+        if expected != _json_checksum(body):
+            raise _unreadable(path, "is damaged: its checksum does not match its content", "Record this backend again")
+        del body["format"]
+        later = {name: body.get(name, ()) for name in ("all_cases", "sessions", "pieces")}  # not in the first files of format 1
+        for name, value in {"cases": body["cases"], "problems": body["problems"], **later}.items():
+            body[name] = tuple(value)
+        return Environment(**body)
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _unreadable(path, f"is damaged ({_first_line(error)})", "Record this backend again") from error

@@ -1,0 +1,77 @@
+"""The directory of a leg: who may record into it, what an earlier recording there was of, how it is cleared."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backendcheck.errors import OutputInTheWay
+from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS
+from backendcheck.recordings.recording import Environment
+
+WORK = ".work"  # below the directory of a leg: what controller and workers tell each other
+
+
+def make_writable(directory: Path) -> None:
+    """Make a directory, or see that it can be written.
+
+    Raises:
+        OutputInTheWay: if neither can be.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        message = f"{directory}: cannot be written ({error.strerror or error}). Choose another --out."
+        raise OutputInTheWay(message) from error
+
+
+@contextlib.contextmanager
+def alone_in(leg: Path) -> Iterator[None]:
+    """Keep other sessions from recording into the same directory meanwhile.
+
+    Raises:
+        OutputInTheWay: if one does just that.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            handle = os.open(leg, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{leg}: is being recorded into by another process. Wait for it, or choose another --out."
+            raise OutputInTheWay(message) from None
+        except (OSError, ImportError):
+            pass  # this system, or this file system, has no such locks
+        yield
+
+
+def release(version: Any) -> str:
+    """A version without what names its build."""
+    return str(version or "").partition("+")[0]
+
+
+def describe(environment: Environment) -> str:
+    """A recorded leg in words: how many cases of what, when, on which versions."""
+    selection = environment.selection
+    paths = ", ".join(map(str, selection.get("paths", []))) or "unknown paths"
+    chosen = "".join(f" {flag} {selection[key]!r}" for flag, key in (("-k", "keyword"), ("-m", "marks")) if selection.get(key))
+    recorded = environment.versions
+    versions = " ".join(f"{name} {recorded[name]}" for name in ("keras", environment.backend) if name in recorded)
+    where = versions or environment.backend
+    return f"{len(environment.cases)} cases of {paths}{chosen}, recorded {environment.started} on {where}"
+
+
+def clear_leg(leg: Path) -> None:
+    """Remove what a recording session writes, and nothing else."""
+    for name in (RECORDINGS, WORK):
+        shutil.rmtree(leg / name, ignore_errors=True)
+    (leg / ENVIRONMENT).unlink(missing_ok=True)

@@ -1,0 +1,161 @@
+"""Legs: one backend's part of a run, read from disk and checked to be of one piece."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.files import file_sha256
+from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording, recording_path
+from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
+from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.vocabulary.backends import Backend
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Leg:
+    """One backend's recordings. `label` is the backend, with ``#1``, ``#2`` behind it when it is there more than once.
+
+    `noise` holds its noise recordings by name, where there are any; `noise_problems` says which of them are not to be had.
+    """
+
+    label: str
+    path: Path
+    environment: Environment
+    recordings: Mapping[str, Recording]
+    noise: Mapping[str, Mapping[str, Recording]] = field(default_factory=dict)
+    noise_problems: tuple[str, ...] = ()
+
+
+def find_legs(directories: Sequence[Path]) -> list[Path]:
+    """The directories of legs among `directories`: each is a leg itself, or holds some by backend.
+
+    Raises:
+        UsageError: if one does not exist or holds no leg.
+    """
+    found: list[Path] = []
+    for directory in directories:
+        if not directory.is_dir():
+            message = f"{directory}: no such directory; expected one that 'backendcheck record' wrote."
+            raise UsageError(message)
+        if _is_leg(directory):
+            legs = [directory]
+        else:
+            legs = [directory / backend.value for backend in Backend if _is_leg(directory / backend.value)]
+        if not legs:
+            names = ", ".join(backend.value for backend in Backend)
+            message = (
+                f"{directory}: holds no recordings; expected {ENVIRONMENT} in it or in one of {names} below it. "
+                "Record first: backendcheck record --backend B --out DIR"
+            )
+            raise UsageError(message)
+        found += [leg for leg in legs if leg.resolve() not in {one.resolve() for one in found}]
+    return found
+
+
+def _is_leg(directory: Path) -> bool:
+    return (directory / ENVIRONMENT).is_file() or (directory / RECORDINGS).is_dir()
+
+
+def known_cases(paths: Sequence[Path]) -> list[str]:
+    """The ids of all cases that the legs at `paths` collected."""
+    return list(dict.fromkeys(case for path in paths for case in read_environment(path).cases))
+
+
+def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
+    """Read the legs at `paths`, in the order of the backends; equal backends are numbered. `only` reads that case alone.
+
+    Noise recordings that lie beside a leg are read with it.
+
+    Raises:
+        UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
+    """
+    legs, wrong = [], []
+    for path in paths:
+        try:
+            legs.append(read_leg(path, only))
+        except UnreadableInput as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UnreadableInput("\n".join(wrong))
+    order = [backend.value for backend in Backend]
+    legs.sort(key=lambda leg: order.index(leg.label) if leg.label in order else len(order))
+    total, seen = Counter(leg.label for leg in legs), Counter[str]()
+    numbered = []
+    for leg in legs:
+        seen[leg.label] += 1
+        numbered.append(replace(leg, label=f"{leg.label}#{seen[leg.label]}") if total[leg.label] > 1 else leg)
+    return [_with_noise(leg, only) for leg in numbered]
+
+
+def read_leg(path: Path, only: str | None = None) -> Leg:
+    """Read the leg at `path` alone, without its noise recordings.
+
+    Raises:
+        UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
+    """
+    environment = read_environment(path)
+    recordings, wrong = {}, []
+    files = sorted(file for file in (path / RECORDINGS).rglob(f"*{SUFFIX}") if not file.is_dir())
+    if only is not None:
+        environment = replace(environment, cases=tuple(case for case in environment.cases if case == only))
+        files = [file for file in files if file == recording_path(path, only)]
+    for file in files:
+        try:
+            recording = read_recording(file)
+            _check_belongs(file, recording, environment, path)
+            recordings[recording.case] = recording
+        except UnreadableInput as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UnreadableInput("\n".join(wrong))
+    return Leg(label=environment.backend, path=path, environment=environment, recordings=recordings)
+
+
+def _with_noise(leg: Leg, only: str | None) -> Leg:
+    """The leg with its noise recordings, if there are any beside it. What is wrong with those is no reason to refuse the leg."""
+    if not (leg.path.parent / FOLDER).is_dir():
+        return leg
+    noise, problems = {}, []
+    for name in recordings_for(leg.environment.backend):
+        path = noise_path(leg.path, name)
+        where = f"noise floor: {name} on {leg.label}"
+        remedy = "Run again with --noise-floor."
+        if not _is_leg(path):
+            problems.append(f"{where} was not recorded. {remedy}")
+            continue
+        try:
+            read = read_leg(path, only)
+        except UnreadableInput as error:
+            problems += [f"{where} cannot be used: {line}" for line in str(error).splitlines()]
+            continue
+        if read.environment.selection.get("noise_of") != leg.environment.run:
+            problems.append(f"{where} belongs to another run. {remedy}")
+            continue
+        if read.environment.exit_state != "complete":
+            problems.append(f"{where} did not end; {len(read.recordings)} of its cases are there. {remedy}")
+        noise[name] = read.recordings
+    return replace(leg, noise=noise, noise_problems=tuple(problems))
+
+
+def _check_belongs(file: Path, recording: Recording, environment: Environment, leg: Path) -> None:
+    def refuse(what: str) -> UnreadableInput:
+        return UnreadableInput(f"{file}: {what}. Record this backend again, or put the right files together.")
+
+    if recording.run not in environment.runs or recording.backend != environment.backend:
+        what = (
+            f"is from another run (run {recording.run[:8]} on {recording.backend}; expected run {environment.run[:8]} "
+            f"on {environment.backend}, as {ENVIRONMENT} says)"
+        )
+        raise refuse(what)
+    if recording_path(leg, recording.case) != file:
+        raise refuse(f"holds the case {recording.case!r}, which does not belong under this name")
+    if environment.exit_state == "complete" or environment.pieces:
+        expected = environment.digests.get(recording.case)
+        if expected is None:
+            raise refuse(f"is not on the list of this leg's recordings in {ENVIRONMENT}")
+        if expected != file_sha256(file):
+            raise refuse(f"is damaged: its digest is not the one in {ENVIRONMENT}")

@@ -1,0 +1,78 @@
+"""The files of joined legs: where they may be put, and how they are written so that nothing half-done is taken for whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.files import write_atomically
+from backendcheck.recordings.earlier_report import runs_in
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, recording_path, write_environment
+from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
+from backendcheck.recordings.merge import Joined
+from backendcheck.recordings.noise import noise_path
+from backendcheck.vocabulary.backends import Backend
+
+_REMEDY = "Choose another --out, or say --overwrite."
+
+
+def check_place(out: Path, legs: Sequence[Joined], *, overwrite: bool) -> None:
+    """See that `out` holds nothing but, at most, what joining the same pieces has put there before.
+
+    Raises:
+        OutputInTheWay: saying what is there.
+    """
+    runs = {leg.environment.backend: leg.environment.run for leg in legs}
+    for backend in Backend:
+        path = out / backend.value
+        if overwrite or not path.exists():
+            continue
+        if not (path / ENVIRONMENT).is_file():
+            message = f"{path}: is no leg; expected none, or the one that was joined of these pieces before. {_REMEDY}"
+            raise OutputInTheWay(message)
+        there = read_environment(path)
+        if there.run != runs.get(backend.value):
+            message = f"{path}: holds another leg: {describe(there)}. {_REMEDY}"
+            raise OutputInTheWay(message)
+    reported = runs_in(out)
+    if not overwrite and reported is not None and reported != {*runs.values()}:
+        message = f"{out}: holds the report of another run. {_REMEDY}"
+        raise OutputInTheWay(message)
+    make_writable(out)
+
+
+def write_legs(out: Path, legs: Sequence[Joined]) -> list[Path]:
+    """Write joined legs below `out`, in place of those that are there; returns their directories.
+
+    Raises:
+        OutputInTheWay: if they cannot be written.
+        UnreadableInput: if a recording has changed since it was read.
+    """
+    for backend in Backend:
+        path = out / backend.value
+        for old in (path, *(noise for noise in out.glob(f".noise/*/{backend.value}") if noise.is_dir())):
+            if old.is_dir():
+                clear_leg(old)
+    written = []
+    for leg in legs:
+        path = out / leg.environment.backend
+        _write(path, leg)
+        for name, noise in leg.noise.items():
+            _write(noise_path(path, name), noise)
+        written.append(path)
+    return written
+
+
+def _write(path: Path, leg: Joined) -> None:
+    # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
+    write_environment(path, replace(leg.environment, exit_state="running"))
+    for case, file in leg.files.items():
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != leg.environment.digests[case]:
+            message = f"{file}: has changed while it was read. Merge again when nothing writes there any more."
+            raise UnreadableInput(message)
+        write_atomically(recording_path(path, case), content)
+    write_environment(path, leg.environment)

@@ -1,0 +1,172 @@
+"""Pictures of label order: which class is called what, and which one backend decides for where another decides for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from backendcheck.diagnose.evidence.implied import has_implied_class, implied_class
+from backendcheck.recordings.recording import Recording
+from backendcheck.report.charts import svg
+from backendcheck.report.charts.svg import Chart
+from backendcheck.report.views.values import class_names
+from backendcheck.results.results import CaseResult
+from backendcheck.vocabulary.observations import Kind, kind_of
+
+_MOST_CLASSES = 12
+_LONGEST_NAME = 22
+_NONE = -1
+
+
+def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
+    """The classes of one side, and where they are on the other."""
+    for diagnosis in result.diagnoses:
+        cycles = diagnosis.evidence.get("columns")
+        if diagnosis.code not in ("class-order", "off-by-one") or not isinstance(cycles, list) or not cycles:
+            continue
+        names = _names(result, str(diagnosis.evidence.get("observation", "")))
+        moves = [(a, b) for cycle in cycles for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
+        shown = sorted(moves)[:_MOST_CLASSES]
+        rows = sorted({index for move in shown for index in move})
+        y = {index: 40.0 + 26 * n for n, index in enumerate(rows)}
+        here = ", ".join(diagnosis.backends)
+        left = 16 + 7.0 * max(10, *(len(_name(names, index)) for index in rows))
+        right = left + 150
+        marks = [
+            svg.element("text", "elsewhere", x=left - 8, y=18, class_="label", text_anchor="end"),
+            svg.element("text", f"on {here}", x=right + 8, y=18, class_="label"),
+        ]
+        for index in rows:
+            marks.append(svg.element("text", _name(names, index), x=left - 8, y=y[index] + 4, text_anchor="end"))
+            marks.append(svg.element("text", _name(names, index), x=right + 8, y=y[index] + 4))
+        for source, target in shown:
+            line = svg.element(
+                "path",
+                d=f"M{left} {y[source]} C {left + 70} {y[source]} {right - 70} {y[target]} {right - 8} {y[target]}",
+                class_="move",
+            )
+            head = svg.element("path", d=f"M{right - 8} {y[target] - 4} l8 4 l-8 4 Z", class_="head")
+            marks += [svg.titled(line, f"{_name(names, source)} appears as {_name(names, target)}"), head]
+        said = "; ".join(f"{_name(names, a)} appears as {_name(names, b)}" for a, b in shown)
+        more = "" if len(shown) == len(moves) else f" {len(moves) - len(shown)} more are not drawn."
+        yield Chart(
+            title="Who is called what",
+            picture=svg.figure(marks, width=2 * left + 150, height=40.0 + 26 * len(rows), said=said),
+            caption=f"What is one class elsewhere appears as another on {here}.{more}",
+        )
+        return
+
+
+def confusion(result: CaseResult) -> Iterator[Chart]:
+    """How often one leg decides for a class where the other decides for another."""
+    for finding in result.findings:
+        if kind_of(finding.observation) is not Kind.PREDICTED_CLASS or finding.oracle != "agreement" or finding.kind != "value":
+            continue
+        left, right = (result.recordings[side].observations[finding.observation].value.ravel() for side in finding.sides)
+        if left.dtype.kind not in "iu" or right.dtype.kind not in "iu" or not left.size:
+            continue
+        if min(left.min(), right.min()) >= 0:
+            names = _names(result, finding.observation)
+            off = int((left != right).sum())
+            said = f"{off} of {left.size} examples are in another class on {finding.right} than on {finding.left}"
+            yield from _counted(left, right, finding.sides, names, title="Decided classes", said=said)
+        return
+
+
+def implied_confusion(result: CaseResult) -> Iterator[Chart]:
+    """How often one leg's gradient stands for another class than the other's; against the labels where only one leg has any."""
+    for name in dict.fromkeys(name for one in result.recordings.values() for name in one.observations):
+        if not name.startswith("gradient/y_pred") or not _concerned(result, name):
+            continue
+        classes = {leg: one for leg, recording in result.recordings.items() if (one := _implied(recording, name)) is not None}
+        first = next(iter(classes), "")
+        others = [leg for leg in classes if classes[leg].shape == classes[first].shape and (classes[leg] != classes[first]).any()]
+        names = _names(result, name)
+        if others:
+            left, right = classes[first].ravel(), classes[others[0]].ravel()
+            off = int((left != right).sum())
+            said = f"The gradients of {off} of {left.size} examples stand for another class on {others[0]} than on {first}"
+            yield from _counted(left, right, (first, others[0]), names, title="Implied classes", said=said)
+            return
+        labels = _labels(result.recordings[first], name, classes[first]) if len(classes) == 1 else None
+        if labels is not None and (labels != classes[first].ravel()).any():
+            right = classes[first].ravel()
+            off = int((labels != right).sum())
+            said = f"On {first} the gradients of {off} of {right.size} examples stand for another class than the label or none"
+            yield from _counted(labels, right, ("labels", first), names, title="Implied classes", said=said)
+            return
+
+
+def _concerned(result: CaseResult, name: str) -> bool:
+    return any(finding.observation in (name, "raised") for finding in result.findings)
+
+
+def _implied(recording: Recording, name: str) -> np.ndarray | None:
+    """The class that the gradient of each example stands for, -1 for none; None where it has none by the kind of its loss."""
+    seen = recording.observations.get(name)
+    output = name.removeprefix("gradient/y_pred").removeprefix("/")
+    if seen is None or seen.value.ndim < 2 or seen.value.shape[-1] < 2 or seen.value.dtype.kind != "f":  # noqa: PLR2004
+        return None
+    if not has_implied_class(recording.losses.get(output)):
+        return None
+    found = implied_class(seen.value, 1e-6 * float(np.nanmax(np.abs(seen.value), initial=0.0)))
+    return found if (found >= 0).any() else None
+
+
+def _labels(recording: Recording, name: str, classes: np.ndarray) -> np.ndarray | None:
+    labels = recording.labels.get(name.replace("gradient/y_pred", "y_true", 1))
+    if labels is None or labels.dtype.kind not in "iu" or labels.size != classes.size:
+        return None
+    return labels.ravel()
+
+
+def _counted(
+    left: np.ndarray, right: np.ndarray, sides: Sequence[str], names: Sequence[str], *, title: str, said: str
+) -> Iterator[Chart]:
+    """A table of how often `left` is one class and `right` another; -1 is no class."""
+    found = np.unique(np.concatenate([left, right]))
+    classes = np.concatenate([found[found != _NONE], found[found == _NONE]])  # none comes last
+    if len(classes) > _MOST_CLASSES:
+        return
+    called = ["none" if one == _NONE else _name(names, int(one)) for one in classes]
+    counts = np.array([[int(((left == a) & (right == b)).sum()) for b in classes] for a in classes])
+    side = 34.0
+    x0, y0 = 14 + 6.6 * max(map(len, called)), 30 + 6.0 * max(map(len, called))
+    ends = x0 - 1, x0 + side * len(classes) - 1, y0 - 1, y0 + side * len(classes) - 1
+    rules = "".join(
+        f"M{ends[0]:.0f} {y:.0f}H{ends[1]:.0f}M{x:.0f} {ends[2]:.0f}V{ends[3]:.0f}"
+        for x, y in zip(_rules(ends[0], side, len(classes)), _rules(ends[2], side, len(classes)), strict=True)
+    )
+    marks = [
+        svg.element("text", f"rows {sides[0]}, columns {sides[1]}", x=4, y=12, class_="label"),
+        svg.element("path", d=rules, class_="cell none"),
+    ]
+    for n, name in enumerate(called):
+        across, down = x0 + side * n + side / 2, y0 + side * n
+        turned = f"rotate(-60 {across:.1f} {y0 - 6:.1f})"
+        marks.append(svg.element("text", name, x=across, y=y0 - 6, class_="tick", transform=turned))
+        marks.append(svg.element("text", name, x=x0 - 8, y=down + side / 2 + 4, class_="tick", text_anchor="end"))
+        for m in np.flatnonzero(counts[n]):
+            x, tone = x0 + side * int(m), "same" if n == m else "other"
+            marks.append(svg.element("rect", x=x, y=down, width=side - 2, height=side - 2, class_=f"cell {tone}"))
+            marks.append(
+                svg.element("text", str(counts[n, m]), x=x + side / 2 - 1, y=down + side / 2 + 4, text_anchor="middle")
+            )
+    size = x0 + side * len(classes) + 10
+    picture = svg.figure(marks, width=max(size + 5.0 * max(map(len, called)), 190.0), height=ends[3] + 8, said=said)
+    yield Chart(title=title, picture=picture, caption=f"{said}.")
+
+
+def _rules(start: float, side: float, n: int) -> list[float]:
+    """Where the lines of a grid of `n` cells are."""
+    return [start + side * one for one in range(n + 1)]
+
+
+def _names(result: CaseResult, observation: str) -> list[str]:
+    return class_names(observation, next(iter(result.recordings.values())))
+
+
+def _name(names: Sequence[str], index: int) -> str:
+    text = names[index] if 0 <= index < len(names) else str(index)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"

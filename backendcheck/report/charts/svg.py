@@ -1,0 +1,115 @@
+"""A few SVG marks as text: everything escaped, coloured by the style sheet, so that dark mode and print follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from backendcheck.text.escape import visible
+
+LARGEST = 1e300  # that an axis reaches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A picture with the sentence under it, which says what is shown and how much of it. A `wide` one has a row of its own."""
+
+    title: str
+    picture: Markup
+    caption: str
+    wide: bool = False
+
+
+def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
+    """An inline picture; `said` is what a screen reader says of it."""
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" style="max-width:{}px" role="img" aria-label="{}">{}</svg>').format(
+        number(width), number(height), number(width), visible(said), Markup("").join(marks)
+    )
+
+
+def element(name: str, text: str = "", **attributes: object) -> Markup:
+    """One element; an underscore in an attribute's name stands for a hyphen, a trailing one for nothing."""
+    parts = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), number(value)) for key, value in attributes.items()]
+    inside = Markup("").join(parts)
+    if not text:
+        return Markup("<{}{}/>").format(name, inside)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, inside, escape(visible(text)))
+
+
+def group(marks: Sequence[Markup], **attributes: object) -> Markup:
+    """Marks that share attributes, written once."""
+    inside = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
+    return Markup("<g{}>{}</g>").format(Markup("").join(inside), Markup("").join(marks))
+
+
+def titled(mark: Markup, title: str) -> Markup:
+    """A mark that tells its figures when pointed at."""
+    return Markup("<g><title>{}</title>{}</g>").format(visible(title), mark)
+
+
+def number(value: object) -> object:
+    """Coordinates in two digits after the point: a page holds many."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) and math.isfinite(value) else value
+
+
+class Scale:
+    """From values to pixels, linear or logarithmic."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, *, log: bool = False) -> None:
+        self.log = log
+        self.low, self.high = (math.log10(min(low, LARGEST)), math.log10(min(high, LARGEST))) if log else (low, high)
+        self.start, self.end = start, end
+
+    def __call__(self, value: float) -> float:
+        at = math.log10(min(value, LARGEST)) if self.log else value
+        share = (at - self.low) / ((self.high - self.low) or 1.0)
+        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
+
+    def ticks(self, most: int = 6) -> list[float]:
+        """Round values to label: powers of ten, or steps of 1, 2, 5."""
+        if self.log:
+            exponents = range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)
+            if len(exponents) < 2:  # noqa: PLR2004 - within a decade or two powers of ten say too little
+                return self._within_a_decade()
+            step = max(1, math.ceil(len(exponents) / most))
+            return [10.0**exponent for exponent in exponents if (exponent - exponents[0]) % step == 0]
+        span = (self.high - self.low) or 1.0
+        unit = 10.0 ** math.floor(math.log10(span / most))
+        width = unit * next(factor for factor in (1, 2, 5, 10) if span / (unit * factor) <= most)
+        first = math.ceil(self.low / width)
+        return [round(width * n, 12) for n in range(first, math.floor(self.high / width + 1e-9) + 1)]
+
+
+    def _within_a_decade(self) -> list[float]:
+        """1, 2 and 5 times a power of ten, as far as they are in range."""
+        powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+        values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+        return [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
+
+
+def axis_below(scale: Scale, y: float, label: str, *, whole: bool = False) -> list[Markup]:
+    """Ticks and a label below a plot; `whole` leaves out ticks that are no whole numbers."""
+    places = [(number(scale(tick)), short(tick)) for tick in scale.ticks() if not whole or tick == round(tick)]
+    line = f"M{number(scale.start)} {number(y)}H{number(scale.end)}" + "".join(f"M{x} {number(y)}v4" for x, _ in places)
+    names = [element("text", name, x=x, y=y + 15) for x, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="middle")]
+    marks.append(element("text", label, x=(scale.start + scale.end) / 2, y=y + 30, class_="label", text_anchor="middle"))
+    return marks
+
+
+def axis_left(scale: Scale, x: float, label: str) -> list[Markup]:
+    """Ticks left of a plot, its label above them."""
+    places = [(scale(tick), short(tick)) for tick in scale.ticks()]
+    line = f"M{number(x)} {number(scale.start)}V{number(scale.end)}" + "".join(f"M{number(x)} {number(y)}h-4" for y, _ in places)
+    names = [element("text", name, x=x - 7, y=y + 3.5) for y, name in places]
+    marks = [element("path", d=line, class_="axis"), group(names, class_="tick", text_anchor="end")]
+    marks.append(element("text", label, x=4, y=min(scale.start, scale.end) - 8, class_="label"))
+    return marks
+
+
+def short(value: float) -> str:
+    """A tick in few characters."""
+    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e") if value and not 1e-3 <= abs(value) < 1e4 else f"{value:g}"  # noqa: PLR2004

@@ -1,0 +1,136 @@
+"""summary.md: the run for a job summary on GitHub, at most one MiB of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from backendcheck.report.views.case import (
+    FAILING,
+    by_verdict,
+    changes_line,
+    counted,
+    counts_line,
+    odd_one_out,
+    run_notes,
+    web_link,
+)
+from backendcheck.report.views.exit_code import exit_sentence
+from backendcheck.results.results import CaseResult, Results
+from backendcheck.text.escape import one_line, visible
+from backendcheck.verdicts.verdict import Verdict
+
+LIMIT = 1024 * 1024  # bytes; GitHub drops a longer summary
+_RESERVE = 4096  # for the tables' ends and what says how much was left out
+_LONGEST_CELL = 400
+_MOST_NOTES = 50
+_SAFE_IN_LINKS = ":/?#&=%@+,;~-._"
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "@": "&#64;", "$": "&#36;"}
+_SPECIAL = re.compile(r"[&<>|`@$\\*\[\]~#!]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|://|(?<=\bwww)\.")
+
+
+def render(results: Results) -> str:
+    """The text of summary.md; also what goes to ``$GITHUB_STEP_SUMMARY``."""
+    lines = [f"## backendcheck: {escape(counts_line(results))}", "", f"**{escape(exit_sentence(results))}**", ""]
+    lines += [*_counts(results), *_problems(results), *_changes(results)]
+    size = sum(map(_size, lines))
+    for table in (_failing_table, _known_table):
+        for line in table(results, LIMIT - _RESERVE - size):
+            lines.append(line)
+            size += _size(line)
+    lines += ["", "<sub>All of it, with every figure: index.html and report.json of this run.</sub>", ""]
+    return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """`text` in one line, as a table cell shows it: no markup, no link, no mention."""
+    return _SPECIAL.sub(lambda match: _ENTITIES.get(match.group(), _escaped(match.group())), one_line(text))
+
+
+def _escaped(special: str) -> str:
+    return {"://": "&#58;//", ".": "&#46;"}.get(special, f"\\{special}")
+
+
+def _size(line: str) -> int:
+    return len(line.encode()) + 1
+
+
+def _counts(results: Results) -> Iterator[str]:
+    counts = results.counts
+    yield f"| {' | '.join(counts)} |"
+    yield "| ---: " * len(counts) + "|"
+    yield f"| {' | '.join(str(n) for n in counts.values())} |"
+
+
+def _problems(results: Results) -> Iterator[str]:
+    notes = [("problem", problem) for problem in results.problems] + run_notes(results)
+    if notes:
+        yield ""
+    for label, note in notes[:_MOST_NOTES]:
+        yield f"- **{label}** {_cut(escape(note))}"
+    if len(notes) > _MOST_NOTES:
+        yield f"- and {len(notes) - _MOST_NOTES} more"
+
+
+def _changes(results: Results) -> Iterator[str]:
+    if not results.since:
+        return
+    yield from ("", f"**Since {escape(results.since)}**: {escape(changes_line(results))}", "")
+    for change in results.changes[:_MOST_NOTES]:
+        before, now = (_cut(escape(text)) for text in (change.before, change.now))
+        arrow = f"{before} → " if before else ""
+        yield f"- <code>{_cut(escape(visible(change.case)))}</code> {change.what}: {arrow}{now or 'no such case'}"
+    if len(results.changes) > _MOST_NOTES:
+        yield f"- and {len(results.changes) - _MOST_NOTES} more"
+
+
+def _failing_table(results: Results, room: int) -> Iterator[str]:
+    failing = by_verdict(results, *FAILING)
+    if not failing:
+        return
+    yield from ("", "| case | verdict | what differs | odd one out |", "| --- | --- | --- | --- |")
+    yield from _rows([_failing_row(result) for result in failing], room, "failing case")
+
+
+def _failing_row(result: CaseResult) -> str:
+    return f"| {_name(result)} | {result.verdict} | {_cut(escape(result.headline))} | {escape(odd_one_out(result))} |"
+
+
+def _known_table(results: Results, room: int) -> Iterator[str]:
+    known = by_verdict(results, Verdict.XFAILED)
+    if not known:
+        return
+    yield from ("", f"<details><summary>{counted(len(known), 'known divergence')} (XFAILED)</summary>", "")
+    yield from ("| case | what differs | reason |", "| --- | --- | --- |")
+    yield from _rows([_known_row(result) for result in known], room, "known divergence")
+    yield from ("", "</details>")
+
+
+def _known_row(result: CaseResult) -> str:
+    links = dict.fromkeys(link for entry in result.known if (link := web_link(entry.link)))
+    linked = [f"[{escape(link)}]({quote(link, safe=_SAFE_IN_LINKS)})" for link in links if len(link) <= _LONGEST_CELL]
+    reasons = dict.fromkeys(_cut(escape(entry.reason)) for entry in result.known)
+    return f"| {_name(result)} | {_cut(escape(result.headline))} | {'; '.join([*reasons, *linked])} |"
+
+
+def _rows(rows: list[str], room: int, noun: str) -> Iterator[str]:
+    """The rows that there is room for, and how many there are beyond."""
+    for number, row in enumerate(rows):
+        room -= _size(row)
+        if room < 0:
+            yield ""
+            yield f"and {counted(len(rows) - number, f'more {noun}')}, left out here; report.json has them."
+            return
+        yield row
+
+
+def _name(result: CaseResult) -> str:
+    return f"<code>{_cut(escape(visible(result.case)))}</code>"
+
+
+def _cut(text: str) -> str:
+    """`text` within the longest cell, cut between words or entities."""
+    if len(text) <= _LONGEST_CELL:
+        return text
+    return re.sub(r"(&#?\w*|\\+)$", "", text[:_LONGEST_CELL]) + " …"

@@ -1,0 +1,184 @@
+"""index.html: the run in one file that opens offline, asks the network for nothing and trusts nothing that it shows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from markupsafe import Markup
+
+from backendcheck import __version__
+from backendcheck.report.html import packs as packed
+from backendcheck.report.html.matrix import N_WRITTEN, Row, anchor, row, stored
+from backendcheck.report.html.section import section
+from backendcheck.report.views import case as view
+from backendcheck.report.views import findings as view_findings
+from backendcheck.report.views import noise as view_noise
+from backendcheck.report.views import run as view_run
+from backendcheck.report.views.environment import environment_rows, keras_versions, versions_line
+from backendcheck.report.views.known import STATES, counted_states, known_entries
+from backendcheck.results.results import CaseResult, Results
+from backendcheck.results.stages import state_words
+from backendcheck.text.escape import block
+from backendcheck.verdicts.verdict import Verdict
+
+_GLYPHS = {"good": "✓", "bad": "✗", "neutral": "·"}
+_MEANINGS = {
+    "PASSED": "agree within tolerance",
+    "FAILED": "differ",
+    "ERROR": "not comparable, or missing",
+    "XFAILED": "differ as known",
+    "XPASSED": "known, but gone",
+}
+_SCRIPTS = ("entries.js", "sections.js", "filter.js", "keys.js")  # one program in the order of its parts
+# So many cases are HTML, so that a viewer without scripts has the worst; the others are unpacked when asked for.
+N_SECTIONS_WRITTEN = 8
+_N_UNFOLDED = 3
+_FINDINGS_AT_ONCE = 8  # the rest is folded
+_CHIPS_AT_ONCE = 8
+_MOST_CAUSES = 5
+_MOST_CHANGES = 100
+_MOST_NOTES = 8
+_MOST_ENTRIES = 12  # known divergences that are not folded
+
+
+def render(results: Results) -> str:
+    """The text of index.html."""
+    shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
+    passed = view.by_verdict(results, Verdict.PASSED)
+    known = known_entries(results)
+    changes = {change.case: change.what for change in results.changes}
+    environment = _environment()
+    sections = _sections(environment, [*shown, *passed], results, changes)
+    n_written = min(len(shown), N_SECTIONS_WRITTEN)
+    page: str = environment.get_template("index.html.jinja").render(
+        results=results,
+        run=_run(results) | {"known": counted_states(known)},
+        known=known,
+        states=STATES,
+        sections=[next(sections) for _ in range(n_written)],
+        n_sections=len(shown),
+        packs=list(packed.packs(sections)),
+        n_together=packed.N_TOGETHER,
+        tables={"failing": _table(shown, results, changes), "passed": _table(passed, results, changes)},
+        environment=environment_rows(results),
+    )
+    return page
+
+
+def _sections(
+    environment: jinja2.Environment, cases: Sequence[CaseResult], results: Results, changes: Mapping[str, str]
+) -> Iterator[Markup]:
+    """Every case in detail as HTML, all by the same template; the worst that nobody knows of are unfolded."""
+    parts: Any = environment.get_template("case.html.jinja").module
+    for number, result in enumerate(cases):
+        unfolded = number < _N_UNFOLDED and result.verdict in view.FAILING
+        yield parts.case_section(section(result, results, change=changes.get(result.case, ""), unfolded=unfolded))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Table:
+    """Rows of the matrix: those in HTML, and the others as data."""
+
+    written: Sequence[Row]
+    stored: dict[str, Any]
+    n: int
+
+
+def _table(cases: Sequence[CaseResult], results: Results, changes: Mapping[str, str]) -> _Table:
+    rows = [row(result, results.backends, changes.get(result.case, "")) for result in cases]
+    return _Table(written=rows[:N_WRITTEN], stored=stored(rows[N_WRITTEN:], _GLYPHS), n=len(rows))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("backendcheck.report.html"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_harmless,
+    )
+    program = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in _SCRIPTS) + "})();\n"
+    environment.globals |= {
+        "css": Markup(_asset("style.css")),  # noqa: S704 - our own file
+        "js": Markup(program),  # noqa: S704 - our own files
+        # No other script runs on this page, whatever it shows: the policy has the digest of this one.
+        "js_digest": base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii"),
+        "glyphs": _GLYPHS,
+        "meanings": _MEANINGS,
+        "n_findings_at_once": _FINDINGS_AT_ONCE,
+        "n_chips_at_once": _CHIPS_AT_ONCE,
+        "most_causes": _MOST_CAUSES,
+        "most_changes": _MOST_CHANGES,
+        "most_notes": _MOST_NOTES,
+        "most_entries": _MOST_ENTRIES,
+        "generator_version": __version__,
+    }
+    for function in (
+        anchor, filter_address, packed.deflated, state_words, view.counted, view.web_link, view_findings.evidence,
+        view_findings.excess_of_verdict, view_findings.excess_words, view_findings.figure, view_findings.finding_note,
+        view_findings.in_words, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
+        view_noise.noise_words,
+    ):  # fmt: skip
+        environment.globals[function.__name__] = function
+    return environment
+
+
+def _asset(name: str) -> str:
+    return importlib.resources.files("backendcheck.report.html").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _harmless(value: Any) -> Any:
+    """Control characters and lone surrogates written out in all that is shown; escaping comes after it, by the template."""
+    return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def filter_address(**chosen: Any) -> str:
+    """The link that filters by what is chosen, such as ``#?codes=nan&legs=jax``; what is empty is left out."""
+    parts = [(by, value) for by, values in chosen.items() for value in ([values] if isinstance(values, str) else values) if value]
+    return "#?" + urlencode(parts, errors="backslashreplace")
+
+
+def _run(results: Results) -> dict[str, Any]:
+    state, title = view_run.state(results)
+    causes = view_run.causes(results)
+    return {
+        "state": state,
+        "title": title,
+        "lead": view_run.stands_alone(results),
+        "compared": view_run.expected_and_compared(results),
+        "causes": causes[:_MOST_CAUSES],
+        "n_more_causes": max(0, len(causes) - _MOST_CAUSES),
+        "n_cases_of_more": sum(one.n for one in causes[_MOST_CAUSES:]),
+        "changes": view.changes_line(results) if results.since else "",
+        "counts": [(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
+        "versions": versions_line(results),
+        "keras": keras_versions(results),
+        "notes": view.run_notes(results),
+        "created": results.created.replace("T", " ").replace("+00:00", " UTC"),
+        "legs": [leg.label for leg in results.legs],
+        "codes": _codes(results),
+        "concerned": _concerned(results),
+        "topics": Counter(result.case.partition("/")[0] for result in results.cases).most_common(),
+        "since": Counter(change.what for change in results.changes if change.what != "gone").most_common(),
+    }
+
+
+def _codes(results: Results) -> list[tuple[str, int]]:
+    """The diagnoses with the number of cases that each is made of, most first; of equals those that name a cause."""
+    found = Counter(code for result in results.cases for code in dict.fromkeys(one.code for one in result.diagnoses))
+    return sorted(found.items(), key=lambda one: (-one[1], one[0] in view_run.GENERIC))
+
+
+def _concerned(results: Results) -> list[tuple[str, int]]:
+    """Each leg with the number of cases in which it does not do what the others do."""
+    found = Counter(
+        one.leg for result in results.cases for one in view.cells(result, results.backends) if one.tone == "bad" or one.odd
+    )
+    return [(leg, found[leg]) for leg in results.backends if found[leg]]

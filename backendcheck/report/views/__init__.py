@@ -1,0 +1,1 @@
+"""Results in, the values that all report formats show out."""

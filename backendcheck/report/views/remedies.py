@@ -1,0 +1,53 @@
+"""What to do about a case, in one sentence or two: from its diagnosis, or from what kept it from being compared."""
+
+from __future__ import annotations
+
+import shlex
+
+from backendcheck.results.results import CaseResult
+from backendcheck.text.escape import visible
+from backendcheck.verdicts.known import Divergence
+from backendcheck.verdicts.verdict import Verdict
+
+# What a problem says, and what to do about it; the first that fits.
+_OF_PROBLEMS = (
+    ("has no recording of it", "Record it on that backend, or see why its job left it out."),
+    ("timed out", "Make the case smaller, or give it more time with --timeout."),
+    ("crashed", "Read the last lines of its standard error, and record it alone: {command}"),
+    ("skipped", "A case that is skipped proves nothing: install what it asks for, or leave it out on every backend."),
+    ("different versions of", "Record every backend from the same case file."),
+    ("different settings", "Give every backend the same settings: keras.json, conftest.py and the environment set them."),
+    ("different inputs", "Draw data from the rng fixture, which gives the same on every backend."),
+    ("different initial weights", "Leave the weights to backendcheck (weights='seeded'), or set them from NumPy."),
+    ("one leg only", "Record another backend, or say --expect-backends with this one alone."),
+    ("nothing could be compared", "Return something that holds numbers or names."),
+    ("could not observe it", "Correct the case as the message says, and record it again."),
+)  # fmt: skip
+
+
+def what_to_do(result: CaseResult) -> str:
+    """What to do about a case that did not pass; empty for one that did, and for what is known and as described."""
+    if result.verdict is Verdict.ERROR:
+        remedies = (_of_problem(problem, result) for problem in result.problems)
+        return next((one for one in remedies if one), "See what its problem says, and record it again.")
+    if result.verdict is Verdict.XPASSED:
+        return f"Delete {_entry(result.known)}, or give it the range of versions that it was seen on."
+    if result.verdict is Verdict.FAILED and result.known:
+        return f"Look again, then correct {_entry(result.known)}."
+    return next((one.remedy for one in result.diagnoses if one.remedy), "") if result.verdict is Verdict.FAILED else ""
+
+
+def _of_problem(problem: str, result: CaseResult) -> str:
+    remedy = next((remedy for sign, remedy in _OF_PROBLEMS if sign in problem), "")
+    leg = problem.partition(" ")[0].partition("#")[0]
+    return remedy.replace("{command}", f"backendcheck record {node_id(result)} --backend {leg} --out DIR")
+
+
+def node_id(result: CaseResult) -> str:
+    """The case as pytest addresses it, ready for a shell; its file alone where it has no name there."""
+    name = result.case.partition("/")[2]
+    return shlex.quote(visible(f"{result.file}::case_{name}" if name else result.file))
+
+
+def _entry(known: tuple[Divergence, ...]) -> str:
+    return known[0].name if known else "the entry of known_divergences.toml"

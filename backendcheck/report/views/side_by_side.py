@@ -1,0 +1,192 @@
+"""The backends and the reference side by side: what each has at the place where an observation differs most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import partition
+from backendcheck.recordings.recording import Recording
+from backendcheck.report.views.examples import label_words
+from backendcheck.report.views.values import class_names, value_text
+from backendcheck.results.results import CaseResult
+from backendcheck.vocabulary.observations import Kind, Observation, flow_key, kind_of
+
+REFERENCE = "reference"
+_MOST_ROWS = 6
+_LONGEST_TEXT = 120  # characters of a value: a string, a list of names
+_MOST_NAMES = 6
+_BY_EXAMPLE = (Kind.PREDICTIONS, Kind.PREDICTED_CLASS, Kind.PER_EXAMPLE_LOSS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideRow:
+    """One observation: where it differs most, the label there, what each side has; `marked` are those that stand apart."""
+
+    observation: str
+    door: str
+    place: str
+    label: str
+    values: tuple[str, ...]
+    marked: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Rows in the order of the computation, over the legs and, if it says anything, the reference; `n_more` are left out."""
+
+    columns: tuple[str, ...]
+    rows: tuple[SideRow, ...]
+    n_more: int
+
+    def place(self, side: str) -> int | None:
+        """Where `side` is among the columns; None if it has no recording."""
+        return self.columns.index(side) if side in self.columns else None
+
+
+def sides(result: CaseResult, legs: Sequence[str]) -> Sides:
+    """The observations with findings, each at its worst element."""
+    there = [leg for leg in legs if leg in result.recordings]
+    found: dict[tuple[str, str], list[Comparison]] = {}
+    for finding in result.findings:
+        if finding.observation == "raised":
+            continue
+        found.setdefault((finding.observation, ""), []).append(finding)
+        for door in (side.partition(":")[2] for side in finding.sides):
+            if door:
+                found.setdefault((finding.observation, door), []).append(finding)
+    ordered = sorted(found, key=lambda key: (flow_key(key[0]), bool(key[1]), key[1]))
+    rows = [row for name, door in ordered[:_MOST_ROWS] if (row := _row(result, there, name, door, found[name, door])) is not None]
+    with_reference = any(row.values[-1] for row in rows)
+    if not with_reference:
+        rows = [replace(row, values=row.values[:-1]) for row in rows]
+    return Sides(
+        columns=(*there, REFERENCE) if with_reference else tuple(there), rows=tuple(rows), n_more=len(ordered) - len(rows)
+    )
+
+
+def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings: Sequence[Comparison]) -> SideRow | None:
+    worst = max(findings, key=_weight)
+    index = worst.worst_index
+    first = result.recordings[legs[0]] if legs else None
+    if first is None:
+        return None
+    seen = {leg: _seen(result.recordings[leg], name, door) for leg in legs}
+    values = [_value(result.recordings[leg], name, seen[leg], index, worst) for leg in legs]
+    reference = "" if door else _reference(result, legs, name, index, worst)
+    place, label = _place(first, name, index, next((one.value.shape for one in seen.values() if one is not None), ()))
+    if "directions" in worst.evidence:  # slopes along drawn directions stand for the gradient
+        slopes = {one.left: one.worst_left for one in findings if "directions" in one.evidence}
+        values = [value_text(np.float64(f"{slopes[leg]:.9g}")) if isinstance(slopes.get(leg), float) else "" for leg in legs]
+        place, label = f"slope along direction {index[0]}" if index else "slope along a direction", ""
+    if not any(values):
+        return None
+    return SideRow(
+        observation=name, door=door, place=place, label=label, values=(*values, reference),
+        marked=frozenset(legs.index(leg) for leg in _apart(result, name, door, findings) if leg in legs),
+    )  # fmt: skip
+
+
+def _weight(finding: Comparison) -> float:
+    if finding.excess is None or math.isnan(finding.excess):
+        return math.inf if finding.kind in ("non-finite", "shape", "dtype", "missing") else 0.0
+    return finding.excess
+
+
+def _seen(recording: Recording, name: str, door: str) -> Observation | None:
+    if not door:
+        return recording.observations.get(name)
+    return next((one.observations[name] for one in recording.variants if one.door == door and name in one.observations), None)
+
+
+def _value(recording: Recording, name: str, seen: Observation | None, index: tuple[int, ...] | None, worst: Comparison) -> str:
+    if seen is None:
+        return "" if recording.raised else "missing"
+    if worst.kind == "shape":
+        return f"shape {str(seen.value.shape).replace(',)', ')')}"
+    if worst.kind == "dtype":
+        return seen.dtype
+    if worst.kind == "order":
+        names = [str(one) for one in seen.value.ravel()[:_MOST_NAMES]]
+        more = f" … ({seen.value.size})" if seen.value.size > _MOST_NAMES else ""
+        return _cut(", ".join(names) + more)
+    return _element(recording, name, seen.value, index)
+
+
+def _element(recording: Recording, name: str, value: np.ndarray, index: tuple[int, ...] | None) -> str:
+    """One element of an array, a class with its name; that of an array of one where no place is told."""
+    if index is None:
+        index = (0,) * value.ndim if value.size == 1 else None
+    if index is None or len(index) != value.ndim or any(i >= n for i, n in zip(index, value.shape, strict=True)):
+        return f"shape {str(value.shape).replace(',)', ')')}" if value.size != 1 else ""
+    one = value[index]
+    if kind_of(name) is Kind.PREDICTED_CLASS:
+        return label_words(class_names(name, recording), one)
+    return _cut(value_text(np.float64(f"{one:.9g}") if isinstance(one, np.float64) else one))
+
+
+def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[int, ...] | None, worst: Comparison) -> str:
+    """What the case's own reference or the built-in one has there; empty if it has nothing to say."""
+    if worst.kind in ("shape", "dtype", "order", "missing"):
+        return ""
+    if "directions" in worst.evidence:
+        return value_text(np.float64(f"{worst.worst_right:.9g}")) if isinstance(worst.worst_right, float) else ""
+    recording = result.recordings[worst.left.partition(":")[0] if worst.left.partition(":")[0] in legs else legs[0]]
+    if name in recording.reference:
+        return _element(recording, name, recording.reference[name], index)
+    expected = recording.expected.get(name)
+    if expected is None or expected.directions is not None:
+        return ""
+    at = index if index is not None and len(index) == expected.value.ndim else None
+    if at is not None and expected.defined is not None and not expected.defined[at]:
+        return "no single value"
+    return _element(recording, name, expected.value, index)
+
+
+def _apart(result: CaseResult, name: str, door: str, findings: Sequence[Comparison]) -> Iterator[str]:
+    """The legs that stand apart: from the reference, from themselves through a door, or from the others."""
+    alone = [one.left.partition(":")[0] for one in findings if one.oracle != "agreement"]
+    if alone or door:
+        yield from dict.fromkeys(alone)
+        return
+    groups = partition(name, findings, list(result.recordings))
+    if len(groups) > 1 and len(groups[0]) < len(groups[-1]):
+        yield from (leg for group in groups[:-1] for leg in group)
+
+
+def _place(recording: Recording, name: str, index: tuple[int, ...] | None, shape: tuple[int, ...]) -> tuple[str, str]:
+    """Where it is in words, and the label there: ``example 37, class grignolino``, ``0 barolo``."""
+    if not index or len(index) != len(shape):
+        return "", ""
+    if kind_of(name) not in _BY_EXAMPLE and not name.startswith("gradient/y_pred"):
+        return (f"epoch {index[0] + 1}" if kind_of(name) is Kind.TRAIN_LOSS else f"at {list(index)}"), ""
+    names = class_names(name, recording)
+    words = f"example {index[0]}"
+    of_classes = kind_of(name) is Kind.PREDICTIONS or name.startswith("gradient/y_pred")
+    steps = index[1:-1] if of_classes else index[1:]
+    if steps:
+        words += f", step {', '.join(map(str, steps))}"
+    if of_classes and len(index) > 1 and shape[-1] > 1:
+        words += f", class {names[index[-1]] if index[-1] < len(names) else index[-1]}"
+    return _cut(words), _cut(_label_there(recording, name, index, names))
+
+
+def _label_there(recording: Recording, name: str, index: tuple[int, ...], names: Sequence[str]) -> str:
+    output = name.removeprefix("gradient/y_pred").removeprefix(kind_of(name).value).removeprefix("/")
+    labels = recording.labels.get(f"y_true/{output}" if output else "y_true")
+    if labels is None or not labels.ndim or index[0] >= len(labels):
+        return ""
+    one = labels[index[0]]
+    if one.size == 1:
+        return label_words(names, one.item())
+    if one.ndim == 1 and one.dtype.kind in "iufb" and np.count_nonzero(one) == 1 and one.max() == 1:  # one-hot
+        return label_words(names, int(one.argmax()))
+    return ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"

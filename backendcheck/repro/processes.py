@@ -1,0 +1,155 @@
+"""The parent's side of the recording processes: one warm process per backend, programs in, recordings out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Self
+
+import backendcheck
+from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.recording import Recording
+from backendcheck.repro.program import Program, program_from
+from backendcheck.sessions.nest_json import decode
+from backendcheck.sessions.pytest_session import FORGOTTEN, session_environment
+from backendcheck.vocabulary.backends import parse_backend
+
+_START_S = 120.0
+_ANSWER_S = 60.0
+
+
+class Bench:
+    """Warm processes for one case. To be closed; a context manager."""
+
+    def __init__(self, case: str, nodeid: str, backends: Mapping[str, str], device: str) -> None:
+        """`backends` maps legs to backends.
+
+        Raises:
+            UsageError: if the case cannot be run on one of them.
+        """
+        self.folder = tempfile.TemporaryDirectory(prefix="backendcheck-repro-")
+        self.case = case
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.answers: dict[str, queue.Queue[str | None]] = {}
+        self.works: dict[str, Path] = {}
+        self.broken = ""
+        try:
+            for leg, backend in backends.items():
+                work = self.works[leg] = Path(self.folder.name, leg.replace("#", "-"))
+                work.mkdir()
+                self.processes[leg] = _started(case, nodeid, backend, work, device)
+                self.answers[leg] = queue.Queue()
+                threading.Thread(target=_forward, args=(self.processes[leg].stdout, self.answers[leg]), daemon=True).start()
+            for leg, answer in self._answered(_START_S).items():
+                if "ready" not in answer:
+                    message = f"{case}: cannot be run on {leg}: {answer.get('error', 'no answer')}. Record it again to see why."
+                    raise UsageError(message)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes and remove what they wrote."""
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        self.folder.cleanup()
+
+    def describe(self) -> tuple[list[Program], list[str]]:
+        """The case as programs, best first, and the reasons why others could not be written."""
+        answers = self._ask({"do": "describe"}, _START_S)
+        usable = [one for one in answers.values() if "programs" in one]
+        if not usable:
+            message = f"{self.case}: {next(iter(answers.values())).get('error', 'no answer')}"
+            raise UsageError(message)
+        # A backend that could run the case function knows more of it than one on which it raised.
+        chosen = min(usable, key=lambda one: (one["raised"] is not None, -len(one["programs"])))
+        return [program_from(decode(one)) for one in chosen["programs"]], list(chosen["reasons"])
+
+    def observe(self, program: Program, source: str, wanted: Mapping[str, Any]) -> dict[str, Recording] | None:
+        """The recordings of a program on every backend; None if a process failed at it."""
+        request = {
+            "do": "observe", "kind": program.kind, "source": source, "epochs": program.epochs, "batch_size": program.batch_size,
+            **wanted,
+        }  # fmt: skip
+        answers = self._ask(request, _ANSWER_S)
+        found = {}
+        for leg, answer in answers.items():
+            if "recording" not in answer:
+                return None
+            try:
+                found[leg] = read_recording(Path(answer["recording"]))
+            except UnreadableInput:
+                return None
+        return found
+
+    def _ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, dict[str, Any]]:
+        line = json.dumps(request) + "\n"
+        for process in self.processes.values():
+            if process.stdin is None:
+                continue
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(line)
+                process.stdin.flush()
+        return self._answered(timeout_s)
+
+    def _answered(self, timeout_s: float) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        deadline = time.monotonic() + timeout_s
+        for leg, answers in self.answers.items():
+            try:
+                line = answers.get(timeout=max(0.1, deadline - time.monotonic()))
+            except queue.Empty:
+                self.broken = f"{leg} gave no answer in {timeout_s:g} s"
+                line = None
+            if line is None:
+                self.broken = self.broken or f"{leg} ended"
+                found[leg] = {"error": self.broken}
+            else:
+                found[leg] = json.loads(line)
+        return found
+
+
+def _started(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
+    # Not -m, which would put the current directory in front of every library.
+    code = (
+        "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.record.program_server import main; main(*sys.argv[1:])"
+    )
+    package = str(Path(backendcheck.__file__).parent.parent)
+    environment = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
+    environment |= session_environment(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, package, backend, nodeid, case, str(work), device],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
+        env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+def _forward(stream: IO[str] | None, answers: queue.Queue[str | None]) -> None:
+    with contextlib.suppress(ValueError):  # closed under it
+        for line in stream or ():
+            answers.put(line)
+    answers.put(None)
+

@@ -1,0 +1,133 @@
+"""What is wrong with a case, in one line and in the words of its labels. Pure functions from findings to text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import leading, partition, what_came_instead
+from backendcheck.recordings.recording import Recording
+from backendcheck.text.words import first_line, listed
+from backendcheck.verdicts.verdict import Judgement
+from backendcheck.vocabulary.observations import Observation, kind_of
+
+_LONGEST_LIST = 8  # names that a line can hold
+
+
+def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
+    """The first line of a report about a case: what differs and who is on which side."""
+    if judgement.problems:
+        first = judgement.problems[0]
+        more = f" (and {len(judgement.problems) - 1} more)" if len(judgement.problems) > 1 else ""
+        return f"{_problem_kind(first)}: {first_line(first.removeprefix('not comparable: '))}{more}"
+    if not judgement.findings:
+        return ""
+    finding = leading(judgement.findings)
+    text = _sentence(finding, judgement.findings, recordings)
+    return f"{_label(finding)}: {text}"
+
+
+def _problem_kind(problem: str) -> str:
+    for sign, kind in (
+        ("not comparable", "NOT COMPARABLE"), ("has no recording", "MISSING"), ("timed out", "TIMED OUT"), ("crashed", "CRASHED"),
+        ("skipped", "SKIPPED"), ("nothing could", "NOTHING COMPARED"),
+    ):  # fmt: skip
+        if sign in problem:
+            return kind
+    return "ERROR"
+
+
+def _label(finding: Comparison) -> str:
+    if finding.kind == "order":
+        kind = kind_of(finding.observation)
+        return "OUTPUT ORDER" if kind.value == "output_order" else "ORDER"
+    if finding.kind == "value":
+        return {"reference": "WRONG VALUE", "paths": "PATHS DIFFER", "order": "DEPENDS ON ORDER"}.get(finding.oracle, "VALUE")
+    return (finding.kind or "").upper()
+
+
+def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    if finding.kind == "raised":
+        return _raised(findings, recordings)
+    if finding.oracle == "reference":
+        return _against_reference(finding, findings, recordings)
+    if finding.oracle != "agreement":
+        return f"{finding.observation}: {finding.message}"
+    groups = partition(finding.observation, findings, list(recordings))
+    name = finding.observation
+    if finding.kind == "order":
+        what = "predict returns" if name == "output_order" else f"{name} is"
+        parts = [f"{_listed(_text(recordings[group[0]], name))} on {listed(group)}" for group in groups]
+        return f"{what} {'; '.join(parts)}"
+    if finding.kind == "missing":
+        there = [leg for leg, recording in recordings.items() if name in recording.observations]
+        absent = [leg for leg in recordings if leg not in there]
+        return f"{name} recorded on {listed(there)}, missing on {listed(absent)}"
+    if finding.kind in ("shape", "dtype"):
+        parts = [
+            f"{seen.value.shape if finding.kind == 'shape' else seen.dtype} on {listed(group)}"
+            for group, seen in _seen(name, groups, recordings)
+        ]
+        return f"{name} is {'; '.join(parts)}"
+    if finding.kind == "value" and finding.n_elements == 1:
+        singles = [(group, seen.value.item()) for group, seen in _seen(name, groups, recordings) if seen.value.size == 1]
+        figures = _figures([value for _, value in singles])
+        parts = [f"{figure} on {listed(group)}" for (group, _), figure in zip(singles, figures, strict=True)]
+        return f"{name} is {'; '.join(parts)}"
+    return f"{name}: {finding.message}"
+
+
+def _seen(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]) -> list[tuple[list[str], Observation]]:
+    """The groups that have the observation, each with what its first leg recorded."""
+    seen = [(group, recordings[group[0]].observations.get(name)) for group in groups]
+    return [(group, observation) for group, observation in seen if observation is not None]
+
+
+def _against_reference(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    """Which legs differ from the reference: all of them, or some."""
+    name = finding.observation
+    legs = [one.left for one in findings if one.oracle == "reference" and one.observation == name]
+    who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
+    if finding.n_elements != 1 or finding.kind != "value" or "directions" in finding.evidence:
+        return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
+    seen, right = _figures([finding.worst_left, finding.worst_right])
+    return f"{name} is {seen} on {who}; the reference says {right}"
+
+
+def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+    throwers = [leg for leg, recording in recordings.items() if recording.raised]
+    others = [leg for leg in recordings if leg not in throwers]
+    wrong = [finding for finding in findings if finding.oracle == "expectation"]
+    inside = [finding for finding in findings if finding.kind == "raised" and finding.oracle in ("paths", "order")]
+    if inside and not wrong and not (throwers and others):
+        return f"{inside[0].left}: {inside[0].message}"
+    if not throwers:
+        returned = "; ".join(f"{what_came_instead(recordings[leg])} on {leg}" for leg in others)
+        return f"expected every backend to reject this, none did: {returned}"
+    types = [recordings[leg].raised[0].type for leg in throwers]
+    if others:
+        verb = "raises" if len(throwers) == 1 else "raise"
+        names = types[0] if len(set(types)) == 1 else ", ".join(types)
+        returned = "; ".join(f"{leg} returns {what_came_instead(recordings[leg])}" for leg in others)
+        return f"{listed(throwers)} {verb} {names}; {returned}"
+    error = recordings[wrong[0].left].raised[0] if wrong else recordings[throwers[0]].raised[0]
+    if wrong and recordings[wrong[0].left].expect is not None:
+        return f"{wrong[0].left} {wrong[0].message}"
+    return f"every backend raises, unasked: {error.type}: {first_line(error.message)}"
+
+
+def _text(recording: Recording, name: str) -> list[str]:
+    seen = recording.observations.get(name)
+    return [] if seen is None else [str(item) for item in seen.value.ravel().tolist()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _LONGEST_LIST:
+        return ", ".join(names)
+    return f"{', '.join(names[:_LONGEST_LIST])} … ({len(names)})"
+
+
+def _figures(values: Sequence[object]) -> list[str]:
+    """Values in so many digits that they can be told apart; all but floats in full."""
+    short = [f"{value:.7g}" if isinstance(value, float) else repr(value) for value in values]
+    return short if len(set(short)) == len(short) else [repr(value) for value in values]

@@ -1,0 +1,97 @@
+"""Write entries for known_divergences.toml from what was just seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import odd_one_out
+from backendcheck.errors import UsageError
+from backendcheck.files import write_atomically
+from backendcheck.results.results import CaseResult
+from backendcheck.verdicts.known import Divergence, excuse, load
+from backendcheck.verdicts.verdict import Verdict
+
+
+def entries_for(result: CaseResult, *, reason: str, keras: str = "", link: str = "", expires: str = "") -> list[str]:
+    """The ``[[divergence]]`` tables, as TOML, that excuse exactly the findings of `result`: one for each oracle and group.
+
+    `keras` is the version on which it was seen; the entries hold from there on.
+
+    Raises:
+        UsageError: if the case has no finding, is an ERROR, or is known already.
+    """
+    if result.verdict is Verdict.ERROR:
+        message = f"{result.case}: is an ERROR ({result.headline}); that is never excused. Mend the run first."
+        raise UsageError(message)
+    if result.verdict is not Verdict.FAILED:
+        message = f"{result.case}: is {result.verdict}; expected a FAILED case, there is nothing to add."
+        raise UsageError(message)
+    if result.known:
+        entry = result.known[0].name
+        message = f"{result.case}: has an entry already ({entry}) and is not as that says. Change or remove that one."
+        raise UsageError(message)
+    legs = list(result.recordings)
+    kinds: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for oracle in dict.fromkeys(finding.oracle for finding in result.findings):
+        of_oracle = [finding for finding in result.findings if finding.oracle == oracle]
+        for kind in dict.fromkeys(finding.kind or "" for finding in of_oracle):
+            deviating = _deviating(oracle, [finding for finding in of_oracle if finding.kind == kind], legs)
+            kinds.setdefault((oracle, deviating), set()).add(kind)
+    entries = [
+        Divergence(
+            case=result.case, backends=frozenset(backends), kinds=frozenset(of_kind), oracles=frozenset({oracle}), reason=reason,
+            versions={},
+        )
+        for (oracle, backends), of_kind in kinds.items()
+    ]  # fmt: skip
+    excused = excuse(result.findings, legs, entries)
+    if excused is None or not excused.covered:
+        why = excused.changed[0] if excused else "no finding"
+        message = f"{result.case}: its findings cannot be described by entries ({why}). Write them by hand, or split the case."
+        raise UsageError(message)
+    return [_toml(entry, order=legs, link=link, expires=expires, keras=keras) for entry in entries]
+
+
+def _deviating(oracle: str, findings: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, ...]:
+    if oracle != "agreement":
+        return tuple(leg for leg in legs if leg in {finding.left.partition(":")[0] for finding in findings})
+    if odd := odd_one_out(legs, findings):
+        return (odd,)
+    return tuple(leg for leg in legs if any(leg in finding.sides for finding in findings))
+
+
+def _toml(entry: Divergence, *, order: Sequence[str], link: str, expires: str, keras: str) -> str:
+    backends = [leg for leg in order if leg in entry.backends]
+    lines = ["[[divergence]]", f"case = {_string(entry.case)}", f"backends = [{', '.join(map(_string, backends))}]"]
+    if keras:
+        lines.append(f"keras = {_string(f'>={keras}')}")
+    lines.append(f"oracle = {_string(next(iter(entry.oracles)))}")
+    kinds = sorted(entry.kinds)
+    lines.append(f"kind = {_string(kinds[0]) if len(kinds) == 1 else '[' + ', '.join(map(_string, kinds)) + ']'}")
+    lines.append(f"reason = {_string(entry.reason)}")
+    lines += [f"link = {_string(link)}"] if link else []
+    lines += [f"expires = {expires}"] if expires else []
+    return "\n".join(lines) + "\n"
+
+
+def _string(text: str) -> str:
+    return json.dumps(text)  # a JSON string is a TOML basic string
+
+
+def add(path: Path, entries: Sequence[str]) -> None:
+    """Append `entries` to the file; everything that is in it, comments too, stays as it is.
+
+    Raises:
+        UsageError: if the file is there and cannot be read, or would not be read with the entries.
+        OutputInTheWay: if it cannot be written.
+    """
+    before = ""
+    if path.exists():
+        load(path)
+        before = path.read_text(encoding="utf-8")
+        before += "" if before.endswith("\n") or not before else "\n"
+    write_atomically(path, "\n".join(filter(None, [before, *entries])).encode())
+    load(path)

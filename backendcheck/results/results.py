@@ -1,0 +1,260 @@
+"""From legs to results: every case judged, known divergences applied, the whole counted and given its exit code.
+
+This is what all reports are made from. It reads no file and imports no backend.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import odd_one_out
+from backendcheck.compare.noise_floor import with_noise
+from backendcheck.compare.tolerances import Override
+from backendcheck.diagnose import Diagnosis, diagnose
+from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.recording import Recording
+from backendcheck.recordings.scripts import KeptScript, ScriptsFound
+from backendcheck.results.changes import Baseline, Change, changes
+from backendcheck.results.headline import headline
+from backendcheck.results.stages import Stage
+from backendcheck.results.stages import stages as find_stages
+from backendcheck.verdicts.known import Divergence, Excuse, excuse
+from backendcheck.verdicts.run_problems import alone, run_problems, unmet
+from backendcheck.verdicts.verdict import Judgement, Verdict, judge
+
+_WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CaseResult:
+    """One case: whether (verdict), what (findings), why (diagnoses), and what it rests on (recordings by leg).
+
+    `known` are the entries of known_divergences.toml that apply to it, `changed` what is not as they say. `noise_notes` says what
+    of its noise floor could not be measured.
+    """
+
+    case: str
+    verdict: Verdict
+    headline: str
+    claim: str
+    file: str
+    line: int
+    odd_one_out: str | None
+    problems: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    diagnoses: tuple[Diagnosis, ...]
+    known: tuple[Divergence, ...]
+    changed: tuple[str, ...]
+    recordings: Mapping[str, Recording]
+    noise_notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Comparison, ...]:
+        return tuple(comparison for comparison in self.comparisons if comparison.kind is not None)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The computation stage by stage: where differences begin."""
+        return find_stages(self.recordings, self.comparisons)
+
+    @property
+    def worst_excess(self) -> float | None:
+        """The largest excess of all its comparisons: below 1 is head-room."""
+        return max((c.excess for c in self.comparisons if c.excess is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Results:
+    """A whole run, worst case first.
+
+    `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
+    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
+    `shard` is the part of the cases that it was to be about, if it was not all of them. With `strict_known` entries of
+    known_divergences.toml that match nothing or have expired fail the run. `scripts` holds what shows a case without
+    backendcheck, where that was made.
+    """
+
+    legs: tuple[Leg, ...]
+    expected: tuple[str, ...]
+    cases: tuple[CaseResult, ...]
+    problems: tuple[str, ...] = ()
+    noise_problems: tuple[str, ...] = ()
+    known: tuple[Divergence, ...] = ()
+    unmatched: tuple[Divergence, ...] = ()
+    expired: tuple[Divergence, ...] = ()
+    since: str = ""
+    changes: tuple[Change, ...] = ()
+    shard: str = ""
+    strict_known: bool = False
+    scripts: ScriptsFound = field(default_factory=ScriptsFound)
+    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The legs by label: those expected and those there."""
+        labels = [leg.label for leg in self.legs]
+        return tuple(dict.fromkeys([*self.expected, *labels]))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cases have each verdict."""
+        counted = Counter(result.verdict for result in self.cases)
+        return {verdict.value: counted[verdict] for verdict in Verdict}
+
+    @property
+    def n_comparisons(self) -> int:
+        return sum(comparison.compared for result in self.cases for comparison in result.comparisons)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
+        counts = self.counts
+        rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
+        compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
+        nothing = not (compared or rejected_as_asked or self._holds_no_case)
+        if counts["ERROR"] or self.problems or nothing:
+            return 3
+        stale = self.strict_known and bool(self.unmatched or self.expired)
+        return 1 if counts["FAILED"] or counts["XPASSED"] or stale else 0
+
+    @property
+    def _holds_no_case(self) -> bool:
+        """Whether it is of a shard that has none of the cases, while there are some."""
+        empty = bool(self.shard) and not self.cases and bool(self.legs)
+        return empty and all(leg.environment.all_cases for leg in self.legs)
+
+    def compared_with(self, baseline: Baseline) -> Results:
+        """The same, with what has changed since an earlier run."""
+        now = {result.case: (result.verdict.value, result.headline) for result in self.cases}
+        return replace(self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)))
+
+    def with_scripts(self, found: ScriptsFound) -> Results:
+        """The same, with the scripts that belong to its recordings."""
+        return replace(self, scripts=found)
+
+    def script(self, case: str) -> KeptScript | None:
+        return self.scripts.by_case.get(case)
+
+    def result(self, case: str) -> CaseResult | None:
+        return next((result for result in self.cases if result.case == case), None)
+
+
+def analyse(
+    legs: Sequence[Leg],
+    *,
+    expected: Sequence[str] | None = None,
+    expected_cases: Sequence[str] = (),
+    known: Sequence[Divergence] = (),
+    overrides: Sequence[Override] = (),
+    today: datetime.date | None = None,
+    shard: str = "",
+) -> Results:
+    """Judge every case of `legs`.
+
+    `expected` names the legs that have to be there, by default those that are; `expected_cases` are patterns of case ids, each of
+    which has to match a case. Legs that hold one shard are incomplete, unless `shard` says that this one is what was asked for.
+    """
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    labels = [leg.label for leg in legs]
+    wanted = list(expected) if expected is not None else labels
+    missing = [name for name in wanted if name not in labels]
+    # Legs may be labelled jax#1 and jax#2 where jax was asked for: that backend is there, twice.
+    missing = [name for name in missing if not any(label.startswith(f"{name}#") for label in labels)]
+    wanted = [name for name in wanted if name in labels or name in missing] + [label for label in labels if label not in wanted]
+    environments = {leg.label: leg.environment for leg in legs}
+    active = [entry for entry in known if not entry.expired(today) and entry.applies(environments)]
+    results = []
+    for case in dict.fromkeys(case for leg in legs for case in (*leg.environment.cases, *leg.recordings)):
+        recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
+        entries = [entry for entry in active if entry.matches_case(case)]
+        result = _result(case, recordings, wanted, entries, overrides)
+        comparisons, notes = with_noise(case, result.comparisons, legs)  # last, so that it cannot decide anything
+        results.append(replace(result, comparisons=comparisons, noise_notes=notes))
+    results.sort(key=_worst_first)
+    cases = [result.case for result in results]
+    everywhere = list(dict.fromkeys([*cases, *(case for leg in legs for case in leg.environment.all_cases)]))
+    return Results(
+        legs=tuple(legs),
+        expected=tuple(wanted),
+        cases=tuple(results),
+        problems=(*run_problems(legs, missing, shard), *alone(labels, expected), *unmet(expected_cases, everywhere)),
+        noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
+        known=tuple(known),
+        unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, everywhere))),
+        expired=tuple(entry for entry in known if entry.expired(today)),
+        shard=shard,
+    )
+
+
+def _result(
+    case: str,
+    recordings: Mapping[str, Recording],
+    expected: Sequence[str],
+    entries: Sequence[Divergence],
+    overrides: Sequence[Override],
+) -> CaseResult:
+    judgement = judge(recordings, expected, overrides)
+    verdict = judgement.verdict
+    oracles = {oracle for recording in recordings.values() for oracle in recording.oracles}
+    excused = excuse(judgement.findings, list(recordings), entries, oracles) if verdict is not Verdict.ERROR else None
+    if excused is not None:
+        verdict = _with_excuse(excused)
+    first = next(iter(recordings.values()), None)
+    diagnoses = tuple(diagnose(judgement.findings, recordings))
+    return CaseResult(
+        case=case,
+        verdict=verdict,
+        headline=_headline(judgement, recordings, excused, diagnoses),
+        claim=first.claim if first else "",
+        file=first.file if first else "",
+        line=first.line if first else 0,
+        odd_one_out=odd_one_out(list(recordings), judgement.findings),
+        problems=judgement.problems,
+        comparisons=judgement.comparisons,
+        diagnoses=diagnoses,
+        known=excused.entries if excused else (),
+        changed=excused.changed if excused else (),
+        recordings=recordings,
+    )
+
+
+def _with_excuse(excused: Excuse) -> Verdict:
+    if excused.gone:
+        return Verdict.XPASSED
+    return Verdict.XFAILED if excused.covered else Verdict.FAILED
+
+
+def _headline(
+    judgement: Judgement, recordings: Mapping[str, Recording], excused: Excuse | None, diagnoses: Sequence[Diagnosis]
+) -> str:
+    if excused is not None and excused.gone:
+        return f"GONE: the known divergence does not occur any more ({excused.entries[0].name}). Remove the entry"
+    text = headline(judgement, recordings)
+    if diagnoses and not judgement.problems and diagnoses[0].headline:
+        text = diagnoses[0].headline
+    if excused is not None and excused.changed:
+        text += f" [changed: {excused.changed[0]}]"
+    return text
+
+
+def _worst_first(result: CaseResult) -> tuple[int, float, str]:
+    excess = result.worst_excess
+    return _WORST_FIRST.index(result.verdict), -(excess if excess is not None else 0.0), result.case
+
+
+def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
+    """Whether the run would have had the case of an entry: all of its file was asked for, or all that there is."""
+    stems: set[str] = set()
+    for leg in legs:
+        selection = leg.environment.selection
+        paths = [str(path) for path in selection.get("paths", [])]
+        if any(map(selection.get, ("keyword", "marks", "narrowed"))) or any("::" in path for path in paths):
+            return False
+        if any(not path.endswith(".py") for path in paths):
+            return True
+        stems |= {path.replace("\\", "/").rpartition("/")[2].removesuffix(".py") for path in paths}
+    return not stems or entry.case.partition("/")[0] in stems

@@ -1,0 +1,62 @@
+"""What a self-test left on disk: a leg for each backend, and below ``faults`` one for each fault and backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES
+from backendcheck.recordings.legs import Leg, find_legs, read_legs
+from backendcheck.results.results import analyse
+from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
+from backendcheck.verdicts.known import find_known, load
+from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.faults import UNPLANTED, Fault
+
+
+def read_planted(directory: Path, fault: str, backend: str) -> Leg | None:
+    """The leg recorded with `fault` planted on `backend`, if there is one.
+
+    Raises:
+        UnreadableInput: if it is damaged.
+    """
+    path = directory / PLANTED / fault / backend
+    return read_legs([path])[0] if (path / ENVIRONMENT).is_file() else None
+
+
+def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
+    """Score the faults on the backends of `pairs` by what is recorded in `directory`.
+
+    Raises:
+        UsageError: if there are no legs.
+        UnreadableInput: if one is damaged.
+    """
+    legs = read_legs(find_legs([directory]))
+    known = [entry for file in find_known(legs, ()) for entry in load(file)]
+    clean = analyse(legs, known=known)
+    alarms, problems = false_alarms(clean), list(clean.problems)
+    for leg in legs:
+        again = read_planted(directory, UNPLANTED, leg.label)
+        if again is None:
+            problems.append(f"{leg.label}: was not recorded twice")
+            continue
+        found, unlike = compare_again(leg, again)
+        alarms += found
+        problems += unlike
+    trials = []
+    for fault, backend in pairs:
+        name = backend.value
+        planted = read_planted(directory, fault.name, name)
+        run = next((leg.environment.run for leg in legs if leg.label == name), "")
+        if planted is not None and planted.environment.run != run:
+            problems.append(f"{planted.path}: is not of the run that recorded {directory / name}; record both again")
+        notes = _notes(directory / PLANTED / fault.name / name)
+        trials += try_fault(fault, planted, notes, clean, backend=name, known=known)
+    return SelfTest(trials=tuple(trials), false_alarms=tuple(alarms), problems=tuple(problems), n_clean=len(clean.cases))
+
+
+def _notes(leg: Path) -> dict[str, dict[str, int]]:
+    """What the plants of a leg counted, by case."""
+    lines = [line for file in leg.glob(f"{PLANTED_NOTES}-*") for line in file.read_text(encoding="utf-8").splitlines()]
+    return {note.pop("case"): note for note in map(json.loads, lines)}

@@ -1,0 +1,176 @@
+"""Where a difference begins: the computation stage by stage, with what is known of each. Pure; it changes no verdict.
+
+Differences are those between backends, and from the reference. What a backend says through another door (the oracles ``paths``
+and ``order``) is another computation, and belongs to no stage of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import odd_one_out
+from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.observations import Kind, kind_of
+
+CASE, LABELS, INPUTS, VALUE = "case", "labels", "inputs", "value"
+FORWARD, LOSS, BY_PREDICTIONS, BY_WEIGHTS = "forward", "loss", "gradient by predictions", "weight gradients"
+UPDATE, METRICS = "update", "metrics"
+
+# In the order of the computation. Metrics come last, for nothing else is made from them.
+STAGES = {
+    "model": (LABELS, INPUTS, FORWARD, LOSS, BY_PREDICTIONS, BY_WEIGHTS, UPDATE, METRICS),
+    "loss": (LABELS, INPUTS, LOSS, BY_PREDICTIONS),
+    "value": (VALUE,),
+}
+STATES = ("same", "differs", "raised", "not compared", "not recorded")
+
+_OF_KIND = {
+    Kind.VALUE: VALUE,
+    Kind.OUTPUT_ORDER: FORWARD,
+    Kind.PREDICTIONS: FORWARD,
+    Kind.PREDICTED_CLASS: FORWARD,
+    Kind.PER_EXAMPLE_LOSS: LOSS,
+    Kind.LOSS: LOSS,
+    Kind.GRADIENT: BY_WEIGHTS,
+    Kind.METRIC: METRICS,
+    Kind.TRAIN_LOSS: UPDATE,
+    Kind.TRAIN_METRIC: UPDATE,
+    Kind.TRAIN_WEIGHT: UPDATE,
+}
+_OF_RAISED = {
+    "case": CASE, "compute": VALUE, "build": FORWARD, "forward": FORWARD, "loss": LOSS, "gradient": BY_PREDICTIONS,
+    "metrics": METRICS, "train": UPDATE,
+}  # fmt: skip
+_GIVEN_AS_LABELS = ("y", "y_true", "sample_weight", "class_weight")
+_ORACLES = ("agreement", "reference")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the computation of a case.
+
+    `state` is ``same``, ``differs``, ``raised``, ``not compared`` or ``not recorded``. `first` marks the stage with which
+    differences begin: one that differs, or that raised on some backends and not on others. `backends` are those that raised,
+    that differ (the odd one out where there is one, otherwise all that are involved), or that are missing where others agree.
+    """
+
+    name: str
+    state: str
+    first: bool = False
+    backends: tuple[str, ...] = ()
+
+
+def kind_of_case(recordings: Mapping[str, Recording]) -> str:
+    """``model``, ``loss`` or ``value``, by what was recorded; empty where the case raised before that could be seen."""
+    fed = {name.partition("/")[0] for recording in recordings.values() for name in recording.digests}
+    if "x" in fed or "y" in fed:
+        return "model"
+    seen = {_stage_of(name) for recording in recordings.values() for name in recording.observations}
+    if "y_true" in fed:
+        return "loss"
+    if seen == {VALUE} or any(raised.stage == "compute" for one in recordings.values() for raised in one.raised):
+        return "value"
+    if seen:  # recorded without digests
+        return "model" if seen - set(STAGES["loss"]) else "loss"
+    return ""
+
+
+def stages(recordings: Mapping[str, Recording], comparisons: Sequence[Comparison]) -> tuple[Stage, ...]:
+    """The stages of one case in the order of the computation, from its recordings by leg and all that was compared of them."""
+    raised: dict[str, list[str]] = {}
+    for leg, recording in recordings.items():
+        for error in recording.raised:
+            for name in _raised_stages(error.stage):
+                raised.setdefault(name, []).append(leg)
+    names = ((CASE,) if CASE in raised else ()) + STAGES.get(kind_of_case(recordings), ())
+    recorded = {_stage_of(name) for recording in recordings.values() for name in recording.observations}
+    found: list[Stage] = []
+    for name in names:
+        began = any(stage.first for stage in found)
+        legs = tuple(dict.fromkeys(raised.get(name, ())))
+        if legs:
+            found.append(Stage(name=name, state="raised", first=not began and len(legs) < len(recordings), backends=legs))
+            continue
+        if name in (LABELS, INPUTS):
+            state, backends = _fed(name, recordings)
+        else:
+            state, backends = _compared([one for one in comparisons if _about(one, name)], list(recordings))
+        if state == "not recorded" and name in recorded:
+            state = "not compared"
+        found.append(Stage(name=name, state=state, first=state == "differs" and not began, backends=backends))
+    return tuple(found)
+
+
+def _raised_stages(where: str) -> tuple[str, ...]:
+    return (BY_PREDICTIONS, BY_WEIGHTS) if where == "gradient" else (_OF_RAISED[where],) if where in _OF_RAISED else ()
+
+
+def _stage_of(observation: str) -> str:
+    kind = kind_of(observation)
+    by_predictions = kind is Kind.GRADIENT and observation.split("/")[1:2] == ["y_pred"]
+    return BY_PREDICTIONS if by_predictions else _OF_KIND[kind]
+
+
+def _about(comparison: Comparison, name: str) -> bool:
+    structural = comparison.observation == "raised"  # told by the recordings themselves
+    return comparison.oracle in _ORACLES and not structural and _stage_of(comparison.observation) == name
+
+
+def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    findings = [comparison for comparison in comparisons if comparison.kind is not None]
+    if findings:
+        odd = odd_one_out(legs, findings)
+        involved = {side for finding in findings for side in finding.sides}
+        return "differs", (odd,) if odd else tuple(leg for leg in legs if leg in involved)
+    reached = {side for comparison in comparisons if comparison.compared for side in comparison.sides}
+    if not reached:
+        return "not recorded", ()
+    missing = tuple(leg for leg in legs if leg not in reached)  # that some agree says nothing of one that never came so far
+    return "not compared" if missing else "same", missing
+
+
+def _fed(name: str, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:
+    """What the case was fed, by digest: labels with their weights, or everything else it started from."""
+    fed = {leg: dict(_given(name, recording.digests)) for leg, recording in recordings.items()}
+    if not any(fed.values()):
+        return "not recorded", ()
+    pairs = [(left, right) for left, right in combinations(fed, 2) if fed[left].keys() & fed[right].keys()]
+    differing = [
+        pair for pair in pairs if any(fed[pair[0]][one] != fed[pair[1]][one] for one in fed[pair[0]].keys() & fed[pair[1]])
+    ]
+    if not differing:
+        return ("same" if pairs else "not compared"), ()
+    common = set.intersection(*map(set, differing))
+    if len(common) == 1 and len(recordings) > 2 and len(differing) == len(recordings) - 1:  # noqa: PLR2004 - of two neither is odd
+        return "differs", tuple(common)
+    involved = {leg for pair in differing for leg in pair}
+    return "differs", tuple(leg for leg in recordings if leg in involved)
+
+
+def _given(name: str, digests: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for path, digest in digests.items():
+        if (path.partition("/")[0] in _GIVEN_AS_LABELS) == (name == LABELS):
+            yield path, digest
+
+
+def runs_in_words(found: Sequence[Stage]) -> list[tuple[str, str]]:
+    """The stages as runs of one state: ``same``, ``labels, inputs, forward``; then ``first difference``, ``loss (jax)``."""
+    runs: list[tuple[str, tuple[str, ...], list[str]]] = []
+    for stage in found:
+        words = state_words(stage)
+        if runs and runs[-1][:2] == (words, stage.backends) and not stage.first:
+            runs[-1][2].append(stage.name)
+        else:
+            runs.append((words, stage.backends, [stage.name]))
+    return [(words, ", ".join(names) + (f" ({', '.join(backends)})" if backends else "")) for words, backends, names in runs]
+
+
+def state_words(stage: Stage) -> str:
+    """The state of a stage as it reads in a report."""
+    if stage.state == "differs":
+        return "first difference" if stage.first else "differs after it"
+    return f"{stage.state}, the first difference" if stage.first else stage.state

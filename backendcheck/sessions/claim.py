@@ -1,0 +1,70 @@
+"""Who may record into the directory of a leg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backendcheck.errors import OutputInTheWay
+from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES, read_environment
+from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable, release
+from backendcheck.sessions.request import Request
+from backendcheck.vocabulary.backends import installed_version
+
+
+def claim_leg(request: Request) -> Path:
+    """Make the directory of the leg; there may be an earlier recording of the same selection in it.
+
+    Raises:
+        OutputInTheWay: if it holds anything else, or cannot be written.
+    """
+    leg = request.leg
+    check_leg(request)
+    make_writable(leg)
+    return leg
+
+
+def check_leg(request: Request) -> None:
+    """See that the directory of the leg is empty, may be overwritten, or holds an earlier recording of the same selection.
+
+    Whether that can be resumed, if it is to be, is for `resume` to see.
+
+    Raises:
+        OutputInTheWay: saying what is there.
+    """
+    leg = request.leg
+    try:
+        there = leg.exists() and (not leg.is_dir() or any(leg.iterdir()))
+    except OSError as error:
+        message = f"{leg}: cannot be read ({error.strerror or error}). Choose another --out."
+        raise OutputInTheWay(message) from error
+    if there and not leg.is_dir():
+        message = f"{leg}: is a file; expected a directory to record into. Choose another --out."
+        raise OutputInTheWay(message)
+    if there and not request.overwrite and not request.resume:
+        _check_same_run(leg, request)
+
+
+def _check_same_run(leg: Path, request: Request) -> None:
+    remedy = "Choose another --out, or say --overwrite"
+    if not (leg / ENVIRONMENT).exists():
+        names = ", ".join(sorted(entry.name for entry in leg.iterdir())[:5])
+        message = f"{leg}: holds what is no recording ({names}); expected an empty directory. {remedy}."
+        raise OutputInTheWay(message)
+    there = read_environment(leg)
+    before = {"selection": there.selection, "keras": there.versions.get("keras"), "backend": there.versions.get(there.backend)}
+    now = {"selection": request.selection, "keras": installed_version("keras"), "backend": request.backend.version()}
+    if there.versions and before["selection"] == now["selection"]:
+        same = before["keras"] == now["keras"] and release(before["backend"]) == release(now["backend"])
+    else:
+        same = before["selection"] == now["selection"]
+    if not same:
+        message = f"{leg}: holds another run: {describe(there)}. It is neither mixed with this one nor overwritten. {remedy}."
+        raise OutputInTheWay(message)
+
+
+def clear_planted_legs(request: Request) -> None:
+    """Remove what an earlier session has recorded with faults planted, these or others."""
+    for leg in (request.out.absolute() / PLANTED).glob(f"*/{request.backend.value}"):
+        clear_leg(leg)
+        for notes in leg.glob(f"{PLANTED_NOTES}-*"):
+            notes.unlink()

@@ -1,0 +1,209 @@
+"""The half of the recording plugin that runs in the controller: what was collected, how far it is, who died of what."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendcheck.case_files import PREFIX, case_functions, file_digest
+from backendcheck.errors import BackendcheckError
+from backendcheck.recordings.files import read_environment, write_environment, write_recording
+from backendcheck.recordings.recording import Recording
+from backendcheck.sessions.session_file import SessionFile
+from backendcheck.sessions.worker_files import noted
+from backendcheck.vocabulary.case_ids import case_id
+
+_STDERR_TAIL = 4000  # characters: enough for a fatal error's stack, little beside the arrays of a recording
+_COLLECTION_DEATHS = 20  # workers that may die while importing case files before the session gives up
+
+
+class Controller:
+    """Follows the workers of one session."""
+
+    def __init__(self, session: SessionFile, config: pytest.Config) -> None:
+        self.session = session
+        self.config = config
+        self.work = Path(session.work)
+        self.cases: dict[str, None] = {}
+        self.n_done = 0
+        self.seconds: dict[str, float] = {}
+        self.collected: set[str] = set()
+        self.deaths_while_collecting = 0
+        self.root = config.rootpath
+
+    def _tell(self, **event: Any) -> None:
+        if self.session.report_events:
+            stream = sys.__stdout__
+            if stream is not None:
+                try:
+                    stream.write(json.dumps(event) + "\n")
+                    stream.flush()
+                except BrokenPipeError:  # whoever started this is gone
+                    raise KeyboardInterrupt from None
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if excinfo.type is KeyboardInterrupt:  # subclasses of it are how pytest ends itself
+            (self.work / "keyboard-interrupt").touch()
+        # Nobody waits for cases that are still running; every recording is written whole or not at all.
+        dsession = self.config.pluginmanager.getplugin("dsession")
+        for gateway in getattr(getattr(dsession, "nodemanager", None), "group", ()):
+            with contextlib.suppress(Exception):
+                gateway._io.popen.kill()  # noqa: SLF001 - execnet has no public way to do it at once
+
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self.collected.add(node.gateway.id)
+        new = {case_id(nodeid): None for nodeid in ids}
+        if not self.cases:
+            self._tell(event="collected", n=len(new))
+        self.cases |= new
+        (self.work / "collected").write_text(json.dumps(list(self.cases)), encoding="utf-8")
+        if len(self.collected) == 1:
+            # From here on a session may be killed, and what there is still tell what it is of and what is missing.
+            leg = Path(self.session.leg)
+            write_environment(leg, noted(read_environment(leg), self.work))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What the scheduler has to say about the workers' collections; the workers note all else themselves."""
+        if report.failed and report.longreprtext.startswith("Different tests were collected"):
+            first = report.longreprtext.partition("\n")[0].rstrip(".: ")
+            lines = [line for line in report.longreprtext.splitlines() if line.startswith(("+", "-")) and "::" in line]
+            some = ", ".join(lines[:4])
+            message = f"{first}: {some}. What is collected must not depend on chance or on the process: fix its order"
+            file = lines[0][1:].partition("::")[0] if lines else report.nodeid
+            note = {"file": file, "line": 1, "message": message}
+            (self.work / "problem-different").write_text(json.dumps(note), encoding="utf-8")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._tell(event="started", case=case_id(nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        case = case_id(report.nodeid)
+        self.seconds[case] = round(self.seconds.get(case, 0.0) + report.duration, 3)
+        if report.when in ("teardown", "???"):
+            self.n_done += 1
+            self._tell(event="finished", case=case, n=self.n_done)
+
+    def pytest_sessionfinish(self) -> None:
+        (self.work / "seconds").write_text(json.dumps(self.seconds), encoding="utf-8")
+
+    # --- deaths -----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """A worker died while it ran `crashitem`: leave a recording that says so."""
+        node: Any = report.node
+        worker = node.gateway.id
+        path = self.root / crashitem.partition("::")[0]
+        claim, line = _claim_and_line(path, crashitem)
+        running = self.work / f"{worker}.running"
+        begun: dict[str, Any] = {"nodeid": crashitem, "stderr_from": 0}
+        if running.exists():
+            begun = json.loads(running.read_text(encoding="utf-8"))
+        running.unlink(missing_ok=True)
+        stacks = _tail(self.work / f"{worker}.timeout", 0)
+        tail = _tail(self.work / f"{worker}.stderr", begun["stderr_from"])
+        if stacks:
+            limit = self._timeout_of(self.work / f"{worker}.timeout")
+            status, problem = "timed out", f"took longer than {limit} and was ended"
+        else:
+            status, problem = "crashed", _how_it_ended(node)
+        recording = Recording(
+            case=begun.get("case") or case_id(crashitem),
+            backend=self.session.backend,
+            run=self.session.run,
+            status=status,
+            claim=claim,
+            file=self.session.case_file(path),
+            line=line,
+            file_digest=file_digest(path) if path.exists() else "",
+            problem=problem,
+            stderr_tail=stacks or tail,
+        )
+        write_recording(Path(self.session.leg), recording)
+
+    def _timeout_of(self, stacks: Path) -> str:
+        # faulthandler begins with "Timeout (1:23:45.678)!", which is the case's own limit if it has one.
+        with stacks.open(encoding="utf-8", errors="replace") as file:
+            spelt = re.match(r"Timeout \((\d+):(\d\d):(\d\d(?:\.\d+)?)\)", file.readline())
+        seconds = self.session.timeout_s if spelt is None else int(spelt[1]) * 3600 + int(spelt[2]) * 60 + float(spelt[3])
+        return f"{seconds:g} s"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker died before it had collected: bar the file that it was importing, or give up."""
+        worker = node.gateway.id
+        if not error or worker in self.collected:
+            return
+        self.deaths_while_collecting += 1
+        marker = self.work / f"{worker}.importing"
+        if marker.exists() and self.deaths_while_collecting < _COLLECTION_DEATHS:
+            path = marker.read_text(encoding="utf-8")
+            marker.unlink()
+            with (self.work / "poisoned").open("a", encoding="utf-8") as file:
+                file.write(path + "\n")
+            hung = bool(_tail(self.work / f"{worker}.timeout", 0))
+            reason = f"took longer than {self.session.timeout_s:g} s" if hung else f"killed its process ({_how_it_ended(node)})"
+            note = {
+                "file": self.session.case_file(Path(path)),
+                "line": 1,
+                "message": f"does not import: importing it {reason}. Correct it, or take it out",
+            }
+            (self.work / f"problem-import-{worker}").write_text(json.dumps(note), encoding="utf-8")
+            return
+        if not (self.work / "fatal").exists():
+            tail = _tail(self.work / f"{worker}.stderr", 0).strip().splitlines()
+            reason = tail[-1] if tail else _how_it_ended(node)
+            fatal = f"a {self.session.backend} worker died before its first case: {reason}"
+            (self.work / "fatal").write_text(fatal, encoding="utf-8")
+        dsession = self.config.pluginmanager.getplugin("dsession")
+        if dsession is not None:
+            dsession.shouldstop = "the workers cannot start"
+            dsession._max_worker_restart = 0  # noqa: SLF001 - or the next would be started, to die of the same
+
+
+def _claim_and_line(path: Path, nodeid: str) -> tuple[str, int]:
+    name = nodeid.partition("::")[2].partition("[")[0].removeprefix(PREFIX)
+    try:
+        return next((c.claim, c.line) for c in case_functions(path) if c.id == f"{path.stem}/{name}")
+    except (BackendcheckError, StopIteration):
+        return "", 1
+
+
+# Lines of a fatal error's report that are the same whatever happened: the harness's own frames, and every C extension by name.
+_NOISE = re.compile(
+    r"^Extension modules: "
+    r'|^  File "(<string>|.*[/\\](_pytest|pluggy|xdist|execnet|backendcheck[/\\](record|sessions))[/\\][^"]*)", line \d+ in '
+)
+
+
+def _tail(path: Path, start: int) -> str:
+    """The end of what a worker wrote into `path` from byte `start` on, without what says nothing."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(start, size - 10 * _STDERR_TAIL))
+            text = file.read().decode("utf-8", errors="backslashreplace")
+    except OSError:
+        return ""
+    return "\n".join(line for line in text.splitlines() if not _NOISE.match(line))[-_STDERR_TAIL:]
+
+
+def _how_it_ended(node: Any) -> str:
+    """How the process of a worker ended, from its exit code where that is to be had."""
+    try:
+        code = node.gateway._io.popen.wait(timeout=5)  # noqa: SLF001 - execnet has no public way to ask
+    except Exception:  # noqa: BLE001 - whatever it is, the process is gone
+        return "the process died"
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        hint = "; the system kills a process so when memory runs out" if -code == signal.SIGKILL else ""
+        return f"the process was killed by signal {-code} ({name}{hint})"
+    return f"the process exited with code {code}"

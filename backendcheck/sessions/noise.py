@@ -1,0 +1,87 @@
+"""The recordings that a noise floor is measured by: after the legs, one kind after the other, the backends at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from backendcheck.recordings.leg_directory import clear_leg
+from backendcheck.recordings.noise import FOLDER, MEASURES, recordings_for
+from backendcheck.sessions.processes import LegEnd, Progress, record_all
+from backendcheck.sessions.request import Request
+from backendcheck.sessions.resume import earlier
+from backendcheck.vocabulary.backends import Backend
+
+
+def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict[str, list[Request]]:
+    """By noise recording, what to record for the legs of `requests`; `runs` has the run id of each leg that was recorded.
+
+    Agreement is all they record: paths and orders are held against what the leg itself has seen.
+    """
+    return {
+        name: [
+            replace(
+                request, out=request.out / FOLDER / name, oracles=("agreement",), noise=name,
+                noise_of=runs[request.backend.value], overwrite=not request.resume,
+            )
+            for request in requests
+            if request.backend.value in runs and name in recordings_for(request.backend.value)
+        ]
+        for name in MEASURES
+    }  # fmt: skip
+
+
+def record_noise(
+    requests: Sequence[Request], runs: Mapping[str, str], progress: Callable[[Sequence[str]], AbstractContextManager[Progress]]
+) -> Iterator[tuple[str, str, LegEnd]]:
+    """Record the noise of the legs of `requests`; yields the name, the backend and the end of each recording."""
+    for name, every in noise_requests(requests, runs).items():
+        wanted = [request for request in every if not _is_whole(request)]
+        if wanted:
+            with progress([f"{request.backend} {name}" for request in wanted]) as shown:
+                ends = record_all(wanted, _Named(shown, name))
+            for backend, end in ends.items():
+                yield name, backend, end
+
+
+def _is_whole(request: Request) -> bool:
+    return request.resume and (before := earlier(request)) is not None and before.is_whole
+
+
+class _Named:
+    """Progress under the name of the recording."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._name = progress, name
+
+    def collected(self, backend: str, n_cases: int) -> None:
+        self._progress.collected(f"{backend} {self._name}", n_cases)
+
+    def started(self, backend: str, case: str) -> None:
+        self._progress.started(f"{backend} {self._name}", case)
+
+    def finished(self, backend: str, n_done: int) -> None:
+        self._progress.finished(f"{backend} {self._name}", n_done)
+
+    def ended(self, backend: str, exit_code: int, message: str) -> None:
+        self._progress.ended(f"{backend} {self._name}", exit_code, message)
+
+
+def clear_noise(out: Path) -> None:
+    """Remove the noise recordings of an earlier run below `out`, and nothing else."""
+    for name in MEASURES:
+        for backend in Backend:
+            leg = out / FOLDER / name / backend.value
+            if leg.is_dir():
+                clear_leg(leg)
+                _remove_if_empty(leg)
+        _remove_if_empty(out / FOLDER / name)
+    _remove_if_empty(out / FOLDER)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not there, or something of somebody else's in it
+        folder.rmdir()

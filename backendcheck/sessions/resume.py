@@ -1,0 +1,158 @@
+"""Going on with a session that was interrupted or killed: what is kept of it, and whether everything is as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backendcheck.case_files import builtin_cases, file_digest, find_case_files
+from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.files import file_sha256
+from backendcheck.recordings.conditions import Unlike, unlike
+from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording
+from backendcheck.recordings.leg_directory import WORK, release
+from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.sessions.request import Request
+from backendcheck.sessions.source_files import changed_since, source_name
+from backendcheck.vocabulary.backends import installed_version
+
+# What has come to no end of its own. These are results all the same, and kept unless somebody wants them tried again.
+TRIED_AGAIN = ("crashed", "timed out", "error")
+REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """An earlier session that can be resumed: the cases of which the recordings are `kept`, and those that are `tried_again`.
+
+    `damaged` maps files that are no whole recordings to what is wrong with them. `is_whole` says that nothing is left to do.
+    """
+
+    environment: Environment
+    kept: tuple[str, ...]
+    tried_again: tuple[str, ...]
+    damaged: Mapping[Path, str]
+    is_whole: bool
+
+    @property
+    def in_words(self) -> str:
+        """What is kept, and what is not."""
+        words = f"{len(self.kept)} of {len(self.environment.cases) or 'its'} cases are recorded already and kept"
+        if self.tried_again:
+            words += f", {len(self.tried_again)} did not come to an end and are tried again"
+        return words + (f", {len(self.damaged)} are damaged and recorded again" if self.damaged else "")
+
+    def resumed(self, started: str) -> Environment:
+        """The environment of the session that goes on with it; its run is the same."""
+        before = self.environment
+        session = {
+            "started": before.sessions[-1]["resumed"] if before.sessions else before.started,
+            "exit_state": before.exit_state,
+            "n_recordings": len(self.kept),
+            "resumed": started,
+        }
+        return replace(before, exit_state="running", digests={}, problems=(), sessions=(*before.sessions, session))
+
+
+def earlier(request: Request) -> Earlier | None:
+    """The earlier session in the directory of the leg; None if there is nothing yet.
+
+    Raises:
+        OutputInTheWay: if what is there is no session of the same options, versions and files, naming what is not the same.
+        UnreadableInput: if its environment file is damaged, or a recording is another run's.
+    """
+    leg = request.leg
+    there = [entry.name for entry in leg.iterdir() if entry.name != WORK] if leg.is_dir() else []
+    if not there:
+        return None
+    if ENVIRONMENT not in there:
+        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, so nobody can tell what was recorded. {REMEDY}."
+        raise OutputInTheWay(message)
+    environment = read_environment(leg)
+    if environment.pieces:
+        message = f"{leg}: cannot be resumed: it was joined by 'merge'. Resume the piece that is not whole, and merge again."
+        raise OutputInTheWay(message)
+    kept, damaged = _readable(leg, environment)
+    tried_again = [case for case, one in kept.items() if request.retry and one.status in TRIED_AGAIN]
+    changed = [*_changed(request, environment, kept)]
+    if changed:
+        message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {REMEDY}."
+        raise OutputInTheWay(message)
+    complete = environment.exit_state == "complete" and not tried_again and not damaged and {*environment.cases} <= {*kept}
+    return Earlier(
+        environment=environment,
+        kept=tuple(case for case in kept if case not in tried_again),
+        tried_again=tuple(tried_again),
+        damaged=damaged,
+        is_whole=complete and not _new_files(request, environment),
+    )
+
+
+def seconds_before(request: Request) -> Mapping[str, float]:
+    """How long the cases that are still to be recorded took before, as far as the directory of the leg tells."""
+    try:
+        environment = read_environment(request.leg)
+    except UnreadableInput:
+        return {}
+    kept = environment.digests if request.resume else ()
+    return {case: seconds for case, seconds in environment.seconds.items() if case not in kept}
+
+
+def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
+    """The whole recordings by case; and the files that are none, with what is wrong with them."""
+    whole, damaged, foreign = {}, {}, []
+    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+        try:
+            recording = read_recording(path)
+        except UnreadableInput as error:
+            damaged[path] = str(error)
+            continue
+        listed = environment.digests.get(recording.case)
+        if recording.run != environment.run or recording.backend != environment.backend:
+            foreign.append(f"{path}: is from another run, so the leg cannot be resumed. {REMEDY}.")
+        elif listed not in (None, file_sha256(path)):
+            damaged[path] = f"{path}: is damaged: its digest is not the one in {ENVIRONMENT}."
+        else:
+            whole[recording.case] = recording
+    if foreign:
+        raise UnreadableInput("\n".join(foreign))
+    return whole, damaged
+
+
+def _changed(request: Request, before: Environment, kept: dict[str, Recording]) -> Iterator[str]:
+    """What is not as it was, as far as can be told without starting the backend; the rest is for the worker to see."""
+    selection = request.selection
+    for key, name in (("paths", "PATH"), ("shard", "--shard")):
+        if (left := before.selection.get(key)) != (right := selection.get(key)):
+            yield f"{name} was {_in_words(left)} and is {_in_words(right)}"
+    now = replace(before, selection=selection, versions={**before.versions, **_versions(request, before)})
+    yield from (in_words(one) for one in unlike(before, now))
+    yield from (f"{name} has changed" for name in changed_since(before.sources, Path.cwd()))
+    if not before.sources:  # of a format that did not note them
+        files = {recording.file: recording.file_digest for recording in kept.values() if Path(recording.file).is_file()}
+        yield from (f"{name} has changed" for name, digest in files.items() if digest != file_digest(Path(name)))
+
+
+def _versions(request: Request, before: Environment) -> dict[str, str]:
+    """Of Keras and the backend, where they are not the noted ones; a build of the same release counts as that."""
+    now = {"keras": installed_version("keras"), request.backend.value: request.backend.version()}
+    noted = {name: version for name, version in now.items() if version and name in before.versions}
+    return {name: version for name, version in noted.items() if release(version) != release(before.versions[name])}
+
+
+def in_words(one: Unlike) -> str:
+    """What was different then, for an error message."""
+    return f"{one.what} was {one.left} and is {one.right}"
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "none")
+
+
+def _new_files(request: Request, before: Environment) -> list[str]:
+    """Case files that the earlier session has not collected."""
+    files = find_case_files([*request.paths] or [str(builtin_cases())])
+    names = [source_name(Path(os.path.abspath(path)), Path.cwd()) for path in files]  # noqa: PTH100 - as pytest: links stay links
+    return [name for name in names if name not in before.sources]

@@ -1,0 +1,1 @@
+"""Text in, text out: words, escaping, wrapping, styles, source literals."""

@@ -1,0 +1,1 @@
+"""Names and values that all rooms share: backends, oracles, observations, case ids, shards, faults."""
