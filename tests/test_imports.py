@@ -25,9 +25,8 @@ def test_the_import_contracts_hold() -> None:
 
 
 def module_files() -> dict[str, Path]:
-    package = ROOT / "backendcheck"
-    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in package.rglob("*.py")}
-    return {name: path for path, name in names.items()}
+    paths = (ROOT / "backendcheck").rglob("*.py")
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
 def imports_of(tree: ast.Module) -> Iterator[str]:
