@@ -1,6 +1,6 @@
 """Write the pages that are made from the program and from a run.
 
-Those are commands.md, label-rules.md, report-json.md with its schema, and what-differs.md.
+Those are case-index.md, commands.md, label-rules.md, report-json.md with its schema, and what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
     python docs/generate.py --check        # fails where a page other than what-differs.md is out of date
@@ -11,7 +11,9 @@ What differs today is told by a run, so that page is written only when a report.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from typing import Any
 
 import click
 
+from backendcheck.case_files import CaseFunction, case_functions, find_case_files
 from backendcheck.cli import cli
 from backendcheck.labels import RULES, Rule
 from backendcheck.labels.contract.rules import GROUPS
@@ -28,6 +31,7 @@ from backendcheck.report.formats.markdown import escape
 
 DOCS = Path(__file__).parent
 _WITHOUT_NAME = ("unexplained", "undiagnosed", "other")  # causes that are none
+CASES = DOCS.parent / "cases"
 SCHEMA = DOCS.parent / "backendcheck" / "report" / "formats" / "report.schema.json"
 
 
@@ -40,7 +44,7 @@ def main() -> None:
     schema = SCHEMA.read_text(encoding="utf-8")
     pages = {
         "commands.md": commands(), "label-rules.md": label_rules(), "report-json.md": report_json(json.loads(schema)),
-        SCHEMA.name: [schema],
+        "case-index.md": case_index(), SCHEMA.name: [schema],
     }  # fmt: skip
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
@@ -73,6 +77,51 @@ def _help(command: click.Command, path: list[str]) -> Iterator[str]:
             one = command.get_command(context, name)
             if one is not None and not one.hidden:
                 yield from _help(one, [*path, name])
+
+
+# --- built-in cases --------------------------------------------------------------------------------------------
+
+
+def case_index() -> Iterator[str]:
+    """Every built-in case with its claim, by topic and file. The README.md of a folder says what its topic is."""
+    files = {path: case_functions(path) for path in find_case_files([str(CASES)])}
+    topics = {folder: [path for path in files if path.parent == folder] for folder in sorted({path.parent for path in files})}
+    described = {folder: _topic(folder) for folder in topics}
+    yield from ("# Built-in cases", "")
+    n_cases = sum(map(len, files.values()))
+    yield f"{n_cases} cases in {len(files)} files, by topic. Each line is a case and its claim. `[...]` marks a case with"
+    yield "parameters. The id of a case is `FILE/CASE`, such as `label_range/one_past_the_last_class`."
+    yield from ("", "```sh", "backendcheck run                     # all cases")
+    yield from ("backendcheck run cases/missing       # one topic, in a checkout of the repository", "```", "")
+    yield from ("| topic | folder | about | files | cases |", "| --- | --- | --- | ---: | ---: |")
+    for folder, (title, about) in described.items():
+        n_cases = sum(len(files[path]) for path in topics[folder])
+        anchor = re.sub(r"[^a-z ]", "", title.lower()).replace(" ", "-")
+        yield f"| [{title}](#{anchor}) | `{folder.name}` | {_prose(about)} | {len(topics[folder])} | {n_cases} |"
+    for folder, (title, about) in described.items():
+        yield from ("", f"## {title}", "", _prose(about))
+        for path in topics[folder]:
+            yield from _case_file(path, files[path])
+
+
+def _topic(folder: Path) -> tuple[str, str]:
+    title, _, about = (folder / "README.md").read_text(encoding="utf-8").removeprefix("# ").partition("\n")
+    return title, about.strip()
+
+
+def _case_file(path: Path, cases: Sequence[CaseFunction]) -> Iterator[str]:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    yield from ("", f"### [{path.stem}](../{path.relative_to(CASES.parent).as_posix()})", "", _prose(docstring), "")
+    for case in cases:
+        name = case.id.partition("/")[2] + ("[...]" if case.parametrized else "")
+        yield f"- `{name}`: {_prose(case.claim)}"
+
+
+def _prose(docstring: str) -> str:
+    """The first paragraph as Markdown: what stands in backticks is code, and nothing else is markup."""
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    parts = re.split(r"(`+[^`]*`+)", paragraph)
+    return "".join(part if part.startswith("`") else re.sub(r"[\\*_<\[\]|]", r"\\\g<0>", part) for part in parts)
 
 
 # --- label rules -----------------------------------------------------------------------------------------------

@@ -199,3 +199,9 @@ def test_every_built_in_case_has_a_claim_and_an_id_of_its_own() -> None:
     assert len({one.id for one in functions}) == len(functions) > 50
     assert [one.id for one in functions if not one.claim] == []
     assert [twice for file in files for twice in defined_twice(file)] == []
+
+
+def test_every_built_in_case_file_lies_in_a_folder_that_says_what_its_topic_is() -> None:
+    folders = {file.parent for file in find_case_files([str(builtin_cases())])}
+    assert {folder.parent for folder in folders} == {builtin_cases()}
+    assert [folder.name for folder in folders if not (folder / "README.md").read_text(encoding="utf-8").startswith("# ")] == []

@@ -178,7 +178,8 @@ def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any)
         "labels_for_another_loss/a_fraction_for_the_loss_of_integers[sparse_categorical_crossentropy]",
         "heads_and_losses/the_activation_is_there_once[activation_and_from_logits-BinaryCrossentropy]",
     }
-    nodes = [f"{builtin_cases()}/{stem}.py::case_{name}" for stem, _, name in (case.partition("/") for case in sorted(cases))]
+    files = {file.stem: file for file in find_case_files([str(builtin_cases())])}
+    nodes = [f"{files[stem]}::case_{name}" for stem, _, name in (case.partition("/") for case in sorted(cases))]
     done = backendcheck("run", *nodes, "--out", tmp_path / "run", cwd=tmp_path)
     assert done.exit_code == 0, done.words
     run = generator.read_run(tmp_path / "run")

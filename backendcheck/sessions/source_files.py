@@ -18,10 +18,11 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})  # whose versions are
 def sources(session: pytest.Session, plugins: pytest.PytestPluginManager, directory: Path) -> dict[str, str]:
     """The digests by name of the case files, their conftest files, and of what they have imported from the user's own code.
 
-    That is what lies below `directory`, where the session was started, or below the folder of a case file, and is not installed.
+    That is what lies below `directory`, where the session was started, below the folder of a case file, or among the built-in
+    cases, and is not installed.
     """
     cases = {item.path for item in session.items}
-    roots = tuple(f"{root}{os.sep}" for root in {directory, *(path.parent for path in cases)})
+    roots = tuple(f"{root}{os.sep}" for root in {directory, builtin_cases(), *(path.parent for path in cases)})
     imported = {name for name in _files(list(sys.modules.values())) if name.startswith(roots)}
     conftests = {name for name in _files(plugins.get_plugins()) if name.endswith(f"{os.sep}conftest.py")}
     others = (Path(name) for name in imported | conftests)

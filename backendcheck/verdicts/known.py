@@ -138,7 +138,8 @@ def _case_folders(legs: Sequence[Leg]) -> list[Path]:
     for leg in legs:
         for given in leg.environment.selection.get("paths", []):
             path = builtin_cases() if given == BUILT_IN else split_node_id(given)[0]
-            folders[path if path.is_dir() else path.parent] = None
+            folder = path if path.is_dir() else path.parent
+            folders[builtin_cases() if folder.resolve().is_relative_to(builtin_cases().resolve()) else folder] = None
     return list(folders)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from backendcheck.case_files import builtin_cases
 from backendcheck.text.literals import NotWritable, source_of
 
 # What every installation with Keras has.
@@ -198,7 +199,7 @@ def _is_local(module: types.ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if file is None or module.__name__.partition(".")[0] in _PORTABLE | sys.stdlib_module_names:
         return False
-    return not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return Path(file).is_relative_to(builtin_cases()) or not {"site-packages", "dist-packages"} & set(Path(file).parts)
 
 
 def module_of(thing: Any) -> types.ModuleType:
