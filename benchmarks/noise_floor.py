@@ -81,7 +81,7 @@ def measure(directory: Path, where: str) -> Floors:
         for label, recording in recordings.items():
             for variant in recording.variants if where == INSIDE else ():
                 for name, seen, other in _shared(recording.observations, variant.observations):
-                    _add(floors, case, name, (seen, other), f"{name}, {label} and {label}:{variant.door}")
+                    _add(floors, case, name, (seen, other), f"{name}, {label} and {label}:{variant.path}")
     return floors
 
 

@@ -33,13 +33,13 @@ def loop(backend: str) -> int:
     import numpy as np
 
     from backendcheck import LossCase, ModelCase, ValueCase
-    from backendcheck.record.backends import numerics
+    from backendcheck.record.backends import backend_module
     from backendcheck.record.observe import losses
 
     assert keras.backend.backend() == backend
     warnings.simplefilter("ignore")
-    backend_numerics = numerics()
-    backend_numerics.settle("cpu")
+    backend_numerics = backend_module()
+    backend_numerics.configure("cpu")
     sys.path.append(str(builtin_cases()))
     n_cases = 0
     for path in find_case_files([str(builtin_cases())]):

@@ -134,7 +134,7 @@ def _did(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str
 
 def _telling(recordings: Sequence[Recording]) -> str:
     going = [recording for recording in recordings if not recording.raised]
-    for name in sorted(_TELLING, key=lambda one: (not any(one in {*r.reference, *r.expected} for r in going),)):
+    for name in sorted(_TELLING, key=lambda one: (not any(one in {*r.reference, *r.reference_values} for r in going),)):
         if any(name in recording.observations and recording.observations[name].value.size == 1 for recording in going):
             return name
     return ""
@@ -147,9 +147,9 @@ def _right(recordings: Sequence[Recording], name: str) -> str | None:
     for recording in recordings:
         if name in recording.reference:
             return _rounded(recording.reference[name])
-        if name in recording.expected:
-            return _rounded(recording.expected[name].value)
-    return "other" if any(recording.reference or recording.expected for recording in recordings) else None
+        if name in recording.reference_values:
+            return _rounded(recording.reference_values[name].value)
+    return "other" if any(recording.reference or recording.reference_values for recording in recordings) else None
 
 
 def _rounded(value: np.ndarray) -> str:

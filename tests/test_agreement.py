@@ -18,7 +18,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.reference.directions import drawn, of_unit_length, slopes
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.observations import Expected, Kind
+from backendcheck.vocabulary.observations import Kind, ReferenceValue
 
 
 def legs(**by_leg: dict[str, object]) -> dict[str, Recording]:
@@ -260,7 +260,7 @@ def test_a_gradient_in_float64_is_held_to_what_finite_differences_are_good_to() 
         gradient = {"gradient/y_pred": np.array([1.0, -0.5]) + error}
         return compare_reference(legs(jax={"observations": gradient, **fields}))[0].excess
 
-    built_in = {"expected": {"gradient/y_pred": Expected(value=np.array([1.0, -0.5]))}}
+    built_in = {"reference_values": {"gradient/y_pred": ReferenceValue(value=np.array([1.0, -0.5]))}}
     own = {"reference": {"gradient/y_pred": np.array([1.0, -0.5])}}
     assert excess(5e-11, **built_in) < 1 < excess(5e-10, **built_in)
     assert excess(5e-11, **own) > 1
@@ -275,8 +275,8 @@ KERNEL = "gradient/dense/kernel"
 
 def against_slopes(seen: np.ndarray, right: np.ndarray = GRADIENT, **fields: object) -> list[Comparison]:
     ways = drawn(0, "dense/kernel", right.shape)
-    expected = {KERNEL: Expected(value=slopes(right, ways), directions=ways)}
-    return compare_reference(legs(jax={"observations": {KERNEL: seen}, "expected": expected, **fields}))
+    expected = {KERNEL: ReferenceValue(value=slopes(right, ways), directions=ways)}
+    return compare_reference(legs(jax={"observations": {KERNEL: seen}, "reference_values": expected, **fields}))
 
 
 def test_a_gradient_with_the_right_slopes_is_no_finding() -> None:

@@ -15,7 +15,7 @@ from make import BACKENDS, everywhere, recording
 
 from backendcheck import diagnose
 from backendcheck.diagnose import CODES
-from backendcheck.reference.of_recording import expected_values
+from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.verdicts.verdict import judge
 
 RAISED = "IndexError: Target 3 is out of bounds."
@@ -113,7 +113,7 @@ def _leg(draw: st.DrawFn) -> dict[str, Any]:
 
 def _read(leg: str, fields: dict[str, Any]) -> Any:
     made = recording("a/b", leg, **fields)
-    found = recording("a/b", leg, expected=expected_values(made), **fields)
+    found = recording("a/b", leg, reference_values=built_in_reference_values(made), **fields)
     assert found.case == "a/b"
     return found
 

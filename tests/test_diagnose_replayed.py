@@ -147,7 +147,7 @@ def test_what_one_door_does_otherwise_is_found_and_named_with_the_door(
     applied: np.ndarray, factor: float, code: str, words: str
 ) -> None:
     other = weighted(applied=applied, factor=factor)["observations"]["loss"]
-    variant = Variant(oracle="paths", door="fit", observations={"loss": observation(other)})
+    variant = Variant(oracle="paths", path="fit", observations={"loss": observation(other)})
     legs = {leg: weighted() for leg in BACKENDS}
     legs["jax"]["variants"] = (variant,)
     found = first(legs)

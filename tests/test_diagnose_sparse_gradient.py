@@ -55,7 +55,7 @@ def test_nothing_of_the_kind_is_said_where_the_others_train_to_something_else_st
 def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> None:
     made = recordings()
     own = made["tensorflow"].observations[NAME]
-    door = Variant(oracle="paths", door=DENSE_GRADIENTS, observations={NAME: own})
+    door = Variant(oracle="paths", path=DENSE_GRADIENTS, observations={NAME: own})
     made["tensorflow"] = replace(made["tensorflow"], variants=(door,))
     assert codes(made) == ["unexplained"]
 
@@ -63,5 +63,5 @@ def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> N
 def test_another_door_proves_nothing_of_gradients() -> None:
     made = recordings()
     (door,) = made["tensorflow"].variants
-    made["tensorflow"] = replace(made["tensorflow"], variants=(replace(door, door="fit"),))
+    made["tensorflow"] = replace(made["tensorflow"], variants=(replace(door, path="fit"),))
     assert "sparse-gradient" not in codes(made)

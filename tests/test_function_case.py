@@ -118,7 +118,7 @@ def test_a_softmax_has_a_gradient_because_its_results_are_weighted(run: Path) ->
 @pytest.mark.backends
 def test_a_function_is_held_against_itself_compiled_where_the_backend_compiles(run: Path) -> None:
     legs = ("tensorflow", "jax", "torch")
-    doors = {leg: [one.door for one in recorded(run, "by_position", leg).variants] for leg in legs}
+    doors = {leg: [one.path for one in recorded(run, "by_position", leg).variants] for leg in legs}
     assert doors == {"tensorflow": ["compiled"], "jax": ["compiled"], "torch": []}
 
 

@@ -19,7 +19,7 @@ RAISED = "ValueError: no"
 
 def variant(door: str = "evaluate", oracle: str = "paths", raised: str | None = None, **observed: object) -> Variant:
     return Variant(
-        oracle=oracle, door=door, observations={name: make.observation(value) for name, value in observed.items()},
+        oracle=oracle, path=door, observations={name: make.observation(value) for name, value in observed.items()},
         raised=make.raised(raised) if raised else None,
     )  # fmt: skip
 

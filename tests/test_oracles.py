@@ -256,7 +256,7 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
         recording = read_recording(path)
         name = recording.case.partition("[")[2].rstrip("]")
         said[name] = " ".join(note for note in recording.notes if "no reference" in note)
-        compared[name] = sorted(key for key, one in recording.expected.items() if one.directions is not None)
+        compared[name] = sorted(key for key, one in recording.reference_values.items() if one.directions is not None)
         by_weights = {key for key in recording.observations if key.startswith("gradient/") and key != "gradient/y_pred"}
         assert bool(said[name]) == (by_weights != set(compared[name])), name
     for name, n_variables in {"batch_norm": 6, "nested": 6, "mixed": 2}.items():

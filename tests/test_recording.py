@@ -21,7 +21,7 @@ from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
 from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
-from backendcheck.vocabulary.observations import Expected, Observation
+from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 in_one_directory = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -98,7 +98,7 @@ recordings = st.builds(
         st.builds(
             Variant,
             oracle=text,
-            door=text,
+            path=text,
             observations=st.dictionaries(text, observations, max_size=2),
             raised=st.none() | raised,
         ),
@@ -139,7 +139,7 @@ def assert_same_recording(left: Recording, right: Recording) -> None:
         assert getattr(left, name) == getattr(right, name), name
     assert_same_observations(left.observations, right.observations)
     for one, other in zip(left.variants, right.variants, strict=True):
-        assert (one.oracle, one.door, one.raised) == (other.oracle, other.door, other.raised)
+        assert (one.oracle, one.path, one.raised) == (other.oracle, other.path, other.raised)
         assert_same_observations(one.observations, other.observations)
     for name in ("reference", "labels"):
         assert list(getattr(left, name)) == list(getattr(right, name)), name
@@ -192,13 +192,13 @@ def test_equal_arrays_of_different_dtype_or_shape_are_kept_apart(tmp_path: Path)
 
 def test_expected_values_are_read_with_their_masks_and_directions(tmp_path: Path) -> None:
     expected = {
-        "loss": Expected(value=np.float64(0.5)),
-        "gradient/y_pred": Expected(value=np.zeros((2, 3)), defined=np.eye(2, 3, dtype=bool)),
-        "gradient/dense/kernel": Expected(value=np.ones(2), directions=np.arange(8, dtype=np.int8).reshape(2, 2, 2)),
+        "loss": ReferenceValue(value=np.float64(0.5)),
+        "gradient/y_pred": ReferenceValue(value=np.zeros((2, 3)), defined=np.eye(2, 3, dtype=bool)),
+        "gradient/dense/kernel": ReferenceValue(value=np.ones(2), directions=np.arange(8, dtype=np.int8).reshape(2, 2, 2)),
     }
-    written = make.recording("a/b", "jax", loss=1.0, expected=expected)
+    written = make.recording("a/b", "jax", loss=1.0, reference_values=expected)
     write_recording(tmp_path, written)
-    read = read_recording(recording_path(tmp_path, "a/b")).expected
+    read = read_recording(recording_path(tmp_path, "a/b")).reference_values
     for name, one in expected.items():
         for field in ("value", "defined", "directions"):
             given, found = getattr(one, field), getattr(read[name], field)

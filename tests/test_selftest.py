@@ -189,7 +189,7 @@ def test_visible_whatever_the_comparison_says() -> None:
 def test_what_only_moves_through_another_door_is_seen() -> None:
     def with_door(loss: float) -> Recording:
         seen = recording(CASE, "jax", loss=loss).observations
-        return replace(recording(CASE, "jax", loss=0.5), variants=(Variant(oracle="paths", door="evaluate", observations=seen),))
+        return replace(recording(CASE, "jax", loss=0.5), variants=(Variant(oracle="paths", path="evaluate", observations=seen),))
 
     moved = furthest_moved(with_door(0.5), with_door(0.6))
     assert moved is not None

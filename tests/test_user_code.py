@@ -82,7 +82,7 @@ def recorded(run: Path, case: str, backend: str) -> Recording:
 
 
 def doors(run: Path, case: str, backend: str) -> set[str]:
-    return {one.door for one in recorded(run, case, backend).variants}
+    return {one.path for one in recorded(run, case, backend).variants}
 
 
 def test_every_case_is_accounted_for(results: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class TestRecordings:
     def test_every_look_begins_from_one_state(self, run: Path, backend: str) -> None:
         seen = recorded(run, "state/counter", backend)
         counted = next(one for name, one in seen.observations.items() if name.startswith("predictions"))
-        again = next(one for one in seen.variants if one.door == "model(x)").observations["predictions"]
+        again = next(one for one in seen.variants if one.path == "model(x)").observations["predictions"]
         assert abs(counted.value - again.value).max() < 1e-5
         assert "inference changes sequential/counter/count" in " ".join(seen.notes)
         assert not any("batch_size" in door for door in doors(run, "state/counter", backend))
@@ -135,20 +135,20 @@ class TestRecordings:
         assert float(seen["metric/loss"].value) != pytest.approx(float(seen["loss"].value), rel=1e-2)
 
     def test_an_own_train_step_is_held_against_itself(self, run: Path, backend: str) -> None:
-        variants = {one.door: one.observations for one in recorded(run, "own_steps/train_step", backend).variants}
+        variants = {one.path: one.observations for one in recorded(run, "own_steps/train_step", backend).variants}
         assert {"train/loss", "train/metric/mae", "train/weight/dense/kernel"} <= set(variants["train_on_batch"])
 
     def test_the_loss_is_checked_on_what_the_model_gave_it_not_on_what_predict_returns(self, run: Path, backend: str) -> None:
         seen = recorded(run, "own_steps/predict_step", backend)
         assert seen.observations["predictions"].value.min() > 0  # probabilities
         assert seen.labels["output"].min() < 0  # logits
-        assert "per_example_loss" in seen.expected
+        assert "per_example_loss" in seen.reference_values
 
     @pytest.mark.parametrize(
         ("case", "kind"), [("py_dataset", "PyDataset"), ("tf_data", "tf.data"), ("data_loader", "DataLoader")]
     )
     def test_a_data_set_is_a_door_of_its_own(self, run: Path, backend: str, case: str, kind: str) -> None:
-        seen = {one.door: one.observations for one in recorded(run, f"datasets/{case}", backend).variants}
+        seen = {one.path: one.observations for one in recorded(run, f"datasets/{case}", backend).variants}
         assert "predictions" in seen[f"predict on {kind}"]
         assert "metric/loss" in seen[f"evaluate on {kind}"]
         assert "train/loss" in seen[f"fit on {kind}"]
@@ -160,7 +160,7 @@ class TestRecordings:
     def test_predictions_alone_are_compared_through_their_doors_and_the_record_says_so(self, run: Path, backend: str) -> None:
         seen = recorded(run, "subclassed/predictions_only", backend)
         assert set(seen.observations) == {"predictions"} | {name for name in seen.observations if name == "predicted_class"}
-        assert {"model(x)", "predict_on_batch", "examples permuted"} <= {one.door for one in seen.variants}
+        assert {"model(x)", "predict_on_batch", "examples permuted"} <= {one.path for one in seen.variants}
         assert "predictions only: no labels were given, and no loss" in seen.notes
 
     def test_mixed_precision_is_measured_by_what_computes(self, run: Path, backend: str) -> None:

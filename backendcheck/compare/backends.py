@@ -17,7 +17,7 @@ from backendcheck.compare.tolerances import Allowed, Override, allowed, coarser
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import DIRECTIONAL_DOUBT
 from backendcheck.reference.directions import slopes
-from backendcheck.vocabulary.observations import Expected, Kind, Observation, flow_key, kind_of
+from backendcheck.vocabulary.observations import Kind, Observation, ReferenceValue, flow_key, kind_of
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
 _OWN = "the case's reference"
@@ -146,8 +146,8 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
     for side, recording in recordings.items():
         if "reference" not in recording.oracles:
             continue
-        own = {name: Expected(value=value) for name, value in recording.reference.items()}
-        for name, expected in ({**recording.expected} | own).items():
+        own = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
+        for name, expected in ({**recording.reference_values} | own).items():
             if (seen := recording.observations.get(name)) is not None and expected.directions is not None:
                 found += _compare_slopes(name, side, recording, (seen, expected, expected.directions), overrides)
             elif seen is not None:
@@ -165,7 +165,12 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
 
 
 def _compare_expected(
-    name: str, side: str, recording: Recording, pair: tuple[Observation, Expected], origin: str, overrides: Sequence[Override]
+    name: str,
+    side: str,
+    recording: Recording,
+    pair: tuple[Observation, ReferenceValue],
+    origin: str,
+    overrides: Sequence[Override],
 ) -> list[Comparison]:
     seen, value, defined = pair[0], _fitted(pair[1].value, pair[0]), pair[1].defined
     sides = (side, "reference")
@@ -189,7 +194,7 @@ def _compare_slopes(
     name: str,
     side: str,
     recording: Recording,
-    compared: tuple[Observation, Expected, np.ndarray],
+    compared: tuple[Observation, ReferenceValue, np.ndarray],
     overrides: Sequence[Override],
 ) -> list[Comparison]:
     """A gradient by its slopes along a few directions; the tolerance is that of its elements."""

@@ -26,7 +26,7 @@ def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Ov
 def _compare_observations(
     leg: str, recording: Recording, variant: Variant, overrides: Sequence[Override]
 ) -> Iterator[Comparison]:
-    sides = (leg, f"{leg}:{variant.door}")
+    sides = (leg, f"{leg}:{variant.path}")
     for name, seen in variant.observations.items():
         base = recording.observations.get(name)
         if base is None or not_compared(name, recording):
@@ -50,13 +50,13 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
     """An error through one door and a number through the other."""
     raised, base_raised = variant.raised, recording.raised
     if raised is not None and not base_raised:
-        message = f"{raised.type} through {variant.door}; {what_came_instead(recording)} as recorded"
+        message = f"{raised.type} through {variant.path}; {what_came_instead(recording)} as recorded"
     elif raised is None and base_raised and variant.observations and _covers_what_raised(recording, variant):
-        message = f"{base_raised[0].type} in stage {base_raised[0].stage}; a number through {variant.door}"
+        message = f"{base_raised[0].type} in stage {base_raised[0].stage}; a number through {variant.path}"
     else:
         return
     yield Comparison(
-        oracle=variant.oracle, observation="raised", left=leg, right=f"{leg}:{variant.door}", kind="raised", message=message,
+        oracle=variant.oracle, observation="raised", left=leg, right=f"{leg}:{variant.path}", kind="raised", message=message,
         origin="structure",
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ def note_environment(session: SessionFile, path: Path) -> None:
     import keras
     import numpy as np
 
-    from backendcheck.record.backends import numerics
+    from backendcheck.record.backends import backend_module
     from backendcheck.record.observe.perturbation import Perturbation
 
     if keras.backend.backend() != session.backend:
@@ -38,7 +38,7 @@ def note_environment(session: SessionFile, path: Path) -> None:
     Perturbation(name=session.noise).prepare_session()
     backend = parse_backend(session.backend)
     module = sys.modules[backend.value]
-    determinism = numerics().settle(session.device)
+    determinism = backend_module().configure(session.device)
     note = {
         "versions": {
             "backendcheck": installed_version("backendcheck") or "",
@@ -56,7 +56,7 @@ def note_environment(session: SessionFile, path: Path) -> None:
             "machine": platform.machine(),
             "cores": str(os.cpu_count()),
         },
-        "device": numerics().device_name(),
+        "device": backend_module().device_name(),
         "settings": settings(),
         "determinism": determinism | {name: os.environ[name] for name in _NUMERIC_VARIABLES if name in os.environ},
     }

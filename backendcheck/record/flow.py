@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import FunctionCase, LossCase, ModelCase, Tolerance, ValueCase
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe import losses
 from backendcheck.record.observe.arrays import as_arrays, observed, or_zeros, scalar, to_tensor
 from backendcheck.record.observe.dataset_case import DrawnCase
@@ -66,7 +66,7 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
         trace.losses[""] = losses.description(loss)
     if loss is None:
         return
-    gradients = numerics().gradient_function(
+    gradients = backend_module().gradient_function(
         lambda data: data["y_pred"],
         lambda tensor, data: scalar(loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
         (),

@@ -28,7 +28,7 @@ from backendcheck.record.case_module import CaseModule
 from backendcheck.record.fixtures import declare_mark, seed_of
 from backendcheck.recordings.files import recording_path, write_recording
 from backendcheck.recordings.recording import Recording
-from backendcheck.reference.of_recording import expected_values
+from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.nest_json import encode
 from backendcheck.vocabulary.case_ids import case_id
 
@@ -157,7 +157,7 @@ class Workbench:
             expect=request["expect"], class_names=request["class_names"], **fields,
         )  # fmt: skip
         if "reference" in recording.oracles:
-            recording = replace(recording, expected=expected_values(recording))
+            recording = replace(recording, reference_values=built_in_reference_values(recording))
         write_recording(self.work, recording)
         return str(recording_path(self.work, self.case))
 
@@ -209,12 +209,12 @@ def main(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
     try:
         import keras
 
-        from backendcheck.record.backends import numerics
+        from backendcheck.record.backends import backend_module
 
         if keras.backend.backend() != backend:
             bench.answer(error=f"keras runs on {keras.backend.backend()}")
             return
-        numerics().settle(device)
+        backend_module().configure(device)
         for folder in (os.getcwd(),):  # noqa: PTH109
             if folder not in sys.path:
                 sys.path.append(folder)

@@ -28,7 +28,7 @@ from backendcheck.record.isolation import Streams, clear_session, left_as_found,
 from backendcheck.recordings.conditions import unlike
 from backendcheck.recordings.files import PLANTED_NOTES, read_environment, read_recording, recording_path, write_recording
 from backendcheck.recordings.recording import Recording
-from backendcheck.reference.of_recording import expected_values
+from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.resume import REMEDY, in_words
 from backendcheck.sessions.session_file import SessionFile
 from backendcheck.sessions.signals import end_with_parent
@@ -139,7 +139,8 @@ class Worker:
             with left_as_found():
                 recording = self._record(pyfuncitem)
             if "reference" in recording.oracles and not self.session.layers:
-                recording = replace(recording, expected={**recording.expected, **expected_values(recording)})
+                values = {**recording.reference_values, **built_in_reference_values(recording)}
+                recording = replace(recording, reference_values=values)
             write_recording(self.leg, recording)
         return True
 
@@ -217,7 +218,7 @@ class Worker:
             state=trace.state,
             labels=trace.labels,
             losses=trace.losses,
-            expected=trace.expected,
+            reference_values=trace.reference_values,
             variants=tuple(trace.variants),
             oracles=tuple(self.session.oracles),
             settings=settings() | noise.settings,

@@ -26,7 +26,7 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.files import write_atomically
 from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
 from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
-from backendcheck.vocabulary.observations import Expected, Observation
+from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -93,7 +93,7 @@ def write_recording(leg: Path, recording: Recording) -> str:
         "variants": [
             {
                 "oracle": variant.oracle,
-                "door": variant.door,
+                "door": variant.path,
                 "observations": observed(variant.observations),
                 "raised": None if variant.raised is None else asdict(variant.raised),
             }
@@ -105,7 +105,7 @@ def write_recording(leg: Path, recording: Recording) -> str:
                 "value": stored(one.value),
                 **{key: stored(array) for key in ("defined", "directions") if (array := getattr(one, key)) is not None},
             }
-            for name, one in recording.expected.items()
+            for name, one in recording.reference_values.items()
         },
         "labels": {name: stored(value) for name, value in recording.labels.items()},
         "raised": [asdict(one) for one in recording.raised],
@@ -183,15 +183,15 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
     variants = tuple(
         Variant(
             oracle=entry["oracle"],
-            door=entry["door"],
+            path=entry["door"],
             observations=observed(entry["observations"]),
             raised=None if entry["raised"] is None else raised_from(entry["raised"]),
         )
         for entry in header.pop("variants")
     )
     reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
-    expected = {
-        name: Expected(**{key: loaded(array) for key, array in entry.items() if array is not None})
+    reference_values = {
+        name: ReferenceValue(**{key: loaded(array) for key, array in entry.items() if array is not None})
         for name, entry in header.pop("expected").items()
     }
     labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
@@ -204,7 +204,7 @@ def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Rec
         header["layers"] = LayerTrace(**{**layers, "calls": calls, "unseen": tuple(layers["unseen"])})
     header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
     return Recording(
-        **header, observations=observations, variants=variants, reference=reference, expected=expected,
+        **header, observations=observations, variants=variants, reference=reference, reference_values=reference_values,
         labels=labels, raised=raised,
         tolerance=tolerance,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.recordings.layer_calls import LayerTrace
-from backendcheck.vocabulary.observations import Expected, Observation
+from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 STATUSES = ("recorded", "raised", "skipped", "error", "crashed", "timed out")
 
@@ -31,14 +31,14 @@ class Raised:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Variant:
-    """The same quantities once more, inside one backend: through another door, or with something permuted and put back.
+    """The same quantities once more, inside one backend: on another path, or with something permuted and put back.
 
-    `oracle` is ``paths`` or ``order``, `door` names the variant (``evaluate``, ``examples permuted``). Its observations are to
+    `oracle` is ``paths`` or ``order``, `path` names the variant (``evaluate``, ``examples permuted``). Its observations are to
     equal those of the recording by name. `raised` is what came instead of them.
     """
 
     oracle: str
-    door: str
+    path: str
     observations: Mapping[str, Observation] = field(default_factory=dict)
     raised: Raised | None = None
 
@@ -49,8 +49,8 @@ class Recording:
 
     `digests` maps ``x``, ``y``, … and ``weights/<variable path>`` to a digest of what the case was fed; recordings that
     differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and
-    the harness did not draw. `reference` holds the case's own reference values, `expected` the built-in ones. `labels` holds
-    ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
+    the harness did not draw. `reference` holds the reference values of the case, `reference_values` the built-in ones. `labels`
+    holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
     output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those
     that were asked for; `notes` says what was left out and why. `optimizer` is the class of the one that trained. `layers` is
     there only where the calls of layers were recorded instead of the case (see `layer_call`).
@@ -66,7 +66,7 @@ class Recording:
     file_digest: str = ""
     observations: Mapping[str, Observation] = field(default_factory=dict)
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
-    expected: Mapping[str, Expected] = field(default_factory=dict)
+    reference_values: Mapping[str, ReferenceValue] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()

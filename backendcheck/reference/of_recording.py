@@ -14,7 +14,7 @@ import numpy as np
 
 from backendcheck import reference
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Expected
+from backendcheck.vocabulary.observations import ReferenceValue
 
 # A probability this close to 0 or 1 has lost, in float32, what its logit knew: a backend that takes the loss of the logits
 # behind an activation (TensorFlow does) is right to differ from the loss of the probabilities.
@@ -24,9 +24,9 @@ _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 _LARGEST_GRADIENT = 20_000
 
 
-def expected_values(recording: Recording) -> dict[str, Expected]:
+def built_in_reference_values(recording: Recording) -> dict[str, ReferenceValue]:
     """The built-in reference values of a recording by observation; empty if it has no standard loss."""
-    found: dict[str, Expected] = {}
+    found: dict[str, ReferenceValue] = {}
     for output in recording.losses:
         found |= _of_output(recording, output)
     return found
@@ -106,26 +106,26 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     )  # fmt: skip
 
 
-def _of_output(recording: Recording, output: str) -> dict[str, Expected]:
+def _of_output(recording: Recording, output: str) -> dict[str, ReferenceValue]:
     declared = declared_loss(recording, output)
     if declared is None or declared.saturated:
         return {}
     suffix = f"/{output}" if output else ""
-    found: dict[str, Expected] = {}
+    found: dict[str, ReferenceValue] = {}
     with np.errstate(all="ignore"):
         _add(found, f"per_example_loss{suffix}", lambda: _present(declared.per_example()))
         for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * declared.alone:
-            _add(found, name, lambda: Expected(value=np.asarray(declared.loss())))
+            _add(found, name, lambda: ReferenceValue(value=np.asarray(declared.loss())))
         if declared.alone and declared.y_pred.size <= _LARGEST_GRADIENT:
             _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(declared))
     return found
 
 
-def _present(value: np.ndarray | None) -> Expected | None:
-    return None if value is None else Expected(value=value)
+def _present(value: np.ndarray | None) -> ReferenceValue | None:
+    return None if value is None else ReferenceValue(value=value)
 
 
-def _add(found: dict[str, Expected], name: str, value: Callable[[], Expected | None]) -> None:
+def _add(found: dict[str, ReferenceValue], name: str, value: Callable[[], ReferenceValue | None]) -> None:
     try:
         expected = value()
     except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
@@ -143,6 +143,6 @@ def _spec(recording: Recording, description: Mapping[str, Any]) -> reference.Los
     )
 
 
-def _gradient(declared: DeclaredLoss) -> Expected:
+def _gradient(declared: DeclaredLoss) -> ReferenceValue:
     found = declared.gradient()
-    return Expected(value=found.value, defined=found.smooth)
+    return ReferenceValue(value=found.value, defined=found.smooth)

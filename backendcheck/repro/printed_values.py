@@ -319,6 +319,6 @@ def _permuted(program: Program, finding: Comparison, door: str, recordings: Mapp
 def _reference(finding: Comparison, recordings: Mapping[str, Recording]) -> Figure:
     recording = recordings[finding.left]
     name = finding.observation
-    value = recording.reference[name] if name in recording.reference else recording.expected[name].value
+    value = recording.reference[name] if name in recording.reference else recording.reference_values[name].value
     origin = finding.evidence.get("reference", "the reference")
     return Figure(name=printable(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="right")

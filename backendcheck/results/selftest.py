@@ -209,9 +209,9 @@ def _in_words(moved: Comparison | None) -> str:
 def furthest_moved(before: Recording, after: Recording, overrides: Sequence[Override] = ()) -> Comparison | None:
     """What differs most between two recordings of one case on one backend, through any door; None if nothing does."""
     pairs = [(before, after)]
-    doors = {(variant.oracle, variant.door): variant for variant in before.variants}
+    doors = {(variant.oracle, variant.path): variant for variant in before.variants}
     for variant in after.variants:
-        if (same := doors.get((variant.oracle, variant.door))) is not None:
+        if (same := doors.get((variant.oracle, variant.path))) is not None:
             pairs.append((_as_recording(before, same), _as_recording(after, variant)))  # noqa: PERF401 - two lines of it
     found = [c for left, right in pairs for c in compare_backends({"clean": left, "faulty": right}, overrides)]
     moved = [c for c in found if c.kind is not None or (c.excess or 0.0) > 0.0]

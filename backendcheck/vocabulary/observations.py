@@ -94,7 +94,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Expected:
+class ReferenceValue:
     """A reference value of an observation. `defined` is False where none exists: a kink, the edge of a clip.
 
     With `directions`, int8 (K, *shape of the observation), `value` is (K,): the slopes along those as unit vectors.

@@ -9,7 +9,7 @@ import numpy as np
 
 from backendcheck.compare.tolerances import Allowed, default_tolerance
 from backendcheck.recordings.recording import Raised, Recording
-from backendcheck.reference.of_recording import expected_values
+from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.vocabulary.observations import Kind, Observation, kind_of
 from planted.backend import Array, Fault, Head, run
 
@@ -99,7 +99,7 @@ def record(world: World, leg: str, plant: Plant | None, rng: np.random.Generator
         oracles=("agreement", "paths", "order", "reference") if world.reference else ("agreement", "paths", "order"),
     )  # fmt: skip
     if world.reference and not plant.raised:
-        return replace(recording, expected=expected_values(recording))
+        return replace(recording, reference_values=built_in_reference_values(recording))
     return recording
 
 

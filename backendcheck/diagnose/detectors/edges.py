@@ -83,7 +83,7 @@ def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
     name = str(description.get("name", "")) if description.get("from_keras") else ""  # a user's own may have any kink
     p = predictions.astype(np.float64)
     kinks = ~np.isfinite(p)
-    expected = one.recording.expected.get(one.observation)
+    expected = one.recording.reference_values.get(one.observation)
     if expected is not None and expected.defined is not None and expected.defined.shape == p.shape:
         kinks |= ~expected.defined
     from_logits = bool(description.get("options", {}).get("from_logits"))

@@ -102,7 +102,7 @@ def _expected(recording: Recording, observation: str) -> np.ndarray | None:
     if observation in recording.reference:
         value: np.ndarray | None = recording.reference[observation]
     else:
-        value = recording.expected[observation].value if observation in recording.expected else None
+        value = recording.reference_values[observation].value if observation in recording.reference_values else None
     seen = recording.observations.get(observation)
     if value is not None and seen is not None and value.size == seen.value.size == 1:
         return value.reshape(seen.value.shape)
@@ -181,7 +181,7 @@ def _against_reference(situation: Situation) -> Iterator[Difference]:
 
 def _inside(situation: Situation) -> Iterator[Difference]:
     doors = {
-        (leg, variant.oracle, variant.door): variant
+        (leg, variant.oracle, variant.path): variant
         for leg, recording in situation.recordings.items()
         for variant in recording.variants
     }

@@ -8,6 +8,6 @@ from typing import Any
 import keras
 
 
-def numerics() -> Any:
+def backend_module() -> Any:
     """The gradient module of the backend in force."""
     return importlib.import_module(f"backendcheck.record.backends.{keras.backend.backend()}")

@@ -13,7 +13,7 @@ import keras
 from backendcheck.record.backends.masks import copy_mask
 
 
-def settle(device: str) -> dict[str, str]:
+def configure(device: str) -> dict[str, str]:
     """Set what makes JAX repeatable; returns the settings for the record. To be called before any op runs."""
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")

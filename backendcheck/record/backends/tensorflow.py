@@ -14,7 +14,7 @@ from tensorflow.python.framework import config as tf_config  # the public module
 from backendcheck.record.backends.masks import copy_mask
 
 
-def settle(device: str) -> dict[str, str]:
+def configure(device: str) -> dict[str, str]:
     """Set what makes TensorFlow repeatable; returns the settings for the record. To be called before any op runs."""
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")

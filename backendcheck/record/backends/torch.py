@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
 
-def settle(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
+def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
     """Set what makes PyTorch repeatable; returns the settings for the record."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

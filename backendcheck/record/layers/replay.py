@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import LossCase, ModelCase
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.backends.masks import copy_mask
 from backendcheck.record.layers.arguments import NotReplayable, Traced, as_tensor, put_together, taken_apart, value_of
 from backendcheck.record.layers.hook import Call, watched
@@ -217,7 +217,7 @@ class Pass:
         flat = [(key, number, shift) for key, own in shifts.items() for number, shift in enumerate(own) if shift is not None]
         # The weights as well: a backend that computes on values alone has those that regularizers read from here.
         variables = [*(shift for *_, shift in flat), *subject.model.trainable_variables]
-        gradients = numerics().gradient_function(predict, subject.total, variables, compiled=False)
+        gradients = backend_module().gradient_function(predict, subject.total, variables, compiled=False)
         for (key, number, shift), gradient in zip(flat, gradients(data)[2], strict=False):
             self.trace.observations[named(key, UPSTREAM, number)] = value_of(or_zeros(gradient, shift))
 
@@ -296,7 +296,7 @@ class Pass:
         if call.key == LOSS and keras.backend.backend() == "jax":
             weights = self._beside_loss  # to be read; elsewhere they would be differentiated by, through passes that are over
         variables = [*inputs.values(), *weights]
-        found = numerics().gradient_function(predict, total, variables, compiled=False)({})[2]
+        found = backend_module().gradient_function(predict, total, variables, compiled=False)({})[2]
         for number, gradient in zip(inputs, found, strict=False):
             gradient = or_zeros(gradient, inputs[number])  # noqa: PLW2901 - the same, where the layer does not depend on it
             self.trace.observations[named(call.key, REPLAYED_BY_INPUT, number)] = value_of(gradient)

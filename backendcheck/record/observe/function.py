@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import FunctionCase
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, or_zeros, to_tensor
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
@@ -98,7 +98,7 @@ def _see_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str
         trace.notes.append(f"no gradient: the function takes text ({', '.join(text)})")
         return
     with trace.stage("gradient"):
-        gradients = numerics().gradient_function(lambda data: data["by"], lambda by, data: total(by, data["rest"]), ())
+        gradients = backend_module().gradient_function(lambda data: data["by"], lambda by, data: total(by, data["rest"]), ())
         tensors = {path: to_tensor(leaf) for path, leaf in flat.items()}
         data = {
             "by": {path: tensors[path] for path in floats},
@@ -143,7 +143,9 @@ def _see_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str,
     names = list(flat)
     try:
         values = list(flat.values())
-        program, _ = numerics().compiled(lambda values: call(_with_leaves(arrays, dict(zip(names, values, strict=True)))), values)
+        program, _ = backend_module().compiled(
+            lambda values: call(_with_leaves(arrays, dict(zip(names, values, strict=True)))), values
+        )
         returned = program(values)
     except Exception as error:  # noqa: BLE001 - whatever it says, op by op is how such a function is used
         trace.notes.append(f"not compiled: {type(error).__name__}")

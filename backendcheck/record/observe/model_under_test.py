@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import ModelCase
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
 from backendcheck.record.observe.as_compiled import declared
 from backendcheck.record.observe.dataset_case import DrawnCase
@@ -197,7 +197,7 @@ class Subject:
     def gradients(self, data: Mapping[str, Any]) -> Any:
         """Value and gradients of `total`; made once, so that a backend which compiles does so once."""
         if self._gradients is None:
-            self._gradients = numerics().gradient_function(
+            self._gradients = backend_module().gradient_function(
                 lambda data: self.model(data["x"], training=False), self.total, self.model.trainable_variables
             )
         return self._gradients(data)

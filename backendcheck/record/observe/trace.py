@@ -14,7 +14,7 @@ from backendcheck.record.observe.arrays import observed
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Variant
-from backendcheck.vocabulary.observations import Expected, Observation
+from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 # What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory", "OOM when allocating")
@@ -32,7 +32,7 @@ class Trace:
     state: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     losses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    expected: dict[str, Expected] = field(default_factory=dict)
+    reference_values: dict[str, ReferenceValue] = field(default_factory=dict)
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -53,15 +53,15 @@ class Trace:
         self.observations[name] = seen
 
     @contextmanager
-    def variant(self, oracle: str, door: str) -> Iterator[Trace]:
-        """A trace of the same quantities through another door; what it sees, or what it raises, becomes a variant of this one."""
+    def variant(self, oracle: str, path: str) -> Iterator[Trace]:
+        """A trace of the same quantities on another path; what it sees, or what it raises, becomes a variant of this one."""
         other = Trace(lowest_precision=self.lowest_precision)
         with other.stage(oracle):
             yield other
         self.timings_s[oracle] = self.timings_s.get(oracle, 0.0) + sum(other.timings_s.values())
         if other.observations or other.raised:
             raised = other.raised[0] if other.raised else None
-            self.variants.append(Variant(oracle=oracle, door=door, observations=other.observations, raised=raised))
+            self.variants.append(Variant(oracle=oracle, path=path, observations=other.observations, raised=raised))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras.src.backend.common import dtypes
 
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import map_nest
 
 DOUBLE = "float64"
@@ -35,7 +35,7 @@ def in_double(model: Any) -> Iterator[None]:
     floatx, of_results = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE]
     policies = [(layer, layer._dtype_policy) for layer in layers]  # noqa: SLF001 - its setter may quantize
     inputs = [(one, str(one.dtype)) for one in _declared_inputs(model) if "float" in str(one.dtype)]
-    with numerics().float64_enabled():
+    with backend_module().float64_enabled():
         try:
             keras.config.set_floatx(DOUBLE)
             dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE] = DOUBLE
@@ -87,7 +87,7 @@ def forward_pass(
             added = [keras.ops.sum(keras.ops.cast(loss, DOUBLE)) for loss in model.losses]
             return y_pred, sum(added, keras.ops.zeros((), DOUBLE))
 
-    compiled, lowered = numerics().compiled(predict, _tensors(values))
+    compiled, lowered = backend_module().compiled(predict, _tensors(values))
     if lowered:
         raise NoDouble(f"it computes in {' and '.join(lowered)} on the way, whatever it is asked for")
     return lambda values: compiled(_tensors(values))

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from backendcheck.record.backends import numerics
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.model import fit
 from backendcheck.record.observe.model_under_test import Subject
 from backendcheck.record.observe.trace import Trace
@@ -37,7 +37,7 @@ def _dense(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
     apply = optimizer.apply
 
     def applied(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        return apply([numerics().dense(one) for one in grads], trainable_variables)
+        return apply([backend_module().dense(one) for one in grads], trainable_variables)
 
     optimizer.apply = applied
     try:

@@ -27,7 +27,7 @@ from backendcheck.record.oracles.float64 import DOUBLE, NoDouble, forward_pass, 
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import NoReference, directional, directions
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
-from backendcheck.vocabulary.observations import Expected, Kind, Observation
+from backendcheck.vocabulary.observations import Kind, Observation, ReferenceValue
 
 # Weights times places, a place being an example, or a step or pixel of one: about the multiplications of a pass. There are a
 # dozen passes for each variable.
@@ -35,7 +35,7 @@ _MOST_WORK = 10_000_000
 
 
 def expect_weight_gradients(subject: Subject, trace: Trace, seed: int) -> None:
-    """Add the slopes that ``gradient/<variable path>`` is to have to `trace.expected`; the model is left as it is.
+    """Add the slopes that ``gradient/<variable path>`` is to have to `trace.reference_values`; the model is left as it is.
 
     What has no reference is named in `trace.notes`, with the reason.
     """
@@ -64,7 +64,7 @@ def expect_weight_gradients(subject: Subject, trace: Trace, seed: int) -> None:
 
 
 def _expect(subject: Subject, trace: Trace, variables: Mapping[str, Any], seed: int) -> list[str]:
-    """Fill `trace.expected`; returns the paths of the variables that get none."""
+    """Fill `trace.reference_values`; returns the paths of the variables that get none."""
     model = subject.model
     declared = _declared(subject, trace)
     _check_size(subject, variables)
@@ -86,7 +86,8 @@ def _expect(subject: Subject, trace: Trace, variables: Mapping[str, Any], seed: 
             ways = directions.drawn(seed, path, values[place].shape)
             found = directional(losses, values[place], directions.of_unit_length(ways))
             if found.smooth.any():
-                trace.expected[f"gradient/{path}"] = Expected(value=found.value[found.smooth], directions=ways[found.smooth])
+                value = ReferenceValue(value=found.value[found.smooth], directions=ways[found.smooth])
+                trace.reference_values[f"gradient/{path}"] = value
             else:
                 unknown.append(path)
     return unknown

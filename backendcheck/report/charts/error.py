@@ -78,10 +78,10 @@ def _array(result: CaseResult, finding: Comparison, side: str) -> np.ndarray | N
         if finding.observation in recording.reference:
             value: np.ndarray | None = recording.reference[finding.observation]
         else:
-            expected = recording.expected.get(finding.observation)
+            expected = recording.reference_values.get(finding.observation)
             value = None if expected is None else expected.value
     elif door:
-        variants = [one for one in result.recordings[leg].variants if one.door == door and one.oracle == finding.oracle]
+        variants = [one for one in result.recordings[leg].variants if one.path == door and one.oracle == finding.oracle]
         seen = variants[0].observations.get(finding.observation) if variants else None
         value = None if seen is None else seen.value
     else:

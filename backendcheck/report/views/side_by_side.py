@@ -100,7 +100,7 @@ def _weight(finding: Comparison) -> float:
 def _seen(recording: Recording, name: str, door: str) -> Observation | None:
     if not door:
         return recording.observations.get(name)
-    return next((one.observations[name] for one in recording.variants if one.door == door and name in one.observations), None)
+    return next((one.observations[name] for one in recording.variants if one.path == door and name in one.observations), None)
 
 
 def _value(recording: Recording, name: str, seen: Observation | None, index: tuple[int, ...] | None, worst: Comparison) -> str:
@@ -138,7 +138,7 @@ def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[
     recording = result.recordings[worst.left.partition(":")[0] if worst.left.partition(":")[0] in legs else legs[0]]
     if name in recording.reference:
         return _element(recording, name, recording.reference[name], index)
-    expected = recording.expected.get(name)
+    expected = recording.reference_values.get(name)
     if expected is None or expected.directions is not None:
         return ""
     at = index if index is not None and len(index) == expected.value.ndim else None
