@@ -265,7 +265,7 @@ def test_each_verdict_has_its_outcome_and_its_words(pytester: pytest.Pytester, w
         "ERROR test_x/lost   MISSING: torch has no recording of it",
         "XPASSED test_x/gone   GONE: the known divergence does not occur any more",
         "XFAIL test_x.py::case_known - jax folds the mask",
-        "next        backendcheck show test_x/differs --out reports/pytest",
+        "next        backendcheck show test_x/differs --run reports/pytest",
         "2 backends, 6 cases",
         "report: reports/pytest/index.html",
         "backendcheck: jax, torch; report: reports/pytest/index.html",

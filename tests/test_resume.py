@@ -183,7 +183,7 @@ def test_a_damaged_environment_is_refused(place: Path, content: str | None) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--resume", "--overwrite"], "--resume keeps what is there and --overwrite replaces it"),
+        (["--resume", "--overwrite"], "--resume keeps the recordings and --overwrite replaces them"),
         (["--retry-errors"], "expected --resume with it"),
         (["--resume", "-k", "a"], "out/jax: cannot be resumed, not all is as it was: -k was none and is a"),
         (["--resume", "--shard", "1/2"], "--shard was none and is 1/2"),

@@ -175,7 +175,7 @@ def test_what_to_do_next_can_be_typed_as_it_stands(place: Path) -> None:
         lines = backendcheck(*arguments, cwd=place).out.splitlines()
         (told,) = (line for line in lines if "backendcheck show labels/case_3" in line)
         typed = re.split(r" {2,}", told.strip())[1]
-        assert typed == "backendcheck show labels/case_3 --out run"
+        assert typed == "backendcheck show labels/case_3 --run run"
         assert backendcheck(*typed.split()[1:], cwd=place).exit_code == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import LATEST
+from backendcheck.cli.options import run_option
 from backendcheck.cli.results import analysed, usage_error
 
 
@@ -22,10 +22,8 @@ def known() -> None:
 @click.option("--expires", default="", metavar="DATE", help="When somebody should look again, such as 2027-06-30.")
 @click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Default: the file in force, or known_divergences.toml beside the case.")  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR", help="A directory with legs."
-)
-def known_add(case: str, reason: str, link: str, expires: str, file: Path | None, out: Path) -> None:
+@run_option("--out")
+def known_add(case: str, reason: str, link: str, expires: str, file: Path | None, run: Path) -> None:
     """Write the entry for what was just seen of CASE, and leave the rest of the file as it is.
 
     \b
@@ -36,10 +34,10 @@ def known_add(case: str, reason: str, link: str, expires: str, file: Path | None
     from backendcheck.results.known_add import add, entries_for
     from backendcheck.verdicts.known import known_place
 
-    legs = read_legs(find_legs([out]), only=case)
+    legs = read_legs(find_legs([run]), only=case)
     result = analysed(legs, None, ()).result(case)
     if result is None:
-        message = f"{case}: no such case in {out}. See 'backendcheck show' for those that are there."
+        message = f"{case}: no such case in {run}. See 'backendcheck show' for those that are there."
         raise usage_error(message)
     if expires:
         _check_date(expires)

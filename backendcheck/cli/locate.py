@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendcheck.cli.options import LATEST, plugins_option, timeout_option
+from backendcheck.cli.options import option_with_aliases, plugins_option, run_option, timeout_option
 from backendcheck.cli.process import end_on_signals
 from backendcheck.cli.results import analysed, known_case, terminal_width, usage_error
 from backendcheck.cli.terminal import print_lines
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("case")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR", help="The run it is a case of."
-)
-@click.option("--backends", metavar="LIST",
-              help="Those to hold against each other; the inputs of the first are replayed on all others. "
-              "Default: those with findings, and one that agrees.")  # fmt: skip
+@run_option("--out")
+@option_with_aliases(
+    "--backends", "--backend", name="backends", metavar="LIST",
+    help="Backends to compare. Inputs recorded on the first are replayed on the others. "
+    "Default: those with findings, and one that agrees.",
+)  # fmt: skip
 @timeout_option
 @plugins_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: Sequence[str], as_json: bool) -> None:
+def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: Sequence[str], as_json: bool) -> None:
     """Find the layer in which a difference between backends begins.
 
     Records the outputs and gradients of every layer on the backends concerned, then replays each layer with the inputs that
@@ -41,7 +41,7 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
     the backends cannot be compared.
 
     \b
-    backendcheck locate labels/one_hot --out reports/latest
+    backendcheck locate labels/one_hot --run reports/nightly
     """
     import tempfile
 
@@ -54,12 +54,12 @@ def locate(case: str, out: Path, backends: str | None, timeout: float, plugins: 
     from backendcheck.verdicts.verdict import incomparable
 
     end_on_signals()
-    paths = find_legs([out])
-    case = known_case(case, paths, out)
+    paths = find_legs([run])
+    case = known_case(case, paths, run)
     legs = [leg for leg in read_legs(paths, only=case) if case in leg.recordings]
     result = analysed(legs, [leg.label for leg in legs], ()).result(case)
     if result is None:
-        message = f"{case}: no backend has a recording of it in {out}. Record it first: backendcheck run"
+        message = f"{case}: not recorded on any backend in {run}. Record it first: backendcheck run"
         raise usage_error(message)
     _check_layers(result)
     teacher, *others = _concerned(result, legs, backends)

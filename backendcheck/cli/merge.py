@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import baseline_option, known_option, overwrite_option, strict_known_option
+from backendcheck.cli.options import baseline_option, expect_backends_option, known_option, overwrite_option, strict_known_option
 from backendcheck.cli.process import without_collection
 from backendcheck.cli.results import analysed, expected_legs, tell_where_known_are_missing, write_and_end
 from backendcheck.cli.terminal import Manner, manner_options
@@ -18,7 +18,7 @@ from backendcheck.cli.terminal import Manner, manner_options
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where the joined legs and the report go."
 )
-@click.option("--expect-backends", metavar="LIST", help="Legs that have to be there, such as tensorflow,jax,torch.")
+@expect_backends_option
 @known_option
 @strict_known_option
 @baseline_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.options import (
+    backends_option,
     baseline_option,
     device_option,
     known_option,
@@ -58,7 +59,7 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
               help="How many examples to take, evenly spread over the data; or all.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of training. Default: all examples.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Of training. Default: 1.")
-@click.option("--backends", metavar="LIST", help="Default: those that pyproject.toml names, or tensorflow,jax,torch.")
+@backends_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Default: reports/<name of the model>.")
 @timeout_option
 @device_option

@@ -1,7 +1,8 @@
-"""Options that commands share."""
+"""Options that several commands share, and other spellings of options, which work and are not listed."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,59 @@ from typing import Any
 import click
 
 LATEST = Path("reports/latest")
+_LONGEST_S = 10_000_000
 
 
-def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from backendcheck.sessions.request import ORACLES
+# --- spellings -------------------------------------------------------------------------------------------------
 
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in ORACLES]:
-        message = f"{', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
-        raise click.BadParameter(message, context, parameter)
-    return tuple(name for name in ORACLES if name in names or name == "agreement")
 
+class _Option(click.Option):
+    """An option whose `aliases` are taken as well. Help texts and messages do not name them."""
+
+    def __init__(self, *arguments: Any, aliases: tuple[str, ...] = (), **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.aliases = aliases
+
+    def _without_aliases(self) -> click.Option:
+        option = copy.copy(self)
+        option.opts = [spelling for spelling in self.opts if spelling not in self.aliases]
+        return option
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        return click.Option.get_help_record(self._without_aliases(), ctx)
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        return click.Option.get_error_hint(self._without_aliases(), ctx)
+
+
+def option_with_aliases(spelling: str, *aliases: str, name: str, **attributes: Any) -> Callable[..., Any]:
+    """A click option `spelling` that also takes the spellings `aliases`, without listing them."""
+    return click.option(spelling, *aliases, name, cls=_Option, aliases=aliases, **attributes)
+
+
+def run_option(*aliases: str) -> Callable[..., Any]:
+    """``--run DIR``: the run that a command reads. `aliases` are earlier names of the option in that command."""
+    return option_with_aliases(
+        "--run", *aliases, name="run", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR",
+        help="Directory of the run.",
+    )  # fmt: skip
+
+
+# --- which backends --------------------------------------------------------------------------------------------
+
+backends_option = option_with_aliases(
+    "--backends", "--backend", name="backends", metavar="LIST",
+    help="Backends to use. Default: those in pyproject.toml, or tensorflow,jax,torch.",
+)  # fmt: skip
+backend_option = option_with_aliases(
+    "--backend", "--backends", name="backend", required=True, metavar="B", help="tensorflow, jax or torch."
+)
+expect_backends_option = option_with_aliases(
+    "--expect-backends", "--backends", "--backend", name="expect_backends", metavar="LIST",
+    help="Legs that must be present, such as tensorflow,jax,torch.",
+)  # fmt: skip
+
+# --- which cases, and how they are recorded ----------------------------------------------------------------------
 
 paths_argument = click.argument("paths", nargs=-1, metavar="[PATH]...")
 keyword_option = click.option("-k", "keyword", metavar="EXPR", default="", help="Only cases whose names match, as in pytest.")
@@ -29,40 +72,39 @@ workers_option = click.option(
 )
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not 0 < value <= _LONGEST_S:  # which is no number is neither
+def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not 0 < value <= _LONGEST_S:  # NaN fails this test too
         message = f"{value:g} is not in the range 0<x<={_LONGEST_S}."
         raise click.BadParameter(message)
     return value
 
 
-_LONGEST_S = 10_000_000
 timeout_option = click.option(
-    "--timeout", type=float, callback=_seconds, default=300.0, show_default=True, metavar="S",
-    help="Seconds a case may take before it is ended and recorded as timed out.",
+    "--timeout", type=float, callback=_parse_seconds, default=300.0, show_default=True, metavar="S",
+    help="Seconds a case may take. After that it is stopped and recorded as timed out.",
 )  # fmt: skip
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True,
     help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend.",
 )  # fmt: skip
+
+
+def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    from backendcheck.errors import UsageError
+    from backendcheck.sessions.request import parse_oracles
+
+    try:
+        return parse_oracles(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
 oracles_option = click.option(
     "--oracles", "oracles", default="agreement,paths,order,reference", show_default=True, metavar="LIST", callback=_parse_oracles,
-    help="What to hold against what: backends (agreement is always on), paths inside one, orders, a float64 reference.",
+    help="Comparisons to make: agreement (always on), paths, order, reference.",
 )  # fmt: skip
 plugins_option = click.option(
-    "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin too (others are not loaded)."
-)
-baseline_option = click.option(
-    "--baseline", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="The report.json of an earlier run: what is new, changed or gone since then is told first.",
-)  # fmt: skip
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run that lies in the output directory.")
-known_option = click.option(
-    "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="Known divergences. Default: known_divergences.toml beside the cases, and the one pyproject.toml names.",
-)  # fmt: skip
-strict_known_option = click.option(
-    "--strict-known", is_flag=True, help="Entries that match no case, or have expired, fail (exit code 1)."
+    "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin. No other plugins are loaded."
 )
 
 
@@ -78,11 +120,11 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str 
 
 shard_option = click.option(
     "--shard", metavar="K/N", callback=_parse_shard,
-    help="Only this part of the cases, such as 2/8. It goes by their ids, so a case stays where it is when others are added.",
+    help="Only part K of N of the cases, such as 2/8. Case ids decide the part, so adding cases moves no other case.",
 )  # fmt: skip
 resume_option = click.option(
     "--resume", is_flag=True,
-    help="Go on with the same run where it was interrupted. Refused if files, versions or options have changed since.",
+    help="Continue an interrupted run. Refused if files, versions or options have changed since.",
 )  # fmt: skip
 retry_option = click.option(
     "--retry-errors", "retry", is_flag=True,
@@ -91,12 +133,12 @@ retry_option = click.option(
 
 
 def check_resume(options: dict[str, Any]) -> None:
-    """Refuse what does not go together."""
+    """Refuse --resume with --overwrite, and --retry-errors without --resume."""
     if options["resume"] and options["overwrite"]:
-        message = "--resume keeps what is there and --overwrite replaces it; expected one of them."
+        message = "--resume keeps the recordings and --overwrite replaces them; expected one of the two."
         raise click.UsageError(message)
     if options["retry"] and not options["resume"]:
-        message = "--retry-errors says what to do with the recordings of an earlier run; expected --resume with it."
+        message = "--retry-errors applies to the recordings of an earlier run; expected --resume with it."
         raise click.UsageError(message)
 
 
@@ -106,7 +148,7 @@ def renamed(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What every command takes that records cases: workers, time, selection, device, oracles, plugins."""
+    """Give a command that records cases its options: workers, time, selection, device, oracles, plugins."""
     options = (
         workers_option, timeout_option, keyword_option, marks_option, shard_option, device_option, oracles_option, plugins_option,
         resume_option, retry_option,
@@ -114,3 +156,19 @@ def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+# --- reports -----------------------------------------------------------------------------------------------------
+
+baseline_option = click.option(
+    "--baseline", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="report.json of an earlier run. What is new, changed or gone since then is listed first.",
+)  # fmt: skip
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run in the output directory.")
+known_option = click.option(
+    "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Known divergences. Default: known_divergences.toml next to the cases, and the file named in pyproject.toml.",
+)  # fmt: skip
+strict_known_option = click.option(
+    "--strict-known", is_flag=True, help="Fail (exit code 1) if an entry has expired or matches no case."
+)

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from backendcheck.cli.options import check_resume, overwrite_option, paths_argument, recording_options, renamed
+from backendcheck.cli.options import backend_option, check_resume, overwrite_option, paths_argument, recording_options, renamed
 from backendcheck.cli.process import end_on_signals, printable
 from backendcheck.recordings.noise import MEASURES
 
 
 @click.command()
 @paths_argument
-@click.option("--backend", required=True, metavar="B", help="tensorflow, jax or torch.")
+@backend_option
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
               help="The recordings go to DIR/<backend>.")  # fmt: skip
 @recording_options

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import LATEST, device_option, known_option
+from backendcheck.cli.options import device_option, known_option, run_option
 from backendcheck.cli.process import printable
-from backendcheck.cli.results import analysed, usage_error
+from backendcheck.cli.results import analysed, known_case, usage_error
 
 
 @click.command()
 @click.argument("case")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The script. Default: repro_<case>.py.")  # fmt: skip
-@click.option(
-    "--dir", "directory", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR",
-    help="A directory with legs, in which the case was recorded.",
-)  # fmt: skip
+@run_option("--dir")
 @click.option("--file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="PATH",
               help="The case file. Default: where it was recorded.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0), default=60.0, show_default=True, metavar="S",
@@ -29,7 +26,7 @@ from backendcheck.cli.results import analysed, usage_error
 @device_option
 @known_option
 def repro(
-    case: str, out: Path | None, directory: Path, file: Path | None, seconds: float, issue: bool, device: str,
+    case: str, out: Path | None, run: Path, file: Path | None, seconds: float, issue: bool, device: str,
     known_files: Sequence[Path],
 ) -> None:  # fmt: skip
     """Write a script that shows the leading finding of a case, without backendcheck.
@@ -45,25 +42,17 @@ def repro(
     from backendcheck.cli.process import end_on_signals
     from backendcheck.config import load_configuration
     from backendcheck.errors import OutputInTheWay
-    from backendcheck.recordings.legs import find_legs, known_cases, read_legs
+    from backendcheck.recordings.legs import find_legs, read_legs
     from backendcheck.report.formats.bug_report import cause_in_words, issue_text
     from backendcheck.report.views.environment import environment_lines
     from backendcheck.repro.make import make_repro
     from backendcheck.repro.paths import case_file, script_name
     from backendcheck.repro.worst_cases import keep
     from backendcheck.text.literals import shortened
-    from backendcheck.vocabulary.case_ids import case_id
 
     end_on_signals()
-    paths = find_legs([directory])
-    case = case_id(case) if "::" in case else case
-    cases = known_cases(paths)
-    if case not in cases:
-        import difflib
-
-        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
-        message = f"{case}: no such case in {directory}; expected one of its {len(cases)}, such as {', '.join(close)}."
-        raise usage_error(message)
+    paths = find_legs([run])
+    case = known_case(case, paths, run)
     legs = read_legs(paths, only=case)
     result = analysed(legs, None, known_files).result(case)
     if result is None:
@@ -82,8 +71,8 @@ def repro(
     if made.data:
         click.echo(f"{path}: it reads {made.data}, which belongs beside it", err=True)
     try:
-        kept = keep(made, result, legs, directory)
-        click.echo(f"{path}: kept as {kept}; 'backendcheck compare {directory}' puts it into the report", err=True)
+        kept = keep(made, result, legs, run)
+        click.echo(f"{path}: kept as {kept}; 'backendcheck compare {run}' puts it into the report", err=True)
     except OutputInTheWay as error:  # a run that may only be read
         click.echo(f"{path}: not kept beside the run: {printable(str(error))}", err=True)
     if issue:

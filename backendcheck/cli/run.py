@@ -11,6 +11,7 @@ import click
 
 from backendcheck.cli.options import (
     LATEST,
+    backends_option,
     baseline_option,
     check_resume,
     known_option,
@@ -33,7 +34,7 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
 
 @click.command()
 @paths_argument
-@click.option("--backends", metavar="LIST", help="Default: those that pyproject.toml names, or tensorflow,jax,torch.")
+@backends_option
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {LATEST}; an earlier run there is moved aside."
 )

@@ -8,23 +8,21 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import LATEST, known_option
+from backendcheck.cli.options import known_option, run_option
 from backendcheck.cli.results import analysed, known_case, place_of, terminal_width
 from backendcheck.cli.terminal import Manner, manner_options, print_lines
 
 
 @click.command()
 @click.argument("case")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=LATEST, show_default=True, metavar="DIR", help="A directory with legs."
-)
+@run_option("--out")
 @known_option
 @manner_options
-def show(case: str, out: Path, known_files: Sequence[Path], manner: Manner) -> None:
+def show(case: str, run: Path, known_files: Sequence[Path], manner: Manner) -> None:
     """Print one case in full: verdict, findings, values on every backend.
 
-    CASE is a case id as reports name it, or a pytest node id. --json prints its entry of report.json, --quiet what a run prints
-    of it, --verbose the comparisons that passed, too.
+    CASE is a case id as in the report, or a pytest node id. --json prints the entry in report.json. --quiet prints the summary
+    that 'run' prints. --verbose adds the comparisons that passed.
 
     \b
     backendcheck show label_range/one_past_the_last_class
@@ -34,8 +32,8 @@ def show(case: str, out: Path, known_files: Sequence[Path], manner: Manner) -> N
     from backendcheck.report.formats import text
     from backendcheck.report.views.case import FAILING
 
-    paths = find_legs([out])
-    case = known_case(case, paths, out)
+    paths = find_legs([run])
+    case = known_case(case, paths, run)
     results = analysed(read_legs(paths, only=case), None, known_files)
     result = results.result(case)
     if result is None:

@@ -10,7 +10,7 @@ import pytest
 from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
 from backendcheck.in_pytest.names import NONE
-from backendcheck.sessions.request import ORACLES, Request
+from backendcheck.sessions.request import Request, parse_oracles
 from backendcheck.vocabulary.backends import Backend, parse_backends
 
 _OPTIONS = ("--backends", "--backendcheck-backends")
@@ -65,12 +65,13 @@ def settings_of(config: pytest.Config) -> Settings:
     configuration = load_configuration(config.rootpath)
     cases = wants_cases(config)
     names = option.backendcheck_backends if cases else ",".join(configuration.backends) or _EVERY
-    oracles = [name.strip() for name in option.backendcheck_oracles.split(",") if name.strip()]
-    if unknown := [name for name in oracles if name not in ORACLES]:
-        message = f"--backendcheck-oracles: {', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
-        raise UsageError(message)
+    try:
+        oracles = parse_oracles(option.backendcheck_oracles)
+    except UsageError as error:
+        message = f"--backendcheck-oracles: {error}"
+        raise UsageError(message) from None
     for name, number in (("timeout", option.backendcheck_timeout), ("workers", option.backendcheck_workers)):
-        if not 0 < number <= _LARGEST:  # which is no number is neither
+        if not 0 < number <= _LARGEST:  # NaN fails this test too
             message = f"--backendcheck-{name}: {number:g} is out of range; expected more than 0, {_LARGEST} at most."
             raise UsageError(message)
     return Settings(
@@ -82,7 +83,7 @@ def settings_of(config: pytest.Config) -> Settings:
         workers=option.backendcheck_workers,
         timeout_s=option.backendcheck_timeout,
         device=option.backendcheck_device,
-        oracles=tuple(name for name in ORACLES if name in oracles or name == "agreement"),
+        oracles=oracles,
         plugins=tuple(option.backendcheck_plugins),
         configuration=configuration,
     )  # fmt: skip

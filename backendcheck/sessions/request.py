@@ -16,6 +16,19 @@ from backendcheck.vocabulary.shards import Shard
 ORACLES = ("agreement", "paths", "order", "reference")
 
 
+def parse_oracles(text: str) -> tuple[str, ...]:
+    """The oracles that a list such as ``paths,order`` names, in their usual order; agreement is always one of them.
+
+    Raises:
+        UsageError: if a name is not that of an oracle.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ORACLES]:
+        message = f"{', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
+        raise UsageError(message)
+    return tuple(name for name in ORACLES if name in names or name == "agreement")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.

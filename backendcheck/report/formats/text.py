@@ -187,7 +187,7 @@ def _differences(result: CaseResult, width: int | None) -> Iterator[str]:
 
 
 def _next(result: CaseResult, place: str) -> list[str]:
-    there = f" --out {shlex.quote(visible(place))}" if place else ""
+    there = f" --run {shlex.quote(visible(place))}" if place else ""
     steps = [f"backendcheck show {shlex.quote(visible(result.case))}{there}"]
     if result.verdict is Verdict.FAILED and not result.known:
         steps.append("known? add it to known_divergences.toml")
