@@ -25,14 +25,14 @@ def situation(by_leg: dict[str, dict[str, object]]) -> Situation:
 def test_the_minority_is_suspected(odd: str) -> None:
     (one,) = situation({leg: {"loss": 2.0 if leg == odd else 1.0} for leg in BACKENDS}).differences
     assert one.suspects == (odd,)
-    assert one.trusted != odd
+    assert one.reference_side != odd
     assert len(one.orientations) == 1
 
 
 def test_noise_between_two_does_not_make_the_third_one_trusted() -> None:
     figures = {"tensorflow": 2.0, "jax": 1.0, "torch": 1.00004}  # jax and torch differ by four times what is allowed
     first = situation({leg: {"loss": figure} for leg, figure in figures.items()}).differences
-    assert {one.trusted for one in first} == {"jax"}
+    assert {one.reference_side for one in first} == {"jax"}
     assert ("tensorflow",) in {one.suspects for one in first}
 
 
@@ -40,7 +40,7 @@ def test_of_two_the_one_that_the_reference_contradicts_is_suspected() -> None:
     reference = {"loss": 1.0}
     by_leg = {"jax": {"loss": 2.0, "reference": reference}, "torch": {"loss": 1.0, "reference": reference}}
     (one, against) = situation(by_leg).differences
-    assert (one.suspects, one.trusted, against.trusted) == (("jax",), "torch", "reference")
+    assert (one.suspects, one.reference_side, against.reference_side) == (("jax",), "torch", "reference")
 
 
 def test_the_declared_loss_is_evidence_though_no_reference_was_asked() -> None:
@@ -58,7 +58,7 @@ def test_of_two_that_nobody_can_tell_apart_both_orientations_are_looked_at() -> 
 
 def test_nan_is_never_trusted() -> None:
     (one,) = situation({"jax": {"loss": np.float32(np.nan)}, "torch": {"loss": 1.0}}).differences
-    assert (one.suspects, one.trusted) == (("jax",), "torch")
+    assert (one.suspects, one.reference_side) == (("jax",), "torch")
 
 
 @pytest.mark.parametrize(

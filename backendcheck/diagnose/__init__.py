@@ -99,14 +99,14 @@ def diagnose(findings: Sequence[Comparison], recordings: Mapping[str, Recording]
     if not findings:
         return []
     situation = Situation(findings=findings, recordings=recordings)
-    found: dict[tuple[str, frozenset[str]], Diagnosis] = {}
+    diagnoses: dict[tuple[str, frozenset[str]], Diagnosis] = {}
     for detect in _DETECTORS:
-        for one in _guarded(detect, situation):
-            found.setdefault((one.code, frozenset(one.backends)), one)
-    if all(one.code == "undiagnosed" for one in found.values()):
-        for one in _guarded(noise.unexplained, situation):
-            found.setdefault((one.code, frozenset(one.backends)), one)
-    return sorted(found.values(), key=lambda one: CODES.index(one.code))
+        for diagnosis in _guarded(detect, situation):
+            diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
+    if all(diagnosis.code == "undiagnosed" for diagnosis in diagnoses.values()):
+        for diagnosis in _guarded(noise.unexplained, situation):
+            diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
+    return sorted(diagnoses.values(), key=lambda diagnosis: CODES.index(diagnosis.code))
 
 
 def _guarded(detect: Callable[[Situation], list[Diagnosis]], situation: Situation) -> list[Diagnosis]:

@@ -27,25 +27,25 @@ _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims each code once, for the earliest observation that shows it."""
-    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_edge_gradient, _saturation, _tie_order, _nan):
-        for one in look(situation):
-            found.setdefault((one.code, one.backends), one)
-    return list(found.values())
+        for diagnosis in look(situation):
+            diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(diagnoses.values())
 
 
-def _predictions(one: Difference) -> np.ndarray | None:
-    recording = one.recording
-    if (given := recording.labels.get("y_pred")) is not None:
-        return given
-    seen = recording.observations.get(f"predictions/{one.output}" if one.output else "predictions")
-    return None if seen is None else seen.value
+def _predictions(difference: Difference) -> np.ndarray | None:
+    recording = difference.recording
+    if (y_pred := recording.labels.get("y_pred")) is not None:
+        return y_pred
+    predictions = recording.observations.get(f"predictions/{difference.output}" if difference.output else "predictions")
+    return None if predictions is None else predictions.value
 
 
-def _values_agree(one: Difference, situation: Situation) -> bool:
+def _values_agree(difference: Difference, situation: Situation) -> bool:
     """Whether the losses behind a gradient agree, so that it is the gradient alone that differs."""
-    names = [f"{kind}/{one.output}" if one.output else kind for kind in ("predictions", "per_example_loss", "loss")]
-    return not any(situation.differs(name, *one.suspects) for name in names)
+    names = [f"{kind}/{difference.output}" if difference.output else kind for kind in ("predictions", "per_example_loss", "loss")]
+    return not any(situation.differs(name, *difference.suspects) for name in names)
 
 
 # --- gradients at kinks ----------------------------------------------------------------------------------------
@@ -53,13 +53,17 @@ def _values_agree(one: Difference, situation: Situation) -> bool:
 
 def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
     """A gradient by predictions that differs only where the loss has a kink, while the losses agree."""
-    for one in situation.differing(Kind.GRADIENT):
-        if not one.observation.startswith("gradient/y_pred") or not _values_agree(one, situation) or one.excess() < FAR:
+    for difference in situation.differing(Kind.GRADIENT):
+        if (
+            not difference.observation.startswith("gradient/y_pred")
+            or not _values_agree(difference, situation)
+            or difference.excess() < FAR
+        ):
             continue
-        predictions = _predictions(one)
-        if predictions is None or predictions.shape != one.left.shape:
+        predictions = _predictions(difference)
+        if predictions is None or predictions.shape != difference.left.shape:
             continue
-        apart, kinks = one.apart(), _kinks(one, predictions)
+        apart, kinks = difference.apart(), _kinks(difference, predictions)
         if not apart.any() or (apart & ~kinks).any():
             continue
         places = np.argwhere(apart)
@@ -67,33 +71,34 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
         where = ", ".join(str(place.tolist()) for place in places[:4])
         text = (
             f"the losses agree; their gradients differ at {len(places)} of {apart.size} entries, all of them kinks or limits: "
-            f"at {where} it is {float(one.left[index]):.5g} on {one.side}, {float(one.right[index]):.5g} on {one.trusted}"
+            f"at {where} it is {float(difference.left[index]):.5g} on {difference.side}, "
+            f"{float(difference.right[index]):.5g} on {difference.reference_side}"
         )
         yield Diagnosis(
-            code="edge-gradient", backends=one.suspects, headline=f"EDGE GRADIENT: {text}",
+            code="edge-gradient", backends=difference.suspects, headline=f"EDGE GRADIENT: {text}",
             message=f"{sentence(text)}. {_OFF_THE_EDGE}", remedy=_OFF_THE_EDGE,
-            evidence={"observation": one.observation, "entries": [place.tolist() for place in places[:_LONGEST_LIST]],
+            evidence={"observation": difference.observation, "entries": [place.tolist() for place in places[:_LONGEST_LIST]],
                       "prediction there": float(predictions[index])},
         )  # fmt: skip
 
 
-def _kinks(one: Difference, predictions: np.ndarray) -> np.ndarray:
+def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
     """Entries where the loss has no single derivative: as the reference found, and at boundaries that every loss may have."""
-    description = one.recording.losses.get(one.output, {})
+    description = difference.recording.losses.get(difference.output, {})
     name = str(description.get("name", "")) if description.get("from_keras") else ""  # a user's own may have any kink
     p = predictions.astype(np.float64)
     kinks = ~np.isfinite(p)
-    expected = one.recording.reference_values.get(one.observation)
+    expected = difference.recording.reference_values.get(difference.observation)
     if expected is not None and expected.defined is not None and expected.defined.shape == p.shape:
         kinks |= ~expected.defined
     from_logits = bool(description.get("options", {}).get("from_logits"))
     if not name or (any(part in name for part in _OF_PROBABILITIES) and not from_logits):
-        epsilon = _epsilon(one.recording)
+        epsilon = _epsilon(difference.recording)
         kinks |= np.isin(p, (0.0, 1.0)) | np.isclose(p, epsilon, rtol=1e-3, atol=0)
         kinks |= np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
     if not name:
         kinks |= p == -1.0
-    labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
+    labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")
     if labels is not None and labels.dtype != object and labels.size == p.size:
         y = labels.reshape(p.shape).astype(np.float64)
         if not name or "absolute" in name:
@@ -121,48 +126,56 @@ def _epsilon(recording: Recording) -> float:
 
 def _saturation(situation: Situation) -> Iterator[Diagnosis]:
     """Losses or gradients that differ only in examples with a probability at 0 or 1, or an extreme logit."""
-    for one in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.GRADIENT):
-        if one.kind is Kind.GRADIENT and not one.observation.startswith("gradient/y_pred"):
+    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.GRADIENT):
+        if difference.kind is Kind.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
             continue
-        if one.excess() < FAR or not _saturates(one) or situation.differs_upstream(one):
+        if difference.excess() < FAR or not _saturates(difference) or situation.differs_upstream(difference):
             continue
-        if (one.kind is Kind.GRADIENT and not _values_agree(one, situation)) or constant_factor(one) is not None:
+        if (difference.kind is Kind.GRADIENT and not _values_agree(difference, situation)) or constant_factor(
+            difference
+        ) is not None:
             continue
-        if (np.isnan(one.left) != np.isnan(one.right)).any():
+        if (np.isnan(difference.left) != np.isnan(difference.right)).any():
             continue  # what is clipped has a number, and log 0 is infinite
-        predictions = _predictions(one)
-        if predictions is None or not predictions.ndim or predictions.dtype.kind != "f" or len(predictions) != len(one.left):
+        predictions = _predictions(difference)
+        if (
+            predictions is None
+            or not predictions.ndim
+            or predictions.dtype.kind != "f"
+            or len(predictions) != len(difference.left)
+        ):
             continue
-        saturated = _saturated(predictions.astype(np.float64), one)
-        apart = np.asarray(one.apart().reshape(len(one.left), -1).any(axis=1))
+        saturated = _saturated(predictions.astype(np.float64), difference)
+        apart = np.asarray(difference.apart().reshape(len(difference.left), -1).any(axis=1))
         if not apart.any() or (apart & ~saturated).any() or (saturated.all() and apart.all() and len(apart) > 4):  # noqa: PLR2004
             continue
         places = np.flatnonzero(apart)
         row = predictions[places[0]].ravel().astype(np.float64)
         extreme = float(row[np.argmax(np.abs(row - 0.5))])
-        what = "per-example losses" if one.kind is Kind.PER_EXAMPLE_LOSS else "gradients by predictions"
+        quantity = "per-example losses" if difference.kind is Kind.PER_EXAMPLE_LOSS else "gradients by predictions"
         text = (
-            f"{what} differ in {len(places)} of {len(apart)} examples, all of them saturated: "
-            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figures(one, places[0])}"
+            f"{quantity} differ in {len(places)} of {len(apart)} examples, all of them saturated: "
+            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figures(difference, places[0])}"
         )
         yield Diagnosis(
-            code="saturation", backends=one.suspects, headline=f"SATURATION: {text}",
+            code="saturation", backends=difference.suspects, headline=f"SATURATION: {text}",
             message=f"{sentence(text)}. {_ON_LOGITS}", remedy=_ON_LOGITS,
-            evidence={"observation": one.observation, "examples": places[:_LONGEST_LIST].tolist(), "prediction there": extreme},
+            evidence={"observation": difference.observation, "examples": places[:_LONGEST_LIST].tolist(),
+                      "prediction there": extreme},
         )  # fmt: skip
 
 
-def _saturates(one: Difference) -> bool:
+def _saturates(difference: Difference) -> bool:
     """Whether the loss is one of probabilities, or a user's own of which nobody knows."""
-    description = one.recording.losses.get(one.output)
+    description = difference.recording.losses.get(difference.output)
     return not description or not description.get("from_keras") or any(p in description["name"] for p in _OF_PROBABILITIES)
 
 
-def _saturated(p: np.ndarray, one: Difference) -> np.ndarray:
+def _saturated(p: np.ndarray, difference: Difference) -> np.ndarray:
     """Examples that hold an extreme prediction."""
     with np.errstate(all="ignore"):
         rows = p.reshape(len(p), -1)
-        options = one.recording.losses.get(one.output, {}).get("options", {})
+        options = difference.recording.losses.get(difference.output, {}).get("options", {})
         probabilities = not options.get("from_logits") and bool(((rows >= 0) & (rows <= 1) | ~np.isfinite(rows)).all())
         if probabilities:
             extreme = (rows <= _SATURATED) | (rows >= 1 - _SATURATED)
@@ -172,12 +185,12 @@ def _saturated(p: np.ndarray, one: Difference) -> np.ndarray:
         return np.asarray((extreme | ~np.isfinite(rows)).any(axis=1))
 
 
-def _figures(one: Difference, example: int) -> str:
+def _figures(difference: Difference, example: int) -> str:
     """What both sides have where an example differs most."""
-    left, right = (np.asarray(side[example], np.float64).ravel() for side in (one.left, one.right))
+    left, right = (np.asarray(side[example], np.float64).ravel() for side in (difference.left, difference.right))
     with np.errstate(all="ignore"):
         at = int(np.argmax(np.nan_to_num(np.abs(left - right), nan=np.inf)))
-    return f"{left[at]:.5g} on {one.side}, {right[at]:.5g} on {one.trusted}"
+    return f"{left[at]:.5g} on {difference.side}, {right[at]:.5g} on {difference.reference_side}"
 
 
 # --- ties ------------------------------------------------------------------------------------------------------
@@ -185,66 +198,68 @@ def _figures(one: Difference, example: int) -> str:
 
 def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
     """Classes, indices or ranks that differ only where the scores behind them tie."""
-    for one in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
-        if one.left.dtype.kind not in "iu" or not one.left.ndim or situation.differs_upstream(one):
+    for difference in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
+        if difference.left.dtype.kind not in "iu" or not difference.left.ndim or situation.differs_upstream(difference):
             continue
-        if one.kind is Kind.PREDICTED_CLASS and one.oracle == "agreement":
+        if difference.kind is Kind.PREDICTED_CLASS and difference.oracle == "agreement":
             continue  # those that tie are no finding there
-        apart = one.left != one.right
-        scores = _scores(one, situation)
+        apart = difference.left != difference.right
+        scores = _scores(difference, situation)
         for name, tied in scores:
             if tied.shape == apart.shape and apart.any() and not (apart & ~tied).any():
                 places = np.argwhere(apart)
                 index = tuple(places[0])
                 text = (
-                    f"{one.observation} differs in {len(places)} of {apart.size} places, and in all of them {name} ties: at "
-                    f"{places[0].tolist()} it is {int(one.left[index])} on {one.side}, {int(one.right[index])} on {one.trusted}"
+                    f"{difference.observation} differs in {len(places)} of {apart.size} places, and in all of them "
+                    f"{name} ties: at "
+                    f"{places[0].tolist()} it is {int(difference.left[index])} on {difference.side}, "
+                    f"{int(difference.right[index])} on {difference.reference_side}"
                 )
                 yield Diagnosis(
-                    code="tie-order", backends=one.suspects, headline=f"TIE ORDER: {text}",
+                    code="tie-order", backends=difference.suspects, headline=f"TIE ORDER: {text}",
                     message=f"{sentence(text)}. {_BREAK_TIES}", remedy=_BREAK_TIES,
-                    evidence={"observation": one.observation, "ties in": name,
+                    evidence={"observation": difference.observation, "ties in": name,
                               "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
                 )  # fmt: skip
                 break
 
 
-def _scores(one: Difference, situation: Situation) -> Iterator[tuple[str, np.ndarray]]:
+def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays beside the differing one, the same on both sides, with the places where they tie."""
-    if one.kind is Kind.PREDICTED_CLASS:
-        predictions = one.recording.observations.get(one.observation.replace("predicted_class", "predictions", 1))
-        if predictions is not None and predictions.value.shape[:-1] == one.left.shape:
-            yield "the best score", _ties_between(predictions.value, one, predictions.precision)
+    if difference.kind is Kind.PREDICTED_CLASS:
+        predictions = difference.recording.observations.get(difference.observation.replace("predicted_class", "predictions", 1))
+        if predictions is not None and predictions.value.shape[:-1] == difference.left.shape:
+            yield "the best score", _ties_between(predictions.value, difference, predictions.precision)
         return
-    for name, seen in one.recording.observations.items():
-        if name == one.observation or seen.value.dtype.kind not in "fiu" or not seen.value.ndim:
+    for name, observation in difference.recording.observations.items():
+        if name == difference.observation or observation.value.dtype.kind not in "fiu" or not observation.value.ndim:
             continue
-        if situation.differs(name, *one.suspects):
+        if situation.differs(name, *difference.suspects):
             continue
-        values = seen.value.astype(np.float64)
+        values = observation.value.astype(np.float64)
         short = name.removeprefix("value/")
-        if values.shape == one.left.shape:
+        if values.shape == difference.left.shape:
             # Sorted values beside their indices: a tie is a value that its row holds twice.
             twice = (values[..., :, None] == values[..., None, :]).sum(axis=-1) > 1
             yield short, twice
-        if values.ndim == one.left.ndim + 1 and values.shape[:-1] == one.left.shape:
-            yield short, _ties_between(values, one, seen.precision)
+        if values.ndim == difference.left.ndim + 1 and values.shape[:-1] == difference.left.shape:
+            yield short, _ties_between(values, difference, observation.precision)
         if (
-            values.shape[:-1] == one.left.shape[:-1]
-            and one.left.max(initial=0) < values.shape[-1]
-            and one.left.min(initial=0) >= 0
+            values.shape[:-1] == difference.left.shape[:-1]
+            and difference.left.max(initial=0) < values.shape[-1]
+            and difference.left.min(initial=0) >= 0
         ):
-            first = np.take_along_axis(values, one.left.astype(np.int64), axis=-1)
-            second = np.take_along_axis(values, np.clip(one.right.astype(np.int64), 0, values.shape[-1] - 1), axis=-1)
+            first = np.take_along_axis(values, difference.left.astype(np.int64), axis=-1)
+            second = np.take_along_axis(values, np.clip(difference.right.astype(np.int64), 0, values.shape[-1] - 1), axis=-1)
             yield short, first == second
 
 
-def _ties_between(scores: np.ndarray, one: Difference, precision: str) -> np.ndarray:
+def _ties_between(scores: np.ndarray, difference: Difference, precision: str) -> np.ndarray:
     """Where the scores of the two classes chosen are as near as scores may move."""
     n = scores.shape[-1]
-    chosen = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (one.left, one.right)]
+    chosen = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (difference.left, difference.right)]
     first, second = (np.take_along_axis(scores.astype(np.float64), classes, axis=-1)[..., 0] for classes in chosen)
-    recording: Recording = one.recording
+    recording: Recording = difference.recording
     allowance = allowed(recording.case, "predictions", precision, recording.tolerance, ())
     bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(first), np.abs(second))
     tied: np.ndarray = np.abs(first - second) <= 2 * bound
@@ -256,27 +271,28 @@ def _ties_between(scores: np.ndarray, one: Difference, precision: str) -> np.nda
 
 def _nan(situation: Situation) -> Iterator[Diagnosis]:
     """NaN or Inf on one side: the first observation in the order of the computation that has it."""
-    with_nan = [one for one in situation.differences if "non-finite" in one.kinds and one.is_float]
-    for one in sorted(with_nan, key=lambda one: flow_key(one.observation)):
-        bad_left, bad_right = ~np.isfinite(one.left), ~np.isfinite(one.right)
+    with_nan = [difference for difference in situation.differences if "non-finite" in difference.kinds and difference.is_float]
+    for difference in sorted(with_nan, key=lambda difference: flow_key(difference.observation)):
+        bad_left, bad_right = ~np.isfinite(difference.left), ~np.isfinite(difference.right)
         if np.array_equal(bad_left, bad_right):
             continue
-        side, other, values, bad = (
-            (one.side, one.trusted, one.left, bad_left)
+        side, other_side, values, bad = (
+            (difference.side, difference.reference_side, difference.left, bad_left)
             if bad_left.sum() >= bad_right.sum()
-            else (one.trusted, one.side, one.right, bad_right)
+            else (difference.reference_side, difference.side, difference.right, bad_right)
         )
         only = bad & ~(bad_left & bad_right)
-        what = "NaN" if np.isnan(values[only]).any() else "Inf"
+        value_name = "NaN" if np.isnan(values[only]).any() else "Inf"
         places = np.argwhere(only)
         at = f", first at {places[0].tolist()}" if only.ndim else ""
         text = (
-            f"{what} first appears in {one.observation} on {side} ({len(places)} of {only.size}{at}), where {other} has a number"
+            f"{value_name} first appears in {difference.observation} on {side} ({len(places)} of {only.size}{at}), "
+            f"where {other_side} has a number"
         )
         yield Diagnosis(
-            code="nan", backends=one.suspects if side == one.side or side not in situation.recordings else (side,),
+            code="nan", backends=difference.suspects if side == difference.side or side not in situation.recordings else (side,),
             headline=f"NAN: {text}",
             message=f"{text}. {_ONE_STEP_BEFORE}", remedy=_ONE_STEP_BEFORE,
-            evidence={"observation": one.observation, "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
+            evidence={"observation": difference.observation, "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
         )  # fmt: skip
         return

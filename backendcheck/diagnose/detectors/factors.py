@@ -20,74 +20,83 @@ _AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims, for the earliest observation that it explains, each code once for each set of legs."""
-    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_sign_and_scale, _step):
-        for one in situation.differences:
-            if object not in (one.left.dtype, one.right.dtype):
-                for diagnosis in look(one, situation):
-                    found.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
-    return list(found.values())
+        for difference in situation.differences:
+            if object not in (difference.left.dtype, difference.right.dtype):
+                for diagnosis in look(difference, situation):
+                    diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(diagnoses.values())
 
 
-def _sign_and_scale(one: Difference, _: Situation) -> Iterator[Diagnosis]:
+def _sign_and_scale(difference: Difference, _: Situation) -> Iterator[Diagnosis]:
     """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
-    if not one.is_float or not one.left.size or one.kind in _AFTER_TRAINING:
+    if not difference.is_float or not difference.left.size or difference.kind in _AFTER_TRAINING:
         return
-    if one.explained(right=-one.right.astype(np.float64)):
+    if difference.explained(right=-difference.right.astype(np.float64)):
         remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
-        yield claim(one, "sign", f"{one.subject} has the opposite sign", remedy)
-    elif (factor := constant_factor(one)) is not None:
-        if (words := _count_behind(one, factor)) is not None:
-            text = f"{one.subject} is {words}"
-            yield claim(one, "reduction", text, "Say reduction= explicitly, and look over which axes is summed.", factor=factor)
+        yield claim(difference, "sign", f"{difference.subject} has the opposite sign", remedy)
+    elif (factor := constant_factor(difference)) is not None:
+        if (words := _count_behind(difference, factor)) is not None:
+            text = f"{difference.subject} is {words}"
+            yield claim(
+                difference, "reduction", text, "Say reduction= explicitly, and look over which axes is summed.", factor=factor
+            )
             return
         remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
-        yield claim(one, "scale", f"{one.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor)
+        yield claim(
+            difference, "scale", f"{difference.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor
+        )
 
 
-def _count_behind(one: Difference, factor: float) -> str | None:
+def _count_behind(difference: Difference, factor: float) -> str | None:
     """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
-    if one.kind is not Kind.PER_EXAMPLE_LOSS:
+    if difference.kind is not Kind.PER_EXAMPLE_LOSS:
         return None
-    recording, suffix = one.recording, f"/{one.output}" if one.output else ""
+    recording, suffix = difference.recording, f"/{difference.output}" if difference.output else ""
     predictions = recording.labels.get("y_pred")
-    if predictions is None and (seen := recording.observations.get(f"predictions{suffix}")) is not None:
-        predictions = seen.value
+    if predictions is None and (observation := recording.observations.get(f"predictions{suffix}")) is not None:
+        predictions = observation.value
     mask = recording.labels.get(f"mask{suffix}")
-    numbers = counts(predictions, len(one.left), mask=mask, ignored=ignored_labels(one))
+    numbers = counts(predictions, len(difference.left), mask=mask, ignored=ignored_labels(difference))
     fitting = [words for words, number in counted_factors(numbers) if abs(factor / number - 1.0) < _SAME]
     return " or ".join(fitting) or None
 
 
-def constant_factor(one: Difference) -> float | None:
+def constant_factor(difference: Difference) -> float | None:
     """The number by which one side is the other, if enough elements of different size show it."""
-    left, right = one.left.astype(np.float64).ravel(), one.right.astype(np.float64).ravel()
+    left, right = difference.left.astype(np.float64).ravel(), difference.right.astype(np.float64).ravel()
     if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
         return None
     telling = np.abs(right) > 1e-3 * np.abs(right).max(initial=0.0)
     if telling.sum() < _FEWEST or not np.ptp(np.abs(right[telling])):
         return None
     factor = float(left @ right / (right @ right))
-    return factor if factor != 0.0 and one.explained(right=factor * one.right.astype(np.float64)) else None
+    return factor if factor != 0.0 and difference.explained(right=factor * difference.right.astype(np.float64)) else None
 
 
-def _step(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
+def _step(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
     """Trained weights that differ along a gradient on which the sides agree: a step of another length, or the other way."""
-    if one.kind is not Kind.TRAIN_WEIGHT or not one.is_float:
+    if difference.kind is not Kind.TRAIN_WEIGHT or not difference.is_float:
         return
-    name = one.observation.replace("train/weight", "gradient", 1)
-    seen = one.recording.observations.get(name)
-    if seen is None or seen.value.shape != one.left.shape or situation.differs(name, *one.suspects):
+    name = difference.observation.replace("train/weight", "gradient", 1)
+    gradient_observation = difference.recording.observations.get(name)
+    if (
+        gradient_observation is None
+        or gradient_observation.value.shape != difference.left.shape
+        or situation.differs(name, *difference.suspects)
+    ):
         return
-    gradient = seen.value.astype(np.float64).ravel()
-    apart = (one.left.astype(np.float64) - one.right).ravel()
+    gradient = gradient_observation.value.astype(np.float64).ravel()
+    apart = (difference.left.astype(np.float64) - difference.right).ravel()
     telling = np.abs(gradient) > 1e-3 * np.abs(gradient).max(initial=0.0)
     if telling.sum() < _FEWEST or not np.isfinite(apart).all() or not np.isfinite(gradient).all() or not np.ptp(np.abs(gradient)):
         return
     ahead = float(apart @ gradient / (gradient @ gradient))
-    if one.explained(left=one.left - (ahead * gradient).reshape(one.left.shape)):
+    if difference.explained(left=difference.left - (ahead * gradient).reshape(difference.left.shape)):
         text = (
-            f"{one.subject} is {abs(ahead):.4g} times its gradient {'short of' if ahead > 0 else 'beyond'} where it is elsewhere"
+            f"{difference.subject} is {abs(ahead):.4g} times its gradient {'short of' if ahead > 0 else 'beyond'} "
+            f"where it is elsewhere"
         )
         remedy = "The gradients agree, so look at the step: learning rate, sign, how often it is taken, what an optimizer scales."
-        yield claim(one, "scale", text, remedy, **{"times the gradient": ahead})
+        yield claim(difference, "scale", text, remedy, **{"times the gradient": ahead})

@@ -20,7 +20,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
     Keras has optimizers of its own for PyTorch, and a model that was saved there names them in its file.
     """
-    concerned = {leg: found for leg, recording in situation.recordings.items() if (found := _foreign(recording)) is not None}
+    concerned = {leg: foreign for leg, recording in situation.recordings.items() if (foreign := _foreign(recording)) is not None}
     if not concerned or not any(finding.kind == "raised" for finding in situation.findings):
         return []
     legs = tuple(concerned)
@@ -40,7 +40,7 @@ def _foreign(recording: Recording) -> tuple[str, str] | None:
         return None
     # A leg that could not even load it has no optimizer; the message says then what was missing.
     for text in (recording.optimizer, *(error.message for error in recording.raised)):
-        found = _OF_ONE_BACKEND.search(text)
-        if found is not None and found[1] != recording.backend:
-            return found[0], found[1]
+        match = _OF_ONE_BACKEND.search(text)
+        if match is not None and match[1] != recording.backend:
+            return match[0], match[1]
     return None

@@ -1,4 +1,4 @@
-"""Replay the declared loss under suppositions: the one whose value is that of a backend says what the backend did."""
+"""Replay the declared loss under hypotheses: the one whose value is that of a backend says what the backend did."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, title
 from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference, excess, residue
-from backendcheck.diagnose.evidence.hypotheses import Supposition, smoothings, suppositions
+from backendcheck.diagnose.evidence.hypotheses import Hypothesis, hypotheses, smoothings
 from backendcheck.diagnose.evidence.identified import identified_loss
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.reference.of_recording import DeclaredLoss
 from backendcheck.text.words import listed
 
-# A gradient takes 14 evaluations for each class and each supposition: entries of the predictions times classes.
+# A gradient takes 14 evaluations for each class and each hypothesis: entries of the predictions times classes.
 _LARGEST_GRADIENT = 40_000
 
 
@@ -30,57 +30,59 @@ class _Side:
     differing: Mapping[str, Difference]
     opposite: Mapping[str, np.ndarray]
     allowances: Mapping[str, Allowed]
-    trusted: bool = False
+    is_reference_side: bool = False
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims the first supposition that gives what a side recorded, in all quantities of the loss and with a margin."""
-    found = [*_claims(situation, trusted=False)] or [*_claims(situation, trusted=True)]
-    return _joined(found)
+    """Claims the first hypothesis that gives what a side recorded, in all quantities of the loss and with a margin."""
+    diagnoses = [*_claims(situation, reference_side=False)] or [*_claims(situation, reference_side=True)]
+    return _joined(diagnoses)
 
 
-def _claims(situation: Situation, *, trusted: bool) -> Iterator[Diagnosis]:
-    """One claim for each leg, of what it is accused of; of sides that are `trusted` only if nobody else is to be explained."""
-    told: set[str] = set()
+def _claims(situation: Situation, *, reference_side: bool) -> Iterator[Diagnosis]:
+    """One claim for each leg, of what it is suspected of; of sides that are `trusted` only if nobody else is to be explained."""
+    explained_legs: set[str] = set()
     for leg, recording in situation.recordings.items():
         for output in recording.losses:
-            for declared in _declarations(situation, leg, output) if leg not in told else ():
-                sides = (side for side in _sides(situation, leg, output, declared) if side.trusted == trusted)
-                claim = next((one for side in sides if (one := _claim(declared, side, output)) is not None), None)
+            for declared in _declarations(situation, leg, output) if leg not in explained_legs else ():
+                sides = (side for side in _sides(situation, leg, output, declared) if side.is_reference_side == reference_side)
+                claim = next((diagnosis for side in sides if (diagnosis := _claim(declared, side, output)) is not None), None)
                 if claim is not None:
-                    told |= {*claim.backends}
+                    explained_legs |= {*claim.backends}
                     yield claim
                     break
 
 
 def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
     """The loss that this leg declares, then what other legs declare instead; or what a custom loss is known to be."""
-    own = situation.declared.get((leg, output))
-    if own is None:
+    own_loss = situation.declared.get((leg, output))
+    if own_loss is None:
         identified = identified_loss(situation, leg, output)
         if identified is not None:
             yield identified
         return
-    yield own
-    specs = [own.spec]
-    for (_, name), other in situation.declared.items():
-        if name == output and other is not None and other.spec not in specs:
-            specs.append(other.spec)
-            yield replace(own, spec=other.spec)
+    yield own_loss
+    specs = [own_loss.spec]
+    for (_, name), declared in situation.declared.items():
+        if name == output and declared is not None and declared.spec not in specs:
+            specs.append(declared.spec)
+            yield replace(own_loss, spec=declared.spec)
 
 
 def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None:
     if not side.differing or _is_as_declared(declared, side):
         return None
-    matching = [one for one in _candidates(declared, side) if _matches(one, side)]
+    matching = [hypothesis for hypothesis in _candidates(declared, side) if _matches(hypothesis, side)]
     if not matching:
         return None
     best = matching[0]
-    others = list(dict.fromkeys(f"{one.code} ({one.words})" for one in matching[1:] if one.code != best.code))
+    alternatives = list(
+        dict.fromkeys(f"{hypothesis.code} ({hypothesis.words})" for hypothesis in matching[1:] if hypothesis.code != best.code)
+    )
     quantity = next(iter(side.differing))
     difference = side.differing[quantity]
     value = best.value(quantity)
-    what = {"gradient": "gradient", "loss": "loss", "per_example_loss": "per-example loss"}[quantity]
+    quantity_words = {"gradient": "gradient", "loss": "loss", "per_example_loss": "per-example loss"}[quantity]
     evidence = {
         "observation": difference.observation,
         "supposed": best.words,
@@ -88,23 +90,23 @@ def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None
         "excess as supposed": None if value is None else difference.excess(side.observed[quantity], value),
         **best.evidence,
     }
-    if others:
-        evidence["would fit as well"] = "; ".join(others[:4])
+    if alternatives:
+        evidence["would fit as well"] = "; ".join(alternatives[:4])
     of_output = f" of {output}" if output else ""
     only = " Only the gradient shows it: the loss that is printed is right." if quantity == "gradient" else ""
     return Diagnosis(
         code=best.code,
         backends=side.legs,
-        message=f"The {what}{of_output} on {side.words} is what it would be if {best.words}.{only} {best.remedy}",
+        message=f"The {quantity_words}{of_output} on {side.words} is what it would be if {best.words}.{only} {best.remedy}",
         evidence=evidence,
-        headline=f"{title(best.code)}: the {what}{of_output} on {side.words} is as if {best.words}",
+        headline=f"{title(best.code)}: the {quantity_words}{of_output} on {side.words} is as if {best.words}",
         remedy=best.remedy,
     )
 
 
 def _is_as_declared(declared: DeclaredLoss, side: _Side) -> bool:
     """Whether the side did as declared: then whatever differs came with its predictions, or is the other side's doing."""
-    plain = Supposition(code="", words="", remedy="", declared=declared)
+    plain = Hypothesis(code="", words="", remedy="", declared=declared)
     decisive = [quantity for quantity in side.differing if quantity != "gradient"] or ["gradient"]
     values = [(quantity, plain.value(quantity)) for quantity in decisive]
     return all(
@@ -117,15 +119,15 @@ def _is_small(declared: DeclaredLoss) -> bool:
     return bool(declared.y_pred.size * (declared.y_pred.shape or (1,))[-1] <= _LARGEST_GRADIENT)
 
 
-def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
+def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Hypothesis]:
     if {*side.differing} == {"gradient"}:
-        one = side.differing["gradient"]
-        if not _is_small(declared) or one.explained(right=-one.right.astype(np.float64)):
+        gradient = side.differing["gradient"]
+        if not _is_small(declared) or gradient.explained(right=-gradient.right.astype(np.float64)):
             return  # a change of sign is that, though of two classes their exchange may look alike
-    order = [*suppositions(declared)]
+    order = [*hypotheses(declared)]
     late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
     at = next(
-        (n for n, one in enumerate(order) if one.code in late),
+        (n for n, hypothesis in enumerate(order) if hypothesis.code in late),
         len(order),
     )
     yield from order[:at]
@@ -133,34 +135,37 @@ def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Supposition]:
     yield from order[at:]
 
 
-def _matches(supposed: Supposition, side: _Side) -> bool:
+def _matches(hypothesis: Hypothesis, side: _Side) -> bool:
     """Whether it gives every quantity of the side, and is far from the other side in one that differs.
 
     What noise may be left is measured by the quantity that differs most: it is one run, and one noise.
     """
-    before = {quantity: one.excess(side.observed[quantity], side.opposite[quantity]) for quantity, one in side.differing.items()}
+    before = {
+        quantity: difference.excess(side.observed[quantity], side.opposite[quantity])
+        for quantity, difference in side.differing.items()
+    }
     if max(before.values()) < FAR:
         return False
     of_losses = max((figure for quantity, figure in before.items() if quantity != "gradient"), default=0.0)
     bound = residue(max(before.values()))
-    for quantity, seen in side.observed.items():
+    for quantity, observed in side.observed.items():
         if quantity == "gradient" and of_losses >= FAR:
             continue  # costs much and decides nothing
-        value = supposed.value(quantity)
-        if value is None or value.shape != seen.shape:
+        value = hypothesis.value(quantity)
+        if value is None or value.shape != observed.shape:
             if quantity in side.differing:
                 return False
             continue
         if quantity not in side.differing:
-            if excess(seen, value, side.allowances[quantity]) > NEAR:
+            if excess(observed, value, side.allowances[quantity]) > NEAR:
                 return False
-        elif side.differing[quantity].excess(seen, value) > min(bound, before[quantity] / 2):
+        elif side.differing[quantity].excess(observed, value) > min(bound, before[quantity] / 2):
             return False
     return True
 
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
-    """The sides of `leg`, as it recorded them and as its doors did, each with its opposite."""
+    """The sides of `leg`, as it recorded them and as its other paths did, each with its opposite."""
     suffix = f"/{output}" if output else ""
     names = {f"per_example_loss{suffix}": "per_example_loss", f"loss{suffix}": "loss", f"gradient/y_pred{suffix}": "gradient"}
     if declared.alone:
@@ -170,54 +175,66 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
         if not suffix:
             names.pop("loss", None)
     recording = situation.recordings[leg]
-    own = {quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations}
+    observed = {
+        quantity: recording.observations[name].value for name, quantity in names.items() if name in recording.observations
+    }
     allowances = {quantity: allowance_of(recording, name) for name, quantity in names.items() if name in recording.observations}
     small = _is_small(declared)
     if not small:
-        own.pop("gradient", None)
-    by_door: dict[str, dict[str, Difference]] = {}
-    accused: dict[str, Difference] = {}
-    for one in situation.differences:
-        quantity = names.get(one.observation)
-        if quantity is None or not one.is_numeric or (quantity == "gradient" and not small) or one.excess() <= NEAR:
+        observed.pop("gradient", None)
+    by_path: dict[str, dict[str, Difference]] = {}
+    suspected: dict[str, Difference] = {}
+    for difference in situation.differences:
+        quantity = names.get(difference.observation)
+        if quantity is None or not difference.is_numeric or (quantity == "gradient" and not small) or difference.excess() <= NEAR:
             continue
-        if one.door and leg in one.suspects:
-            by_door.setdefault(one.door, {}).setdefault(quantity, one)
-        elif leg in one.suspects:
-            accused.setdefault(quantity, one)
-        elif one.trusted == leg and not one.door:
-            by_door.setdefault("", {}).setdefault(quantity, one)
-    legs = max((one.suspects for one in accused.values()), key=len, default=(leg,))
-    if accused:
-        opposite = {quantity: one.right for quantity, one in accused.items()}
+        if difference.path and leg in difference.suspects:
+            by_path.setdefault(difference.path, {}).setdefault(quantity, difference)
+        elif leg in difference.suspects:
+            suspected.setdefault(quantity, difference)
+        elif difference.reference_side == leg and not difference.path:
+            by_path.setdefault("", {}).setdefault(quantity, difference)
+    legs = max((difference.suspects for difference in suspected.values()), key=len, default=(leg,))
+    if suspected:
+        opposite = {quantity: difference.right for quantity, difference in suspected.items()}
         yield _Side(
-            legs=legs, words=listed(legs), observed=own, differing=_in_flow(accused), opposite=opposite, allowances=allowances
+            legs=legs,
+            words=listed(legs),
+            observed=observed,
+            differing=_in_flow(suspected),
+            opposite=opposite,
+            allowances=allowances,
         )
-    for door, differing in by_door.items():
-        if not door:  # this leg is trusted, without the reference having spoken: perhaps wrongly
-            opposite = {quantity: one.left for quantity, one in differing.items()}
+    for path, differing in by_path.items():
+        if not path:  # this leg is trusted, without the reference having spoken: perhaps wrongly
+            opposite = {quantity: difference.left for quantity, difference in differing.items()}
             yield _Side(
                 legs=(leg,),
                 words=leg,
-                observed=own,
+                observed=observed,
                 differing=_in_flow(differing),
                 opposite=opposite,
                 allowances=allowances,
-                trusted=True,
+                is_reference_side=True,
             )
             continue
-        seen = {quantity: one.left for quantity, one in differing.items()}
-        opposite = {quantity: one.right for quantity, one in differing.items()}
+        observed_there = {quantity: difference.left for quantity, difference in differing.items()}
+        opposite = {quantity: difference.right for quantity, difference in differing.items()}
         yield _Side(
             legs=(leg,),
-            words=f"{leg} through {door}",
-            observed=seen,
+            words=f"{leg} through {path}",
+            observed=observed_there,
             differing=_in_flow(differing),
             opposite=opposite,
             allowances=allowances,
         )
         yield _Side(
-            legs=(leg,), words=leg, observed=opposite, differing=_in_flow(differing), opposite=seen, allowances=allowances
+            legs=(leg,),
+            words=leg,
+            observed=opposite,
+            differing=_in_flow(differing),
+            opposite=observed_there,
+            allowances=allowances,
         )
 
 
@@ -225,9 +242,9 @@ def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:
     return {quantity: differing[quantity] for quantity in ("per_example_loss", "loss", "gradient") if quantity in differing}
 
 
-def _joined(found: list[Diagnosis]) -> list[Diagnosis]:
+def _joined(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
     """One diagnosis for legs of which the same is said."""
     joined: dict[tuple[str, str], Diagnosis] = {}
-    for one in found:
-        joined.setdefault((one.code, str(one.evidence.get("supposed"))), one)
+    for diagnosis in diagnoses:
+        joined.setdefault((diagnosis.code, str(diagnosis.evidence.get("supposed"))), diagnosis)
     return list(joined.values())

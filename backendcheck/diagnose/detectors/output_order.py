@@ -57,13 +57,13 @@ def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: S
     """How far outside the tolerance of predictions the outputs are that share a position."""
     largest = None
     for a, b in pairs:
-        seen = recordings[left].observations.get(f"predictions/{a}"), recordings[right].observations.get(f"predictions/{b}")
-        if a == b or seen[0] is None or seen[1] is None or seen[0].value.shape != seen[1].value.shape:
+        outputs = recordings[left].observations.get(f"predictions/{a}"), recordings[right].observations.get(f"predictions/{b}")
+        if a == b or outputs[0] is None or outputs[1] is None or outputs[0].value.shape != outputs[1].value.shape:
             continue
-        allowance = allowed(recordings[left].case, f"predictions/{a}", seen[0].precision, recordings[left].tolerance, ())
+        allowance = allowed(recordings[left].case, f"predictions/{a}", outputs[0].precision, recordings[left].tolerance, ())
         common = {"oracle": "agreement", "observation": f"predictions/{a}", "left": left, "right": right}
-        found = compare_numbers(common, seen[0].value, seen[1].value, allowance).excess
-        largest = found if largest is None else max(largest, found or 0.0)
+        excess = compare_numbers(common, outputs[0].value, outputs[1].value, allowance).excess
+        largest = excess if largest is None else max(largest, excess or 0.0)
     return largest
 
 
@@ -80,10 +80,10 @@ def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, 
 
 def _largest(differences: Sequence[float | str]) -> float | str:
     """The largest difference, or in words how many outputs cannot even be subtracted from one another."""
-    figures = [one for one in differences if isinstance(one, float)]
-    others = [one for one in differences if isinstance(one, str)]
-    if not others:
+    figures = [distance for distance in differences if isinstance(distance, float)]
+    messages = [message for message in differences if isinstance(message, str)]
+    if not messages:
         return max(figures, default=0.0)
     if not figures:
-        return others[0]
-    return f"max|d| {max(figures):.3g}, {len(others)} of {len(differences)} {others[0]}"
+        return messages[0]
+    return f"max|d| {max(figures):.3g}, {len(messages)} of {len(differences)} {messages[0]}"

@@ -36,18 +36,18 @@ _MOST_OUTPUTS = 5  # all of their orders are tried: 120 of five
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where two outputs have each other's values, or where the total is that of exchanged losses, labels or weights."""
     for look in (_exchanged_values, _exchanged_parts, _parts_of_another):
-        found = list(look(situation))
-        if found:
-            return found[:1]
+        diagnoses = list(look(situation))
+        if diagnoses:
+            return diagnoses[:1]
     return []
 
 
 def _exchanged_values(situation: Situation) -> Iterator[Diagnosis]:
     for prefix in _PREFIXES:
         by_side: dict[tuple[str, str], list[Difference]] = {}
-        for one in situation.differences:
-            if one.observation.startswith(prefix) and object not in (one.left.dtype, one.right.dtype):
-                by_side.setdefault((one.suspects[0], one.door), []).append(one)
+        for difference in situation.differences:
+            if difference.observation.startswith(prefix) and object not in (difference.left.dtype, difference.right.dtype):
+                by_side.setdefault((difference.suspects[0], difference.path), []).append(difference)
         for group in by_side.values():
             for first, second in combinations(group, 2):
                 if _exchanged(first, second):
@@ -65,20 +65,20 @@ def _exchanged(first: Difference, second: Difference) -> bool:
 
 
 def _of_values(first: Difference, second: Difference, prefix: str) -> Diagnosis:
-    names = [one.observation.removeprefix(prefix) for one in (first, second)]
-    what = prefix.rstrip("/").replace("_", " ").replace("gradient/y pred", "gradients by predictions").replace("/", " ")
-    text = f"the {what} of {names[0]} and {names[1]} are exchanged on {first.side}"
+    names = [difference.observation.removeprefix(prefix) for difference in (first, second)]
+    kind_words = prefix.rstrip("/").replace("_", " ").replace("gradient/y pred", "gradients by predictions").replace("/", " ")
+    text = f"the {kind_words} of {names[0]} and {names[1]} are exchanged on {first.side}"
     return Diagnosis(
         code="output-swap",
         backends=first.suspects,
-        message=f"{sentence(text)}, against {first.trusted}. {_BY_NAME}",
+        message=f"{sentence(text)}, against {first.reference_side}. {_BY_NAME}",
         remedy=_BY_NAME,
         evidence={
             "exchanged": names,
             "excess as recorded": max(first.excess(), second.excess()),
             "excess exchanged": max(first.excess(first.left, second.right), second.excess(second.left, first.right)),
         },
-        headline=f"OUTPUT SWAP: {text}, against {first.trusted}",
+        headline=f"OUTPUT SWAP: {text}, against {first.reference_side}",
     )
 
 
@@ -87,18 +87,18 @@ def _of_values(first: Difference, second: Difference, prefix: str) -> Diagnosis:
 
 def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
     """The total loss is the one in which another output has this loss, these labels or this weight."""
-    for one in [
+    for total in [
         d for d in situation.differences if d.observation in ("loss", "train/loss") and d.is_numeric and d.left.size == 1
     ]:
-        recording = one.recording
-        declared = {output: found for output in recording.losses if (found := declared_loss(recording, output)) is not None}
+        recording = total.recording
+        declared = {output: loss for output in recording.losses if (loss := declared_loss(recording, output)) is not None}
         if not 2 <= len(declared) <= _MOST_OUTPUTS or len(declared) != len(recording.losses):  # noqa: PLR2004
             continue
         weights = {output: float(recording.losses[output].get("weight", 1.0)) for output in declared}
-        for seen, other, words in ((one.left, one.right, one.side), (one.right, one.left, one.trusted)):
-            if other is one.left and one.trusted == "reference":
+        for value, other_value, words in ((total.left, total.right, total.side), (total.right, total.left, total.reference_side)):
+            if other_value is total.left and total.reference_side == "reference":
                 continue
-            claimed = _claim(one, declared, weights, (seen, other), words)
+            claimed = _claim(total, declared, weights, (value, other_value), words)
             if claimed is not None:
                 yield claimed
                 break
@@ -106,65 +106,76 @@ def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
 
 def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
     """The losses of one output are those it has with the labels or the loss of another."""
-    for one in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.LOSS):
-        for side in one.orientations:
-            own = situation.declared.get((side.suspects[0], one.output)) if one.output else None
-            if own is None or situation.as_declared(one.observation, side.suspects[0]) is not False:
+    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.LOSS):
+        for side in difference.orientations:
+            own_loss = situation.declared.get((side.suspects[0], difference.output)) if difference.output else None
+            if own_loss is None or situation.as_declared(difference.observation, side.suspects[0]) is not False:
                 continue
             for output in side.recording.losses:
-                other = situation.declared.get((side.suspects[0], output))
-                if other is None or output == one.output:
+                other_loss = situation.declared.get((side.suspects[0], output))
+                if other_loss is None or output == difference.output:
                     continue
-                for what, changed in (("labels", replace(own, y_true=other.y_true)), ("loss", replace(own, spec=other.spec))):
-                    value = declared_value(changed, one.kind)
+                for part, changed in (
+                    ("labels", replace(own_loss, y_true=other_loss.y_true)),
+                    ("loss", replace(own_loss, spec=other_loss.spec)),
+                ):
+                    value = declared_value(changed, difference.kind)
                     if value is None or not side.explained(right=value):
                         continue
-                    text = f"{side.subject} is what it would be with the {what} of {output}"
+                    text = f"{side.subject} is what it would be with the {part} of {output}"
                     remedy = "Give losses, labels and weights as dicts by output name."
                     figures = {"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)}
-                    yield claim(side, "output-swap", text, remedy, supposed=f"{one.output} has the {what} of {output}", **figures)
+                    yield claim(
+                        side, "output-swap", text, remedy, supposed=f"{difference.output} has the {part} of {output}", **figures
+                    )
                     return
 
 
 def _claim(
-    one: Difference, declared: Mapping[str, DeclaredLoss], weights: Mapping[str, float],
+    difference: Difference, declared: Mapping[str, DeclaredLoss], weights: Mapping[str, float],
     values: tuple[np.ndarray, np.ndarray], words: str,
 ) -> Diagnosis | None:  # fmt: skip
     outputs = list(declared)
-    as_declared = next(total for what, total in _totals(declared, weights, {name: name for name in outputs}) if what == "loss")
-    if as_declared is not None and one.excess(values[0], np.full(values[0].shape, as_declared)) <= NEAR:
+    as_declared = next(total for part, total in _totals(declared, weights, {name: name for name in outputs}) if part == "loss")
+    if as_declared is not None and difference.excess(values[0], np.full(values[0].shape, as_declared)) <= NEAR:
         return None  # this side is right for its predictions
     for order in permutations(outputs):
         if list(order) == outputs:
             continue
-        given = dict(zip(outputs, order, strict=True))
-        for what, total in _totals(declared, weights, given):
-            if total is None or not is_margin(one.excess(*values), one.excess(values[0], np.full(values[0].shape, total))):
+        assignment = dict(zip(outputs, order, strict=True))
+        for part, total in _totals(declared, weights, assignment):
+            if total is None or not is_margin(
+                difference.excess(*values), difference.excess(values[0], np.full(values[0].shape, total))
+            ):
                 continue
-            pairs = ", ".join(f"{output} has the {what} of {other}" for output, other in given.items() if output != other)
-            suspects = one.suspects if values[0] is one.left else (one.trusted,)
+            pairs = ", ".join(f"{output} has the {part} of {source}" for output, source in assignment.items() if output != source)
+            suspects = difference.suspects if values[0] is difference.left else (difference.reference_side,)
             return Diagnosis(
                 code="output-swap",
                 backends=suspects,
                 message=f"The loss on {words} is what it would be if {pairs}. {_APPLIED_BY_NAME}", remedy=_APPLIED_BY_NAME,
-                evidence={"observation": one.observation, "supposed": pairs, "excess as recorded": one.excess(*values),
-                          "excess exchanged": one.excess(values[0], np.full(values[0].shape, total))},
+                evidence={"observation": difference.observation, "supposed": pairs,
+                          "excess as recorded": difference.excess(*values),
+                          "excess exchanged": difference.excess(values[0], np.full(values[0].shape, total))},
                 headline=f"OUTPUT SWAP: the loss on {words} is as if {pairs}",
             )  # fmt: skip
     return None
 
 
 def _totals(
-    declared: Mapping[str, DeclaredLoss], weights: Mapping[str, float], given: Mapping[str, str]
+    declared: Mapping[str, DeclaredLoss], weights: Mapping[str, float], assignment: Mapping[str, str]
 ) -> Iterator[tuple[str, float | None]]:
     def total(part: Any) -> float | None:
         try:
             with np.errstate(all="ignore"):
-                return float(sum(part(output, other) for output, other in given.items()))
+                return float(sum(part(output, source) for output, source in assignment.items()))
         except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
             return None
 
-    yield "loss", total(lambda output, other: weights[output] * replace(declared[output], spec=declared[other].spec).loss())
-    yield "label", total(lambda output, other: weights[output] * replace(declared[output], y_true=declared[other].y_true).loss())
+    yield "loss", total(lambda output, source: weights[output] * replace(declared[output], spec=declared[source].spec).loss())
+    yield (
+        "label",
+        total(lambda output, source: weights[output] * replace(declared[output], y_true=declared[source].y_true).loss()),
+    )
     if len({*weights.values()}) > 1:
-        yield "loss weight", total(lambda output, other: weights[other] * declared[output].loss())
+        yield "loss weight", total(lambda output, source: weights[source] * declared[output].loss())

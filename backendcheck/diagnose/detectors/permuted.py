@@ -27,13 +27,13 @@ _MOST_COMPARED = 512  # columns of a gradient that are held against each other
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims what explains the earliest observation it can, once for each code and set of legs."""
-    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     # What was permuted by the order oracle and put back shows that there is a dependence, not which one.
     situation = situation.without("order")
     for look in (_names, _classes_by_column, _examples):
-        for one in look(situation):
-            found.setdefault((one.code, one.backends), one)
-    return list(found.values())
+        for diagnosis in look(situation):
+            diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(diagnoses.values())
 
 
 # --- classes ---------------------------------------------------------------------------------------------------
@@ -41,51 +41,69 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 def _names(situation: Situation) -> Iterator[Diagnosis]:
     """Lists of the same names in another order: a vocabulary, the classes of a directory."""
-    for one in situation.differences:
-        if one.kind is not Kind.VALUE or one.left.dtype != object or one.left.shape != one.right.shape or one.left.ndim != 1:
+    for difference in situation.differences:
+        if (
+            difference.kind is not Kind.VALUE
+            or difference.left.dtype != object
+            or difference.left.shape != difference.right.shape
+            or difference.left.ndim != 1
+        ):
             continue
-        left, right = one.left.tolist(), one.right.tolist()
-        if one.observation.endswith(" (order)") or len({*left}) < len(left) or sorted(left) != sorted(right):
+        left, right = difference.left.tolist(), difference.right.tolist()
+        if difference.observation.endswith(" (order)") or len({*left}) < len(left) or sorted(left) != sorted(right):
             continue
         place = {name: index for index, name in enumerate(right)}
         permutation = np.array([place[name] for name in left])
-        found = cycles(permutation)
+        moved_cycles = cycles(permutation)
         moved = [(right[index], left[index]) for index in np.flatnonzero(permutation != np.arange(len(left)))]
-        text = f"{one.observation} holds the same names in another order on {one.side}"
+        text = f"{difference.observation} holds the same names in another order on {difference.side}"
         yield Diagnosis(
             code="class-order",
-            backends=one.suspects,
+            backends=difference.suspects,
             message=(
-                f"{sentence(text)}, against {one.trusted}: what is {moved[0][0]!r} there is {moved[0][1]!r} here. "
+                f"{sentence(text)}, against {difference.reference_side}: what is {moved[0][0]!r} there is {moved[0][1]!r} here. "
                 f"{_STORE_THE_ORDER}"
             ),
             remedy=_STORE_THE_ORDER,
-            evidence={"observation": one.observation, "permutation": in_arrows(found, naming(right, "", len(right)))},
+            evidence={
+                "observation": difference.observation,
+                "permutation": in_arrows(moved_cycles, naming(right, "", len(right))),
+            },
         )
 
 
 def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
     """Columns of predictions, of values, of gradients."""
-    for one in situation.differing(*_COLUMNS):
-        if not one.left.ndim or one.left.shape[-1] < 2 or (one.left.ndim == 1 and one.kind is Kind.VALUE):  # noqa: PLR2004
+    for difference in situation.differing(*_COLUMNS):
+        if (
+            not difference.left.ndim
+            or difference.left.shape[-1] < 2  # noqa: PLR2004
+            or (difference.left.ndim == 1 and difference.kind is Kind.VALUE)
+        ):
             continue
-        if one.left.dtype.kind not in "fiub" or (one.kind is Kind.GRADIENT and not _is_gradient_of_its_own(one, situation)):
+        if difference.left.dtype.kind not in "fiub" or (
+            difference.kind is Kind.GRADIENT and not _is_gradient_of_its_own(difference, situation)
+        ):
             continue
-        if one.left.dtype.kind in "iu" and not (np.isin(one.left, (0, 1)).all() and np.isin(one.right, (0, 1)).all()):
+        if difference.left.dtype.kind in "iu" and not (
+            np.isin(difference.left, (0, 1)).all() and np.isin(difference.right, (0, 1)).all()
+        ):
             continue  # indices and ranks: their columns are no classes
-        if step := _shift_with_wrap(one):
-            yield off_by_one(one, f"every class sits one column {direction(step)}, wrapping around", {"shift": step})
+        if step := _shift_with_wrap(difference):
+            yield off_by_one(difference, f"every class sits one column {direction(step)}, wrapping around", {"shift": step})
             continue
-        permutation = match_columns(one.left, one.right, one.allowance)
-        if permutation is not None and one.kind is Kind.GRADIENT and not _tells_apart(one, permutation):
+        permutation = match_columns(difference.left, difference.right, difference.allowance)
+        if permutation is not None and difference.kind is Kind.GRADIENT and not _tells_apart(difference, permutation):
             continue
-        if permutation is not None and one.explained(right=one.right[..., permutation]):
-            yield _class_order(one, permutation, one.excess(right=one.right[..., permutation]))
-        elif (step := _shift_without_wrap(one)) != 0:
-            yield off_by_one(one, f"every class sits one column {direction(step)}; what is pushed out is lost", {"shift": step})
+        if permutation is not None and difference.explained(right=difference.right[..., permutation]):
+            yield _class_order(difference, permutation, difference.excess(right=difference.right[..., permutation]))
+        elif (step := _shift_without_wrap(difference)) != 0:
+            yield off_by_one(
+                difference, f"every class sits one column {direction(step)}; what is pushed out is lost", {"shift": step}
+            )
 
 
-def _tells_apart(one: Difference, permutation: np.ndarray) -> bool:
+def _tells_apart(difference: Difference, permutation: np.ndarray) -> bool:
     """Whether the columns that move differ from one another by more than noise, so that no other order would do as well.
 
     A gradient is measured by its largest element, beside which whole columns may vanish.
@@ -93,55 +111,57 @@ def _tells_apart(one: Difference, permutation: np.ndarray) -> bool:
     moved = np.flatnonzero(permutation != np.arange(len(permutation)))
     if not 2 <= len(moved) <= _MOST_COMPARED:  # noqa: PLR2004 - nothing moves alone
         return False
-    columns = one.right.reshape(-1, len(permutation))[:, moved].astype(np.float64)
-    within = one.allowance.tolerance.atol + one.allowance.tolerance.rtol * float(np.abs(one.right).max(initial=0.0))
+    columns = difference.right.reshape(-1, len(permutation))[:, moved].astype(np.float64)
+    within = difference.allowance.tolerance.atol + difference.allowance.tolerance.rtol * float(
+        np.abs(difference.right).max(initial=0.0)
+    )
     distance = np.array([np.abs(columns - column[:, None]).max(axis=0, initial=0.0) for column in columns.T])
     return bool((distance[~np.eye(len(moved), dtype=bool)] > NEAR * within).all())
 
 
-def _is_gradient_of_its_own(one: Difference, situation: Situation) -> bool:
+def _is_gradient_of_its_own(difference: Difference, situation: Situation) -> bool:
     """Whether a gradient may show an order: no bias, not a mere change of sign, not what follows from losses."""
-    if one.left.ndim < 2 or one.explained(right=-one.right.astype(np.float64)):  # noqa: PLR2004
+    if difference.left.ndim < 2 or difference.explained(right=-difference.right.astype(np.float64)):  # noqa: PLR2004
         return False
-    if one.observation.startswith("gradient/y_pred"):
+    if difference.observation.startswith("gradient/y_pred"):
         return True
     names = {d.observation for d in situation.differing(Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.LOSS)}
-    return not any(situation.differs(name, *one.suspects) for name in names)
+    return not any(situation.differs(name, *difference.suspects) for name in names)
 
 
-def _shift_with_wrap(one: Difference) -> int:
+def _shift_with_wrap(difference: Difference) -> int:
     """1 or -1 if every column is the one next to it on the other side, the last one the first."""
-    if one.left.shape[-1] < 3 or one.excess() < FAR:  # noqa: PLR2004 - of two, a shift is an exchange
+    if difference.left.shape[-1] < 3 or difference.excess() < FAR:  # noqa: PLR2004 - of two, a shift is an exchange
         return 0
-    return next((step for step in (1, -1) if one.explained(right=np.roll(one.right, step, axis=-1))), 0)
+    return next((step for step in (1, -1) if difference.explained(right=np.roll(difference.right, step, axis=-1))), 0)
 
 
-def _shift_without_wrap(one: Difference) -> int:
+def _shift_without_wrap(difference: Difference) -> int:
     """1 or -1 if all columns but the one at the edge are those next to them on the other side."""
-    if one.left.shape[-1] < 3 or one.left.dtype == bool:  # noqa: PLR2004
+    if difference.left.shape[-1] < 3 or difference.left.dtype == bool:  # noqa: PLR2004
         return 0
     for step in (1, -1):
         inner = slice(1, None) if step == 1 else slice(None, -1)
         outer = slice(None, -1) if step == 1 else slice(1, None)
-        left, right = one.left[..., inner], one.right[..., outer]
+        left, right = difference.left[..., inner], difference.right[..., outer]
         varies = np.ptp(right.reshape(-1, right.shape[-1]).astype(np.float64), axis=-1).any() if right.size else False
-        if varies and is_margin(one.excess(left, one.right[..., inner]), one.excess(left, right)):
+        if varies and is_margin(difference.excess(left, difference.right[..., inner]), difference.excess(left, right)):
             return step
     return 0
 
 
-def _class_order(one: Difference, permutation: np.ndarray, residual: float) -> Diagnosis:
+def _class_order(difference: Difference, permutation: np.ndarray, residual: float) -> Diagnosis:
     n_classes = len(permutation)
-    name = naming(one.recording.class_names, one.output, n_classes)
-    found = cycles(permutation)
+    name = naming(difference.recording.class_names, difference.output, n_classes)
+    moved_cycles = cycles(permutation)
     evidence: dict[str, Any] = {
-        "observation": one.observation,
-        "permutation": in_arrows(found, name),
-        "columns": found if n_classes <= 64 else f"{sum(map(len, found))} of {n_classes} moved",  # noqa: PLR2004
-        "excess as recorded": one.excess(),
+        "observation": difference.observation,
+        "permutation": in_arrows(moved_cycles, name),
+        "columns": moved_cycles if n_classes <= 64 else f"{sum(map(len, moved_cycles))} of {n_classes} moved",  # noqa: PLR2004
+        "excess as recorded": difference.excess(),
         "excess reordered": residual,
     }
-    return classes_exchanged(one, found, name, evidence, f"{one.observation}: the columns are")
+    return classes_exchanged(difference, moved_cycles, name, evidence, f"{difference.observation}: the columns are")
 
 
 # --- examples --------------------------------------------------------------------------------------------------
@@ -150,32 +170,34 @@ def _class_order(one: Difference, permutation: np.ndarray, residual: float) -> D
 def _examples(situation: Situation) -> Iterator[Diagnosis]:
     """Rows of predictions, per-example losses, values and gradients by predictions."""
     rows = [*situation.differing(*_ROWS), *situation.differing(Kind.GRADIENT)]
-    for one in rows:
-        if one.kind is Kind.GRADIENT and not one.observation.startswith("gradient/y_pred"):
+    for difference in rows:
+        if difference.kind is Kind.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
             continue
-        if one.is_float and one.explained(right=-one.right.astype(np.float64)):
+        if difference.is_float and difference.explained(right=-difference.right.astype(np.float64)):
             continue  # a change of sign
-        if one.left.ndim < 1 or len(one.left) < 2 or one.left.dtype.kind not in "fiu":  # noqa: PLR2004
+        if difference.left.ndim < 1 or len(difference.left) < 2 or difference.left.dtype.kind not in "fiu":  # noqa: PLR2004
             continue
-        as_columns = [array.reshape(len(array), -1).T for array in (one.left, one.right)]
-        permutation = match_columns(as_columns[0], as_columns[1], one.allowance)
-        if permutation is not None and one.explained(right=one.right[permutation]):
-            yield _example_order(one, permutation, one.excess(right=one.right[permutation]), one.observation)
+        as_columns = [array.reshape(len(array), -1).T for array in (difference.left, difference.right)]
+        permutation = match_columns(as_columns[0], as_columns[1], difference.allowance)
+        if permutation is not None and difference.explained(right=difference.right[permutation]):
+            yield _example_order(
+                difference, permutation, difference.excess(right=difference.right[permutation]), difference.observation
+            )
 
 
-def _example_order(one: Difference, permutation: np.ndarray, residual: float, what: str) -> Diagnosis:
+def _example_order(difference: Difference, permutation: np.ndarray, residual: float, subject: str) -> Diagnosis:
     moved = np.flatnonzero(permutation != np.arange(len(permutation)))
     if np.array_equal(permutation, np.arange(len(permutation))[::-1]):
-        text = f"the examples of {what} are in reverse order on {one.side}"
+        text = f"the examples of {subject} are in reverse order on {difference.side}"
     elif len(moved) == 2:  # noqa: PLR2004
-        text = f"examples {moved[0]} and {moved[1]} of {what} are exchanged on {one.side}"
+        text = f"examples {moved[0]} and {moved[1]} of {subject} are exchanged on {difference.side}"
     else:
-        text = f"{len(moved)} of {len(permutation)} examples of {what} are in another order on {one.side}"
+        text = f"{len(moved)} of {len(permutation)} examples of {subject} are in another order on {difference.side}"
     evidence = {
-        "observation": one.observation,
+        "observation": difference.observation,
         "examples": moved[:_LONGEST_LIST].tolist(),
         "came from": permutation[moved[:_LONGEST_LIST]].tolist(),
-        "excess as recorded": one.excess(),
+        "excess as recorded": difference.excess(),
         "excess reordered": residual,
     }
-    return of_examples(one, text, evidence)
+    return of_examples(difference, text, evidence)

@@ -24,93 +24,95 @@ _FEWEST = 2  # examples with weights of their own that have to show what was don
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims for each output what its per-example losses (or, for reductions, its loss) show."""
-    found: list[Diagnosis] = []
-    for one in situation.differing(Kind.PER_EXAMPLE_LOSS):
-        if not situation.differs_upstream(one):
-            claims = [claim for side in one.orientations for claim in _of_examples(side, situation)]
-            found += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
-    for one in situation.differing(Kind.VALUE):
-        found += list(_of_encodings(one))[:1]
-    for one in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):
-        found += list(_of_accuracy(one))[:1]
-    for one in situation.differing(Kind.LOSS, Kind.TRAIN_LOSS):
-        found += list(_of_mean(one, situation))[:1]
+    diagnoses: list[Diagnosis] = []
+    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS):
+        if not situation.differs_upstream(difference):
+            claims = [claim for side in difference.orientations for claim in _of_examples(side, situation)]
+            diagnoses += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
+    for difference in situation.differing(Kind.VALUE):
+        diagnoses += list(_of_encodings(difference))[:1]
+    for difference in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):
+        diagnoses += list(_of_accuracy(difference))[:1]
+    for difference in situation.differing(Kind.LOSS, Kind.TRAIN_LOSS):
+        diagnoses += list(_of_mean(difference, situation))[:1]
     joined: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for diagnosis in found:
+    for diagnosis in diagnoses:
         joined.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
     return list(joined.values())
 
 
-def _labels(one: Difference, name: str) -> np.ndarray | None:
-    return one.recording.labels.get(f"{name}/{one.output}" if one.output else name)
+def _labels(difference: Difference, name: str) -> np.ndarray | None:
+    return difference.recording.labels.get(f"{name}/{difference.output}" if difference.output else name)
 
 
-def _of_examples(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
-    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
-    if left.ndim != 1 or one.excess() < FAR or not np.isfinite(right).all():
+def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
+    left, right = difference.left.astype(np.float64), difference.right.astype(np.float64)
+    if left.ndim != 1 or difference.excess() < FAR or not np.isfinite(right).all():
         return
     n = len(left)
-    different = one.apart()
-    mask, weight = _labels(one, "mask"), _labels(one, "sample_weight")
+    different = difference.apart()
+    mask, weight = _labels(difference, "mask"), _labels(difference, "sample_weight")
     if mask is not None and len(mask) == n:
         masked = ~mask.reshape(n, -1).astype(bool).any(axis=1)
         if different.any() and not (different & ~masked).any() and (right[different] == 0).all():
-            text = f"on {one.side} masked examples take part ({_places(different)})"
-            yield claim(one, "mask-ignored", text, "Hand the mask on as sample weights.", examples=_list(different))
+            text = f"on {difference.side} masked examples take part ({_places(different)})"
+            yield claim(difference, "mask-ignored", text, "Hand the mask on as sample weights.", examples=_list(different))
             return
     if weight is not None and weight.size == n:
-        yield from _of_weights(one, weight.reshape(n).astype(np.float64))
-    labels = _labels(one, "y_true")
+        yield from _of_weights(difference, weight.reshape(n).astype(np.float64))
+    labels = _labels(difference, "y_true")
     dropped = different & (left == 0)
     if mask is not None and len(mask) == n and not (dropped & ~masked).any():
         return  # as asked: it is the other side that counts them
     if dropped.any() and not (different & ~dropped).any() and (right[dropped] != 0).all():
-        gradient = situation.recordings[one.suspects[0]].observations.get(
-            f"gradient/y_pred/{one.output}" if one.output else "gradient/y_pred"
+        gradient = situation.recordings[difference.suspects[0]].observations.get(
+            f"gradient/y_pred/{difference.output}" if difference.output else "gradient/y_pred"
         )
         rows = None if gradient is None or len(gradient.value) != n else gradient.value.reshape(n, -1)[dropped]
         if rows is None or not rows.any():
             named = "" if labels is None or len(labels) != n or labels.ndim > 1 else f" (labels {_some(labels[dropped])})"
             and_gradient = "" if rows is None else " and no gradient"
-            text = f"on {one.side} {int(dropped.sum())} of {n} examples give no loss{and_gradient}{named}"
+            text = f"on {difference.side} {int(dropped.sum())} of {n} examples give no loss{and_gradient}{named}"
             remedy = "Check these labels before training: the model learns nothing from them there."
-            yield claim(one, "dropped-label", text, remedy, examples=_list(dropped))
+            yield claim(difference, "dropped-label", text, remedy, examples=_list(dropped))
         return
     counted = different & (right == 0) & np.isfinite(left)
     if counted.any() and not (different & ~counted).any() and not (left == 0).all():
         named = "" if labels is None or labels.shape != (n,) else f" (labels {_some(labels[counted])})"
-        text = f"on {one.side} {int(counted.sum())} of {n} examples that should give no loss are counted{named}"
-        yield claim(one, "missing-label-counted", text, "Give unlabelled examples a sample weight of 0.", examples=_list(counted))
+        text = f"on {difference.side} {int(counted.sum())} of {n} examples that should give no loss are counted{named}"
+        yield claim(
+            difference, "missing-label-counted", text, "Give unlabelled examples a sample weight of 0.", examples=_list(counted)
+        )
 
 
-def _of_encodings(one: Difference) -> Iterator[Diagnosis]:
+def _of_encodings(difference: Difference) -> Iterator[Diagnosis]:
     """Rows of a one-hot or multi-hot encoding that are empty on one side."""
-    left, right = one.left, one.right
+    left, right = difference.left, difference.right
     if left.ndim < 2 or left.shape[-1] < 2 or not (np.isin(left, (0, 1)).all() and np.isin(right, (0, 1)).all()):  # noqa: PLR2004
         return
     apart = (left != right).any(axis=-1)
-    for side, here, there in ((one.side, left, right), (one.trusted, right, left)):
-        if side != "reference" and apart.any() and not here[apart].any() and there[apart].any(axis=-1).all():
+    for side, rows, other_rows in ((difference.side, left, right), (difference.reference_side, right, left)):
+        if side != "reference" and apart.any() and not rows[apart].any() and other_rows[apart].any(axis=-1).all():
             places = np.argwhere(apart)
             first = places[0].tolist()
-            text = f"{one.observation} has no class for {len(places)} of {apart.size} labels on {side}, first at {first}"
-            if side != one.side:
-                text += f"; {one.side} gives them one"
+            text = f"{difference.observation} has no class for {len(places)} of {apart.size} labels on {side}, first at {first}"
+            if side != difference.side:
+                text += f"; {difference.side} gives them one"
             remedy = "Check these labels before they are encoded: a row of zeros gives no loss and no gradient."
-            yield claim(one, "dropped-label", text, remedy, places=places[:_LONGEST_LIST].tolist())
+            yield claim(difference, "dropped-label", text, remedy, places=places[:_LONGEST_LIST].tolist())
             return
 
 
-def _of_weights(one: Difference, weight: np.ndarray) -> Iterator[Diagnosis]:
+def _of_weights(difference: Difference, weight: np.ndarray) -> Iterator[Diagnosis]:
     """Per-example losses are the weight times something: which power of it is there, and in which order."""
     telling = (weight > 0) & (weight != 1.0)
     if telling.sum() < _FEWEST:
         return
     with np.errstate(all="ignore"):
-        plain = np.where(weight > 0, one.right / weight, np.nan)
+        plain = np.where(weight > 0, difference.right / weight, np.nan)
         usable = weight > 0
-        left = np.where(usable, one.left, 0.0)
-        suppositions = [
+        left = np.where(usable, difference.left, 0.0)
+        hypotheses = [
             ("sample-weight-ignored", "sample weights are not applied", plain),
             ("sample-weight-misapplied", "sample weights are applied twice", plain * weight**2),
             ("sample-weight-misapplied", "sample weights are divided by their mean", plain * weight / weight.mean()),
@@ -119,47 +121,67 @@ def _of_weights(one: Difference, weight: np.ndarray) -> Iterator[Diagnosis]:
             ("sample-weight-misapplied", "every example has the weight of its neighbour", plain * np.roll(weight, 1)),
             ("sample-weight-misapplied", "every example has the weight of its neighbour", plain * np.roll(weight, -1)),
         ]
-        for code, text, supposed in suppositions:
-            if one.explained(left=left, right=np.where(usable, supposed, 0.0)):
+        for code, text, losses in hypotheses:
+            if difference.explained(left=left, right=np.where(usable, losses, 0.0)):
                 remedy = "Check that this path takes sample_weight; multiply the unreduced loss by hand to be sure."
-                yield claim(one, code, f"on {one.side} {text}", remedy, **{"excess as recorded": one.excess()})
+                yield claim(
+                    difference, code, f"on {difference.side} {text}", remedy, **{"excess as recorded": difference.excess()}
+                )
                 return
 
 
-def _of_mean(one: Difference, situation: Situation) -> Iterator[Diagnosis]:
+def _of_mean(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
     """The examples agree, their reduction does not: the ratio counts something."""
-    if one.left.size != 1 or not one.left.dtype.kind == one.right.dtype.kind == "f" or one.excess() < FAR:
+    if (
+        difference.left.size != 1
+        or not difference.left.dtype.kind == difference.right.dtype.kind == "f"
+        or difference.excess() < FAR
+    ):
         return
-    recording = one.recording
-    name = f"per_example_loss/{one.output}" if one.output else "per_example_loss"
+    recording = difference.recording
+    name = f"per_example_loss/{difference.output}" if difference.output else "per_example_loss"
     each = recording.observations.get(name)
-    if each is None or situation.differs(name, *one.suspects) or each.value.ndim != 1:
+    if each is None or situation.differs(name, *difference.suspects) or each.value.ndim != 1:
         return
-    left, right = float(one.left.ravel()[0]), float(one.right.ravel()[0])
+    left, right = float(difference.left.ravel()[0]), float(difference.right.ravel()[0])
     if not (np.isfinite(left) and np.isfinite(right) and left and right):
         return
     predictions = recording.labels.get("y_pred")
-    if predictions is None and (seen := recording.observations.get(name.replace("per_example_loss", "predictions"))) is not None:
-        predictions = seen.value
-    numbers = counts(predictions, len(each.value), _labels(one, "sample_weight"), _labels(one, "mask"), ignored_labels(one))
-    fitting = [words for words, factor in factors(numbers) if one.explained(right=np.full(one.right.shape, right * factor))]
+    if (
+        predictions is None
+        and (observation := recording.observations.get(name.replace("per_example_loss", "predictions"))) is not None
+    ):
+        predictions = observation.value
+    numbers = counts(
+        predictions,
+        len(each.value),
+        _labels(difference, "sample_weight"),
+        _labels(difference, "mask"),
+        ignored_labels(difference),
+    )
+    fitting = [
+        words for words, factor in factors(numbers) if difference.explained(right=np.full(difference.right.shape, right * factor))
+    ]
     if fitting:
         more = {"or": "; ".join(fitting[1:])} if fitting[1:] else {}
-        text = f"on {one.side} the loss is {fitting[0]}; the losses of the examples agree"
-        yield claim(one, "reduction", text, "Say reduction= explicitly.", ratio=left / right, **more)
+        text = f"on {difference.side} the loss is {fitting[0]}; the losses of the examples agree"
+        yield claim(difference, "reduction", text, "Say reduction= explicitly.", ratio=left / right, **more)
 
 
 _ACCURACIES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy", "binary_accuracy")
 
 
-def _of_accuracy(one: Difference) -> Iterator[Diagnosis]:
+def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
     """An accuracy that is right for all entries on one side, and for the unmasked (or by weight) on the other."""
-    output = next((name for name in one.recording.losses if name and f"/{name}_" in f"/{one.observation.rpartition('/')[2]}"), "")
-    if one.observation.rpartition("/")[2].removeprefix(f"{output}_") not in _ACCURACIES or one.left.size != 1:
+    output = next(
+        (name for name in difference.recording.losses if name and f"/{name}_" in f"/{difference.observation.rpartition('/')[2]}"),
+        "",
+    )
+    if difference.observation.rpartition("/")[2].removeprefix(f"{output}_") not in _ACCURACIES or difference.left.size != 1:
         return
     suffix = f"/{output}" if output else ""
-    predictions = one.recording.observations.get(f"predictions{suffix}")
-    labels = one.recording.labels.get(f"y_true{suffix}")
+    predictions = difference.recording.observations.get(f"predictions{suffix}")
+    labels = difference.recording.labels.get(f"y_true{suffix}")
     if predictions is None or labels is None or labels.dtype == object:
         return
     scores = predictions.value
@@ -169,26 +191,40 @@ def _of_accuracy(one: Difference) -> Iterator[Diagnosis]:
         right = scores.argmax(axis=-1) == labels.argmax(axis=-1)
     else:
         return
-    mask = one.recording.labels.get(f"mask{suffix}")
-    weight = one.recording.labels.get(f"sample_weight{suffix}")
+    mask = difference.recording.labels.get(f"mask{suffix}")
+    weight = difference.recording.labels.get(f"sample_weight{suffix}")
     counted = np.ones(right.shape) if mask is None or mask.shape != right.shape else mask.astype(np.float64)
     plain = np.array(right.mean(), np.float64)
-    seen = {"left": one.left.astype(np.float64), "right": one.right.astype(np.float64)}
+    values = {"left": difference.left.astype(np.float64), "right": difference.right.astype(np.float64)}
     if mask is not None and 0 < counted.sum() < counted.size:
         masked = np.array((right * counted).sum() / counted.sum())
-        for side, (here, there) in ((one.side, ("left", "right")), (one.trusted, ("right", "left"))):
-            if one.excess(seen[here], plain) <= 1 and one.excess(seen[there], masked) <= 1 and one.excess() >= FAR:
-                text = f"on {one.side} the accuracy counts masked entries ({int((counted == 0).sum())} of {counted.size})"
-                if side != one.side:
-                    text = f"on {one.side} the accuracy is that of unmasked entries, where {side} counts masked ones"
-                yield claim(one, "mask-ignored", text, "Read masked metrics with care; weigh them by the mask yourself.")
+        for side, (side_name, other_name) in (
+            (difference.side, ("left", "right")),
+            (difference.reference_side, ("right", "left")),
+        ):
+            if (
+                difference.excess(values[side_name], plain) <= 1
+                and difference.excess(values[other_name], masked) <= 1
+                and difference.excess() >= FAR
+            ):
+                text = f"on {difference.side} the accuracy counts masked entries ({int((counted == 0).sum())} of {counted.size})"
+                if side != difference.side:
+                    text = f"on {difference.side} the accuracy is that of unmasked entries, where {side} counts masked ones"
+                yield claim(difference, "mask-ignored", text, "Read masked metrics with care; weigh them by the mask yourself.")
                 return
     if weight is not None and weight.size == len(right) and right.ndim == 1:
         weight = weight.reshape(len(right)).astype(np.float64)
         weighed = np.array((right * weight).sum() / weight.sum()) if weight.sum() else plain
-        if one.excess(seen["left"], plain) <= 1 and one.excess(seen["right"], weighed) <= 1 and one.excess() >= FAR:
+        if (
+            difference.excess(values["left"], plain) <= 1
+            and difference.excess(values["right"], weighed) <= 1
+            and difference.excess() >= FAR
+        ):
             yield claim(
-                one, "sample-weight-ignored", f"on {one.side} the accuracy takes no weights", "Name it in weighted_metrics."
+                difference,
+                "sample-weight-ignored",
+                f"on {difference.side} the accuracy takes no weights",
+                "Name it in weighted_metrics.",
             )
 
 

@@ -34,12 +34,12 @@ def detect(situation: Situation) -> list[Diagnosis]:
     findings, recordings = situation.findings, situation.recordings
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     accepting = [leg for leg in recordings if leg not in throwers]
-    asked = any(recording.expect is not None for recording in recordings.values())
+    is_rejection_expected = any(recording.expect is not None for recording in recordings.values())
     if not accepting or not any(
         finding.kind == "raised" and finding.oracle in ("agreement", "expectation") for finding in findings
     ):
         return []
-    if not asked and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
+    if not is_rejection_expected and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
         return []
     evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
     sentences: dict[str, list[str]] = {}
@@ -50,13 +50,13 @@ def detect(situation: Situation) -> list[Diagnosis]:
             sentences.setdefault("; ".join(fates[:_MOST_TOLD]), []).append(leg)
         elif (fate := _fate(recordings[leg])) is not None:
             evidence[f"{leg} examples"] = fate
-    told = "".join(f" On {listed(legs)} {text}." for text, legs in sentences.items())
+    fates_text = "".join(f" On {listed(legs)} {text}." for text, legs in sentences.items())
     diagnosis = Diagnosis(
         code="silent-acceptance" if throwers else "never-rejected",
         backends=tuple(accepting),
         message=(
             f"{_who_rejects(throwers)}, {listed(accepting)} "
-            f"{'goes' if len(accepting) == 1 else 'go'} on with a number.{told} {_CHECK_THE_DATA}"
+            f"{'goes' if len(accepting) == 1 else 'go'} on with a number.{fates_text} {_CHECK_THE_DATA}"
         ),
         remedy=_CHECK_THE_DATA,
         evidence=evidence,
@@ -105,14 +105,16 @@ def _row(gradient: Observation | None, example: int, n: int) -> np.ndarray | Non
     return row if row.size else None
 
 
-def _are_losses(seen: Observation) -> bool:
-    return seen.value.ndim == 1 and seen.value.dtype.kind in "iuf"
+def _are_losses(observation: Observation) -> bool:
+    return observation.value.ndim == 1 and observation.value.dtype.kind in "iuf"
 
 
 def _n_classes(recording: Recording, output: str, gradient: Observation | None) -> int:
     """How many classes the predictions of an output have; 0 where that is not known, 1 for a single score."""
-    seen = recording.observations.get(f"predictions/{output}" if output else "predictions")
-    scores = recording.labels.get("y_pred", seen.value if seen is not None else gradient.value if gradient is not None else None)
+    observation = recording.observations.get(f"predictions/{output}" if output else "predictions")
+    scores = recording.labels.get(
+        "y_pred", observation.value if observation is not None else gradient.value if gradient is not None else None
+    )
     return int(scores.shape[-1]) if scores is not None and scores.ndim > 1 else 0
 
 
@@ -139,13 +141,15 @@ def _fate_of_one(loss: float, gradient: np.ndarray | None, counted: int, name: C
     if counted >= 0:
         known = f" ({name(counted)})" if name(counted) != str(counted) else ""
         return f"is counted as class {counted}{known}, with a loss of {loss:.5g}"
-    what = "no loss" if loss == 0 else f"a negative loss of {loss:.5g}" if loss < 0 else f"a loss of {loss:.5g}"
+    loss_words = "no loss" if loss == 0 else f"a negative loss of {loss:.5g}" if loss < 0 else f"a loss of {loss:.5g}"
     if silent:
-        return f"gives {what} and no gradient"
+        return f"gives {loss_words} and no gradient"
     if gradient is not None and not np.isfinite(gradient).all():
-        return f"gives {what} and a gradient that is no number"
+        return f"gives {loss_words} and a gradient that is no number"
     towards = -1 if gradient is None or gradient.size < 2 else int(implied_class(gradient.ravel()))  # noqa: PLR2004
-    return f"gives {what}, and is trained towards class {towards} ({name(towards)})" if towards >= 0 else f"gives {what}"
+    return (
+        f"gives {loss_words}, and is trained towards class {towards} ({name(towards)})" if towards >= 0 else f"gives {loss_words}"
+    )
 
 
 def _fate(recording: Recording) -> str | None:
@@ -156,12 +160,12 @@ def _fate(recording: Recording) -> str | None:
         return None
     fates = []
     values = losses.value.astype(np.float64)
-    for what, places in (
+    for fate, places in (
         ("loss NaN", np.isnan(values)), ("negative loss", values < 0), ("no loss", values == 0),
         ("no gradient", _without_gradient(gradient, len(values))),
     ):  # fmt: skip
         if places.any() and not places.all():
-            fates.append(f"{what} at {', '.join(map(str, np.flatnonzero(places)[:8]))}")
+            fates.append(f"{fate} at {', '.join(map(str, np.flatnonzero(places)[:8]))}")
     return "; ".join(fates) or None
 
 

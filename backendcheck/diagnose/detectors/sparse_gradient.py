@@ -17,23 +17,26 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
     Recording trains a second time for it, with every gradient as one tensor; nothing else is different.
     """
-    found = [
-        one for one in situation.differences
-        if one.oracle == "paths" and one.door == DENSE_GRADIENTS and one.kind is Kind.TRAIN_WEIGHT and one.is_float
+    differences = [
+        difference for difference in situation.differences
+        if difference.oracle == "paths" and difference.path == DENSE_GRADIENTS
+        and difference.kind is Kind.TRAIN_WEIGHT and difference.is_float
     ]  # fmt: skip
-    if not found:
+    if not differences:
         return []
-    leg = found[0].suspects[0]
-    others = [other for other in situation.recordings if other != leg]
-    for one in found:
-        for other in others:
-            seen = situation.recordings[other].observations.get(one.observation)
-            if seen is None or excess(one.left, seen.value, one.allowance) > residue(one.excess()):
+    leg = differences[0].suspects[0]
+    other_legs = [leg_name for leg_name in situation.recordings if leg_name != leg]
+    for difference in differences:
+        for leg_name in other_legs:
+            observation = situation.recordings[leg_name].observations.get(difference.observation)
+            if observation is None or excess(difference.left, observation.value, difference.allowance) > residue(
+                difference.excess()
+            ):
                 return []
-    paths = [one.observation.removeprefix("train/weight/") for one in found]
+    paths = [difference.observation.removeprefix("train/weight/") for difference in differences]
     named = listed(paths[:_MOST]) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
-    then = f"it trains as {listed(others)}" if len(others) == 1 else f"it trains as {listed(others)} do"
-    text = f"{leg} takes the gradient of {named} row by row; added up first, {then if others else 'it trains otherwise'}"
+    then = f"it trains as {listed(other_legs)}" if len(other_legs) == 1 else f"it trains as {listed(other_legs)} do"
+    text = f"{leg} takes the gradient of {named} row by row; added up first, {then if other_legs else 'it trains otherwise'}"
     remedy = (
         "Train with plain SGD, or hand the optimizer dense gradients: in a train_step of your own, "
         "tf.convert_to_tensor(gradient) for each tf.IndexedSlices."
@@ -43,8 +46,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
         f"squares each by itself where the square of their sum is meant. {remedy}"
     )
     evidence = {
-        "observation": found[0].observation, "optimizer": found[0].recording.optimizer.rpartition(".")[2],
-        "excess": max(one.excess() for one in found),
+        "observation": differences[0].observation, "optimizer": differences[0].recording.optimizer.rpartition(".")[2],
+        "excess": max(difference.excess() for difference in differences),
     }  # fmt: skip
     headline = f"{title(_CODE)}: {text}"
     return [Diagnosis(code=_CODE, backends=(leg,), message=message, remedy=remedy, evidence=evidence, headline=headline)]

@@ -27,59 +27,66 @@ _CLASSES_LAST = "Say axis= explicitly and put classes last."
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims, for the earliest observation that it explains, each code once for each set of legs."""
-    found: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing):
-        for one in situation.differences:
-            if object in (one.left.dtype, one.right.dtype):
+        for difference in situation.differences:
+            if object in (difference.left.dtype, difference.right.dtype):
                 continue
-            for diagnosis in look(one):
-                found.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
-    return list(found.values())
+            for diagnosis in look(difference):
+                diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
+    return list(diagnoses.values())
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------
 
 
-def _shapes(one: Difference) -> Iterator[Diagnosis]:
+def _shapes(difference: Difference) -> Iterator[Diagnosis]:
     """Shapes that differ: one side transposed, or one side spread over examples twice."""
-    left, right = one.left, one.right
+    left, right = difference.left, difference.right
     if left.shape == right.shape or not left.size or not right.size:
         return
-    for here, there in ((left, right), (right, left)):
-        n = there.shape[0] if there.ndim else 0
-        if n > 1 and there.size == n and here.shape == (n, n):
-            text = f"{one.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
-            yield claim(one, "broadcast", text, "Give both sides the same rank.", shape=list(here.shape))
+    for array, other in ((left, right), (right, left)):
+        n = other.shape[0] if other.ndim else 0
+        if n > 1 and other.size == n and array.shape == (n, n):
+            text = f"{difference.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
+            yield claim(difference, "broadcast", text, "Give both sides the same rank.", shape=list(array.shape))
             return
-    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and one.excess(left.T, right) <= NEAR:
-        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
+    if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and difference.excess(left.T, right) <= NEAR:
+        yield claim(difference, "axis", f"{difference.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
 
 
-def _integer_types(one: Difference) -> Iterator[Diagnosis]:
+def _integer_types(difference: Difference) -> Iterator[Diagnosis]:
     """Equal whole numbers in other types."""
-    if one.kinds != {"dtype"} or one.left.shape != one.right.shape or one.left.dtype.kind + one.right.dtype.kind not in _WHOLE:
+    if (
+        difference.kinds != {"dtype"}
+        or difference.left.shape != difference.right.shape
+        or difference.left.dtype.kind + difference.right.dtype.kind not in _WHOLE
+    ):
         return
-    if np.array_equal(one.left, one.right):
-        text = f"{one.observation} is {one.left.dtype} on {one.side}, {one.right.dtype} on {one.trusted}; the values are equal"
+    if np.array_equal(difference.left, difference.right):
+        text = (
+            f"{difference.observation} is {difference.left.dtype} on {difference.side}, {difference.right.dtype} "
+            f"on {difference.reference_side}; the values are equal"
+        )
         remedy = "Values beyond the narrower type would wrap around there; cast labels explicitly."
-        yield replace(claim(one, "label-dtype", text, remedy), headline="")
+        yield replace(claim(difference, "label-dtype", text, remedy), headline="")
 
 
 _WHOLE = frozenset(a + b for a in "iub" for b in "iub") | {"if", "fi", "uf", "fu", "bf", "fb"}
 
 
-def _axis(one: Difference) -> Iterator[Diagnosis]:
+def _axis(difference: Difference) -> Iterator[Diagnosis]:
     """Equal shapes: transposed, or normalised over another axis."""
-    left, right = one.left, one.right
+    left, right = difference.left, difference.right
     if left.shape != right.shape or left.ndim < 2:  # noqa: PLR2004
         return
-    if left.ndim == 2 and left.shape[0] == left.shape[1] and one.explained(right=right.T):  # noqa: PLR2004
-        yield claim(one, "axis", f"{one.subject} is transposed", _CLASSES_LAST, excess=one.excess())
+    if left.ndim == 2 and left.shape[0] == left.shape[1] and difference.explained(right=right.T):  # noqa: PLR2004
+        yield claim(difference, "axis", f"{difference.subject} is transposed", _CLASSES_LAST, excess=difference.excess())
         return
-    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or one.excess() < FAR:
+    if difference.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or difference.excess() < FAR:
         return
     with np.errstate(all="ignore"):
-        for side in one.orientations:
+        for side in difference.orientations:
             if (axis := _other_softmax_axis(side.left, side.right)) is not None:
                 text = f"{side.subject} sums to 1 over axis {axis} instead of the last"
                 yield claim(side, "axis", text, _CLASSES_LAST, axis=axis)
@@ -113,58 +120,68 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
 # --- whole numbers ---------------------------------------------------------------------------------------------
 
 
-def _whole_numbers(one: Difference) -> Iterator[Diagnosis]:
+def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
     """Values that were cut, or that wrapped around in a narrower type."""
-    if one.kind is not Kind.VALUE or one.left.shape != one.right.shape or not one.left.size:
+    if difference.kind is not Kind.VALUE or difference.left.shape != difference.right.shape or not difference.left.size:
         return
-    if any(True for _ in _smoothing(one)):
+    if any(True for _ in _smoothing(difference)):
         return
-    left, right = one.left.astype(np.float64), one.right.astype(np.float64)
+    left, right = difference.left.astype(np.float64), difference.right.astype(np.float64)
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return
-    for side, here, there in ((one.side, left, right), (one.trusted, right, left)):
-        if one.trusted == "reference" and side == "reference":
+    for side, values, other in ((difference.side, left, right), (difference.reference_side, right, left)):
+        if difference.reference_side == "reference" and side == "reference":
             continue
-        if (words := _cut(here, there, one.left if side == one.side else one.right)) is not None:
-            text = f"{one.subject} has its fractions {words}"
-            if side != one.side:
-                text = f"{one.subject} keeps fractions that {side} has {words}"
-            yield claim(one, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend.")
+        if (words := _cut(values, other, difference.left if side == difference.side else difference.right)) is not None:
+            text = f"{difference.subject} has its fractions {words}"
+            if side != difference.side:
+                text = f"{difference.subject} keeps fractions that {side} has {words}"
+            yield claim(
+                difference, "label-truncated", text, "Give whole numbers, or a type that holds fractions on every backend."
+            )
             return
-        words = _narrowing(*((one.left, one.right) if side == one.side else (one.right, one.left)))
+        words = _narrowing(
+            *((difference.left, difference.right) if side == difference.side else (difference.right, difference.left))
+        )
         if words:
-            text = f"{one.subject} has {words}" if side == one.side else f"{one.subject} is whole; it has {words} on {side}"
-            first = tuple(np.argwhere(one.left != one.right)[0])
-            text += f" ({one.right[first]} is {one.left[first]})"
-            yield claim(one, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend.")
+            text = (
+                f"{difference.subject} has {words}"
+                if side == difference.side
+                else f"{difference.subject} is whole; it has {words} on {side}"
+            )
+            first = tuple(np.argwhere(difference.left != difference.right)[0])
+            text += f" ({difference.right[first]} is {difference.left[first]})"
+            yield claim(
+                difference, "label-wrapped", text, "Keep labels below 2**31 and cast them once, before they reach a backend."
+            )
             return
 
 
-def _cut(here: np.ndarray, there: np.ndarray, recorded: np.ndarray) -> str | None:
+def _cut(values: np.ndarray, other: np.ndarray, recorded: np.ndarray) -> str | None:
     """How the fractions of one side became the whole numbers of the other; None if they did not.
 
     A figure that happens to be whole, such as an accuracy of 1, proves nothing: the whole numbers are of an integer type, or
     there are several, and they differ.
     """
-    if not (there != np.trunc(there)).any() or not (here == np.trunc(here)).all():
+    if not (other != np.trunc(other)).any() or not (values == np.trunc(values)).all():
         return None
-    if recorded.dtype.kind not in "iub" and (here.size < _FEWEST_WHOLE or not np.ptp(here)):
+    if recorded.dtype.kind not in "iub" and (values.size < _FEWEST_WHOLE or not np.ptp(values)):
         return None
     for words, change in (("cut off", np.trunc), ("rounded", np.rint), ("rounded down", np.floor), ("rounded up", np.ceil)):
-        if np.array_equal(change(there), here):
+        if np.array_equal(change(other), values):
             return words
     return None
 
 
-def _narrowing(here: np.ndarray, there: np.ndarray) -> str:
+def _narrowing(values: np.ndarray, other: np.ndarray) -> str:
     """By which narrower type `there` became `here`, in words: each that would give it, of the first sort that does."""
-    numbers = there.astype(np.float64)
+    numbers = other.astype(np.float64)
     if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
         return ""
-    whole = there.astype(np.int64)
-    if np.array_equal(here, whole):
+    whole = other.astype(np.int64)
+    if np.array_equal(values, whole):
         return ""
-    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, here)]
+    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, values)]
     if not fitting:
         return ""
     sort = fitting[0].rpartition(" ")[0]
@@ -195,18 +212,22 @@ def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
 # --- predictions and encodings ---------------------------------------------------------------------------------
 
 
-def _activation(one: Difference) -> Iterator[Diagnosis]:
-    if one.kind not in (Kind.PREDICTIONS, Kind.VALUE) or not one.is_float or not one.left.size:
+def _activation(difference: Difference) -> Iterator[Diagnosis]:
+    if difference.kind not in (Kind.PREDICTIONS, Kind.VALUE) or not difference.is_float or not difference.left.size:
         return
     with np.errstate(all="ignore"):
         for name, change in (("softmax", softmax), ("sigmoid", lambda z: 1.0 / (1.0 + np.exp(-z.astype(np.float64))))):
-            if name == "softmax" and (one.left.ndim < 2 or one.left.shape[-1] < 2):  # noqa: PLR2004
+            if name == "softmax" and (difference.left.ndim < 2 or difference.left.shape[-1] < 2):  # noqa: PLR2004
                 continue
             remedy = "Let the activation be applied once: in the last layer, or by the loss with from_logits=True."
-            if _telling(changed := change(one.right)) and one.explained(right=changed):
-                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once more", remedy)
-            elif _telling(changed := change(one.left)) and one.explained(left=changed):
-                yield claim(one, "logits-as-probabilities", f"{one.subject} has gone through {name} once less", remedy)
+            if _telling(changed := change(difference.right)) and difference.explained(right=changed):
+                yield claim(
+                    difference, "logits-as-probabilities", f"{difference.subject} has gone through {name} once more", remedy
+                )
+            elif _telling(changed := change(difference.left)) and difference.explained(left=changed):
+                yield claim(
+                    difference, "logits-as-probabilities", f"{difference.subject} has gone through {name} once less", remedy
+                )
 
 
 def _telling(activated: np.ndarray) -> bool:
@@ -216,14 +237,15 @@ def _telling(activated: np.ndarray) -> bool:
     return bool((np.abs(inside - shares) > _SATURATED).any())
 
 
-def _smoothing(one: Difference) -> Iterator[Diagnosis]:
+def _smoothing(difference: Difference) -> Iterator[Diagnosis]:
     """One-hot or multi-hot values pulled towards the middle."""
-    if one.kind is not Kind.VALUE or not one.is_numeric or one.left.ndim < 2 or one.left.shape[-1] < 2:  # noqa: PLR2004
+    left, right = difference.left, difference.right
+    if difference.kind is not Kind.VALUE or not difference.is_numeric or left.ndim < 2 or left.shape[-1] < 2:  # noqa: PLR2004
         return
-    for words, smooth, hard in (("is smoothed", one.left, one.right), ("is not smoothed, elsewhere it is", one.right, one.left)):
+    for words, smooth, hard in (("is smoothed", left, right), ("is not smoothed, elsewhere it is", right, left)):
         if (amount := _smoothed_by(smooth, hard)) is not None:
-            text = f"{one.subject} {words} by {amount:.4g}"
-            yield claim(one, "label-smoothing", text, "Smooth once: in the labels or by the loss.", smoothing=amount)
+            text = f"{difference.subject} {words} by {amount:.4g}"
+            yield claim(difference, "label-smoothing", text, "Smooth once: in the labels or by the loss.", smoothing=amount)
             return
 
 

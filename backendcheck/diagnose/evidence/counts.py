@@ -17,38 +17,38 @@ def counts(
     ignored: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Each number with its name; `ignored` marks labels that are left out, such as those of `ignore_class`."""
-    found = {"the number of examples": float(n_examples)}
+    numbers = {"the number of examples": float(n_examples)}
     if predictions is not None and predictions.ndim > 1:
         n_classes = predictions.shape[-1]
-        found |= {
+        numbers |= {
             "the number of classes": float(n_classes),
             "the number of examples times classes": float(n_examples * n_classes),
         }
-    found["the number of examples squared"] = float(n_examples * n_examples)
+    numbers["the number of examples squared"] = float(n_examples * n_examples)
     if predictions is not None and predictions.ndim > 2:  # noqa: PLR2004 - (N, T, C)
         n_steps = int(np.prod(predictions.shape[1:-1]))
-        found |= {"the number of steps": float(n_steps), "the number of entries": float(n_examples * n_steps)}
+        numbers |= {"the number of steps": float(n_steps), "the number of entries": float(n_examples * n_steps)}
     if weight is not None and weight.size:
         weight = weight.astype(np.float64)
-        found |= {"the sum of weights": float(weight.sum()), "the mean weight": float(weight.mean())}
-        found["the share of non-zero weights"] = np.count_nonzero(weight) / weight.size
+        numbers |= {"the sum of weights": float(weight.sum()), "the mean weight": float(weight.mean())}
+        numbers["the share of non-zero weights"] = np.count_nonzero(weight) / weight.size
     for left_out in (None if mask is None else ~mask.astype(bool), ignored):
         if left_out is not None and left_out.any() and not left_out.all():
             n_counted = float(np.count_nonzero(~left_out))
-            found |= {"the number of unmasked entries": n_counted, "the share of unmasked entries": n_counted / left_out.size}
-    return found
+            numbers |= {"the number of unmasked entries": n_counted, "the share of unmasked entries": n_counted / left_out.size}
+    return numbers
 
 
-def factors(found: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def factors(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     """Each count as a factor, both ways, in words; without those that change nothing."""
-    for what, count in found.items():
+    for words, count in numbers.items():
         if np.isfinite(count) and count > 0 and abs(count - 1.0) > 1e-9:  # noqa: PLR2004
-            yield f"divided by {what}", 1.0 / count
-            yield f"multiplied by {what}", count
+            yield f"divided by {words}", 1.0 / count
+            yield f"multiplied by {words}", count
 
 
-def ignored_labels(one: Difference) -> np.ndarray | None:
+def ignored_labels(difference: Difference) -> np.ndarray | None:
     """Where labels are the `ignore_class` of the loss that an observation belongs to; None if there is none."""
-    ignore_class = one.recording.losses.get(one.output, {}).get("options", {}).get("ignore_class")
-    labels = one.recording.labels.get(f"y_true/{one.output}" if one.output else "y_true")
+    ignore_class = difference.recording.losses.get(difference.output, {}).get("options", {}).get("ignore_class")
+    labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")
     return None if ignore_class is None or labels is None else labels == ignore_class

@@ -31,14 +31,14 @@ class Diagnosis:
         return self.message.removesuffix(self.remedy).rstrip()
 
 
-def claim(one: Difference, code: str, text: str, remedy: str, **evidence: Any) -> Diagnosis:
+def claim(difference: Difference, code: str, text: str, remedy: str, **evidence: Any) -> Diagnosis:
     """The diagnosis that explains one difference: `text` is a clause that says what is so on the suspected side."""
     return Diagnosis(
         code=code,
-        backends=one.suspects,
-        message=f"{sentence(text)}, against {one.trusted}. {remedy}",
-        evidence={"observation": one.observation, **evidence},
-        headline=f"{title(code)}: {text}, against {one.trusted}",
+        backends=difference.suspects,
+        message=f"{sentence(text)}, against {difference.reference_side}. {remedy}",
+        evidence={"observation": difference.observation, **evidence},
+        headline=f"{title(code)}: {text}, against {difference.reference_side}",
         remedy=remedy,
     )
 

@@ -31,13 +31,13 @@ class Difference:
     oracle: str
     observation: str
     suspects: tuple[str, ...]
-    trusted: str
+    reference_side: str
     left: np.ndarray
     right: np.ndarray
     allowance: Allowed
     recording: Recording
     kinds: frozenset[str]
-    door: str = ""
+    path: str = ""
     other: Recording | None = None
 
     @property
@@ -61,7 +61,7 @@ class Difference:
     @property
     def side(self) -> str:
         """The suspected side in words."""
-        return f"{self.suspects[0]} through {self.door}" if self.door else " and ".join(self.suspects)
+        return f"{self.suspects[0]} through {self.path}" if self.path else " and ".join(self.suspects)
 
     @property
     def subject(self) -> str:
@@ -74,7 +74,7 @@ class Difference:
         if self.other is None:
             return (self,)
         turned = replace(
-            self, suspects=(self.trusted,), trusted=self.suspects[0], left=self.right, right=self.left,
+            self, suspects=(self.reference_side,), reference_side=self.suspects[0], left=self.right, right=self.left,
             recording=self.other, other=self.recording,
         )  # fmt: skip
         return self, turned

@@ -1,6 +1,6 @@
 """What may have been done with labels, weights, masks and options instead of what was declared.
 
-Each supposition is the declared loss with one thing changed, to be evaluated in float64 by the built-in reference. Where its
+Each hypothesis is the declared loss with one thing changed, to be evaluated in float64 by the built-in reference. Where its
 value is that of a backend, and the declared value is not, it is what that backend did. Most specific first.
 """
 
@@ -22,7 +22,7 @@ _MOST_REORDERINGS = 64  # examples whose labels are worth reversing and rolling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Supposition:
+class Hypothesis:
     """`declared`, changed: what is supposed in words that follow "as if".
 
     `factor` multiplies the reduced loss and its gradients. `scalar` is the reduced loss where no declared loss says it,
@@ -61,7 +61,7 @@ class Supposition:
         return np.asarray(reduced[str(self.declared.spec.reduction)]) if quantity == "loss" else None
 
 
-def suppositions(declared: DeclaredLoss) -> Iterator[Supposition]:
+def hypotheses(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     """Everything that is supposed of one declared loss."""
     yield from _other_labels(declared)
     yield from _missing_labels(declared)
@@ -76,30 +76,30 @@ def suppositions(declared: DeclaredLoss) -> Iterator[Supposition]:
 # --- labels ----------------------------------------------------------------------------------------------------
 
 
-def _other_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _other_labels(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     y = declared.y_true
     if y.dtype == object or not y.size:
         return
 
-    def suppose(code: str, words: str, remedy: str, labels: np.ndarray) -> Iterator[Supposition]:
+    def hypothesis(code: str, words: str, remedy: str, labels: np.ndarray) -> Iterator[Hypothesis]:
         if labels.shape == y.shape and not np.array_equal(labels, y, equal_nan=labels.dtype.kind == "f"):
-            yield Supposition(code=code, words=words, remedy=remedy, declared=replace(declared, y_true=labels))
+            yield Hypothesis(code=code, words=words, remedy=remedy, declared=replace(declared, y_true=labels))
 
     number = y.astype(np.float64)
     finite = np.isfinite(number)
     if finite.all() and (number != np.trunc(number)).any():
         remedy = "Give whole numbers, or a loss that takes fractions."
         for words, change in (("cut off", np.trunc), ("rounded", np.rint), ("rounded down", np.floor), ("rounded up", np.ceil)):
-            yield from suppose("label-truncated", f"fractional labels were {words}", remedy, change(number))
+            yield from hypothesis("label-truncated", f"fractional labels were {words}", remedy, change(number))
     if y.dtype.kind in "iu" or (finite.all() and (np.abs(number) > 127).any()):  # noqa: PLR2004 - int8
         for width in _INTEGER_WIDTHS:
             wrapped = np.where(finite, number, 0).astype(np.int64).astype(width).astype(np.int64)
             remedy = "Give labels in a type that holds them; int32 is safe everywhere."
-            yield from suppose("label-wrapped", f"labels had wrapped around in {width}", remedy, wrapped)
+            yield from hypothesis("label-wrapped", f"labels had wrapped around in {width}", remedy, wrapped)
         for bits in range(4, 32):
             if finite.all() and (number >= 2**bits).any():
                 lowest = number.astype(np.int64) % 2**bits
-                yield from suppose("label-wrapped", f"labels kept their lowest {bits} bits", remedy, lowest)
+                yield from hypothesis("label-wrapped", f"labels kept their lowest {bits} bits", remedy, lowest)
     remedy = "Compare how the two backends encode labels: do classes start at 0?"
     if declared.spec.name == _SPARSE and finite.all():
         n = declared.y_pred.shape[declared.spec.options.get("axis", -1)]
@@ -108,23 +108,25 @@ def _other_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
             shifted = (labels + step) % n
             words = f"every label were {'one higher' if step == 1 else 'one lower'}"
             if n > 2:  # noqa: PLR2004 - of two classes a shift is an exchange
-                yield from suppose("off-by-one", words, remedy, shifted)
-                yield from suppose("off-by-one", f"{words}, kept in range", remedy, np.clip(labels + step, 0, n - 1))
-        yield from suppose("class-order", "the classes of the labels were reversed", remedy, n - 1 - labels)
+                yield from hypothesis("off-by-one", words, remedy, shifted)
+                yield from hypothesis("off-by-one", f"{words}, kept in range", remedy, np.clip(labels + step, 0, n - 1))
+        yield from hypothesis("class-order", "the classes of the labels were reversed", remedy, n - 1 - labels)
     elif y.shape == declared.y_pred.shape and y.ndim > 1 and y.shape[-1] > 1:
         for step in (1, -1):
             code = "off-by-one" if y.shape[-1] > 2 else "class-order"  # noqa: PLR2004
             words = f"every label were {'one higher' if step == 1 else 'one lower'}"
-            yield from suppose(code, words, remedy, np.roll(y, step, axis=-1))
-        yield from suppose("class-order", "the classes of the labels were reversed", remedy, y[..., ::-1])
+            yield from hypothesis(code, words, remedy, np.roll(y, step, axis=-1))
+        yield from hypothesis("class-order", "the classes of the labels were reversed", remedy, y[..., ::-1])
     if 1 < len(y) <= _MOST_REORDERINGS:
         remedy = "Look at what batches, shuffles or gathers on that backend: labels and predictions are to stay together."
-        yield from suppose("example-order", "the labels were in reverse order", remedy, y[::-1])
+        yield from hypothesis("example-order", "the labels were in reverse order", remedy, y[::-1])
         for step in (1, -1):
-            yield from suppose("example-order", "every example had the label of its neighbour", remedy, np.roll(y, step, axis=0))
+            yield from hypothesis(
+                "example-order", "every example had the label of its neighbour", remedy, np.roll(y, step, axis=0)
+            )
 
 
-def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> Iterator[Supposition]:
+def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> Iterator[Hypothesis]:
     """Another `label_smoothing` than the declared one: the one that `observed` (quantity to array) fits best.
 
     A cross-entropy is linear in it, so two evaluations give it. From a single figure any amount would follow; there only a round
@@ -133,13 +135,13 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
     options = declared.spec.options
     if "crossentropy" not in declared.spec.name or declared.spec.name == _SPARSE or "focal" in declared.spec.name:
         return
-    given = float(options.get("label_smoothing") or 0.0)
+    declared_amount = float(options.get("label_smoothing") or 0.0)
 
-    def smoothed(amount: float) -> Supposition:
+    def smoothed(amount: float) -> Hypothesis:
         spec = replace(declared.spec, options={**options, "label_smoothing": amount})
-        words = f"label_smoothing were {amount:.6g}" + (f" instead of {given:g}" if given else "")
+        words = f"label_smoothing were {amount:.6g}" + (f" instead of {declared_amount:g}" if declared_amount else "")
         remedy = "Compare which of the two backends receives label_smoothing, and whether labels are smoothed twice."
-        return Supposition(
+        return Hypothesis(
             code="label-smoothing",
             words=words,
             remedy=remedy,
@@ -163,12 +165,12 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
             amount = rounded
         elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
             continue
-        if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != given:  # noqa: PLR2004 - more than noise, less than half
+        if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != declared_amount:  # noqa: PLR2004 - more than noise, less than half
             yield smoothed(amount)
         return
 
 
-def _missing_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _missing_labels(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     ignored = declared.spec.options.get("ignore_class")
     if ignored is None:
         return
@@ -178,7 +180,7 @@ def _missing_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
     if not (labels == ignored).any():
         return
     for counted in dict.fromkeys((int(ignored) if 0 <= ignored < n else 0, 0, n - 1)):
-        yield Supposition(
+        yield Hypothesis(
             code="missing-label-counted",
             words=f"ignore_class={ignored} were not ignored but counted as class {counted}",
             remedy="Give unlabelled examples a sample weight of 0; that holds on every backend.",
@@ -193,54 +195,54 @@ def _missing_labels(declared: DeclaredLoss) -> Iterator[Supposition]:
 # --- masks and weights -----------------------------------------------------------------------------------------
 
 
-def _without_mask(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _without_mask(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     if declared.mask is None or declared.mask.all():
         return
     n_masked = int(np.count_nonzero(~declared.mask.astype(bool)))
     remedy = "Hand the mask on as sample weights, or mask inside the loss."
     evidence = {"masked entries": n_masked}
     common: dict[str, Any] = {"code": "mask-ignored", "remedy": remedy, "evidence": evidence}
-    yield Supposition(words="there were no mask", declared=replace(declared, mask=None), **common)
+    yield Hypothesis(words="there were no mask", declared=replace(declared, mask=None), **common)
     inverted = ~declared.mask.astype(bool)
-    yield Supposition(words="the mask were inverted", declared=replace(declared, mask=inverted), **common)
+    yield Hypothesis(words="the mask were inverted", declared=replace(declared, mask=inverted), **common)
     if declared.spec.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
         # Masked entries give nothing but are counted.
         spec = replace(declared.spec, reduction="sum_over_batch_size")
         as_weight = inverted.astype(np.float64)
         as_weight = (1.0 - as_weight) * (1.0 if declared.sample_weight is None else declared.sample_weight)
-        yield Supposition(
+        yield Hypothesis(
             code="reduction", words="masked entries were summed as 0 but counted in the mean", remedy=remedy, evidence=evidence,
             declared=replace(declared, mask=None, sample_weight=as_weight, spec=spec),
         )  # fmt: skip
 
 
-def _other_weights(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _other_weights(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     weight = declared.sample_weight
     if weight is None:
         return
     weight = weight.astype(np.float64)
     remedy = "Check that the backend's path takes sample_weight; multiply the unreduced loss by hand to be sure."
 
-    def suppose(code: str, words: str, changed: np.ndarray | None) -> Iterator[Supposition]:
+    def hypothesis(code: str, words: str, changed: np.ndarray | None) -> Iterator[Hypothesis]:
         if changed is None or (np.isfinite(changed).all() and not np.allclose(changed, weight, rtol=1e-9)):
-            yield Supposition(code=code, words=words, remedy=remedy, declared=replace(declared, sample_weight=changed))
+            yield Hypothesis(code=code, words=words, remedy=remedy, declared=replace(declared, sample_weight=changed))
 
     if not np.all(weight == 1.0):
-        yield from suppose("sample-weight-ignored", "there were no sample weights", None)
+        yield from hypothesis("sample-weight-ignored", "there were no sample weights", None)
     code = "sample-weight-misapplied"
-    yield from suppose(code, "sample weights were applied twice", weight * weight)
+    yield from hypothesis(code, "sample weights were applied twice", weight * weight)
     with np.errstate(all="ignore"):
-        yield from suppose(code, "sample weights were divided by their mean", weight / weight.mean())
-        yield from suppose(code, "sample weights were divided by their sum", weight / weight.sum())
-        yield from suppose(code, "sample weights were divided by their largest", weight / weight.max())
-    yield from suppose(code, "sample weights were 0 or 1", (weight > 0).astype(np.float64))
-    yield from suppose(code, "sample weights were cut to whole numbers", np.trunc(weight))
-    yield from suppose(code, "sample weights were in reverse order", weight[::-1])
+        yield from hypothesis(code, "sample weights were divided by their mean", weight / weight.mean())
+        yield from hypothesis(code, "sample weights were divided by their sum", weight / weight.sum())
+        yield from hypothesis(code, "sample weights were divided by their largest", weight / weight.max())
+    yield from hypothesis(code, "sample weights were 0 or 1", (weight > 0).astype(np.float64))
+    yield from hypothesis(code, "sample weights were cut to whole numbers", np.trunc(weight))
+    yield from hypothesis(code, "sample weights were in reverse order", weight[::-1])
     for step in (1, -1):
-        yield from suppose(code, "every example had the weight of its neighbour", np.roll(weight, step, axis=0))
+        yield from hypothesis(code, "every example had the weight of its neighbour", np.roll(weight, step, axis=0))
     if declared.spec.reduction in ("sum_over_batch_size", "mean") and weight.ndim <= 2 and weight.size == len(weight):  # noqa: PLR2004
         plain = replace(declared, sample_weight=None)
-        yield Supposition(
+        yield Hypothesis(
             code=code, words="weights (N, 1) had been broadcast against losses (N,)", remedy=remedy, declared=declared,
             scalar=lambda: plain.loss() * float(weight.mean()),
         )  # fmt: skip
@@ -249,19 +251,19 @@ def _other_weights(declared: DeclaredLoss) -> Iterator[Supposition]:
 # --- what the loss makes of predictions ------------------------------------------------------------------------
 
 
-def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _other_activation(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     options = declared.spec.options
     remedy = "Let activation and from_logits belong together: softmax with from_logits=False, or logits with from_logits=True."
     if "from_logits" in options or "crossentropy" in declared.spec.name:
-        said = bool(options.get("from_logits", False))
-        spec = replace(declared.spec, options={**options, "from_logits": not said})
-        yield Supposition(
+        from_logits = bool(options.get("from_logits", False))
+        spec = replace(declared.spec, options={**options, "from_logits": not from_logits})
+        yield Hypothesis(
             code="logits-as-probabilities",
-            words=f"from_logits were {not said}",
+            words=f"from_logits were {not from_logits}",
             remedy=remedy,
             declared=replace(declared, spec=spec),
         )
-        if said:
+        if from_logits:
             yield from _as_probabilities(declared, remedy)
         else:
             p = declared.y_pred.astype(np.float64)
@@ -272,7 +274,7 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
                     continue  # of a probability of 0 or 1 nobody knows the logit
                 words = f"the loss took the logits behind {activation}, not the predictions"
                 of_logits = replace(declared, spec=spec, y_pred=logits)
-                yield Supposition(code="logits-as-probabilities", words=words, remedy=remedy, declared=of_logits)
+                yield Hypothesis(code="logits-as-probabilities", words=words, remedy=remedy, declared=of_logits)
     z = declared.y_pred.astype(np.float64)
     with np.errstate(all="ignore"):
         changes = [("sigmoid", 1.0 / (1.0 + np.exp(-z)))]
@@ -280,10 +282,10 @@ def _other_activation(declared: DeclaredLoss) -> Iterator[Supposition]:
             changes.insert(0, ("softmax", softmax(z)))
     for name, changed in changes:
         words = f"{name} had been applied to the predictions once more"
-        yield Supposition(code="logits-as-probabilities", words=words, remedy=remedy, declared=replace(declared, y_pred=changed))
+        yield Hypothesis(code="logits-as-probabilities", words=words, remedy=remedy, declared=replace(declared, y_pred=changed))
 
 
-def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Supposition]:
+def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Hypothesis]:
     """Logits that were clipped, or scaled to sum 1 and clipped, as probabilities are: a loss that does not hear from_logits.
 
     The reference has no value for what is no probability, so the cross-entropy is written out here.
@@ -303,7 +305,7 @@ def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Suppositi
     with np.errstate(all="ignore"):
         for words, p in (("clipped", z), ("scaled to sum 1 and clipped", z / z.sum(axis=-1, keepdims=True))):
             each = -(y * np.log(np.clip(p, epsilon, 1.0 - epsilon))).sum(axis=-1)
-            yield Supposition(
+            yield Hypothesis(
                 code="logits-as-probabilities", words=f"logits were taken for probabilities, {words}", remedy=remedy,
                 declared=declared, each=each,
             )  # fmt: skip
@@ -317,29 +319,29 @@ def softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:
     return result
 
 
-def _other_axis(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _other_axis(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     shape = declared.y_pred.shape
     remedy = "Say axis= explicitly and put classes last."
     if declared.spec.options.get("axis") is not None or "categorical" in declared.spec.name:
-        given = int(declared.spec.options.get("axis", -1) or -1) % len(shape)
+        declared_axis = int(declared.spec.options.get("axis", -1) or -1) % len(shape)
         for axis in range(len(shape)):
-            if axis != given:
+            if axis != declared_axis:
                 spec = replace(declared.spec, options={**declared.spec.options, "axis": axis})
-                yield Supposition(
+                yield Hypothesis(
                     code="axis",
-                    words=f"the class axis were {axis} instead of {given}",
+                    words=f"the class axis were {axis} instead of {declared_axis}",
                     remedy=remedy,
                     declared=replace(declared, spec=spec),
                 )
     if len(shape) == 2 and shape[0] == shape[1] and shape[0] > 1:  # noqa: PLR2004
         transposed = replace(declared, y_pred=declared.y_pred.T)
-        yield Supposition(code="axis", words="the predictions were transposed", remedy=remedy, declared=transposed)
+        yield Hypothesis(code="axis", words="the predictions were transposed", remedy=remedy, declared=transposed)
         if declared.y_true.shape == shape:
             transposed = replace(declared, y_true=declared.y_true.T)
-            yield Supposition(code="axis", words="the labels were transposed", remedy=remedy, declared=transposed)
+            yield Hypothesis(code="axis", words="the labels were transposed", remedy=remedy, declared=transposed)
 
 
-def _broadcast(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _broadcast(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     """Labels (N,) against predictions (N, 1), spread to (N, N): every label against every prediction."""
     n = len(declared.y_pred)
     if declared.y_pred.size != n or declared.y_true.size != n or n < 2:  # noqa: PLR2004
@@ -347,7 +349,7 @@ def _broadcast(declared: DeclaredLoss) -> Iterator[Supposition]:
     labels = np.tile(declared.y_true.reshape(1, n), (n, 1))
     predictions = np.tile(declared.y_pred.reshape(n, 1), (1, n))
     spread = replace(declared, y_true=labels, y_pred=predictions, mask=None)
-    yield Supposition(
+    yield Hypothesis(
         code="broadcast", words=f"labels ({n},) had been broadcast against predictions ({n}, 1) to ({n}, {n})", declared=spread,
         remedy="Give labels the shape of the predictions: y[:, None].",
     )  # fmt: skip
@@ -356,7 +358,7 @@ def _broadcast(declared: DeclaredLoss) -> Iterator[Supposition]:
 # --- reduction -------------------------------------------------------------------------------------------------
 
 
-def _other_reduction(declared: DeclaredLoss) -> Iterator[Supposition]:
+def _other_reduction(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     """The declared loss times a factor that counts something."""
     remedy = "Say reduction= explicitly, and compare the number it divides by."
     groups: dict[float, list[str]] = {}
@@ -364,7 +366,7 @@ def _other_reduction(declared: DeclaredLoss) -> Iterator[Supposition]:
     for words, factor in factors(counts(declared.y_pred, len(declared.y_pred), declared.sample_weight, declared.mask, ignored)):
         groups.setdefault(round(factor, 12), []).append(words)
     for factor, names in groups.items():
-        yield Supposition(
+        yield Hypothesis(
             code="reduction", words=f"the loss were {names[0]}", remedy=remedy, declared=declared, factor=factor,
             evidence={"factor": factor} | ({"or": "; ".join(names[1:])} if names[1:] else {}),
         )  # fmt: skip

@@ -27,9 +27,9 @@ def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss
 
     Labels, predictions and weights of that leg have to give its per-example losses, three or more of them, to float32.
     """
-    for other, recording in situation.recordings.items():
+    for other_leg, recording in situation.recordings.items():
         description = recording.losses.get(output, {})
-        if other == leg or description.get("from_keras", True):
+        if other_leg == leg or description.get("from_keras", True):
             continue
         for name, options in _CANDIDATES:
             spec = reference.LossSpec(name=name, options=dict(options), reduction=description.get("reduction"))
@@ -39,15 +39,19 @@ def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss
 
 
 def _is_loss_of(recording: Recording, output: str, spec: reference.LossSpec) -> bool:
-    seen = recording.observations.get(f"per_example_loss/{output}" if output else "per_example_loss")
+    observation = recording.observations.get(f"per_example_loss/{output}" if output else "per_example_loss")
     declared = declared_loss(recording, output, spec)
-    if seen is None or declared is None or seen.value.size < _FEWEST or seen.value.dtype.kind not in "iufb":
+    if observation is None or declared is None or observation.value.size < _FEWEST or observation.value.dtype.kind not in "iufb":
         return False
-    if not np.isfinite(seen.value).all():
+    if not np.isfinite(observation.value).all():
         return False
     try:
         with np.errstate(all="ignore"):
             value = declared.per_example()
     except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
         return False
-    return value is not None and value.shape == seen.value.shape and bool(np.allclose(seen.value, value, rtol=1e-4, atol=1e-6))
+    return (
+        value is not None
+        and value.shape == observation.value.shape
+        and bool(np.allclose(observation.value, value, rtol=1e-4, atol=1e-6))
+    )

@@ -68,15 +68,15 @@ def class_by_loss(declared: DeclaredLoss, losses: np.ndarray, allowance: Allowed
         return None
     sparse = declared.spec.name.startswith("sparse")
     spec = replace(declared.spec, options={**options, "ignore_class": None}) if sparse else declared.spec
-    seen, fits = losses.astype(np.float64), np.zeros((n_classes, n), bool)
+    observed, fits = losses.astype(np.float64), np.zeros((n_classes, n), bool)
     for k in range(n_classes):
         labels = np.full(n, k) if sparse else np.tile(np.eye(n_classes)[k], (n, 1))
         value = declared_value(replace(declared, spec=spec, y_true=labels), Kind.PER_EXAMPLE_LOSS)
         if value is None:
             return None
         with np.errstate(all="ignore"):
-            within = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(value), np.abs(seen))
-            fits[k] = np.abs(value - seen) <= NEAR * within
+            within = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(value), np.abs(observed))
+            fits[k] = np.abs(value - observed) <= NEAR * within
     return np.where(fits.sum(axis=0) == 1, fits.argmax(axis=0), -1)
 
 

@@ -12,41 +12,42 @@ _FIX_THE_ORDER = "Fix the order of the classes once (sorted names, stored with t
 
 
 def classes_exchanged(
-    one: Difference, found: list[list[int]], name: Callable[[int], str], evidence: dict[str, Any], subject: str
+    difference: Difference, moved_cycles: list[list[int]], name: Callable[[int], str], evidence: dict[str, Any], subject: str
 ) -> Diagnosis:
     text = evidence["permutation"]
     if "labels without" in evidence:
-        text = f"classes are counted as others on {one.side}: {text}"
-    elif len(found) == 1 and len(found[0]) == 2:  # noqa: PLR2004 - one exchange
-        first, second = sorted(found[0])
+        text = f"classes are counted as others on {difference.side}: {text}"
+    elif len(moved_cycles) == 1 and len(moved_cycles[0]) == 2:  # noqa: PLR2004 - one exchange
+        first, second = sorted(moved_cycles[0])
         plain = name(first) == str(first)
-        what = f"classes {first} and {second}" if plain else f"{name(first)} and {name(second)} (classes {first} and {second})"
-        text = f"{what} are exchanged on {one.side}"
+        pair = f"classes {first} and {second}" if plain else f"{name(first)} and {name(second)} (classes {first} and {second})"
+        text = f"{pair} are exchanged on {difference.side}"
     else:
-        text = f"{sum(map(len, found))} classes are permuted on {one.side}: {text}"
+        text = f"{sum(map(len, moved_cycles))} classes are permuted on {difference.side}: {text}"
     return Diagnosis(
         code="class-order",
-        backends=one.suspects,
+        backends=difference.suspects,
         message=(
-            f"{subject} those of {one.trusted} in another order: {text}. What is called one class there is another class here. "
+            f"{subject} those of {difference.reference_side} in another order: {text}. What is called one class there "
+            f"is another class here. "
             f"{_FIX_THE_ORDER}"
         ),
         remedy=_FIX_THE_ORDER,
         evidence=evidence,
-        headline=f"CLASS ORDER: {text}, against {one.trusted} ({one.observation})",
+        headline=f"CLASS ORDER: {text}, against {difference.reference_side} ({difference.observation})",
     )
 
 
-def off_by_one(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
+def off_by_one(difference: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
     """Classes that sit one higher or one lower."""
     remedy = "Check where labels start (0 or 1), and whether a slot for unknown or padding is put in front of the classes."
-    return claim(one, "off-by-one", f"{one.subject}: {text}", remedy, **evidence)
+    return claim(difference, "off-by-one", f"{difference.subject}: {text}", remedy, **evidence)
 
 
-def of_examples(one: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
+def of_examples(difference: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
     """Examples that stand in another order."""
     remedy = "Labels no longer stand beside their predictions. Look at what batches, shuffles, sorts or gathers there."
-    return claim(one, "example-order", text, remedy, **evidence)
+    return claim(difference, "example-order", text, remedy, **evidence)
 
 
 def direction(step: int) -> str:

@@ -93,31 +93,31 @@ def cycles(permutation: np.ndarray) -> list[list[int]]:
     """The cycles of p in the sense "what is at p[j] elsewhere is at j here", longest first, without those of length 1."""
     destination = np.empty_like(permutation)
     destination[permutation] = np.arange(len(permutation))
-    seen = np.zeros(len(permutation), bool)
-    found = []
+    visited = np.zeros(len(permutation), bool)
+    cycle_list = []
     for start in np.flatnonzero(destination != np.arange(len(destination))):
         cycle, at = [], int(start)
-        while not seen[at]:
-            seen[at] = True
+        while not visited[at]:
+            visited[at] = True
             cycle.append(at)
             at = int(destination[at])
         if cycle:
-            found.append(cycle)
-    return sorted(found, key=len, reverse=True)
+            cycle_list.append(cycle)
+    return sorted(cycle_list, key=len, reverse=True)
 
 
-def in_arrows(found: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
+def in_arrows(cycle_list: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
     """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated.
 
     Chains that are not `closed` do not come back to where they start.
     """
     texts = []
-    for cycle in found[:3]:
+    for cycle in cycle_list[:3]:
         shown = [name(index) for index in cycle[:_LONGEST_CYCLE]]
         closing = [f"… ({len(cycle)})"] if len(cycle) > _LONGEST_CYCLE else [shown[0]] if closed else []
         texts.append(" → ".join([*shown, *closing]))
-    if len(found) > 3:  # noqa: PLR2004
-        texts.append(f"{len(found) - 3} more cycles")
+    if len(cycle_list) > 3:  # noqa: PLR2004
+        texts.append(f"{len(cycle_list) - 3} more cycles")
     return ", ".join(texts)
 
 

@@ -31,29 +31,33 @@ class Situation:
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """In the order of the computation; between backends first, then against the reference, then inside one backend."""
-        found = [*_between_legs(self), *_against_reference(self), *_inside(self)]
-        return tuple(sorted(found, key=lambda one: (_ORACLES.index(one.oracle), flow_key(one.observation))))
+        differences = [*_between_legs(self), *_against_reference(self), *_inside(self)]
+        return tuple(
+            sorted(differences, key=lambda difference: (_ORACLES.index(difference.oracle), flow_key(difference.observation)))
+        )
 
     def without(self, oracle: str) -> Situation:
         """The same, without what one oracle has found."""
-        return Situation(findings=[one for one in self.findings if one.oracle != oracle], recordings=self.recordings)
+        return Situation(findings=[finding for finding in self.findings if finding.oracle != oracle], recordings=self.recordings)
 
     def differing(self, *kinds: Kind) -> list[Difference]:
         """The differences of observations of these kinds whose sides can be held against each other."""
-        return [one for one in self.differences if one.kind in kinds and one.is_numeric]
+        return [difference for difference in self.differences if difference.kind in kinds and difference.is_numeric]
 
     def differs(self, observation: str, *legs: str) -> bool:
         """Whether any oracle has more than noise against this observation of any of these legs."""
         return any(
-            one.observation == observation and {*legs} & {*one.suspects, one.trusted} and one.excess() > NEAR
-            for one in self.differences
+            difference.observation == observation
+            and {*legs} & {*difference.suspects, difference.reference_side}
+            and difference.excess() > NEAR
+            for difference in self.differences
         )
 
-    def differs_upstream(self, one: Difference) -> bool:
+    def differs_upstream(self, difference: Difference) -> bool:
         """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
-        if one.kind in (Kind.PREDICTIONS, Kind.VALUE):
+        if difference.kind in (Kind.PREDICTIONS, Kind.VALUE):
             return False
-        return self.differs(f"predictions/{one.output}" if one.output else "predictions", *one.suspects)
+        return self.differs(f"predictions/{difference.output}" if difference.output else "predictions", *difference.suspects)
 
     @cached_property
     def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
@@ -67,13 +71,13 @@ class Situation:
     def as_declared(self, observation: str, leg: str) -> bool | None:
         """Whether a leg's loss is what the declared loss gives for its predictions; None if there is no saying."""
         output, recording = output_of(observation), self.recordings[leg]
-        found, seen = self.declared.get((leg, output)), recording.observations.get(observation)
-        if found is None or seen is None or found.saturated:
+        declared, recorded = self.declared.get((leg, output)), recording.observations.get(observation)
+        if declared is None or recorded is None or declared.saturated:
             return None
-        value = declared_value(found, kind_of(observation)) if observation != "loss" or found.alone else None
-        if value is None or value.shape != seen.value.shape:
+        value = declared_value(declared, kind_of(observation)) if observation != "loss" or declared.alone else None
+        if value is None or value.shape != recorded.value.shape:
             return None
-        return excess(seen.value, value, allowance_of(recording, observation)) <= NEAR
+        return excess(recorded.value, value, allowance_of(recording, observation)) <= NEAR
 
 
 def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
@@ -89,8 +93,8 @@ def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
 
 def allowance_of(recording: Recording, name: str) -> Allowed:
     """What the observation of one leg may be off."""
-    seen = recording.observations[name]
-    return allowed(recording.case, name, seen.precision, recording.tolerance, ()) if seen.is_float else _EXACT
+    observation = recording.observations[name]
+    return allowed(recording.case, name, observation.precision, recording.tolerance, ()) if observation.is_float else _EXACT
 
 
 # --- from findings to differences ------------------------------------------------------------------------------
@@ -103,21 +107,21 @@ def _expected(recording: Recording, observation: str) -> np.ndarray | None:
         value: np.ndarray | None = recording.reference[observation]
     else:
         value = recording.reference_values[observation].value if observation in recording.reference_values else None
-    seen = recording.observations.get(observation)
-    if value is not None and seen is not None and value.size == seen.value.size == 1:
-        return value.reshape(seen.value.shape)
+    recorded = recording.observations.get(observation)
+    if value is not None and recorded is not None and value.size == recorded.value.size == 1:
+        return value.reshape(recorded.value.shape)
     return value
 
 
 def _allowance(
     findings: Sequence[Comparison], recording: Recording, name: str, sides: tuple[Observation, Observation]
 ) -> Allowed:
-    """The tolerance that the oracle used, so that a diagnosis measures with the same yard."""
+    """The tolerance that the oracle used, so that a diagnosis measures with the same allowance."""
     if not sides[0].is_float:
         return _EXACT
     usual = allowed(recording.case, name, coarser(*(side.precision for side in sides)), recording.tolerance, ())
-    given = next((one.tolerance for one in findings if one.tolerance is not None), None)
-    return usual if given is None else replace(usual, tolerance=given)
+    tolerance = next((finding.tolerance for finding in findings if finding.tolerance is not None), None)
+    return usual if tolerance is None else replace(usual, tolerance=tolerance)
 
 
 def _between_legs(situation: Situation) -> Iterator[Difference]:
@@ -128,19 +132,19 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
         groups = partition(name, findings, legs)
         values = {leg: recordings[leg].observations[name] for leg in legs}
         trust = {group[0]: _trust(group, name, values, situation) for group in groups}
-        trusted = max(groups, key=lambda group: trust[group[0]], default=[])
+        reference_group = max(groups, key=lambda group: trust[group[0]], default=[])
         for group in groups:
-            if group is trusted:
+            if group is reference_group:
                 continue
-            undecided = trust[group[0]][:-1] == trust[trusted[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one against one
-            of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*trusted}]
-            left, right = recordings[group[0]].observations[name], recordings[trusted[0]].observations[name]
+            undecided = trust[group[0]][:-1] == trust[reference_group[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one against one
+            of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*reference_group}]
+            left, right = recordings[group[0]].observations[name], recordings[reference_group[0]].observations[name]
             yield Difference(
-                oracle="agreement", observation=name, suspects=tuple(group), trusted=trusted[0],
+                oracle="agreement", observation=name, suspects=tuple(group), reference_side=reference_group[0],
                 left=left.value, right=right.value, recording=recordings[group[0]],
                 kinds=frozenset(f.kind for f in of_pair if f.kind),
                 allowance=_allowance(of_pair, recordings[group[0]], name, (left, right)),
-                other=recordings[trusted[0]] if undecided else None,
+                other=recordings[reference_group[0]] if undecided else None,
             )  # fmt: skip
 
 
@@ -155,10 +159,12 @@ def _trust(
     # Asked or not, the reference is evidence of who is wrong.
     contradicted = contradicted or situation.as_declared(name, group[0]) is False
     alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
-    own = values[group[0]].value
-    finite = own.dtype.kind != "f" or bool(np.isfinite(own).all())
-    yard = allowance_of(situation.recordings[group[0]], name)
-    n_near = len(group) + sum(leg not in group and excess(own, one.value, yard) <= NEAR for leg, one in values.items())
+    value = values[group[0]].value
+    finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
+    allowance = allowance_of(situation.recordings[group[0]], name)
+    n_near = len(group) + sum(
+        leg not in group and excess(value, observation.value, allowance) <= NEAR for leg, observation in values.items()
+    )
     return not contradicted, finite and not alone, n_near, -list(situation.recordings).index(group[0])
 
 
@@ -168,37 +174,37 @@ def _against_reference(situation: Situation) -> Iterator[Difference]:
         legs = [f.left for f in findings if name in situation.recordings[f.left].observations]
         for group in partition(name, situation.findings, list(dict.fromkeys(legs))):
             recording = situation.recordings[group[0]]
-            expected, seen = _expected(recording, name), recording.observations[name]
+            expected, observation = _expected(recording, name), recording.observations[name]
             if expected is None:
                 continue
             of_group = [f for f in findings if f.left in group]
             yield Difference(
-                oracle="reference", observation=name, suspects=tuple(group), trusted="reference", left=seen.value, right=expected,
-                recording=recording, kinds=frozenset(f.kind for f in of_group if f.kind),
-                allowance=_allowance(of_group, recording, name, (seen, seen)),
+                oracle="reference", observation=name, suspects=tuple(group), reference_side="reference",
+                left=observation.value, right=expected, recording=recording, kinds=frozenset(f.kind for f in of_group if f.kind),
+                allowance=_allowance(of_group, recording, name, (observation, observation)),
             )  # fmt: skip
 
 
 def _inside(situation: Situation) -> Iterator[Difference]:
-    doors = {
+    variants = {
         (leg, variant.oracle, variant.path): variant
         for leg, recording in situation.recordings.items()
         for variant in recording.variants
     }
     for finding in situation.findings:
-        leg, _, door = finding.right.partition(":")
-        variant = doors.get((leg, finding.oracle, door))
+        leg, _, path = finding.right.partition(":")
+        variant = variants.get((leg, finding.oracle, path))
         if variant is None or finding.observation not in variant.observations:
             continue
         recording = situation.recordings[leg]
         if finding.observation not in recording.observations:
             continue
-        seen, own = variant.observations[finding.observation], recording.observations[finding.observation]
+        variant_observation, observation = variant.observations[finding.observation], recording.observations[finding.observation]
         yield Difference(
-            oracle=finding.oracle, observation=finding.observation, suspects=(leg,), trusted=leg,
-            left=seen.value, right=own.value,
-            recording=recording, kinds=frozenset([finding.kind or ""]), door=door,
-            allowance=_allowance([finding], recording, finding.observation, (own, seen)),
+            oracle=finding.oracle, observation=finding.observation, suspects=(leg,), reference_side=leg,
+            left=variant_observation.value, right=observation.value,
+            recording=recording, kinds=frozenset([finding.kind or ""]), path=path,
+            allowance=_allowance([finding], recording, finding.observation, (observation, variant_observation)),
         )  # fmt: skip
 
 
