@@ -22,7 +22,7 @@ from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
-from backendcheck.cli.terminal import colour
+from backendcheck.cli.terminal import color
 from backendcheck.errors import BackendcheckError
 
 _EXIT_CODES = """\b
@@ -87,4 +87,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
-    cli.main(prog_name="backendcheck", color=colour())
+    cli.main(prog_name="backendcheck", color=color())

@@ -16,8 +16,8 @@ from backendcheck.cli.options import (
     strict_known_option,
 )
 from backendcheck.cli.process import without_collection
-from backendcheck.cli.results import analysed, check_report_place, expected_legs, tell_where_known_are_missing, write_and_end
-from backendcheck.cli.terminal import Manner, manner_options
+from backendcheck.cli.results import analyze_legs, check_report_directory, expected_legs, warn_if_known_not_found, write_and_exit
+from backendcheck.cli.terminal import OutputOptions, output_options
 
 
 @click.command()
@@ -31,10 +31,10 @@ from backendcheck.cli.terminal import Manner, manner_options
 @strict_known_option
 @baseline_option
 @overwrite_option
-@manner_options
+@output_options
 def compare(
     directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool, manner: Manner,
+    strict_known: bool, baseline: Path | None, overwrite: bool, output: OutputOptions,
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
@@ -49,7 +49,7 @@ def compare(
     with without_collection():
         legs = read_legs(find_legs(directories))
         out = out or (directories[0] if len(directories) == 1 else LATEST)
-        check_report_place(out, legs, overwrite=overwrite)
-        results = analysed(legs, expected_legs(expect_backends), known_files)
-        tell_where_known_are_missing(results, known_files)
-        write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)
+        check_report_directory(out, legs, overwrite=overwrite)
+        results = analyze_legs(legs, expected_legs(expect_backends), known_files)
+        warn_if_known_not_found(results, known_files)
+        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import run_option
-from backendcheck.cli.results import analysed, usage_error
+from backendcheck.cli.results import analyze_legs
+from backendcheck.errors import UsageError
 
 
 @click.group()
@@ -35,10 +36,10 @@ def known_add(case: str, reason: str, link: str, expires: str, file: Path | None
     from backendcheck.verdicts.known import known_place
 
     legs = read_legs(find_legs([run]), only=case)
-    result = analysed(legs, None, ()).result(case)
+    result = analyze_legs(legs, None, ()).result(case)
     if result is None:
         message = f"{case}: no such case in {run}. See 'backendcheck show' for those that are there."
-        raise usage_error(message)
+        raise UsageError(message)
     if expires:
         _check_date(expires)
     versions = sorted(version for leg in legs if (version := leg.environment.versions.get("keras")))
@@ -56,4 +57,4 @@ def _check_date(text: str) -> None:
         datetime.date.fromisoformat(text)
     except ValueError:
         message = f"--expires {text}: is no date; expected one such as 2027-06-30."
-        raise usage_error(message) from None
+        raise UsageError(message) from None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.process import printable
-from backendcheck.cli.results import usage_error
 from backendcheck.cli.terminal import print_lines
 from backendcheck.cli.values import parse_class_names, parse_losses
+from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.data import Data
@@ -144,7 +144,7 @@ def _read(path: Path, model: ModelFile | None, labels: Path | None, columns: Seq
         return replace(read, x=None, y=read.x)
     if read.y is None:
         message = f"{path}: holds no labels; expected y beside x."
-        raise usage_error(message)
+        raise UsageError(message)
     return read
 
 
@@ -172,7 +172,7 @@ def _write(class_map: ClassMap | None, path: Path, data: Path, *, failed: bool, 
     if class_map is None:
         wanted = "labels that are text, folders, or --class-names"
         message = f"--write-class-map {path}: nothing in {data} names classes; expected {wanted}."
-        raise usage_error(message)
+        raise UsageError(message)
     if failed:
         click.echo(printable(f"{path}: not written, for there are errors."), err=True)
         return

@@ -11,8 +11,9 @@ import click
 
 from backendcheck.cli.options import option_with_aliases, plugins_option, run_option, timeout_option
 from backendcheck.cli.process import end_on_signals
-from backendcheck.cli.results import analysed, known_case, terminal_width, usage_error
+from backendcheck.cli.results import analyze_legs, known_case, terminal_width
 from backendcheck.cli.terminal import print_lines
+from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
@@ -57,10 +58,10 @@ def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: 
     paths = find_legs([run])
     case = known_case(case, paths, run)
     legs = [leg for leg in read_legs(paths, only=case) if case in leg.recordings]
-    result = analysed(legs, [leg.label for leg in legs], ()).result(case)
+    result = analyze_legs(legs, [leg.label for leg in legs], ()).result(case)
     if result is None:
         message = f"{case}: not recorded on any backend in {run}. Record it first: backendcheck run"
-        raise usage_error(message)
+        raise UsageError(message)
     _check_layers(result)
     teacher, *others = _concerned(result, legs, backends)
     wanted = LayersOf(
@@ -102,7 +103,7 @@ def _check_layers(result: CaseResult) -> None:
         return
     what = "a dict of values or a ValueCase" if kind == "value" else "nothing that was recorded"
     message = f"{result.case}: has no layers to look at, it is {what}; expected a ModelCase or a LossCase. See backendcheck show."
-    raise usage_error(message)
+    raise UsageError(message)
 
 
 def _without_layers(recordings: Mapping[str, Recording]) -> list[str]:
@@ -143,9 +144,9 @@ def _concerned(result: CaseResult, legs: Sequence[Leg], names: str | None) -> li
         message = (
             f"{result.case}: is to be located on {', '.join(map(str, wanted))} alone; expected two backends. Say --backends A,B."
         )
-        raise usage_error(message)
+        raise UsageError(message)
     for backend in wanted:
         if missing := backend.missing_modules():
             message = f"{backend}: {' and '.join(missing)} is not installed here. Install with: {backend.install_command}"
-            raise usage_error(message)
+            raise UsageError(message)
     return wanted

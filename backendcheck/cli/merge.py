@@ -9,8 +9,8 @@ import click
 
 from backendcheck.cli.options import baseline_option, expect_backends_option, known_option, overwrite_option, strict_known_option
 from backendcheck.cli.process import without_collection
-from backendcheck.cli.results import analysed, expected_legs, tell_where_known_are_missing, write_and_end
-from backendcheck.cli.terminal import Manner, manner_options
+from backendcheck.cli.results import analyze_legs, expected_legs, warn_if_known_not_found, write_and_exit
+from backendcheck.cli.terminal import OutputOptions, output_options
 
 
 @click.command()
@@ -23,10 +23,10 @@ from backendcheck.cli.terminal import Manner, manner_options
 @strict_known_option
 @baseline_option
 @overwrite_option
-@manner_options
+@output_options
 def merge(
     directories: Sequence[Path], out: Path, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool, manner: Manner,
+    strict_known: bool, baseline: Path | None, overwrite: bool, output: OutputOptions,
 ) -> None:  # fmt: skip
     """Join what was recorded in several places, compare, and report. Needs no backend.
 
@@ -45,10 +45,10 @@ def merge(
     with without_collection():
         joined = join(read_pieces(find_pieces(directories, out)))
         check_place(out, joined, overwrite=overwrite)
-        for leg in joined if not manner.quiet else ():
+        for leg in joined if not output.quiet else ():
             pieces = counted(len(leg.pieces), "piece")
             click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
         legs = read_legs(write_legs(out, joined))
-        results = analysed(legs, expected_legs(expect_backends), known_files)
-        tell_where_known_are_missing(results, known_files)
-        write_and_end(results, out, strict_known=strict_known, baseline=baseline, manner=manner)
+        results = analyze_legs(legs, expected_legs(expect_backends), known_files)
+        warn_if_known_not_found(results, known_files)
+        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)

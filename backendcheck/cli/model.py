@@ -20,10 +20,10 @@ from backendcheck.cli.options import (
     timeout_option,
 )
 from backendcheck.cli.process import printable
-from backendcheck.cli.results import usage_error
 from backendcheck.cli.run import run
-from backendcheck.cli.terminal import Manner, manner_options, styled
+from backendcheck.cli.terminal import OutputOptions, output_options, styled
 from backendcheck.cli.values import map_losses, parse_class_names, parse_losses
+from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.check.case_source import CaseSource
@@ -69,12 +69,12 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
 @strict_known_option
 @baseline_option
 @overwrite_option
-@manner_options
+@output_options
 def model(
     model: str, data: Path, labels: Path | None, label_columns: Sequence[str], weight_column: str,
     class_names: str | None, loss: str | None, metrics: str | None, optimizer: str | None, weights: Path | None,
     imports: Sequence[str], examples: int | None, batch_size: int | None, epochs: int | None, out: Path | None,
-    manner: Manner, **options: Any,
+    output: OutputOptions, **options: Any,
 ) -> None:  # fmt: skip
     """Feed one batch to a saved model on all backends, train it once, compare, and report.
 
@@ -112,8 +112,8 @@ def model(
     y = labels_as_indices(read.y, names, source=read.source, remedy="Give --class-names")
     batch = sampled(Batch(x=read.x, y=y, sample_weight=read.sample_weight), examples)
     if y is not None and loss is None and said is not None and said.compiled is None:
-        raise usage_error(f"{path}: was saved without a loss, and the data has labels. Give --loss, or leave the labels out.")
-    if not manner.quiet and read.y is not None:
+        raise UsageError(f"{path}: was saved without a loss, and the data has labels. Give --loss, or leave the labels out.")
+    if not output.quiet and read.y is not None:
         _tell_of_labels(read, said, names, declared_loss)
     source = CaseSource()
     for name in imports:
@@ -130,12 +130,12 @@ def model(
         source, directory / CASES, subject.stem, name=NAME, claim=claim(subject, batch), parcel=None,
         why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
     )  # fmt: skip
-    if not manner.quiet:
+    if not output.quiet:
         click.echo(printable(f"{words} -> {file}"), err=True)
     if said is not None and said.custom and not imports:
         hint = f"holds what is not Keras's ({', '.join(said.custom)}); --import its module, if it cannot be loaded"
         click.echo(printable(f"{subject.called}: {hint}"), err=True)
-    options |= {"as_json": manner.as_json, "quiet": manner.quiet, "verbose": manner.verbose}
+    options |= {"as_json": output.as_json, "quiet": output.quiet, "verbose": output.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 
 
@@ -173,5 +173,5 @@ def _loss_as_source(source: CaseSource, given: str) -> Any:
     """A name, or something to be imported."""
     if "(" in given:
         message = f"--loss {given}: options are for a case file; expected a name, or MODULE:NAME. Write the case, or a module."
-        raise usage_error(message)
+        raise UsageError(message)
     return source.attribute(given) if ":" in given else given

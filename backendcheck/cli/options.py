@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from backendcheck.errors import UsageError
+
 LATEST = Path("reports/latest")
 _LONGEST_S = 10_000_000
 
@@ -90,7 +92,6 @@ device_option = click.option(
 
 
 def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from backendcheck.errors import UsageError
     from backendcheck.sessions.request import parse_oracles
 
     try:
@@ -109,7 +110,6 @@ plugins_option = click.option(
 
 
 def _parse_shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from backendcheck.errors import UsageError
     from backendcheck.vocabulary.shards import parse_shard
 
     try:

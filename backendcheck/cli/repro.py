@@ -10,7 +10,8 @@ import click
 
 from backendcheck.cli.options import device_option, known_option, run_option
 from backendcheck.cli.process import printable
-from backendcheck.cli.results import analysed, known_case, usage_error
+from backendcheck.cli.results import analyze_legs, known_case
+from backendcheck.errors import UsageError
 
 
 @click.command()
@@ -54,9 +55,9 @@ def repro(
     paths = find_legs([run])
     case = known_case(case, paths, run)
     legs = read_legs(paths, only=case)
-    result = analysed(legs, None, known_files).result(case)
+    result = analyze_legs(legs, None, known_files).result(case)
     if result is None:
-        raise usage_error(f"{case}: no leg has a recording of it. Record it again.")
+        raise UsageError(f"{case}: no leg has a recording of it. Record it again.")
     path = out or Path(script_name(case))
     made = make_repro(
         result, nodeid=str(file or case_file(result, legs)), out=path, seconds=seconds, device=device,

@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from backendcheck.cli.terminal import Manner, print_lines, while_read
-from backendcheck.errors import BackendcheckError
+from backendcheck.cli.terminal import OutputOptions, print_lines, while_read
+from backendcheck.errors import BackendcheckError, UsageError
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
     from backendcheck.results.results import Results
-
-
-def usage_error(message: str) -> BackendcheckError:
-    from backendcheck.errors import UsageError
-
-    return UsageError(message)
 
 
 def expected_legs(option: str | None) -> list[str] | None:
@@ -31,7 +25,7 @@ def expected_legs(option: str | None) -> list[str] | None:
     return [backend.value for backend in parse_backends(names)] if names else None
 
 
-def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
+def analyze_legs(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
     from backendcheck.config import load_configuration
     from backendcheck.results.results import analyse
     from backendcheck.verdicts.known import find_known, load
@@ -44,7 +38,7 @@ def analysed(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: S
     )  # fmt: skip
 
 
-def tell_where_known_are_missing(results: Results, known_files: Sequence[Path]) -> None:
+def warn_if_known_not_found(results: Results, known_files: Sequence[Path]) -> None:
     """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
     from backendcheck.case_files import BUILT_IN, split_node_id
     from backendcheck.config import load_configuration
@@ -78,11 +72,11 @@ def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
 
         close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
         message = f"{case}: no such case in {out}; expected one of its {len(cases)}, such as {', '.join(close)}."
-        raise usage_error(message)
+        raise UsageError(message)
     return case
 
 
-def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
+def check_report_directory(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
     """Never put a report beside legs that it is not about."""
     from backendcheck.errors import OutputInTheWay
     from backendcheck.recordings.earlier_report import runs_in
@@ -106,8 +100,8 @@ def check_report_place(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> No
         raise OutputInTheWay(message)
 
 
-def write_and_end(
-    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, manner: Manner | None = None
+def write_and_exit(
+    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, output: OutputOptions | None = None
 ) -> NoReturn:
     """Write the reports, print what is to be printed, and end with the exit code of the run."""
     import os
@@ -120,7 +114,7 @@ def write_and_end(
     from backendcheck.report.formats.github_annotations import commands
     from backendcheck.results.changes import read_baseline
 
-    manner = manner or Manner()
+    output = output or OutputOptions()
     results = replace(results, strict_known=strict_known)
     if baseline is not None:
         results = results.compared_with(read_baseline(baseline))
@@ -131,22 +125,22 @@ def write_and_end(
             file.write(markdown.render(results))
     told = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
     with while_read():
-        if manner.as_json:
+        if output.as_json:
             click.echo(json_report.render(results), nl=False)
         else:
-            place = place_of(results.legs)
-            print_lines(text.summary(results, width=terminal_width(), verbose=manner.verbose, quiet=manner.quiet, place=place))
+            place = directory_of(results.legs)
+            print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, place=place))
         for line in told:
-            click.echo(line, err=manner.as_json)
-        if not manner.quiet:
-            click.echo(f"report: {out / 'index.html'}", err=manner.as_json)
-        if not (manner.as_json and manner.quiet):
+            click.echo(line, err=output.as_json)
+        if not output.quiet:
+            click.echo(f"report: {out / 'index.html'}", err=output.as_json)
+        if not (output.as_json and output.quiet):
             for line in text.last_line(results, width=terminal_width()):
-                click.echo(line, err=manner.as_json)
+                click.echo(line, err=output.as_json)
     sys.exit(results.exit_code)
 
 
-def place_of(legs: Sequence[Leg]) -> str:
+def directory_of(legs: Sequence[Leg]) -> str:
     """The directory that a command has to be told to find `legs`; empty where it looks by itself, or no single one has all."""
     from backendcheck.cli.options import LATEST
 

@@ -22,8 +22,8 @@ from backendcheck.cli.options import (
     strict_known_option,
 )
 from backendcheck.cli.process import end_on_signals, printable
-from backendcheck.cli.results import analysed, write_and_end
-from backendcheck.cli.terminal import Manner, manner_options
+from backendcheck.cli.results import analyze_legs, write_and_exit
+from backendcheck.cli.terminal import OutputOptions, output_options
 
 if TYPE_CHECKING:
     from backendcheck.results.results import Results
@@ -52,10 +52,10 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
     "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
     help="Put a script into the report for each of the N worst cases that failed, as 'backendcheck repro' writes them.",
 )  # fmt: skip
-@manner_options
+@output_options
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,
-    baseline: Path | None, noise_floor: bool, n_scripts: int, manner: Manner, **options: Any,
+    baseline: Path | None, noise_floor: bool, n_scripts: int, output: OutputOptions, **options: Any,
 ) -> None:  # fmt: skip
     """Record cases under all backends at once, compare, and report.
 
@@ -106,23 +106,23 @@ def run(
         else:
             there.append(request)
     # What an earlier run left there is not this one's, unless it is resumed.
-    progress = functools.partial(progress_of, quiet=manner.quiet)
-    paths_of_legs = _record(there, progress, quiet=manner.quiet)
+    progress = functools.partial(progress_of, quiet=output.quiet)
+    paths_of_legs = _record(there, progress, quiet=output.quiet)
     if noise_floor:
         runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
         for name, backend, noise_end in record_noise(there, runs, progress):
             _tell_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
-    results = analysed(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
+    results = analyze_legs(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
     if n_scripts and results.counts["FAILED"]:
         write_reports(results, directory)  # so that it is there whatever becomes of the scripts
-        _make_scripts(results, directory, n_scripts, options["device"], quiet=manner.quiet)
-    write_and_end(results, directory, strict_known=strict_known, baseline=baseline, manner=manner)
+        _make_scripts(results, directory, n_scripts, options["device"], quiet=output.quiet)
+    write_and_exit(results, directory, strict_known=strict_known, baseline=baseline, output=output)
 
 
 def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet: bool) -> list[Path]:
     """Record what is to be recorded; returns the directories of the legs that there are then."""
-    from backendcheck.cli.results import usage_error
+    from backendcheck.errors import UsageError
     from backendcheck.sessions.processes import record_all
     from backendcheck.sessions.resume import earlier, seconds_before
 
@@ -137,7 +137,7 @@ def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet:
             ends = record_all(left, shown)
         refused = [ends[one.backend.value].message for one in left if one.backend in before and ends[one.backend.value].refused]
         if refused:
-            raise usage_error("\n".join(message.removeprefix("backendcheck: ") for message in refused))
+            raise UsageError("\n".join(message.removeprefix("backendcheck: ") for message in refused))
         for name, end in ends.items():
             _tell_messages(name, end.message)
         legs += [request.leg for request in left if ends[request.backend.value].recorded]

@@ -47,7 +47,7 @@ def selftest(
     backendcheck selftest
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
-    from backendcheck.cli.results import usage_error
+    from backendcheck.errors import UsageError
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
     from backendcheck.results.selftest_legs import judge, read_planted
@@ -65,7 +65,7 @@ def selftest(
         on = [parse_backend(backend)]
         if on[0] not in there:
             message = f"--backend: {backend} is not among the backends to be recorded, {backends}. Add it to --backends."
-            raise usage_error(message)
+            raise UsageError(message)
     if kept is not None:
         pairs = [(fault, one) for fault in chosen for one in on if read_planted(kept, fault.name, one.value)]
         result = judge(kept, pairs)
@@ -86,7 +86,7 @@ def selftest(
 
 def _planting(faults: tuple[Fault, ...], on: list[Backend], *, every: bool) -> list[tuple[Fault, Backend]]:
     """Which fault goes on which backend."""
-    from backendcheck.cli.results import usage_error
+    from backendcheck.errors import UsageError
     from backendcheck.vocabulary.faults import backend_of
 
     if every:
@@ -95,7 +95,7 @@ def _planting(faults: tuple[Fault, ...], on: list[Backend], *, every: bool) -> l
         pairs = [(fault, backend) for fault in faults if (backend := backend_of(fault, on)) is not None]
     if not pairs:
         message = f"none of {', '.join(fault.name for fault in faults)} can be planted on {', '.join(map(str, on))}."
-        raise usage_error(message)
+        raise UsageError(message)
     return pairs
 
 

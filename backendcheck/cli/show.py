@@ -9,16 +9,16 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import known_option, run_option
-from backendcheck.cli.results import analysed, known_case, place_of, terminal_width
-from backendcheck.cli.terminal import Manner, manner_options, print_lines
+from backendcheck.cli.results import analyze_legs, directory_of, known_case, terminal_width
+from backendcheck.cli.terminal import OutputOptions, output_options, print_lines
 
 
 @click.command()
 @click.argument("case")
 @run_option("--out")
 @known_option
-@manner_options
-def show(case: str, run: Path, known_files: Sequence[Path], manner: Manner) -> None:
+@output_options
+def show(case: str, run: Path, known_files: Sequence[Path], output: OutputOptions) -> None:
     """Print one case in full: verdict, findings, values on every backend.
 
     CASE is a case id as in the report, or a pytest node id. --json prints the entry in report.json. --quiet prints the summary
@@ -34,15 +34,15 @@ def show(case: str, run: Path, known_files: Sequence[Path], manner: Manner) -> N
 
     paths = find_legs([run])
     case = known_case(case, paths, run)
-    results = analysed(read_legs(paths, only=case), None, known_files)
+    results = analyze_legs(read_legs(paths, only=case), None, known_files)
     result = results.result(case)
     if result is None:
         pass
-    elif manner.as_json:
+    elif output.as_json:
         print_lines([json_report.entry(result, results)])
-    elif manner.quiet:
-        in_short = text.failing(result, terminal_width(), place_of(results.legs))
+    elif output.quiet:
+        in_short = text.failing(result, terminal_width(), directory_of(results.legs))
         print_lines(in_short if result.verdict in FAILING else [text.first_line(result)])
     else:
-        print_lines(text.case(result, results, width=terminal_width(), verbose=manner.verbose))
+        print_lines(text.case(result, results, width=terminal_width(), verbose=output.verbose))
     sys.exit(0)

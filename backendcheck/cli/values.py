@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backendcheck.cli.results import usage_error
+from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.model_file import DeclaredLoss
@@ -38,14 +38,14 @@ def parse_class_names(given: str | None) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         message = f"--class-names {path}: cannot be read ({error}). Give a file of names, one a line, or the names themselves."
-        raise usage_error(message) from error
+        raise UsageError(message) from error
     if path.suffix == ".txt":
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
         names = json.loads(text)
     except (ValueError, RecursionError) as error:
         message = f"--class-names {path}: is no JSON ({error}); expected a list of names, or lists of names by output."
-        raise usage_error(message) from error
+        raise UsageError(message) from error
     if isinstance(names, dict) and {"schema", "classes"} <= set(names):
         from backendcheck.labels import ClassMap
 
@@ -54,7 +54,7 @@ def parse_class_names(given: str | None) -> Any:
     lists = list(names.values()) if isinstance(names, dict) else [names]
     if not all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists):
         message = f"--class-names {path}: expected a list of names, or lists of names by output."
-        raise usage_error(message)
+        raise UsageError(message)
     return names
 
 
@@ -83,7 +83,7 @@ def map_losses(function: Callable[[str], Any], given: str | None) -> Any:
     if any(pairs):
         if not all(pairs):
             message = f"--loss {given}: mixes losses with and without an output; expected OUTPUT=LOSS for each."
-            raise usage_error(message)
+            raise UsageError(message)
         return {pair[1]: function(pair[2]) for pair in pairs if pair is not None}
     losses = [function(part) for part in parts]
     return losses[0] if len(losses) == 1 else losses
@@ -113,10 +113,10 @@ def _loss(text: str, *, registered: bool) -> DeclaredLoss:
             options = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords if one.arg}
         except (SyntaxError, ValueError) as error:
             message = f"--loss {text}: its options cannot be read; expected NAME(from_logits=True, ignore_class=-1)."
-            raise usage_error(message) from error
+            raise UsageError(message) from error
     for unknown in sorted(options.keys() - _OPTIONS):
         close = difflib.get_close_matches(unknown, _OPTIONS, n=1) or ["from_logits"]
         message = f"--loss {text}: no loss of Keras has an option {unknown!r}; expected one such as {close[0]}."
-        raise usage_error(message)
+        raise UsageError(message)
     found = declared_loss(name.strip()) if registered else known_loss(name.strip())
     return DeclaredLoss(name=found.name, options=options, custom=found.custom)
