@@ -26,7 +26,7 @@ from backendcheck.report.formats.selftest import as_dict, listed_faults, table
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
 from backendcheck.results.selftest_legs import judge
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.faults import FAULTS, UNPLANTED, Fault, backend_of, faults_named, parse_plants
+from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, backend_of, faults_named, parse_plants
 
 CASE = "a/b"
 ROOT = Path(__file__).parent.parent
@@ -241,7 +241,7 @@ def kept(folder: Path, *, run: str = "run of jax") -> Path:
 
     for backend in ("jax", "torch"):
         write(folder / backend, backend, outputs(ORDER), f"run of {backend}")
-        write(folder / "faults" / UNPLANTED / backend, backend, outputs(ORDER), f"run of {backend}")
+        write(folder / "faults" / NO_FAULT / backend, backend, outputs(ORDER), f"run of {backend}")
     write(folder / "faults" / REORDERED.name / "jax", "jax", outputs(ORDER[::-1]), run)
     notes = json.dumps({"case": CASE_OF_REORDERED} | ALTERED)
     (folder / "faults" / REORDERED.name / "jax" / "planted-gw0.jsonl").write_text(notes + "\n")
@@ -267,7 +267,7 @@ def test_legs_of_two_runs_are_not_judged_together(tmp_path: Path) -> None:
 
 
 def test_without_a_second_clean_recording_it_is_incomplete(tmp_path: Path) -> None:
-    shutil.rmtree(kept(tmp_path) / "faults" / UNPLANTED / "torch")
+    shutil.rmtree(kept(tmp_path) / "faults" / NO_FAULT / "torch")
     assert judge(tmp_path, [(REORDERED, Backend.JAX)]).problems == ("torch: was not recorded twice",)
 
 
@@ -288,7 +288,7 @@ def test_every_fault_is_tried_on_cases_that_there_are() -> None:
         assert {case.partition("[")[0] for case in one.cases} <= there, one.name
         assert len(set(one.cases)) == len(one.cases), one.name
     assert len({one.name for one in FAULTS}) == len(FAULTS)
-    assert UNPLANTED not in {one.name for one in FAULTS}
+    assert NO_FAULT not in {one.name for one in FAULTS}
 
 
 def test_every_diagnosis_has_a_fault_that_it_fits() -> None:
@@ -319,11 +319,11 @@ def test_faults_by_name() -> None:
 
 
 @pytest.mark.backends
-def test_every_fault_has_a_plant() -> None:
+def test_every_fault_has_an_injection() -> None:
     """The recording half is asked in a process of its own: it imports keras."""
     code = (
-        "from backendcheck.vocabulary.faults import FAULTS, UNPLANTED; from backendcheck.record.faults import PLANTS; "
-        "assert set(PLANTS) == {UNPLANTED, *(f.name for f in FAULTS)}, set(PLANTS) ^ {f.name for f in FAULTS}"
+        "from backendcheck.vocabulary.faults import FAULTS, NO_FAULT; from backendcheck.record.faults import INJECTIONS; "
+        "assert set(INJECTIONS) == {NO_FAULT, *(f.name for f in FAULTS)}, set(INJECTIONS) ^ {f.name for f in FAULTS}"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=variables({"KERAS_BACKEND": "torch"}), capture_output=True, text=True, check=False

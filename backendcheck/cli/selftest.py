@@ -106,12 +106,12 @@ def _record(
     from backendcheck.progress.terminal import progress_of
     from backendcheck.sessions.processes import check_out, record_all
     from backendcheck.sessions.request import Request
-    from backendcheck.vocabulary.faults import UNPLANTED
+    from backendcheck.vocabulary.faults import NO_FAULT
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []
     for backend in there:
-        plants = {UNPLANTED: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
+        plants = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
         requests.append(Request(backend=backend, out=directory, plants=plants, **renamed(dict(options))))
     check_out(directory, requests)
     with progress_of([str(backend) for backend in there]) as progress:

@@ -45,7 +45,7 @@ class Worker:
         self.work = Path(session.work)
         self.worker = worker
         self.digests: dict[Path, str] = {}
-        self.plant: Any = contextlib.nullcontext()  # the fault in force, if any
+        self.injection: Any = contextlib.nullcontext()  # the fault in force, if any
         end_with_parent(signal.SIGKILL)
         # Ctrl-C is for the controller: here it would look like something the case has thrown, and SIGTERM as if it had crashed.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,23 +102,22 @@ class Worker:
             marker.unlink()
 
     def _run_planted(self, item: pytest.Item, fault: str) -> None:
-        """Run `item` once more, from its fixtures on, with a fault planted; the recording goes to the leg of the fault."""
-        from backendcheck.record.faults import planted
+        """Run `item` once more, from its fixtures on, with a fault injected. The recording goes to the leg of the fault."""
+        from backendcheck.record.faults import injected
 
         clean, self.leg = self.leg, Path(self.session.plants[fault][1])
-        self.plant = planted(fault)
+        self.injection = injected(fault)
         faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
         try:
             # What follows, to the tear-down, is another item of the same module: fixtures of the module stay.
             runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]
         finally:
             faulthandler.cancel_dump_traceback_later()
-            note = {name: getattr(self.plant, name) for name in ("n_altered", "n_same", "n_traced", "n_unsettled")}
-            line = json.dumps({"case": case_id(item.nodeid), **note}) + "\n"
+            line = json.dumps({"case": case_id(item.nodeid), **self.injection.notes()}) + "\n"
             self.leg.mkdir(parents=True, exist_ok=True)
             with (self.leg / f"{PLANTED_NOTES}-{self.worker}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line)
-            self.leg, self.plant = clean, contextlib.nullcontext()
+            self.leg, self.injection = clean, contextlib.nullcontext()
 
     def pytest_timeout_set_timer(self, settings: Any) -> bool:
         # From a C thread that needs no lock of Python's: it ends even a case that hangs inside a backend.
@@ -185,7 +184,7 @@ class Worker:
         case: Any = None
         fields: dict[str, Any] = {}
         try:
-            with self.plant:
+            with self.injection:
                 with trace.stage("case"):
                     case = drawn(make())
                 if missing := missing_library(trace.raised):

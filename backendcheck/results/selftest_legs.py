@@ -12,7 +12,7 @@ from backendcheck.results.results import analyse
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
 from backendcheck.verdicts.known import find_known, load
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.faults import UNPLANTED, Fault
+from backendcheck.vocabulary.faults import NO_FAULT, Fault
 
 
 def read_planted(directory: Path, fault: str, backend: str) -> Leg | None:
@@ -37,7 +37,7 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     clean = analyse(legs, known=known)
     alarms, problems = false_alarms(clean), list(clean.problems)
     for leg in legs:
-        again = read_planted(directory, UNPLANTED, leg.label)
+        again = read_planted(directory, NO_FAULT, leg.label)
         if again is None:
             problems.append(f"{leg.label}: was not recorded twice")
             continue

@@ -147,7 +147,7 @@ FAULTS: tuple[Fault, ...] = (
            _TRAINED_INTEGERS, _TEXT, _STUDENT),
 )  # fmt: skip
 
-UNPLANTED = "unplanted"  # the name under which a second recording without a fault is kept
+NO_FAULT = "unplanted"  # the name under which a second recording without a fault is kept
 
 CASE_SEPARATOR = ";"  # in the option that hands faults and their cases to a recording process
 
@@ -181,7 +181,7 @@ def parse_plants(options: Sequence[str]) -> dict[str, list[str]]:
     plants = {}
     for option in options:
         name, _, cases = option.partition("=")
-        if name != UNPLANTED:
+        if name != NO_FAULT:
             faults_named([name])
         plants[name] = cases.split(CASE_SEPARATOR)
     return plants

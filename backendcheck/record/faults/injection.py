@@ -1,4 +1,4 @@
-"""A fault while it is in force: functions of Keras replaced, what they changed counted, everything put back at the end."""
+"""Fault injection: replace functions of Keras, count what that changes, and put the originals back."""
 
 from __future__ import annotations
 
@@ -10,79 +10,82 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+Function = Callable[..., Any]
 
-class Plant:
+
+class FaultInjection:
     """A context in which the functions that a fault concerns are replaced.
 
-    `n_altered` counts calls in which a number was really changed, `n_same` those in which nothing was, `n_traced` those under a
-    compiler or a differentiation, where there are no numbers to look at. `n_unsettled` functions were not found as the
-    plant left them when it was taken out: somebody else had replaced them meanwhile.
+    n_altered: calls in which a number changed.
+    n_same: calls in which no number changed.
+    n_traced: calls under a compiler or a differentiation, where the tensors have no numbers.
+    n_conflicts: replaced functions that other code had replaced again before their removal.
     """
 
-    def __init__(self, name: str, plant: Callable[[Plant], None]) -> None:
-        self.name = name
-        self.n_altered = self.n_same = self.n_traced = self.n_unsettled = 0
-        self._plant = plant
+    def __init__(self, inject: Inject) -> None:
+        self.n_altered = self.n_same = self.n_traced = self.n_conflicts = 0
+        self._inject = inject
         self._undo: list[tuple[Any, str, Any, bool, Any]] = []
 
-    @property
-    def reached(self) -> bool:
-        """Whether a number was changed, or may have been in a compiled function."""
-        return self.n_altered + self.n_traced > 0
+    def notes(self) -> dict[str, int]:
+        """The counts, under their keys in the notes beside the recordings of a fault."""
+        return {
+            "n_altered": self.n_altered, "n_same": self.n_same, "n_traced": self.n_traced, "n_unsettled": self.n_conflicts,
+        }  # fmt: skip
 
     def __enter__(self) -> Self:
         try:
-            self._plant(self)
+            self._inject(self)
         except BaseException:
-            self._take_out()
+            self._remove()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._take_out()
+        self._remove()
 
-    def _take_out(self) -> None:
+    def _remove(self) -> None:
         while self._undo:
-            owner, name, before, own, replacement = self._undo.pop()
-            self.n_unsettled += vars(owner).get(name) is not replacement
-            if own:
+            owner, name, before, was_defined, replacement = self._undo.pop()
+            self.n_conflicts += vars(owner).get(name) is not replacement
+            if was_defined:
                 setattr(owner, name, before)
             else:
                 with contextlib.suppress(AttributeError):
                     delattr(owner, name)
 
-    def replace(self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        """Put ``make(original)`` in the place of the function `name` of a module or a class."""
+    def replace(self, owner: Any, name: str, make: Callable[[Function], Function]) -> None:
+        """Replace the function `name` of a module or a class with ``make(original)``."""
         original = getattr(owner, name)
         replacement = functools.wraps(original)(make(original))
         self._undo.append((owner, name, vars(owner).get(name), name in vars(owner), replacement))
         setattr(owner, name, replacement)
 
-    def result(self, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    def change_result(self, owner: Any, name: str, change: Function) -> None:
         """Have the function return ``change(result, *arguments)``."""
 
-        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make(original: Function) -> Function:
             def changed(*args: Any, **kwargs: Any) -> Any:
                 before = original(*args, **kwargs)
-                return self.altered(before, change(before, *args, **kwargs))
+                return self.counted(before, change(before, *args, **kwargs))
 
             return changed
 
         self.replace(owner, name, make)
 
-    def argument(self, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    def change_argument(self, owner: Any, name: str, change: Function) -> None:
         """Hand the function ``change(first argument, *other arguments)`` as its first argument."""
 
-        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make(original: Function) -> Function:
             def changed(first: Any, *args: Any, **kwargs: Any) -> Any:
-                return original(self.altered(first, change(first, *args, **kwargs)), *args, **kwargs)
+                return original(self.counted(first, change(first, *args, **kwargs)), *args, **kwargs)
 
             return changed
 
         self.replace(owner, name, make)
 
-    def altered(self, before: Any, after: Any) -> Any:
-        """Count whether `after` differs from `before`; returns `after`."""
+    def counted(self, before: Any, after: Any) -> Any:
+        """Return `after`, and count whether it differs from `before`."""
         if after is before:
             self.n_same += 1
             return after
@@ -97,8 +100,11 @@ class Plant:
 
 
 def numbers(tensor: Any) -> np.ndarray | None:
-    """The numbers of a tensor; None where there are none yet, because a compiler or a differentiation traces the call."""
+    """The numbers of a tensor, or None while a compiler or a differentiation traces the call."""
     try:
         return np.asarray(keras.ops.convert_to_numpy(tensor))
-    except Exception:  # noqa: BLE001 - each backend has an exception of its own for it
+    except Exception:  # noqa: BLE001 - each backend raises an exception of its own for this
         return None
+
+
+Inject = Callable[[FaultInjection], None]

@@ -1,4 +1,4 @@
-"""Faults on the way in and out: what `predict` returns, which labels reach which output."""
+"""Faults in the outputs of a model: what `predict` returns, and which labels reach which output."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras.src.trainers.compile_utils import CompileLoss
 
-from backendcheck.record.faults.injection import Plant
+from backendcheck.record.faults.injection import FaultInjection, Inject
 
 
-def _predictions(plant: Plant, change: Callable[[Any], Any]) -> None:
+def _change_predictions(injection: FaultInjection, change: Callable[[Any], Any]) -> None:
     """Have `predict` return ``change(predictions)``."""
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -21,25 +21,25 @@ def _predictions(plant: Plant, change: Callable[[Any], Any]) -> None:
 
         return predict
 
-    plant.replace(keras.Model, "predict", make)
+    injection.replace(keras.Model, "predict", make)
 
 
-def _back_to_front(plant: Plant) -> None:
+def _reverse_examples(injection: FaultInjection) -> None:
     def change(result: Any) -> Any:
-        return keras.tree.map_structure(lambda array: plant.altered(array, array[::-1].copy()), result)
+        return keras.tree.map_structure(lambda array: injection.counted(array, array[::-1].copy()), result)
 
-    _predictions(plant, change)
+    _change_predictions(injection, change)
 
 
-def _reordered(plant: Plant) -> None:
+def _reverse_outputs(injection: FaultInjection) -> None:
     def change(result: Any) -> Any:
         if not isinstance(result, Mapping):
             return result
         names = list(result)[::-1]
-        plant.altered(np.arange(len(names)), np.arange(len(names))[::-1])
+        injection.counted(np.arange(len(names)), np.arange(len(names))[::-1])
         return {name: result[name] for name in names}
 
-    _predictions(plant, change)
+    _change_predictions(injection, change)
 
 
 def _pair_of_one_shape(named: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -49,36 +49,36 @@ def _pair_of_one_shape(named: Mapping[str, Any]) -> tuple[str, str] | None:
     return next(pairs, None)
 
 
-def _exchanged(plant: Plant) -> None:
+def _exchange_outputs(injection: FaultInjection) -> None:
     def change(result: Any) -> Any:
         pair = _pair_of_one_shape(result) if isinstance(result, Mapping) else None
         if pair is None:
             return result
         first, second = pair
-        plant.altered(result[first], result[second])
+        injection.counted(result[first], result[second])
         return {**result, first: result[second], second: result[first]}
 
-    _predictions(plant, change)
+    _change_predictions(injection, change)
 
 
-def _labels_exchanged(plant: Plant) -> None:
+def _exchange_labels(injection: FaultInjection) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
             pair = _pair_of_one_shape(y_true) if isinstance(y_true, Mapping) else None
             if pair is not None:
                 first, second = pair
-                plant.altered(y_true[first], y_true[second])
+                injection.counted(y_true[first], y_true[second])
                 y_true = {**y_true, first: y_true[second], second: y_true[first]}
             return original(self, y_true, y_pred, sample_weight)
 
         return call
 
-    plant.replace(CompileLoss, "call", make)
+    injection.replace(CompileLoss, "call", make)
 
 
-PLANTS: dict[str, Callable[[Plant], None]] = {
-    "predictions-of-other-examples": _back_to_front,
-    "outputs-reordered": _reordered,
-    "outputs-exchanged": _exchanged,
-    "labels-of-outputs-exchanged": _labels_exchanged,
+INJECTIONS: dict[str, Inject] = {
+    "predictions-of-other-examples": _reverse_examples,
+    "outputs-reordered": _reverse_outputs,
+    "outputs-exchanged": _exchange_outputs,
+    "labels-of-outputs-exchanged": _exchange_labels,
 }
