@@ -7,8 +7,8 @@ the same bytes on every backend: selecting, enlarging, tinting and scaling are N
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_linnerud
 
-# What can be said about a handwritten digit, several at a time. A closed loop: 0, 6, 8 and 9. A 4 counts as open,
-# as almost all of the 4s in this set are written.
+# Attributes of a handwritten digit, which can have several. A closed loop: 0, 6, 8 and 9. A 4 counts as open,
+# because almost all of the 4s in this set are.
 DIGIT_ATTRIBUTES = ["prime", "even", "at_least_five", "closed_loop", "square"]
 _DIGITS_WITH = {
     "prime": [2, 3, 5, 7],
@@ -72,7 +72,7 @@ def _draw(rng, n, table, labels):
 def hide_labels(rng, n, width):
     """A 0/1 mask (N, width) of the labels that are known.
 
-    Of the examples 40 % carry every label, of the rest 70 % carry one, the others none.
+    40 % of the examples have every label. Of the rest, 70 % have one label, the others have none.
     """
     kind = rng.permutation(n)
     n_full = round(0.4 * n)

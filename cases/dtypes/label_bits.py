@@ -1,7 +1,7 @@
-"""Labels that do not fit: 64-bit ids, class numbers in 16-bit floats, differences of unsigned integers.
+"""Labels in a type that cannot hold them: 64-bit ids, class numbers in 16-bit floats, differences of unsigned integers.
 
-What goes wrong in practice: a label is cast on its way, by the loss, by the metric or by the backend, and comes out as
-another label. Nothing is raised, and the number at the end looks like any other.
+What goes wrong in practice: the loss, the metric or the backend casts a label, and the result is another label.
+Nothing is raised, and the number at the end looks normal.
 """
 
 import keras
@@ -12,7 +12,10 @@ from backendcheck import LossCase, Raises, Tolerance, ValueCase
 
 
 def case_a_hashed_label_is_not_class_one():
-    """Label 2^32 + 1, a hash where a class should be, is rejected; its lower 32 bits alone would be class 1."""
+    """Label 2^32 + 1, a hash instead of a class, is rejected.
+
+    Its lower 32 bits alone would be class 1.
+    """
     return LossCase(
         loss="sparse_categorical_crossentropy",
         y_true=np.array([0, 2**32 + 1, 2], dtype="int64"),
@@ -25,10 +28,10 @@ def case_a_hashed_label_is_not_class_one():
 @pytest.mark.parametrize("metric", ["Accuracy", "SparseTopKCategoricalAccuracy"])
 @pytest.mark.parametrize("bits", [24, 32])
 def case_different_ids_do_not_match(metric, bits):
-    """Two ids that differ do not match, also where the type that they are cast to cannot tell them apart.
+    """Two different ids do not match, even where the type that they are cast to makes them equal.
 
-    A float32 has no 2^24 + 1, and 32 bits have no 2^32 + 1: what does not fit must be refused or told apart. Item ids of a
-    recommender come in as they are, as labels and as the ranked predictions (`from_sorted_ids`).
+    float32 cannot represent 2^24 + 1, and 32-bit integers cannot represent 2^32 + 1. Such ids must be refused or told
+    apart. Item ids of a recommender are used directly as labels and as the ranked predictions (`from_sorted_ids`).
     """
     base = 2**32 if bits == 32 else 2**24
     wanted = np.array([base + 1, 5], dtype="int64")
@@ -47,9 +50,9 @@ def case_different_ids_do_not_match(metric, bits):
 
 
 def case_two_people_are_not_one():
-    """Metric learning with ids above 2^24: the loss of `keras.losses.Circle` is that of the function `circle`.
+    """With ids above 2^24, `keras.losses.Circle` gives the same loss as with small ids.
 
-    The class casts labels to float32 first, which has no 16777217: two people become one.
+    The class casts labels to float32 first, which cannot represent 16777217: two people become one.
     """
     identity = np.array([2**24, 2**24 + 1, 1, 1], dtype="int32")
     embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]], dtype="float32")
@@ -64,9 +67,10 @@ def case_two_people_are_not_one():
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 def case_class_257_in_bfloat16(quantity):
-    """Class 257 stays class 257 in bfloat16, which holds no odd number above 256: the labels are not cast along.
+    """Class 257 stays class 257 where the computation is in bfloat16: labels are not cast to it.
 
-    In the loss it is the loss that computes in bfloat16, in the accuracy the predictions of a model under mixed precision.
+    bfloat16 holds no odd number above 256. In the case of the loss, the loss computes in bfloat16. In the case of the
+    accuracy, the predictions are in bfloat16, as a model in mixed precision gives them.
     """
     labels = np.array([257, 258])
     scores = np.zeros((2, 300), dtype="float32")
@@ -89,7 +93,7 @@ def case_class_257_in_bfloat16(quantity):
 def case_class_2049_in_half_precision():
     """As people write it: class 2049, stored as float16 to save memory, is still class 2049.
 
-    float16 holds no odd number above 2048, so that it is class 2048 before Keras sees it.
+    float16 holds no odd number above 2048, so the label is class 2048 before Keras receives it.
     """
     scores = np.zeros((1, 2100))
     scores[0, 2049] = 8.0
@@ -103,22 +107,27 @@ def case_class_2049_in_half_precision():
 
 @pytest.mark.parametrize("metric", ["MeanAbsoluteError", "MeanSquaredError", "RootMeanSquaredError"])
 def case_difference_of_unsigned_labels(metric):
-    """The error between grades 3 and 5 is 2, also where labels and predictions are unsigned 8-bit integers."""
+    """The error between grades 3 and 5 is 2, even if labels and predictions are unsigned 8-bit integers."""
+    error = {
+        "MeanAbsoluteError": keras.metrics.MeanAbsoluteError,
+        "MeanSquaredError": keras.metrics.MeanSquaredError,
+        "RootMeanSquaredError": keras.metrics.RootMeanSquaredError,
+    }[metric]
     if metric == "MeanSquaredError":
-        given, predicted, exact = [[3], [100]], [[5], [120]], (2**2 + 20**2) / 2
+        labels, predicted, exact = [[3], [100]], [[5], [120]], (2**2 + 20**2) / 2
     else:
-        given, predicted, exact = [[3], [5]], [[5], [3]], 2.0
+        labels, predicted, exact = [[3], [5]], [[5], [3]], 2.0
 
     def compute():
-        counted = getattr(keras.metrics, metric)()
-        counted.update_state(np.array(given, dtype="uint8"), np.array(predicted, dtype="uint8"))
+        counted = error()
+        counted.update_state(np.array(labels, dtype="uint8"), np.array(predicted, dtype="uint8"))
         return {"error": counted.result()}
 
     return ValueCase(compute, reference={"value/error": np.array(exact)})
 
 
 def case_a_weight_that_needs_64_bits():
-    """An example that stands for 2^40 others weighs that much, not nothing: with the mean by weight it decides alone."""
+    """An example of weight 2^40 keeps that weight and is not dropped: in the weighted mean it decides alone."""
     return LossCase(
         loss=keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"),
         y_true=np.array([[1.0], [0.0]], dtype="float32"),
@@ -129,7 +138,7 @@ def case_a_weight_that_needs_64_bits():
 
 
 def case_counting_past_sixteen_million():
-    """Five positives after 2^24 of them are counted: the sum is 2^24 + 5, not the last whole number before a gap."""
+    """Five positives after the first 2^24 are counted: the sum is 2^24 + 5, although float32 has gaps there."""
 
     def compute():
         counted = keras.metrics.TruePositives()
@@ -144,17 +153,20 @@ def case_counting_past_sixteen_million():
 
 @pytest.mark.parametrize("metric", ["MeanSquaredError", "BinaryCrossentropy"])
 def case_metric_of_half_precision_predictions(metric):
-    """A metric of float16 predictions is a number wherever the loss is one: an error of 300, a certain and right answer.
+    """A metric of float16 predictions is finite where the loss is finite.
 
-    Losses cast predictions to float32 first. Models under mixed precision hand their metrics float16.
+    The predictions have an error of 300, or are certain and right. Losses cast predictions to float32 first. Models
+    in mixed precision pass float16 to their metrics.
     """
     if metric == "MeanSquaredError":
         y_true, y_pred, exact = [[300.0], [0.0]], [[0.0], [0.0]], 45000.0
     else:
         y_true, y_pred, exact = [[1.0], [0.0]], [[1.0], [0.0]], 1e-7
 
+    error = {"MeanSquaredError": keras.metrics.MeanSquaredError, "BinaryCrossentropy": keras.metrics.BinaryCrossentropy}[metric]
+
     def compute():
-        counted = getattr(keras.metrics, metric)()
+        counted = error()
         counted.update_state(np.array(y_true, dtype="float32"), np.array(y_pred, dtype="float16"))
         return {"error": counted.result()}
 
@@ -162,7 +174,7 @@ def case_metric_of_half_precision_predictions(metric):
 
 
 def case_a_loss_over_many_pixels_in_float16():
-    """The mean error over 70000 pixels is their mean in float16, too: the number of pixels is no float16, their mean is."""
+    """The mean error over 70000 pixels is right in float16, which can hold the mean but not the number of pixels."""
     n = 70000
 
     def compute():

@@ -1,7 +1,7 @@
 """Labels beyond 32 bits: ids of products, users, places.
 
-What goes wrong in practice: ids such as 2^32 + 1 are ordinary int64 numbers in a database. JAX, unless told otherwise, has
-32-bit integers, and keeps the lower half: another id. So do ops that cast to int32 on the way.
+What goes wrong in practice: ids such as 2^32 + 1 are ordinary int64 numbers in a database. JAX has 32-bit integers by
+default and keeps the lower half, which is another id. Ops that cast to int32 do the same.
 """
 
 import keras
@@ -16,7 +16,7 @@ WIDE = 2**32 + 1  # its lower 32 bits are 1
 
 @pytest.mark.parametrize("name", ["one_hot", "take"])
 def case_a_wide_label_is_not_class_one(name):
-    """Label 2^32 + 1 of three classes is refused; it is not class 1."""
+    """Label 2^32 + 1 of three classes is refused; it does not become class 1."""
 
     def compute():
         labels = ops.convert_to_tensor(np.array([WIDE], dtype="int64"))
@@ -38,36 +38,36 @@ def case_a_wide_label_is_no_hit():
 
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
 def case_category_encoding_of_a_wide_label(mode):
-    """`CategoryEncoding` refuses label 2^32 + 1 of three classes, as it documents; it is not class 1."""
+    """`CategoryEncoding` refuses label 2^32 + 1 of three classes, as documented; it does not become class 1."""
     layer = keras.layers.CategoryEncoding(3, output_mode=mode)
     return ValueCase(lambda: {"rows": layer(np.array([[WIDE]], dtype="int64"))}, expect=Raises())
 
 
 @pytest.mark.parametrize("how", ["array", "list"])
 def case_wide_ids_as_a_tensor(how):
-    """A tensor of wide ids holds these ids, or is refused; it does not hold other ids."""
+    """A tensor of ids beyond 32 bits holds exactly these ids, or is refused."""
     ids = [WIDE, 2**31, 7]
-    given = ids if how == "list" else np.array(ids, dtype="int64")
-    return ValueCase(lambda: {"ids": ops.convert_to_tensor(given)}, reference={"value/ids": np.array(ids)})
+    wide = ids if how == "list" else np.array(ids, dtype="int64")
+    return ValueCase(lambda: {"ids": ops.convert_to_tensor(wide)}, reference={"value/ids": np.array(ids)})
 
 
-@pytest.mark.parametrize("door", ["array", "tensor", "predict"])
-def case_looking_up_a_wide_id(door):
-    """`IntegerLookup` finds a wide id in its vocabulary, whether it comes as an array, as a tensor or through `predict`."""
+@pytest.mark.parametrize("path", ["array", "tensor", "predict"])
+def case_looking_up_a_wide_id(path):
+    """`IntegerLookup` finds an id beyond 32 bits in its vocabulary: as an array, as a tensor, and through `predict`."""
     ids = np.array([[WIDE], [7], [1]], dtype="int64")
 
     def compute():
         lookup = keras.layers.IntegerLookup(vocabulary=[WIDE, 7])
-        if door == "predict":
+        if path == "predict":
             inputs = keras.Input((1,), dtype="int64", name="id")
             return {"labels": keras.Model(inputs, lookup(inputs)).predict(ids, verbose=0)}
-        return {"labels": lookup(ops.convert_to_tensor(ids) if door == "tensor" else ids)}
+        return {"labels": lookup(ops.convert_to_tensor(ids) if path == "tensor" else ids)}
 
     return ValueCase(compute, reference={"value/labels": np.array([[1], [2], [0]])})
 
 
 def case_from_a_class_back_to_a_wide_id():
-    """`IntegerLookup(invert=True)` gives the wide id back."""
+    """`IntegerLookup(invert=True)` returns an id beyond 32 bits unchanged."""
     return ValueCase(
         lambda: {"ids": keras.layers.IntegerLookup(vocabulary=[WIDE, 7], invert=True)(np.array([1, 2]))},
         reference={"value/ids": np.array([WIDE, 7])},
@@ -87,7 +87,7 @@ def case_the_largest_of_wide_scores():
 
 
 def case_wide_labels_on_the_way_to_the_loss():
-    """`evaluate` hands the loss a label of about 2^32, as near as float32 comes; it does not hand it a 1."""
+    """`evaluate` passes a label of about 2^32 to the loss, rounded to float32; it does not pass a 1."""
 
     def compute():
         inputs = keras.Input((1,))
@@ -99,5 +99,5 @@ def case_wide_labels_on_the_way_to_the_loss():
 
 
 def case_a_range_of_wide_ids():
-    """`arange` from 2^31 on counts upwards from there; it does not start below zero."""
+    """`arange` from 2^31 counts up from there; it does not start below zero."""
     return ValueCase(lambda: {"ids": ops.arange(2**31, 2**31 + 2)}, reference={"value/ids": np.array([2**31, 2**31 + 1])})

@@ -1,7 +1,8 @@
 """Predictions and activations that are exactly 0 or 1, where formulas have an edge.
 
-What goes wrong in practice: a probability of exactly 0 has no logarithm, so it is clipped, and where that happens decides how
-large the loss of a confident mistake is; an activation of exactly 0 sits on the kink of relu, which has two slopes there.
+What goes wrong in practice: a probability of exactly 0 has no logarithm, so it is clipped. The limit of the clip
+decides how large the loss of a confident mistake is. An activation of exactly 0 is on the kink of relu, which has two
+slopes there.
 """
 
 import keras
@@ -15,7 +16,7 @@ ANIMALS = ["cat", "dog", "fox"]
 
 
 def case_a_confident_mistake_among_classes():
-    """A probability of exactly 0 for the true class costs -log(epsilon), one of exactly 1 costs nothing.
+    """A probability of exactly 0 for the true class costs -log(epsilon), and one of exactly 1 costs nothing.
 
     Scenario: E1
     """
@@ -29,7 +30,7 @@ def case_a_confident_mistake_among_classes():
 
 
 def case_a_confident_mistake_of_a_yes_or_no():
-    """Binary cross-entropy of a probability of exactly 0 for a yes is -log(epsilon).
+    """Binary cross-entropy of label 1 with a probability of exactly 0 is -log(epsilon).
 
     Scenario: E1
     """
@@ -42,7 +43,7 @@ def case_a_confident_mistake_of_a_yes_or_no():
 
 
 def case_a_black_image_teaches_hidden_units_nothing(rng):
-    """Where an image is all 0 and biases are 0, hidden units sit at the kink of relu and get no gradient from it.
+    """An image of zeros, with biases of 0, puts hidden units on the kink of relu: they get no gradient from it.
 
     Scenario: E1
     """

@@ -1,6 +1,6 @@
-"""Predictions exactly where a loss has a corner: right to the last digit, on the margin, at the edge of a clip.
+"""Predictions exactly at a corner of a loss: equal to the label, on the margin, at the limit of a clip.
 
-What goes wrong in practice: the loss is the same everywhere, but at the corner its gradient is a choice, and each
+What goes wrong in practice: the loss is the same on every backend. At the corner its gradient is a choice, and each
 backend chooses differently. Corners are not rare: labels are 0 and 1, and saturated predictions are exactly 0 and 1.
 """
 
@@ -13,7 +13,7 @@ from backendcheck import LossCase, ModelCase
 
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "mean_absolute_percentage_error"])
 def case_a_prediction_that_equals_its_label(loss):
-    """A prediction equal to its label has no error, so it gets no gradient: nothing pushes it away."""
+    """A prediction that equals its label has no error and gets no gradient."""
     y_true = np.array([[1.0, 2.0], [4.0, 0.5]])
     error = np.array([[0.0, 0.5], [-1.0, 0.0]])
     scale = 100 / np.abs(y_true) if "percentage" in loss else 1.0
@@ -29,7 +29,7 @@ def case_a_prediction_that_equals_its_label(loss):
 
 
 def case_training_on_what_is_already_right():
-    """A model that predicts every label exactly is left as it is by a step on the absolute error."""
+    """A step on the absolute error does not change a model that predicts every label exactly."""
     x = np.array([[1.0], [2.0], [4.0]], dtype="float32")
     layer = keras.layers.Dense(1, name="confidence", kernel_initializer="ones", bias_initializer="zeros")
     inputs = keras.Input((1,), name="votes")
@@ -49,7 +49,7 @@ def case_training_on_what_is_already_right():
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "categorical_hinge"])
 def case_exactly_on_the_margin(loss):
-    """A prediction exactly on the margin has loss 0, and takes the same step everywhere."""
+    """A prediction exactly on the margin has loss 0, and the same gradient on every backend."""
     if loss == "categorical_hinge":
         y_true, y_pred = [[1, 0, 0], [0, 1, 0]], [[1.5, 0.5, 0.0], [0.25, 1.25, 0.0]]
     else:
@@ -60,7 +60,7 @@ def case_exactly_on_the_margin(loss):
 def case_certain_and_right():
     """A true class predicted with probability 1 has the gradient of -y log p there, which is -1.
 
-    Kullback-Leibler divergence clips predictions to [1e-7, 1], and a saturated softmax stands on that edge.
+    Kullback-Leibler divergence clips predictions to [1e-7, 1], and a saturated softmax is on that limit.
     """
     y_true = np.eye(3)[[0, 2]]
     y_pred = np.array([[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]])
@@ -74,9 +74,9 @@ def case_certain_and_right():
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy"])
 def case_probabilities_clipped_by_hand(loss):
-    """As people write it: predictions clipped to [epsilon, 1 - epsilon] beforehand take the same step everywhere.
+    """As people write it: predictions clipped to [epsilon, 1 - epsilon] have the same gradient on every backend.
 
-    Keras clips to the same bounds, so each saturated prediction lies on the edge of the second clip.
+    Keras clips to the same limits, so each saturated prediction is on the limit of the second clip.
     """
     epsilon = np.float32(keras.config.epsilon())
     saturated = np.array([[0.0, 1.0], [1.0, 0.0], [0.25, 0.75]], dtype="float32")
@@ -89,7 +89,7 @@ def case_probabilities_clipped_by_hand(loss):
 
 
 def case_focal_loss_that_does_not_focus():
-    """With gamma 0 the focal loss is binary cross-entropy, also in its gradient where a prediction is exactly right."""
+    """With gamma 0 the focal loss is binary cross-entropy, and so is its gradient at an exactly right prediction."""
     y_true = np.array([[1.0, 0.0], [1.0, 0.0]])
     y_pred = np.array([[1.0, 0.25], [0.5, 0.0]])
     inside = (y_pred > 0) & (y_pred < 1)  # where it is saturated the clip inside the loss stops the gradient
@@ -106,7 +106,7 @@ def case_focal_loss_that_does_not_focus():
 
 
 def case_an_embedding_of_zeros():
-    """A prediction of nothing but zeros has no direction: its similarity is 0 and its gradient a number, not NaN."""
+    """A prediction of zeros has no direction: its similarity is 0, and its gradient is finite."""
     return LossCase(
         loss="cosine_similarity",
         y_true=np.array([[0.6, 0.8], [1.0, 0.0]], dtype="float32"),
@@ -116,9 +116,9 @@ def case_an_embedding_of_zeros():
 
 
 def case_a_true_class_of_probability_zero():
-    """The generalized cross-entropy of a true class with probability 0 gives the other classes no gradient, not NaN.
+    """Generalized cross-entropy of a true class with probability 0 gives the other classes no gradient, not NaN.
 
-    The loss is (1 - p^q) / q of the true class alone; at p = 0 its own slope has no bound.
+    The loss is (1 - p^q) / q of the true class alone. At p = 0 its own slope has no bound.
     """
     return LossCase(
         loss=keras.losses.CategoricalGeneralizedCrossEntropy(q=0.5),
@@ -131,9 +131,9 @@ def case_a_true_class_of_probability_zero():
 
 @pytest.mark.parametrize("loss", ["huber", "log_cosh", "mean_squared_error", "poisson"])
 def case_smooth_losses_at_their_joints(loss):
-    """Losses that are smooth where their pieces meet have one gradient there, the same everywhere."""
+    """Losses that are smooth where their pieces meet have the same gradient there on every backend."""
     return LossCase(
         loss=loss,
         y_true=np.array([[0.0, 0.0, 1.0]], dtype="float32"),
-        y_pred=np.array([[1.0, 0.0, 1.0]], dtype="float32"),  # an error of exactly delta, and none
+        y_pred=np.array([[1.0, 0.0, 1.0]], dtype="float32"),  # errors of exactly delta, and of 0
     )

@@ -1,7 +1,7 @@
-"""Predictions that are certain, and wrong: the examples that training is for.
+"""Predictions that are certain and wrong: the examples that matter most in training.
 
-What goes wrong in practice: a probability of exactly 0 or 1 is clipped, and behind the clip there is no gradient. The
-mislabeled or difficult example that a model is most wrong about stops teaching it anything, on some backends only.
+What goes wrong in practice: a probability of exactly 0 or 1 is clipped, and beyond the clip there is no gradient. The
+model then learns nothing from the mislabeled or difficult examples that it gets most wrong, on some backends only.
 """
 
 import keras
@@ -22,9 +22,9 @@ def saturated_model(units, activation):
 
 @pytest.mark.parametrize("head", ["sigmoid", "softmax_one_hot", "softmax_integer"])
 def case_certain_and_wrong_still_learns(head):
-    """An example that a saturated head is certain and wrong about is learned from: the step moves the weights.
+    """A saturated head learns from an example that it is certain and wrong about: the step moves the weights.
 
-    In exact arithmetic its loss is 40 and the gradient by the logit 1.
+    In exact arithmetic the loss is 40, and its gradient by the logit is 1.
     """
     if head == "sigmoid":
         model, loss, y, step = saturated_model(1, "sigmoid"), "binary_crossentropy", [[0.0]], [[-1.0]]
@@ -46,7 +46,7 @@ def case_certain_and_wrong_still_learns(head):
 
 @pytest.mark.parametrize("loss", ["binary", "categorical"])
 def case_focal_loss_from_logits(loss):
-    """Focal loss from logits is computed from the logits: certain and wrong costs the logit and has its gradient."""
+    """Focal loss from logits uses the logits: a certain and wrong prediction costs its logit and has its gradient."""
     if loss == "binary":
         return LossCase(
             loss=keras.losses.BinaryFocalCrossentropy(from_logits=True),
@@ -67,7 +67,7 @@ def case_focal_loss_from_logits(loss):
 
 @pytest.mark.parametrize("labels", ["integer", "one_hot"])
 def case_impossible_classes_masked_out(labels):
-    """A logit of minus infinity rules a class out: the loss of the other classes is that of a smaller softmax, not NaN."""
+    """A logit of minus infinity excludes a class: the loss is that of a softmax over the other classes, not NaN."""
     logits = np.array([[1.0, -np.inf, 0.0], [-np.inf, 2.0, 1.0]])
     truth = np.array([0, 2])
     chosen = np.array([[1.0, 0.0], [1.0, 2.0]])  # the logit of the true class, then of the one other possible class
@@ -84,7 +84,7 @@ def case_impossible_classes_masked_out(labels):
 
 @pytest.mark.parametrize("labels", ["integer", "one_hot"])
 def case_scores_that_do_not_sum_to_one(labels):
-    """Scores above 1 are scaled to sum 1, for integer and for one-hot labels alike."""
+    """Scores above 1 are scaled to sum to 1, for integer and for one-hot labels alike."""
     scores, truth = np.array([[2.0, 1.0, 1.0], [3.0, 1.0, 4.0]]), np.array([0, 1])
     share = scores / scores.sum(axis=-1, keepdims=True)
     per_example = -np.log(share[np.arange(2), truth])
@@ -103,7 +103,7 @@ def case_scores_that_do_not_sum_to_one(labels):
 
 @pytest.mark.parametrize("labels", ["integer", "one_hot"])
 def case_no_class_has_any_probability(labels):
-    """A row of zeros, as a head of rectified units may give, has a loss that is a number, and the same one everywhere."""
+    """A row of zeros, as a head of rectified units may give, has a finite loss, the same on every backend."""
     truth = np.array([0, 1])
     return LossCase(
         loss="sparse_categorical_crossentropy" if labels == "integer" else "categorical_crossentropy",
@@ -116,8 +116,8 @@ def case_no_class_has_any_probability(labels):
 def case_a_reader_that_is_certain_of_silence():
     """CTC: a network that is certain of the blank, and wrong, gets the gradient that teaches it the letters.
 
-    A step that reads a letter costs 300 in logits. At best three steps of the ten do, which three is open: the loss is
-    3 x 300 - log 120, for there are 120 ways to choose them.
+    A step that reads a letter costs 300 in logits. At least three of the ten steps must read one, and there are 120
+    ways to choose them. The loss is 3 x 300 - log 120.
     """
     logits = np.zeros((1, 10, 4), dtype="float32")
     logits[:, :, 0] = 300.0

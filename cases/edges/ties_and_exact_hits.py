@@ -1,7 +1,8 @@
-"""Equal scores, and predictions that hit their label exactly.
+"""Equal scores, and predictions that equal their label exactly.
 
-What goes wrong in practice: nothing decides between two equal scores but the order in which they are looked at, and at an exact
-hit the absolute error has no slope of its own. A backend may do either its own way, and a test on round numbers meets both.
+What goes wrong in practice: only the order of evaluation decides between two equal scores. At an exact hit the
+absolute error has no slope of its own. Backends may choose differently in both situations, and tests on round numbers
+reach both.
 """
 
 import keras
@@ -11,7 +12,7 @@ from backendcheck import LossCase, ValueCase
 
 
 def case_the_first_of_equal_scores():
-    """Of equal scores the first class is predicted; a class that is ahead of the others wins wherever it stands.
+    """Of equal scores the first class is predicted; a class with the highest score wins at any position.
 
     Scenario: E1
     """
@@ -23,7 +24,7 @@ def case_the_first_of_equal_scores():
 
 
 def case_an_exact_hit_under_absolute_error():
-    """A prediction that equals its label has neither a loss nor a gradient under the absolute error.
+    """A prediction that equals its label has no loss and no gradient under the absolute error.
 
     Scenario: M5
     """

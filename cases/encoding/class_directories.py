@@ -1,7 +1,7 @@
 """Class order from a directory with one folder per class.
 
-What goes wrong in practice: folders are sorted as text, so class "10" is index 1 and class "2" is index 2, while
-the rest of the program takes the folder's name for the index.
+What goes wrong in practice: folders are sorted as text, so class "10" is index 1 and class "2" is index 2. The rest
+of the program uses the name of the folder as the index.
 """
 
 import struct
@@ -22,8 +22,8 @@ def write_bmp(path, gray):
 def case_folders_are_sorted_as_text(tmp_path):
     """`image_dataset_from_directory` finds the same classes in the same order, and each image keeps its class.
 
-    The order is "1", "10", "2", "Zebra", "ant": as text, capital letters first. Each image is as gray as its place in
-    FOLDERS, so the label of every image can be traced back to its folder.
+    The order is "1", "10", "2", "Zebra", "ant": as text, capital letters first. The gray of each image is its
+    position in FOLDERS, so the label of every image can be traced back to its folder.
 
     Scenario: L4
     """

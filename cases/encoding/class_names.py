@@ -1,8 +1,8 @@
 """From the name of a class to its index, and back.
 
-What goes wrong in practice: a misspelt name meets a mapping with a default and becomes class 0; `StringLookup` keeps
-index 0 for unknown names unless told otherwise, which moves every class by one; classes of equal frequency change
-places; and "10" sorts before "2".
+What goes wrong in practice: a misspelled name gets the default of a mapping and becomes class 0. `StringLookup`
+reserves index 0 for unknown names by default, which moves every class by one. Classes of equal frequency exchange
+their indices. And "10" sorts before "2".
 """
 
 import keras
@@ -15,7 +15,7 @@ ANIMALS = ["fox", "cat", "dog"]
 
 
 def case_a_name_the_dict_does_not_know():
-    """A name that the mapping does not know stops the pipeline, here and in every plain dict.
+    """A name that is not in the mapping stops the pipeline, as in every plain dict.
 
     Scenario: L1
     """
@@ -24,7 +24,7 @@ def case_a_name_the_dict_does_not_know():
 
 
 def case_a_name_that_falls_back_to_the_first_class():
-    """As people write it: with `dict.get(name, 0)` a wolf is a fox, and nothing downstream can tell.
+    """As people write it: with `dict.get(name, 0)` a wolf becomes a fox, and no later step can detect it.
 
     Scenario: L1
     """
@@ -38,7 +38,7 @@ def case_a_name_that_falls_back_to_the_first_class():
 
 
 def case_a_lookup_with_a_slot_for_unknown_names():
-    """By default `StringLookup` keeps index 0 for unknown names, so the classes are 1 … C.
+    """By default `StringLookup` reserves index 0 for unknown names, so the classes are 1 … C.
 
     Scenario: L1
     """
@@ -51,7 +51,7 @@ def case_a_lookup_with_a_slot_for_unknown_names():
 
 
 def case_a_lookup_without_a_slot_for_unknown_names():
-    """With `num_oov_indices=0` a `StringLookup` refuses a name that it does not know.
+    """With `num_oov_indices=0` a `StringLookup` refuses an unknown name.
 
     Scenario: L1
     """
@@ -64,7 +64,7 @@ def case_a_lookup_without_a_slot_for_unknown_names():
 
 
 def case_names_in_the_declared_order():
-    """With `num_oov_indices=0` the index of a class is its place in the vocabulary, and one-hot labels have width C.
+    """With `num_oov_indices=0` the index of a class is its position in the vocabulary, and one-hot labels have width C.
 
     Scenario: L3
     """
@@ -83,7 +83,7 @@ def case_names_in_the_declared_order():
 
 @pytest.mark.parametrize("max_tokens", [None, 4], ids=["all", "at_most_four"])
 def case_the_order_of_an_adapted_vocabulary(max_tokens):
-    """An adapted vocabulary is sorted by frequency, and names of equal frequency by name, backwards.
+    """An adapted vocabulary is sorted by frequency, and names of equal frequency in reverse alphabetical order.
 
     The class map is compared name by name.
 
@@ -96,7 +96,7 @@ def case_the_order_of_an_adapted_vocabulary(max_tokens):
 
 
 def case_integer_classes_with_gaps():
-    """`IntegerLookup` maps class ids 10, 30 and 20 to 1, 2 and 3 in the declared order, unknown ids to 0; and back.
+    """`IntegerLookup` maps class ids 10, 30 and 20 to 1, 2 and 3 in the declared order, unknown ids to 0, and back.
 
     Scenario: L3
     """
@@ -113,7 +113,7 @@ def case_integer_classes_with_gaps():
 
 
 def case_from_the_index_back_to_the_name():
-    """`StringLookup(invert=True)` gives back the names of the classes.
+    """`StringLookup(invert=True)` returns the names of the classes.
 
     Scenario: L3
     """
@@ -126,7 +126,7 @@ def case_from_the_index_back_to_the_name():
 
 
 def case_several_names_as_multi_hot_labels():
-    """Multi-hot labels have column 0 for unknown names; a name that is given twice counts once.
+    """Multi-hot labels have column 0 for unknown names; a repeated name counts once.
 
     Scenario: L3
     """
@@ -140,7 +140,7 @@ def case_several_names_as_multi_hot_labels():
 
 
 def case_numbers_as_names():
-    """Classes 1, 2 and 10 adapted as text: the order is "2", "10", "1", for text sorts "10" before "2".
+    """Classes 1, 2 and 10 adapted as text have the order "2", "10", "1", because text sorts "10" before "2".
 
     Scenario: L4
     """
@@ -150,7 +150,7 @@ def case_numbers_as_names():
     as_numbers.adapt(np.array([1, 2, 10]))
     return {
         "text_order": [str(name) for name in as_strings.get_vocabulary()],
-        "number_order": np.array([int(one) for one in as_numbers.get_vocabulary()]),
+        "number_order": np.array([int(number) for number in as_numbers.get_vocabulary()]),
         "text_labels": as_strings(np.array(["1", "2", "10"])),
         "number_labels": as_numbers(np.array([1, 2, 10])),
     }

@@ -1,8 +1,7 @@
 """Integers to one-hot rows: `to_categorical`, `one_hot` and `CategoryEncoding` on labels that do not fit.
 
 What goes wrong in practice: the number of classes is guessed from the labels at hand, which lack the last class or
-leave gaps; a label outside becomes a row of zeros here, the last class there and an error elsewhere; a float label is
-cut down.
+leave gaps. A label outside the range becomes a row of zeros, the last class or an error. A float label is truncated.
 """
 
 import keras
@@ -40,7 +39,7 @@ def case_too_few_classes_for_to_categorical():
 
 
 def case_too_few_classes_for_one_hot():
-    """`one_hot` makes label 3 of three classes a row of zeros.
+    """`one_hot` encodes label 3 of three classes as a row of zeros.
 
     Scenario: L2
     """
@@ -51,7 +50,7 @@ def case_too_few_classes_for_one_hot():
 
 
 def case_too_few_classes_for_category_encoding():
-    """`CategoryEncoding` refuses label 3 of three classes, as it documents.
+    """`CategoryEncoding` refuses label 3 of three classes, as documented.
 
     Scenario: L2
     """
@@ -63,7 +62,7 @@ def case_too_few_classes_for_category_encoding():
 
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot"])
 def case_a_negative_label_for_category_encoding(mode):
-    """`CategoryEncoding` refuses label -1, as it documents.
+    """`CategoryEncoding` refuses label -1, as documented.
 
     Scenario: L2
     """
@@ -75,7 +74,7 @@ def case_a_negative_label_for_category_encoding(mode):
 
 
 def case_float_labels_for_to_categorical():
-    """`to_categorical` refuses label 1.9; it does not make it class 1.
+    """`to_categorical` refuses label 1.9; it does not truncate it to class 1.
 
     Scenario: L2
     """
@@ -83,7 +82,7 @@ def case_float_labels_for_to_categorical():
 
 
 def case_whole_floats_for_one_hot():
-    """`one_hot` gives whole floats, as they come from a CSV file, the row of their class.
+    """`one_hot` encodes whole floats, as a CSV file gives them, as the row of their class.
 
     Scenario: L2
     """
@@ -94,7 +93,7 @@ def case_whole_floats_for_one_hot():
 
 
 def case_fractional_labels_for_one_hot():
-    """`one_hot` refuses label 1.9, or makes the same of it on every backend.
+    """`one_hot` refuses label 1.9, or encodes it the same on every backend.
 
     Scenario: L2
     """
@@ -102,9 +101,9 @@ def case_fractional_labels_for_one_hot():
 
 
 def case_a_guessed_number_of_classes():
-    """As people write it: without `num_classes` there are as many columns as the largest label at hand, plus one.
+    """As people write it: without `num_classes` the number of columns is the largest label at hand plus one.
 
-    For four-class data that is 3 in a batch without class 3. Gaps count: labels 0, 5 and 2 take six columns.
+    Four-class data gives 3 columns in a batch without class 3. Gaps count: labels 0, 5 and 2 give six columns.
 
     Scenario: L2
     """
@@ -118,7 +117,7 @@ def case_a_guessed_number_of_classes():
 
 
 def case_to_categorical_of_a_tensor():
-    """`to_categorical` gives a tensor of labels the same rows, in the same type, as an array of labels.
+    """`to_categorical` gives a tensor of labels the same rows, of the same type, as an array of labels.
 
     Scenario: L2
     """

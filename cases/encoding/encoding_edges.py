@@ -1,7 +1,7 @@
 """Encoders and lookups at their edges: no labels at all, narrow types, -1 as a class, tensors instead of arrays.
 
-What goes wrong in practice: an example that has no tag; labels -1 and +1 of a yes-or-no question; a vocabulary of ratings
-1.5 and 2.5. Several of these are wrong on every backend alike, where comparing backends finds nothing.
+What goes wrong in practice: an example without a tag; labels -1 and +1 of a yes-or-no question; a vocabulary of
+ratings 1.5 and 2.5. Several of these are wrong on every backend alike, so comparing backends finds nothing.
 """
 
 import keras
@@ -14,7 +14,7 @@ from backendcheck import Raises, ValueCase
 
 @pytest.mark.parametrize("how", ["multi_hot", "CategoryEncoding"])
 def case_an_example_without_a_tag(how):
-    """The multi-hot labels of an example without a single tag are zeros."""
+    """The multi-hot labels of an example without any tag are zeros."""
     tags = np.zeros((2, 0), dtype="int32")
     layer = keras.layers.CategoryEncoding(3, output_mode="multi_hot")
     return ValueCase(
@@ -24,7 +24,7 @@ def case_an_example_without_a_tag(how):
 
 
 def case_more_classes_than_the_type_holds():
-    """Class 10 of 300 has a single one in its row, also if the labels are in eight bits."""
+    """A one-hot row of 300 classes contains exactly one 1, even if the labels are uint8."""
     labels = np.array([10, 200], dtype="uint8")
     return ValueCase(
         lambda: {"row_sum": ops.sum(ops.one_hot(ops.convert_to_tensor(labels), 300), axis=-1)},
@@ -33,7 +33,7 @@ def case_more_classes_than_the_type_holds():
 
 
 def case_minus_one_in_eight_bits():
-    """The one-hot row of -1 is zeros for labels of type int8 as for any other; -1 is not class 255 of 300."""
+    """The one-hot row of -1 is zeros for int8 labels as for any other type; -1 is not class 255 of 300."""
     return ValueCase(
         lambda: {"row_sum": ops.sum(ops.one_hot(ops.convert_to_tensor(np.array([5, -1], dtype="int8")), 300), axis=-1)},
         reference={"value/row_sum": np.array([1.0, 0.0])},
@@ -41,12 +41,12 @@ def case_minus_one_in_eight_bits():
 
 
 def case_one_past_the_last_tag():
-    """`multi_hot` makes the same of tag 3 of three on every backend."""
+    """`multi_hot` encodes tag 3 of three the same on every backend."""
     return {"labels": ops.multi_hot(np.array([[0, 3], [1, 2]], dtype="int32"), 3)}
 
 
 def case_a_nan_tag():
-    """`CategoryEncoding` refuses a tag that is NaN; it neither drops it nor takes it for class 0."""
+    """`CategoryEncoding` refuses a NaN tag; it does not drop it or take it for class 0."""
     layer = keras.layers.CategoryEncoding(3, output_mode="multi_hot")
     return ValueCase(lambda: {"labels": layer(np.array([[np.nan, 1.0]], dtype="float32"))}, expect=Raises())
 
@@ -54,14 +54,14 @@ def case_a_nan_tag():
 @pytest.mark.parametrize("dtype", ["bool", "uint8"])
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot"])
 def case_category_encoding_of_narrow_labels(mode, dtype):
-    """`CategoryEncoding` takes labels of type bool and uint8."""
+    """`CategoryEncoding` accepts labels of type bool and uint8."""
     labels = np.array([[1], [0]]).astype(dtype)
     layer = keras.layers.CategoryEncoding(2, output_mode=mode)
     return ValueCase(lambda: {"rows": layer(labels)}, reference={"value/rows": np.array([[0.0, 1.0], [1.0, 0.0]])})
 
 
 def case_to_categorical_of_minus_one_as_a_tensor():
-    """`to_categorical` makes the same of -1 in a tensor as of -1 in an array."""
+    """`to_categorical` encodes -1 in a tensor as it encodes -1 in an array."""
 
     def compute():
         labels = np.array([0, -1], dtype="int32")
@@ -73,7 +73,7 @@ def case_to_categorical_of_minus_one_as_a_tensor():
 
 
 def case_to_categorical_counts_the_classes_of_a_tensor():
-    """Without `num_classes`, which is optional, `to_categorical` counts the classes of a tensor as it does of an array."""
+    """Without `num_classes`, `to_categorical` counts the classes of a tensor as it does for an array."""
 
     def compute():
         rows = keras.utils.to_categorical(ops.convert_to_tensor(np.array([2, 0, 1], dtype="int32")))
@@ -83,7 +83,7 @@ def case_to_categorical_counts_the_classes_of_a_tensor():
 
 
 def case_yes_and_no_as_plus_and_minus_one():
-    """`IntegerLookup` tells label -1 of its vocabulary from a label that it does not know."""
+    """`IntegerLookup` distinguishes label -1 of its vocabulary from an unknown label."""
 
     def compute():
         labels = keras.layers.IntegerLookup(vocabulary=[-1, 1])(np.array([-1, 1, 7]))
@@ -94,7 +94,7 @@ def case_yes_and_no_as_plus_and_minus_one():
 
 @pytest.mark.parametrize("what", ["vocabulary", "labels"])
 def case_ratings_by_halves(what):
-    """`IntegerLookup` refuses a vocabulary of 1.5 and 2.5, and labels 10.5 and 20.5; it does not cut them down."""
+    """`IntegerLookup` refuses a vocabulary of 1.5 and 2.5, and labels 10.5 and 20.5; it does not truncate them."""
 
     def compute():
         if what == "vocabulary":
@@ -105,7 +105,7 @@ def case_ratings_by_halves(what):
 
 
 def case_padding_sequences_of_confidences():
-    """`pad_sequences` keeps confidences 0.7 and 0.2, or refuses them; it does not make them 0."""
+    """`pad_sequences` keeps confidences 0.7 and 0.2, or refuses them; it does not turn them into 0."""
     sequences = [[0.7], [0.2, 0.9]]
     return ValueCase(
         lambda: {"padded": keras.utils.pad_sequences(sequences)}, reference={"value/padded": np.array([[0.0, 0.7], [0.2, 0.9]])}
@@ -113,14 +113,14 @@ def case_padding_sequences_of_confidences():
 
 
 def case_masking_steps_that_are_nan():
-    """`Masking(mask_value=nan)` masks a step of which every feature is NaN."""
+    """`Masking(mask_value=nan)` masks a step in which every feature is NaN."""
     steps = np.array([[[1.0, 2.0], [np.nan, np.nan]]], dtype="float32")
     layer = keras.layers.Masking(mask_value=float("nan"))
     return ValueCase(lambda: {"mask": layer.compute_mask(steps)}, reference={"value/mask": np.array([[True, False]])})
 
 
 def case_masking_steps_of_almost_nothing():
-    """`Masking` masks steps of zeros and of -0.0, and keeps a step whose feature is tiny but not 0."""
+    """`Masking` masks steps of 0.0 and of -0.0, and keeps a step whose feature is tiny but not 0."""
     steps = np.array([[[0.0], [-0.0], [1e-40]]], dtype="float32")
     return ValueCase(
         lambda: {"mask": keras.layers.Masking(mask_value=0.0).compute_mask(steps)},
@@ -129,7 +129,7 @@ def case_masking_steps_of_almost_nothing():
 
 
 def case_the_average_of_an_empty_sentence():
-    """A sentence of which every word is masked has a finite average; it does not make the loss of its batch NaN."""
+    """A sentence with every word masked has a finite average; it does not turn the loss of its batch into NaN."""
 
     def compute():
         words = np.array([[[1.0], [3.0]], [[1.0], [3.0]]], dtype="float32")
@@ -140,7 +140,7 @@ def case_the_average_of_an_empty_sentence():
 
 
 def case_batch_statistics_of_the_words():
-    """`BatchNormalization` of one feature, given a mask, takes mean and variance of the words, not of the padding."""
+    """`BatchNormalization` of one feature, with a mask, uses the mean and variance of the words, not of the padding."""
     words = np.array([[[1.0], [2.0], [9.0]], [[3.0], [9.0], [9.0]]], dtype="float32")
     mask = np.array([[True, True, False], [True, False, False]])
 

@@ -1,8 +1,8 @@
-"""A text pipeline whose label map is off by one against the head of the model.
+"""A text pipeline whose label map differs by one from the head of the model.
 
-What goes wrong in practice: index 0 belongs to padding or to unknown words. That is right for the *words* and wrong
-for the *classes*, but one helper builds both maps. The labels then are 1 … C, the head has classes 0 … C-1: each text
-trains the next class, and the last class trains nothing at all, or stops the training, depending on the backend.
+What goes wrong in practice: index 0 is reserved for padding or unknown words. That is right for the *words* and wrong
+for the *classes*, but one helper builds both maps. The labels are then 1 … C, while the head has classes 0 … C-1.
+Each text trains the next class. The last class trains nothing or stops the training, depending on the backend.
 """
 
 import keras

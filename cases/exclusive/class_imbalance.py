@@ -1,8 +1,8 @@
-"""Rare classes, and the weights that make up for them.
+"""Rare classes, and the weights that compensate for them.
 
-What goes wrong in practice: `class_weight` is looked up by class index, and Keras gets the index from the labels
-itself: an integer is taken as it is, from a row of several numbers `argmax` is taken. For one-hot labels that is the
-class. For multi-hot labels it is whichever set label comes first, and 0 for a row without any.
+What goes wrong in practice: `class_weight` is looked up by class index, and Keras takes the index from the labels. It
+uses an integer as it is, and the `argmax` of a row of several numbers. For one-hot labels that is the class. For
+multi-hot labels it is the first label that is set, and 0 for a row without any.
 """
 
 import keras
@@ -24,7 +24,7 @@ def balanced(class_index):
 
 
 def case_balanced_weights_for_a_rare_diagnosis(rng):
-    """A model trained with balanced class weights computes and learns the same everywhere.
+    """A model trained with balanced class weights computes and learns the same on every backend.
 
     Scenario: E5
     """
@@ -43,7 +43,7 @@ def case_balanced_weights_for_a_rare_diagnosis(rng):
 
 @pytest.mark.parametrize("labels", ["integers", "column", "one_hot"])
 def case_class_weight_equals_sample_weight(rng, labels):
-    """A weight per class has the effect of giving that weight to each example of the class: same loss, same step.
+    """A weight per class equals that weight for each example of the class: same loss, same step.
 
     Scenario: E5
     """
@@ -78,7 +78,7 @@ def case_class_weight_equals_sample_weight(rng, labels):
 
 
 def case_a_class_without_a_weight_counts_once(rng):
-    """A class that the `class_weight` dict leaves out has weight 1, not 0.
+    """A class that is not in the `class_weight` dict has weight 1, not 0.
 
     Scenario: E5
     """
@@ -97,7 +97,7 @@ def case_a_class_without_a_weight_counts_once(rng):
 
 
 def case_an_array_is_no_class_weight(rng):
-    """As people write it: balanced weights of the `argmax` of multi-hot labels, tiled to (C, C), are refused by `fit`.
+    """As people write it: `fit` refuses balanced weights of the `argmax` of multi-hot labels, tiled to (C, C).
 
     Scenario: M8
     """
@@ -120,7 +120,7 @@ def case_an_array_is_no_class_weight(rng):
 def case_class_weight_on_multi_hot_labels():
     """As people write it: `class_weight` by label should weight each label, or be refused.
 
-    It does neither: a row gets the weight of the first label that is set in it, and row [0, 0, 0] that of "prime".
+    Keras does neither. A row gets the weight of its first label that is set, and row [0, 0, 0] gets that of "prime".
 
     Scenario: M8
     """
@@ -141,7 +141,7 @@ def case_class_weight_on_multi_hot_labels():
 
 
 def case_weights_per_label_inside_the_loss():
-    """Done right: the weight of each label stands inside the loss and scales that label's gradient alone.
+    """Done right: the weight of each label is inside the loss, and scales the gradient of that label alone.
 
     Scenario: M8
     """

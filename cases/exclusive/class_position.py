@@ -1,8 +1,8 @@
-"""Losses that depend on where a class stands in the label vector.
+"""Losses that depend on the position of a class in the label vector.
 
-What goes wrong in practice: a list of costs per class is written once, next to the loss, and the label vector comes
-from somewhere else (a sorted directory, an adapted vocabulary). Nothing checks that both have the same order: shapes
-fit, the loss goes down, the wrong class is the expensive one.
+What goes wrong in practice: a list of costs per class is written once, next to the loss. The label vector comes from
+somewhere else (a sorted directory, an adapted vocabulary). Nothing checks that both have the same order: shapes fit,
+the loss goes down, and the wrong class is the expensive one.
 """
 
 import keras
@@ -13,7 +13,7 @@ from keras import ops
 
 from backendcheck import LossCase, ModelCase, OptOut
 
-# Calling a truck a bike is one thing, overlooking a child another.
+# To miss a child costs more than to take a truck for a bike.
 COST = {"truck": 1.0, "bike": 2.5, "child": 6.0, "bird": 0.5}
 BY_POSITION = OptOut(relation="classes", reason="The cost belongs to a position in the label vector, by design.")
 
@@ -30,7 +30,7 @@ def cost_sensitive_crossentropy(class_names):
 
 
 def case_each_class_has_its_cost():
-    """Loss and gradient of each example carry the cost of its own class and of no other.
+    """Loss and gradient of each example carry the cost of its own class alone.
 
     Scenario: E2
     """
@@ -67,16 +67,16 @@ def case_each_class_has_its_cost():
     ids=["as_declared", "alphabetical", "child_first"],
 )
 def case_costs_travel_with_their_class(class_names):
-    """In whatever order the classes stand, an example costs what its class costs.
+    """In any order of the classes, an example costs what its class costs.
 
     Scenario: E2
     """
-    seen = ["child", "truck", "bird"]
+    true_names = ["child", "truck", "bird"]
     probability = {"truck": 0.2, "bike": 0.1, "child": 0.4, "bird": 0.3}
-    per_example = np.array([-COST[name] * np.log(probability[name]) for name in seen])
+    per_example = np.array([-COST[name] * np.log(probability[name]) for name in true_names])
     return LossCase(
         loss=cost_sensitive_crossentropy(class_names),
-        y_true=np.array([[float(name == true) for name in class_names] for true in seen], dtype="float32"),
+        y_true=np.array([[float(name == true) for name in class_names] for true in true_names], dtype="float32"),
         y_pred=np.array([[probability[name] for name in class_names]] * 3, dtype="float32"),
         class_names=class_names,
         order=[BY_POSITION],
@@ -85,9 +85,9 @@ def case_costs_travel_with_their_class(class_names):
 
 
 def case_training_with_costs_by_position(rng):
-    """An image classifier trained with costs per class computes and learns the same everywhere.
+    """An image classifier trained with costs per class computes and learns the same on every backend.
 
-    The digits 0, 1, 2 and 3 stand in for a truck, a bike, a child and a bird.
+    The digits 0, 1, 2 and 3 represent a truck, a bike, a child and a bird.
 
     Scenario: E2
     """

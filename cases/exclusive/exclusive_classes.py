@@ -1,8 +1,8 @@
-"""Exactly one class per example: the labels may be one-hot or integers, flat or a column, of any integer type.
+"""Exactly one class per example: labels can be one-hot or integers, flat or a column, of any integer type.
 
-What goes wrong in practice: one-hot labels meet the sparse loss or the other way round, a column (N, 1) broadcasts
-against (N,), a narrow integer type wraps around. However the labels are written down, it is the same class, so it must
-be the same loss and the same gradient.
+What goes wrong in practice: one-hot labels meet the sparse loss or the reverse, a column (N, 1) broadcasts against
+(N,), a narrow integer type wraps around. The class is the same in every form, so the loss and the gradient must be
+the same.
 """
 
 import keras
@@ -33,7 +33,7 @@ def cross_entropy_on_logits(class_index, logits):
 
 
 def case_ten_digits_in_color(rng):
-    """A small convolutional classifier with one-hot labels computes and learns the same everywhere.
+    """A small convolutional classifier with one-hot labels computes and learns the same on every backend.
 
     Scenario: E1
     """
@@ -54,9 +54,9 @@ def case_ten_digits_in_color(rng):
 
 
 def case_three_garments_by_integer(rng):
-    """A classifier of mutually exclusive attributes with integer labels computes and learns the same everywhere.
+    """A classifier of exclusive attributes with integer labels computes and learns the same on every backend.
 
-    The digits 0, 1 and 2 stand in for a shirt, pants and a skirt.
+    The digits 0, 1 and 2 represent a shirt, pants and a skirt.
 
     Scenario: E3
     """
@@ -81,7 +81,7 @@ def case_three_garments_by_integer(rng):
 def case_one_hot_and_integers_give_one_loss(labels):
     """Categorical cross-entropy on one-hot labels equals sparse cross-entropy on integers, gradient included.
 
-    Both are held against the same NumPy reference.
+    Both are compared with the same NumPy reference.
 
     Scenario: E3
     """
@@ -98,7 +98,7 @@ def case_one_hot_and_integers_give_one_loss(labels):
 
 
 def case_one_hot_and_integers_take_the_same_step(rng):
-    """From equal weights, one training step on one-hot labels and one on integers end at equal weights.
+    """From equal weights, a training step on one-hot labels and one on integers give equal weights.
 
     With plain SGD at learning rate 1 the step is the gradient, so this compares the gradient of every weight.
 
@@ -136,7 +136,7 @@ def case_one_hot_and_integers_take_the_same_step(rng):
 @pytest.mark.parametrize("shape", ["flat", "column"])
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "float32"])
 def case_integer_labels_of_any_type(dtype, shape):
-    """Labels (N,) or (N, 1), signed, unsigned or whole floats: the class is the same, so the loss is.
+    """Labels (N,) or (N, 1), signed, unsigned or whole floats, give the same loss for the same class.
 
     Scenario: E4
     """
@@ -153,7 +153,7 @@ def case_integer_labels_of_any_type(dtype, shape):
 
 @pytest.mark.parametrize("shape", ["flat", "column"])
 def case_yes_or_no_as_bool(shape):
-    """Boolean labels (N,) or (N, 1) of a yes-or-no question are 1 and 0, one loss per example.
+    """Boolean labels (N,) or (N, 1) of a yes-or-no question count as 1 and 0, with one loss per example.
 
     Scenario: E4
     """
@@ -174,7 +174,7 @@ def case_yes_or_no_as_bool(shape):
 
 
 def case_class_200_in_eight_bits():
-    """Class 200 of 256 survives as uint8: nothing on the way takes it for int8 (that would be class -56).
+    """Class 200 of 256 stays class 200 as uint8; it is not read as int8, which would be class -56.
 
     Scenario: E4
     """
@@ -194,7 +194,7 @@ def case_class_200_in_eight_bits():
     ids=["uint8", "int64_column", "float32_column"],
 )
 def case_training_on_labels_of_any_type(rng, dtype, shape):
-    """The type and the shape of integer labels survive the way through `fit`: same steps, same accuracy.
+    """Integer labels train the same in `fit` in any type and shape: same steps, same accuracy.
 
     Scenario: E4
     """

@@ -1,8 +1,8 @@
-"""The last layer of a model, its loss, and what both make of labels that are all right.
+"""The last layer of a model and its loss, with valid labels.
 
-What goes wrong in practice: `from_logits` says one thing and the activation of the head another, so the softmax is taken twice or
-never; a softmax over a single unit, which always says 1; a head with a class too many; a class that no example has. None
-of this is refused, and the loss goes down all the same.
+What goes wrong in practice: `from_logits` and the activation of the head do not fit, so the softmax is applied twice
+or never. Or the head is a softmax over a single unit, which always predicts 1. Or the head has a class too many, or a
+class has no examples. None of this is refused, and the loss goes down all the same.
 """
 
 import keras
@@ -11,14 +11,14 @@ import pytest
 
 from backendcheck import Raises, ValueCase
 
-LOGITS = np.array([2.0, -1.0, 0.5])  # for cat, dog and fox, whatever the image
+LOGITS = np.array([2.0, -1.0, 0.5])  # for cat, dog and fox, for every image
 ANIMALS = np.array([0, 2, 1, 0])
 YES_LOGIT = 1.5
 YES = np.array([[1], [0], [0], [1]], dtype="float32")
 
 
 def trained(head, loss, labels):
-    """A case's value: the loss of one step of `fit` on `labels`, by a model whose logits are those above.
+    """The value of a case: the loss of one step of `fit` on `labels`. The model has the logits above.
 
     `head` is the number of units and their activation.
     """
@@ -54,12 +54,18 @@ def binary_crossentropy(labels, p):
 @pytest.mark.parametrize("loss", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy"])
 @pytest.mark.parametrize("head", ["activation_and_from_logits", "neither"])
 def case_the_activation_is_there_once(head, loss):
-    """As people write it: with softmax or sigmoid and `from_logits=True`, or with neither, the loss is that of the logits.
+    """As people write it: an activation with `from_logits=True`, or neither of them, still gives the loss of the logits.
 
-    The activation is wanted once. With both it is taken twice, with neither logits are taken for probabilities.
+    The activation (softmax or sigmoid) must be applied once. With both it is applied twice. With neither, logits are
+    taken for probabilities.
     """
     twice = head == "activation_and_from_logits"
-    compiled = getattr(keras.losses, loss)(from_logits=twice)
+    loss_class = {
+        "SparseCategoricalCrossentropy": keras.losses.SparseCategoricalCrossentropy,
+        "CategoricalCrossentropy": keras.losses.CategoricalCrossentropy,
+        "BinaryCrossentropy": keras.losses.BinaryCrossentropy,
+    }[loss]
+    compiled = loss_class(from_logits=twice)
     if loss == "BinaryCrossentropy":
         compute = trained((1, "sigmoid" if twice else None), compiled, YES)
         exact = binary_crossentropy(YES, sigmoid(YES_LOGIT))
@@ -72,12 +78,12 @@ def case_the_activation_is_there_once(head, loss):
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"])
 def case_training_a_softmax_over_one_unit(loss):
-    """`fit` refuses a softmax head of width 1 for a yes-or-no question: it says 1 whatever it learns."""
+    """`fit` refuses a softmax head of width 1 for a yes-or-no question: it always predicts 1."""
     return ValueCase(trained((1, "softmax"), loss, YES), expect=Raises())
 
 
 def case_independent_answers_for_exclusive_classes():
-    """Done knowingly: a sigmoid head under binary cross-entropy takes one-hot rows for a question per class."""
+    """Done knowingly: a sigmoid head with binary cross-entropy takes one-hot rows as one question per class."""
     labels = np.eye(3, dtype="float32")[ANIMALS]
     exact = binary_crossentropy(labels, sigmoid(LOGITS))
     return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
@@ -88,21 +94,21 @@ def case_independent_answers_for_exclusive_classes():
     "labels", [[1, 0, 1, 0], [2, 0, 2, 0], [1, 2, 1, 2], [1, 1, 1, 1]], ids=["without_the_last", "gap", "from_one", "one_class"]
 )
 def case_a_class_that_no_example_has(labels, loss):
-    """`fit` says nothing of a class that no label names, and the loss is that of the others."""
+    """`fit` accepts labels in which a class does not occur, and the loss is that of the other classes."""
     exact = -np.mean(np.log(softmax(LOGITS))[labels])
-    given = np.array(labels) if loss.startswith("sparse") else np.eye(3, dtype="float32")[labels]
-    return ValueCase(trained((3, "softmax"), loss, given), reference={"value/loss": np.array([exact])})
+    encoded = np.array(labels) if loss.startswith("sparse") else np.eye(3, dtype="float32")[labels]
+    return ValueCase(trained((3, "softmax"), loss, encoded), reference={"value/loss": np.array([exact])})
 
 
 def case_a_question_with_one_answer():
-    """`fit` says nothing of yes-or-no labels that are all yes, and the loss is theirs."""
+    """`fit` accepts yes-or-no labels that are all yes, and computes their loss."""
     labels = np.ones((4, 1), dtype="float32")
     exact = binary_crossentropy(labels, sigmoid(YES_LOGIT))
     return ValueCase(trained((1, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
 
 
 def case_an_attribute_that_all_examples_have():
-    """`fit` says nothing of a column of multi-hot labels that is 1 throughout; it counts as any other."""
+    """`fit` accepts multi-hot labels with a column that is always 1; it counts like any other column."""
     labels = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype="float32")
     exact = binary_crossentropy(labels, sigmoid(LOGITS))
     return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})

@@ -1,8 +1,9 @@
 """Looking something up by label: a probability, a class weight, an embedding, the new id of an old class.
 
-What goes wrong in practice: a label outside the table. A lookup that raises is found on the first day. One that reads
-another row, or hands back NaN or the smallest integer, trains on it. On TensorFlow it depends on the compiler: op by op and
-in a plain graph the lookup raises, under XLA (`jit_compile=True`, the default of `compile` where it can) it reads the last row.
+What goes wrong in practice: a label outside the table. A lookup that raises is noticed on the first day. A lookup
+that reads another row, or returns NaN or the smallest integer, trains on it. On TensorFlow it depends on the
+compiler. Op by op and in a plain graph the lookup raises. Under XLA (`jit_compile=True`, the default of `compile`
+where it can) it reads the last row.
 """
 
 import keras
@@ -17,13 +18,13 @@ PROBABILITIES = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.5, 0.25, 0.25]], 
 
 
 def log_loss_by_lookup(y_true, y_pred):
-    """Minus the logarithm of the probability that stands in the column of the true class."""
-    columns = ops.expand_dims(ops.cast(y_true, "int32"), -1)  # Keras hands labels to a loss in its float type
+    """Minus the logarithm of the probability in the column of the true class."""
+    columns = ops.expand_dims(ops.cast(y_true, "int32"), -1)  # Keras passes labels to a loss in its float type
     return -ops.log(ops.take_along_axis(y_pred, columns, axis=-1))[:, 0]
 
 
 def case_the_probability_of_the_true_class():
-    """On valid labels, looking the probability up is the cross-entropy, gradient included."""
+    """On valid labels, looking up the probability gives the cross-entropy, gradient included."""
     labels = np.array([2, 0, 1], dtype="int32")
     gradient = np.zeros((3, 3))
     gradient[np.arange(3), labels] = -1 / PROBABILITIES[np.arange(3), labels] / 3
@@ -38,7 +39,7 @@ def case_the_probability_of_the_true_class():
 
 @pytest.mark.parametrize("label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one")])
 def case_the_probability_of_a_class_that_is_not_there(label):
-    """`take_along_axis` by a label that names no class is refused, for any other answer is the loss of another class."""
+    """`take_along_axis` refuses a label that names no class; any other answer is the loss of another class."""
     return LossCase(
         loss=log_loss_by_lookup,
         y_true=np.array([2, 0, label], dtype="int32"),
@@ -64,19 +65,20 @@ def case_a_row_that_is_not_there(lookup):
 
 
 def case_a_nan_label_for_an_embedding():
-    """`Embedding` refuses a label that is NaN; it is not class 0."""
+    """`Embedding` refuses a NaN label; it does not take it for class 0."""
     return ValueCase(lambda: {"embedding": embedding_of_three_rows()(np.array([2.0, np.nan], dtype="float32"))}, expect=Raises())
 
 
 @pytest.mark.parametrize("name", ["take", "take_along_axis"])
 def case_a_lookup_by_a_fraction(name):
-    """A lookup by label 1.9 is refused, not cut down to class 1."""
+    """A lookup by label 1.9 is refused; the label is not truncated to class 1."""
     table, labels = np.array([10.0, 20.0, 30.0], dtype="float32"), np.array([0.0, 1.9], dtype="float32")
-    return ValueCase(lambda: {"looked_up": getattr(ops, name)(table, labels, axis=0)}, expect=Raises())
+    look_up = {"take": ops.take, "take_along_axis": ops.take_along_axis}[name]
+    return ValueCase(lambda: {"looked_up": look_up(table, labels, axis=0)}, expect=Raises())
 
 
 def case_a_negative_label_in_the_flattened_table():
-    """Without an axis `take_along_axis` looks up in the flattened table, and -1 is its last element, as in NumPy."""
+    """Without an axis `take_along_axis` reads the flattened table, and -1 is its last element, as in NumPy."""
     table = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype="float32")
     return ValueCase(
         lambda: {"looked_up": ops.take_along_axis(table, np.array([5, -1], dtype="int32"), axis=None)},
@@ -86,7 +88,7 @@ def case_a_negative_label_in_the_flattened_table():
 
 @pytest.mark.parametrize("how", ["slice", "slice_update", "get_item"])
 def case_past_the_last_label(how):
-    """Two labels from place 3 of four on, or label 4 of four, are refused; the window does not move to where there are labels."""
+    """Two labels from position 3 of four, or label 4 of four, are refused; the window does not move back."""
     labels = np.array([0, 1, 2, 0], dtype="int32")
 
     def compute():

@@ -1,7 +1,7 @@
 """Writing and summing by label: `scatter`, `scatter_update`, the segment ops, `bincount`, `histogram`.
 
-What goes wrong in practice: a class that is absent from the batch, a label that names no class, two writers of one place.
-The value may be right where the gradient is not.
+What goes wrong in practice: a class that is absent from the batch, a label that names no class, two values for one
+position. The value may be right where the gradient is not.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ SCORES = np.array([1.0, 2.0, 3.0, 4.0], dtype="float32")
 @pytest.mark.parametrize("label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one")])
 @pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum"])
 def case_a_class_that_is_not_there(name, label):
-    """A label that names none of the three classes is refused; its value is neither dropped nor given to another class."""
+    """A label outside the three classes is refused; its value is not dropped or given to another class."""
     labels, values = np.array([0, label], dtype="int32"), np.array([5.0, 7.0], dtype="float32")
 
     def compute():
@@ -32,29 +32,34 @@ def case_a_class_that_is_not_there(name, label):
 
 @pytest.mark.parametrize("label", [pytest.param(-1, id="minus_one"), pytest.param(1.9, id="fraction")])
 def case_counting_a_label_that_is_no_class(label):
-    """`bincount` refuses labels -1 and 1.9; it counts them as no class."""
+    """`bincount` refuses labels -1 and 1.9; it does not count them as a class."""
     return ValueCase(lambda: {"count": ops.bincount(np.array([label, 1, 1]), minlength=3)}, expect=Raises())
 
 
 @pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
 def case_segments_by_fractions(name):
-    """The segment ops refuse class 1.9; it is not class 1."""
+    """The segment ops refuse class 1.9; it does not become class 1."""
     labels = np.array([0.0, 0.0, 1.9, 2.0], dtype="float32")
-    return ValueCase(lambda: {"by_class": getattr(ops, name)(SCORES, labels, num_segments=3)}, expect=Raises())
+    reduce_by_class = {"segment_sum": ops.segment_sum, "segment_max": ops.segment_max}[name]
+    return ValueCase(lambda: {"by_class": reduce_by_class(SCORES, labels, num_segments=3)}, expect=Raises())
 
 
 @pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
 def case_as_many_segments_as_the_largest_label(name):
-    """Without `num_segments` there are as many classes as the largest label plus one, as documented; class 1 may be absent."""
+    """Without `num_segments` there are as many classes as the largest label plus one, as documented.
+
+    Class 1 may be absent.
+    """
     labels = np.array([0, 0, 2, 2], dtype="int32")
-    reference = {"segment_sum": [3.0, 0.0, 7.0], "segment_max": [2.0, -np.inf, 4.0]}
-    return ValueCase(
-        lambda: {"by_class": getattr(ops, name)(SCORES, labels)}, reference={"value/by_class": np.array(reference[name])}
-    )
+    reduce_by_class, by_class = {
+        "segment_sum": (ops.segment_sum, [3.0, 0.0, 7.0]),
+        "segment_max": (ops.segment_max, [2.0, -np.inf, 4.0]),
+    }[name]
+    return ValueCase(lambda: {"by_class": reduce_by_class(SCORES, labels)}, reference={"value/by_class": np.array(by_class)})
 
 
 def case_sorted_labels_and_a_number_of_classes():
-    """`sorted=True` promises that the labels are sorted; together with `num_segments` it changes nothing."""
+    """`sorted=True` promises that the labels are sorted; with `num_segments` it does not change the result."""
     labels = np.array([0, 0, 1, 2], dtype="int32")
     return ValueCase(
         lambda: {"by_class": ops.segment_sum(SCORES, labels, num_segments=3, sorted=True)},
@@ -63,7 +68,7 @@ def case_sorted_labels_and_a_number_of_classes():
 
 
 def case_the_best_score_of_an_absent_class():
-    """The maximum over no score at all is minus infinity, so that any score is better; the minimum is plus infinity."""
+    """The maximum of no scores is minus infinity, so that any score is better; the minimum is plus infinity."""
     labels = np.array([0, 0, 2, 2], dtype="int32")
     return ValueCase(
         lambda: {
@@ -76,7 +81,7 @@ def case_the_best_score_of_an_absent_class():
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8"])
 def case_the_first_example_of_an_absent_class(dtype):
-    """The smallest index over no example at all is the largest integer, not the smallest: nothing comes before it."""
+    """The smallest index of no examples is the largest integer, so that any index comes before it."""
     labels = np.array([0, 0, 2, 2], dtype="int32")
     return ValueCase(
         lambda: {"first": ops.segment_min(np.array([0, 1, 2, 3], dtype=dtype), labels, num_segments=3)},
@@ -85,12 +90,12 @@ def case_the_first_example_of_an_absent_class(dtype):
 
 
 def places(y_true):
-    """Where each label points to (N, 1): Keras hands labels to a loss in its float type."""
+    """The position (N, 1) that each label names. Keras passes labels to a loss in its float type."""
     return ops.expand_dims(ops.cast(y_true, "int32"), -1)
 
 
 def case_a_value_that_is_overwritten_has_no_gradient():
-    """Of two examples that write to one place only the one whose value stands there has a gradient."""
+    """If two examples write to one position, only the one whose value remains has a gradient."""
     return LossCase(
         loss=lambda y_true, y_pred: ops.scatter_update(ops.zeros((2,)), places(y_true), y_pred),
         y_true=np.array([0, 0], dtype="int32"),
@@ -102,7 +107,7 @@ def case_a_value_that_is_overwritten_has_no_gradient():
 
 @pytest.mark.parametrize("reduction", ["add", "max", "min", "mul"])
 def case_the_gradient_of_a_reduction_by_class(reduction):
-    """`scatter_update` with a reduction trains: the winners, or all summands and factors, have their gradient."""
+    """`scatter_update` with a reduction has a gradient for the winners, or for all summands and factors."""
     written = {"add": [0.5, 0.5], "max": [0.5, 0.0], "min": [0.0, 0.5], "mul": [2.0, 2.0]}
 
     def loss(y_true, y_pred):
@@ -118,7 +123,7 @@ def case_the_gradient_of_a_reduction_by_class(reduction):
 
 
 def case_the_gradient_of_a_product_by_class():
-    """The product of the probabilities within a class (a noisy-or) has the product of the others as gradient."""
+    """The gradient of a product of probabilities within a class (a noisy-or) is the product of the others."""
     return LossCase(
         loss=lambda y_true, y_pred: ops.segment_prod(y_pred, places(y_true)[:, 0], num_segments=2),
         y_true=np.array([0, 0, 1, 1], dtype="int32"),
@@ -129,7 +134,7 @@ def case_the_gradient_of_a_product_by_class():
 
 
 def case_the_gradient_of_a_weighted_count():
-    """A count by class, weighted with what the model predicts, has the weights' gradient."""
+    """A count by class, weighted by predictions, has a gradient by these weights."""
     return LossCase(
         loss=lambda y_true, y_pred: ops.square(ops.bincount(places(y_true)[:, 0], weights=y_pred, minlength=2)),
         y_true=np.array([0, 1, 1], dtype="int32"),
@@ -140,7 +145,7 @@ def case_the_gradient_of_a_weighted_count():
 
 
 def case_a_histogram_of_integer_labels():
-    """`histogram` counts integer labels, and the class that does not occur is 0."""
+    """`histogram` counts integer labels, and gives 0 for a class that does not occur."""
     return ValueCase(
         lambda: {"count": ops.histogram(np.array([0, 1, 2, 2, 5], dtype="int32"), bins=6, range=(0, 6))[0]},
         reference={"value/count": np.array([1, 1, 2, 0, 0, 1])},
@@ -148,7 +153,7 @@ def case_a_histogram_of_integer_labels():
 
 
 def case_a_histogram_of_a_single_label():
-    """Where every label is 2 the bins reach from 1.5 to 2.5, as NumPy's do; they have a width."""
+    """If every label is 2, the bins reach from 1.5 to 2.5, as in NumPy; their width is not 0."""
     count, edges = np.histogram(np.full(3, 2.0), bins=2)
 
     def compute():
@@ -159,6 +164,6 @@ def case_a_histogram_of_a_single_label():
 
 
 def case_a_histogram_of_a_missing_label():
-    """A NaN among the labels is refused, as in NumPy: there is no range to divide."""
+    """`histogram` refuses a NaN among the labels, as NumPy does: there is no range to divide."""
     labels = np.array([0.0, 1.0, np.nan], dtype="float32")
     return ValueCase(lambda: {"count": ops.histogram(labels, bins=2)[0]}, expect=Raises())

@@ -1,9 +1,9 @@
-"""Labels (N,) and outputs (N, 1), or the other way round, or labels (N,) for an output (N, C).
+"""Labels (N,) for outputs (N, 1), or the reverse, or labels (N,) for an output (N, C).
 
-What goes wrong in practice: (N,) and (N, 1) broadcast to (N, N), and each prediction is held against every label: the model
-learns the mean. Keras evens the two out for its own losses and for a function; who derives from `Loss`, or computes the loss
-by hand, has to. And labels (N,)
-for C units broadcast where there happen to be as many examples as units.
+What goes wrong in practice: (N,) and (N, 1) broadcast to (N, N), and each prediction is compared with every label:
+the model learns the mean. Keras aligns the two for its own losses and for functions. A class derived from `Loss`, or
+a loss computed by hand, has to do it itself. Labels (N,) for C units broadcast where there happen to be as many
+examples as units.
 """
 
 import keras
@@ -20,7 +20,7 @@ CROSS_ENTROPY = -np.mean(np.where(LABELS == 1, np.log(PREDICTED), np.log(1 - PRE
 
 
 class Unchanged(keras.layers.Layer):
-    """Predicts its input, or n_columns copies of it, and has one weight, to be trainable."""
+    """Predicts its input, or n_columns copies of it. One weight makes it trainable."""
 
     def __init__(self, n_columns=None):
         super().__init__()
@@ -36,13 +36,13 @@ class OwnLoss(keras.Model):
     """A model that computes its squared error by hand."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The mean over whatever shape the two broadcast to."""
+        """The mean over the shape to which the two broadcast."""
         del x, sample_weight, training
         return ops.mean(ops.square(ops.cast(y, "float32") - y_pred))
 
 
 def trained_on(labels, loss, *, n_columns=1, kind=keras.Model):
-    """A case's value: the loss of one step of `fit`."""
+    """The value of a case: the loss of one step of `fit`."""
 
     def compute():
         x = keras.Input((1,), name="score")
@@ -55,12 +55,12 @@ def trained_on(labels, loss, *, n_columns=1, kind=keras.Model):
 
 
 def squared_error(y_true, y_pred):
-    """A loss of one's own, without a look at the shapes."""
+    """A custom loss that does not check the shapes."""
     return ops.mean(ops.square(y_true - y_pred), axis=-1)
 
 
 class SquaredError(keras.losses.Loss):
-    """The same as a class: `call` gets both as they are."""
+    """The same as a class: `call` gets both unchanged."""
 
     def call(self, y_true, y_pred):
         """One number for each example, as long as the shapes fit."""
@@ -73,7 +73,7 @@ LOSSES = {"mean_squared_error": ERROR, "binary_crossentropy": CROSS_ENTROPY, "ow
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("shape", ["flat_labels", "column_of_labels"])
 def case_flat_or_a_column(shape, loss):
-    """Labels (N,) for an output (N, 1), and labels (N, 1) for an output (N,), are held against it one by one."""
+    """Labels (N,) for an output (N, 1), and labels (N, 1) for an output (N,), are compared one by one."""
     flat = shape == "flat_labels"
     labels = LABELS if flat else LABELS[:, None]
     compute = trained_on(labels, squared_error if loss == "own_function" else loss, n_columns=1 if flat else None)
@@ -81,17 +81,17 @@ def case_flat_or_a_column(shape, loss):
 
 
 def case_flat_labels_in_a_loss_by_hand():
-    """As people write it: `compute_loss` of one's own has labels (N,) and predictions (N, 1), and holds them one by one."""
+    """As people write it: a custom `compute_loss` compares labels (N,) and predictions (N, 1) one by one."""
     return ValueCase(trained_on(LABELS, None, kind=OwnLoss), reference={"value/loss": np.array([ERROR])})
 
 
 def case_flat_labels_in_a_loss_class():
-    """As people write it: a class of one's own derived from `Loss` holds (N,) and (N, 1) one by one, as a function does."""
+    """As people write it: a class derived from `Loss` compares (N,) and (N, 1) one by one, as a function does."""
     return ValueCase(trained_on(LABELS, SquaredError()), reference={"value/loss": np.array([ERROR])})
 
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error", "huber", "binary_crossentropy", "hinge"])
 @pytest.mark.parametrize("n_columns", [2, 3], ids=["two_units", "as_many_units_as_examples"])
 def case_flat_labels_for_several_units(n_columns, loss):
-    """`fit` refuses labels (N,) for an output (N, C), also where N is C; they are not a row for every example."""
+    """`fit` refuses labels (N,) for an output (N, C), even if N equals C; they are not a row for every example."""
     return ValueCase(trained_on(LABELS, loss, n_columns=n_columns), expect=Raises())

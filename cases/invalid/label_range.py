@@ -1,8 +1,8 @@
 """Integer labels that name no class.
 
-With C classes the valid integer labels are 0 … C-1. A label outside is a data bug (1-based ids, a -1 for "unknown",
-a -100 left over from another library): it should stop training, not quietly train on less data. So should a label that
-is no whole number.
+With C classes the valid integer labels are 0 … C-1. A label outside is a data bug (1-based ids, a -1 for "unknown", a
+-100 from another library). It should stop training, not quietly train on less data. So should a label that is not a
+whole number.
 """
 
 import keras
@@ -31,9 +31,9 @@ def case_one_past_the_last_class():
 
 @pytest.mark.parametrize("label", [pytest.param(-1, id="minus_one"), pytest.param(-100, id="minus_hundred")])
 def case_a_negative_class(label):
-    """A negative label is rejected: it neither counts from the end nor means "leave this example out".
+    """A negative label is rejected: it does not count from the end, and does not mean "leave this example out".
 
-    -100 is what PyTorch's own losses leave out unasked (`ignore_index`).
+    The losses of PyTorch itself leave out -100 by default (`ignore_index`).
 
     Scenario: P6
     """
@@ -48,7 +48,7 @@ def case_a_negative_class(label):
 
 @pytest.mark.parametrize("label", [pytest.param(1.9, id="between_two_classes"), pytest.param(np.nan, id="nan")])
 def case_a_label_that_is_no_whole_number(label):
-    """A label of 1.9 or NaN is rejected, not cut down to some class.
+    """A label of 1.9 or NaN is rejected, not truncated to a class.
 
     Scenario: E4
     """

@@ -1,8 +1,8 @@
-"""Labels of one width, a head of another.
+"""Labels of one width, and a head of another.
 
 What goes wrong in practice: a class was added to the data and not to the model, or one-hot labels of a yes-or-no
-question (width 2) meet a head of width 1. Where a loss broadcasts, it trains without a word: both columns pull at the
-one output, and it ends at 0.5.
+question (width 2) meet a head of width 1. Where a loss broadcasts, the model trains without any message: both columns
+pull at the same output, which ends at 0.5.
 """
 
 import keras
@@ -16,7 +16,7 @@ from backendcheck import LossCase, ModelCase, Raises
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "binary_crossentropy", "mean_squared_error"])
 @pytest.mark.parametrize(("labels", "head"), [(4, 3), (2, 1), (1, 3)], ids=["4_for_3", "2_for_1", "1_for_3"])
 def case_labels_of_another_width(loss, labels, head):
-    """Labels of width 4 for a head of width 3, of 2 for 1 and of 1 for 3 are refused; none of them broadcasts.
+    """Labels of width 4 for a head of width 3, of 2 for 1 and of 1 for 3 are refused; they do not broadcast.
 
     Scenario: P7
     """
@@ -65,7 +65,7 @@ def case_training_a_head_of_one_on_two_columns(rng, loss):
 
 
 def case_a_softmax_over_one_unit():
-    """A yes-or-no question with a softmax head of width 1 is refused: such a head always says 1.
+    """A softmax head of width 1 is refused for a yes-or-no question: it always predicts 1.
 
     Scenario: P7
     """
@@ -78,7 +78,7 @@ def case_a_softmax_over_one_unit():
 
 
 def case_integers_for_a_multi_hot_head():
-    """Integer labels (N,) given to a multi-label head (N, 5) are refused, not broadcast along the labels.
+    """Integer labels (N,) for a multi-label head (N, 5) are refused; they do not broadcast along the labels.
 
     Scenario: P7
     """

@@ -1,8 +1,8 @@
-"""Labels of one kind and a loss for another, met in `fit`.
+"""Labels of one kind and a loss for another kind, in `fit`.
 
-What goes wrong in practice: one-hot rows for the loss of integers or the other way round, 0 and 255 out of an image file, -1 and
-1 out of another library, a NaN or a -1 where a label is missing, names in place of numbers. What stops one backend in its
-first step trains on the next, and the loss looks like any other.
+What goes wrong in practice: one-hot rows for a loss of integers or the reverse, 0 and 255 from an image file, -1 and
+1 from another library, a NaN or a -1 where a label is missing, names instead of numbers. What stops one backend in
+its first step trains on another, and the loss looks normal.
 """
 
 import keras
@@ -11,7 +11,7 @@ import pytest
 
 from backendcheck import Raises, ValueCase
 
-ANIMAL = np.array([0.7, 0.2, 0.1])  # what the model predicts for cat, dog and fox, whatever the image
+ANIMAL = np.array([0.7, 0.2, 0.1])  # what the model predicts for cat, dog and fox, for every image
 YES = 0.8
 AGE = 3.0
 OF_INTEGERS = ["sparse_categorical_crossentropy", "categorical_generalized_cross_entropy"]
@@ -21,9 +21,9 @@ OF_NUMBERS = ["mean_squared_error", "mean_absolute_error", "huber"]
 
 
 def trained_on(labels, loss, *, n=None, sample_weight=None):
-    """A case's value: the loss of one step of `fit` on N examples, and how many weights are numbers after it.
+    """The value of a case: the loss of one step of `fit` on N examples, and how many weights are finite after it.
 
-    The model predicts the above for each example.
+    The model predicts the constants above for each example.
     """
 
     def compute():
@@ -37,7 +37,7 @@ def trained_on(labels, loss, *, n=None, sample_weight=None):
         head = keras.layers.Dense(n_units, activation=activation, name="head")
         model = keras.Model(images, head(images))
         head.set_weights([np.zeros((2, n_units)), bias])
-        generalized = loss == "categorical_generalized_cross_entropy"  # which has no function of this name
+        generalized = loss == "categorical_generalized_cross_entropy"  # Keras has no function of this name
         compiled = keras.losses.CategoricalGeneralizedCrossEntropy() if generalized else loss
         model.compile(optimizer=keras.optimizers.SGD(0.1), loss=compiled)
         x = np.ones((len(labels) if n is None else n, 2), dtype="float32")
@@ -50,48 +50,48 @@ def trained_on(labels, loss, *, n=None, sample_weight=None):
 
 @pytest.mark.parametrize("loss", OF_INTEGERS)
 def case_one_hot_rows_for_the_loss_of_integers(loss):
-    """`fit` refuses one-hot rows under a loss of class indices."""
+    """`fit` refuses one-hot rows for a loss of class indices."""
     return ValueCase(trained_on(np.eye(3, dtype="float32"), loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", OF_ONE_HOT_ROWS)
 @pytest.mark.parametrize("shape", ["flat", "column"])
 def case_integers_for_the_loss_of_one_hot_rows(shape, loss):
-    """`fit` refuses integer labels, (N,) or (N, 1), under a loss of one-hot rows, also where there are N classes."""
+    """`fit` refuses integer labels, (N,) or (N, 1), for a loss of one-hot rows, even if there are N classes."""
     labels = np.array([0, 1, 2])
     return ValueCase(trained_on(labels if shape == "flat" else labels[:, None], loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", OF_INTEGERS)
 def case_a_fraction_for_the_loss_of_integers(loss):
-    """`fit` refuses label 1.9; it is not class 1."""
+    """`fit` refuses label 1.9; it does not become class 1."""
     labels = np.array([0.0, 1.9, 2.0], dtype="float32")
     return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 @pytest.mark.parametrize("label", [pytest.param(3, id="one_past_the_last"), pytest.param(-1, id="minus_one")])
 def case_no_class_for_the_generalized_loss(label):
-    """`fit` refuses a label outside 0 ... C-1 under generalized cross-entropy, too, which takes integers."""
+    """`fit` refuses a label outside 0 ... C-1 for generalized cross-entropy, which takes integers."""
     return ValueCase(trained_on(np.array([0, 1, label]), "categorical_generalized_cross_entropy"), expect=Raises())
 
 
 @pytest.mark.parametrize("kind", ["text", "objects"])
 def case_names_for_labels(kind):
-    """`fit` refuses names where labels are wanted: which number is meant is nothing to guess."""
+    """`fit` refuses names as labels: the numbers that they mean cannot be guessed."""
     labels = np.array(["cat", "dog", "fox"], dtype=object if kind == "objects" else None)
     return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", OF_YES_OR_NO)
 def case_minus_one_and_one_for_yes_or_no(loss):
-    """`fit` refuses labels -1 and 1 under binary cross-entropy, which knows 0 and 1."""
+    """`fit` refuses labels -1 and 1 for binary cross-entropy, which expects 0 and 1."""
     labels = np.array([[1], [-1], [-1], [1]], dtype="float32")
     return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 def case_zero_and_one_for_a_hinge_loss(loss):
-    """Labels 0 and 1 under a hinge loss count as -1 and 1, which it is defined on."""
+    """Labels 0 and 1 for a hinge loss count as -1 and 1, for which it is defined."""
     labels = np.array([[1], [0], [0], [1]], dtype="float32")
     hinge = np.maximum(1 - (2 * labels[:, 0] - 1) * AGE, 0)
     exact = np.mean(hinge if loss == "hinge" else hinge**2)
@@ -100,21 +100,21 @@ def case_zero_and_one_for_a_hinge_loss(loss):
 
 @pytest.mark.parametrize("loss", OF_YES_OR_NO)
 def case_zero_and_255_for_yes_or_no(loss):
-    """`fit` refuses labels 0 and 255, as an image file holds a mask, under binary cross-entropy."""
+    """`fit` refuses labels 0 and 255, as in an image mask, for binary cross-entropy."""
     labels = np.array([[255], [0], [0], [255]], dtype="uint8")
     return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", OF_YES_OR_NO)
 def case_minus_one_for_a_missing_answer(loss):
-    """`fit` refuses -1 for "missing" under binary cross-entropy; it is no number between no and yes."""
+    """`fit` refuses -1 for "missing" in binary cross-entropy: it is not between 0 and 1."""
     labels = np.array([[1], [0], [-1], [1]], dtype="float32")
     return ValueCase(trained_on(labels, loss), expect=Raises())
 
 
 @pytest.mark.parametrize("loss", OF_NUMBERS)
 def case_minus_999_for_a_missing_age(loss):
-    """To the loss of a regression any number is a label: an age of -999, for "missing", counts, and outweighs all others."""
+    """A regression loss takes any number as a label: an age of -999, for "missing", counts and outweighs all others."""
     labels = np.array([[2.0], [4.0], [-999.0], [3.0]], dtype="float32")
     error = np.abs(labels.astype("float64") - AGE)
     per_example = {
@@ -127,7 +127,7 @@ def case_minus_999_for_a_missing_age(loss):
 
 @pytest.mark.parametrize("loss", OF_INTEGERS + OF_ONE_HOT_ROWS + OF_YES_OR_NO + OF_NUMBERS)
 def case_a_label_that_is_no_number(loss):
-    """`fit` refuses labels with a NaN among them; it does not go on to weights that are all NaN."""
+    """`fit` refuses labels that contain NaN; it does not continue to weights that are all NaN."""
     if loss in OF_INTEGERS:
         labels = np.array([0, np.nan, 2], dtype="float32")
     elif loss in OF_ONE_HOT_ROWS:
@@ -138,26 +138,26 @@ def case_a_label_that_is_no_number(loss):
 
 
 def case_a_weight_that_is_no_number():
-    """`fit` refuses sample weights with a NaN among them; it does not go on to weights that are all NaN."""
+    """`fit` refuses sample weights that contain NaN; it does not continue to weights that are all NaN."""
     weights = np.array([1.0, np.nan, 1.0], dtype="float32")
     return ValueCase(trained_on(np.array([0, 1, 2]), "sparse_categorical_crossentropy", sample_weight=weights), expect=Raises())
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
 def case_labels_in_a_wide_unsigned_type(dtype):
-    """Labels that came out of a data base as unsigned integers are the classes that they say."""
+    """Unsigned integer labels, as a database gives them, keep their classes."""
     labels = np.array([0, 1, 2], dtype=dtype)
     exact = -np.mean(np.log(ANIMAL))
     return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), reference={"value/loss": np.array([exact])})
 
 
 def case_labels_that_are_complex_numbers():
-    """`fit` refuses complex labels, also where no label has an imaginary part."""
+    """`fit` refuses complex labels, even if every imaginary part is 0."""
     return ValueCase(trained_on(np.array([0, 1, 2], dtype="complex64"), "sparse_categorical_crossentropy"), expect=Raises())
 
 
 def case_class_200_wrapped_around_in_eight_bits():
-    """As people write it: class 200, squeezed into int8, is -56 before Keras sees it, and `fit` refuses that."""
+    """As people write it: class 200 as int8 is -56 before Keras receives it, and `fit` refuses that."""
     labels = np.array([0, 200, 2]).astype("int8")
     return ValueCase(trained_on(labels, "sparse_categorical_crossentropy"), expect=Raises())
 

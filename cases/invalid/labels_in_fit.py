@@ -1,7 +1,7 @@
-"""Labels that name no class, met in a training step.
+"""Labels that name no class, in a training step.
 
-What goes wrong in practice: one wrong label in a million, and `fit` trains on without a word, on less data or on another
-class, or, where the step is compiled by XLA and the check of the label with it is gone, every weight is NaN.
+What goes wrong in practice: one label in a million is wrong, and `fit` trains on without any message, on less data or
+on another class. Where XLA compiles the step, the check of the label is gone, and every weight may become NaN.
 """
 
 import keras
@@ -12,7 +12,7 @@ from backendcheck import Raises, ValueCase
 
 
 def trained_on(labels, *, xla=False):
-    """A case's value: the loss of one step of `fit` on integer labels (N,), and how many weights are numbers after it."""
+    """The value of a case: the loss of one step of `fit` on integer labels (N,), and how many weights are finite after it."""
 
     def compute():
         images = keras.Input((2,), name="image")
@@ -33,25 +33,25 @@ def trained_on(labels, *, xla=False):
         pytest.param(3, id="one_past_the_last"),
         pytest.param(-1, id="minus_one"),
         pytest.param(-100, id="minus_hundred"),
-        pytest.param(255, id="void"),  # as image files hold "no class"
+        pytest.param(255, id="void"),  # the "no class" of image files
         pytest.param(2**32 + 1, id="hashed"),
     ],
 )
 def case_fit_on_a_label_that_names_no_class(label):
-    """`fit` refuses a label outside 0 ... C-1, as the loss itself does on most backends when it is called by hand."""
+    """`fit` refuses a label outside 0 ... C-1, as the loss does on most backends when it is called by hand."""
     return ValueCase(trained_on(np.array([0, 1, label], dtype="int64")), expect=Raises())
 
 
 def case_fit_compiled_by_xla():
-    """`fit` refuses label 3 of three classes, also where TensorFlow compiles the step (`jit_compile=True`).
+    """`fit` refuses label 3 of three classes, even where TensorFlow compiles the step (`jit_compile=True`).
 
-    JAX compiles with XLA always, PyTorch has no XLA on a CPU.
+    JAX always compiles with XLA. PyTorch has no XLA on a CPU.
     """
     return ValueCase(trained_on(np.array([0, 1, 3]), xla=keras.backend.backend() == "tensorflow"), expect=Raises())
 
 
 def case_fit_on_labels_of_every_class():
-    """`fit` on valid labels leaves every weight a number, and reports the loss of the step's start: log 3."""
+    """`fit` on valid labels keeps every weight finite, and reports the loss at the start of the step: log 3."""
     return ValueCase(
         trained_on(np.array([0, 1, 2], dtype="int64")),
         reference={"value/loss": np.array([np.log(3)]), "value/finite_weights": np.array(9)},

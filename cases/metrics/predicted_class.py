@@ -1,7 +1,7 @@
-"""From probabilities to a class: who wins a tie, and what becomes of a prediction that is not a number.
+"""From probabilities to a class: ties, and predictions that are NaN.
 
-What goes wrong in practice: a model that has diverged still reports an accuracy, and an untrained one, whose classes
-are all equally likely, is right or wrong depending on which of the tied classes is taken.
+What goes wrong in practice: a model that has diverged still reports an accuracy. An untrained model, whose classes
+are all equally likely, is right or wrong depending on which of the tied classes is chosen.
 """
 
 import keras
@@ -11,7 +11,7 @@ from backendcheck import ValueCase
 
 
 def case_a_tie_goes_to_the_first_class():
-    """Of equally probable classes the first is the predicted one, in `argmax` and in the accuracy.
+    """Of equally probable classes the first one is predicted, in `argmax` and in the accuracy.
 
     Scenario: E1
     """
@@ -22,12 +22,12 @@ def case_a_tie_goes_to_the_first_class():
         accuracy.update_state(np.array([0, 2, 0]), probabilities)
         return {"argmax": keras.ops.argmax(probabilities, axis=-1), "accuracy": accuracy.result()}
 
-    # Example 1 is lost: its true class 2 ties with class 1, which comes first.
+    # Example 1 is wrong: its true class 2 ties with class 1, which comes first.
     return ValueCase(compute, reference={"value/argmax": np.array([0, 1, 0]), "value/accuracy": np.array(2 / 3)})
 
 
 def case_nan_is_never_the_right_answer():
-    """A prediction of NaN is not counted as correct, whatever the true class.
+    """A NaN prediction does not count as correct, for any true class.
 
     Scenario: E1
     """
@@ -42,9 +42,9 @@ def case_nan_is_never_the_right_answer():
 
 
 def case_nan_among_the_probabilities():
-    """One NaN among the probabilities of an example leads to the same class everywhere.
+    """One NaN among the probabilities of an example leads to the same class on every backend.
 
-    NumPy, JAX and PyTorch take the NaN for the largest.
+    NumPy, JAX and PyTorch treat the NaN as the largest.
 
     Scenario: E1
     """

@@ -1,7 +1,8 @@
-"""A missing label is written as -1, and then something counts from the end.
+"""A missing label is written as -1, and an index of -1 means the last class.
 
-What goes wrong in practice: `to_categorical(-1)` is the *last* class. It uses NumPy indexing, so every example without
-a label becomes a confident example of one particular class, on every backend alike. Comparing backends cannot find it.
+What goes wrong in practice: `to_categorical(-1)` is the *last* class. It uses NumPy indexing, so every example
+without a label becomes a confident example of one particular class, on every backend alike. Comparing backends cannot
+find it.
 """
 
 import keras
@@ -16,7 +17,7 @@ Y_PRED = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]])
 
 
 def case_to_categorical_of_minus_one():
-    """As people write it: `to_categorical` refuses -1; it does not make it the last class.
+    """As people write it: `to_categorical` refuses -1; it does not turn it into the last class.
 
     Scenario: P6
     """
@@ -26,7 +27,7 @@ def case_to_categorical_of_minus_one():
 def case_a_missing_label_through_to_categorical():
     """As people write it: example 1, whose label is missing, has no loss and gets no gradient.
 
-    Through `to_categorical` it becomes an example of "other".
+    `to_categorical` turns it into an example of "other".
 
     Scenario: P6
     """
@@ -42,7 +43,7 @@ def case_a_missing_label_through_to_categorical():
 
 
 def case_one_hot_of_minus_one():
-    """`one_hot` makes -1 a row of zeros, and a row of zeros has no cross-entropy.
+    """`one_hot` encodes -1 as a row of zeros, and a row of zeros has no cross-entropy.
 
     Scenario: P6
     """
@@ -61,7 +62,7 @@ def case_one_hot_of_minus_one():
 
 
 def case_ignore_class_leaves_minus_one_out():
-    """Done right: `ignore_class=-1` gives an example without a label no loss, and averages over the others.
+    """Done right: with `ignore_class=-1` an example without a label has no loss, and the mean is over the others.
 
     Scenario: P6
     """
@@ -75,7 +76,7 @@ def case_ignore_class_leaves_minus_one_out():
 
 
 def case_training_without_the_missing_labels(rng):
-    """Done right: weight 0 for an example without a label trains the same everywhere as leaving it out.
+    """Done right: training with weight 0 for examples without a label gives the same result on every backend.
 
     Scenario: P6
     """

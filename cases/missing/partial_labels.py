@@ -1,9 +1,9 @@
-"""Multi-label data of which only some labels are known.
+"""Multi-label data with only some labels known.
 
-What goes wrong in practice: the mask of the known labels does not reach the loss. A `Loss` whose `call` asks for
-`sample_weight` never gets it (Keras multiplies by it afterwards); a mask (N, labels) does not fit a loss (N,) and, in
-a batch of as many examples as labels, broadcasts along the wrong axis; and a -1 that stands for "unknown" goes through
-the cross-entropy as a number before it is masked.
+What goes wrong in practice: the mask of the known labels does not reach the loss. A `Loss` whose `call` has a
+`sample_weight` never gets it (Keras multiplies by it afterwards). A mask (N, labels) does not fit a loss (N,). In a
+batch of as many examples as labels it broadcasts along the wrong axis. And a -1 for "unknown" goes through the
+cross-entropy as a number before it is masked.
 """
 
 import keras
@@ -23,7 +23,7 @@ KNOWN = np.array([[1, 1, 1], [0, 1, 0], [0, 0, 0]], dtype="float32")
 Y_PRED = np.array([[0.7, 0.4, 0.2], [0.6, 0.3, 0.8], [0.1, 0.5, 0.9]])
 
 BOUND_TO_ITS_MASK = [
-    OptOut(relation=relation, reason="The loss closes over the mask of this very batch.") for relation in ("examples", "classes")
+    OptOut(relation=relation, reason="The loss uses the mask of this one batch.") for relation in ("examples", "classes")
 ]
 
 
@@ -35,13 +35,13 @@ def findings_model():
 
 
 def findings_of_digits(rng, n):
-    """N images, three attributes of each that stand in for findings, and the mask of those that are known."""
+    """N images, three attributes of each that represent findings, and the mask of those that are known."""
     x, digit = digits(rng, n)
     return x, attributes_of(digit, ["prime", "at_least_five", "closed_loop"]), hide_labels(rng, n, 3)
 
 
 def known_only(answers, known, y_pred):
-    """What is right: the mean over the known labels of the whole batch, and no gradient to any other."""
+    """The right values: the mean over the known labels of the whole batch, and no gradient for other labels."""
     n_known = max(known.sum(), 1)
     per_label = -np.where(answers == 1, np.log(y_pred), np.log(1 - y_pred))
     slope = np.where(answers == 1, -1 / y_pred, 1 / (1 - y_pred))
@@ -58,9 +58,9 @@ def masked_binary_crossentropy(y_true, y_pred):
     """Binary cross-entropy over the known labels alone; -1 is unknown."""
     known = ops.cast(ops.not_equal(y_true, UNKNOWN), y_pred.dtype)
     n_known = ops.maximum(ops.sum(known), 1)  # a batch without any label divides by 1
-    answers = ops.maximum(y_true, 0)  # a valid answer in place of -1; the mask takes its loss away again
+    answers = ops.maximum(y_true, 0)  # a valid answer in place of -1; the mask removes its loss
     per_label = known * ops.binary_crossentropy(answers, y_pred)
-    # The number of examples is an integer tensor where TensorFlow does not know it beforehand: cast it.
+    # In a graph of TensorFlow the number of examples can be an integer tensor: cast it.
     return ops.sum(per_label, axis=-1) * ops.cast(ops.shape(y_true)[0], y_pred.dtype) / n_known
 
 
@@ -75,7 +75,7 @@ class LossThatAsksForTheMask(keras.losses.Loss):
 
 
 class LossThatHopesForTheMask(keras.losses.Loss):
-    """The same with a default, which is what it always gets."""
+    """The same with a default value, which is all that it ever gets."""
 
     def call(self, y_true, y_pred, sample_weight=None):
         per_label = ops.binary_crossentropy(y_true, y_pred)
@@ -85,7 +85,7 @@ class LossThatHopesForTheMask(keras.losses.Loss):
 
 
 def case_a_loss_that_asks_for_the_mask(rng):
-    """As people write it: a `call` that requires `sample_weight` fails at once, for Keras does not pass it.
+    """As people write it: a `call` that requires `sample_weight` fails at once, because Keras does not pass it.
 
     Scenario: P1
     """
@@ -120,9 +120,9 @@ def case_a_loss_that_hopes_for_the_mask():
 
 @pytest.mark.parametrize("n", [2, 3])
 def case_a_mask_by_label_for_a_loss_by_example(n):
-    """As people write it: a mask (N, 3) for the built-in loss, which has one number per example, is refused.
+    """As people write it: the built-in loss, with one number per example, refuses a mask (N, 3).
 
-    Also for N = 3, where the shapes fit by accident: the loss of example j would be multiplied by mask[:, j].
+    This includes N = 3, where the shapes fit by accident: the loss of example j would be multiplied by mask[:, j].
 
     Scenario: P1
     """
@@ -138,9 +138,9 @@ def case_a_mask_by_label_for_a_loss_by_example(n):
 
 @pytest.mark.parametrize("unknown", [pytest.param(-1.0, id="minus_one"), pytest.param(np.nan, id="nan")])
 def case_mask_after_the_cross_entropy(unknown):
-    """As people write it: an element mask applied after the cross-entropy leaves the known labels, whatever it hides.
+    """As people write it: a mask by element after the cross-entropy keeps the known labels and hides any other value.
 
-    The cross-entropy still sees the -1 or the NaN, and 0 * NaN is NaN.
+    The cross-entropy still gets the -1 or the NaN, and 0 * NaN is NaN.
 
     Scenario: P8
     """
@@ -165,9 +165,9 @@ def case_mask_after_the_cross_entropy(unknown):
 
 
 def case_mask_by_any_known_label_of_the_row():
-    """As people write it: a row with any known label is kept whole, and no unknown label of it should count.
+    """As people write it: a row with any known label is kept whole, and its unknown labels should not count.
 
-    But -1 is a number to the cross-entropy: -1 * log(p) + 2 * log(1 - p), with a gradient that drives p to 0.
+    But the cross-entropy uses -1 as a number: -1 * log(p) + 2 * log(1 - p), with a gradient that drives p to 0.
 
     Scenario: P8
     """
@@ -190,7 +190,7 @@ def case_mask_by_any_known_label_of_the_row():
 
 
 def case_mask_by_element():
-    """Done right: the mean over the known labels, and exactly no gradient to an unknown one.
+    """Done right: the mean is over the known labels, and an unknown label gets exactly no gradient.
 
     Scenario: P2, P8
     """
@@ -204,7 +204,9 @@ def case_mask_by_element():
 
 
 def case_a_loss_by_label_takes_the_mask_as_sample_weight():
-    """Done right: a loss that returns (N, 3) takes a `sample_weight` (N, 3); the mean is over all labels, known or not.
+    """Done right: a loss that returns (N, 3) takes a `sample_weight` (N, 3).
+
+    The mean is over all labels, known or not.
 
     Scenario: P2
     """
@@ -226,7 +228,7 @@ def case_a_loss_by_label_takes_the_mask_as_sample_weight():
 
 
 def case_training_on_partial_labels(rng):
-    """A model trained on what is known of each image computes and learns the same everywhere.
+    """A model trained on the known labels of each image computes and learns the same on every backend.
 
     Scenario: P2
     """
@@ -243,7 +245,7 @@ def case_training_on_partial_labels(rng):
 
 @pytest.mark.parametrize("n_known", [0, 1])
 def case_a_batch_with_almost_nothing_known(n_known):
-    """A batch with no known label has loss 0 and gradient 0; with one known label it has the loss of that one.
+    """A batch without a known label has loss 0 and gradient 0; with one known label it has the loss of that one.
 
     Scenario: P3
     """
@@ -259,7 +261,7 @@ def case_a_batch_with_almost_nothing_known(n_known):
 
 
 def case_every_example_has_weight_zero():
-    """The built-in loss of a batch in which every example has weight 0 is 0, with gradient 0, not NaN.
+    """If every example of a batch has weight 0, the built-in loss is 0 with gradient 0, not NaN.
 
     Scenario: P3
     """
@@ -274,7 +276,7 @@ def case_every_example_has_weight_zero():
 
 
 def case_training_on_nothing(rng):
-    """A step on a batch in which every label is masked leaves every weight as it was.
+    """A step on a batch with every label masked does not change any weight.
 
     Scenario: P3
     """

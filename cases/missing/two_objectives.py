@@ -1,8 +1,8 @@
 """Two objectives on one trunk, each with labels that may be missing.
 
-What goes wrong in practice: one loss function is written as if it got the list of all outputs; Keras calls it once per
-output, with a tensor, and `len(y_true)` is the batch. And weights of the objectives as a list follow an order that is
-written down nowhere: that of the declared outputs for a list, the alphabetical one for a dict.
+What goes wrong in practice: one loss function is written as if it got the list of all outputs. Keras calls it once
+per output, with a tensor, and `len(y_true)` is the batch size. Weights of the objectives as a list follow an order
+that is not documented: the declared order for list outputs, the alphabetical order for dict outputs.
 """
 
 import keras
@@ -20,7 +20,7 @@ UNKNOWN = -1
 def tumor_and_tissue(rng, n):
     """N tumors, their detection label (N, 1) and a tissue type (N,).
 
-    The table has no tissue: the third of the range in which the first measurement lies stands in for it.
+    The table has no tissue type. The third of the range in which the first measurement lies represents it.
     """
     x, benign = breast_cancer(rng, n)
     tissue = np.digitize(x[:, 0], [1 / 3, 2 / 3])
@@ -52,7 +52,7 @@ def masked_sparse_crossentropy(y_true, y_pred):
 
 
 def case_one_loss_function_for_all_outputs(rng):
-    """As people write it: a loss that loops over `len(y_true)` as over a list of outputs should be refused.
+    """As people write it: a loss that loops over `len(y_true)`, as over a list of outputs, should be refused.
 
     It is called once per output, and loops over the examples of the batch.
 
@@ -78,7 +78,7 @@ def case_one_loss_function_for_all_outputs(rng):
 
 
 def case_a_masked_loss_per_output(rng):
-    """Done right: each output has a masked loss of its own; a label may be missing on either.
+    """Done right: each output has a masked loss of its own; a label may be missing on either output.
 
     Scenario: P5
     """
@@ -97,7 +97,7 @@ def case_a_masked_loss_per_output(rng):
 
 @pytest.mark.parametrize("outputs", ["dict", "list"])
 def case_no_label_no_gradient(rng, outputs):
-    """Where no example has a tissue type, the head of that output gets no gradient, and the other one trains.
+    """If no example has a tissue type, the head of that output gets no gradient, and the other head trains.
 
     Scenario: P5
     """
@@ -129,7 +129,7 @@ def case_a_weight_per_objective(rng, outputs, weights):
     """
     x, tumor, tissue = tumor_and_tissue(rng, 16)
     model = two_headed_model(outputs.removeprefix("outputs_by_"))
-    # Heads with an empty kernel: the predictions are those of the biases, on every example.
+    # Heads with a kernel of zeros: the biases alone decide the predictions of every example.
     model.get_layer("tumor_detection").set_weights([np.zeros((8, 1)), np.log([0.25])])
     model.get_layer("tissue_type").set_weights([np.zeros((8, 3)), np.log([0.5, 0.3, 0.2])])
     model.get_layer("trunk").set_weights([rng.normal(size=(30, 8)), np.zeros(8)])

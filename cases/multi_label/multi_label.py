@@ -1,10 +1,10 @@
-"""Several labels at once: each one is a yes-or-no question of its own.
+"""Several labels at once: each label is a yes-or-no question of its own.
 
-What goes wrong in practice: a softmax head, which makes the labels compete; the weights of the labels in another order
-than the labels; `accuracy`, which Keras takes for the accuracy of exclusive classes. And one thing that no shape check
-finds: when a layer ends in sigmoid or softmax, the TensorFlow backend computes the cross-entropy from what went *into*
-that activation and applies the activation that belongs to the *loss*. Under a mismatched pair it trains another model
-than the one that `predict` shows.
+What goes wrong in practice: a softmax head, which makes the labels compete; weights in another order than the labels;
+`accuracy`, which Keras computes as the accuracy of exclusive classes. One more problem passes every shape check. When
+a layer ends in sigmoid or softmax, the TensorFlow backend computes the cross-entropy from the *input* of that
+activation, and applies the activation that belongs to the *loss*. With a mismatched pair it trains another model than
+the one that `predict` shows.
 """
 
 import keras
@@ -22,7 +22,7 @@ BY_POSITION = OptOut(relation="classes", reason="The weight belongs to a positio
 
 
 def case_five_attributes_of_a_digit(rng):
-    """A sigmoid head with binary cross-entropy on multi-hot labels computes and learns the same everywhere.
+    """A sigmoid head with binary cross-entropy on multi-hot labels computes and learns the same on every backend.
 
     Scenario: M1
     """
@@ -65,7 +65,7 @@ def binary_crossentropy(y_true, p):
     ids=["softmax_categorical", "softmax_binary", "sigmoid_categorical"],
 )
 def case_a_head_that_does_not_fit_multi_hot_labels(rng, activation, loss):
-    """As people write it: whatever the head, the loss is that of the probabilities which the model predicts.
+    """As people write it: with any head, the loss is that of the probabilities that the model predicts.
 
     Scenario: M2
     """
@@ -90,7 +90,7 @@ def case_a_head_that_does_not_fit_multi_hot_labels(rng, activation, loss):
 
 
 def case_a_sigmoid_head_on_exclusive_classes(rng):
-    """As people write it: a sigmoid head under sparse cross-entropy has the loss of the predictions, scaled to sum 1.
+    """As people write it: a sigmoid head with sparse cross-entropy has the loss of its predictions, scaled to sum to 1.
 
     Scenario: M2
     """
@@ -113,9 +113,9 @@ def case_a_sigmoid_head_on_exclusive_classes(rng):
 
 
 def case_tags_of_an_image(rng):
-    """A convolutional tagger with five independent tags computes and learns the same everywhere.
+    """A convolutional tagger with five independent tags computes and learns the same on every backend.
 
-    The five attributes of a digit stand in for the tags of a photograph.
+    The five attributes of a digit represent the tags of a photograph.
 
     Scenario: M3
     """
@@ -153,7 +153,7 @@ def weighted_binary_crossentropy(tags):
     ids=["as_declared", "alphabetical", "shuffled"],
 )
 def case_weights_travel_with_their_label(tags):
-    """In whatever order the tags stand, each tag counts by its own weight, in the loss and in the gradient.
+    """In any order of the tags, each tag counts by its own weight, in the loss and in the gradient.
 
     Scenario: M4
     """
@@ -178,7 +178,7 @@ def case_weights_travel_with_their_label(tags):
 
 
 def case_weights_in_a_numpy_array():
-    """As people write it: `weights * loss_per_label` is the weighted loss, also when `weights` is a NumPy array.
+    """As people write it: `weights * loss_per_label` is the weighted loss, even if `weights` is a NumPy array.
 
     Scenario: M4
     """
@@ -201,7 +201,7 @@ def case_weights_in_a_numpy_array():
 
 
 def case_metrics_compiled_in(rng):
-    """Precision, recall, F1 and accuracy per label come out of `fit` and `evaluate` the same everywhere.
+    """`fit` and `evaluate` report the same precision, recall, F1 and accuracy per label on every backend.
 
     Scenario: M7
     """
@@ -228,9 +228,9 @@ def case_metrics_compiled_in(rng):
 
 
 def case_findings_are_independent():
-    """Each finding has its own gradient: it depends on that finding's label and probability alone.
+    """Each finding has its own gradient, which depends on the label and probability of that finding alone.
 
-    Examples 0 and 1 differ in "cardiomegaly" only, and so do their gradients.
+    Examples 0 and 1 differ only in "cardiomegaly", and so do their gradients.
 
     Scenario: M9
     """
@@ -251,9 +251,9 @@ def case_findings_are_independent():
 
 
 def case_findings_on_an_image(rng):
-    """Three independent findings on one image, every label known, compute and learn the same everywhere.
+    """A model of three independent findings, with every label known, computes and learns the same on every backend.
 
-    Three attributes of a digit stand in for the findings on an X-ray.
+    Three attributes of a digit represent the findings on an X-ray.
 
     Scenario: M9
     """

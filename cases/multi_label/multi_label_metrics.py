@@ -1,8 +1,8 @@
-"""Metrics of a multi-label model, and what they make of a prediction that sits exactly on the threshold.
+"""Metrics of a multi-label model, and predictions exactly on the threshold.
 
 What goes wrong in practice: a threshold of 0.6 is not the float32 prediction 0.6 (0.60000002), so a comparison in
-float64 says "above" and one in float32 says "not above"; `accuracy` on multi-hot labels compares the largest label with
-the largest prediction; and a label or a class that never occurs divides zero by zero.
+float64 says "above" and one in float32 says "not above". `accuracy` on multi-hot labels compares the position of the
+largest label with that of the largest prediction. A label or a class that never occurs divides zero by zero.
 """
 
 import keras
@@ -24,7 +24,7 @@ def measure(metric, y_true=Y_TRUE, y_pred=Y_PRED, sample_weight=None):
 
 
 def case_one_threshold():
-    """Above 0.5 is a yes, exactly 0.5 is a no, for every metric.
+    """A prediction above 0.5 is a yes, and exactly 0.5 is a no, for every metric.
 
     Scenario: M6
     """
@@ -39,7 +39,7 @@ def case_one_threshold():
             "micro_f1": measure(keras.metrics.F1Score(average="micro", threshold=0.5)),
         }
 
-    # Said yes: (0, 2), (1, 2), (2, 0), (2, 1), all four right. Missed: (0, 0), (1, 1), (3, 2).
+    # Predicted yes: (0, 2), (1, 2), (2, 0), (2, 1), all four right. Missed: (0, 0), (1, 1), (3, 2).
     return ValueCase(
         compute,
         reference={
@@ -55,7 +55,7 @@ def case_one_threshold():
 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.6, 0.7, 0.9])
 def case_exactly_on_the_threshold(threshold):
-    """A float32 prediction equal to the threshold is a no, also where the number is not exact in binary.
+    """A float32 prediction equal to the threshold is a no, even if the number is not exact in binary.
 
     Scenario: M6
     """
@@ -82,7 +82,7 @@ def case_exactly_on_the_threshold(threshold):
 
 
 def case_a_threshold_per_class():
-    """With a threshold of its own for each tag, by hand and by `class_id`, each tag is judged by its own.
+    """With one threshold per tag, by hand and by `class_id`, each tag is judged by its own threshold.
 
     Scenario: M6
     """
@@ -131,17 +131,17 @@ def case_several_thresholds_at_once():
 
 
 def case_a_label_that_never_occurs():
-    """Precision, recall and F1 of a label that is never true and never predicted are 0, not NaN.
+    """Precision, recall and F1 are 0, not NaN, for a label that is never true and never predicted.
 
     Scenario: M6
     """
-    nobody = np.zeros((3, 2), dtype="float32")
+    never = np.zeros((3, 2), dtype="float32")
 
     def compute():
         return {
-            "precision": measure(keras.metrics.Precision(), nobody, nobody),
-            "recall": measure(keras.metrics.Recall(), nobody, nobody),
-            "f1": measure(keras.metrics.F1Score(average=None, threshold=0.5), nobody, nobody),
+            "precision": measure(keras.metrics.Precision(), never, never),
+            "recall": measure(keras.metrics.Recall(), never, never),
+            "f1": measure(keras.metrics.F1Score(average=None, threshold=0.5), never, never),
         }
 
     return ValueCase(
@@ -155,7 +155,7 @@ def case_a_label_that_never_occurs():
 
 
 def case_weights_by_example_and_by_label():
-    """A weight per example and a weight per label both count each judgement by its weight.
+    """A weight per example and a weight per label both apply to each single prediction.
 
     Scenario: M6
     """
@@ -184,7 +184,8 @@ def case_weights_by_example_and_by_label():
 def case_accuracy_by_its_short_name():
     """As people write it: `metrics=["accuracy"]` on multi-hot labels should be the share of right answers.
 
-    Keras takes a head of width 3 for exclusive classes and compares the largest label with the largest prediction.
+    Keras takes a head of width 3 for exclusive classes. It compares the position of the largest label with that of
+    the largest prediction.
 
     Scenario: M6
     """

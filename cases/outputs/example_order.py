@@ -1,7 +1,8 @@
 """Example i of `predict` is example i of x.
 
-What goes wrong in practice: a data adapter shuffles although it was told not to, or the last, smaller batch is dropped,
-padded or returned in the wrong place. Shapes fit, every single prediction is right, and all of them belong to others.
+What goes wrong in practice: a data adapter shuffles although it should not, or the last, smaller batch is dropped,
+padded or returned in the wrong place. Shapes fit, every single prediction is right, and each belongs to another
+example.
 """
 
 import keras
@@ -13,7 +14,7 @@ from backendcheck import ModelCase, ValueCase
 
 
 def case_predictions_stay_with_their_example(rng):
-    """With 23 examples in batches of 5, each prediction is that of the example at its own place.
+    """With 23 examples in batches of 5, each prediction is that of the example at the same position.
 
     Scenario: O5
     """
@@ -36,7 +37,7 @@ def case_predictions_stay_with_their_example(rng):
 
 @pytest.mark.parametrize("batch_size", [1, 5, 22, 23, 64])
 def case_every_example_comes_back_once(batch_size):
-    """Whatever the batch size, `predict` returns each of 23 examples once, in order.
+    """For any batch size, `predict` returns each of 23 examples once, in order.
 
     Scenario: O5
     """
@@ -51,10 +52,10 @@ def case_every_example_comes_back_once(batch_size):
 
 
 def case_fit_takes_the_batches_in_order():
-    """With `shuffle=False` each step of `fit` takes the batch that is next in x, and the smaller last one at the end.
+    """With `shuffle=False`, `fit` takes the batches in the order of x, and the smaller one last.
 
-    The one weight falls, at each step, by the mean of the batch times the learning rate. That is 1, 0.1 and 0.01 in
-    turn, so where the weight ends tells which batch came when.
+    At each step the single weight falls by the mean of the batch times the learning rate. The rates are 1, 0.1 and
+    0.01, so the final weight tells which batch came when.
 
     Scenario: O5
     """

@@ -1,9 +1,8 @@
-"""A model with named outputs returns them in one order here and in another there.
+"""A model returns its named outputs in different orders on different backends.
 
 What goes wrong in practice: `tumor, age, stage = model.predict(x).values()`. TensorFlow returns a dict of outputs as
-it was declared, JAX and PyTorch sort it by name (capital letters first), so the program that worked takes the stage
-for the tumor. Labels, losses, metrics and weights given as a *list* for a dict of outputs go by that sorted order as
-well.
+it was declared. JAX and PyTorch sort it by name (capital letters first), so the same program takes the stage for the
+tumor. Labels, losses, metrics and weights given as a *list* for a dict of outputs follow that sorted order too.
 """
 
 import keras
@@ -20,7 +19,7 @@ LOSSES = {"tumor": "binary_crossentropy", "age": "mean_squared_error", "Stage": 
 def patients(rng, n):
     """N patients (N, 30) and their labels by output name.
 
-    The table knows the tumor; its second measurement stands in for the age, a third of its range for the stage.
+    The table has the tumor. The second measurement represents the age, and a third of the range of the first one the stage.
     """
     x, benign = breast_cancer(rng, n)
     labels = {
@@ -41,7 +40,7 @@ def patient_model():
 
 
 def case_predict_returns_declared_order(rng):
-    """`predict` returns tumor, age and Stage in the order in which they were declared, or at least in one order.
+    """`predict` returns tumor, age and Stage in the declared order, or at least in the same order on every backend.
 
     Scenario: O1
     """
@@ -57,7 +56,7 @@ def case_predict_returns_declared_order(rng):
 
 
 def case_every_door_returns_the_same_order(rng):
-    """`model(x)`, `predict` and `predict_on_batch` return the named outputs in one and the same order.
+    """`model(x)`, `predict` and `predict_on_batch` return the named outputs in the same order.
 
     Scenario: O1
     """
@@ -72,9 +71,9 @@ def case_every_door_returns_the_same_order(rng):
 
 
 def case_metric_names_and_their_order(rng):
-    """`fit`, `evaluate` and `metrics_names` name the metrics of named outputs alike, in the same order.
+    """`fit`, `evaluate` and `metrics_names` give the metrics of named outputs the same names in the same order.
 
-    `evaluate` returns a plain list unless asked for a dict, and this order is all that says which number is which.
+    `evaluate` returns a plain list by default, and only its order says which number is which.
 
     Scenario: O1
     """
@@ -95,7 +94,7 @@ def case_metric_names_and_their_order(rng):
 
 @pytest.mark.parametrize("metrics", ["by_name", "in_other_order"])
 def case_several_metrics_per_output(rng, metrics):
-    """Each metric is computed on the output that it was given for, whatever the order of the dict.
+    """Each metric is computed on its own output, in any order of the dict.
 
     Scenario: O1
     """
@@ -113,9 +112,10 @@ def case_several_metrics_per_output(rng, metrics):
 
 
 def case_labels_by_list_for_named_outputs(rng):
-    """As people write it: labels as a list in the declared order go to the outputs in the declared order.
+    """As people write it: labels as a list in the declared order reach the outputs in the declared order.
 
-    They go by the sorted names: the tumor label to Stage, the stage to the tumor. Only the age is in the middle twice.
+    They follow the sorted names: the tumor label goes to Stage, the stage to the tumor. Only the age is in the middle
+    of both orders.
 
     Scenario: O1
     """

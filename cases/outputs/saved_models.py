@@ -1,8 +1,8 @@
 """A model that was saved on one backend and is loaded on another.
 
-The file is the usual way to move: train on one backend, serve or fine-tune on another. What a ``.keras`` file says has to mean
-the same wherever it is read: its outputs in the order in which they were declared, its classes in the order of their weights,
-its loss and its optimizer as the ones that Keras has everywhere.
+The file is the usual way to move: train on one backend, serve or fine-tune on another. A ``.keras`` file must mean
+the same wherever it is loaded. Its outputs keep the declared order, its classes the order of their weights, and its
+loss and optimizer are those that Keras has on every backend.
 """
 
 import json
@@ -24,7 +24,7 @@ def _saved_and_loaded(model):
 
 
 def _config_of(model):
-    """What the file says of the model, as JSON."""
+    """The configuration of the model in its file, as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model.keras")
         with zipfile.ZipFile(Path(folder) / "model.keras") as file:
@@ -46,11 +46,21 @@ def _three_heads():
     return keras.Model(patient, heads)
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "Lion", "Ftrl"])
+OPTIMIZERS = {
+    "SGD": keras.optimizers.SGD,
+    "Adam": keras.optimizers.Adam,
+    "AdamW": keras.optimizers.AdamW,
+    "RMSprop": keras.optimizers.RMSprop,
+    "Lion": keras.optimizers.Lion,
+    "Ftrl": keras.optimizers.Ftrl,
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def case_the_optimizer_in_the_file_is_one_of_every_backend(optimizer):
-    """The file names the optimizer as keras.optimizers has it, which every backend can load."""
+    """The file names the optimizer as `keras.optimizers` does, so that every backend can load it."""
     model = _classifier()
-    model.compile(getattr(keras.optimizers, optimizer)(), "sparse_categorical_crossentropy")
+    model.compile(OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy")
     saved = _config_of(model)["compile_config"]["optimizer"]
     return ValueCase(
         lambda: {"module": saved["module"], "class": saved["class_name"]},
@@ -60,8 +70,8 @@ def case_the_optimizer_in_the_file_is_one_of_every_backend(optimizer):
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 def case_a_file_from_pytorch_trains_everywhere(optimizer, rng):
-    """A model that was saved on PyTorch can be trained on where it is loaded."""
-    # Word for word what the file of a model has that was compiled with this optimizer on PyTorch (Keras 3.15).
+    """A model that was saved on PyTorch can be trained on every backend that loads it."""
+    # Copied from the file of a model that was compiled with this optimizer on PyTorch (Keras 3.15).
     saved = {
         "module": f"keras.src.backend.torch.optimizers.torch_{optimizer.lower()}",
         "class_name": optimizer,
@@ -74,7 +84,7 @@ def case_a_file_from_pytorch_trains_everywhere(optimizer, rng):
 
 
 def case_loaded_outputs_keep_their_declared_order():
-    """The heads of a loaded model come in the order in which they were declared: tumor, age, Stage."""
+    """The outputs of a loaded model have the declared order: tumor, age, Stage."""
     loaded = _saved_and_loaded(_three_heads())
     return ValueCase(
         lambda: {"order": list(loaded(np.ones((2, 4), "float32")))},
@@ -83,7 +93,7 @@ def case_loaded_outputs_keep_their_declared_order():
 
 
 def case_loaded_heads_keep_their_weights(rng):
-    """Each head of a loaded model has the weights that it was saved with, by its own name."""
+    """Each head of a loaded model has the weights that were saved under its name."""
     model = _three_heads()
     weights = {name: rng.normal(size=(4, width)).astype("float32") for name, width in (("tumor", 1), ("age", 1), ("Stage", 3))}
     for name, kernel in weights.items():
@@ -96,7 +106,7 @@ def case_loaded_heads_keep_their_weights(rng):
 
 
 def case_a_loaded_classifier_has_its_loss(rng):
-    """A loaded model trains as it was compiled: label smoothing, from_logits and ignored classes come back with it."""
+    """A loaded model trains as it was compiled: its loss keeps `from_logits` and the ignored class."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2), metrics=["accuracy"])
     loaded = _saved_and_loaded(model)
@@ -107,7 +117,7 @@ def case_a_loaded_classifier_has_its_loss(rng):
 
 
 def case_a_vocabulary_is_saved_in_its_order():
-    """The class map inside a saved StringLookup comes back in its order, ties in frequency included."""
+    """The vocabulary of a saved `StringLookup` is loaded in the same order, ties in frequency included."""
     animals = keras.Input((1,), dtype="string")
     layer = keras.layers.StringLookup()
     layer.adapt(np.array([["fox"], ["dog"], ["fox"], ["cat"], ["dog"], ["ant"]]))
@@ -115,22 +125,22 @@ def case_a_vocabulary_is_saved_in_its_order():
     before = layer.get_vocabulary()
     return ValueCase(
         lambda: {"vocabulary": loaded.layers[-1].get_vocabulary()},
-        reference={"value/vocabulary": [str(one) for one in before]},
+        reference={"value/vocabulary": [str(name) for name in before]},
     )
 
 
 @pytest.mark.parametrize(
     ("loss", "by_hand"),
     [
-        # Errors of 4 and 0, beyond 3 and within it: 3 * (4 - 1.5) and 0; with the default of 1 it were 3.5 and 0.
+        # Errors of 4 and 0, beyond 3 and within it: 3 * (4 - 1.5) and 0; with the default of 1 they would be 3.5 and 0.
         (keras.losses.Huber(delta=3.0), 3.75),
-        # Along the examples, columns (1, 0) and (0, 1) against the labels' (1, 0) and (1, 0): 1 and 0.
+        # Along the examples: columns (1, 0) and (0, 1), compared with those of the labels, (1, 0) and (1, 0): 1 and 0.
         (keras.losses.CosineSimilarity(axis=0), -0.5),
     ],
     ids=["huber_delta", "cosine_axis"],
 )
 def case_a_loaded_loss_keeps_its_options(loss, by_hand):
-    """A loss that was compiled with an option other than the default has it after loading, too."""
+    """A loss that was compiled with an option other than the default keeps it after loading."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.compile("sgd", loss)
     loaded = _saved_and_loaded(model).loss

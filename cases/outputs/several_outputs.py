@@ -1,8 +1,8 @@
-"""Several outputs, and which loss, label and metric goes to which.
+"""Several outputs, and which loss, label and metric belongs to which.
 
-What goes wrong in practice: two outputs have the same shape, so an exchange of their losses or labels raises nothing
-and the total loss looks plausible. Keras 3.5 and 3.6 gave a dict of losses to list outputs in alphabetical order, on
-every backend. Here the predictions are fixed, and the loss of every output is known beforehand.
+What goes wrong in practice: two outputs have the same shape, so exchanged losses or labels raise nothing, and the
+total loss looks plausible. Keras 3.5 and 3.6 gave a dict of losses to list outputs in alphabetical order, on every
+backend. Here the predictions are fixed, and the loss of every output is known in advance.
 """
 
 import keras
@@ -17,14 +17,14 @@ OUTPUTS = ["waist", "pulse", "body_weight"]
 
 
 def men(rng, n):
-    """N men (N, 3) and what was measured on them, each (N, 1) and a fraction of the largest value."""
+    """N men (N, 3) and their body measurements, each (N, 1) as a fraction of the largest value."""
     x, body = exercise(rng, n)
     weight, waist, pulse = np.split(body, 3, axis=1)
     return x, {"waist": waist, "pulse": pulse, "body_weight": weight}
 
 
 def three_headed_model(outputs):
-    """Three heads of equal shape that always answer 0.9, 0.5 and 0.1, as a dict or as a list."""
+    """Three heads of equal shape that always predict 0.9, 0.5 and 0.1, as a dict or as a list."""
     inputs = keras.Input((3,), name="exercise")
     heads = {name: keras.layers.Dense(1, name=name)(inputs) for name in OUTPUTS}
     model = keras.Model(inputs, heads if outputs == "dict" else list(heads.values()))
@@ -34,7 +34,7 @@ def three_headed_model(outputs):
 
 
 def right_losses(labels):
-    """What the loss of each output should be: squared error, absolute error and again squared error."""
+    """The right loss of each output: squared error, absolute error and squared error."""
     y = {name: label.astype("float64") for name, label in labels.items()}
     return in_total(
         {
@@ -59,7 +59,7 @@ ORDERS = {"as_declared": OUTPUTS, "alphabetical": sorted(OUTPUTS), "backwards": 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("outputs", ["dict", "list"])
 def case_losses_and_labels_by_name(rng, outputs, order):
-    """Losses and labels by name reach the outputs of these names, in whatever order the dicts are written.
+    """Losses and labels by name reach the outputs of these names, in any order of the dicts.
 
     Scenario: O2, O3
     """
@@ -91,7 +91,7 @@ def case_losses_and_labels_by_list(rng):
 
 
 def case_losses_by_name_and_labels_by_list(rng):
-    """Losses by name and labels as a list meet on the right output, when the outputs are a list.
+    """Losses by name and labels as a list reach the right output if the outputs are a list.
 
     Scenario: O3
     """
@@ -109,7 +109,7 @@ def case_losses_by_name_and_labels_by_list(rng):
 def case_losses_by_list_for_named_outputs(rng):
     """As people write it: a list of losses in the declared order reaches named outputs in the declared order.
 
-    It goes by the sorted names: body_weight, pulse, waist. Here the absolute error is wanted for the *first* output.
+    It follows the sorted names: body_weight, pulse, waist. Here the absolute error is meant for the *first* output.
 
     Scenario: O2
     """
@@ -131,7 +131,7 @@ def case_losses_by_list_for_named_outputs(rng):
 
 
 def case_an_output_without_a_loss(rng):
-    """An output that has no loss adds nothing to the total, and the others keep theirs.
+    """An output without a loss adds nothing to the total, and the others keep theirs.
 
     Scenario: O4
     """
@@ -148,7 +148,7 @@ def case_an_output_without_a_loss(rng):
 
 
 def case_an_output_with_several_metrics(rng):
-    """Several metrics on one output and none on another are computed on the output that they are named for.
+    """Each metric is computed on the output that it is given for: several on one output, none on another.
 
     Scenario: O4
     """
@@ -209,7 +209,7 @@ def case_a_nested_output_structure(rng):
 
 
 def case_labels_that_no_loss_takes(rng):
-    """Labels for an output that has no loss are left alone; they add nothing to the total.
+    """Labels for an output without a loss are ignored; they add nothing to the total.
 
     Scenario: O4
     """
@@ -226,7 +226,7 @@ def case_labels_that_no_loss_takes(rng):
 
 @pytest.mark.parametrize("wrong", ["labels_for_no_output", "a_loss_for_no_output", "a_loss_without_labels"])
 def case_a_name_that_is_no_output(rng, wrong):
-    """`fit` refuses labels or a loss for a name that is no output, and a loss that gets no labels."""
+    """`fit` refuses labels or a loss for an unknown output, and a loss without labels."""
     x, labels = men(rng, 12)
     losses = dict(LOSSES)
     if wrong == "labels_for_no_output":

@@ -1,7 +1,8 @@
 """Sequences of unequal length are padded, and a mask says which steps count.
 
-What goes wrong in practice: the mask travels with the tensor, from `Embedding(mask_zero=True)` through the layers to the loss and
-the metrics. Where it is lost on the way, padding is counted as labels: the loss or the accuracy is that of another data set.
+What goes wrong in practice: the mask travels with the tensor, from `Embedding(mask_zero=True)` through the layers to
+the loss and the metrics. Where it is lost on the way, padding counts as labels: the loss or the accuracy is that of
+other data.
 """
 
 import keras
@@ -21,7 +22,7 @@ def sentences(rng, n=9, length=7, words=5):
 
 
 def case_padding_counts_neither_in_loss_nor_in_accuracy(rng):
-    """A tagger's loss and accuracy are those of the words; the padding behind a sentence counts nowhere.
+    """The loss and accuracy of a tagger count the words alone; padding after a sentence does not count.
 
     Scenario: P2
     """

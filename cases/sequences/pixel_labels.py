@@ -1,7 +1,7 @@
 """One label for each pixel: segmentation, with a convolution as its head.
 
-What goes wrong in practice: the head of a segmentation model is a convolution, whose output lies in memory in another order than
-its axes say. PyTorch's cross-entropy for integer labels then cannot take the gradient, and the model does not train.
+What goes wrong in practice: the output of a convolution can have another order in memory than its axes say. PyTorch's
+cross-entropy for integer labels then cannot compute the gradient, and the model does not train.
 """
 
 import keras
@@ -47,7 +47,7 @@ def case_a_label_for_each_pixel(rng, kind):
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def case_a_label_for_each_place(rng, axes):
-    """Labels along one, two and three axes: a step of a series, a pixel of an image, a voxel of a scan."""
+    """Labels along one, two and three axes train: a step of a series, a pixel of an image, a voxel of a scan."""
     convolution = [keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D][axes - 1]
     places = keras.Input((*(4,) * axes, 3), name="places")
     model = keras.Model(places, convolution(2, 1, activation="softmax", name="place")(places))

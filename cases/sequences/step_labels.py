@@ -1,8 +1,8 @@
-"""A label for each step of a sequence, with padding behind the shorter ones.
+"""A label for each step of a sequence, with padding after the shorter ones.
 
-What goes wrong in practice: padding carries a label, too, -1 or -100 or NaN or 0, and a mask says that it does not count. It
-still reaches the loss before the mask does, and some metrics ask for no mask. A weight for each sequence or each class
-meets labels for each step.
+What goes wrong in practice: padding has a label too, -1 or -100 or NaN or 0, and a mask says that it does not count.
+The label still reaches the loss before the mask does, and some metrics do not use the mask. A weight for each
+sequence or each class meets labels for each step.
 """
 
 import keras
@@ -24,7 +24,7 @@ def tagger(units=3, activation="softmax"):
 
 @pytest.mark.parametrize("label", [pytest.param(-1, id="minus_one"), pytest.param(-100, id="minus_hundred")])
 def case_masked_padding_with_a_label_of_its_own(label):
-    """The label of a masked step counts for nothing, so it may be -1 or -100, as other libraries write it."""
+    """The label of a masked step does not count, so it may be -1 or -100, as other libraries write it."""
     return ModelCase(
         model=tagger(),
         loss="sparse_categorical_crossentropy",
@@ -35,7 +35,7 @@ def case_masked_padding_with_a_label_of_its_own(label):
 
 
 def case_masked_padding_without_a_number():
-    """The label of a masked step counts for nothing, so it may be NaN: the loss is that of the words, a number."""
+    """The label of a masked step does not count, so it may be NaN: the loss is that of the words, and finite."""
     grades = np.where(WORDS == 0, np.nan, WORDS / 4)
     return ModelCase(
         model=tagger(units=1, activation=None), loss="mean_squared_error", x=WORDS, y=grades[..., None].astype("float32")
@@ -44,14 +44,19 @@ def case_masked_padding_without_a_number():
 
 @pytest.mark.parametrize("metric", ["BinaryAccuracy", "Recall", "AUC", "MeanIoU"])
 def case_padding_counts_in_no_metric(metric):
-    """A metric in `evaluate` is that of the words, whatever label the padding behind them has."""
-    options = {"num_classes": 2} if metric == "MeanIoU" else {}
+    """A metric in `evaluate` counts the words alone, whatever label the padding has."""
+    metric_of_words = {
+        "BinaryAccuracy": lambda: keras.metrics.BinaryAccuracy(name="metric"),
+        "Recall": lambda: keras.metrics.Recall(name="metric"),
+        "AUC": lambda: keras.metrics.AUC(name="metric"),
+        "MeanIoU": lambda: keras.metrics.MeanIoU(num_classes=2, name="metric"),
+    }[metric]
 
     def measured(padding):
         model = keras.Sequential(
             [keras.Input((4, 1)), keras.layers.Masking(mask_value=0.0), keras.layers.Activation("sigmoid", name="is_verb")]
         )
-        model.compile(loss="mean_squared_error", metrics=[getattr(keras.metrics, metric)(name="metric", **options)])
+        model.compile(loss="mean_squared_error", metrics=[metric_of_words()])
         scores = np.where(WORDS == 0, 0.0, WORDS - 2.25)[..., None]
         y = np.where(WORDS == 0, padding, WORDS % 2)[..., None].astype("float32")
         return model.evaluate(scores.astype("float32"), y, verbose=0, return_dict=True)["metric"]
@@ -64,7 +69,7 @@ def case_padding_counts_in_no_metric(metric):
 
 @pytest.mark.parametrize("n", [3, 4])
 def case_a_weight_for_each_sequence(n):
-    """A weight (N,) for sequences (N, 4) of labels weighs each sequence, as documented, however many sequences there are."""
+    """A weight (N,) for sequences (N, 4) of labels weights each sequence, as documented, for any N."""
     steps = np.arange(n * 4).reshape(n, 4) % 3
     p = np.array([0.5, 0.25, 0.25])
     weight = np.arange(n, dtype="float32")
@@ -78,9 +83,9 @@ def case_a_weight_for_each_sequence(n):
 
 
 def case_a_weight_for_each_class_of_each_step(rng):
-    """As people write it: `class_weight` for one label per step is refused, or weighs each step by its class.
+    """As people write it: `class_weight` for one label per step is refused, or weights each step by its class.
 
-    Keras takes the labels (N, T) for one-hot rows and each sequence's largest label for its class.
+    Keras takes the labels (N, T) for one-hot rows, and the position of the largest label of a sequence for its class.
     """
     inputs = keras.Input((4, 2), name="words")
     return ModelCase(
@@ -95,7 +100,7 @@ def case_a_weight_for_each_class_of_each_step(rng):
 
 
 def case_a_masked_loss_whatever_the_batch_size():
-    """`evaluate` reports one loss for the same labels, in batches of 1 as in one batch: the mean over the words."""
+    """`evaluate` reports the same loss in batches of 1 and in one batch: the mean over the words."""
 
     def compute():
         model = keras.Sequential([keras.Input((4, 1)), keras.layers.Masking(mask_value=0.0), keras.layers.Activation("linear")])
@@ -120,12 +125,12 @@ CTC_LOGITS = np.random.default_rng(7).normal(size=(2, 5, 4)).astype("float32")
     ],
 )
 def case_letters_that_ctc_does_not_know(letters):
-    """CTC refuses a letter outside 1 ... C-1, and a blank (0) between two letters: a blank is no letter but padding."""
+    """CTC refuses a letter outside 1 ... C-1, and a blank (0) between two letters: a blank is padding, not a letter."""
     return LossCase(loss=keras.losses.CTC(), y_true=np.array(letters), y_pred=CTC_LOGITS, expect=Raises())
 
 
 def case_more_letters_than_steps():
-    """CTC of a word that is longer than its recording has no finite loss: no way of reading it has any probability."""
+    """CTC of a word that is longer than its recording has no finite loss: every reading has probability 0."""
     return LossCase(
         loss=keras.losses.CTC(),
         y_true=np.array([[1, 2, 3, 1, 2, 3], [1, 2, 3, 0, 0, 0]]),
@@ -136,21 +141,21 @@ def case_more_letters_than_steps():
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "categorical_focal_crossentropy"])
 def case_smoothed_labels_with_the_classes_in_front(loss):
-    """Smoothed labels share the smoothing among the classes, also where `axis` says that the classes come first.
+    """Smoothed labels share the smoothing among the classes, even where `axis` puts the classes first.
 
-    3 classes in axis 1 of (N, 3, 2): each class gets 0.3 / 3, so that the labels of a step still sum to 1.
+    3 classes are in axis 1 of (N, 3, 2). Each class gets 0.3 / 3, so that the labels of a step still sum to 1.
     """
     truth = np.array([[0, 1], [1, 2]])
     one_hot = np.eye(3)[truth].transpose(0, 2, 1)
     p = np.broadcast_to(np.array([0.5, 0.25, 0.25])[None, :, None], (2, 3, 2))
     smooth = one_hot * 0.7 + 0.3 / 3
     factor = 0.25 * (1 - p) ** 2 if "focal" in loss else 1.0
-    name = {
-        "categorical_crossentropy": "CategoricalCrossentropy",
-        "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
-    }
+    loss_class = {
+        "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+        "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
+    }[loss]
     return LossCase(
-        loss=getattr(keras.losses, name[loss])(axis=1, label_smoothing=0.3),
+        loss=loss_class(axis=1, label_smoothing=0.3),
         y_true=one_hot.astype("float32"),
         y_pred=p.astype("float32"),
         reference={"loss": (-factor * smooth * np.log(p)).sum(axis=1).mean()},
@@ -158,7 +163,7 @@ def case_smoothed_labels_with_the_classes_in_front(loss):
 
 
 def case_integer_labels_with_the_classes_in_front():
-    """`SparseCategoricalCrossentropy(axis=1)` takes predictions (N, C, T), as its documentation says."""
+    """`SparseCategoricalCrossentropy(axis=1)` takes predictions (N, C, T), as documented."""
     truth = np.array([[0, 1], [1, 2]])
     p = np.broadcast_to(np.array([0.5, 0.25, 0.25])[None, :, None], (2, 3, 2))
     return LossCase(

@@ -1,8 +1,8 @@
-"""Confidences in [0, 1] as labels, where 0 and 1 used to be.
+"""Confidences in [0, 1] as labels, instead of 0 and 1.
 
-What goes wrong in practice: annotators' votes are averaged, or a confidence comes out of another model, and now and
-then one is a little above 1. Binary cross-entropy takes any number in [0, 1] as a label; beyond, its loss has no lower
-bound.
+What goes wrong in practice: the votes of annotators are averaged, or a confidence comes from another model, and
+sometimes one is slightly above 1. Binary cross-entropy takes any number in [0, 1] as a label. Outside that range its
+loss has no lower bound.
 """
 
 import keras
@@ -17,7 +17,7 @@ ATTRIBUTES = ["prime", "even", "closed_loop"]
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "binary_crossentropy"])
 def case_training_on_confidences(rng, loss):
-    """A sigmoid head learns confidences under squared error and under cross-entropy, the same everywhere.
+    """A sigmoid head learns confidences with squared error and with cross-entropy, the same on every backend.
 
     Scenario: M5
     """
@@ -38,12 +38,12 @@ def case_training_on_confidences(rng, loss):
 
 
 def case_cross_entropy_of_a_confidence():
-    """Binary cross-entropy weighs both answers by the confidence; its gradient is zero where both agree.
+    """Binary cross-entropy weights both answers by the confidence; its gradient is 0 where the prediction equals it.
 
     Scenario: M5
     """
     confidence = np.array([[0.9, 0.5], [0.0, 1.0], [0.3, 0.75]])
-    predicted = np.array([[0.9, 0.2], [0.3, 0.6], [0.3, 0.5]])  # right in (0, 0) and in (2, 0)
+    predicted = np.array([[0.9, 0.2], [0.3, 0.6], [0.3, 0.5]])  # equal to the confidence in (0, 0) and in (2, 0)
     per_label = -confidence * np.log(predicted) - (1 - confidence) * np.log(1 - predicted)
     return LossCase(
         loss="binary_crossentropy",
@@ -59,7 +59,7 @@ def case_cross_entropy_of_a_confidence():
 
 
 def case_a_confidence_above_one():
-    """A confidence of 1.2 is rejected: under binary cross-entropy it would pay to be ever more certain.
+    """A confidence of 1.2 is rejected: binary cross-entropy would reward ever more certain predictions.
 
     Scenario: M5
     """

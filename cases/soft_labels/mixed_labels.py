@@ -1,8 +1,8 @@
 """Labels that are drawn, shuffled, or mixed together with their images.
 
-No two backends draw the same numbers; Keras promises only that one backend draws the same again for the same seed. What
-can be claimed are the invariants: a shuffled row of labels is still a row, a drawn class exists, mixed one-hot labels sum
-to 1.
+No two backends draw the same numbers. Keras promises only that one backend draws the same again for the same seed.
+The cases claim what always holds: a shuffled row of labels is still a row, a drawn class exists, and mixed one-hot
+labels sum to 1.
 """
 
 import keras
@@ -17,7 +17,7 @@ ONE_HOT = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0, 1]]
 
 @pytest.mark.parametrize("axis", [0, 1])
 def case_shuffled_labels_stay_whole(axis):
-    """`keras.random.shuffle` moves whole rows (columns): afterwards each of them still is one of those that there were."""
+    """`keras.random.shuffle` moves whole rows (or columns): afterwards each of them is one of the original ones."""
     labels = np.arange(60, dtype="int32").reshape(20, 3)
     labels = labels if axis == 0 else labels.T
 
@@ -29,7 +29,7 @@ def case_shuffled_labels_stay_whole(axis):
 
 
 def case_shuffling_again_with_the_same_seed():
-    """The same seed shuffles the same way again, and every label comes back once."""
+    """The same seed gives the same shuffle again, and every label occurs once."""
 
     def compute():
         labels = ops.convert_to_tensor(np.arange(50, dtype="int32"))
@@ -47,14 +47,14 @@ def case_shuffling_again_with_the_same_seed():
     ],
 )
 def case_drawing_a_class_from_nothing(logits):
-    """`categorical` refuses logits that are no distribution; it draws no class from them, least of all class 2 of two."""
+    """`categorical` refuses logits that define no distribution; it does not draw a class, such as class 2 of two."""
     return ValueCase(
         lambda: {"classes": keras.random.categorical(np.array([logits], dtype="float32"), 5, seed=1)}, expect=Raises()
     )
 
 
 def case_drawing_a_certain_class():
-    """A class with an infinite logit is always drawn, or the draw is refused; the impossible class is not drawn."""
+    """A class with an infinite logit is always drawn, or the draw is refused; the other class is not drawn."""
     return ValueCase(
         lambda: {"classes": keras.random.categorical(np.array([[0.0, np.inf]], dtype="float32"), 5, seed=1)},
         reference={"value/classes": np.ones((1, 5))},
@@ -70,7 +70,7 @@ def case_an_impossible_class_is_never_drawn():
 
 
 def case_drawing_from_no_classes():
-    """`randint` between 3 and 3 is refused; there is no class to draw, and 3 is outside."""
+    """`randint` between 3 and 3 is refused: the range is empty."""
     return ValueCase(lambda: {"classes": keras.random.randint((4,), 3, 3, seed=1)}, expect=Raises())
 
 
@@ -79,15 +79,19 @@ def images(rng, n=8):
     return rng.random((n, 8, 8, 3)).astype("float32")
 
 
+def mixing_layer(name):
+    """The layer that mixes images and their labels."""
+    return keras.layers.MixUp(seed=1) if name == "MixUp" else keras.layers.CutMix(seed=1)
+
+
 @pytest.mark.parametrize("name", ["MixUp", "CutMix"])
 def case_mixed_one_hot_labels_sum_to_one(name, rng):
-    """Mixed one-hot labels are shares of classes: none below 0, in sum 1."""
+    """Mixed one-hot labels are shares of classes: no share is negative, and they sum to 1."""
     x = images(rng)
 
     def compute():
-        labels = ops.convert_to_numpy(
-            getattr(keras.layers, name)(seed=1)({"images": x, "labels": ONE_HOT}, training=True)["labels"]
-        )
+        layer = mixing_layer(name)
+        labels = ops.convert_to_numpy(layer({"images": x, "labels": ONE_HOT}, training=True)["labels"])
         return {"sum": labels.sum(axis=-1), "smallest_is_negative": labels.min() < 0}
 
     return ValueCase(compute, reference={"value/sum": np.ones(8), "value/smallest_is_negative": np.array(False)})
@@ -99,7 +103,7 @@ def case_one_hot_labels_as_integers(name, rng):
     x = images(rng)
 
     def compute():
-        mixed = getattr(keras.layers, name)(seed=1)({"images": x, "labels": ONE_HOT.astype("int32")}, training=True)["labels"]
+        mixed = mixing_layer(name)({"images": x, "labels": ONE_HOT.astype("int32")}, training=True)["labels"]
         return {"sum": ops.sum(mixed, axis=-1)}
 
     return ValueCase(compute, reference={"value/sum": np.ones(8)})
@@ -107,11 +111,14 @@ def case_one_hot_labels_as_integers(name, rng):
 
 @pytest.mark.parametrize("name", ["MixUp", "CutMix"])
 def case_class_indices_cannot_be_mixed(name, rng):
-    """Class indices (N,) are refused: half of class 0 and half of class 2 is not class 1, and N labels do not become (N, N)."""
+    """Class indices (N,) are refused: half of class 0 and half of class 2 is not class 1.
+
+    Nor do N labels become (N, N).
+    """
     x = images(rng)
 
     def compute():
-        mixed = getattr(keras.layers, name)(seed=1)({"images": x, "labels": np.arange(8.0, dtype="float32")}, training=True)
+        mixed = mixing_layer(name)({"images": x, "labels": np.arange(8.0, dtype="float32")}, training=True)
         return {"shape": np.array(mixed["labels"].shape)}
 
     return ValueCase(compute, expect=Raises())
@@ -120,7 +127,7 @@ def case_class_indices_cannot_be_mixed(name, rng):
 def case_labels_say_what_the_images_show():
     """After `CutMix` a label gives each class the share of the image that shows it.
 
-    Image i is i everywhere, so that its share in a mixed image can be counted.
+    Every pixel of image i is i, so that its share in a mixed image can be counted.
     """
     n, side = 16, 8
 
@@ -136,7 +143,7 @@ def case_labels_say_what_the_images_show():
 
 @pytest.mark.parametrize("how", ["map_coordinates", "affine_transform"])
 def case_a_segmentation_mask_moved_by_half_a_pixel(how):
-    """Half-way between two pixels the nearest class is the same on every backend."""
+    """Half-way between two pixels, the nearest class is the same on every backend."""
     classes = np.arange(4, dtype="float32")
 
     def compute():

@@ -1,7 +1,7 @@
-"""Pseudo-labels: where the true label is unknown, a teacher's probabilities take its place.
+"""Pseudo-labels: where the true label is unknown, the probabilities of a teacher replace it.
 
-What goes wrong in practice: the mask that mixes both is the wrong way round or of the wrong rank, the teacher's classes
-have another order than the student's, and a teacher that is not quite certain meets a loss that wants integers.
+What goes wrong in practice: the mask that mixes both is inverted or has the wrong rank. The classes of the teacher
+have another order than those of the student. Or the teacher is not certain, and the loss needs integers.
 """
 
 import keras
@@ -16,7 +16,7 @@ DIGITS = ["zero", "one", "two", "three"]
 
 
 def labels_from_a_teacher(images, digit, known):
-    """Soft labels (N, 4), which scikit-learn's label spreading draws from the few known labels.
+    """Soft labels (N, 4), which scikit-learn's label spreading derives from the few known labels.
 
     Rounded to three decimals, so that they are the same on every machine.
     """
@@ -27,7 +27,7 @@ def labels_from_a_teacher(images, digit, known):
 
 
 def case_a_student_learns_from_soft_labels(rng):
-    """A student trained on true and pseudo-labels, the latter at half weight, computes and learns the same everywhere.
+    """A student trained on true labels and on pseudo-labels of half weight computes and learns the same on every backend.
 
     Scenario: P10
     """
@@ -69,11 +69,11 @@ def case_soft_labels_have_the_gradient_of_their_mixture():
 
 
 def case_a_mask_chooses_between_truth_and_teacher():
-    """Where the mask (N,) says "known" the true one-hot label stands, elsewhere the teacher's row, whole.
+    """Where the mask (N,) says "known" the label is the true one-hot row, elsewhere the whole row of the teacher.
 
     Scenario: P10
     """
-    truth = np.array([2, 0, 1, 0])  # the labels of examples 1 and 3 are not to be looked at
+    truth = np.array([2, 0, 1, 0])  # the labels of examples 1 and 3 must not be used
     known = np.array([True, False, True, False])
     teacher = np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.05, 0.05, 0.9]], dtype="float32")
 

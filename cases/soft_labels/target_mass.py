@@ -1,8 +1,9 @@
-"""Rows of labels that do not sum to 1, under categorical cross-entropy.
+"""Rows of labels that do not sum to 1, with categorical cross-entropy.
 
-What goes wrong in practice: multi-hot rows, rows of zeros for "no label", rows multiplied by a weight. The cross-entropy
-of such a row is well defined, -sum(y log p), and every backend computes it. A backend that takes its gradient for
-softmax - y, which is true of rows that sum to 1 alone, trains on something else while the loss looks right.
+What goes wrong in practice: multi-hot rows, rows of zeros for "no label", rows multiplied by a weight. The
+cross-entropy of such a row is well defined, -sum(y log p), and every backend computes it. The gradient softmax - y is
+right only for rows that sum to 1. A backend that uses it for every row trains on something else, while the loss looks
+right.
 """
 
 import keras
@@ -26,7 +27,7 @@ def softmax(logits):
 
 @pytest.mark.parametrize("rows", ROWS)
 def case_gradient_of_a_row_that_does_not_sum_to_one(rows):
-    """The gradient of -sum(y log softmax(z)) is sum(y) softmax(z) - y, whatever the row y sums to."""
+    """The gradient of -sum(y log softmax(z)) is sum(y) softmax(z) - y, for any sum of the row y."""
     y_true = np.array(ROWS[rows], dtype="float64")
     probability = softmax(LOGITS)
     return LossCase(
@@ -42,7 +43,7 @@ def case_gradient_of_a_row_that_does_not_sum_to_one(rows):
 
 
 def case_an_example_without_a_label_teaches_nothing():
-    """A model that is trained on a row of zeros alone keeps its weights: that row has no loss."""
+    """A model that is trained only on a row of zeros keeps its weights: that row has no loss."""
     inputs = keras.Input((2,), name="image")
     logits = keras.layers.Dense(3, name="logits", kernel_initializer="ones", bias_initializer="zeros")(inputs)
     return ModelCase(
