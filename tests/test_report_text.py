@@ -142,7 +142,8 @@ def test_nothing_hostile_reaches_the_terminal():
 
 
 def test_text_is_made_visible():
-    assert visible("a\x1b[2J\n\x9b\u202e\ud800é·…") == "a\\x1b[2J\\x0a\\x9b\\u202e\\ud800é·…"
+    assert visible("a\x1b[2J\n\x9b\u202e\ud800é·…") == "a\\x1b[2J\\n\\x9b\\u202e\\ud800é·…"
+    assert visible("age\u200b \U000e0041 क्\u200dष") == "age\\u200b \\U000e0041 क्\u200dष"
     assert block("a\r\nb\tc\x00") == "a\nb\tc\\x00"
     assert one_line(" a\n  b\tc ") == "a b c"
 

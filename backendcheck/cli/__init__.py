@@ -16,7 +16,7 @@ from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
 from backendcheck.cli.merge import merge
 from backendcheck.cli.model import model
-from backendcheck.cli.process import printable, resuming
+from backendcheck.cli.process import resuming
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
@@ -24,6 +24,7 @@ from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
 from backendcheck.cli.terminal import color
 from backendcheck.errors import BackendcheckError
+from backendcheck.text.escape import visible
 
 _EXIT_CODES = """\b
 Exit codes
@@ -42,20 +43,20 @@ class _Commands(click.Group):
             return super().invoke(context)
         except BackendcheckError as error:
             for line in str(error).splitlines():
-                click.echo(f"backendcheck: {printable(line)}", err=True)
+                click.echo(f"backendcheck: {visible(line)}", err=True)
             context.exit(2)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever reads the output has seen enough; click knows what to do
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"backendcheck: {printable(f'{where}{error.strerror or error}')}.", err=True)
+            click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
             resumable = context.invoked_subcommand in ("run", "record")
             kept = "; what was recorded so far is kept, and its legs are marked unfinished" if resumable else ""
             click.echo(f"backendcheck: interrupted{kept}.", err=True)
             if resumable:
-                click.echo(f"backendcheck: go on with: {printable(resuming(sys.argv[1:]))}", err=True)
+                click.echo(f"backendcheck: go on with: {visible(resuming(sys.argv[1:]))}", err=True)
             context.exit(130)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.process import printable
 from backendcheck.cli.terminal import print_lines
 from backendcheck.cli.values import parse_class_names, parse_losses
 from backendcheck.errors import UsageError
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.data import Data
@@ -126,7 +126,7 @@ def _read_model(path: Path | None) -> ModelFile | None:
 
     said = read_model_file(path)
     for note in said.notes:
-        click.echo(printable(f"{path}: {note}; what it would tell is not looked at"), err=True)
+        click.echo(visible(f"{path}: {note}; what it would tell is not looked at"), err=True)
     return said
 
 
@@ -174,11 +174,11 @@ def _write(class_map: ClassMap | None, path: Path, data: Path, *, failed: bool, 
         message = f"--write-class-map {path}: nothing in {data} names classes; expected {wanted}."
         raise UsageError(message)
     if failed:
-        click.echo(printable(f"{path}: not written, for there are errors."), err=True)
+        click.echo(visible(f"{path}: not written, for there are errors."), err=True)
         return
     class_map.write(path)
     if not quiet:
-        click.echo(printable(f"{path}: written, {class_map.short}"), err=True)
+        click.echo(visible(f"{path}: written, {class_map.short}"), err=True)
 
 
 def _n_labels(y: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import paths_argument
-from backendcheck.cli.process import printable
+from backendcheck.text.escape import visible
 
 
 @click.command("list")
@@ -27,12 +27,12 @@ def list_cases(paths: Sequence[str], keyword: str) -> None:
     for file in files:
         functions = [one for one in case_functions(file) if keyword.lower() in f"{one.id} {one.claim}".lower()]
         if functions:
-            click.secho(printable(f"{file.parent.name}/{file.name}"), bold=True)
+            click.secho(visible(f"{file.parent.name}/{file.name}"), bold=True)
         for one in functions:
             n_cases += 1
             n_parametrized += one.parametrized
             click.echo(f"  {one.id}{'[...]' if one.parametrized else ''}")
             if claim := one.claim.partition("\n")[0].strip():
-                click.secho(printable(f"      {claim}"), dim=True)
+                click.secho(visible(f"      {claim}"), dim=True)
     parametrized = f", {n_parametrized} of them with parameters" if n_parametrized else ""
     click.echo(f"{n_cases} cases in {len(files)} files{parametrized}")

@@ -40,7 +40,7 @@ def merge(
     from backendcheck.recordings.legs import read_legs
     from backendcheck.recordings.merge import find_pieces, join, read_pieces
     from backendcheck.recordings.merged_legs import check_place, write_legs
-    from backendcheck.report.views.case import counted
+    from backendcheck.text.words import counted
 
     with without_collection():
         joined = join(read_pieces(find_pieces(directories, out)))

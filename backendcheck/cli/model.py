@@ -19,11 +19,11 @@ from backendcheck.cli.options import (
     strict_known_option,
     timeout_option,
 )
-from backendcheck.cli.process import printable
 from backendcheck.cli.run import run
 from backendcheck.cli.terminal import OutputOptions, output_options, styled
 from backendcheck.cli.values import map_losses, parse_class_names, parse_losses
 from backendcheck.errors import UsageError
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.check.case_source import CaseSource
@@ -131,10 +131,10 @@ def model(
         why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
     )  # fmt: skip
     if not output.quiet:
-        click.echo(printable(f"{words} -> {file}"), err=True)
+        click.echo(visible(f"{words} -> {file}"), err=True)
     if said is not None and said.custom and not imports:
         hint = f"holds what is not Keras's ({', '.join(said.custom)}); --import its module, if it cannot be loaded"
-        click.echo(printable(f"{subject.called}: {hint}"), err=True)
+        click.echo(visible(f"{subject.called}: {hint}"), err=True)
     options |= {"as_json": output.as_json, "quiet": output.quiet, "verbose": output.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 

@@ -42,10 +42,6 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def printable(line: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-
-
 def resuming(arguments: Sequence[str]) -> str:
     """The command that goes on with what a command with these arguments has begun."""
     name, *rest = arguments

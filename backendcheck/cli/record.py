@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from backendcheck.cli.options import backend_option, check_resume, overwrite_option, paths_argument, recording_options, renamed
-from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.cli.process import end_on_signals
 from backendcheck.recordings.noise import MEASURES
+from backendcheck.text.escape import visible
 
 
 @click.command()
@@ -64,7 +65,7 @@ def record(
         found = f"{counts or 'no case'}{kept}{part}"
         click.echo(f"{environment.backend}: {found} in {environment.duration_s:.1f} s -> {request.leg}")
     for problem in environment.problems:
-        click.echo(printable(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
+        click.echo(visible(f"backendcheck: {problem['file']}:{problem['line']}: {problem['message']}."), err=True)
     if outcome.exit_code == 2:  # noqa: PLR2004 - see the exit codes
         narrowed = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
         by = f" by{narrowed}" if narrowed else ""

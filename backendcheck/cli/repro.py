@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import device_option, known_option, run_option
-from backendcheck.cli.process import printable
 from backendcheck.cli.results import analyze_legs, known_case
 from backendcheck.errors import UsageError
+from backendcheck.text.escape import visible
 
 
 @click.command()
@@ -61,21 +61,21 @@ def repro(
     path = out or Path(script_name(case))
     made = make_repro(
         result, nodeid=str(file or case_file(result, legs)), out=path, seconds=seconds, device=device,
-        overrides=load_configuration(Path.cwd()).tolerances, say=lambda text: click.echo(f"{case}: {printable(text)}", err=True),
+        overrides=load_configuration(Path.cwd()).tolerances, say=lambda text: click.echo(f"{case}: {visible(text)}", err=True),
     )  # fmt: skip
     small, large = made.program.n_examples, made.first.n_examples
     examples = f"{small} of {large} examples; " if small is not None and large is not None else ""
     ended = f", {made.ended}" if made.ended else ""
     click.echo(f"{path}: {examples}{made.n_tried} smaller versions tried{ended}", err=True)
     for note in made.notes:
-        click.echo(f"{path}: {printable(note)}", err=True)
+        click.echo(f"{path}: {visible(note)}", err=True)
     if made.data:
         click.echo(f"{path}: it reads {made.data}, which belongs beside it", err=True)
     try:
         kept = keep(made, result, legs, run)
         click.echo(f"{path}: kept as {kept}; 'backendcheck compare {run}' puts it into the report", err=True)
     except OutputInTheWay as error:  # a run that may only be read
-        click.echo(f"{path}: not kept beside the run: {printable(str(error))}", err=True)
+        click.echo(f"{path}: not kept beside the run: {visible(str(error))}", err=True)
     if issue:
         text = issue_text(
             headline=made.headline, claim=result.claim, message=cause_in_words(result.diagnoses), script=made.script,
@@ -86,6 +86,6 @@ def repro(
         for backend, output in made.outputs.items():
             click.echo(f"KERAS_BACKEND={backend}")
             for line in shortened(output).splitlines():
-                click.echo(printable(f"    {line}"))
+                click.echo(visible(f"    {line}"))
     click.echo(f"{path}: shows the difference: {'yes' if made.shows else 'no'}", err=issue)
     sys.exit(0 if made.shows else 1)

@@ -21,9 +21,10 @@ from backendcheck.cli.options import (
     renamed,
     strict_known_option,
 )
-from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.cli.process import end_on_signals
 from backendcheck.cli.results import analyze_legs, write_and_exit
 from backendcheck.cli.terminal import OutputOptions, output_options
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.results.results import Results
@@ -151,12 +152,12 @@ def _make_scripts(results: Results, directory: Path, n: int, device: str, *, qui
     overrides = load_configuration(Path.cwd()).tolerances
     for case, ended in keep_worst(
         results, directory, n, seconds=_SCRIPT_S, device=device, overrides=overrides,
-        say=lambda text: None if quiet else click.echo(f"script: {printable(text)}", err=True),
+        say=lambda text: None if quiet else click.echo(f"script: {visible(text)}", err=True),
     ):  # fmt: skip
         if not quiet:
-            click.echo(f"script of {printable(case)}: {printable(ended)}", err=True)
+            click.echo(f"script of {visible(case)}: {visible(ended)}", err=True)
 
 
 def _tell_messages(name: str, message: str) -> None:
     for line in message.splitlines():
-        click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
+        click.echo(f"{name}: {visible(line.removeprefix('backendcheck: '))}", err=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.options import device_option, overwrite_option, timeout_option, workers_option
-from backendcheck.cli.process import end_on_signals, printable
+from backendcheck.cli.process import end_on_signals
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.vocabulary.backends import Backend
@@ -80,7 +81,7 @@ def selftest(
     content = json.dumps(as_dict(result), indent=1)
     if out is not None and kept is None:
         write_atomically(out / "report.json", f"{content}\n".encode())
-    click.echo(content if as_json else "\n".join(map(printable, table(result))))
+    click.echo(content if as_json else "\n".join(map(visible, table(result))))
     sys.exit(result.exit_code)
 
 
@@ -118,4 +119,4 @@ def _record(
         ends = record_all(requests, progress)
     for name, end in ends.items():
         for line in end.message.splitlines():
-            click.echo(f"{name}: {printable(line.removeprefix('backendcheck: '))}", err=True)
+            click.echo(f"{name}: {visible(line.removeprefix('backendcheck: '))}", err=True)

@@ -70,7 +70,7 @@ def compare_observations(
     left, right = values
     common: dict[str, Any] = {"oracle": oracle, "observation": name, "left": sides[0], "right": sides[1]}
     if left.value.shape != right.value.shape:
-        message = f"shape {_shape(left)} on {sides[0]}, {_shape(right)} on {sides[1]}"
+        message = f"shape {left.value.shape} on {sides[0]}, {right.value.shape} on {sides[1]}"
         return [Comparison(**common, kind="shape", message=message, origin="structure")]
     found = []
     if left.dtype != right.dtype:
@@ -83,10 +83,6 @@ def compare_observations(
     else:
         found.append(compare_numbers(common, left.value, right.value, allowance, expected))
     return found
-
-
-def _shape(observation: Observation) -> str:
-    return str(observation.value.shape).replace(",)", ",)")
 
 
 def _compare_exactly(common: dict[str, Any], name: str, left: np.ndarray, right: np.ndarray) -> Comparison:

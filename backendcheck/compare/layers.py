@@ -156,7 +156,7 @@ class _Held:
         outputs = parts(side.observations, call.key, OUTPUT)
         result = LayerResult(
             key=call.key, type=call.type, within=call.within, depth=depth, verdict=NOT_COMPARABLE,
-            shape=", ".join(str(seen.value.shape).replace(",)", ",)") for seen in outputs.values()),
+            shape=", ".join(str(seen.value.shape) for seen in outputs.values()),
         )  # fmt: skip
         if teachers is None or own is None:
             there, away = self.sides if own is None else self.sides[::-1]

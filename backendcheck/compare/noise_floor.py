@@ -17,6 +17,7 @@ from backendcheck.compare.tolerances import NORM_WISE, Allowed
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import JITTERED, KINDS, MEASURES, Noise, NoiseFloor, magnitude
 from backendcheck.recordings.recording import Recording
+from backendcheck.text.words import first_line
 from backendcheck.vocabulary.observations import Observation, kind_of
 
 
@@ -74,8 +75,7 @@ def _unusable(base: Recording, noisy: Recording | None) -> str:
     stages = {one.stage: one for one in base.raised}
     new = next((one for one in noisy.raised if one.stage not in stages), None)
     if new is not None:
-        first = (new.message.strip().splitlines() or [""])[0][:200]
-        return f"raised {new.type} in stage {new.stage}, where the leg did not: {first}"
+        return f"raised {new.type} in stage {new.stage}, where the leg did not: {first_line(new.message)}"
     if len(noisy.raised) < len(base.raised):
         return f"did not raise {base.raised[0].type} in stage {base.raised[0].stage}, as the leg did"
     if base.file_digest != noisy.file_digest:

@@ -11,6 +11,7 @@ import numpy as np
 
 from backendcheck.data.read import Data, Wanted, check_lengths
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.text.escape import decoded
 
 _WEIGHT, _NAMES = "sample_weight", "class_names"
 
@@ -106,14 +107,10 @@ def _class_names(path: Path, left: dict[str, np.ndarray]) -> Any:
         if array.ndim != 1 or array.dtype.kind not in "US":
             message = f"{path}: {name} has dtype {array.dtype} and shape {array.shape}; expected a list of text."
             raise UnreadableInput(message)
-    texts = {name: [_text(one) for one in array.tolist()] for name, array in found.items()}
+    texts = {name: [decoded(one) for one in array.tolist()] for name, array in found.items()}
     if _NAMES in texts:
         return texts[_NAMES]
     return {name.removeprefix(f"{_NAMES}/"): one for name, one in texts.items()} or None
-
-
-def _text(one: str | bytes) -> str:
-    return one.decode("utf-8", "backslashreplace") if isinstance(one, bytes) else one
 
 
 def _flat(name: str, part: Any) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from backendcheck.data.read import Data, Wanted, check_lengths, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.text.words import first_line
 
 
 def read_table(path: Path, wanted: Wanted) -> Data:
@@ -67,9 +68,8 @@ def _frame(path: Path) -> Any:
     except (UnreadableInput, UsageError):
         raise
     except Exception as error:  # each of polars' own
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         hint = f"Is it {path.suffix} in UTF-8, with a line of names first?"
-        message = f"{path}: cannot be read as a table ({lines[0][:200]}). {hint}"
+        message = f"{path}: cannot be read as a table ({first_line(str(error)) or type(error).__name__}). {hint}"
         raise UnreadableInput(message) from error
 
 

@@ -15,9 +15,12 @@ from rich.table import Column
 
 from backendcheck.progress.eta import Pace, in_words
 from backendcheck.progress.notebook import Cells, in_notebook
+from backendcheck.text.escape import visible
+from backendcheck.text.words import cut, first_line
 
 _LINE_EVERY_S = 20.0
 _BAR = 24
+_LONGEST = 80  # characters beside a bar
 _NARROW = 100  # columns, below which the bar gives way to the case at hand
 
 
@@ -99,15 +102,14 @@ class Bars(_Legs):
         self._progress.update(self._tasks[backend], completed=n_done, left=self._left(backend))
 
     def ended(self, backend: str, exit_code: int, message: str) -> None:
-        first = message.splitlines()[0] if message and exit_code == 2 else ""  # noqa: PLR2004 - usage, see the exit codes
+        first = first_line(message) if exit_code == 2 else ""  # noqa: PLR2004 - usage, see the exit codes
         words = {0: "recorded", 3: "recorded, incomplete"}.get(exit_code, f"failed {first}".strip())
         self._progress.update(self._tasks[backend], doing=_short(words), left="")
         self._progress.stop_task(self._tasks[backend])
 
 
-def _short(text: str, width: int = 80) -> str:
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _short(text: str) -> str:
+    return cut(visible(text), _LONGEST)
 
 
 class Lines(_Legs):

@@ -26,6 +26,7 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.files import write_atomically
 from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
 from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
+from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 FORMAT = 1
@@ -147,13 +148,13 @@ def read_recording(path: Path) -> Recording:
     except UnreadableInput:
         raise
     except Exception as error:  # safetensors raises its own classes and a damaged header raises anything
-        raise _unreadable(path, f"is damaged or truncated ({_first_line(error)})", "Record the case again") from error
+        raise _unreadable(path, f"is damaged or truncated ({error_line(error)})", "Record the case again") from error
     if metadata.get("sha256") != _checksum(metadata["backendcheck"], tensors):
         raise _unreadable(path, "is damaged: its checksum does not match its content", "Record the case again")
     try:
         return _recording(header, tensors)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"does not hold what format {FORMAT} prescribes ({_first_line(error)})"
+        message = f"does not hold what format {FORMAT} prescribes ({error_line(error)})"
         raise _unreadable(path, message, "Record the case again") from error
 
 
@@ -223,11 +224,6 @@ def _unreadable(path: Path, what: str, remedy: str) -> UnreadableInput:
     return UnreadableInput(f"{path}: {what}. {remedy}.")
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
-
-
 def write_environment(leg: Path, environment: Environment) -> None:
     """Write `environment.json` into the directory of a leg."""
     fields = {name: getattr(environment, name) for name in Environment.__slots__}
@@ -263,4 +259,4 @@ def read_environment(leg: Path) -> Environment:
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _unreadable(path, f"is damaged ({_first_line(error)})", "Record this backend again") from error
+        raise _unreadable(path, f"is damaged ({error_line(error)})", "Record this backend again") from error

@@ -24,7 +24,8 @@ from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.target_finding import Symptom, symptom_of
 from backendcheck.results.headline import headline
 from backendcheck.results.results import CaseResult
-from backendcheck.text.literals import NotWritable, printable
+from backendcheck.text.escape import visible
+from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.observations import kind_of
@@ -64,7 +65,7 @@ def make_repro(
     symptom = symptom_of(recordings, overrides)
     if symptom is None:
         why = result.problems[0] if result.problems else "nothing differs in it, so there is nothing to show"
-        message = f"{result.case}: {printable(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
+        message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
     for backend in recordings:
         if missing := parse_backend(backend).missing_modules():
@@ -79,7 +80,7 @@ def make_repro(
         if reduction is None or chosen is None:
             why = "; ".join(dict.fromkeys(reasons)) or "a program written from it does not show the finding"
             message = (
-                f"{result.case}: cannot be written as a script: {printable(why)}. Build what it needs inside the case "
+                f"{result.case}: cannot be written as a script: {visible(why)}. Build what it needs inside the case "
                 "function, from plain values, Keras and NumPy, and return it in a ValueCase, LossCase or ModelCase."
             )
             raise UsageError(message)

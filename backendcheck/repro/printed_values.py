@@ -15,7 +15,8 @@ from backendcheck.repro.printed_values_function import HELPERS as OF_FUNCTIONS
 from backendcheck.repro.printed_values_function import all_figures, function_figure
 from backendcheck.repro.program import Program, returned_names
 from backendcheck.repro.target_finding import Symptom
-from backendcheck.text.literals import NotWritable, printable, source_of
+from backendcheck.text.escape import visible
+from backendcheck.text.literals import NotWritable, source_of
 from backendcheck.vocabulary.observations import kind_of
 
 # Functions of a script, by name; each is there if something needs it.
@@ -145,7 +146,7 @@ def weight_of(program: Program) -> str:
 def _figure(program: Program, name: str) -> Figure:
     by_kind = {"value": _of_values, "function": function_figure, "loss": _of_loss, "model": _of_model}
     code, helpers = by_kind[program.kind](program, name)
-    return Figure(name=printable(name), code=code, helpers=tuple(helpers))
+    return Figure(name=visible(name), code=code, helpers=tuple(helpers))
 
 
 def _of_values(_: Program, name: str) -> tuple[str, list[str]]:
@@ -299,7 +300,7 @@ def _through(program: Program, finding: Comparison, door: str) -> Figure:
     if code is None:
         message = f"{name} through {door} is nothing that a script can print"
         raise NotWritable(message)
-    return Figure(name=printable(f"{name} by {door}"), code=code, helpers=("named", "tensors", "as_loss"))
+    return Figure(name=visible(f"{name} by {door}"), code=code, helpers=("named", "tensors", "as_loss"))
 
 
 def _permuted(program: Program, finding: Comparison, door: str, recordings: Mapping[str, Recording]) -> list[Figure]:
@@ -321,4 +322,4 @@ def _reference(finding: Comparison, recordings: Mapping[str, Recording]) -> Figu
     name = finding.observation
     value = recording.reference[name] if name in recording.reference else recording.reference_values[name].value
     origin = finding.evidence.get("reference", "the reference")
-    return Figure(name=printable(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="right")
+    return Figure(name=visible(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="right")

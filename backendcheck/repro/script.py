@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from backendcheck.repro.printed_values import HELPERS, Figure, has
 from backendcheck.repro.program import Program, Written
-from backendcheck.text.literals import in_comment, printable, shortened
+from backendcheck.text.escape import visible
+from backendcheck.text.literals import in_comment, shortened
 
 _SHOW = '''def plain(value):
     """A tensor or an array as numbers and text."""
@@ -41,7 +42,7 @@ def script_source(
     lines = [*dict.fromkeys([*imports, *first])]
     standard = sorted(line for line in lines if _is_standard(line))
     others = sorted((line for line in lines if line not in standard), key=lambda line: (line.startswith("from "), line))
-    runs = "\n".join(f"    KERAS_BACKEND={backend} python {printable(name)}" for backend in backends)
+    runs = "\n".join(f"    KERAS_BACKEND={backend} python {visible(name)}" for backend in backends)
     parts = [
         in_comment(f"{heading}\n\nIt needs Keras, NumPy and one backend. Run it once under each:\n\n{runs}"),
         "\n".join(standard) + "\n\n" + "\n".join(others),
@@ -105,7 +106,7 @@ def _is_standard(line: str) -> bool:
 
 def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
     """The script with what it printed under each backend in a comment at its end."""
-    blocks = [f"{MARK} {printable(where)}:"]
+    blocks = [f"{MARK} {visible(where)}:"]
     for backend, output in outputs.items():
         lines = "\n".join(f"    {line}" for line in shortened(output).splitlines())
         blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment(lines)]

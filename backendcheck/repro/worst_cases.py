@@ -13,7 +13,7 @@ from backendcheck.recordings.scripts import KeptScript, digests_of, keep_script,
 from backendcheck.repro.make import Repro, Say, make_repro
 from backendcheck.repro.paths import case_file
 from backendcheck.results.results import CaseResult, Results
-from backendcheck.text.literals import printable
+from backendcheck.text.escape import visible
 from backendcheck.verdicts.verdict import Verdict
 
 
@@ -55,7 +55,7 @@ def keep_worst(
                 overrides=overrides, say=say,
             )  # fmt: skip
         except UsageError as error:
-            why = printable(str(error).removeprefix(f"{result.case}: "))
+            why = visible(str(error).removeprefix(f"{result.case}: "))
             none = KeptScript(
                 case=result.case, source="", outputs={}, shows=False, recordings=_made_from(result, results.legs), notes=(why,)
             )

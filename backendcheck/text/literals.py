@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.text.escape import visible
+
 _LINE = 118  # characters a row of an array may take
 _LARGEST = 200_000  # characters of one array: beyond, nobody reads it, and Python takes long to
 _LONGEST_LINE = 1000  # characters of a line that is to be read
@@ -134,9 +136,4 @@ def shortened(text: str) -> str:
 def in_comment(text: str) -> str:
     """`text` as lines of a comment: nothing in it can end the comment or hide."""
     lines = text.splitlines() or [""]
-    return "\n".join(f"# {printable(line)}".rstrip() for line in lines)
-
-
-def printable(text: str) -> str:
-    """One line of text with everything that does not print spelled out."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return "\n".join(f"# {visible(line)}".rstrip() for line in lines)

@@ -13,13 +13,13 @@ from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.labels.inputs.output_labels import (
     TRAINING,
     OutputLabels,
-    counted,
     first_places,
     names_in_words,
     plain,
     values_in_words,
 )  # fmt: skip
 from backendcheck.labels.inputs.unique_values import distinct
+from backendcheck.text.words import counted
 
 _PROBABILITIES = (Encoding.BINARY, Encoding.ONE_HOT)
 _FEW = 2

@@ -10,7 +10,8 @@ import numpy as np
 from backendcheck.labels.checks.l1_values import is_one_hot_instead
 from backendcheck.labels.contract.finding import LabelFinding
 from backendcheck.labels.inputs.encoding import Encoding
-from backendcheck.labels.inputs.output_labels import OutputLabels, counted, make_finding
+from backendcheck.labels.inputs.output_labels import OutputLabels, make_finding
+from backendcheck.text.words import counted
 
 _MANTISSA = {"bfloat16": 8, "float16": 11, "float32": 24}  # bits of integers that a float holds exactly
 _IN_COLUMNS = (Encoding.ONE_HOT, Encoding.BINARY, Encoding.SIGN, Encoding.NUMBER)

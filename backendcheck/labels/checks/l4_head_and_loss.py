@@ -11,8 +11,9 @@ import numpy as np
 from backendcheck.labels.checks.l3_one_hot_rows import is_multi_hot
 from backendcheck.labels.contract.finding import LabelFinding, Severity
 from backendcheck.labels.inputs.encoding import EXCLUSIVE, Encoding
-from backendcheck.labels.inputs.output_labels import OutputLabels, counted, first_places, plain, values_in_words
+from backendcheck.labels.inputs.output_labels import OutputLabels, first_places, plain, values_in_words
 from backendcheck.labels.inputs.unique_values import distinct
+from backendcheck.text.words import counted
 
 _WITH_LOGITS = (
     "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy",

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from backendcheck.labels.contract.class_map import ClassMap, differences
 from backendcheck.labels.contract.finding import LabelFinding, Severity
 from backendcheck.labels.inputs.encoding import Encoding
-from backendcheck.labels.inputs.output_labels import TRAINING, OutputLabels, counted, names_in_words
+from backendcheck.labels.inputs.output_labels import TRAINING, OutputLabels, names_in_words
 from backendcheck.labels.inputs.unique_values import distinct
+from backendcheck.text.words import counted
 
 
 def find_in_names(one: OutputLabels, label_names: Sequence[str], against: ClassMap | None) -> Iterator[LabelFinding]:

@@ -12,6 +12,7 @@ from backendcheck.labels.contract.finding import LabelFinding, Severity
 from backendcheck.labels.contract.rules import RULES
 from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.model_file import DeclaredLoss, Head
+from backendcheck.text.words import counted
 
 TRAINING = "training"
 _MOST_NAMED = 5  # indices and values in a message or in the evidence
@@ -104,13 +105,6 @@ def make_finding(
         code=code, name=rule.name, severity=severity or rule.severities[0], where=where, message=message.strip(), output=output,
         split=split, loss=loss, kind=kind, evidence=evidence or {},
     )  # fmt: skip
-
-
-def counted(n: int, thing: str) -> str:
-    """A number with what it counts: 3 units, 3 classes."""
-    if n == 1:
-        return f"1 {thing}"
-    return f"{n} {thing}es" if thing.endswith("s") else f"{n} {thing}s"
 
 
 def first_places(mask: np.ndarray) -> list[int] | list[list[int]]:

@@ -13,6 +13,7 @@ from backendcheck.errors import UsageError
 from backendcheck.labels.contract.finding import LabelFinding
 from backendcheck.labels.inputs.output_labels import make_finding
 from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, declared_loss
+from backendcheck.text.escape import decoded
 
 # Of Keras 3.15, by which a misspelt one is told from one of the user's own.
 ACTIVATIONS = (
@@ -98,7 +99,7 @@ def numbers_of(given: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray | No
     if kind == "O":
         flat = given.ravel().tolist()
         if flat and all(isinstance(one, str | bytes) for one in flat):
-            return _named([_text(one) for one in flat], given.shape, names)
+            return _named([decoded(one) for one in flat], given.shape, names)
         if not all(isinstance(one, int | float | np.number | np.bool_ | None) for one in flat):
             return None, ()
         try:
@@ -106,7 +107,7 @@ def numbers_of(given: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray | No
         except (OverflowError, TypeError, ValueError):
             return None, ()
     if kind in "US":
-        return _named([_text(one) for one in given.ravel().tolist()], given.shape, names)
+        return _named([decoded(one) for one in given.ravel().tolist()], given.shape, names)
     if kind == "c":
         return given.real.astype(np.float64), ()
     if kind == "V" and given.dtype.names is None and str(given.dtype).startswith("bfloat"):
@@ -119,10 +120,6 @@ def numbers_of(given: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray | No
     if kind == "u" and given.dtype.itemsize == 8 and given.size and int(given.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
         return given.astype(np.float64), ()
     return given.astype(np.int64), ()
-
-
-def _text(one: str | bytes) -> str:
-    return one.decode("utf-8", "backslashreplace") if isinstance(one, bytes) else one
 
 
 def _named(texts: list[str], shape: tuple[int, ...], names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:

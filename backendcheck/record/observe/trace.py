@@ -14,6 +14,7 @@ from backendcheck.record.observe.arrays import observed
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Variant
+from backendcheck.text.words import first_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
 # What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
@@ -74,8 +75,8 @@ class Trace:
         except (Exception, SystemExit) as error:
             raised = as_raised(name, error)
             if isinstance(error, MemoryError) or any(sign in raised.message for sign in _OUT_OF_MEMORY):
-                first = (raised.message.strip().splitlines() or [raised.type])[0][:200]
-                raise OutOfMemory(f"ran out of memory in stage {name}: {first}") from error
+                message = f"ran out of memory in stage {name}: {first_line(raised.message) or raised.type}"
+                raise OutOfMemory(message) from error
             self.raised.append(raised)
         finally:
             self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began

@@ -27,6 +27,7 @@ from backendcheck.record.oracles.float64 import DOUBLE, NoDouble, forward_pass, 
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import NoReference, directional, directions
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
+from backendcheck.text.words import first_line
 from backendcheck.vocabulary.observations import Kind, Observation, ReferenceValue
 
 # Weights times places, a place being an example, or a step or pixel of one: about the multiplications of a pass. There are a
@@ -50,8 +51,7 @@ def expect_weight_gradients(subject: Subject, trace: Trace, seed: int) -> None:
         trace.notes.append(f"no reference for the gradients by weights: {str(error).rstrip('.')}")
     except Exception as error:  # noqa: BLE001 - whatever the model throws in float64 is no finding: nobody asked for float64
         raised = as_raised("reference", error)
-        first = (raised.message.strip().splitlines() or [""])[0][:200]
-        why = f"in float64, the forward pass raised {raised.type}: {first}"
+        why = f"in float64, the forward pass raised {raised.type}: {first_line(raised.message)}"
         trace.notes.append(f"no reference for the gradients by weights: {why}")
     else:
         if unknown:

@@ -9,7 +9,8 @@ from backendcheck.report.views.case import cells, exceptions
 from backendcheck.report.views.findings import main_tolerance
 from backendcheck.report.views.side_by_side import REFERENCE, sides
 from backendcheck.results.results import CaseResult
-from backendcheck.text.literals import printable, shortened
+from backendcheck.text.escape import visible
+from backendcheck.text.literals import shortened
 from backendcheck.text.words import listed
 
 _LONGEST_MESSAGE = 2000  # characters of an exception
@@ -29,13 +30,13 @@ def issue_text(
 
     Without a `script`, `details` are lines of Markdown that say what was found: see `found`.
     """
-    title = printable(headline.partition(": ")[2] or headline)
+    title = visible(headline.partition(": ")[2] or headline)
     lines = [f"# {_plain(title)}", ""]
     if claim:
-        lines += ["**Expected.** " + _plain(printable(" ".join(claim.partition("\n\n")[0].split()))), ""]
+        lines += ["**Expected.** " + _plain(visible(" ".join(claim.partition("\n\n")[0].split()))), ""]
     lines += [f"**Seen.** {_plain(title)}", ""]
     if message:
-        lines += [_plain(printable(message)), ""]
+        lines += [_plain(visible(message)), ""]
     if script:
         runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
         lines += [f"This script shows it; it was run with {runs}.", "", *_fenced(script, "python"), ""]
@@ -45,7 +46,7 @@ def issue_text(
         lines += [f"It reads its arrays from `{data}`, which belongs beside it.", ""]
     for backend, output in outputs.items():
         lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
-    lines += ["**Environment.**", "", *(f"- {_plain(printable(line))}" for line in environment), ""]
+    lines += ["**Environment.**", "", *(f"- {_plain(visible(line))}" for line in environment), ""]
     return "\n".join(lines)
 
 
@@ -60,14 +61,14 @@ def found(result: CaseResult, legs: Sequence[str]) -> list[str]:
         values = [row.values[at] if (at := table.place(one.leg)) is not None else "" for one in seen]
         where = f" ({row.place}{label})" if row.place else ""
         rows.append([f"{row.observation}{door}{where}", *values, *([row.values[-1]] if reference else [])])
-    lines = [f"| {' | '.join(_plain(printable(cell)) for cell in row)} |" for row in rows]
+    lines = [f"| {' | '.join(_plain(visible(cell)) for cell in row)} |" for row in rows]
     lines.insert(1, f"|{' --- |' * len(rows[0])}")
     for leg, errors, _ in exceptions(result, legs):
         for error in errors:
-            said = f"{leg} raises {printable(error.type)} in stage {error.stage}:"
+            said = f"{leg} raises {visible(error.type)} in stage {error.stage}:"
             lines += ["", _plain(said), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
     if tolerance := main_tolerance(result):
-        lines += ["", f"Tolerance: {_plain(printable(tolerance))}"]
+        lines += ["", f"Tolerance: {_plain(visible(tolerance))}"]
     return lines
 
 

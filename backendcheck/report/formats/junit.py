@@ -16,12 +16,13 @@ from xml.sax.saxutils import escape
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from backendcheck.report.formats import text
-from backendcheck.report.views.case import FAILING, counted, reasons
+from backendcheck.report.views.case import FAILING, reasons
 from backendcheck.report.views.environment import versions_line
 from backendcheck.report.views.exit_code import exit_sentence
 from backendcheck.report.views.findings import excess_words
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import block
+from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _Outcome = TypeVar("_Outcome", Error, Failure, Skipped)

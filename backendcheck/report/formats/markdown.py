@@ -10,7 +10,6 @@ from backendcheck.report.views.case import (
     FAILING,
     by_verdict,
     changes_line,
-    counted,
     counts_line,
     odd_one_out,
     run_notes,
@@ -19,6 +18,7 @@ from backendcheck.report.views.case import (
 from backendcheck.report.views.exit_code import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
+from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 LIMIT = 1024 * 1024  # bytes; GitHub drops a longer summary

@@ -11,7 +11,6 @@ from backendcheck.report.views.case import (
     FAILING,
     by_verdict,
     changes_line,
-    counted,
     counts_line,
     further_problems,
     known_notes,
@@ -26,6 +25,7 @@ from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
 from backendcheck.text.lines import labelled, wrapped
 from backendcheck.text.styled import fitted
+from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _MOST_CHANGES = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backendcheck.compare.arrays import Comparison
-from backendcheck.report.views.case import cells, counted, exceptions, further_problems, notes, odd_one_out, shown_claim, timings
+from backendcheck.report.views.case import cells, exceptions, further_problems, notes, odd_one_out, shown_claim, timings
 from backendcheck.report.views.findings import (
     evidence,
     excess_words,
@@ -22,6 +22,7 @@ from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
 from backendcheck.text.escape import one_line, visible
 from backendcheck.text.lines import labelled, quoted, table, wrapped
+from backendcheck.text.words import counted
 
 _BRIEF = 12  # findings shown unless asked for all
 

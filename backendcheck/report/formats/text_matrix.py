@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from backendcheck.report.views.case import FAILING, cells, counted
+from backendcheck.report.views.case import FAILING, cells
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
 from backendcheck.text.styled import Painted, Part, columns, fitted, fitted_name
+from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _MARKS = {Verdict.ERROR: "E", Verdict.FAILED: "F", Verdict.XPASSED: "X", Verdict.XFAILED: "x", Verdict.PASSED: "."}

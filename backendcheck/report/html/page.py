@@ -27,6 +27,7 @@ from backendcheck.report.views.known import STATES, counted_states, known_entrie
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import state_words
 from backendcheck.text.escape import block
+from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _GLYPHS = {"good": "✓", "bad": "✗", "neutral": "·"}
@@ -121,7 +122,7 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        anchor, filter_address, packed.deflated, state_words, view.counted, view.web_link, view_findings.evidence,
+        anchor, filter_address, packed.deflated, state_words, counted, view.web_link, view_findings.evidence,
         view_findings.excess_of_verdict, view_findings.excess_words, view_findings.figure, view_findings.finding_note,
         view_findings.in_words, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
         view_noise.noise_words,

@@ -12,6 +12,7 @@ from backendcheck.compare.arrays import Comparison
 from backendcheck.compare.findings import leading, what_came_instead
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.results.results import CaseResult, Results
+from backendcheck.text.words import counted
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
 
@@ -147,11 +148,6 @@ def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple
 def by_verdict(results: Results, *verdicts: Verdict) -> list[CaseResult]:
     """The cases with one of `verdicts`, worst first."""
     return [result for result in results.cases if result.verdict in verdicts]
-
-
-def counted(n: int, noun: str) -> str:
-    """``1 case``, ``2 cases``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def counts_line(results: Results) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backendcheck.report.views.case import counted
 from backendcheck.results.results import Results
+from backendcheck.text.words import counted
 
 
 def exit_sentence(results: Results) -> str:

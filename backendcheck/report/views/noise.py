@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from backendcheck.compare.arrays import Comparison
 from backendcheck.recordings.noise import Noise, head_room, magnitude, multiple
-from backendcheck.report.views.case import counted
 from backendcheck.results.results import CaseResult, Results
+from backendcheck.text.words import counted
 
 
 def noise_words(comparison: Comparison) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backendcheck.report.views.case import FAILING, cells, counted, split_headline
+from backendcheck.report.views.case import FAILING, cells, split_headline
 from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
-from backendcheck.text.words import listed
+from backendcheck.text.words import counted, listed
 from backendcheck.verdicts.verdict import Verdict
 
 GENERIC = ("unexplained", "undiagnosed")  # diagnoses that name no cause

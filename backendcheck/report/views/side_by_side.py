@@ -107,7 +107,7 @@ def _value(recording: Recording, name: str, seen: Observation | None, index: tup
     if seen is None:
         return "" if recording.raised else "missing"
     if worst.kind == "shape":
-        return f"shape {str(seen.value.shape).replace(',)', ')')}"
+        return f"shape {seen.value.shape}"
     if worst.kind == "dtype":
         return seen.dtype
     if worst.kind == "order":
@@ -122,7 +122,7 @@ def _element(recording: Recording, name: str, value: np.ndarray, index: tuple[in
     if index is None:
         index = (0,) * value.ndim if value.size == 1 else None
     if index is None or len(index) != value.ndim or any(i >= n for i, n in zip(index, value.shape, strict=True)):
-        return f"shape {str(value.shape).replace(',)', ')')}" if value.size != 1 else ""
+        return f"shape {value.shape}" if value.size != 1 else ""
     one = value[index]
     if kind_of(name) is Kind.PREDICTED_CLASS:
         return label_words(class_names(name, recording), one)
