@@ -18,7 +18,7 @@ from backendcheck.errors import UsageError
 PREFIX = "case_"
 BUILT_IN = "built-in cases"  # how a selection names them
 # Folders that hold other people's code or none; the same as pytest's defaults.
-_SKIPPED_FOLDERS = frozenset({"build", "dist", "node_modules", "venv", "__pycache__", "site-packages"})
+SKIPPED_FOLDERS = frozenset({"build", "dist", "node_modules", "venv", "__pycache__", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if path.name not in _SKIPPED_FOLDERS and not (path / "pyvenv.cfg").exists():
+            if path.name not in SKIPPED_FOLDERS and not (path / "pyvenv.cfg").exists():
                 yield from _files_in(path)
         elif path.suffix == ".py" and holds_cases(path):
             yield path

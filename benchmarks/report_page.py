@@ -34,7 +34,7 @@ from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.report.html import matrix
 from backendcheck.report.html import page as html_report
 from backendcheck.results.results import Results, analyse
-from backendcheck.verdicts.known import find_known, load
+from backendcheck.verdicts.known_files import known_in_force
 
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 TYPE = """word => new Promise(done => {
@@ -67,7 +67,7 @@ def real(folder: Path, *, unknown: bool) -> Results:
     if not folder.is_dir():
         sys.exit(f"{folder}: no such directory; expected a run. Make one with 'backendcheck run', or give --run DIR.")
     legs = read_legs(find_legs([folder]))
-    known = [] if unknown else [entry for file in find_known(legs, ()) for entry in load(file)]
+    known = [] if unknown else known_in_force(legs, ())
     with warnings.catch_warnings(action="ignore"):
         return analyse(legs, known=known)
 

@@ -15,7 +15,7 @@ from backendcheck.case_files import builtin_cases, case_functions, find_case_fil
 from backendcheck.diagnose import CODES
 from backendcheck.report.formats.markdown import escape
 from backendcheck.report.formats.text import first_line
-from backendcheck.verdicts.known import load
+from backendcheck.verdicts.known_entries import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]

@@ -12,7 +12,9 @@ from make import BACKENDS, divergence, everywhere
 from backendcheck.case_files import BUILT_IN, builtin_cases
 from backendcheck.errors import UsageError
 from backendcheck.results.results import CaseResult, Results
-from backendcheck.verdicts.known import Divergence, find_known, known_place, load
+from backendcheck.verdicts.known import Divergence
+from backendcheck.verdicts.known_entries import load
+from backendcheck.verdicts.known_files import find_known, known_place
 from backendcheck.verdicts.verdict import Verdict
 
 RAISED = "IndexError: Target 3 is out of bounds."

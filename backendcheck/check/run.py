@@ -96,7 +96,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     from backendcheck.results.results import analyse
     from backendcheck.sessions.processes import check_out, record_all
     from backendcheck.sessions.request import ORACLES, Request
-    from backendcheck.verdicts.known import find_known, load
+    from backendcheck.verdicts.known_files import known_in_force
 
     backends = manner.parsed_backends()
     out = place.directory
@@ -118,7 +118,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
         raise UsageError(message)
     legs = read_legs(find_legs([request.leg for request in requests if request.backend.value not in unusable]))
     configuration = load_configuration(Path.cwd())
-    known = [entry for one in find_known(legs, configuration.known) for entry in load(one)]
+    known = known_in_force(legs, configuration.known)
     expected = [backend.value for backend in backends]
     results = analyse(legs, expected=expected, known=known, overrides=configuration.tolerances)
     write_reports(results, out)

@@ -166,8 +166,8 @@ baseline_option = click.option(
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run in the output directory.")
 known_option = click.option(
-    "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="Known divergences. Default: known_divergences.toml next to the cases, and the file named in pyproject.toml.",
+    "--known", "known_files", multiple=True, type=click.Path(path_type=Path, exists=True), metavar="PATH",
+    help="Known divergences, a file or a folder. Default: those next to or above the cases, and those named in pyproject.toml.",
 )  # fmt: skip
 strict_known_option = click.option(
     "--strict-known", is_flag=True, help="Fail (exit code 1) if an entry has expired or matches no case."

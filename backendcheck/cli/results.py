@@ -28,11 +28,10 @@ def expected_legs(option: str | None) -> list[str] | None:
 def analyze_legs(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
     from backendcheck.config import load_configuration
     from backendcheck.results.results import analyse
-    from backendcheck.verdicts.known import find_known, load
+    from backendcheck.verdicts.known_files import known_in_force
 
     configuration = load_configuration(Path.cwd())
-    files = [*known_files] or find_known(legs, configuration.known)
-    known = [entry for file in files for entry in load(file)]
+    known = known_in_force(legs, configuration.known, known_files)
     return analyse(
         legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances, shard=shard,
     )  # fmt: skip
@@ -42,7 +41,7 @@ def warn_if_known_not_found(results: Results, known_files: Sequence[Path]) -> No
     """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
     from backendcheck.case_files import BUILT_IN, split_node_id
     from backendcheck.config import load_configuration
-    from backendcheck.verdicts.known import find_known
+    from backendcheck.verdicts.known_files import find_known
 
     legs = results.legs
     if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):

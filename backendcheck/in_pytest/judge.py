@@ -20,7 +20,8 @@ from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.report.formats.text import failing
 from backendcheck.results.results import CaseResult, analyse
-from backendcheck.verdicts.known import Divergence, find_known, load
+from backendcheck.verdicts.known import Divergence
+from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.verdicts.verdict import UNSEEN
 
 
@@ -98,8 +99,7 @@ class Judge:
 
     def _known(self, legs: list[Leg]) -> list[Divergence]:
         if self._known_read is None:
-            files = find_known(legs, self.settings.configuration.known)
-            self._known_read = [entry for file in files for entry in load(file)]
+            self._known_read = known_in_force(legs, self.settings.configuration.known)
         return self._known_read
 
     def _reasons(self, backend: str, case: str, file: Path) -> list[str]:

@@ -18,7 +18,7 @@ from backendcheck.report.views.case import counts_line, run_notes
 from backendcheck.results.results import Results, analyse
 from backendcheck.sessions.selected_items import Chosen
 from backendcheck.text.escape import one_line
-from backendcheck.verdicts.known import find_known, load
+from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.case_ids import case_id, test_of
 
 _PATIENCE_S = 120.0  # for recording sessions that are done with every item to end
@@ -95,7 +95,7 @@ class Ending:
         paths = [out / backend.value for backend in self.settings.backends if (out / backend.value).is_dir()]
         there = find_legs(paths) if paths else []
         legs = [self._of_this_session(leg) for leg in read_legs(there)] if there else []
-        known = [entry for file in find_known(legs, configuration.known) for entry in load(file)]
+        known = known_in_force(legs, configuration.known)
         whole = self.chosen is not None and not self.chosen.narrowed and self._all <= self.run
         return analyse(
             legs, expected=[backend.value for backend in self.settings.backends],

@@ -11,11 +11,14 @@ from backendcheck.compare.findings import odd_one_out
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.results.results import CaseResult
-from backendcheck.verdicts.known import Divergence, excuse, load
+from backendcheck.verdicts.known import Divergence, excuse
+from backendcheck.verdicts.known_entries import load
 from backendcheck.verdicts.verdict import Verdict
 
 
-def entries_for(result: CaseResult, *, reason: str, keras: str = "", link: str = "", expires: str = "") -> list[str]:
+def entries_for(
+    result: CaseResult, *, reason: str, cause: str = "", keras: str = "", link: str = "", expires: str = ""
+) -> list[str]:
     """The ``[[divergence]]`` tables, as TOML, that excuse exactly the findings of `result`: one for each oracle and group.
 
     `keras` is the version on which it was seen; the entries hold from there on.
@@ -47,12 +50,12 @@ def entries_for(result: CaseResult, *, reason: str, keras: str = "", link: str =
         )
         for (oracle, backends), of_kind in kinds.items()
     ]  # fmt: skip
-    excused = excuse(result.findings, legs, entries)
+    excused = excuse(result.findings, result.recordings, entries)
     if excused is None or not excused.covered:
         why = excused.changed[0] if excused else "no finding"
         message = f"{result.case}: its findings cannot be described by entries ({why}). Write them by hand, or split the case."
         raise UsageError(message)
-    return [_toml(entry, order=legs, link=link, expires=expires, keras=keras) for entry in entries]
+    return [_toml(entry, order=legs, cause=cause, link=link, expires=expires, keras=keras) for entry in entries]
 
 
 def _deviating(oracle: str, findings: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, ...]:
@@ -63,15 +66,16 @@ def _deviating(oracle: str, findings: Sequence[Comparison], legs: Sequence[str])
     return tuple(leg for leg in legs if any(leg in finding.sides for finding in findings))
 
 
-def _toml(entry: Divergence, *, order: Sequence[str], link: str, expires: str, keras: str) -> str:
+def _toml(entry: Divergence, *, order: Sequence[str], cause: str, link: str, expires: str, keras: str) -> str:
     backends = [leg for leg in order if leg in entry.backends]
-    lines = ["[[divergence]]", f"case = {_string(entry.case)}", f"backends = [{', '.join(map(_string, backends))}]"]
+    lines = ["[[divergence]]", *([f"cause = {_string(cause)}"] if cause else [])]
+    lines += [f"case = {_string(entry.case)}", f"backends = [{', '.join(map(_string, backends))}]"]
     if keras:
         lines.append(f"keras = {_string(f'>={keras}')}")
     lines.append(f"oracle = {_string(next(iter(entry.oracles)))}")
     kinds = sorted(entry.kinds)
     lines.append(f"kind = {_string(kinds[0]) if len(kinds) == 1 else '[' + ', '.join(map(_string, kinds)) + ']'}")
-    lines.append(f"reason = {_string(entry.reason)}")
+    lines += [f"reason = {_string(entry.reason)}"] if entry.reason else []
     lines += [f"link = {_string(link)}"] if link else []
     lines += [f"expires = {expires}"] if expires else []
     return "\n".join(lines) + "\n"
@@ -81,17 +85,26 @@ def _string(text: str) -> str:
     return json.dumps(text)  # a JSON string is a TOML basic string
 
 
-def add(path: Path, entries: Sequence[str]) -> None:
+def add(path: Path, entries: Sequence[str], place: Path | None = None) -> None:
     """Append `entries` to the file; everything that is in it, comments too, stays as it is.
+
+    `place` is the folder that the file belongs to, if it belongs to one: causes may be defined in other files of it.
 
     Raises:
         UsageError: if the file is there and cannot be read, or would not be read with the entries.
         OutputInTheWay: if it cannot be written.
     """
-    before = ""
+    whole = place or path
+    before = None
+    if whole.exists():
+        load(whole)
     if path.exists():
-        load(path)
         before = path.read_text(encoding="utf-8")
-        before += "" if before.endswith("\n") or not before else "\n"
-    write_atomically(path, "\n".join(filter(None, [before, *entries])).encode())
-    load(path)
+    text = before or ""
+    text += "" if text.endswith("\n") or not text else "\n"
+    write_atomically(path, "\n".join(filter(None, [text, *entries])).encode())
+    try:
+        load(whole)
+    except UsageError:
+        path.unlink() if before is None else write_atomically(path, before.encode())
+        raise

@@ -184,7 +184,7 @@ def analyse(
         problems=(*run_problems(legs, missing, shard), *alone(labels, expected), *unmet(expected_cases, everywhere)),
         noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
         known=tuple(known),
-        unmatched=tuple(entry for entry in known if _in_scope(entry, legs) and not any(map(entry.matches_case, everywhere))),
+        unmatched=tuple(entry for entry in known if _is_unmatched(entry, legs, everywhere)),
         expired=tuple(entry for entry in known if entry.expired(today)),
         shard=shard,
     )
@@ -200,7 +200,7 @@ def _result(
     judgement = judge(recordings, expected, overrides)
     verdict = judgement.verdict
     oracles = {oracle for recording in recordings.values() for oracle in recording.oracles}
-    excused = excuse(judgement.findings, list(recordings), entries, oracles) if verdict is not Verdict.ERROR else None
+    excused = excuse(judgement.findings, recordings, entries, oracles, overrides) if verdict is not Verdict.ERROR else None
     if excused is not None:
         verdict = _with_excuse(excused)
     first = next(iter(recordings.values()), None)
@@ -246,9 +246,18 @@ def _worst_first(result: CaseResult) -> tuple[int, float, str]:
     return _WORST_FIRST.index(result.verdict), -(excess if excess is not None else 0.0), result.case
 
 
-def _in_scope(entry: Divergence, legs: Sequence[Leg]) -> bool:
-    """Whether the run would have had the case of an entry: all of its file was asked for, or all that there is."""
+def _is_unmatched(entry: Divergence, legs: Sequence[Leg], cases: Sequence[str]) -> bool:
+    return _in_scope(entry, legs, cases) and not any(map(entry.matches_case, cases))
+
+
+def _in_scope(entry: Divergence, legs: Sequence[Leg], cases: Sequence[str]) -> bool:
+    """Whether the run would have had the case of an entry: all of its file was asked for, or all that there is.
+
+    An entry from above the folder that was asked for may be about a case file that lies elsewhere.
+    """
     stems: set[str] = set()
+    if entry.found_above and entry.case.partition("/")[0] not in {case.partition("/")[0] for case in cases}:
+        return False
     for leg in legs:
         selection = leg.environment.selection
         paths = [str(path) for path in selection.get("paths", [])]

@@ -10,7 +10,7 @@ from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.results.results import analyse
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
-from backendcheck.verdicts.known import find_known, load
+from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.faults import NO_FAULT, Fault
 
@@ -33,7 +33,7 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
         UnreadableInput: if one is damaged.
     """
     legs = read_legs(find_legs([directory]))
-    known = [entry for file in find_known(legs, ()) for entry in load(file)]
+    known = known_in_force(legs, ())
     clean = analyse(legs, known=known)
     alarms, problems = false_alarms(clean), list(clean.problems)
     for leg in legs:

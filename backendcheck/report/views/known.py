@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.known import Divergence
@@ -42,11 +43,11 @@ class KnownEntry:
 
 def known_entries(results: Results) -> list[KnownEntry]:
     """Every entry once for each state that it is in, those that want looking after first."""
-    found: dict[tuple[str, int], dict[str, list[CaseResult]]] = {}
+    found: dict[tuple[Path, int, str], dict[str, list[CaseResult]]] = {}
     for result in results.cases:
         state = _BY_VERDICT.get(result.verdict, "active")
         for entry in result.known:
-            found.setdefault((entry.source, entry.number), {}).setdefault(state, []).append(result)
+            found.setdefault(entry.key, {}).setdefault(state, []).append(result)
     entries = []
     for entry in results.known:
         if entry in results.expired:
@@ -54,7 +55,7 @@ def known_entries(results: Results) -> list[KnownEntry]:
         elif entry in results.unmatched:
             states = {"stale": []}
         else:
-            states = found.get((entry.source, entry.number)) or {"not concerned": []}
+            states = found.get(entry.key) or {"not concerned": []}
         entries += [KnownEntry(entry=entry, state=state, cases=tuple(cases)) for state, cases in states.items()]
     order = list(STATES)
     return sorted(entries, key=lambda one: order.index(one.state))
