@@ -15,12 +15,12 @@ import ast
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from what_differs import what_differs
 
 from backendcheck.case_files import CaseFunction, case_functions, find_case_files
 from backendcheck.cli import cli
@@ -30,7 +30,6 @@ from backendcheck.labels.rule_examples import EXAMPLES, run_example
 from backendcheck.report.formats.markdown import escape
 
 DOCS = Path(__file__).parent
-_WITHOUT_NAME = ("unexplained", "undiagnosed", "other")  # causes that are none
 CASES = DOCS.parent / "cases"
 SCHEMA = DOCS.parent / "backendcheck" / "report" / "formats" / "report.schema.json"
 
@@ -202,47 +201,6 @@ def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if kind == "array":
         return f"list of {_type(schema.get('items', {}), definitions)}"
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
-
-
-# --- what differs ----------------------------------------------------------------------------------------------
-
-
-def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
-    """Each known divergence of the built-in cases, by what causes it."""
-    environments = report["environments"]
-    versions = {leg: environment["versions"] for leg, environment in environments.items()}
-    named = ", ".join(f"{leg} {of_leg.get(leg, '?')}" for leg, of_leg in versions.items())
-    keras = ", ".join(sorted({of_leg.get("keras", "?") for of_leg in versions.values()}))
-    differing = [one for one in report["results"] if one["verdict"] == "XFAILED"]
-    causes = Counter(_cause(one) for one in differing)
-    ordered = sorted(causes.items(), key=lambda one: (one[0] in _WITHOUT_NAME, -one[1]))  # what has no name comes last
-    yield from ("# What differs between Keras backends today", "")
-    yield f"Made from a run of the built-in cases on Keras {keras} with {named}, CPU."
-    yield f"{len(differing)} of {len(report['results'])} cases differ, each for the reason that is given; the rest agree."
-    yield "`backendcheck run` shows the same for your versions."
-    yield from ("", "| cause | cases |", "| --- | ---: |")
-    for cause, n in ordered:
-        yield f"| [{cause}](#{cause}) | {n} |"
-    for cause, _ in ordered:
-        what = "No named cause fits, the reason was found by hand" if cause == "unexplained" else "What that is"
-        yield from ("", f"## {cause}", "", f"{what}: [{cause}](diagnoses.md#{cause}).", "")
-        for one in differing:
-            if _cause(one) == cause:
-                yield from _entry(one)
-
-
-def _cause(result: Mapping[str, Any]) -> str:
-    return str(result["diagnoses"][0]["code"]) if result["diagnoses"] else "other"
-
-
-def _entry(result: Mapping[str, Any]) -> Iterator[str]:
-    yield f"**`{result['case']}`** {escape(result['claim'].partition(chr(10))[0])}"
-    yield ""
-    yield f": {escape(result['headline'])}"
-    reasons: Sequence[str] = list(dict.fromkeys(one["reason"] for one in result.get("known", [])))
-    for reason in reasons:
-        yield f"  <br>*{escape(reason)}*"
-    yield ""
 
 
 if __name__ == "__main__":

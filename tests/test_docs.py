@@ -10,12 +10,13 @@ from pathlib import Path
 import make
 import pytest
 from diagnosis_examples import EXAMPLES
+from what_differs import prose
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.diagnose import CODES
 from backendcheck.report.formats.markdown import escape
 from backendcheck.report.formats.text import first_line
-from backendcheck.verdicts.known_entries import load
+from backendcheck.verdicts.known_entries import load, load_causes
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
@@ -73,17 +74,29 @@ def test_the_example_of_a_diagnosis_is_what_a_report_says(code: str) -> None:
 # --- what differs --------------------------------------------------------------------------------------------------
 
 
-def test_what_differs_is_about_cases_that_are_there_with_reasons_that_are_on_file() -> None:
+def test_what_differs_is_about_cases_that_are_there_with_causes_and_reasons_that_are_on_file() -> None:
     text = (ROOT / "docs" / "what-differs.md").read_text(encoding="utf-8")
-    there = {one.id for file in find_case_files([str(builtin_cases())]) for one in case_functions(file)}
-    named = re.findall(r"^\*\*`([^`]+)`\*\*", text, re.MULTILINE)
-    assert len(named) > 100
-    assert [name for name in named if name.partition("[")[0] not in there] == []
-    reasons = {escape(entry.reason) for entry in load(builtin_cases() / "known_divergences.toml")}
-    told = re.findall(r"^  <br>\*(.*)\*$", text, re.MULTILINE)
-    assert len(told) >= len(named)
-    assert [reason for reason in told if reason not in reasons] == []
+    functions = {function.id for file in find_case_files([str(builtin_cases())]) for function in case_functions(file)}
+    index, *sections = re.split(r"^## (?=.)", text, flags=re.MULTILINE)
+    causes = load_causes(builtin_cases() / "known_divergences")
+    reasons = {prose(entry.reason) for entry in load(builtin_cases() / "known_divergences")}
+    assert len(sections) > 60
+    assert index.count("](#") == len(sections)
+    for section in sections:
+        cause = causes[section.partition("\n")[0]]
+        assert f"**{prose(cause.title)}** {prose(cause.explanation)}" in section
+        assert f"](#{cause.id}) |" in index
+        cases = re.findall(r"^\*\*`([^`]+)`\*\*", section, re.MULTILINE)
+        assert cases
+        assert [case for case in cases if case.partition("[")[0] not in functions] == []
+        assert [reason for reason in re.findall(r"^  <br>\*(.*)\*$", section, re.MULTILINE) if reason not in reasons] == []
     assert set(re.findall(r"\(diagnoses\.md#([a-z-]+)\)", text)) <= {*CODES}
+
+
+def test_code_in_what_differs_is_shown_as_code() -> None:
+    assert prose("`CategoryEncoding` drops | `label_1`, not <b>.") == "`CategoryEncoding` drops &#124; `label_1`, not &lt;b&gt;."
+    assert prose("an ` alone") == escape("an ` alone")
+    assert "&#96;" not in (ROOT / "docs" / "what-differs.md").read_text(encoding="utf-8")
 
 
 def test_the_schema_of_the_site_is_that_of_the_package() -> None:

@@ -395,9 +395,9 @@ def test_an_entry_goes_where_it_is_in_force(tmp_path: Path) -> None:
     assert known_place(legs, [configured]) == configured
 
 
-def test_a_run_of_the_built_in_cases_uses_the_file_beside_them() -> None:
-    beside = builtin_cases() / "known_divergences.toml"
-    assert find_known([make.leg("jax", selection={"paths": [BUILT_IN]})], []) == [beside][: beside.is_file()]
+def test_a_run_of_the_built_in_cases_uses_the_folder_beside_them() -> None:
+    beside = builtin_cases() / "known_divergences"
+    assert find_known([make.leg("jax", selection={"paths": [BUILT_IN]})], []) == [beside]
 
 
 def test_a_configured_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

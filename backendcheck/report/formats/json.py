@@ -90,6 +90,7 @@ def _run(results: Results) -> dict[str, Any]:
             "active": len(results.known) - len(results.expired),
             "unmatched": [_known(entry) for entry in results.unmatched],
             "expired": [_known(entry) for entry in results.expired],
+            "causes": _causes(results),
         },
         "baseline": {
             "created": results.since,
@@ -132,7 +133,23 @@ def _environment(leg: Leg) -> dict[str, Any]:
 
 def _known(entry: Divergence) -> dict[str, Any]:
     expires = entry.expires.isoformat() if entry.expires else None
-    return {"entry": entry.name, "case": entry.case, "reason": entry.reason, "link": entry.link or None, "expires": expires}
+    return {
+        "entry": entry.name, "case": entry.case, "cause": entry.cause.id if entry.cause else None, "reason": entry.reason,
+        "link": entry.link or None, "expires": expires, "backends": sorted(entry.backends), "versions": dict(entry.versions),
+        "outcome": {backend: str(outcome) for backend, outcome in entry.outcome.items()},
+    }  # fmt: skip
+
+
+def _causes(results: Results) -> dict[str, dict[str, str | None]]:
+    """The causes that entries name, by id."""
+    causes = {entry.cause.id: entry.cause for entry in results.known if entry.cause is not None}
+    return {
+        name: {
+            "title": cause.title, "explanation": cause.explanation, "link": cause.link or None, "since": cause.since or None,
+            "until": cause.until or None,
+        }
+        for name, cause in sorted(causes.items())
+    }  # fmt: skip
 
 
 def _result(result: CaseResult, results: Results) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""The page what-differs.md: every known divergence that a run of the built-in cases has shown, by cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from backendcheck.report.formats.markdown import escape
+
+_CODE = re.compile(r"(`[^`]+`)")
+_NO_CAUSE = "other"
+
+
+def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
+    """An index of the causes, then the cases of each."""
+    environments = report["environments"]
+    versions = {leg: environment["versions"] for leg, environment in environments.items()}
+    backends = ", ".join(f"{leg} {of_leg.get(leg, '?')}" for leg, of_leg in versions.items())
+    keras = ", ".join(sorted({of_leg.get("keras", "?") for of_leg in versions.values()}))
+    causes = report["known"].get("causes", {})
+    by_cause = _by_cause(report["results"], causes)
+    n_differing = sum(result["verdict"] == "XFAILED" for result in report["results"])
+    yield from ("# What differs between Keras backends today", "")
+    yield f"Made from a run of the built-in cases on Keras {keras} with {backends}, CPU."
+    yield f"{n_differing} of {len(report['results'])} cases differ, for the {len(by_cause)} causes below; the rest agree."
+    yield "`backendcheck run` shows the same for your versions."
+    yield from ("", "| cause | deviates | versions | cases | link |", "| --- | --- | --- | ---: | --- |")
+    for name, results in by_cause.items():
+        yield _row(name, causes.get(name, {}), results)
+    for name, results in by_cause.items():
+        yield from _section(name, causes.get(name, {}), results)
+
+
+def _by_cause(results: Sequence[Mapping[str, Any]], causes: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The cases of each cause, the one with the most cases first. A case with two causes is a case of both."""
+    by_cause: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        if result["verdict"] == "XFAILED":
+            names = dict.fromkeys(entry["cause"] if entry.get("cause") in causes else _NO_CAUSE for entry in result["known"])
+            for name in names:
+                by_cause.setdefault(name, []).append(result)
+    return dict(sorted(by_cause.items(), key=lambda item: (item[0] == _NO_CAUSE, -len(item[1]), item[0])))
+
+
+def _row(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    entries = [entry for result in results for entry in result["known"] if (entry.get("cause") or _NO_CAUSE) == name]
+    backends = sorted({backend for entry in entries for backend in entry["backends"]}, key=["tensorflow", "jax", "torch"].index)
+    everyone = "all" if len(backends) == 3 else ", ".join(backends)  # noqa: PLR2004 - all backends
+    bounds = [f"{word} {'Keras ' * cause[word][0].isdigit()}{cause[word]}" for word in ("since", "until") if cause.get(word)]
+    ranges = sorted({f"Keras {entry['versions']['keras']}" for entry in entries if "keras" in entry["versions"]})
+    links = dict.fromkeys(entry["link"] for entry in entries if entry["link"])
+    cells = [
+        f"[{prose(cause.get('title', 'Not told by cause'))}](#{name})", everyone, ", ".join(bounds or ranges),
+        str(len(results)),
+        ", ".join(f"[{_short(link)}]({link})" for link in links),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _short(link: str) -> str:
+    """``keras 20596`` of an issue or a pull request on GitHub."""
+    parts = link.rstrip("/").split("/")
+    return f"{parts[-3]} {parts[-1]}"
+
+
+def _section(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("", f"## {name}", "")
+    if cause:
+        yield from (f"**{prose(cause['title'])}** {prose(cause['explanation'])}", "")
+    for result in results:
+        yield from _entry(name, cause, result)
+
+
+def _entry(name: str, cause: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
+    yield f"**`{result['case']}`** {prose(result['claim'].partition(chr(10))[0])}"
+    yield ""
+    code = result["diagnoses"][0]["code"] if result["diagnoses"] else ""
+    yield f": {prose(result['headline'])}{f' ([{code}](diagnoses.md#{code}))' if code else ''}"
+    entries = [entry for entry in result["known"] if (entry.get("cause") or _NO_CAUSE) == name]
+    for reason in dict.fromkeys(entry["reason"] for entry in entries if entry["reason"] != cause.get("title")):
+        yield f"  <br>*{prose(reason)}*"
+    yield ""
+
+
+def prose(text: str) -> str:
+    """Text as Markdown shows it, with its code in backticks as code."""
+    parts = _CODE.split(" ".join(text.split()))
+    if any("`" in part for part in parts[::2]):
+        return escape(text)
+    return "".join(part if place % 2 else _escaped(part) for place, part in enumerate(parts))
+
+
+def _escaped(part: str) -> str:
+    """`escape`, which strips, with the spaces that part it from the code beside it."""
+    before, after = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
+    return f"{before}{escape(part)}{after}" if part.strip() else part
