@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from backendcheck.cli.options import known_option, run_option
-from backendcheck.cli.process import printable
 from backendcheck.cli.results import analyze_legs
 from backendcheck.errors import UsageError
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.results.known_edit import FileEdits
@@ -47,16 +47,16 @@ def known_list(known_files: Sequence[Path], only: str) -> None:
 
 
 def _print_cause(cause: Cause | None, entries: Sequence[Divergence], *, explain: bool) -> None:
-    click.secho(printable(cause.id if cause else "without a cause"), bold=True)
+    click.secho(visible(cause.id if cause else "without a cause"), bold=True)
     if cause is not None:
-        click.echo(printable(f"  {cause.title}"))
+        click.echo(visible(f"  {cause.title}"))
         for text in filter(None, [cause.explanation if explain else "", cause.versions, cause.link]):
-            click.echo(printable(f"  {text}"))
+            click.echo(visible(f"  {text}"))
     for entry in entries:
         versions = [f"{package} {specifier}" for package, specifier in sorted(entry.versions.items())]
-        click.echo(printable(f"    {entry.case}  {'; '.join([', '.join(sorted(entry.backends)), *versions])}"))
+        click.echo(visible(f"    {entry.case}  {'; '.join([', '.join(sorted(entry.backends)), *versions])}"))
         if cause is None:
-            click.echo(printable(f"      {f'{entry.reason} {entry.link}'.strip()}"))
+            click.echo(visible(f"      {f'{entry.reason} {entry.link}'.strip()}"))
 
 
 @known.command("check")
@@ -81,7 +81,7 @@ def known_check(known_files: Sequence[Path], run: Path | None, require_links: bo
     today = datetime.datetime.now(datetime.UTC).date()
     problems = check_known(entries, causes, today=today, results=results, functions=functions)
     for problem in problems:
-        click.echo(printable(str(problem)))
+        click.echo(visible(str(problem)))
     n_errors = sum(problem.kind.is_error or require_links for problem in problems)
     click.echo(f"{len(entries)} patterns of cases checked: {n_errors} errors, {len(problems) - n_errors} notes")
     sys.exit(1 if n_errors else 0)
@@ -218,7 +218,7 @@ def _read(known_files: Sequence[Path], results: Results | None = None) -> tuple[
 def _finish(edits: FileEdits, *, dry_run: bool) -> None:
     edits.texts()
     for message in edits.messages:
-        click.echo(printable(message))
+        click.echo(visible(message))
     if not dry_run:
         edits.write()
     n_files = len(edits.edits)
