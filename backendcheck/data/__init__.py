@@ -52,8 +52,8 @@ def read_data(
         message = f"{path}: no such file or directory; expected {_KINDS}."
         raise UsageError(message)
     suffix = path.suffix.lower()
-    for option, given in (("--label-column", wanted.label_columns), ("--weight-column", wanted.weight_column)):
-        if given and (path.is_dir() or suffix not in _TABLES):
+    for option, value in (("--label-column", wanted.label_columns), ("--weight-column", wanted.weight_column)):
+        if value and (path.is_dir() or suffix not in _TABLES):
             message = f"{path}: {option} is for a table; expected a {' or '.join(_TABLES)} file with it. Leave {option} out."
             raise UsageError(message)
     if path.is_dir():

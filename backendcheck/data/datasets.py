@@ -59,8 +59,8 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
         UsageError: if something is given that the data set brings along, if it is infinite, empty or a generator, or its batches
             do not make up one array.
     """
-    for name, given in beside.items():
-        if given is not None:
+    for name, value in beside.items():
+        if value is not None:
             kind = kind_of_dataset(dataset)
             message = f"{name} is given beside a data set; expected the data set ({kind}) to bring it along."
             raise UsageError(message)
@@ -119,9 +119,9 @@ def _arrays(nest: Any, number: int) -> Any:
     if nest is None:
         return None
     if isinstance(nest, Mapping):
-        return {key: _arrays(one, number) for key, one in nest.items()}
+        return {key: _arrays(part, number) for key, part in nest.items()}
     if isinstance(nest, list | tuple):
-        return tuple(_arrays(one, number) for one in nest)
+        return tuple(_arrays(part, number) for part in nest)
     kind = type(nest).__name__
     if "Ragged" in kind:
         remedy = "Pad it to one length, with .to_tensor(shape=…) or keras.utils.pad_sequences"
@@ -140,11 +140,11 @@ def _arrays(nest: Any, number: int) -> Any:
 
 def _leaves(nest: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
     if isinstance(nest, Mapping):
-        for key, one in nest.items():
-            yield from _leaves(one, f"{path}[{key!r}]")
+        for key, part in nest.items():
+            yield from _leaves(part, f"{path}[{key!r}]")
     elif isinstance(nest, tuple):
-        for place, one in enumerate(nest):
-            yield from _leaves(one, f"{path}[{place}]")
+        for place, part in enumerate(nest):
+            yield from _leaves(part, f"{path}[{place}]")
     elif nest is not None:
         yield path, nest
 
@@ -164,25 +164,27 @@ def _check_alike(first: tuple[Any, Any, Any], batch: tuple[Any, Any, Any], numbe
             message = f"x: {path} of batch {number} is a single value; expected an array of examples. Batch the data set."
             raise UsageError(message)
         if leaf.shape[1:] != expected[path].shape[1:] or leaf.dtype != expected[path].dtype:
-            said = f"examples of shape {leaf.shape[1:]} and {leaf.dtype}"
-            wanted = f"{expected[path].shape[1:]} and {expected[path].dtype}, as in batch 0"
-            message = f"x: {path} of batch {number} has {said}; expected {wanted}. Pad every batch to one length."
+            got_text = f"examples of shape {leaf.shape[1:]} and {leaf.dtype}"
+            expected_text = f"{expected[path].shape[1:]} and {expected[path].dtype}, as in batch 0"
+            message = f"x: {path} of batch {number} has {got_text}; expected {expected_text}. Pad every batch to one length."
             raise UsageError(message)
 
 
 def _size(batch: tuple[Any, Any, Any], number: int) -> int:
     counted = [(path, len(leaf)) for path, leaf in _named(batch).items()]
-    for (path, n), (other, m) in pairwise(counted):
+    for (path, n), (other_path, m) in pairwise(counted):
         if n != m:
-            message = f"x: in batch {number} of the data set, {path} has {n} examples and {other} {m}; expected as many of each."
+            message = (
+                f"x: in batch {number} of the data set, {path} has {n} examples and {other_path} {m}; expected as many of each."
+            )
             raise UsageError(message)
     return counted[0][1]
 
 
 def _same(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any]) -> bool:
-    one, other = _named(left), _named(right)
-    return one.keys() == other.keys() and all(
-        np.array_equal(leaf, other[path], equal_nan=leaf.dtype.kind == "f") for path, leaf in one.items()
+    left_leaves, right_leaves = _named(left), _named(right)
+    return left_leaves.keys() == right_leaves.keys() and all(
+        np.array_equal(leaf, right_leaves[path], equal_nan=leaf.dtype.kind == "f") for path, leaf in left_leaves.items()
     )
 
 

@@ -21,7 +21,10 @@ def read_images(path: Path, wanted: Wanted) -> Data:
     """
     if not wanted.as_found:
         _check_pillow(path)
-    folders = sorted((one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")), key=lambda one: one.name)
+    folders = sorted(
+        (folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")),
+        key=lambda folder: folder.name,
+    )
     files = [(file, number) for number, folder in enumerate(folders) for file in _images_in(folder)]
     if not files:
         message = f"{path}: has no images in folders; expected one folder for each class, with {', '.join(_SUFFIXES)} files."

@@ -95,25 +95,25 @@ def _part(left: dict[str, np.ndarray], prefix: str, names: tuple[str, ...]) -> A
         return left.pop(prefix)
     if nested := {name.removeprefix(f"{prefix}/"): name for name in left if name.startswith(f"{prefix}/")}:
         return {short: left.pop(name) for short, name in nested.items()}
-    found = {name: left.pop(name) for name in names if name in left}
-    if len(names) == 1 and found:
-        return found[names[0]]
-    return found or None
+    arrays = {name: left.pop(name) for name in names if name in left}
+    if len(names) == 1 and arrays:
+        return arrays[names[0]]
+    return arrays or None
 
 
 def _class_names(path: Path, left: dict[str, np.ndarray]) -> Any:
-    found = {name: left.pop(name) for name in list(left) if name == _NAMES or name.startswith(f"{_NAMES}/")}
-    for name, array in found.items():
+    arrays = {name: left.pop(name) for name in list(left) if name == _NAMES or name.startswith(f"{_NAMES}/")}
+    for name, array in arrays.items():
         if array.ndim != 1 or array.dtype.kind not in "US":
             message = f"{path}: {name} has dtype {array.dtype} and shape {array.shape}; expected a list of text."
             raise UnreadableInput(message)
-    texts = {name: [decoded(one) for one in array.tolist()] for name, array in found.items()}
+    texts = {name: [decoded(text) for text in array.tolist()] for name, array in arrays.items()}
     if _NAMES in texts:
         return texts[_NAMES]
-    return {name.removeprefix(f"{_NAMES}/"): one for name, one in texts.items()} or None
+    return {name.removeprefix(f"{_NAMES}/"): names for name, names in texts.items()} or None
 
 
 def _flat(name: str, part: Any) -> dict[str, np.ndarray]:
     if part is None:
         return {}
-    return {f"{name}/{key}": one for key, one in part.items()} if isinstance(part, Mapping) else {name: part}
+    return {f"{name}/{key}": array for key, array in part.items()} if isinstance(part, Mapping) else {name: part}

@@ -84,9 +84,9 @@ def labels_as_indices(y: Any, class_names: ClassNames | None, *, source: str, re
     if isinstance(y, Mapping):
         return {
             key: labels_as_indices(
-                one, class_names.get(key) if isinstance(class_names, Mapping) else class_names, source=source, remedy=remedy
+                labels, class_names.get(key) if isinstance(class_names, Mapping) else class_names, source=source, remedy=remedy
             )
-            for key, one in y.items()
+            for key, labels in y.items()
         }  # fmt: skip
     if not isinstance(y, np.ndarray) or y.dtype.kind not in "US":
         return y

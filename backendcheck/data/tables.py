@@ -96,7 +96,7 @@ def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
     column = frame[name]
     if column.dtype.is_nested() or column.dtype.is_temporal():
         if as_found:
-            return np.array([str(one) for one in column.to_list()], dtype=str)
+            return np.array([str(value) for value in column.to_list()], dtype=str)
         message = f"{path}: column {name!r} holds {column.dtype}; expected numbers, bools or text."
         raise UnreadableInput(message)
     if str(column.dtype) in ("String", "Categorical", "Enum") or str(column.dtype).startswith(("Categorical", "Enum")):
@@ -104,7 +104,7 @@ def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
             n = column.null_count()
             message = f"{path}: column {name!r} has {n} empty cells among its text. Fill them, or leave their rows out."
             raise UnreadableInput(message)
-        return np.array(["" if one is None else one for one in column.cast(_string()).to_list()], dtype=str)
+        return np.array(["" if value is None else value for value in column.cast(_string()).to_list()], dtype=str)
     # Where a number is missing among integers, only a float can say so.
     try:
         return np.asarray(column.to_numpy())
@@ -123,7 +123,7 @@ def _side_by_side(path: Path, columns: dict[str, np.ndarray]) -> np.ndarray:
     """(N, columns): columns of one type keep it, numbers of several become float32."""
     text = next((name for name, array in columns.items() if array.dtype.kind == "U"), None)
     if text is not None:
-        example = next((one for one in columns[text].tolist() if not _is_number(one)), columns[text].tolist()[0])
+        example = next((value for value in columns[text].tolist() if not _is_number(value)), columns[text].tolist()[0])
         message = f"{path}: column {text!r} holds text ({example!r}); expected numbers. Encode it, or leave it out."
         raise UnreadableInput(message)
     kinds = {array.dtype for array in columns.values()}

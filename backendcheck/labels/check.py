@@ -68,21 +68,21 @@ def check_labels(
         UsageError: if y is no array, a loss is none, or a code is no rule.
         UnreadableInput: if the file of the model or the class map is damaged.
     """
-    wanted, left_out = check_codes(select, "select"), check_codes(ignore, "ignore")
+    selected, left_out = check_codes(select, "select"), check_codes(ignore, "ignore")
     if not imbalance > 1:
         message = f"imbalance={imbalance!r}; expected a ratio above 1."
         raise UsageError(message)
     described = _described(model)
     class_map = _class_map(against)
     splits = {TRAINING: _parts((x, y, sample_weight) if not isinstance(y, Data) else y, TRAINING)}
-    for name, given in (("validation", validation), ("test", test)):
-        if given is not None:
-            splits[name] = _parts(given, name)
+    for name, split_value in (("validation", validation), ("test", test)):
+        if split_value is not None:
+            splits[name] = _parts(split_value, name)
     of_data = splits[TRAINING]
     names = class_names if class_names is not None else of_data.class_names
-    own = label_names if label_names is not None else (of_data.class_names if class_names is not None else None)
-    findings = _found(splits, described, head, loss, _Names(names, own, n_classes, class_map), float(imbalance))
-    return sorted(chosen(findings, wanted, left_out), key=lambda one: _ORDER[one.severity])
+    label_order = label_names if label_names is not None else (of_data.class_names if class_names is not None else None)
+    findings = _found(splits, described, head, loss, _Names(names, label_order, n_classes, class_map), float(imbalance))
+    return sorted(chosen(findings, selected, left_out), key=lambda finding: _ORDER[finding.severity])
 
 
 class _Names:
@@ -94,30 +94,30 @@ class _Names:
 
     def of(self, output: str) -> tuple[str, ...]:
         """The class names in force; without any, those of the class map, so that text can be read."""
-        found = _names_for(self._class_names, output, "class_names")
-        if not found and self.against is not None:
-            found = self.against.names(output) or ()
-        return found
+        names = _names_for(self._class_names, output, "class_names")
+        if not names and self.against is not None:
+            names = self.against.names(output) or ()
+        return names
 
     def own(self, output: str) -> tuple[str, ...]:
         return _names_for(self._label_names, output, "label_names")
 
     def n_classes(self, output: str) -> int | None:
-        given = self._n_classes.get(output) if isinstance(self._n_classes, Mapping) else self._n_classes
-        if given is None:
+        n_classes = self._n_classes.get(output) if isinstance(self._n_classes, Mapping) else self._n_classes
+        if n_classes is None:
             return len(self.of(output)) or None
-        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-            message = f"n_classes={given!r}; expected a number of classes, 1 or more."
+        if isinstance(n_classes, bool) or not isinstance(n_classes, int | np.integer) or n_classes < 1:
+            message = f"n_classes={n_classes!r}; expected a number of classes, 1 or more."
             raise UsageError(message)
-        return int(given)
+        return int(n_classes)
 
 
-def _names_for(given: Any, output: str, what: str) -> tuple[str, ...]:
-    if given is None:
+def _names_for(names: Any, output: str, argument: str) -> tuple[str, ...]:
+    if names is None:
         return ()
-    listed = given.get(output, ()) if isinstance(given, Mapping) else given
+    listed = names.get(output, ()) if isinstance(names, Mapping) else names
     if isinstance(listed, str):
-        message = f"{what}={listed!r}; expected a list of names."
+        message = f"{argument}={listed!r}; expected a list of names."
         raise UsageError(message)
     return tuple(str(name) for name in listed)
 
@@ -134,17 +134,17 @@ def _class_map(against: Any) -> ClassMap | None:
     return ClassMap.read(against) if isinstance(against, str | Path) else ClassMap.of(against)
 
 
-def _parts(given: Any, split: str) -> Data:
+def _parts(split_value: Any, split: str) -> Data:
     """What was handed over for a split: `Data`, a tuple as `model.fit` takes it, or labels."""
-    if isinstance(given, Data):
-        return given
-    if isinstance(given, tuple):
-        if not 2 <= len(given) <= 3:  # noqa: PLR2004 - x, y, sample_weight
-            message = f"{split}: is a tuple of {len(given)}; expected labels, or (x, y), or (x, y, sample_weight)."
+    if isinstance(split_value, Data):
+        return split_value
+    if isinstance(split_value, tuple):
+        if not 2 <= len(split_value) <= 3:  # noqa: PLR2004 - x, y, sample_weight
+            message = f"{split}: is a tuple of {len(split_value)}; expected labels, or (x, y), or (x, y, sample_weight)."
             raise UsageError(message)
-        x, y, weight = (*given, None)[:3]
+        x, y, weight = (*split_value, None)[:3]
         return Data(x=x, y=y, sample_weight=weight, source=split)
-    return Data(x=None, y=given, source=split)
+    return Data(x=None, y=split_value, source=split)
 
 
 def _found(
@@ -156,7 +156,7 @@ def _found(
         if data.y is None:
             message = f"{split}: holds no labels; expected y."
             raise UsageError(message)
-        outputs = [one.name for one in model.outputs] if model is not None else _listed(purpose)
+        outputs = [head.name for head in model.outputs] if model is not None else _listed(purpose)
         labels = arrays_by_output(data.y, _words(split, "labels"), outputs or [""])
         if purpose is None:
             purpose = purpose_of(model, head, loss, list(labels))
@@ -167,48 +167,48 @@ def _found(
         parts |= {f"sample weights of {name}" if name else "sample weights": array for name, array in weights.items()}
         parts |= {f"inputs {name}" if name else "inputs": array for name, array in input_arrays(data.x).items()}
         yield from find_in_lengths(parts, _words(split, ""), split)
-        trained = {one.output: one for one in by_split.get(TRAINING, ())}
+        trained = {labels.output: labels for labels in by_split.get(TRAINING, ())}
         by_split[split] = [
             _output_labels(name, split, array, purpose, names, weights, trained.get(name))
             for name, array in labels.items() if array.ndim and len(array)
         ]  # fmt: skip
     for split, several in by_split.items():
-        for one in several:
-            yield from _of_one(one, names, imbalance)
-            first = next((training for training in by_split[TRAINING] if training.output == one.output), None)
+        for output_labels in several:
+            yield from _of_one(output_labels, names, imbalance)
+            first = next((training for training in by_split[TRAINING] if training.output == output_labels.output), None)
             if split != TRAINING and first is not None:
-                yield from find_unseen(first, one)
-                yield from _names_of_split(one, splits[split], names)
+                yield from find_unseen(first, output_labels)
+                yield from _names_of_split(output_labels, splits[split], names)
     yield from find_in_inputs({split: data.x for split, data in splits.items()}, by_split)
 
 
-def _names_of_split(one: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
+def _names_of_split(labels: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
     """L504, of a split that numbers its labels by names of its own; text is read by the names in force."""
-    ours = _names_for(data.class_names, one.output, "class_names")
-    if not ours or one.given.dtype.kind in "OUS":
+    ours = _names_for(data.class_names, labels.output, "class_names")
+    if not ours or labels.given.dtype.kind in "OUS":
         return
-    theirs = names.against.names(one.output) if names.against is not None else None
+    theirs = names.against.names(labels.output) if names.against is not None else None
     whose = "the class map" if theirs else "those of training"
-    if theirs := theirs or names.of(one.output):
-        yield from names_that_differ(one, ours, theirs, whose)
+    if theirs := theirs or names.of(labels.output):
+        yield from names_that_differ(labels, ours, theirs, whose)
 
 
 def _listed(purpose: Purpose | None) -> list[str]:
     return list(purpose.outputs) if purpose is not None else []
 
 
-def _words(split: str, what: str) -> str:
-    return what if split == TRAINING else f"{split} {what}"
+def _words(split: str, noun: str) -> str:
+    return noun if split == TRAINING else f"{split} {noun}"
 
 
-def _of_one(one: OutputLabels, names: _Names, imbalance: float) -> Iterator[LabelFinding]:
-    yield from find_in_values(one)
-    yield from find_in_shape(one)
-    yield from find_in_rows(one)
-    if one.split == TRAINING:
-        yield from find_in_head(one)
-    yield from find_in_names(one, names.own(one.output), names.against)
-    yield from find_in_balance(one, imbalance)
+def _of_one(labels: OutputLabels, names: _Names, imbalance: float) -> Iterator[LabelFinding]:
+    yield from find_in_values(labels)
+    yield from find_in_shape(labels)
+    yield from find_in_rows(labels)
+    if labels.split == TRAINING:
+        yield from find_in_head(labels)
+    yield from find_in_names(labels, names.own(labels.output), names.against)
+    yield from find_in_balance(labels, imbalance)
 
 
 def _is_of_integers(loss: DeclaredLoss | None) -> bool:
@@ -220,21 +220,21 @@ def _shape_of(head: Head, n_axes: int, *, integer: bool) -> tuple[int | None, ..
     return (None, head.units) if head.units and n_axes <= (1 if integer else 2) else None
 
 
-def _classes_last(given: np.ndarray, axis: int) -> np.ndarray:
+def _classes_last(array: np.ndarray, axis: int) -> np.ndarray:
     """Labels with the axis of their classes at the end, where every rule looks for it."""
-    return np.moveaxis(given, axis, -1) if -given.ndim <= axis < given.ndim else given
+    return np.moveaxis(array, axis, -1) if -array.ndim <= axis < array.ndim else array
 
 
 def _last(shape: tuple[int | None, ...], axis: int) -> tuple[int | None, ...]:
     if not -len(shape) <= axis < len(shape):
         return shape
-    others = [*shape]
-    classes = others.pop(axis)
-    return (*others, classes)
+    axes = [*shape]
+    classes = axes.pop(axis)
+    return (*axes, classes)
 
 
 def _output_labels(
-    output: str, split: str, given: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
+    output: str, split: str, raw: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
     trained: OutputLabels | None,
 ) -> OutputLabels:  # fmt: skip
     single = len(purpose.outputs) == 1
@@ -243,24 +243,24 @@ def _output_labels(
     class_names, n_classes = names.of(output), names.n_classes(output)
     axis = loss.options.get("axis", -1) if loss is not None else -1
     if isinstance(axis, int) and axis != -1 and not _is_of_integers(loss):
-        given = _classes_last(given, axis)
+        raw = _classes_last(raw, axis)
     if isinstance(axis, int) and axis != -1 and head is not None and head.shape is not None:
         head = replace(head, shape=_last(head.shape, axis))
-    numbers, unnamed = numbers_of(given, class_names)
+    numbers, unnamed = numbers_of(raw, class_names)
     encoding_from = numbers if numbers is not None else np.zeros(0)
     n_unnamed = 0
     if unnamed and numbers is not None:  # what has no index is L505's; the rest is looked at
         n_unnamed = int(np.count_nonzero(numbers < 0))
         numbers = numbers.ravel()[numbers.ravel() >= 0]
     if head is not None and head.shape is None and known in purpose.said:
-        head = replace(head, shape=_shape_of(head, given.ndim, integer=_is_of_integers(loss)))
-    found = encoding_of(encoding_from, loss, head, n_classes)
-    if trained is not None and trained.given.ndim == given.ndim:
-        found = trained.encoding  # however the few labels of another split may look
+        head = replace(head, shape=_shape_of(head, raw.ndim, integer=_is_of_integers(loss)))
+    encoding = encoding_of(encoding_from, loss, head, n_classes)
+    if trained is not None and trained.given.ndim == raw.ndim:
+        encoding = trained.encoding  # however the few labels of another split may look
     weight = next((weights[name] for name in (output, known, "") if name in weights), None)
     if weight is not None and weight.dtype.kind not in "fiub":
         weight = None
     return OutputLabels(
-        output=output, split=split, given=given, numbers=numbers, encoding=found, loss=loss, head=head, class_names=class_names,
+        output=output, split=split, given=raw, numbers=numbers, encoding=encoding, loss=loss, head=head, class_names=class_names,
         n_classes=n_classes, weights=weight, unnamed=unnamed, n_unnamed=n_unnamed,
     )  # fmt: skip

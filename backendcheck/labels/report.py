@@ -21,28 +21,29 @@ SCHEMA = 1
 
 def counts(findings: Sequence[LabelFinding]) -> dict[str, int]:
     """How many findings there are of each severity."""
-    found = Counter(one.severity for one in findings)
-    return {severity.value: found[severity] for severity in Severity}
+    n_by_severity = Counter(finding.severity for finding in findings)
+    return {severity.value: n_by_severity[severity] for severity in Severity}
 
 
 def exit_code(findings: Sequence[LabelFinding], *, strict: bool) -> int:
     """1 where something is an error, or, `strict`, a warning; 0 otherwise."""
     failing = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
-    return int(any(one.severity in failing for one in findings))
+    return int(any(finding.severity in failing for finding in findings))
 
 
 def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[str]:
     """A line for each finding, and under it what backends do with such labels today; that once for each sort of finding."""
-    told: set[str] = set()
-    for one in findings:
+    shown_behaviors: set[str] = set()
+    for finding in findings:
         yield Painted([
-            (f"{one.severity.value:<8}", _STYLES[one.severity]), (f"{one.code} ", "bold"), (f"{one.name}  ", "dim"),
-            (one_line(one.message), ""),
+            (f"{finding.severity.value:<8}", _STYLES[finding.severity]), (f"{finding.code} ", "bold"),
+            (f"{finding.name}  ", "dim"),
+            (one_line(finding.message), ""),
         ])  # fmt: skip
-        found = one.today if today else None
-        if found is not None and found.says not in told:
-            told.add(found.says)
-            yield Painted([("         today  ", "dim"), (one_line(found.says), "dim")])
+        behavior = finding.today if today else None
+        if behavior is not None and behavior.says not in shown_behaviors:
+            shown_behaviors.add(behavior.says)
+            yield Painted([("         today  ", "dim"), (one_line(behavior.says), "dim")])
 
 
 def last_line(findings: Sequence[LabelFinding], source: str, n_labels: int) -> str:
@@ -54,8 +55,8 @@ def last_line(findings: Sequence[LabelFinding], source: str, n_labels: int) -> s
 def github_commands(findings: Sequence[LabelFinding]) -> Iterator[str]:
     """A workflow command for each finding, ten at most; the last says how many there are beyond."""
     shown = findings if len(findings) <= _MOST_ANNOTATIONS else findings[: _MOST_ANNOTATIONS - 1]
-    for one in shown:
-        yield annotation(_LEVELS[one.severity], f"backendcheck {one.code} {one.name}", one.message)
+    for finding in shown:
+        yield annotation(_LEVELS[finding.severity], f"backendcheck {finding.code} {finding.name}", finding.message)
     if len(shown) < len(findings):
         yield annotation("notice", "backendcheck labels", f"{len(findings) - len(shown)} more findings; the log has them.")
 
@@ -65,7 +66,7 @@ def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap 
     return {
         "schema": SCHEMA, "data": source, "counts": counts(findings), "exit_code": exit_code(findings, strict=strict),
         "class_map": {"classes": class_map.plain, "sha256": class_map.sha256} if class_map is not None else None,
-        "findings": [one.to_dict() for one in findings],
+        "findings": [finding.to_dict() for finding in findings],
     }  # fmt: skip
 
 
@@ -91,8 +92,8 @@ def rule_lines(rule: Rule) -> Iterator[str]:
     yield ""
     yield from (f"  looks for   {rule.looks_for}", f"  hurts       {rule.hurts}", f"  what to do  {rule.remedy}", "")
     example = EXAMPLES[rule.code][0]
-    found = next(one for one in run_example(example) if one.code == rule.code)
+    finding = next(candidate for candidate in run_example(example) if candidate.code == rule.code)
     yield f"  check_labels({example})"
-    yield f"  {found}"
-    if found.today is not None:
-        yield from ("", f"  today       {found.today.says}")
+    yield f"  {finding}"
+    if finding.today is not None:
+        yield from ("", f"  today       {finding.today.says}")

@@ -84,5 +84,5 @@ EXAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType({
 def run_example(arguments: str) -> list[LabelFinding]:
     """What `check_labels` says of one of `EXAMPLES`."""
     names: dict[str, Any] = {"np": np, "check_labels": check_labels}
-    found: list[LabelFinding] = eval(f"check_labels({arguments})", names)  # noqa: S307 - our own text, from above
-    return found
+    findings: list[LabelFinding] = eval(f"check_labels({arguments})", names)  # noqa: S307 - our own text, from above
+    return findings

@@ -33,42 +33,42 @@ def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled
     for option in ("metrics", "weighted_metrics"):
         for name, spec in _spread(config.get(option), outputs, option, notes).items():
             listed = spec if isinstance(spec, list) else [spec]
-            metrics[name] = (*metrics.get(name, ()), *(_metric_name(one) for one in listed))
+            metrics[name] = (*metrics.get(name, ()), *(_metric_name(metric) for metric in listed))
     optimizer = config.get("optimizer")
     if isinstance(optimizer, Mapping):
         optimizer = ".".join(filter(None, [optimizer.get("module"), optimizer.get("class_name")]))
     return Compiled(losses=losses, loss_weights=weights, metrics=metrics, optimizer=str(optimizer or ""))
 
 
-def _spread(spec: Any, outputs: list[str], what: str, notes: list[str]) -> dict[str, Any]:
+def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dict[str, Any]:
     """`spec` (a dict by name, a list by position, one thing) by output; what fits none is left out, and noted."""
     if spec is None:
         return {}
     if isinstance(spec, Mapping) and "class_name" not in spec:
-        found = dict(_flat(spec))
-        if set(found) <= set(outputs):
-            return {name: one for name, one in found.items() if one is not None}
-        if len(outputs) == 1 and len(found) == 1:
-            return {outputs[0]: next(iter(found.values()))}
-        notes.append(f"{what} names {', '.join(map(str, found))}, the outputs are {', '.join(map(repr, outputs))}")
+        by_name = dict(_flat(spec))
+        if set(by_name) <= set(outputs):
+            return {name: entry for name, entry in by_name.items() if entry is not None}
+        if len(outputs) == 1 and len(by_name) == 1:
+            return {outputs[0]: next(iter(by_name.values()))}
+        notes.append(f"{option} names {', '.join(map(str, by_name))}, the outputs are {', '.join(map(repr, outputs))}")
         return {}
     if isinstance(spec, list) and len(outputs) > 1:
         if len(spec) != len(outputs):
-            notes.append(f"{what} has {len(spec)} entries for {len(outputs)} outputs")
+            notes.append(f"{option} has {len(spec)} entries for {len(outputs)} outputs")
             return {}
-        return {name: one for name, one in zip(outputs, spec, strict=True) if one is not None}
-    if isinstance(spec, list) and what in ("loss", "loss_weights"):
+        return {name: entry for name, entry in zip(outputs, spec, strict=True) if entry is not None}
+    if isinstance(spec, list) and option in ("loss", "loss_weights"):
         spec = spec[0] if spec else None
     return dict.fromkeys(outputs, spec) if spec is not None else {}
 
 
 def _flat(nest: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, one in nest.items():
+    for key, value in nest.items():
         name = f"{path}/{key}" if path else str(key)
-        if isinstance(one, Mapping) and "class_name" not in one:
-            yield from _flat(one, name)
+        if isinstance(value, Mapping) and "class_name" not in value:
+            yield from _flat(value, name)
         else:
-            yield name, one
+            yield name, value
 
 
 def _metric_name(spec: Any) -> str:

@@ -76,12 +76,12 @@ def describe_model(model: Any) -> ModelFile:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a file would lose; nothing is saved here
             config = json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=str))
-        found = _model_file(Path(called), config, {"keras_version": str(getattr(keras, "__version__", ""))})
+        description = _model_file(Path(called), config, {"keras_version": str(getattr(keras, "__version__", ""))})
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error)[:120]}"
         message = f"{called}: cannot say what it is made of ({reason}). Give head and loss instead."
         raise UsageError(message) from error
-    return found
+    return description
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
@@ -112,10 +112,10 @@ def _model_file(path: Path, config: Mapping[str, Any], metadata: Mapping[str, An
     notes: list[str] = []
     if "layers" in inner and ("output_layers" in inner or kind == "Sequential"):
         inputs, outputs = ports_of(config), heads_of(config)
-        notes += [f"the head of output {one.name or 'the model'} cannot be told" for one in outputs if one.units is None]
+        notes += [f"the head of output {head.name or 'the model'} cannot be told" for head in outputs if head.units is None]
     else:
         notes.append(f"{kind} is a class of its own: its inputs and outputs cannot be told from the file")
-    compiled = compiled_with(config.get("compile_config"), [one.name for one in outputs] or [""], notes)
+    compiled = compiled_with(config.get("compile_config"), [head.name for head in outputs] or [""], notes)
     return ModelFile(
         path=path, keras_version=str(metadata.get("keras_version", "")), kind=kind, inputs=inputs, outputs=outputs,
         compiled=compiled, custom=tuple(dict.fromkeys(_custom(config))), notes=tuple(notes),
@@ -131,8 +131,8 @@ def _custom(nest: Any) -> Iterator[str]:
                     yield f"{nest['module']}.{nest.get('config')}"
             elif is_custom(nest):
                 yield str(nest["registered_name"] if nest.get("module") is None else f"{nest['module']}.{nest['class_name']}")
-        for one in nest.values():
-            yield from _custom(one)
+        for value in nest.values():
+            yield from _custom(value)
     elif isinstance(nest, list):
-        for one in nest:
-            yield from _custom(one)
+        for value in nest:
+            yield from _custom(value)

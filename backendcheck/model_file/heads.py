@@ -47,11 +47,11 @@ def ports_of(config: Mapping[str, Any]) -> tuple[Port, ...]:
     inner = config["config"]
     layers = {layer["config"]["name"]: layer for layer in inner["layers"]}
     if "input_layers" in inner:
-        found = []
+        ports = []
         for key, reference in _by_name(inner["input_layers"]):
             layer = layers[reference]
-            found.append(Port(name=key or reference, shape=_input_shape(layer), dtype=str(_dtype(layer["config"]))))
-        return tuple(found)
+            ports.append(Port(name=key or reference, shape=_input_shape(layer), dtype=str(_dtype(layer["config"]))))
+        return tuple(ports)
     first = inner["layers"][0]
     shape = _input_shape(first) if first["class_name"] == "InputLayer" else _shape(inner.get("build_input_shape"))
     return (Port(name=str(first["config"]["name"]), shape=shape, dtype=str(_dtype(first["config"]))),)
@@ -67,23 +67,23 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return str(dtype["config"].get("name", "")) if isinstance(dtype, Mapping) else str(dtype or "")
 
 
-def _shape(given: Any) -> Shape | None:
-    if isinstance(given, Mapping) and "items" in given:  # a tuple, as serialization_lib writes one
-        given = given["items"]
-    plain = isinstance(given, list | tuple) and all(one is None or isinstance(one, int) for one in given)
-    return tuple(given) if plain else None
+def _shape(value: Any) -> Shape | None:
+    if isinstance(value, Mapping) and "items" in value:  # a tuple, as serialization_lib writes one
+        value = value["items"]
+    plain = isinstance(value, list | tuple) and all(size is None or isinstance(size, int) for size in value)
+    return tuple(value) if plain else None
 
 
 def _by_name(references: Any) -> list[tuple[str, str]]:
     """For each tensor of `input_layers` or `output_layers` its name in the structure, if it has one, and that of its layer."""
     if isinstance(references, Mapping):
-        found = []
-        for key, one in references.items():
-            found += [(f"{key}/{deeper}" if deeper else str(key), layer) for deeper, layer in _by_name(one)]
-        return found
+        pairs = []
+        for key, reference in references.items():
+            pairs += [(f"{key}/{deeper}" if deeper else str(key), layer) for deeper, layer in _by_name(reference)]
+        return pairs
     if len(references) == 3 and isinstance(references[0], str) and isinstance(references[1], int):  # noqa: PLR2004 - layer, node, tensor
         return [("", references[0])]
-    return [pair for one in references for pair in _by_name(one)]
+    return [pair for reference in references for pair in _by_name(reference)]
 
 
 def heads_of(config: Mapping[str, Any]) -> tuple[Head, ...]:
@@ -110,11 +110,11 @@ def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order:
             if len(inside) != 1:
                 return Head(name=name, activation=activation)
             return Head(name=name, shape=inside[0].shape, units=inside[0].units, activation=activation or inside[0].activation)
-        made = config["layer"]["config"] if kind in ("TimeDistributed", "Bidirectional") else config
-        width = next((made[key] for key in _WIDTHS if isinstance(made.get(key), int)), None)
+        producer = config["layer"]["config"] if kind in ("TimeDistributed", "Bidirectional") else config
+        width = next((producer[key] for key in _WIDTHS if isinstance(producer.get(key), int)), None)
         if width is not None and kind not in _PASSES_ON:
             if kind == "TimeDistributed" and activation is None:
-                activation = _activation(str(config["layer"]["class_name"]), made)
+                activation = _activation(str(config["layer"]["class_name"]), producer)
             before = _shape_before(wanders)
             if shape is None or wanders is layer:
                 shape = (*before[:-1], width) if before is not None and kind in ("Dense", "TimeDistributed") else None
@@ -134,20 +134,20 @@ def _activation(kind: str, config: Mapping[str, Any]) -> str | None:
         return kind.lower()
     if kind == "Sigmoid":
         return "sigmoid"
-    given = config.get("activation")
-    if isinstance(given, Mapping):  # a function, of Keras's or of the user's
-        given = given.get("config") if given.get("class_name") == "function" else given.get("class_name")
-    if isinstance(given, str) and given != "linear":
-        return snake(given)
+    activation = config.get("activation")
+    if isinstance(activation, Mapping):  # a function, of Keras's or of the user's
+        activation = activation.get("config") if activation.get("class_name") == "function" else activation.get("class_name")
+    if isinstance(activation, str) and activation != "linear":
+        return snake(activation)
     return None
 
 
 def _tensors_into(layer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for node in layer.get("inbound_nodes") or []:
         if isinstance(node, Mapping):
-            for one in node.get("args", []):
-                if isinstance(one, Mapping) and one.get("class_name") == "__keras_tensor__":
-                    yield one["config"]
+            for argument in node.get("args", []):
+                if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
+                    yield argument["config"]
 
 
 def _shape_before(layer: Mapping[str, Any]) -> Shape | None:

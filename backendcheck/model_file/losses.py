@@ -100,8 +100,8 @@ def _of_object(spec: Any) -> DeclaredLoss:
         return declared_loss({"module": kind.__module__, "class_name": kind.__name__, "config": config})
     if callable(spec):
         name = _canonical(getattr(spec, "__name__", type(spec).__name__))
-        own = is_own_module(getattr(spec, "__module__", "")) and name in LOSSES
-        return DeclaredLoss(name=name, custom=not own)
+        is_from_keras = is_own_module(getattr(spec, "__module__", "")) and name in LOSSES
+        return DeclaredLoss(name=name, custom=not is_from_keras)
     raise _no_loss(spec)
 
 

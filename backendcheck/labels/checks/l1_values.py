@@ -25,62 +25,62 @@ _PROBABILITIES = (Encoding.BINARY, Encoding.ONE_HOT)
 _FEW = 2
 
 
-def find_in_values(one: OutputLabels) -> Iterator[LabelFinding]:
+def find_in_values(labels: OutputLabels) -> Iterator[LabelFinding]:
     """All rules of L1."""
-    yield from _text(one)
-    yield from _not_finite(one)
-    if one.numbers is None or not one.numbers.size:
+    yield from _text(labels)
+    yield from _not_finite(labels)
+    if labels.numbers is None or not labels.numbers.size:
         return
-    yield from find_sentinels(one)
-    if one.encoding is Encoding.INTEGER and not is_one_hot_instead(one):
-        yield from _fractional(one)
-        yield from _range(one)
-    if one.encoding is Encoding.LETTERS and one.units:
-        yield from _letters(one, one.units)
-    if one.encoding in _PROBABILITIES and not is_index_instead(one):
-        yield from _not_binary(one)
-    if one.split == TRAINING:
-        yield from _occurring(one)
-        yield from _constant(one)
+    yield from find_sentinels(labels)
+    if labels.encoding is Encoding.INTEGER and not is_one_hot_instead(labels):
+        yield from _fractional(labels)
+        yield from _range(labels)
+    if labels.encoding is Encoding.LETTERS and labels.units:
+        yield from _letters(labels, labels.units)
+    if labels.encoding in _PROBABILITIES and not is_index_instead(labels):
+        yield from _not_binary(labels)
+    if labels.split == TRAINING:
+        yield from _occurring(labels)
+        yield from _constant(labels)
 
 
-def is_one_hot_instead(one: OutputLabels) -> bool:
+def is_one_hot_instead(labels: OutputLabels) -> bool:
     """Whether labels for an integer loss are rows over the classes: as wide as the head, and of its rank where that is known."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None or numbers.ndim < 2 or numbers.shape[-1] < 2:  # noqa: PLR2004 - rows of two or more
         return False
-    if one.head is not None and one.head.shape is not None:
-        return numbers.ndim == len(one.head.shape)
-    if one.columns is not None and numbers.shape[-1] != one.columns:
+    if labels.head is not None and labels.head.shape is not None:
+        return numbers.ndim == len(labels.head.shape)
+    if labels.columns is not None and numbers.shape[-1] != labels.columns:
         return False
     with np.errstate(all="ignore"):
         return bool(np.all((numbers >= 0) & (numbers <= 1)) and np.all(np.abs(numbers.sum(axis=-1) - 1) < 1e-3))  # noqa: PLR2004
 
 
-def is_index_instead(one: OutputLabels) -> bool:
+def is_index_instead(labels: OutputLabels) -> bool:
     """Whether labels for a loss that takes rows are one number for each example: another rule's business."""
-    numbers = one.numbers
-    if numbers is None or one.encoding is not Encoding.ONE_HOT:
+    numbers = labels.numbers
+    if numbers is None or labels.encoding is not Encoding.ONE_HOT:
         return False
-    if one.head is not None and one.head.shape is not None and one.units != 1:
-        return numbers.ndim < len(one.head.shape) or numbers.shape[-1] == 1
+    if labels.head is not None and labels.head.shape is not None and labels.units != 1:
+        return numbers.ndim < len(labels.head.shape) or numbers.shape[-1] == 1
     return numbers.ndim < 2 or numbers.shape[-1] == 1  # noqa: PLR2004 - rows
 
 
-def _text(one: OutputLabels) -> Iterator[LabelFinding]:
-    if one.numbers is not None or one.given.dtype.kind not in "USO":
+def _text(labels: OutputLabels) -> Iterator[LabelFinding]:
+    if labels.numbers is not None or labels.given.dtype.kind not in "USO":
         return
-    kind = "text" if one.given.dtype.kind in "US" else "Python objects that are no numbers"
-    example = str(one.given.ravel()[0])[:40] if one.given.size else ""
-    yield one.finding(
-        "L110", f"are {kind}, such as {example!r}", expected=f"numbers, got dtype {one.given.dtype}",
-        kind="" if one.given.dtype.kind in "US" else "objects", dtype=str(one.given.dtype),
-        examples=[str(value)[:80] for value in one.given.ravel()[:3].tolist()],
+    kind = "text" if labels.given.dtype.kind in "US" else "Python objects that are no numbers"
+    example = str(labels.given.ravel()[0])[:40] if labels.given.size else ""
+    yield labels.finding(
+        "L110", f"are {kind}, such as {example!r}", expected=f"numbers, got dtype {labels.given.dtype}",
+        kind="" if labels.given.dtype.kind in "US" else "objects", dtype=str(labels.given.dtype),
+        examples=[str(value)[:80] for value in labels.given.ravel()[:3].tolist()],
     )  # fmt: skip
 
 
-def _not_finite(one: OutputLabels) -> Iterator[LabelFinding]:
-    for what, array in (("labels", one.numbers), ("weights", one.weights)):
+def _not_finite(labels: OutputLabels) -> Iterator[LabelFinding]:
+    for noun, array in (("labels", labels.numbers), ("weights", labels.weights)):
         if array is None or array.dtype.kind != "f":
             continue
         bad = ~np.isfinite(array)
@@ -90,25 +90,27 @@ def _not_finite(one: OutputLabels) -> Iterator[LabelFinding]:
         n_nan = int(np.isnan(array).sum())
         got = ", ".join(f"{number} {name}" for number, name in ((n_nan, "NaN"), (n - n_nan, "Inf")) if number)
         rest = array[~bad]
-        integers = what == "labels" and rest.size and bool(np.all(rest == np.floor(rest)))
-        meaning = ": among integers that is a missing label" if n_nan and integers and one.encoding is not Encoding.NUMBER else ""
-        where = one.where if what == "labels" else one.where.replace("labels", "sample weights")
-        yield one.finding(
+        integers = noun == "labels" and rest.size and bool(np.all(rest == np.floor(rest)))
+        meaning = (
+            ": among integers that is a missing label" if n_nan and integers and labels.encoding is not Encoding.NUMBER else ""
+        )
+        where = labels.where if noun == "labels" else labels.where.replace("labels", "sample weights")
+        yield labels.finding(
             "L101", f"{n} of {array.size} not finite{meaning}", expected=f"finite numbers, got {got}, first at "
-            f"{first_places(bad)[0]}", where=where, kind="" if what == "labels" else "sample_weight", n=n, of=int(array.size),
+            f"{first_places(bad)[0]}", where=where, kind="" if noun == "labels" else "sample_weight", n=n, of=int(array.size),
             first=first_places(bad),
         )  # fmt: skip
 
 
-def _fractional(one: OutputLabels) -> Iterator[LabelFinding]:
-    numbers = one.numbers
+def _fractional(labels: OutputLabels) -> Iterator[LabelFinding]:
+    numbers = labels.numbers
     if numbers is None or numbers.dtype.kind != "f":
         return
     bad = np.isfinite(numbers) & (numbers != np.floor(numbers))
     if not bad.any():
         return
     example = float(numbers[bad][0])
-    yield one.finding(
+    yield labels.finding(
         "L108", f"{int(bad.sum())} of {numbers.size} with a fraction",
         expected=f"class indices, got {example:g}, which is cut down to "
         f"{int(example) if abs(example) < 2**63 else 'another number'}", n=int(bad.sum()), of=int(numbers.size),
@@ -119,29 +121,36 @@ def _fractional(one: OutputLabels) -> Iterator[LabelFinding]:
 # --- the range of integers -------------------------------------------------------------------------------------
 
 
-def _range(one: OutputLabels) -> Iterator[LabelFinding]:
+def _range(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L103 or L104 where it is known how many classes there are, or else L104 or L105."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None:
         return
-    ignored = one.option("ignore_class")
+    ignored = labels.option("ignore_class")
     values, n_of = distinct(numbers)
     if ignored is not None:
         values, n_of = values[values != ignored], n_of[values != ignored]
-    if not len(values) or one.units == 1:  # L404 and L405 say what is wrong there
+    if not len(values) or labels.units == 1:  # L404 and L405 say what is wrong there
         return
-    real = values[[not is_sentinel(value, one) for value in values]]
+    real = values[[not is_sentinel(value, labels) for value in values]]
     lowest, highest = (real.min(), real.max()) if len(real) else (0, -1)
-    n_classes = one.columns
+    n_classes = labels.columns
     if n_classes is None:
-        yield from _without_head(one, values, n_of, real)
+        yield from _without_head(labels, values, n_of, real)
         return
-    from_one = lowest == 1 and highest == n_classes and one.split == TRAINING
-    if one.split == TRAINING and not one.units and one.class_names and highest >= n_classes and lowest >= 0 and not from_one:
+    from_one = lowest == 1 and highest == n_classes and labels.split == TRAINING
+    if (
+        labels.split == TRAINING
+        and not labels.units
+        and labels.class_names
+        and highest >= n_classes
+        and lowest >= 0
+        and not from_one
+    ):
         return  # more classes than names: L501
     if from_one:
-        yield one.finding(
-            "L104", f"are 1 … {n_classes}", expected=f"0 … {n_classes - 1} for {one.told_by}, got {n_classes} "
+        yield labels.finding(
+            "L104", f"are 1 … {n_classes}", expected=f"0 … {n_classes - 1} for {labels.told_by}, got {n_classes} "
             f"({counted(int(n_of[values == highest][0]), 'label')}), which names no column, and no 0",
             lowest=1, highest=int(highest), n_classes=n_classes, first=first_places(numbers == highest),
         )  # fmt: skip
@@ -149,23 +158,23 @@ def _range(one: OutputLabels) -> Iterator[LabelFinding]:
     else:
         bad = (values < 0) | (values >= n_classes)
     if bad.any():
-        yield _out_of_range(one, values[bad], n_of[bad], f"0 … {n_classes - 1} for {one.told_by}")
+        yield _out_of_range(labels, values[bad], n_of[bad], f"0 … {n_classes - 1} for {labels.told_by}")
 
 
-def _letters(one: OutputLabels, units: int) -> Iterator[LabelFinding]:
+def _letters(labels: OutputLabels, units: int) -> Iterator[LabelFinding]:
     """L103 of CTC, whose 0 is the blank; what is below it may pad, which is L102."""
-    numbers = one.numbers if one.numbers is not None else np.empty(0)
+    numbers = labels.numbers if labels.numbers is not None else np.empty(0)
     values, n_of = distinct(numbers)
     bad = values >= units
     if bad.any():
-        yield _out_of_range(one, values[bad], n_of[bad], f"letters 1 … {units - 1} for {one.told_by}")
+        yield _out_of_range(labels, values[bad], n_of[bad], f"letters 1 … {units - 1} for {labels.told_by}")
 
 
-def _out_of_range(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, expected: str) -> LabelFinding:
-    numbers = one.numbers if one.numbers is not None else np.empty(0)
+def _out_of_range(labels: OutputLabels, values: np.ndarray, n_of: np.ndarray, expected: str) -> LabelFinding:
+    numbers = labels.numbers if labels.numbers is not None else np.empty(0)
     place = np.isin(numbers, values)
     n = int(n_of.sum())
-    return one.finding(
+    return labels.finding(
         "L103", f"{n} of {numbers.size} outside the classes",
         expected=f"{expected}, got {values_in_words(values, n_of)}", n=n, of=int(numbers.size), first=first_places(place),
         values={plain(value): int(k) for value, k in zip(values[:20], n_of, strict=False)},
@@ -177,32 +186,32 @@ def _is_sign(values: np.ndarray) -> bool:
     return bool(len(values) > 1 and values.min() == -1 and values.max() == 1 and np.all(values == np.round(values)))
 
 
-def _without_head(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, real: np.ndarray) -> Iterator[LabelFinding]:
+def _without_head(labels: OutputLabels, values: np.ndarray, n_of: np.ndarray, real: np.ndarray) -> Iterator[LabelFinding]:
     negative = values < 0
-    if one.loss is None and _is_sign(values):
+    if labels.loss is None and _is_sign(values):
         return  # of a hinge, or for and against: nobody has said that these are indices
     if negative.any():
-        yield _out_of_range(one, values[negative], n_of[negative], "0 and more")
-    if one.split != TRAINING or len(real) < _FEW or real[0] < 0 or not np.all(real == np.floor(real)):
+        yield _out_of_range(labels, values[negative], n_of[negative], "0 and more")
+    if labels.split != TRAINING or len(real) < _FEW or real[0] < 0 or not np.all(real == np.floor(real)):
         return
     missing = int(real[-1]) + 1 - len(real)
     if real[0] == 1 and missing == 1:
-        yield one.finding(
+        yield labels.finding(
             "L104", f"are 1 … {plain(real[-1])}, and never 0", expected=f"0 … {plain(real[-1] - 1)}, got no 0",
             severity=Severity.WARNING, kind="wider",
             remedy="Subtract 1, y - 1; or say n_classes, if there is a class 0 without examples.",
             lowest=1, highest=int(real[-1]),
         )  # fmt: skip
     elif missing:
-        there = {int(value) for value in real}
+        occurring = {int(value) for value in real}
         absent: list[int] = []
         for index in range(int(real[-1])):
-            if index not in there:
+            if index not in occurring:
                 absent.append(index)
             if len(absent) > 5:  # noqa: PLR2004 - as many as are named
                 break
         shown = ", ".join(map(str, absent[:5])) + (f" and {missing - 5} more" if missing > 5 else "")  # noqa: PLR2004
-        yield one.finding(
+        yield labels.finding(
             "L105", f"{shown} never {'occurs' if missing == 1 else 'occur'} among 0 … {plain(real[-1])}",
             expected=f"classes without gaps, got {counted(len(real), 'different label')}", n_missing=missing, missing=absent[:5],
         )  # fmt: skip
@@ -211,8 +220,8 @@ def _without_head(one: OutputLabels, values: np.ndarray, n_of: np.ndarray, real:
 # --- probabilities ---------------------------------------------------------------------------------------------
 
 
-def _not_binary(one: OutputLabels) -> Iterator[LabelFinding]:
-    numbers = one.numbers
+def _not_binary(labels: OutputLabels) -> Iterator[LabelFinding]:
+    numbers = labels.numbers
     if numbers is None:
         return
     finite = np.isfinite(numbers)
@@ -225,15 +234,15 @@ def _not_binary(one: OutputLabels) -> Iterator[LabelFinding]:
             remedy = "(y + 1) / 2 makes them 0 and 1."
         elif whole <= {0.0, 255.0}:
             remedy = "y / 255 makes them 0 and 1."
-        yield one.finding(
+        yield labels.finding(
             "L109", f"{int(bad.sum())} of {numbers.size} outside [0, 1]", kind=_beyond(values),
-            expected=f"0 and 1 for {_loss_words(one)}, got {values_in_words(values, n_of)}", remedy=remedy,
+            expected=f"0 and 1 for {_loss_words(labels)}, got {values_in_words(values, n_of)}", remedy=remedy,
             n=int(bad.sum()), of=int(numbers.size), first=first_places(bad), values=[float(value) for value in values[:20]],
         )  # fmt: skip
-    elif one.encoding is Encoding.BINARY and numbers.dtype.kind == "f":
+    elif labels.encoding is Encoding.BINARY and numbers.dtype.kind == "f":
         soft = finite & (numbers != 0) & (numbers != 1)
         if soft.any():
-            yield one.finding(
+            yield labels.finding(
                 "L109", f"{int(soft.sum())} of {numbers.size} between 0 and 1: soft labels", severity=Severity.INFO, kind=None,
                 remedy="The loss takes them; accuracy counts above 0.5 as yes only in predictions, so such labels never match.",
                 n=int(soft.sum()), of=int(numbers.size), first=first_places(soft),
@@ -245,78 +254,82 @@ def _beyond(values: np.ndarray) -> str:
     return "-1" if values[0] < 0 else "255" if 255 in values else "above one"  # noqa: PLR2004 - white, in an image
 
 
-def _loss_words(one: OutputLabels) -> str:
-    return one.loss.name if one.loss is not None else f"a {one.activation or 'one-hot'} head"
+def _loss_words(labels: OutputLabels) -> str:
+    return labels.loss.name if labels.loss is not None else f"a {labels.activation or 'one-hot'} head"
 
 
 # --- what occurs -----------------------------------------------------------------------------------------------
 
 
-def _occurring(one: OutputLabels) -> Iterator[LabelFinding]:
+def _occurring(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L106, L111."""
-    if one.encoding is Encoding.INTEGER and is_one_hot_instead(one):
+    if labels.encoding is Encoding.INTEGER and is_one_hot_instead(labels):
         return
-    if one.encoding is Encoding.ONE_HOT and is_index_instead(one):
+    if labels.encoding is Encoding.ONE_HOT and is_index_instead(labels):
         return
-    counts = class_counts(one)
-    if one.encoding is Encoding.SIGN and one.numbers is not None:
-        counts = {int(value): 1 for value in distinct(one.numbers)[0] if abs(value) < 2**53}
-    if counts is None or one.numbers is None:
+    counts = class_counts(labels)
+    if labels.encoding is Encoding.SIGN and labels.numbers is not None:
+        counts = {int(value): 1 for value in distinct(labels.numbers)[0] if abs(value) < 2**53}
+    if counts is None or labels.numbers is None:
         return
-    several_columns = one.encoding is Encoding.BINARY and one.numbers.ndim > 1 and one.numbers.shape[-1] > 1
+    several_columns = labels.encoding is Encoding.BINARY and labels.numbers.ndim > 1 and labels.numbers.shape[-1] > 1
     if several_columns:
         return  # L107 says it by column
-    if len(counts) == 1 and len(one.numbers) > 1 and (one.encoding is Encoding.ONE_HOT or len(distinct(one.numbers)[0]) == 1):
+    if (
+        len(counts) == 1
+        and len(labels.numbers) > 1
+        and (labels.encoding is Encoding.ONE_HOT or len(distinct(labels.numbers)[0]) == 1)
+    ):
         only = next(iter(counts))
-        name = f" ({one.class_names[only]})" if 0 <= only < len(one.class_names) else ""
-        yield one.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
+        name = f" ({labels.class_names[only]})" if 0 <= only < len(labels.class_names) else ""
+        yield labels.finding("L111", f"all are of class {only}{name}", expected="two classes or more, got one", label=only)
         return
-    n_classes = one.columns
-    if one.encoding in (Encoding.BINARY, Encoding.SIGN) or not n_classes or len(counts) < _FEW:
+    n_classes = labels.columns
+    if labels.encoding in (Encoding.BINARY, Encoding.SIGN) or not n_classes or len(counts) < _FEW:
         return
     if 0 not in counts and n_classes in counts:
         return  # L104
-    missing = [index for index in range(n_classes) if index not in counts and index != one.option("ignore_class")]
+    missing = [index for index in range(n_classes) if index not in counts and index != labels.option("ignore_class")]
     if not missing:
         return
-    if missing == [0] and one.encoding is Encoding.INTEGER and one.given.dtype.kind not in "OUS":
-        yield one.finding(
-            "L104", f"are 1 … {n_classes - 1}, and never 0", expected=f"0 … {n_classes - 1} for {one.told_by}, got no 0",
+    if missing == [0] and labels.encoding is Encoding.INTEGER and labels.given.dtype.kind not in "OUS":
+        yield labels.finding(
+            "L104", f"are 1 … {n_classes - 1}, and never 0", expected=f"0 … {n_classes - 1} for {labels.told_by}, got no 0",
             severity=Severity.WARNING, kind="wider",
             remedy="Are they numbered from 1? Then subtract 1, and give the head one unit less.",
             lowest=1, highest=n_classes - 1, n_classes=n_classes,
         )  # fmt: skip
         return
-    named = [one.class_names[index] if index < len(one.class_names) else str(index) for index in missing]
+    named = [labels.class_names[index] if index < len(labels.class_names) else str(index) for index in missing]
     verb = "has" if len(missing) == 1 else "have"
-    yield one.finding(
+    yield labels.finding(
         "L106",
-        f"{names_in_words(named) if one.class_names else ', '.join(named[:5]) + (' …' if len(named) > 5 else '')} "  # noqa: PLR2004
+        f"{names_in_words(named) if labels.class_names else ', '.join(named[:5]) + (' …' if len(named) > 5 else '')} "  # noqa: PLR2004
         f"{verb} no example", expected=f"examples of {counted(n_classes, 'class')}, got some of {len(counts)}",
         missing=missing[:20], n_missing=len(missing), of=n_classes,
     )  # fmt: skip
 
 
-def _constant(one: OutputLabels) -> Iterator[LabelFinding]:
-    numbers = one.numbers
-    if numbers is None or len(numbers) < _FEW or one.encoding not in (Encoding.BINARY, Encoding.NUMBER):
+def _constant(labels: OutputLabels) -> Iterator[LabelFinding]:
+    numbers = labels.numbers
+    if numbers is None or len(numbers) < _FEW or labels.encoding not in (Encoding.BINARY, Encoding.NUMBER):
         return
-    if one.encoding is Encoding.BINARY and (numbers.ndim == 1 or numbers.shape[-1] == 1):
+    if labels.encoding is Encoding.BINARY and (numbers.ndim == 1 or numbers.shape[-1] == 1):
         return  # L111
-    if one.encoding is Encoding.BINARY and numbers.ndim > 2 and numbers.shape[-1] != one.columns:  # noqa: PLR2004 - (N, H, W)
+    if labels.encoding is Encoding.BINARY and numbers.ndim > 2 and numbers.shape[-1] != labels.columns:  # noqa: PLR2004 - (N, H, W)
         return  # the last axis is one of places, not of questions
     columns = numbers.reshape(len(numbers), -1) if numbers.ndim <= 2 else numbers.reshape(-1, numbers.shape[-1])  # noqa: PLR2004
     same = np.flatnonzero(np.all(columns == columns[:1], axis=0))
     if not len(same):
         return
-    named = [one.class_names[index] if index < len(one.class_names) else str(index) for index in same.tolist()]
+    named = [labels.class_names[index] if index < len(labels.class_names) else str(index) for index in same.tolist()]
     shown = ", ".join(named[:5]) + (" …" if len(named) > 5 else "")  # noqa: PLR2004 - as many as are named
-    what = f"{len(same)} of {columns.shape[1]} columns have one value in all examples ({shown})"
+    problem = f"{len(same)} of {columns.shape[1]} columns have one value in all examples ({shown})"
     if columns.shape[1] == 1:
-        what = "all have one value"
+        problem = "all have one value"
     elif len(same) == 1:
-        what = f"column {shown} has one value in all examples"
-    yield one.finding(
-        "L107", what, expected=f"values that differ, got {plain(columns[0, same[0]])}",
+        problem = f"column {shown} has one value in all examples"
+    yield labels.finding(
+        "L107", problem, expected=f"values that differ, got {plain(columns[0, same[0]])}",
         columns=[int(index) for index in same[:20]], n=len(same), of=int(columns.shape[1]),
     )  # fmt: skip

@@ -41,52 +41,52 @@ def find_in_lengths(parts: Mapping[str, np.ndarray], split_words: str, split: st
             )  # fmt: skip
 
 
-def find_in_shape(one: OutputLabels) -> Iterator[LabelFinding]:
+def find_in_shape(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L201, L203 to L206."""
-    yield from _dtype(one)
-    if one.numbers is None or not one.numbers.ndim or not one.numbers.size:
+    yield from _dtype(labels)
+    if labels.numbers is None or not labels.numbers.ndim or not labels.numbers.size:
         return
-    if one.encoding is Encoding.INTEGER:
-        yield from _of_indices(one)
-    elif one.encoding in _IN_COLUMNS and not (one.encoding is Encoding.ONE_HOT and one.units == 1):  # L404 is about that
-        yield from _of_columns(one)
-    elif one.encoding is Encoding.UNKNOWN:
-        yield from _of_own_loss(one)
+    if labels.encoding is Encoding.INTEGER:
+        yield from _of_indices(labels)
+    elif labels.encoding in _IN_COLUMNS and not (labels.encoding is Encoding.ONE_HOT and labels.units == 1):  # L404 is about that
+        yield from _of_columns(labels)
+    elif labels.encoding is Encoding.UNKNOWN:
+        yield from _of_own_loss(labels)
 
 
 # --- dtype -----------------------------------------------------------------------------------------------------
 
 
-def _dtype(one: OutputLabels) -> Iterator[LabelFinding]:
-    dtype = one.given.dtype
+def _dtype(labels: OutputLabels) -> Iterator[LabelFinding]:
+    dtype = labels.given.dtype
     name = str(dtype)
     reason = ""
     if dtype.kind == "c":
         reason = "no label has an imaginary part, and casts drop it"
     elif dtype.kind in "mM":
         reason = "a point in time is no label"
-    elif dtype.kind == "O" and one.numbers is not None and not isinstance(one.given.ravel()[0], str | bytes):
+    elif dtype.kind == "O" and labels.numbers is not None and not isinstance(labels.given.ravel()[0], str | bytes):
         reason = "these are Python objects, one by one, though all are numbers"
     elif dtype.kind == "V" and name not in _MANTISSA:
         reason = "its fields are no numbers"
     elif name == "uint64":
         reason = "no loss computes in it: it is cast to a type that cannot hold its upper half, or refused"
     if reason:
-        wanted = "complex" if dtype.kind == "c" else name
+        dtype_text = "complex" if dtype.kind == "c" else name
         remedy = "Take the part that is meant: y.real." if dtype.kind == "c" else ""
-        yield one.finding(
-            "L201", f"have dtype {wanted}: {reason}", expected="int32, int64 or float32", remedy=remedy, kind=name,
+        yield labels.finding(
+            "L201", f"have dtype {dtype_text}: {reason}", expected="int32, int64 or float32", remedy=remedy, kind=name,
             dtype=name,
         )  # fmt: skip
         return
-    n_classes = one.columns
-    if one.encoding is not Encoding.INTEGER or not n_classes or n_classes < 2:  # noqa: PLR2004 - L404, L405
+    n_classes = labels.columns
+    if labels.encoding is not Encoding.INTEGER or not n_classes or n_classes < 2:  # noqa: PLR2004 - L404, L405
         return
     largest = 2 ** _MANTISSA[name] if name in _MANTISSA else int(np.iinfo(dtype).max) if dtype.kind in "iu" else None
     if largest is not None and n_classes - 1 > largest:
-        yield one.finding(
+        yield labels.finding(
             "L201", f"have dtype {name}, which holds every integer up to {largest} only", expected=f"a type that holds class "
-            f"{n_classes - 1}, the last one of {one.told_by}", kind=name, dtype=name, largest=largest, n_classes=n_classes,
+            f"{n_classes - 1}, the last one of {labels.told_by}", kind=name, dtype=name, largest=largest, n_classes=n_classes,
         )  # fmt: skip
 
 
@@ -97,52 +97,54 @@ def _shape_words(shape: tuple[int | None, ...]) -> str:
     return f"(N{''.join(f', {size}' if size is not None else ', any' for size in shape[1:])}{',' if len(shape) == 1 else ''})"
 
 
-def _got(one: OutputLabels) -> str:
-    numbers = one.numbers if one.numbers is not None else one.given
+def _got(labels: OutputLabels) -> str:
+    numbers = labels.numbers if labels.numbers is not None else labels.given
     return _shape_words((None, *numbers.shape[1:]))
 
 
-def _output_shape(one: OutputLabels) -> tuple[int | None, ...] | None:
+def _output_shape(labels: OutputLabels) -> tuple[int | None, ...] | None:
     """The shape of the output with N first; None where its number of axes is not known."""
-    if one.head is None or one.head.shape is None or len(one.head.shape) < 2:  # noqa: PLR2004 - (N,): squeezed, nothing to say
+    if labels.head is None or labels.head.shape is None or len(labels.head.shape) < 2:  # noqa: PLR2004 - (N,): squeezed, nothing to say
         return None
-    return (*one.head.shape[:-1], one.units or one.head.shape[-1])
+    return (*labels.head.shape[:-1], labels.units or labels.head.shape[-1])
 
 
-def _of_indices(one: OutputLabels) -> Iterator[LabelFinding]:
-    numbers = one.numbers
+def _of_indices(labels: OutputLabels) -> Iterator[LabelFinding]:
+    numbers = labels.numbers
     if numbers is None:
         return
-    if is_one_hot_instead(one) and (one.columns is None or numbers.shape[-1] == one.columns):
-        takes = one.loss.name if one.loss is not None else "an integer loss"
-        yield one.finding(
-            "L206", f"have the shape {_got(one)}: rows over the classes",
+    if is_one_hot_instead(labels) and (labels.columns is None or numbers.shape[-1] == labels.columns):
+        takes = labels.loss.name if labels.loss is not None else "an integer loss"
+        yield labels.finding(
+            "L206", f"have the shape {_got(labels)}: rows over the classes",
             expected=f"class indices for {takes}, without the last axis", shape=list(numbers.shape),
         )  # fmt: skip
         return
-    out = _output_shape(one)
+    out = _output_shape(labels)
     if out is None:
         return
-    wanted = out[:-1]
+    expected_shape = out[:-1]
     shape = numbers.shape[:-1] if numbers.ndim == len(out) and numbers.shape[-1] == 1 else numbers.shape
-    if len(shape) != len(wanted) or not _fits(shape, wanted):
-        yield one.finding(
-            "L204", f"have the shape {_got(one)}, the output {_shape_words(out)}",
-            expected=f"{_shape_words(wanted)}, got {_got(one)}", shape=list(numbers.shape), output_shape=[*out],
+    if len(shape) != len(expected_shape) or not _fits(shape, expected_shape):
+        yield labels.finding(
+            "L204", f"have the shape {_got(labels)}, the output {_shape_words(out)}",
+            expected=f"{_shape_words(expected_shape)}, got {_got(labels)}", shape=list(numbers.shape), output_shape=[*out],
         )  # fmt: skip
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return all(two is None or here == two for here, two in zip(shape[1:], wanted[1:], strict=True))
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return all(
+        expected_size is None or size == expected_size for size, expected_size in zip(shape[1:], expected[1:], strict=True)
+    )
 
 
-def _of_columns(one: OutputLabels) -> Iterator[LabelFinding]:
-    numbers, units = one.numbers, one.units
+def _of_columns(labels: OutputLabels) -> Iterator[LabelFinding]:
+    numbers, units = labels.numbers, labels.units
     if numbers is None:
         return
-    out = _output_shape(one)
+    out = _output_shape(labels)
     if out is None:
-        yield from _of_columns_without_shape(one)
+        yield from _of_columns_without_shape(labels)
         return
     rank, width = len(out), out[-1]
     if numbers.ndim == rank and _fits(numbers.shape, out):
@@ -150,75 +152,76 @@ def _of_columns(one: OutputLabels) -> Iterator[LabelFinding]:
     squeezed = numbers.ndim == rank - 1 or (numbers.ndim == rank and numbers.shape[-1] == 1)
     middle = numbers.shape[:-1] if numbers.ndim == rank else numbers.shape
     if width == 1 and numbers.ndim == rank - 1 and _fits(middle, out[:-1]):
-        yield from _of_own_loss(one)
+        yield from _of_own_loss(labels)
         return
     if squeezed and width != 1 and _fits(middle, out[:-1]):
-        yield _narrow(one, _shape_words(out))
+        yield _narrow(labels, _shape_words(out))
         return
     if numbers.ndim == rank and numbers.shape[-1] != width and _fits(numbers.shape[:-1], out[:-1]):
-        yield _other_width(one, units or width or 0)
+        yield _other_width(labels, units or width or 0)
         return
-    yield one.finding(
-        "L204", f"have the shape {_got(one)}, the output {_shape_words(out)}", expected=f"{_shape_words(out)}, got {_got(one)}",
+    yield labels.finding(
+        "L204", f"have the shape {_got(labels)}, the output {_shape_words(out)}",
+        expected=f"{_shape_words(out)}, got {_got(labels)}",
         shape=list(numbers.shape), output_shape=[*out],
     )  # fmt: skip
 
 
-def _of_columns_without_shape(one: OutputLabels) -> Iterator[LabelFinding]:
+def _of_columns_without_shape(labels: OutputLabels) -> Iterator[LabelFinding]:
     """How many columns there are may be known all the same, by the head or by what was said."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None:
         return
-    columns = one.columns
+    columns = labels.columns
     single = numbers.ndim == 1 or numbers.shape[-1] == 1
-    if one.encoding is Encoding.ONE_HOT and single:
-        yield _narrow(one, f"(N, {columns or 'C'})")
-    elif one.units and one.units > 1 and single:
-        yield _narrow(one, f"(N, {one.units})")
+    if labels.encoding is Encoding.ONE_HOT and single:
+        yield _narrow(labels, f"(N, {columns or 'C'})")
+    elif labels.units and labels.units > 1 and single:
+        yield _narrow(labels, f"(N, {labels.units})")
     elif columns == 1 and numbers.ndim > 2:  # noqa: PLR2004 - a number for each place, which Keras brings to (…, 1)
         return
     elif columns and not single and numbers.shape[-1] != columns:
-        said = not one.class_names and one.encoding in (Encoding.ONE_HOT, Encoding.BINARY)
-        if one.units or said:  # against names it is L501
-            yield _other_width(one, columns)
+        is_declared = not labels.class_names and labels.encoding in (Encoding.ONE_HOT, Encoding.BINARY)
+        if labels.units or is_declared:  # against names it is L501
+            yield _other_width(labels, columns)
 
 
-def _narrow(one: OutputLabels, output: str) -> LabelFinding:
+def _narrow(labels: OutputLabels, output: str) -> LabelFinding:
     """One number for each example, where a row is wanted."""
-    numbers = one.numbers if one.numbers is not None else one.given
-    evidence: dict[str, Any] = {"shape": list(numbers.shape), "units": one.columns}
-    if one.encoding is Encoding.ONE_HOT:
-        takes = one.loss.name if one.loss is not None else "a one-hot loss"
-        return one.finding(
-            "L205", f"have the shape {_got(one)}: one number for each example",
+    numbers = labels.numbers if labels.numbers is not None else labels.given
+    evidence: dict[str, Any] = {"shape": list(numbers.shape), "units": labels.columns}
+    if labels.encoding is Encoding.ONE_HOT:
+        takes = labels.loss.name if labels.loss is not None else "a one-hot loss"
+        return labels.finding(
+            "L205", f"have the shape {_got(labels)}: one number for each example",
             kind="(N, 1)" if numbers.ndim > 1 else "(N,)", expected=f"one-hot rows {output} for {takes}, got class indices",
-            remedy="" if one.loss is None or "crossentropy" in one.loss.name else "keras.utils.to_categorical(y, C).",
+            remedy="" if labels.loss is None or "crossentropy" in labels.loss.name else "keras.utils.to_categorical(y, C).",
             **evidence,
         )  # fmt: skip
-    return one.finding(
-        "L203", f"have the shape {_got(one)}, the output {output}", expected=f"{output}, got one number for all columns",
-        kind="N = C" if len(numbers) == one.columns else "(N,) for (N, C)",
+    return labels.finding(
+        "L203", f"have the shape {_got(labels)}, the output {output}", expected=f"{output}, got one number for all columns",
+        kind="N = C" if len(numbers) == labels.columns else "(N,) for (N, C)",
         **evidence,
     )  # fmt: skip
 
 
-def _other_width(one: OutputLabels, columns: int) -> LabelFinding:
-    numbers = one.numbers if one.numbers is not None else one.given
-    return one.finding(
-        "L204", f"are {counted(int(numbers.shape[-1]), 'column')} wide", expected=f"{columns} for {one.told_by}, got "
+def _other_width(labels: OutputLabels, columns: int) -> LabelFinding:
+    numbers = labels.numbers if labels.numbers is not None else labels.given
+    return labels.finding(
+        "L204", f"are {counted(int(numbers.shape[-1]), 'column')} wide", expected=f"{columns} for {labels.told_by}, got "
         f"{numbers.shape[-1]}", width=int(numbers.shape[-1]), units=columns,
     )  # fmt: skip
 
 
-def _of_own_loss(one: OutputLabels) -> Iterator[LabelFinding]:
+def _of_own_loss(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L203: Keras brings (N,) and (N, 1) together for its losses and for functions, not for a subclass of Loss."""
-    numbers = one.numbers
-    out = _output_shape(one)
-    if numbers is None or out is None or one.loss is None or not one.loss.subclass:
+    numbers = labels.numbers
+    out = _output_shape(labels)
+    if numbers is None or out is None or labels.loss is None or not labels.loss.subclass:
         return
     if numbers.ndim == len(out) - 1 and out[-1] == 1:
-        yield one.finding(
-            "L203", f"have the shape {_got(one)}, the output {_shape_words(out)}, and {one.loss.name} is a class of your "
+        yield labels.finding(
+            "L203", f"have the shape {_got(labels)}, the output {_shape_words(out)}, and {labels.loss.name} is a class of your "
             "own, which gets both as they are", expected=f"{_shape_words(out)}: their difference would be (N, N)",
             remedy="y.reshape(-1, 1).", kind="own class", shape=list(numbers.shape), output_shape=[*out],
         )  # fmt: skip

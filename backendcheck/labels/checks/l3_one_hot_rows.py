@@ -16,19 +16,25 @@ _NEAR_IN_HALF = 1e-2
 _MULTI_HOT_SHARE = 0.05  # from here on, rows with several 1s are no slips
 
 
-def find_in_rows(one: OutputLabels) -> Iterator[LabelFinding]:
+def find_in_rows(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L301 to L303. Where rows with several 1s are so many that labels are multi-hot, L401 says so instead."""
-    numbers = one.numbers
-    if one.encoding is not Encoding.ONE_HOT or numbers is None or is_index_instead(one) or not numbers.size or one.units == 1:
+    numbers = labels.numbers
+    if (
+        labels.encoding is not Encoding.ONE_HOT
+        or numbers is None
+        or is_index_instead(labels)
+        or not numbers.size
+        or labels.units == 1
+    ):
         return
-    if share_of_several(one) >= _MULTI_HOT_SHARE:
+    if share_of_several(labels) >= _MULTI_HOT_SHARE:
         return
-    sums, valid = _sums(one)
-    near = _NEAR_IN_HALF if str(one.given.dtype) in ("float16", "bfloat16") else _NEAR
+    sums, valid = _sums(labels)
+    near = _NEAR_IN_HALF if str(labels.given.dtype) in ("float16", "bfloat16") else _NEAR
     zeros = valid & ~numbers.any(axis=-1)
     several = valid & (sums > 1.5) & (np.abs(sums - np.round(sums)) <= near)  # noqa: PLR2004 - half-way to 2
     uneven = valid & ~zeros & ~several & (np.abs(sums - 1) > near)
-    for code, bad, what, wanted in (
+    for code, bad, problem, expected in (
         ("L301", zeros, "without a 1", "one class for each"),
         ("L302", several, "with a sum of 2 or more", "rows that sum to 1"),
         ("L303", uneven, "with a sum that is neither 0 nor 1", "rows that sum to 1"),
@@ -36,18 +42,20 @@ def find_in_rows(one: OutputLabels) -> Iterator[LabelFinding]:
         if bad.any():
             n = int(bad.sum())
             got = f"{float(sums[bad].ravel()[0]):g} at {first_places(bad)[0]}"
-            yield one.finding(code, f"{n} of {sums.size} rows {what}", expected=f"{wanted}, got {got}", n=n, of=int(sums.size),
-                              first=first_places(bad), sums=[float(value) for value in np.unique(sums[bad])[:5]])  # fmt: skip
+            yield labels.finding(
+                code, f"{n} of {sums.size} rows {problem}", expected=f"{expected}, got {got}", n=n, of=int(sums.size),
+                first=first_places(bad), sums=[float(value) for value in np.unique(sums[bad])[:5]],
+            )  # fmt: skip
 
 
-def is_multi_hot(one: OutputLabels) -> bool:
+def is_multi_hot(labels: OutputLabels) -> bool:
     """Whether rows with several 1s are too many for slips."""
-    return share_of_several(one) >= _MULTI_HOT_SHARE
+    return share_of_several(labels) >= _MULTI_HOT_SHARE
 
 
-def share_of_several(one: OutputLabels) -> float:
+def share_of_several(labels: OutputLabels) -> float:
     """The share of rows with several 1s among those with any; 0 where labels are anything but 0 and 1."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None or numbers.ndim < 2 or numbers.shape[-1] < 2 or not np.all((numbers == 0) | (numbers == 1)):  # noqa: PLR2004
         return 0.0
     n_yes = np.count_nonzero(numbers, axis=-1)
@@ -55,13 +63,13 @@ def share_of_several(one: OutputLabels) -> float:
     return int(np.count_nonzero(n_yes > 1)) / n_rows if n_rows else 0.0
 
 
-def _sums(one: OutputLabels) -> tuple[np.ndarray, np.ndarray]:
+def _sums(labels: OutputLabels) -> tuple[np.ndarray, np.ndarray]:
     """The sum of each row, and whether it counts: all between 0 and 1, which is L109's to say, and of some weight."""
-    numbers = one.numbers if one.numbers is not None else np.empty((0, 0))
+    numbers = labels.numbers if labels.numbers is not None else np.empty((0, 0))
     with np.errstate(all="ignore"):
         sums = numbers.sum(axis=-1, dtype=np.float64)
         valid = np.all((numbers >= 0) & (numbers <= 1), axis=-1)
-    weights = one.weights
+    weights = labels.weights
     if weights is not None and weights.shape[:1] == numbers.shape[:1]:
         if weights.shape != sums.shape:
             weights = weights.reshape(len(weights), -1).any(axis=1).reshape(-1, *[1] * (sums.ndim - 1))

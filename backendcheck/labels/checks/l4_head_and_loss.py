@@ -35,58 +35,58 @@ _NO_PROBABILITIES = (
 _FEWEST_ROWS = 10  # as many as it takes to believe that rows are one-hot always, not by chance
 
 
-def find_in_head(one: OutputLabels) -> Iterator[LabelFinding]:
+def find_in_head(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L401 to L406, L408."""
-    yield from _logits(one)
-    yield from _one_unit(one)
-    yield from _width(one)
-    if one.numbers is not None and one.numbers.size:
-        yield from _exclusive(one)
-        yield from _signs(one)
-        yield from _reach(one)
+    yield from _logits(labels)
+    yield from _one_unit(labels)
+    yield from _width(labels)
+    if labels.numbers is not None and labels.numbers.size:
+        yield from _exclusive(labels)
+        yield from _signs(labels)
+        yield from _reach(labels)
 
 
-def _logits(one: OutputLabels) -> Iterator[LabelFinding]:
-    if one.loss is None or one.loss.custom or one.activation is None:
+def _logits(labels: OutputLabels) -> Iterator[LabelFinding]:
+    if labels.loss is None or labels.loss.custom or labels.activation is None:
         return
-    name, activation = one.loss.name, one.activation
+    name, activation = labels.loss.name, labels.activation
     evidence: dict[str, Any] = {"activation": activation, "loss": name}
     if name == "ctc" and activation == "softmax":
-        yield one.finding(
-            "L403", "ends in softmax, and ctc takes logits", where=one.of_head, kind="softmax",
+        yield labels.finding(
+            "L403", "ends in softmax, and ctc takes logits", where=labels.of_head, kind="softmax",
             expected="a linear head, got softmax", remedy="Take the softmax off the head.", **evidence,
         )  # fmt: skip
     if name not in _WITH_LOGITS:
         return
-    from_logits = bool(one.option("from_logits"))
+    from_logits = bool(labels.option("from_logits"))
     if from_logits and activation in ("softmax", "sigmoid"):
-        yield one.finding(
-            "L403", f"ends in {activation}, and {name} has from_logits=True", where=one.of_head, kind=activation,
+        yield labels.finding(
+            "L403", f"ends in {activation}, and {name} has from_logits=True", where=labels.of_head, kind=activation,
             expected=f"logits, got what {activation} made of them",
             remedy=f"Take the {activation} off the head, or say from_logits=False.", from_logits=True, **evidence,
         )  # fmt: skip
     elif not from_logits and activation == "linear":
-        wanted = "sigmoid" if name.startswith("binary") else "softmax"
-        yield one.finding(
-            "L403", f"is linear, and {name} has from_logits=False", where=one.of_head, kind="linear",
-            expected="probabilities, got logits", remedy=f"Say from_logits=True, or let the head end in {wanted}.",
+        activation_for_loss = "sigmoid" if name.startswith("binary") else "softmax"
+        yield labels.finding(
+            "L403", f"is linear, and {name} has from_logits=False", where=labels.of_head, kind="linear",
+            expected="probabilities, got logits", remedy=f"Say from_logits=True, or let the head end in {activation_for_loss}.",
             from_logits=False, **evidence,
         )  # fmt: skip
     elif not from_logits and activation in _NO_PROBABILITIES:
-        wanted = "sigmoid" if name.startswith("binary") else "softmax"
-        yield one.finding(
-            "L403", f"ends in {activation}, and {name} has from_logits=False", where=one.of_head, kind=None,
-            expected=f"probabilities, got what {activation} gives", remedy=f"Let the head end in {wanted}.", from_logits=False,
-            **evidence,
+        activation_for_loss = "sigmoid" if name.startswith("binary") else "softmax"
+        yield labels.finding(
+            "L403", f"ends in {activation}, and {name} has from_logits=False", where=labels.of_head, kind=None,
+            expected=f"probabilities, got what {activation} gives", remedy=f"Let the head end in {activation_for_loss}.",
+            from_logits=False, **evidence,
         )  # fmt: skip
 
 
-def _reach(one: OutputLabels) -> Iterator[LabelFinding]:
+def _reach(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L408: numbers that the activation of the head cannot give. Cosine similarity asks for a direction, not for numbers."""
-    numbers, bounds = one.numbers, _RANGES.get(one.activation or "")
-    if one.encoding is not Encoding.NUMBER or numbers is None or bounds is None:
+    numbers, bounds = labels.numbers, _RANGES.get(labels.activation or "")
+    if labels.encoding is not Encoding.NUMBER or numbers is None or bounds is None:
         return
-    if one.loss is not None and one.loss.name == "cosine_similarity":
+    if labels.loss is not None and labels.loss.name == "cosine_similarity":
         return
     least, most = bounds
     bad = np.isfinite(numbers) & ((numbers < least - _ROUNDING) | (numbers > most + _ROUNDING))
@@ -95,113 +95,117 @@ def _reach(one: OutputLabels) -> Iterator[LabelFinding]:
         within = f"at least {plain(least)}" if most == np.inf else f"at most {plain(most)}" if least == -np.inf else (
             f"{plain(least)} … {plain(most)}"
         )  # fmt: skip
-        yield one.finding(
-            "L408", f"{int(bad.sum())} of {numbers.size} beyond what {one.activation} can give",
+        yield labels.finding(
+            "L408", f"{int(bad.sum())} of {numbers.size} beyond what {labels.activation} can give",
             expected=f"{within}, got {values_in_words(values, n_of)}", n=int(bad.sum()), of=int(numbers.size),
-            first=first_places(bad), activation=one.activation,
+            first=first_places(bad), activation=labels.activation,
         )  # fmt: skip
 
 
-def _one_unit(one: OutputLabels) -> Iterator[LabelFinding]:
-    if one.units != 1:
+def _one_unit(labels: OutputLabels) -> Iterator[LabelFinding]:
+    if labels.units != 1:
         return
-    what = ""
-    if one.activation == "softmax":
-        what = "is softmax over one unit"
-    elif one.loss is not None and one.loss.name in _CATEGORICAL:
-        what = f"has 1 unit, and the loss is {one.loss.name}"
-    if what:
-        yield one.finding("L404", what, where=one.of_head, expected="sigmoid, or two units, got a prediction that is always 1",
-                          activation=one.activation)  # fmt: skip
+    problem = ""
+    if labels.activation == "softmax":
+        problem = "is softmax over one unit"
+    elif labels.loss is not None and labels.loss.name in _CATEGORICAL:
+        problem = f"has 1 unit, and the loss is {labels.loss.name}"
+    if problem:
+        yield labels.finding(
+            "L404", problem, where=labels.of_head, expected="sigmoid, or two units, got a prediction that is always 1",
+            activation=labels.activation,
+        )  # fmt: skip
 
 
-def _width(one: OutputLabels) -> Iterator[LabelFinding]:
+def _width(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L405. That labels go beyond the head is L103, that names and labels disagree L501."""
-    units = one.units
-    if units is None or one.encoding not in (Encoding.INTEGER, Encoding.ONE_HOT, Encoding.BINARY, Encoding.SIGN):
+    units = labels.units
+    if units is None or labels.encoding not in (Encoding.INTEGER, Encoding.ONE_HOT, Encoding.BINARY, Encoding.SIGN):
         return
-    if units == 1 and one.encoding is Encoding.INTEGER and one.activation != "softmax":
-        n_labels = len(distinct(one.numbers)[0]) if one.numbers is not None else 0
+    if units == 1 and labels.encoding is Encoding.INTEGER and labels.activation != "softmax":
+        n_labels = len(distinct(labels.numbers)[0]) if labels.numbers is not None else 0
         if n_labels > 1:
-            takes = one.loss.name if one.loss is not None else "an integer loss"
-            yield one.finding(
-                "L405", "has 1 unit", where=one.of_head, expected=f"a unit for each class for {takes}, got {n_labels} "
+            takes = labels.loss.name if labels.loss is not None else "an integer loss"
+            yield labels.finding(
+                "L405", "has 1 unit", where=labels.of_head, expected=f"a unit for each class for {takes}, got {n_labels} "
                 "different labels", remedy=f"Give it {n_labels} units and softmax; or, for yes and no, take "
                 "binary_crossentropy.", units=1, n_labels=n_labels,
             )  # fmt: skip
         return
-    n_classes = one.n_classes
+    n_classes = labels.n_classes
     if n_classes is None or n_classes == units or (units == 1 and n_classes == 2):  # noqa: PLR2004 - yes or no
         return
-    told = counted(len(one.class_names), "class name") if len(one.class_names) == n_classes else f"n_classes={n_classes}"
+    source = counted(len(labels.class_names), "class name") if len(labels.class_names) == n_classes else f"n_classes={n_classes}"
     fewer = units < n_classes
-    yield one.finding(
-        "L405", f"has {counted(units, 'unit')}, there {'is' if n_classes == 1 else 'are'} {told}", where=one.of_head,
+    yield labels.finding(
+        "L405", f"has {counted(units, 'unit')}, there {'is' if n_classes == 1 else 'are'} {source}", where=labels.of_head,
         expected=f"{n_classes} units, got {units}", severity=Severity.ERROR if fewer else Severity.WARNING,
         kind="fewer" if fewer else "more", units=units,
         n_classes=n_classes,
     )  # fmt: skip
 
 
-def _exclusive(one: OutputLabels) -> Iterator[LabelFinding]:
+def _exclusive(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L401, L402."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None:
         return
-    softmax = one.activation == "softmax" or one.encoding is Encoding.ONE_HOT
-    if softmax and one.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and is_multi_hot(one):
+    softmax = labels.activation == "softmax" or labels.encoding is Encoding.ONE_HOT
+    if softmax and labels.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and is_multi_hot(labels):
         rows = np.count_nonzero(numbers, axis=-1)
         n = int(np.count_nonzero(rows > 1))
-        takes = "a softmax head" if one.activation == "softmax" else one.loss.name if one.loss is not None else "softmax"
-        yield one.finding(
+        takes = "a softmax head" if labels.activation == "softmax" else labels.loss.name if labels.loss is not None else "softmax"
+        yield labels.finding(
             "L401", f"{n} of {rows.size} rows have several 1s, and {takes} is for classes that exclude each other",
             expected="one 1 in each row, got multi-hot labels", n=n, of=int(rows.size), most=int(rows.max()),
         )  # fmt: skip
         return
-    if one.units is not None and one.units > 1 and one.activation == "sigmoid" and one.encoding in EXCLUSIVE:
-        yield one.finding(
-            "L402", f"ends in sigmoid, and {one.loss.name if one.loss is not None else 'the loss'} is for classes that exclude "
-            "each other", where=one.of_head, expected="softmax", remedy="Take softmax.", activation="sigmoid",
+    if labels.units is not None and labels.units > 1 and labels.activation == "sigmoid" and labels.encoding in EXCLUSIVE:
+        name = labels.loss.name if labels.loss is not None else "the loss"
+        yield labels.finding(
+            "L402",
+            f"ends in sigmoid, and {name} is for classes that exclude each other",
+            where=labels.of_head, expected="softmax", remedy="Take softmax.", activation="sigmoid",
         )  # fmt: skip
-    elif one.encoding is Encoding.BINARY and numbers.ndim > 1 and numbers.shape[-1] > 1 and _crossentropy_or_sigmoid(one):
+    elif labels.encoding is Encoding.BINARY and numbers.ndim > 1 and numbers.shape[-1] > 1 and _crossentropy_or_sigmoid(labels):
         rows = numbers.reshape(-1, numbers.shape[-1])
         if len(rows) >= _FEWEST_ROWS and np.all((rows == 0) | (rows == 1)) and np.all(np.count_nonzero(rows, axis=1) == 1):
-            yield one.finding(
-                "L402", f"each of {len(rows)} rows has exactly one 1, and {_binary_words(one)} takes every column by itself",
+            yield labels.finding(
+                "L402", f"each of {len(rows)} rows has exactly one 1, and {_binary_words(labels)} takes every column by itself",
                 expected="softmax and categorical_crossentropy for classes that exclude each other", n=len(rows),
             )  # fmt: skip
 
 
-def _crossentropy_or_sigmoid(one: OutputLabels) -> bool:
-    return one.loss.name.startswith("binary") if one.loss is not None else one.activation == "sigmoid"
+def _crossentropy_or_sigmoid(labels: OutputLabels) -> bool:
+    return labels.loss.name.startswith("binary") if labels.loss is not None else labels.activation == "sigmoid"
 
 
-def _binary_words(one: OutputLabels) -> str:
-    return one.loss.name if one.loss is not None else "a sigmoid head"
+def _binary_words(labels: OutputLabels) -> str:
+    return labels.loss.name if labels.loss is not None else "a sigmoid head"
 
 
-def _signs(one: OutputLabels) -> Iterator[LabelFinding]:
+def _signs(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L406, and of L109 what concerns signs."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None:
         return
     values, _ = distinct(numbers)
-    there = set(values.tolist()) if len(values) <= 3 else {2.0}  # noqa: PLR2004 - -1, 0, 1
+    values_present = set(values.tolist()) if len(values) <= 3 else {2.0}  # noqa: PLR2004 - -1, 0, 1
     evidence: dict[str, Any] = {"values": [float(value) for value in values[:5]]}
-    name = one.loss.name if one.loss is not None else f"a {one.activation} head"
-    if one.encoding in (Encoding.BINARY, Encoding.ONE_HOT):
-        if -1.0 in there and there <= {-1.0, 1.0}:
-            yield one.finding("L406", f"are -1 and 1, and {name} takes 0 and 1", expected="0 and 1, got -1 and 1",
+    name = labels.loss.name if labels.loss is not None else f"a {labels.activation} head"
+    if labels.encoding in (Encoding.BINARY, Encoding.ONE_HOT):
+        if -1.0 in values_present and values_present <= {-1.0, 1.0}:
+            yield labels.finding("L406", f"are -1 and 1, and {name} takes 0 and 1", expected="0 and 1, got -1 and 1",
                               remedy="(y + 1) / 2 makes them 0 and 1; hinge takes them as they are.", **evidence)  # fmt: skip
-    elif one.encoding is Encoding.SIGN:
-        if there <= {0.0, 1.0} and 0.0 in there:
-            yield one.finding(
+    elif labels.encoding is Encoding.SIGN:
+        if values_present <= {0.0, 1.0} and 0.0 in values_present:
+            yield labels.finding(
                 "L406", f"are 0 and 1, and {name} takes -1 and 1", expected="-1 and 1; Keras turns 0 into -1 by itself",
                 remedy="Nothing has to be done; 2 * y - 1 says it plainly, and your own metrics see the same.",
                 severity=Severity.INFO, **evidence,
             )  # fmt: skip
-        elif there == {-1.0, 0.0, 1.0}:
-            yield one.finding(
+        elif values_present == {-1.0, 0.0, 1.0}:
+            yield labels.finding(
                 "L406", f"are -1, 0 and 1, and {name} takes -1 and 1",
                 expected="-1 and 1; Keras turns 0 into -1 in a batch that "
                 "happens to hold no -1, and leaves it in every other",
@@ -209,5 +213,5 @@ def _signs(one: OutputLabels) -> Iterator[LabelFinding]:
             )  # fmt: skip
         elif np.any(np.abs(values) > 1):
             bad = np.isfinite(numbers) & (np.abs(numbers) > 1)
-            yield one.finding("L109", f"{int(bad.sum())} of {numbers.size} beyond -1 and 1", expected=f"-1 and 1 for {name}",
+            yield labels.finding("L109", f"{int(bad.sum())} of {numbers.size} beyond -1 and 1", expected=f"-1 and 1 for {name}",
                               remedy="np.where(y > 0, 1, -1).", n=int(bad.sum()), of=int(numbers.size), **evidence)  # fmt: skip

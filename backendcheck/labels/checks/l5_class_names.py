@@ -13,73 +13,75 @@ from backendcheck.labels.inputs.unique_values import distinct
 from backendcheck.text.words import counted
 
 
-def find_in_names(one: OutputLabels, label_names: Sequence[str], against: ClassMap | None) -> Iterator[LabelFinding]:
+def find_in_names(labels: OutputLabels, label_names: Sequence[str], against: ClassMap | None) -> Iterator[LabelFinding]:
     """L501 to L505. `label_names` is the order in which whoever numbered the labels had the classes."""
-    if one.unnamed:
-        yield one.finding(
-            "L505", f"{one.n_unnamed} of {one.given.size} not among the class names",
-            expected=f"one of {names_in_words(one.class_names)}, got {names_in_words(one.unnamed)}",
-            unknown=list(one.unnamed[:20]), n=one.n_unnamed, of=int(one.given.size),
+    if labels.unnamed:
+        yield labels.finding(
+            "L505", f"{labels.n_unnamed} of {labels.given.size} not among the class names",
+            expected=f"one of {names_in_words(labels.class_names)}, got {names_in_words(labels.unnamed)}",
+            unknown=list(labels.unnamed[:20]), n=labels.n_unnamed, of=int(labels.given.size),
         )  # fmt: skip
-    if one.split != TRAINING:
+    if labels.split != TRAINING:
         return
-    yield from _twice(one)
-    yield from _count(one)
-    yield from _order(one, label_names)
+    yield from _twice(labels)
+    yield from _count(labels)
+    yield from _order(labels, label_names)
     if against is not None:
-        yield from _against(one, against)
+        yield from _against(labels, against)
 
 
-def _twice(one: OutputLabels) -> Iterator[LabelFinding]:
-    names = one.class_names
+def _twice(labels: OutputLabels) -> Iterator[LabelFinding]:
+    names = labels.class_names
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
         places = [index for index, name in enumerate(names) if name == twice[0]]
-        yield one.finding("L502", f"class name {twice[0]!r} is there {len(places)} times", expected=f"each name once, got it as "
-                          f"{', '.join(map(str, places[:5]))}", name=twice[0], first=places[:5])  # fmt: skip
-    seen: dict[str, int] = {}
+        yield labels.finding(
+            "L502", f"class name {twice[0]!r} is there {len(places)} times",
+            expected=f"each name once, got it as {', '.join(map(str, places[:5]))}", name=twice[0], first=places[:5],
+        )  # fmt: skip
+    first_index: dict[str, int] = {}
     for index, name in enumerate(names):
         folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        before = seen.setdefault(folded, index)
+        before = first_index.setdefault(folded, index)
         if before != index and names[before] != name:
-            yield one.finding(
+            yield labels.finding(
                 "L502", f"class names {names[before]!r} and {name!r} differ by case, spaces or the form of a letter alone",
                 expected="names that a reader can tell apart", severity=Severity.WARNING, first=[before, index],
             )  # fmt: skip
             return
 
 
-def _count(one: OutputLabels) -> Iterator[LabelFinding]:
+def _count(labels: OutputLabels) -> Iterator[LabelFinding]:
     """Names against what was said, and, where no head decides, against the labels."""
-    n_names = len(one.class_names)
+    n_names = len(labels.class_names)
     if not n_names:
         return
-    told, n_classes = "", n_names
-    if one.n_classes is not None and one.n_classes != n_names:
-        told, n_classes = f"n_classes={one.n_classes}", one.n_classes
-    elif one.units is None and one.numbers is not None and one.numbers.size:
-        numbers = one.numbers
-        if one.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and numbers.shape[-1] > 1:
-            told, n_classes = f"labels {numbers.shape[-1]} columns wide", int(numbers.shape[-1])
-        elif one.encoding is Encoding.INTEGER and numbers.ndim and not one.unnamed:
+    source, n_classes = "", n_names
+    if labels.n_classes is not None and labels.n_classes != n_names:
+        source, n_classes = f"n_classes={labels.n_classes}", labels.n_classes
+    elif labels.units is None and labels.numbers is not None and labels.numbers.size:
+        numbers = labels.numbers
+        if labels.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and numbers.shape[-1] > 1:
+            source, n_classes = f"labels {numbers.shape[-1]} columns wide", int(numbers.shape[-1])
+        elif labels.encoding is Encoding.INTEGER and numbers.ndim and not labels.unnamed:
             from backendcheck.labels.checks.l1_sentinels import is_sentinel
 
-            values = [value for value in distinct(numbers)[0] if not is_sentinel(value, one)]
+            values = [value for value in distinct(numbers)[0] if not is_sentinel(value, labels)]
             if values and values[0] >= 0 and values[-1] >= n_names and not (values[0] == 1 and values[-1] == n_names):
-                told, n_classes = f"labels up to {int(values[-1])}", int(values[-1]) + 1
+                source, n_classes = f"labels up to {int(values[-1])}", int(values[-1]) + 1
     if n_classes != n_names:
-        yield one.finding(
+        yield labels.finding(
             "L501", f"there {'is' if n_names == 1 else 'are'} {counted(n_names, 'class name')} "
-            f"({names_in_words(one.class_names)}) and {told}", expected=f"{n_classes} names, got {n_names}",
+            f"({names_in_words(labels.class_names)}) and {source}", expected=f"{n_classes} names, got {n_names}",
             n_names=n_names, n_classes=n_classes,
         )  # fmt: skip
 
 
-def _order(one: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFinding]:
-    names = one.class_names
+def _order(labels: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFinding]:
+    names = labels.class_names
     if label_names and names and tuple(label_names) != names and sorted(label_names) == sorted(names):
         index = next(place for place, name in enumerate(names) if name != label_names[place])
-        yield one.finding(
+        yield labels.finding(
             "L503", f"class {index} is {label_names[index]!r} to whoever numbered the labels, and {names[index]!r} by the "
             "class names", expected=f"{names_in_words(list(label_names))}, got {names_in_words(names)}", first=[index],
             label_names=list(label_names)[:50], class_names=list(names)[:50],
@@ -90,7 +92,7 @@ def _order(one: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFindi
     by_number = sorted(names, key=int)
     if list(names) == sorted(names) and list(names) != by_number:
         index = next(place for place, name in enumerate(names) if name != by_number[place])
-        yield one.finding(
+        yield labels.finding(
             "L503", f"class names are numbers in the order of text: {names_in_words(names)}",
             expected=f"{names_in_words(by_number)}, got {names[index]!r} for class {index}",
             remedy="If labels are the numbers themselves, every index from there on has another "
@@ -99,28 +101,29 @@ def _order(one: OutputLabels, label_names: Sequence[str]) -> Iterator[LabelFindi
         )  # fmt: skip
 
 
-def _against(one: OutputLabels, against: ClassMap) -> Iterator[LabelFinding]:
-    names = one.class_names
-    theirs = against.names(one.output)
-    if theirs is None and one.encoding is Encoding.NUMBER:
+def _against(labels: OutputLabels, against: ClassMap) -> Iterator[LabelFinding]:
+    names = labels.class_names
+    theirs = against.names(labels.output)
+    if theirs is None and labels.encoding is Encoding.NUMBER:
         return  # it has no classes
     if theirs is None:
-        yield one.finding(
+        yield labels.finding(
             "L504",
-            f"the class map has no output {one.output!r}" if one.output else "the class map has several outputs, the labels one",
+            f"the class map has no output "
+            f"{labels.output!r}" if labels.output else "the class map has several outputs, the labels one",
             expected=f"one of {names_in_words(list(against.classes))}", sha256=against.sha256,
         )  # fmt: skip
         return
     if names:
-        yield from names_that_differ(one, names, theirs, "the class map")
+        yield from names_that_differ(labels, names, theirs, "the class map")
 
 
-def names_that_differ(one: OutputLabels, names: Sequence[str], theirs: Sequence[str], whose: str) -> Iterator[LabelFinding]:
+def names_that_differ(labels: OutputLabels, names: Sequence[str], theirs: Sequence[str], whose: str) -> Iterator[LabelFinding]:
     """L504, of `names` that are not `theirs`; `whose` says whose those are."""
     ours = ClassMap.of(names)
     if words := differences(names, theirs):
         map_of_theirs = ClassMap.of(theirs)
-        yield one.finding(
+        yield labels.finding(
             "L504", f"class names differ from {whose}: {'; '.join(words)}", expected=f"{names_in_words(theirs)} "
             f"({map_of_theirs.short}), got {names_in_words(names)} ({ours.short})", sha256=ours.sha256,
             against_sha256=map_of_theirs.sha256, differences=words,

@@ -21,52 +21,56 @@ _MOST_SHOWN = 5
 def find_in_inputs(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[OutputLabels]]) -> Iterator[LabelFinding]:
     """L601 and L602, from the inputs by split (the first is training) and the labels by split."""
     of_split = {split: input_arrays(x) for split, x in inputs.items()}
-    arrays = {split: found for split, found in of_split.items() if found and all(one.ndim for one in found.values())}
+    arrays = {
+        split: arrays_of_split
+        for split, arrays_of_split in of_split.items()
+        if arrays_of_split and all(array.ndim for array in arrays_of_split.values())
+    }
     if not arrays:
         return
     dtypes = common_dtypes(list(arrays.values()))
-    rows = {split: digests(found, dtypes) for split, found in arrays.items()}
-    training, *others = inputs
+    rows = {split: digests(arrays_of_split, dtypes) for split, arrays_of_split in arrays.items()}
+    training, *other_splits = inputs
     if training not in rows:
         return
     yield from _contradicting(rows, {training: labels.get(training, ())})
-    for split in others:
+    for split in other_splits:
         if split not in rows or width_of(arrays[split]) != width_of(arrays[training]):
             continue
         yield from _leaking(rows[training], rows[split], split, wide=width_of(arrays[split]) >= WIDE)
         yield from _contradicting({training: rows[training], split: rows[split]}, labels, across=True)
-    for first, second in combinations((split for split in others if split in rows), 2):
+    for first, second in combinations((split for split in other_splits if split in rows), 2):
         if width_of(arrays[first]) == width_of(arrays[second]):
             yield from _leaking(rows[first], rows[second], second, of=first, wide=width_of(arrays[second]) >= WIDE)
 
 
 def _leaking(
-    known: list[bytes], other: list[bytes], split: str, *, wide: bool, of: str = "training"
+    known: list[bytes], other_digests: list[bytes], split: str, *, wide: bool, of: str = "training"
 ) -> Iterator[LabelFinding]:
     """L601 of the rows `other` that are among `known`, those of the split `of`."""
-    there: dict[bytes, int] = {}
+    index_of: dict[bytes, int] = {}
     for index, digest in enumerate(known):
-        there.setdefault(digest, index)
-    pairs = [(index, there[digest]) for index, digest in enumerate(other) if digest and digest in there]
+        index_of.setdefault(digest, index)
+    pairs = [(index, index_of[digest]) for index, digest in enumerate(other_digests) if digest and digest in index_of]
     if not pairs:
         return
     # Measured in steps, or answered on a form, examples are the same by themselves: as often here as there.
     repeats = Counter(digest for digest in known if digest)
     n_repeating = sum(n for n in repeats.values() if n > 1)
-    by_itself = n_repeating / max(len(known), 1) * len(other)
+    by_itself = n_repeating / max(len(known), 1) * len(other_digests)
     severe = len(pairs) > 2 * by_itself + (0 if wide else 1)
     evidence = {
-        "n": len(pairs), "of": len(other), "by_themselves": round(by_itself, 2),
+        "n": len(pairs), "of": len(other_digests), "by_themselves": round(by_itself, 2),
         "first": [list(pair) for pair in pairs[:_MOST_SHOWN]],
     }  # fmt: skip
     pair = f"row {pairs[0][0]} is row {pairs[0][1]} of {of}"
     if severe:
-        yield make_finding("L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the {of} data as well",
+        yield make_finding("L601", f"{split} data", f"{_rows(len(pairs), len(other_digests))} in the {of} data as well",
                            expected=f"none, got {pair}", split=split, evidence=evidence)  # fmt: skip
     else:
         as_many = "about as many as repeat by themselves" if n_repeating else "which so few numbers may do by chance"
         yield make_finding(
-            "L601", f"{split} data", f"{_rows(len(pairs), len(other))} in the {of} data as well ({pair}), {as_many}",
+            "L601", f"{split} data", f"{_rows(len(pairs), len(other_digests))} in the {of} data as well ({pair}), {as_many}",
             remedy="If they are copies and no coincidence, remove them.",
             severity=Severity.INFO, split=split, evidence=evidence,
         )  # fmt: skip
@@ -82,27 +86,31 @@ def _contradicting(
     """L602 within one split, or, `across`, between two."""
     by_output: dict[str, dict[str, OutputLabels]] = {}
     for split in rows:
-        for one in labels.get(split, ()):
-            by_output.setdefault(one.output, {})[split] = one
+        for output_labels in labels.get(split, ()):
+            by_output.setdefault(output_labels.output, {})[split] = output_labels
     for of_split in by_output.values():
-        seen: dict[bytes, tuple[str, int, int]] = {}
+        first_rows: dict[bytes, tuple[str, int, int]] = {}
         clashes: list[tuple[tuple[str, int, int], tuple[str, int, int]]] = []
-        for split, one in of_split.items():
-            classes = class_of_examples(one) if one.encoding in (*EXCLUSIVE, Encoding.BINARY, Encoding.SIGN) else None
+        for split, output_labels in of_split.items():
+            classes = (
+                class_of_examples(output_labels)
+                if output_labels.encoding in (*EXCLUSIVE, Encoding.BINARY, Encoding.SIGN)
+                else None
+            )
             if classes is None:
                 continue
             for index, (digest, label) in enumerate(zip(rows[split], classes.tolist(), strict=False)):
                 if not digest:
                     continue
-                before = seen.setdefault(digest, (split, index, label))
+                before = first_rows.setdefault(digest, (split, index, label))
                 if before[2] != label and (not across or before[0] != split):
                     clashes.append((before, (split, index, label)))
         if clashes:
-            one = of_split[clashes[0][1][0]]
-            (split, index, label), (other_split, other, other_label) = clashes[0]
+            output_labels = of_split[clashes[0][1][0]]
+            (split, index, label), (other_split, other_index, other_label) = clashes[0]
             of_this, of_other = (f" of {split}", f" of {other_split}") if across else ("", "")
-            rows_named = f"row {other}{of_other} is {other_label}, row {index}{of_this} is {label}"
-            yield one.finding(
+            rows_named = f"row {other_index}{of_other} is {other_label}, row {index}{of_this} is {label}"
+            yield output_labels.finding(
                 "L602", f"{len(clashes)} {'row has' if len(clashes) == 1 else 'rows have'} another label than an identical "
                 "row before", expected=f"one label for one input, got: {rows_named}", n=len(clashes),
                 first=[[before[1], after[1]] for before, after in clashes[:_MOST_SHOWN]],
@@ -115,14 +123,14 @@ def find_unseen(training: OutputLabels, other: OutputLabels) -> Iterator[LabelFi
         return
     if training.encoding is Encoding.BINARY and (training.numbers.ndim > 1) != (other.numbers.ndim > 1):
         return
-    known, met = class_counts(training), class_counts(other)
-    if not known or not met:
+    known, occurring = class_counts(training), class_counts(other)
+    if not known or not occurring:
         return
     columns = training.columns
-    unseen = [index for index in met if index not in known and (columns is None or index < columns or columns == 1)]
+    unseen = [index for index in occurring if index not in known and (columns is None or index < columns or columns == 1)]
     if not unseen:
         return
-    n = sum(met[index] for index in unseen)
+    n = sum(occurring[index] for index in unseen)
     named = [other.class_names[index] if index < len(other.class_names) else str(index) for index in sorted(unseen)]
     shown = names_in_words(named) if other.class_names else ", ".join(named[:_MOST_SHOWN])
     yield other.finding(

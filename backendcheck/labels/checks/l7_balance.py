@@ -20,23 +20,23 @@ def class_weight(counts: dict[int, int]) -> dict[int, float]:
     return {index: round(total / (len(counts) * n), 6) for index, n in sorted(counts.items())}
 
 
-def find_in_balance(one: OutputLabels, threshold: float) -> Iterator[LabelFinding]:
+def find_in_balance(labels: OutputLabels, threshold: float) -> Iterator[LabelFinding]:
     """L701, on classes that exclude each other."""
-    numbers = one.numbers
-    if one.split != TRAINING or numbers is None:
+    numbers = labels.numbers
+    if labels.split != TRAINING or numbers is None:
         return
-    single = one.encoding is Encoding.BINARY and (numbers.ndim == 1 or numbers.shape[-1] == 1)
-    if one.encoding not in EXCLUSIVE and not single:
+    single = labels.encoding is Encoding.BINARY and (numbers.ndim == 1 or numbers.shape[-1] == 1)
+    if labels.encoding not in EXCLUSIVE and not single:
         return
-    counts = class_counts(one)
+    counts = class_counts(labels)
     if counts is None or len(counts) < 2 or max(counts.values()) < threshold * min(counts.values()):  # noqa: PLR2004 - two classes
         return
     most, least = max(counts, key=lambda index: counts[index]), min(counts, key=lambda index: counts[index])
     weights = class_weight(counts)
     shown = ", ".join(f"{index}: {weight:g}" for index, weight in list(weights.items())[:10])
     more = "" if len(weights) <= 10 else f", … {len(weights)} classes in all"  # noqa: PLR2004 - what a line takes
-    yield one.finding(
-        "L701", f"class {_called(one, most)} has {counts[most]} examples, class {_called(one, least)} has {counts[least]}",
+    yield labels.finding(
+        "L701", f"class {_called(labels, most)} has {counts[most]} examples, class {_called(labels, least)} has {counts[least]}",
         expected=f"a ratio below {threshold:g}, got {counts[most] / counts[least]:.3g}",
         remedy=f"class_weight={{{shown}{more}}} would balance them.", kind="exclusive",
         class_weight={str(key): weight for key, weight in weights.items()}, counts={str(key): n for key, n in counts.items()},
@@ -44,5 +44,5 @@ def find_in_balance(one: OutputLabels, threshold: float) -> Iterator[LabelFindin
     )  # fmt: skip
 
 
-def _called(one: OutputLabels, index: int) -> str:
-    return one.class_names[index] if index < len(one.class_names) else str(index)
+def _called(labels: OutputLabels, index: int) -> str:
+    return labels.class_names[index] if index < len(labels.class_names) else str(index)

@@ -41,15 +41,15 @@ def today(code: str, loss: str | None = None, kind: str | None = None) -> Today 
     is the first case of the rule.
     """
     name = None if loss is None else canonical_name(loss)
-    shown = [one for one in facts()["rules"].get(code, ()) if _is_of(one, name, kind)]
+    shown = [fact for fact in facts()["rules"].get(code, ()) if _is_of(fact, name, kind)]
     if not shown:
         return None
     # The very loss and kind before what holds for any. The sort is stable, the rest stays as it was written.
-    shown.sort(key=lambda one: (kind is not None and kind not in one["kinds"], name is not None and not one["losses"]))
+    shown.sort(key=lambda fact: (kind is not None and kind not in fact["kinds"], name is not None and not fact["losses"]))
     first = shown[0]
     return Today(
         keras=facts()["keras"],
-        cases=tuple(dict.fromkeys(one["case"] for one in shown)),
+        cases=tuple(dict.fromkeys(fact["case"] for fact in shown)),
         backends={backend: _in_short(did, first) for backend, did in first["backends"].items()},
         says=_sentence(first, facts()["keras"]),
     )
@@ -105,7 +105,7 @@ def _outcome(did: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
     if shown["right"] in (None, "raise"):
         return figure
     if not did["differs"]:
-        if all("raised" not in other and not other["differs"] for other in shown["backends"].values()):
+        if all("raised" not in outcome and not outcome["differs"] for outcome in shown["backends"].values()):
             return f"{figure}, right for the labels as they are" if figure else ""
         return f"{figure}, which is right"
     if shown["right"] not in ("other", did["figure"]):

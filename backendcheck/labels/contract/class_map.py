@@ -96,15 +96,16 @@ class ClassMap:
             got = str(content["classes"])[:80]
             message = f"{path}: its classes are {got}; expected a list of names, or lists by output. {remedy}"
             raise UnreadableInput(message)
-        found = cls.of(content["classes"])
-        if found.sha256 != content["sha256"]:
-            said = str(content["sha256"])[:_SHORT]
+        class_map = cls.of(content["classes"])
+        if class_map.sha256 != content["sha256"]:
+            recorded = str(content["sha256"])[:_SHORT]
             message = (
-                f"{path}: was edited or damaged: its classes have the hash {found.short}; expected {said}, as it says itself. "
+                f"{path}: was edited or damaged: its classes have the hash {class_map.short}; expected {recorded}, as "
+                f"it says itself. "
                 f"Get it back, or write it again on purpose: --write-class-map {path}."
             )
             raise UnreadableInput(message)
-        return found
+        return class_map
 
     @property
     def plain(self) -> Any:
@@ -120,7 +121,9 @@ def _canonical(plain: Any) -> str:
 
 def _is_classes(classes: Any) -> bool:
     lists = list(classes.values()) if isinstance(classes, dict) else [classes]
-    return bool(lists) and all(isinstance(one, list) and one and all(isinstance(name, str) for name in one) for one in lists)
+    return bool(lists) and all(
+        isinstance(names, list) and names and all(isinstance(name, str) for name in names) for names in lists
+    )
 
 
 def differences(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
@@ -139,7 +142,7 @@ def differences(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
     words += [f"{name!r} is gone" for name in gone[:3]]
     words += [f"{name!r} is new" for name in added[:3]]
     if kept_ours != kept_theirs or (moved and not (gone or added)):
-        words += [f"{name!r} is {there}, was {before}" for name, before, there in moved[:3]]
+        words += [f"{name!r} is {index}, was {before}" for name, before, index in moved[:3]]
     elif moved:
         words.append(f"{len(moved)} behind {'it' if len(gone) + len(added) == 1 else 'them'} have other indices")
     more = len(renamed) + len(gone) + len(added)

@@ -57,13 +57,19 @@ class LabelFinding:
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON has it."""
-        found = self.today
-        told = None
-        if found is not None:
-            told = {"keras": found.keras, "cases": list(found.cases), "backends": dict(found.backends), "says": found.says}
+        behavior = self.today
+        behavior_json = None
+        if behavior is not None:
+            behavior_json = {
+                "keras": behavior.keras,
+                "cases": list(behavior.cases),
+                "backends": dict(behavior.backends),
+                "says": behavior.says,
+            }
         return {
             "code": self.code, "name": self.name, "severity": self.severity.value, "where": self.where, "message": self.message,
-            "output": self.output, "split": self.split, "loss": self.loss, "evidence": dict(self.evidence), "today": told,
+            "output": self.output, "split": self.split, "loss": self.loss, "evidence": dict(self.evidence),
+            "today": behavior_json,
         }  # fmt: skip
 
     def __str__(self) -> str:

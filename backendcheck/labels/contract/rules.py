@@ -214,7 +214,7 @@ def find_rule(code: str) -> Rule:
     Raises:
         UsageError: if there is none.
     """
-    rule = RULES.get(code.upper()) or next((one for one in _ALL if one.name == code.lower()), None)
+    rule = RULES.get(code.upper()) or next((rule for rule in _ALL if rule.name == code.lower()), None)
     if rule is None:
         message = f"{code}: no such rule; expected one of {', '.join(RULES)}. See backendcheck labels --list."
         raise UsageError(message)
@@ -229,12 +229,12 @@ def check_codes(codes: Iterable[str], option: str) -> tuple[str, ...]:
     """
     if isinstance(codes, str):
         codes = codes.split(",")
-    wanted = tuple(code.strip().upper() for code in codes if code.strip())
-    for code in wanted:
-        if not any(one.startswith(code) for one in RULES):
+    parsed = tuple(code.strip().upper() for code in codes if code.strip())
+    for code in parsed:
+        if not any(rule_code.startswith(code) for rule_code in RULES):
             message = f"{option}: {code} is no rule and begins none; expected L1 … L7, or one of {', '.join(RULES)}."
             raise UsageError(message)
-    return wanted
+    return parsed
 
 
 def chosen(findings: Iterable[LabelFinding], select: Sequence[str], ignore: Sequence[str]) -> list[LabelFinding]:

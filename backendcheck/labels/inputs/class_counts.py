@@ -11,54 +11,54 @@ from backendcheck.labels.inputs.unique_values import distinct
 _NEAR_ONE = 0.5  # a row of soft labels is of the class of its largest share
 
 
-def class_counts(one: OutputLabels) -> dict[int, int] | None:
+def class_counts(labels: OutputLabels) -> dict[int, int] | None:
     """How many labels there are of each class that occurs; of multi-hot labels, how many say yes to it.
 
     None where labels have no classes. What is no class (a fraction, NaN, below 0, ignored) is left out.
     """
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None or not numbers.size:
         return None
-    if one.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and numbers.shape[-1] > 1:
+    if labels.encoding in (Encoding.ONE_HOT, Encoding.BINARY) and numbers.ndim > 1 and numbers.shape[-1] > 1:
         rows = numbers.reshape(-1, numbers.shape[-1])
-        if one.encoding is Encoding.BINARY:
+        if labels.encoding is Encoding.BINARY:
             yes = np.count_nonzero(rows > _NEAR_ONE, axis=0)
             return {index: int(n) for index, n in enumerate(yes) if n}
         with np.errstate(all="ignore"):
-            there = rows[np.abs(rows.sum(axis=1) - 1) < _NEAR_ONE]
-        if not len(there):
+            one_class_rows = rows[np.abs(rows.sum(axis=1) - 1) < _NEAR_ONE]
+        if not len(one_class_rows):
             return {}
-        return _counted(there.argmax(axis=1))
-    if one.encoding in (Encoding.INTEGER, Encoding.BINARY):
-        return _counted(class_indices(one))
+        return _counted(one_class_rows.argmax(axis=1))
+    if labels.encoding in (Encoding.INTEGER, Encoding.BINARY):
+        return _counted(class_indices(labels))
     return None
 
 
-def class_indices(one: OutputLabels) -> np.ndarray:
+def class_indices(labels: OutputLabels) -> np.ndarray:
     """Those labels of integer or binary ones that are class indices, flat, as int64."""
-    numbers = one.numbers
+    numbers = labels.numbers
     if numbers is None:
         return np.empty(0, np.int64)
     values = numbers.ravel()
     valid = np.isfinite(values) & (values == np.floor(values)) & (values >= 0) & (values < 2**53)
-    ignored = one.option("ignore_class")
+    ignored = labels.option("ignore_class")
     if ignored is not None:
         valid &= values != ignored
     indices: np.ndarray = values[valid].astype(np.int64)
     return indices
 
 
-def class_of_examples(one: OutputLabels) -> np.ndarray | None:
+def class_of_examples(labels: OutputLabels) -> np.ndarray | None:
     """The class of each example, (N,) int64, -1 where it has none; None where examples have more than one label each."""
-    numbers = one.numbers
-    if numbers is None or not numbers.size or one.unnamed:
+    numbers = labels.numbers
+    if numbers is None or not numbers.size or labels.unnamed:
         return None
     n = len(numbers)
-    if one.encoding is Encoding.ONE_HOT and numbers.ndim == 2 and numbers.shape[1] > 1:  # noqa: PLR2004 - rows
+    if labels.encoding is Encoding.ONE_HOT and numbers.ndim == 2 and numbers.shape[1] > 1:  # noqa: PLR2004 - rows
         with np.errstate(all="ignore"):
             of_rows: np.ndarray = np.where(np.abs(numbers.sum(axis=1) - 1) < _NEAR_ONE, numbers.argmax(axis=1), -1)
         return of_rows
-    if one.encoding in (Encoding.INTEGER, Encoding.BINARY, Encoding.SIGN) and numbers.size == n:
+    if labels.encoding in (Encoding.INTEGER, Encoding.BINARY, Encoding.SIGN) and numbers.size == n:
         values = numbers.reshape(n)
         valid = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
         return np.where(valid, values, -1).astype(np.int64)

@@ -16,10 +16,10 @@ def input_arrays(x: Any) -> dict[str, np.ndarray]:
     if x is None:
         return {}
     if isinstance(x, Mapping):
-        inside = {str(key): input_arrays(one) for key, one in x.items()}
+        inside = {str(key): input_arrays(array) for key, array in x.items()}
         return {f"{key}/{name}" if name else key: array for key, arrays in inside.items() for name, array in arrays.items()}
-    if isinstance(x, list | tuple) and x and all(hasattr(one, "shape") and len(one.shape) for one in x):
-        return {str(index): np.asarray(one) for index, one in enumerate(x)}
+    if isinstance(x, list | tuple) and x and all(hasattr(array, "shape") and len(array.shape) for array in x):
+        return {str(index): np.asarray(array) for index, array in enumerate(x)}
     return {"": np.asarray(x)}
 
 
@@ -33,7 +33,7 @@ def digests(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]
     if not arrays:
         return []
     n = min(len(array) for array in arrays.values())
-    made = [hashlib.blake2b(digest_size=16) for _ in range(n)]
+    hashes = [hashlib.blake2b(digest_size=16) for _ in range(n)]
     blank = np.ones(n, bool)
     for name, array in sorted(arrays.items()):
         rows = _plain(array[:n], dtypes.get(name))
@@ -41,22 +41,22 @@ def digests(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]
             blank[:] = False
         elif rows.shape[1]:
             blank &= np.all(rows == rows[:, :1], axis=1)
-        for one, row in zip(made, rows, strict=True):
-            one.update(row.tobytes())
-    return [b"" if empty else one.digest() for one, empty in zip(made, blank, strict=True)]
+        for row_hash, row in zip(hashes, rows, strict=True):
+            row_hash.update(row.tobytes())
+    return [b"" if empty else row_hash.digest() for row_hash, empty in zip(hashes, blank, strict=True)]
 
 
 def common_dtypes(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.dtype[Any]]:
     """For each array that splits hold in different types the one to compare them in: floats in the narrowest, which is no
     narrower than float32, so that a file of float32 and one of float64 can hold the same example.
     """
-    found: dict[str, np.dtype[Any]] = {}
+    dtypes: dict[str, np.dtype[Any]] = {}
     for name in {name for arrays in several for name in arrays}:
         types = {arrays[name].dtype for arrays in several if name in arrays}
         if len(types) > 1 and all(dtype.kind in "fiub" for dtype in types):
             narrow = any(dtype.kind == "f" and dtype.itemsize <= 4 for dtype in types)  # noqa: PLR2004 - bytes of a float32
-            found[name] = np.dtype(np.float32 if narrow else np.float64)
-    return found
+            dtypes[name] = np.dtype(np.float32 if narrow else np.float64)
+    return dtypes
 
 
 def _plain(array: np.ndarray, dtype: np.dtype[Any] | None) -> np.ndarray:

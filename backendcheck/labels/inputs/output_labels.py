@@ -82,25 +82,25 @@ class OutputLabels:
         return f"n_classes={self.n_classes}"
 
     def finding(
-        self, code: str, what: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, where: str = "",
+        self, code: str, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, where: str = "",
         kind: str | None = "", **evidence: Any,
     ) -> LabelFinding:  # fmt: skip
         """A finding on these labels; `what` says what they are, `expected` what they should be, with what they are instead."""
         loss = self.loss.name if self.loss is not None and not self.loss.custom else ""
         return make_finding(
-            code, where or self.where, what, expected=expected, remedy=remedy, severity=severity, output=self.output,
+            code, where or self.where, problem, expected=expected, remedy=remedy, severity=severity, output=self.output,
             split=self.split, loss=loss, kind=kind, evidence=evidence,
         )  # fmt: skip
 
 
 def make_finding(
-    code: str, where: str, what: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, output: str = "",
-    split: str = TRAINING, loss: str = "", kind: str | None = "", evidence: dict[str, Any] | None = None,
+    code: str, where: str, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None,
+    output: str = "", split: str = TRAINING, loss: str = "", kind: str | None = "", evidence: dict[str, Any] | None = None,
 ) -> LabelFinding:  # fmt: skip
     """A finding, its message put together as *where: what is wrong; expected X, got Y. What to do.*."""
     rule = RULES[code]
     middle = f"; expected {expected}" if expected else ""
-    message = f"{where}: {what}{middle}. {remedy or rule.remedy}"
+    message = f"{where}: {problem}{middle}. {remedy or rule.remedy}"
     return LabelFinding(
         code=code, name=rule.name, severity=severity or rule.severities[0], where=where, message=message.strip(), output=output,
         split=split, loss=loss, kind=kind, evidence=evidence or {},
@@ -110,16 +110,16 @@ def make_finding(
 def first_places(mask: np.ndarray) -> list[int] | list[list[int]]:
     """The indices of the first few True: numbers where `mask` has one axis, or else lists of them."""
     if mask.ndim == 1:
-        return [int(one) for one in np.flatnonzero(mask)[:_MOST_NAMED]]
+        return [int(index) for index in np.flatnonzero(mask)[:_MOST_NAMED]]
     flat = np.flatnonzero(mask.ravel())[:_MOST_NAMED]
-    return [[int(part) for part in np.unravel_index(one, mask.shape)] for one in flat]
+    return [[int(part) for part in np.unravel_index(index, mask.shape)] for index in flat]
 
 
 def values_in_words(values: Sequence[Any] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None) -> str:
     """As in ``-1 (12 times), 255``: the first few, and how many more there are."""
-    shown = [plain(one) for one in list(values)[:_MOST_NAMED]]
+    shown = [plain(value) for value in list(values)[:_MOST_NAMED]]
     if counts is not None:
-        shown = [one if n == 1 else f"{one} ({n} times)" for one, n in zip(shown, counts, strict=False)]
+        shown = [text if n == 1 else f"{text} ({n} times)" for text, n in zip(shown, counts, strict=False)]
     more = len(values) - _MOST_NAMED
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
@@ -135,4 +135,4 @@ def plain(value: Any) -> str:
 def names_in_words(names: Sequence[str]) -> str:
     """``'cat', 'dog' and 3 more``."""
     more = len(names) - _MOST_NAMED
-    return ", ".join(repr(str(one)) for one in names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -40,36 +40,41 @@ class Purpose:
 
 def flattened(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Name and array of each leaf of a dict of dicts."""
-    for key, one in nest.items():
+    for key, value in nest.items():
         name = f"{path}/{key}" if path else str(key)
-        if isinstance(one, Mapping):
-            yield from flattened(one, name)
+        if isinstance(value, Mapping):
+            yield from flattened(value, name)
         else:
-            yield name, one
+            yield name, value
 
 
-def arrays_by_output(y: Any, what: str, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+def arrays_by_output(y: Any, noun: str, outputs: Sequence[str]) -> dict[str, np.ndarray]:
     """Labels or weights by output: a dict by name, a list by position where there are several outputs, or of the single one.
 
     Raises:
         UsageError: if they cannot be arrays.
     """
     if isinstance(y, Mapping):
-        return {name: as_array(one, f"{what} of {name}") for name, one in flattened(y)}
-    if isinstance(y, list | tuple) and len(outputs) > 1 and len(y) == len(outputs) and any(np.ndim(one) for one in _shaped(y)):
-        return {name: as_array(one, f"{what} of {name}") for name, one in zip(outputs, y, strict=True)}
-    return {outputs[0] if len(outputs) == 1 else "": as_array(y, what)}
+        return {name: as_array(array, f"{noun} of {name}") for name, array in flattened(y)}
+    if (
+        isinstance(y, list | tuple)
+        and len(outputs) > 1
+        and len(y) == len(outputs)
+        and any(np.ndim(array) for array in _shaped(y))
+    ):
+        return {name: as_array(array, f"{noun} of {name}") for name, array in zip(outputs, y, strict=True)}
+    return {outputs[0] if len(outputs) == 1 else "": as_array(y, noun)}
 
 
 def _shaped(several: Sequence[Any]) -> Iterator[Any]:
-    for one in several:
+    for value in several:
         try:
-            yield np.asarray(one)
+            yield np.asarray(value)
         except (ValueError, TypeError):
             yield 0
 
 
-def as_array(value: Any, what: str) -> np.ndarray:
+def as_array(value: Any, noun: str) -> np.ndarray:
     """`value` as an array, wherever it is from: lists, NumPy, pandas, polars, tensors.
 
     Raises:
@@ -79,47 +84,47 @@ def as_array(value: Any, what: str) -> np.ndarray:
     try:
         array = np.asarray(detached)
     except Exception as error:
-        message = f"{what}: cannot become an array ({type(error).__name__}: {str(error)[:120]}). Are its rows of one length?"
+        message = f"{noun}: cannot become an array ({type(error).__name__}: {str(error)[:120]}). Are its rows of one length?"
         raise UsageError(message) from error
     if array.ndim == 0 and array.dtype == object and value is not None:
         remedy = " Take value.toarray()." if hasattr(value, "toarray") else ""
-        message = f"{what}: is a {type(value).__name__}; expected an array of N examples.{remedy}"
+        message = f"{noun}: is a {type(value).__name__}; expected an array of N examples.{remedy}"
         raise UsageError(message)
     if type(array) is not np.ndarray:  # a masked array or a matrix computes in its own way
         array = np.array(array, copy=True, subok=False)
     return array
 
 
-def numbers_of(given: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def numbers_of(raw: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Labels as int64 or float64, and the texts among them that are none of `names`; None where they are no numbers.
 
     Text becomes the index of its name, -1 where there is none.
     """
-    kind = given.dtype.kind
+    kind = raw.dtype.kind
     if kind == "O":
-        flat = given.ravel().tolist()
-        if flat and all(isinstance(one, str | bytes) for one in flat):
-            return _named([decoded(one) for one in flat], given.shape, names)
-        if not all(isinstance(one, int | float | np.number | np.bool_ | None) for one in flat):
+        flat = raw.ravel().tolist()
+        if flat and all(isinstance(value, str | bytes) for value in flat):
+            return _named([decoded(value) for value in flat], raw.shape, names)
+        if not all(isinstance(value, int | float | np.number | np.bool_ | None) for value in flat):
             return None, ()
         try:
-            return np.array([np.nan if one is None else float(one) for one in flat], np.float64).reshape(given.shape), ()
+            return np.array([np.nan if value is None else float(value) for value in flat], np.float64).reshape(raw.shape), ()
         except (OverflowError, TypeError, ValueError):
             return None, ()
     if kind in "US":
-        return _named([decoded(one) for one in given.ravel().tolist()], given.shape, names)
+        return _named([decoded(value) for value in raw.ravel().tolist()], raw.shape, names)
     if kind == "c":
-        return given.real.astype(np.float64), ()
-    if kind == "V" and given.dtype.names is None and str(given.dtype).startswith("bfloat"):
-        return given.astype(np.float64), ()
+        return raw.real.astype(np.float64), ()
+    if kind == "V" and raw.dtype.names is None and str(raw.dtype).startswith("bfloat"):
+        return raw.astype(np.float64), ()
     if kind in "mMV":
         return None, ()
     if kind == "f":
         with np.errstate(all="ignore"):
-            return given.astype(np.float64), ()
-    if kind == "u" and given.dtype.itemsize == 8 and given.size and int(given.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
-        return given.astype(np.float64), ()
-    return given.astype(np.int64), ()
+            return raw.astype(np.float64), ()
+    if kind == "u" and raw.dtype.itemsize == 8 and raw.size and int(raw.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
+        return raw.astype(np.float64), ()
+    return raw.astype(np.int64), ()
 
 
 def _named(texts: list[str], shape: tuple[int, ...], names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -135,16 +140,16 @@ def _named(texts: list[str], shape: tuple[int, ...], names: Sequence[str]) -> tu
 # --- heads and losses ------------------------------------------------------------------------------------------
 
 
-def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[str]) -> Purpose:
+def purpose_of(model: ModelFile | None, head: Any, loss: Any, labeled_outputs: Sequence[str]) -> Purpose:
     """Heads and losses by output; `given` are the outputs that there are labels for.
 
     Raises:
         UsageError: if a loss or a head is none.
     """
-    heads = {one.name: one for one in model.outputs} if model is not None else {}
-    outputs = tuple(heads) or (tuple(given) if given and given != [""] else ("",))
-    told = {} if head is None else _heads(head, outputs)
-    heads |= told
+    heads = {output_head.name: output_head for output_head in model.outputs} if model is not None else {}
+    outputs = tuple(heads) or (tuple(labeled_outputs) if labeled_outputs and labeled_outputs != [""] else ("",))
+    explicit = {} if head is None else _heads(head, outputs)
+    heads |= explicit
     problems: list[LabelFinding] = []
     losses: dict[str, DeclaredLoss] = {}
     if loss is not None:
@@ -156,7 +161,7 @@ def purpose_of(model: ModelFile | None, head: Any, loss: Any, given: Sequence[st
             make_finding("L407", "losses of the model", note.removeprefix("loss "), expected="one for each output")
             for note in model.notes if note.startswith("loss ")
         ]  # fmt: skip
-    return Purpose(heads=heads, said=frozenset(told), losses=losses, outputs=outputs, problems=tuple(problems))
+    return Purpose(heads=heads, said=frozenset(explicit), losses=losses, outputs=outputs, problems=tuple(problems))
 
 
 def known_loss(name: str) -> DeclaredLoss:
@@ -165,18 +170,18 @@ def known_loss(name: str) -> DeclaredLoss:
     Raises:
         UsageError: if Keras has none of this name, with the closest.
     """
-    found = declared_loss(name)
-    if found.custom:
-        close = difflib.get_close_matches(found.name, LOSSES, n=3, cutoff=0.6) or sorted(LOSSES)[:3]
-        own = "Hand over the function of a loss of your own; on the command line, MODULE:NAME"
-        message = f"loss={name!r}: Keras has no such loss; expected one such as {', '.join(close)}. {own}."
+    loss = declared_loss(name)
+    if loss.custom:
+        close = difflib.get_close_matches(loss.name, LOSSES, n=3, cutoff=0.6) or sorted(LOSSES)[:3]
+        remedy = "Hand over the function of a loss of your own; on the command line, MODULE:NAME"
+        message = f"loss={name!r}: Keras has no such loss; expected one such as {', '.join(close)}. {remedy}."
         raise UsageError(message)
-    return found
+    return loss
 
 
 def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]) -> dict[str, Any]:
     if isinstance(loss, Mapping) and "class_name" not in loss:
-        named = {name: one for name, one in flattened_losses(loss) if one is not None}
+        named = {name: spec for name, spec in flattened_losses(loss) if spec is not None}
         if len(outputs) == 1 and len(named) == 1 and "" in (*outputs, *named):
             return {outputs[0]: next(iter(named.values()))}
         problems += [
@@ -184,23 +189,23 @@ def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]
                          kind="loss")
             for name in named if name not in outputs
         ]  # fmt: skip
-        return {name: one for name, one in named.items() if name in outputs}
+        return {name: spec for name, spec in named.items() if name in outputs}
     if isinstance(loss, list | tuple):
         if len(loss) != len(outputs):
             message = f"there are {len(loss)} for {len(outputs)} outputs"
             problems.append(make_finding("L407", "losses", message, expected=_outputs_in_words(outputs)))
-        return {name: one for name, one in zip(outputs, loss, strict=False) if one is not None}
+        return {name: spec for name, spec in zip(outputs, loss, strict=False) if spec is not None}
     return dict.fromkeys(outputs, loss)
 
 
 def flattened_losses(nest: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """As `flattened`, but a serialized loss is a leaf."""
-    for key, one in nest.items():
+    for key, spec in nest.items():
         name = f"{path}/{key}" if path else str(key)
-        if isinstance(one, Mapping) and "class_name" not in one:
-            yield from flattened_losses(one, name)
+        if isinstance(spec, Mapping) and "class_name" not in spec:
+            yield from flattened_losses(spec, name)
         else:
-            yield name, one
+            yield name, spec
 
 
 def _outputs_in_words(outputs: Sequence[str]) -> str:
@@ -210,19 +215,19 @@ def _outputs_in_words(outputs: Sequence[str]) -> str:
 
 def _heads(head: Any, outputs: tuple[str, ...]) -> dict[str, Head]:
     if isinstance(head, Mapping):
-        return {str(name): parse_head(one, str(name)) for name, one in head.items()}
+        return {str(name): parse_head(value, str(name)) for name, value in head.items()}
     return {name: parse_head(head, name) for name in outputs}
 
 
-def parse_head(given: Any, name: str = "") -> Head:
+def parse_head(head: Any, name: str = "") -> Head:
     """A head as one writes it: ``"softmax"``, ``3``, ``(3, "softmax")``, ``"3:softmax"``, or a `Head`.
 
     Raises:
         UsageError: if it is none of these.
     """
-    if isinstance(given, Head):
-        return Head(name=name, shape=given.shape, units=given.units, activation=given.activation)
-    units, activation = given if isinstance(given, tuple) and len(given) == 2 else (given, None)  # noqa: PLR2004 - units and activation
+    if isinstance(head, Head):
+        return Head(name=name, shape=head.shape, units=head.units, activation=head.activation)
+    units, activation = head if isinstance(head, tuple) and len(head) == 2 else (head, None)  # noqa: PLR2004 - units and activation
     if isinstance(units, str):
         first, colon, rest = units.partition(":")
         if first.isdecimal():
@@ -231,33 +236,33 @@ def parse_head(given: Any, name: str = "") -> Head:
             units, activation = None, units
     plain = units is None or (isinstance(units, int) and not isinstance(units, bool) and units > 0)
     if not plain or not isinstance(activation, str | None):
-        wanted = "units, an activation, or both: 3, 'softmax', (3, 'softmax'), '3:softmax'"
-        message = f"head={given!r}: is no head; expected {wanted}."
+        expected = "units, an activation, or both: 3, 'softmax', (3, 'softmax'), '3:softmax'"
+        message = f"head={head!r}: is no head; expected {expected}."
         raise UsageError(message)
     if activation is not None and activation not in ACTIVATIONS:
         # Another name may be that of a function of the user's own.
-        for meant in difflib.get_close_matches(activation.lower(), ACTIVATIONS, 1, cutoff=0.9):
-            message = f"head={given!r}: Keras has no activation {activation!r}; expected {meant!r}."
+        for closest in difflib.get_close_matches(activation.lower(), ACTIVATIONS, 1, cutoff=0.9):
+            message = f"head={head!r}: Keras has no activation {activation!r}; expected {closest!r}."
             raise UsageError(message)
     return Head(name=name, units=units, activation=activation)
 
 
-def unmatched(purpose: Purpose, given: Sequence[str], where: str, split: str) -> Iterator[LabelFinding]:
+def unmatched(purpose: Purpose, labeled_outputs: Sequence[str], where: str, split: str) -> Iterator[LabelFinding]:
     """L407: labels for no output, and outputs with a loss and no labels."""
-    if len(purpose.outputs) == 1 and len(given) == 1 and "" in (purpose.outputs[0], given[0]):
+    if len(purpose.outputs) == 1 and len(labeled_outputs) == 1 and "" in (purpose.outputs[0], labeled_outputs[0]):
         return  # one output, and no name to be wrong
-    for name in given:
+    for name in labeled_outputs:
         if name not in purpose.outputs:
-            what = "there is no such output" if name else f"they are one array for {len(purpose.outputs)} outputs"
-            yield make_finding("L407", f"{where}labels{f' of {name}' if name else ''}", what,
+            problem = "there is no such output" if name else f"they are one array for {len(purpose.outputs)} outputs"
+            yield make_finding("L407", f"{where}labels{f' of {name}' if name else ''}", problem,
                                expected=_outputs_in_words(purpose.outputs), output=name, kind="labels",
                                split=split)  # fmt: skip
-    if list(given) == [""]:
+    if list(labeled_outputs) == [""]:
         return
     for name in purpose.losses:
-        if name not in given and name in purpose.outputs:
+        if name not in labeled_outputs and name in purpose.outputs:
             yield make_finding(
                 "L407", f"{where}labels", f"output {name!r} has a loss ({purpose.losses[name].name}) and no labels",
-                expected=f"labels of {name!r}, got those of {', '.join(map(repr, given)) or 'none'}", output=name,
+                expected=f"labels of {name!r}, got those of {', '.join(map(repr, labeled_outputs)) or 'none'}", output=name,
                 kind="missing", split=split,
             )  # fmt: skip

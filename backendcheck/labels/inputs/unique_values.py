@@ -17,6 +17,6 @@ def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if values.dtype.kind != "f" or bool(np.all(whole == values)):
             lowest = int(whole.min())
             counts = np.bincount(whole - lowest)
-            there = np.flatnonzero(counts)
-            return (there + lowest).astype(values.dtype), counts[there]
+            occurring = np.flatnonzero(counts)
+            return (occurring + lowest).astype(values.dtype), counts[occurring]
     return np.unique(values, return_counts=True)
