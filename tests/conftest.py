@@ -1,9 +1,28 @@
-"""What all tests share."""
+"""What all tests share: settings of hypothesis, and the marks that a folder gives to its tests."""
 
 from __future__ import annotations
 
-from hypothesis import settings
+from pathlib import Path
+
+import pytest
+
+try:
+    from hypothesis import settings
+except ModuleNotFoundError as error:
+    message = f"{error.name} is not installed; expected the dependency group 'tests'. Run: pip install -e '.[all]' --group tests"
+    raise pytest.UsageError(message) from None
+
+FOLDER_MARKS = {"backends": "backends", "browser": "browser"}
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("backendcheck", deadline=None)
 settings.load_profile("backendcheck")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the folder that it lies in, so that no file can forget it."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
+        if folder in FOLDER_MARKS:
+            item.add_marker(FOLDER_MARKS[folder])

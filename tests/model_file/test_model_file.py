@@ -1,0 +1,84 @@
+"""What the file of a model says of itself, read without keras."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendcheck.errors import BackendcheckError, UnreadableInput, UsageError
+from backendcheck.model_file import DeclaredLoss, declared_loss, read_model_file
+
+# --- losses by name --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("mse", "mean_squared_error"),
+        ("MSE", "mean_squared_error"),
+        ("BinaryCrossentropy", "binary_crossentropy"),
+        ("KLDivergence", "kl_divergence"),
+        ("kld", "kl_divergence"),
+        ("CTC", "ctc"),
+        ("LogCosh", "log_cosh"),
+        ("sparse_categorical_crossentropy", "sparse_categorical_crossentropy"),
+        ("CategoricalGeneralizedCrossEntropy", "categorical_generalized_cross_entropy"),
+    ],
+)
+def test_a_loss_has_one_name(given: str, name: str) -> None:
+    assert declared_loss(given) == DeclaredLoss(name=name)
+
+
+def test_what_is_not_of_keras_is_custom() -> None:
+    assert declared_loss("my_loss").custom
+    assert declared_loss({"module": "mine", "class_name": "Dice", "config": {}, "registered_name": "mine>Dice"}).custom
+    wrapped = {"module": "keras.losses", "class_name": "LossFunctionWrapper", "registered_name": None}
+    function = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}
+    assert declared_loss(wrapped | {"config": {"fn": function}}) == DeclaredLoss(name="mine", custom=True)
+    with pytest.raises(UsageError, match="is no loss"):
+        declared_loss(3)
+
+
+# --- whatever else is called .keras ----------------------------------------------------------------------------
+
+
+def archive(folder: Path, **members: Any) -> Path:
+    path = folder / "m.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.json", content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({}, "has no config.json, so it is no .keras file"),
+        ({"config": "{"}, "config.json is damaged"),
+        ({"config": "[1]"}, "config.json is no JSON object"),
+        ({"config": {}}, "config.json is none of a Keras model"),
+        ({"config": {"class_name": "Sequential", "config": {"layers": []}}}, "config.json is none of a Keras model"),
+        ({"config": {"class_name": "Functional", "config": {"layers": 3, "output_layers": []}}}, "none of a Keras model"),
+        ({"config": "[" * 100_000}, "config.json is damaged"),
+        ({"config": " " * 70_000_000}, "unpacks to 70000000 bytes; expected 64000000 at most"),
+    ],
+    ids=["empty", "cut", "list", "nothing", "no layers", "rubbish", "deep", "bomb"],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, members: Any, said: str) -> None:
+    path = archive(tmp_path, **members)
+    with pytest.raises(UnreadableInput) as error:
+        read_model_file(path)
+    assert str(error.value).startswith(str(path))
+    assert said in str(error.value)
+
+
+def test_what_is_no_model_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"no zip")
+    (tmp_path / "m.h5").write_bytes(b"")
+    for name, said in (("m.keras", "is damaged, or no .keras file"), ("m.h5", "older format"), ("n.keras", "no such file")):
+        with pytest.raises(BackendcheckError, match=said):
+            read_model_file(tmp_path / name)
