@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from behavior_mapping import MAPPING, SHOWN
+from behavior_mapping import MAPPING, SHOWN, generator
 from front_door import backendcheck
 
 from backendcheck.case_files import builtin_cases, find_case_files
 from backendcheck.labels.contract.backend_behavior import facts
+
+__all__ = ["generator"]
 
 
 def test_recorded_again_it_is_what_the_facts_say(tmp_path: Path, generator: Any) -> None:

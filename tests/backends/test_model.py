@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from front_door import backendcheck
+from iris_model import folder
+
+__all__ = ["folder"]
 
 
 def report(folder: Path, out: str) -> Any:

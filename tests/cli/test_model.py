@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from front_door import Ended, backendcheck, project
+from iris_model import folder
+
+__all__ = ["folder"]
 
 # --- what is refused, before anything starts -------------------------------------------------------------------
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from behavior_mapping import MAPPING, SHOWN
+from behavior_mapping import MAPPING, SHOWN, generator
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.labels.contract import backend_behavior as module
 from backendcheck.labels.contract.backend_behavior import facts, today
 from backendcheck.labels.contract.rules import RULES
 from backendcheck.reference import canonical_name
+
+__all__ = ["generator"]
 
 
 def test_the_facts_are_about_the_cases_that_the_mapping_names(generator: Any) -> None:

@@ -1,8 +1,8 @@
 """junit.xml: one test case per case, for whatever reads JUnit XML.
 
 It is valid by the schema of Jenkins (`tests/report/schemas/junit-10.xsd`), and within what GitLab reads. That schema knows
-neither properties nor a place of a test case. So the cases of a file are a suite with the file as its attribute, the findings of a case
-are properties of its suite, with the case's name before them, and the line is in the text of a failure.
+neither properties nor a place of a test case. So the cases of a file are a suite with the file as its attribute. The findings of
+a case are properties of its suite, with the case's name before them, and the line is in the text of a failure.
 """
 
 from __future__ import annotations
