@@ -70,7 +70,7 @@ def _unusable(base: Recording, noisy: Recording | None) -> str:
     """Why a noise recording says nothing of the noise of `base`; empty if it does."""
     if noisy is None:
         return "has no recording of it"
-    if noisy.status not in ("recorded", "raised"):
+    if not noisy.was_observed:
         return f"{noisy.status}: {noisy.problem}" if noisy.problem else noisy.status
     stages = {one.stage: one for one in base.raised}
     new = next((one for one in noisy.raised if one.stage not in stages), None)

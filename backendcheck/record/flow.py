@@ -21,7 +21,6 @@ from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.randomness import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.values import loss_arrays, see_values
-from backendcheck.vocabulary.observations import flow_key
 
 _EXPECTED = "expected a dict of arrays, a ValueCase, a FunctionCase, a LossCase or a ModelCase"
 
@@ -149,11 +148,6 @@ def tolerances_of(case: Any) -> dict[str, Tolerance]:
         return {str(name): one for name, one in tolerance.items()}
     message = f"tolerance is {tolerance!r}; expected a Tolerance, or a dict of observation pattern to Tolerance."
     raise InvalidCase(message)
-
-
-def in_flow_order(trace: Trace) -> dict[str, Any]:
-    """The observations, in the order of the computation."""
-    return {name: trace.observations[name] for name in sorted(trace.observations, key=flow_key)}
 
 
 STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")

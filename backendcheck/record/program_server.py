@@ -27,7 +27,6 @@ from backendcheck.case_files import holds_cases
 from backendcheck.record.case_module import CaseModule
 from backendcheck.record.fixtures import declare_mark, seed_of
 from backendcheck.recordings.files import recording_path, write_recording
-from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.nest_json import encode
 from backendcheck.vocabulary.case_ids import case_id
@@ -123,18 +122,16 @@ class Workbench:
         from backendcheck.record import flow
         from backendcheck.record.environment import settings
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
-        from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
 
         self.n_programs += 1
         trace = Trace()
         fields: dict[str, Any] = {}
-        problem, status = "", ""
         with left_as_found():
             clear_session()
             seed_everything(seed)
-            try:
+            with trace.ended_by_problems():
                 case: Any = None
                 with trace.stage("case"):
                     case = self._case_of(request)
@@ -145,15 +142,8 @@ class Workbench:
                     reference = flow.reference_of(case) if "reference" in request["oracles"] else {}
                     # What a smaller program does not compute any more has no value that could be missing.
                     fields["reference"] = {name: value for name, value in reference.items() if name in trace.observations}
-            except (InvalidCase, NotRecordable) as error:
-                problem, status = str(error), "error"
-            except OutOfMemory as error:
-                problem, status = str(error), "crashed"
-        recording = Recording(
-            case=self.case, backend=self.backend, run="repro", status=status or ("raised" if trace.raised else "recorded"),
-            problem=problem, observations=flow.in_flow_order(trace), raised=tuple(trace.raised), digests=trace.digests,
-            state=trace.state, labels=trace.labels, losses=trace.losses, variants=tuple(trace.variants),
-            oracles=tuple(request["oracles"]), settings=settings(), not_compared=trace.not_compared, notes=tuple(trace.notes),
+        recording = trace.recording(
+            case=self.case, backend=self.backend, run="repro", oracles=tuple(request["oracles"]), settings=settings(),
             expect=request["expect"], class_names=request["class_names"], **fields,
         )  # fmt: skip
         if "reference" in recording.oracles:

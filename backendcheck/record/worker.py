@@ -174,16 +174,15 @@ class Worker:
         from backendcheck.record import flow
         from backendcheck.record.layers.replay import observe_layers
         from backendcheck.record.observe.dataset_case import drawn, missing_library
-        from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
+        from backendcheck.record.observe.errors import InvalidCase
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
 
         seed, noise = seed_of(item), Perturbation(name=self.session.noise)
         trace = Trace()
-        problem, status = "", ""
         case: Any = None
         fields: dict[str, Any] = {}
-        try:
+        with trace.ended_by_problems():
             with self.injection:
                 with trace.stage("case"):
                     case = drawn(make())
@@ -201,51 +200,33 @@ class Worker:
                         flow.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
             if fields and not self.session.layers:
                 fields["reference"] = flow.reference_of(case)
-        except (InvalidCase, NotRecordable) as error:
-            problem, status = str(error), "error"
-        except OutOfMemory as error:
-            problem, status = str(error), "crashed"
-        return self.recording(
-            item,
-            case_named,
-            status=status or ("raised" if trace.raised else "recorded"),
-            problem=problem,
-            observations=trace.observations if self.session.layers else flow.in_flow_order(trace),
-            layers=trace.layers,
-            raised=tuple(trace.raised),
-            digests=trace.digests,
-            state=trace.state,
-            labels=trace.labels,
-            losses=trace.losses,
-            reference_values=trace.reference_values,
-            variants=tuple(trace.variants),
+        return trace.recording(
+            **self.identity(item, case_named),
             oracles=tuple(self.session.oracles),
             settings=settings() | noise.settings,
-            not_compared=trace.not_compared,
-            notes=tuple(trace.notes),
-            timings_s=trace.timings_s,
-            optimizer=trace.optimizer,
             **fields,
         )
 
     def _teacher(self, case: str) -> Recording | None:
         return read_recording(recording_path(Path(self.session.teacher), case)) if self.session.teacher else None
 
-    def recording(self, item: pytest.Item, case_named: str = "", **fields: Any) -> Recording:
-        """A recording of `item`, or of the case of that id in it, with what is known of it however it went."""
+    def recording(self, item: pytest.Item, case_named: str = "", *, status: str, problem: str) -> Recording:
+        """A recording of `item`, or of the case of that id in it, that was not observed."""
+        return Recording(**self.identity(item, case_named), status=status, problem=problem)
+
+    def identity(self, item: pytest.Item, case_named: str = "") -> dict[str, Any]:
+        """The fields of a recording that are known however the case ends."""
         if item.path not in self.digests:
             self.digests[item.path] = file_digest(item.path)
-        function = getattr(item, "obj", None)
-        return Recording(
-            case=case_named or case_id(item.nodeid),
-            backend=self.session.backend,
-            run=self.session.run,
-            claim=_claim(function),
-            file=self.session.case_file(item.path),
-            line=(item.reportinfo()[1] or 0) + 1,
-            file_digest=self.digests[item.path],
-            **fields,
-        )
+        return {
+            "case": case_named or case_id(item.nodeid),
+            "backend": self.session.backend,
+            "run": self.session.run,
+            "claim": _claim(getattr(item, "obj", None)),
+            "file": self.session.case_file(item.path),
+            "line": (item.reportinfo()[1] or 0) + 1,
+            "file_digest": self.digests[item.path],
+        }
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,8 +23,8 @@ import safetensors.numpy
 from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import write_atomically
-from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
-from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
+from backendcheck.recordings.codec import Codec, Form
+from backendcheck.recordings.recording import STATUSES, Environment, Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
@@ -60,63 +59,67 @@ def _safe(part: str) -> str:
     return name
 
 
-def write_recording(leg: Path, recording: Recording) -> str:
-    """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
-    tensors: dict[str, np.ndarray] = {}
-    keys: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+class _Arrays:
+    """The arrays of one file by their keys. Equal arrays are stored once."""
 
-    def stored(value: np.ndarray) -> dict[str, Any]:
+    def __init__(self, tensors: Mapping[str, np.ndarray] | None = None) -> None:
+        self.tensors = dict(tensors or {})
+        self._keys: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def store(self, value: np.ndarray) -> dict[str, Any]:
         if value.dtype == object:
             return {"text": value.ravel().tolist(), "shape": list(value.shape)}
         # Contiguous and in the byte order of this machine, which is what comes back from the file.
         array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
         content = (array.dtype.str, array.shape, array.tobytes())
-        if content not in keys:  # what several doors returned alike is stored once
-            keys[content] = f"t{len(tensors)}"  # names are free text, the keys of a safetensors file are not
-            tensors[keys[content]] = array
-        return {"tensor": keys[content]}
+        if content not in self._keys:
+            self._keys[content] = f"t{len(self.tensors)}"  # names are free text, the keys of a safetensors file are not
+            self.tensors[self._keys[content]] = array
+        return {"tensor": self._keys[content]}
 
-    def observed(observations: Mapping[str, Observation]) -> dict[str, Any]:
-        return {
-            name: {"dtype": seen.dtype, "precision": seen.precision, **stored(seen.value)} for name, seen in observations.items()
-        }
+    def load(self, entry: Mapping[str, Any]) -> np.ndarray:
+        if "tensor" in entry:
+            return self.tensors[entry["tensor"]]
+        value = np.empty(len(entry["text"]), dtype=object)
+        value[:] = entry["text"]
+        return value.reshape(entry["shape"])
 
-    header = {
-        "format": FORMAT,
-        **{
-            name: getattr(recording, name)
-            for name in (
-                "case", "backend", "run", "status", "claim", "file", "line", "file_digest", "problem", "stderr_tail", "expect",
-                "class_names", "digests", "state", "settings", "not_compared", "notes", "timings_s", "losses", "oracles",
-            )
+
+# The types in a recording that are not plain JSON.
+RECORDING = Codec({
+    np.ndarray: Form(
+        encode=lambda value, arrays: arrays.store(value),
+        decode=lambda entry, arrays: arrays.load(entry),
+        text='`{"tensor": KEY}` with the key of a tensor of the file; `{"text": [...], "shape": [...]}` for text',
+    ),
+    Observation: Form(
+        encode=lambda value, arrays: {"dtype": value.dtype, "precision": value.precision, **arrays.store(value.value)},
+        decode=lambda entry, arrays: Observation(
+            value=arrays.load(entry), dtype=entry["dtype"], precision=entry["precision"]
+        ),
+        text="as an array, with `dtype` and `precision`",
+    ),
+    ReferenceValue: Form(
+        encode=lambda value, arrays: {
+            key: arrays.store(array) for key in ("value", "defined", "directions") if (array := getattr(value, key)) is not None
         },
-        "observations": observed(recording.observations),
-        "variants": [
-            {
-                "oracle": variant.oracle,
-                "door": variant.path,
-                "observations": observed(variant.observations),
-                "raised": None if variant.raised is None else asdict(variant.raised),
-            }
-            for variant in recording.variants
-        ],
-        "reference": {name: stored(value) for name, value in recording.reference.items()},
-        "expected": {
-            name: {
-                "value": stored(one.value),
-                **{key: stored(array) for key in ("defined", "directions") if (array := getattr(one, key)) is not None},
-            }
-            for name, one in recording.reference_values.items()
-        },
-        "labels": {name: stored(value) for name, value in recording.labels.items()},
-        "raised": [asdict(one) for one in recording.raised],
-        "tolerance": {name: [t.rtol, t.atol] for name, t in recording.tolerance.items()},
-        **({"optimizer": recording.optimizer} if recording.optimizer else {}),
-        **({"layers": asdict(recording.layers)} if recording.layers is not None else {}),
-    }  # fmt: skip
-    text = json.dumps(header, allow_nan=True)
+        decode=lambda entry, arrays: ReferenceValue(
+            **{key: arrays.load(array) for key, array in entry.items() if array is not None}
+        ),
+        text="`value`, `defined` and `directions` as arrays; the last two may be left out",
+    ),
+    Tolerance: Form(
+        encode=lambda value, _: [value.rtol, value.atol], decode=lambda entry, _: Tolerance(*entry), text="`[rtol, atol]`"
+    ),
+})  # fmt: skip
+
+
+def write_recording(leg: Path, recording: Recording) -> str:
+    """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
+    arrays = _Arrays()
+    text = json.dumps({"format": FORMAT, **RECORDING.encode(recording, arrays)}, allow_nan=True)
     # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
-    tensors = tensors or {"none": np.zeros(1, np.uint8)}
+    tensors = arrays.tensors or {"none": np.zeros(1, np.uint8)}
     content = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
     write_atomically(recording_path(leg, recording.case), content)
     return hashlib.sha256(content).hexdigest()
@@ -159,56 +162,14 @@ def read_recording(path: Path) -> Recording:
 
 
 def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Recording:
-    def loaded(entry: Mapping[str, Any]) -> np.ndarray:
-        if "tensor" in entry:
-            return tensors[entry["tensor"]]
-        value = np.empty(len(entry["text"]), dtype=object)
-        value[:] = entry["text"]
-        return value.reshape(entry["shape"])
-
-    def observed(entries: Mapping[str, Any]) -> dict[str, Observation]:
-        return {
-            name: Observation(value=loaded(entry), dtype=entry["dtype"], precision=entry["precision"])
-            for name, entry in entries.items()
-        }
-
-    def raised_from(entry: Mapping[str, Any]) -> Raised:
-        return Raised(**{**entry, "type_names": tuple(entry["type_names"])})
-
     if header["status"] not in STATUSES:
         message = f"status {header['status']!r}"
         raise ValueError(message)
-    header = dict(header)
-    del header["format"]
-    observations = observed(header.pop("observations"))
-    variants = tuple(
-        Variant(
-            oracle=entry["oracle"],
-            path=entry["door"],
-            observations=observed(entry["observations"]),
-            raised=None if entry["raised"] is None else raised_from(entry["raised"]),
-        )
-        for entry in header.pop("variants")
-    )
-    reference = {name: loaded(entry) for name, entry in header.pop("reference").items()}
-    reference_values = {
-        name: ReferenceValue(**{key: loaded(array) for key, array in entry.items() if array is not None})
-        for name, entry in header.pop("expected").items()
-    }
-    labels = {name: loaded(entry) for name, entry in header.pop("labels").items()}
-    raised = tuple(raised_from(entry) for entry in header.pop("raised"))
-    tolerance = {name: Tolerance(*figures) for name, figures in header.pop("tolerance").items()}
-    for name in ("notes", "oracles"):
-        header[name] = tuple(header[name])
-    if (layers := header.pop("layers", None)) is not None:
-        calls = tuple(LayerCall(**call) for call in layers.pop("calls"))
-        header["layers"] = LayerTrace(**{**layers, "calls": calls, "unseen": tuple(layers["unseen"])})
-    header["state"] = {name: tuple(figures) for name, figures in header["state"].items()}
-    return Recording(
-        **header, observations=observations, variants=variants, reference=reference, reference_values=reference_values,
-        labels=labels, raised=raised,
-        tolerance=tolerance,
-    )  # fmt: skip
+    return RECORDING.decode(Recording, _without_format(header), _Arrays(tensors))
+
+
+def _without_format(header: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in header.items() if key != "format"}
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:
@@ -224,10 +185,12 @@ def _unreadable(path: Path, what: str, remedy: str) -> UnreadableInput:
     return UnreadableInput(f"{path}: {what}. {remedy}.")
 
 
+ENVIRONMENT_FILE = Codec({})  # all plain JSON
+
+
 def write_environment(leg: Path, environment: Environment) -> None:
     """Write `environment.json` into the directory of a leg."""
-    fields = {name: getattr(environment, name) for name in Environment.__slots__}
-    body = {"format": FORMAT, **fields}
+    body = {"format": FORMAT, **ENVIRONMENT_FILE.encode(environment)}
     body["sha256"] = _json_checksum(body)
     write_atomically(leg / ENVIRONMENT, (json.dumps(body, indent=2) + "\n").encode(), durable=True)
 
@@ -251,12 +214,8 @@ def read_environment(leg: Path) -> Environment:
         expected = body.pop("sha256", None)
         if expected != _json_checksum(body):
             raise _unreadable(path, "is damaged: its checksum does not match its content", "Record this backend again")
-        del body["format"]
-        later = {name: body.get(name, ()) for name in ("all_cases", "sessions", "pieces")}  # not in the first files of format 1
-        for name, value in {"cases": body["cases"], "problems": body["problems"], **later}.items():
-            body[name] = tuple(value)
-        return Environment(**body)
+        return ENVIRONMENT_FILE.decode(Environment, _without_format(body))
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(path, f"is damaged ({error_line(error)})", "Record this backend again") from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
@@ -38,7 +39,7 @@ class Variant:
     """
 
     oracle: str
-    path: str
+    path: str = field(metadata=stored_as("door"))
     observations: Mapping[str, Observation] = field(default_factory=dict)
     raised: Raised | None = None
 
@@ -66,7 +67,7 @@ class Recording:
     file_digest: str = ""
     observations: Mapping[str, Observation] = field(default_factory=dict)
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
-    reference_values: Mapping[str, ReferenceValue] = field(default_factory=dict)
+    reference_values: Mapping[str, ReferenceValue] = field(default_factory=dict, metadata=stored_as("expected"))
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
@@ -83,8 +84,13 @@ class Recording:
     not_compared: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
-    optimizer: str = ""
-    layers: LayerTrace | None = None
+    optimizer: str = field(default="", metadata=LATER)
+    layers: LayerTrace | None = field(default=None, metadata=LATER)
+
+    @property
+    def was_observed(self) -> bool:
+        """Whether the case was observed to its end. Raising is an observation like any other."""
+        return self.status in ("recorded", "raised")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +130,6 @@ class Environment:
     def runs(self) -> frozenset[str]:
         """The ids that the recordings of this leg may carry: its own, or those of its pieces."""
         return frozenset(str(piece["run"]) for piece in self.pieces if piece.get("run")) or frozenset({self.run})
-
-
-# --- names on disk ---------------------------------------------------------------------------------------------
-
-
-# --- recordings ------------------------------------------------------------------------------------------------
-
-
-# --- environments ----------------------------------------------------------------------------------------------
 
 
 def returned(recording: Recording) -> Any:

@@ -34,7 +34,6 @@ from backendcheck.vocabulary.faults import Fault
 _OWED = 2.0  # times the tolerance; below, two backends may still agree with one another within it
 _PLAIN = 1e-2  # of the largest magnitude of an observation: beyond any tolerance there is
 _NO_NAME = "unexplained"  # says that nothing fits, which is true where nothing does
-_MEASURED = ("recorded", "raised")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +165,7 @@ def _problem(
         return f"cannot be judged even without a fault: {'; '.join(result.problems)}"
     if faulty is None or notes is None:
         return "has no recording with the fault planted"
-    if faulty.status not in _MEASURED:
+    if not faulty.was_observed:
         return f"was not recorded with the fault planted ({faulty.status}): {faulty.problem}"
     if notes["n_unsettled"]:
         return "the plant was not taken out as it was put in"
@@ -257,7 +256,7 @@ def compare_again(leg: Leg, again: Leg, overrides: Sequence[Override] = ()) -> t
     alarms, unlike = [], []
     for case, second in again.recordings.items():
         first = leg.recordings.get(case)
-        if first is None or {first.status, second.status} - {*_MEASURED}:
+        if first is None or not (first.was_observed and second.was_observed):
             unlike.append(f"{case} on {leg.label}: was not recorded twice")
             continue
         found = compare_backends({leg.label: first, f"{leg.label} again": second}, overrides)

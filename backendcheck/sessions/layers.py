@@ -78,7 +78,7 @@ def _read(backend: Backend, leg: Path, case: str, said: str) -> Recording:
     recording = None
     if leg.is_dir():
         recording = read_legs(find_legs([leg]), only=case)[0].recordings.get(case)
-    if recording is None or recording.status not in ("recorded", "raised"):
+    if recording is None or not recording.was_observed:
         why = f"{recording.status}: {recording.problem}" if recording is not None else said or "no recording"
         message = (
             f"{case}: its layers could not be recorded on {backend} ({why.strip()}). See that 'backendcheck run' records it."

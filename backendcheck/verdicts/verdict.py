@@ -59,7 +59,7 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     problems = [f"{leg} {UNSEEN}" for leg in expected_legs if leg not in recordings]
     usable = {}
     for leg, recording in recordings.items():
-        if recording.status in ("recorded", "raised"):
+        if recording.was_observed:
             usable[leg] = recording
         else:
             problems.append(f"{leg} {_status_in_words(recording)}")

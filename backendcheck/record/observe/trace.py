@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy as np
 from backendcheck.record.observe.arrays import observed
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
 from backendcheck.recordings.layer_calls import LayerTrace
-from backendcheck.recordings.recording import Raised, Variant
+from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.text.words import first_line
-from backendcheck.vocabulary.observations import Observation, ReferenceValue
+from backendcheck.vocabulary.observations import Observation, ReferenceValue, flow_key
 
 # What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory", "OOM when allocating")
@@ -39,6 +39,27 @@ class Trace:
     timings_s: dict[str, float] = field(default_factory=dict)
     optimizer: str = ""
     layers: LayerTrace | None = None
+    status: str = ""
+    problem: str = ""
+
+    @contextmanager
+    def ended_by_problems(self) -> Iterator[None]:
+        """The observation of a case; what cannot be observed ends it, and becomes the problem of the recording."""
+        try:
+            yield
+        except (InvalidCase, NotRecordable) as error:
+            self.status, self.problem = "error", str(error)
+        except OutOfMemory as error:
+            self.status, self.problem = "crashed", str(error)
+
+    def recording(self, **identity: Any) -> Recording:
+        """What was observed, as a recording. `identity` has the fields that a trace does not know, such as the case."""
+        observed = {name: getattr(self, name) for name in _RECORDED}
+        if self.layers is None:
+            observed["observations"] = {name: self.observations[name] for name in sorted(self.observations, key=flow_key)}
+        observed |= {name: tuple(value) for name, value in observed.items() if isinstance(value, list)}
+        observed["status"] = self.status or ("raised" if self.raised else "recorded")
+        return Recording(**observed | identity)
 
     def see(self, name: str, value: Any, like: Observation | None = None) -> None:
         """Record `value` as the observation `name`; `like` is the observation that it was computed from, if it was.
@@ -80,6 +101,10 @@ class Trace:
             self.raised.append(raised)
         finally:
             self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began
+
+
+# The fields that a trace fills have the same names in a recording.
+_RECORDED = frozenset(field.name for field in fields(Trace)) & frozenset(field.name for field in fields(Recording))
 
 
 def as_raised(stage: str, error: BaseException) -> Raised:

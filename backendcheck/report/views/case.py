@@ -51,7 +51,7 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     recording = result.recordings.get(leg)
     if recording is None:
         return "missing", "bad"
-    if recording.status not in ("recorded", "raised"):
+    if not recording.was_observed:
         return _DID_NOT_FINISH.get(recording.status, recording.status), "bad"
     if recording.raised:
         text = f"raised {recording.raised[0].type}"

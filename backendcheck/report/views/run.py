@@ -70,7 +70,7 @@ def expected_and_compared(results: Results) -> list[Compared]:
         leg
         for result in results.cases
         for leg, recording in result.recordings.items()
-        if recording.status in ("recorded", "raised")
+        if recording.was_observed
     )
     lacking = [f"{len(results.cases) - recorded[leg]} on {leg}" for leg in results.backends if recorded[leg] < len(results.cases)]
     n_comparisons = sum(len(result.comparisons) for result in results.cases)
