@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.errors import UsageError
+from backendcheck.nests import leaves, map_leaves, with_brackets, with_tuples
 
 _MOST_BATCHES = 1000  # of a pipeline that does not say where it ends
 _PARTS = 3  # x, y, sample_weight
@@ -73,7 +74,9 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
     sizes = [_size(batch, number) for number, batch in enumerate(first)]
     even = all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
     repeats = len(first) == len(second) and all(map(_same, first, second))
-    x, y, sample_weight = (_joined([batch[place] for batch in first]) for place in range(_PARTS))
+    x, y, sample_weight = (
+        map_leaves(lambda *arrays: np.concatenate(arrays), *(batch[place] for batch in first)) for place in range(_PARTS)
+    )
     return Batches(x=x, y=y, sample_weight=sample_weight, batch_size=sizes[0] if even else 0, repeats=repeats)
 
 
@@ -105,56 +108,44 @@ def _endless(what: str, remedy: str) -> str:
     return f"x: {what} has no end; expected a finite one, of {_MOST_BATCHES} batches at most. {remedy}."
 
 
-def _parts(batch: Any, number: int) -> tuple[Any, Any, Any]:
+def _parts(batch: Any, number: int) -> tuple[Any, ...]:
     """A batch as x, y and sample_weight, None where it has none: as Keras reads it, a list is a tuple."""
     parts = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
     if not 1 <= len(parts) <= _PARTS:
         message = f"x: batch {number} of the data set has {len(parts)} parts; expected (x,), (x, y) or (x, y, sample_weight)."
         raise UsageError(message)
-    x, y, sample_weight = (_arrays(part, number) for part in (*parts, *(None,) * (_PARTS - len(parts))))
-    return x, y, sample_weight
+    x, y, sample_weight = (*parts, None, None)[:_PARTS]
+    return tuple(map_leaves(lambda tensor: _array(tensor, number), with_tuples(part)) for part in (x, y, sample_weight))
 
 
-def _arrays(nest: Any, number: int) -> Any:
-    if nest is None:
-        return None
-    if isinstance(nest, Mapping):
-        return {key: _arrays(part, number) for key, part in nest.items()}
-    if isinstance(nest, list | tuple):
-        return tuple(_arrays(part, number) for part in nest)
-    kind = type(nest).__name__
+def _array(tensor: Any, number: int) -> np.ndarray:
+    kind = type(tensor).__name__
     if "Ragged" in kind:
         remedy = "Pad it to one length, with .to_tensor(shape=…) or keras.utils.pad_sequences"
-    elif "Sparse" in kind or getattr(nest, "is_sparse", False):
+    elif "Sparse" in kind or getattr(tensor, "is_sparse", False):
         remedy = "Make it dense"
-    elif getattr(nest, "is_nested", False):
+    elif getattr(tensor, "is_nested", False):
         remedy = "Pad it to one length"
     else:
-        if hasattr(nest, "detach"):
-            nest = nest.detach().cpu()
-            nest = nest.float() if "bfloat16" in str(nest.dtype) else nest
-        return np.asarray(nest)
+        if hasattr(tensor, "detach"):
+            tensor = tensor.detach().cpu()
+            tensor = tensor.float() if "bfloat16" in str(tensor.dtype) else tensor
+        return np.asarray(tensor)
     message = f"x: batch {number} of the data set holds a {kind}; expected an array, the same shape for each example. {remedy}."
     raise UsageError(message)
 
 
-def _leaves(nest: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
-    if isinstance(nest, Mapping):
-        for key, part in nest.items():
-            yield from _leaves(part, f"{path}[{key!r}]")
-    elif isinstance(nest, tuple):
-        for place, part in enumerate(nest):
-            yield from _leaves(part, f"{path}[{place}]")
-    elif nest is not None:
-        yield path, nest
-
-
-def _named(batch: tuple[Any, Any, Any]) -> dict[str, np.ndarray]:
+def _named(batch: tuple[Any, ...]) -> dict[str, np.ndarray]:
     names = ("x", "y", "sample_weight")
-    return {path: leaf for name, part in zip(names, batch, strict=True) for path, leaf in _leaves(part, name)}
+    return {
+        with_brackets(name, path): leaf
+        for name, part in zip(names, batch, strict=True)
+        for path, leaf in leaves(part)
+        if leaf is not None
+    }
 
 
-def _check_alike(first: tuple[Any, Any, Any], batch: tuple[Any, Any, Any], number: int) -> None:
+def _check_alike(first: tuple[Any, ...], batch: tuple[Any, ...], number: int) -> None:
     expected, got = _named(first), _named(batch)
     if expected.keys() != got.keys():
         message = f"x: batch {number} of the data set holds {', '.join(got)}; expected {', '.join(expected)}, as in batch 0."
@@ -170,7 +161,7 @@ def _check_alike(first: tuple[Any, Any, Any], batch: tuple[Any, Any, Any], numbe
             raise UsageError(message)
 
 
-def _size(batch: tuple[Any, Any, Any], number: int) -> int:
+def _size(batch: tuple[Any, ...], number: int) -> int:
     counted = [(path, len(leaf)) for path, leaf in _named(batch).items()]
     for (path, n), (other_path, m) in pairwise(counted):
         if n != m:
@@ -181,19 +172,8 @@ def _size(batch: tuple[Any, Any, Any], number: int) -> int:
     return counted[0][1]
 
 
-def _same(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any]) -> bool:
+def _same(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
     left_leaves, right_leaves = _named(left), _named(right)
     return left_leaves.keys() == right_leaves.keys() and all(
         np.array_equal(leaf, right_leaves[path], equal_nan=leaf.dtype.kind == "f") for path, leaf in left_leaves.items()
     )
-
-
-def _joined(parts: list[Any]) -> Any:
-    first = parts[0]
-    if first is None:
-        return None
-    if isinstance(first, Mapping):
-        return {key: _joined([part[key] for part in parts]) for key in first}
-    if isinstance(first, tuple):
-        return tuple(_joined([part[place] for part in parts]) for place in range(len(first)))
-    return np.concatenate(parts)

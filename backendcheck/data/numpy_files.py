@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from backendcheck.data.read import Data, Wanted, check_lengths
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.nests import named_leaves
 from backendcheck.text.escape import decoded
 
 _WEIGHT, _NAMES = "sample_weight", "class_names"
@@ -85,7 +85,7 @@ def _of_archive(path: Path, arrays: dict[str, np.ndarray], wanted: Wanted) -> Da
         message = f"{path}: {', '.join(sorted(left))} is none of the arrays that are looked for; expected {', '.join(known)}."
         raise UsageError(message)
     if not wanted.as_found:
-        check_lengths(str(path), {**_flat("x", x), **_flat("y", y), **_flat(_WEIGHT, weight)})
+        check_lengths(str(path), _by_name(x=x, y=y, sample_weight=weight))
     return Data(x=x, y=y, sample_weight=weight, class_names=names, source=str(path))
 
 
@@ -113,7 +113,5 @@ def _class_names(path: Path, left: dict[str, np.ndarray]) -> Any:
     return {name.removeprefix(f"{_NAMES}/"): names for name, names in texts.items()} or None
 
 
-def _flat(name: str, part: Any) -> dict[str, np.ndarray]:
-    if part is None:
-        return {}
-    return {f"{name}/{key}": array for key, array in part.items()} if isinstance(part, Mapping) else {name: part}
+def _by_name(**parts: Any) -> dict[str, np.ndarray]:
+    return {name: leaf for name, leaf in named_leaves(parts).items() if leaf is not None}

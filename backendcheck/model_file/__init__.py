@@ -7,8 +7,9 @@ of a subclassed model, say) is left out, never guessed; `ModelFile.notes` says s
 from backendcheck.model_file.compiled import Compiled
 from backendcheck.model_file.file import ModelFile, describe_model, read_model_file
 from backendcheck.model_file.heads import Head, Port
-from backendcheck.model_file.losses import LOSSES, DeclaredLoss, declared_loss
+from backendcheck.model_file.losses import LOSSES, DeclaredLoss, declared_loss, is_single_loss
 
 __all__ = [
-    "LOSSES", "Compiled", "DeclaredLoss", "Head", "ModelFile", "Port", "declared_loss", "describe_model", "read_model_file",
+    "LOSSES", "Compiled", "DeclaredLoss", "Head", "ModelFile", "Port", "declared_loss", "describe_model", "is_single_loss",
+    "read_model_file",
 ]  # fmt: skip

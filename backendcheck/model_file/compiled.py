@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendcheck.model_file.losses import DeclaredLoss, declared_loss, snake
+from backendcheck.model_file.losses import DeclaredLoss, declared_loss, is_single_loss, snake
+from backendcheck.nests import named_leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,8 @@ def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dic
     """`spec` (a dict by name, a list by position, one thing) by output; what fits none is left out, and noted."""
     if spec is None:
         return {}
-    if isinstance(spec, Mapping) and "class_name" not in spec:
-        by_name = dict(_flat(spec))
+    if not is_single_loss(spec):
+        by_name = named_leaves(spec, is_leaf=is_single_loss)
         if set(by_name) <= set(outputs):
             return {name: entry for name, entry in by_name.items() if entry is not None}
         if len(outputs) == 1 and len(by_name) == 1:
@@ -60,15 +61,6 @@ def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dic
     if isinstance(spec, list) and option in ("loss", "loss_weights"):
         spec = spec[0] if spec else None
     return dict.fromkeys(outputs, spec) if spec is not None else {}
-
-
-def _flat(nest: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in nest.items():
-        name = f"{path}/{key}" if path else str(key)
-        if isinstance(value, Mapping) and "class_name" not in value:
-            yield from _flat(value, name)
-        else:
-            yield name, value
 
 
 def _metric_name(spec: Any) -> str:

@@ -79,6 +79,11 @@ def declared_loss(spec: Any) -> DeclaredLoss:
     )
 
 
+def is_single_loss(spec: Any) -> bool:
+    """Whether `spec` is one loss or metric, a serialized one too, and not a dict of them by output."""
+    return not isinstance(spec, Mapping) or "class_name" in spec
+
+
 def _of_object(spec: Any) -> DeclaredLoss:
     """A loss of this process, by the name of its class or function, and its own configuration."""
     if isinstance(spec, functools.partial):

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.nests import named_leaves
+
 WIDE = 32  # numbers in an example, from which on two are not alike by chance
 
 
 def input_arrays(x: Any) -> dict[str, np.ndarray]:
-    """The arrays that inputs consist of, by name or position."""
-    if x is None:
-        return {}
-    if isinstance(x, Mapping):
-        inside = {str(key): input_arrays(array) for key, array in x.items()}
-        return {f"{key}/{name}" if name else key: array for key, arrays in inside.items() for name, array in arrays.items()}
-    if isinstance(x, list | tuple) and x and all(hasattr(array, "shape") and len(array.shape) for array in x):
-        return {str(index): np.asarray(array) for index, array in enumerate(x)}
-    return {"": np.asarray(x)}
+    """The arrays that inputs consist of, by name or position. A list of arrays is several inputs, a list of numbers is one."""
+    return {name: np.asarray(array) for name, array in named_leaves(x, is_leaf=_is_input).items() if array is not None}
+
+
+def _is_input(x: Any) -> bool:
+    if isinstance(x, list | tuple):
+        return not x or not all(hasattr(array, "shape") and len(array.shape) for array in x)
+    return not isinstance(x, Mapping)
 
 
 def width_of(arrays: Mapping[str, np.ndarray]) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 from backendcheck.errors import UsageError
 from backendcheck.labels.contract.finding import LabelFinding
 from backendcheck.labels.inputs.output_labels import make_finding
-from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, declared_loss
+from backendcheck.model_file import LOSSES, DeclaredLoss, Head, ModelFile, declared_loss, is_single_loss
+from backendcheck.nests import is_no_mapping, named_leaves
 from backendcheck.text.escape import decoded
 
 # Of Keras 3.15, by which a misspelt one is told from one of the user's own.
@@ -38,16 +39,6 @@ class Purpose:
     problems: tuple[LabelFinding, ...] = ()
 
 
-def flattened(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and array of each leaf of a dict of dicts."""
-    for key, value in nest.items():
-        name = f"{path}/{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from flattened(value, name)
-        else:
-            yield name, value
-
-
 def arrays_by_output(y: Any, noun: str, outputs: Sequence[str]) -> dict[str, np.ndarray]:
     """Labels or weights by output: a dict by name, a list by position where there are several outputs, or of the single one.
 
@@ -55,7 +46,7 @@ def arrays_by_output(y: Any, noun: str, outputs: Sequence[str]) -> dict[str, np.
         UsageError: if they cannot be arrays.
     """
     if isinstance(y, Mapping):
-        return {name: as_array(array, f"{noun} of {name}") for name, array in flattened(y)}
+        return {name: as_array(array, f"{noun} of {name}") for name, array in named_leaves(y, is_leaf=is_no_mapping).items()}
     if (
         isinstance(y, list | tuple)
         and len(outputs) > 1
@@ -180,8 +171,8 @@ def known_loss(name: str) -> DeclaredLoss:
 
 
 def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]) -> dict[str, Any]:
-    if isinstance(loss, Mapping) and "class_name" not in loss:
-        named = {name: spec for name, spec in flattened_losses(loss) if spec is not None}
+    if not is_single_loss(loss):
+        named = {name: spec for name, spec in named_leaves(loss, is_leaf=is_single_loss).items() if spec is not None}
         if len(outputs) == 1 and len(named) == 1 and "" in (*outputs, *named):
             return {outputs[0]: next(iter(named.values()))}
         problems += [
@@ -196,16 +187,6 @@ def _by_output(loss: Any, outputs: tuple[str, ...], problems: list[LabelFinding]
             problems.append(make_finding("L407", "losses", message, expected=_outputs_in_words(outputs)))
         return {name: spec for name, spec in zip(outputs, loss, strict=False) if spec is not None}
     return dict.fromkeys(outputs, loss)
-
-
-def flattened_losses(nest: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """As `flattened`, but a serialized loss is a leaf."""
-    for key, spec in nest.items():
-        name = f"{path}/{key}" if path else str(key)
-        if isinstance(spec, Mapping) and "class_name" not in spec:
-            yield from flattened_losses(spec, name)
-        else:
-            yield name, spec
 
 
 def _outputs_in_words(outputs: Sequence[str]) -> str:
