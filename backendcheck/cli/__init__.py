@@ -1,4 +1,4 @@
-"""The command line: thin, and quick to start. No command imports a backend in this process."""
+"""The command line. It is thin and starts fast; no command imports a backend in this process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
 from backendcheck.cli.merge import merge
 from backendcheck.cli.model import model
-from backendcheck.cli.process import resuming
+from backendcheck.cli.process import resume_command
 from backendcheck.cli.record import record
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
-from backendcheck.cli.terminal import color
+from backendcheck.cli.terminal import color_choice
 from backendcheck.errors import BackendcheckError
 from backendcheck.text.escape import visible
 
@@ -36,7 +36,7 @@ Exit codes
 
 
 class _Commands(click.Group):
-    """Reports our own errors in one line, with exit code 2."""
+    """Prints our own errors in one line, and exits with code 2."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -46,17 +46,17 @@ class _Commands(click.Group):
                 click.echo(f"backendcheck: {visible(line)}", err=True)
             context.exit(2)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever reads the output has seen enough; click knows what to do
+            if error.errno == errno.EPIPE:  # the reader closed the pipe, which click handles
                 raise
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
-            resumable = context.invoked_subcommand in ("run", "record")
-            kept = "; what was recorded so far is kept, and its legs are marked unfinished" if resumable else ""
+            can_resume = context.invoked_subcommand in ("run", "record")
+            kept = "; recordings made so far are kept, and their legs are marked unfinished" if can_resume else ""
             click.echo(f"backendcheck: interrupted{kept}.", err=True)
-            if resumable:
-                click.echo(f"backendcheck: go on with: {visible(resuming(sys.argv[1:]))}", err=True)
+            if can_resume:
+                click.echo(f"backendcheck: continue with: {visible(resume_command(sys.argv[1:]))}", err=True)
             context.exit(130)
 
 
@@ -65,17 +65,17 @@ class _Commands(click.Group):
 def cli() -> None:
     """Do your labels mean the same under every Keras 3 backend?
 
-    Runs label-handling cases under TensorFlow, JAX and PyTorch, each in a process of its own, and says whether and where losses,
+    Runs label-handling cases under TensorFlow, JAX and PyTorch, each in a process of its own. Reports whether and where losses,
     gradients or predictions differ.
 
     \b
     backendcheck run                         the built-in cases on all three backends
     backendcheck run cases/labels.py         your own cases
-    backendcheck labels --data d.npz         labels, before anything is trained
+    backendcheck labels --data d.npz         labels, before training
     backendcheck model m.keras --data d.npz  a saved model, with its labels
     backendcheck show labels/one_hot         one case in full
-    backendcheck locate labels/one_hot       the layer in which a difference begins
-    backendcheck repro labels/one_hot        a script that shows it
+    backendcheck locate labels/one_hot       the layer where a difference begins
+    backendcheck repro labels/one_hot        a script that shows the difference
     """
 
 
@@ -84,8 +84,8 @@ for command in (run, labels, model, record, compare, merge, show, locate, repro,
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a headline may hold what an ASCII log cannot
-    cli.main(prog_name="backendcheck", color=color())
+            stream.reconfigure(errors="backslashreplace")  # an ASCII log must not stop a headline with other characters
+    cli.main(prog_name="backendcheck", color=color_choice())

@@ -1,4 +1,4 @@
-"""`backendcheck compare`: recordings held against each other."""
+"""`backendcheck compare`: compare recordings and report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from backendcheck.cli.options import (
     overwrite_option,
     strict_known_option,
 )
-from backendcheck.cli.process import without_collection
-from backendcheck.cli.results import analyze_legs, check_report_directory, expected_legs, warn_if_known_not_found, write_and_exit
+from backendcheck.cli.process import without_garbage_collection
+from backendcheck.cli.results import analyze_legs, check_report_directory, required_legs, warn_if_known_not_found, write_and_exit
 from backendcheck.cli.terminal import OutputOptions, output_options
 
 
@@ -24,7 +24,7 @@ from backendcheck.cli.terminal import OutputOptions, output_options
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR",
-    help="Where the report goes. Default: DIR, if there is one; else reports/latest.",
+    help="Directory of the report. Default: DIR if only one is given, else reports/latest.",
 )  # fmt: skip
 @expect_backends_option
 @known_option
@@ -38,7 +38,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
-    Each DIR is a leg (what 'record' wrote for one backend) or holds legs. The same backend twice is compared with itself.
+    Each DIR is a leg (the recordings of one backend) or contains legs. A backend that occurs twice is compared with itself.
 
     \b
     backendcheck compare reports --expect-backends tensorflow,jax,torch
@@ -46,10 +46,10 @@ def compare(
     """
     from backendcheck.recordings.legs import find_legs, read_legs
 
-    with without_collection():
+    with without_garbage_collection():
         legs = read_legs(find_legs(directories))
         out = out or (directories[0] if len(directories) == 1 else LATEST)
         check_report_directory(out, legs, overwrite=overwrite)
-        results = analyze_legs(legs, expected_legs(expect_backends), known_files)
+        results = analyze_legs(legs, required_legs(expect_backends), known_files)
         warn_if_known_not_found(results, known_files)
         write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)

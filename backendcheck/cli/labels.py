@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,46 +19,71 @@ from backendcheck.text.escape import visible
 if TYPE_CHECKING:
     from backendcheck.data import Data
     from backendcheck.labels import ClassMap
+    from backendcheck.labels.contract.finding import LabelFinding
     from backendcheck.model_file import ModelFile
 
-_DATA = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options of the command, as click parses them."""
+
+    data: Path | None
+    labels: Path | None
+    label_columns: Sequence[str]
+    weight_column: str
+    validation: Path | None
+    test: Path | None
+    model: Path | None
+    loss: str | None
+    head: str | None
+    class_names: str | None
+    n_classes: int | None
+    against: Path | None
+    write_class_map: Path | None
+    select: str
+    ignore: str
+    imbalance: float | None
+    strict: bool
+    form: str
+    as_json: bool
+    quiet: bool
+    list_rules: bool
+    explain: str | None
 
 
 @click.command()
-@click.option("--data", type=_DATA, metavar="PATH",
-              help="A .npz, .npy, .csv or .parquet file, or a directory of images by class. An .npy alone: labels.")  # fmt: skip
-@click.option("--labels", type=_DATA, metavar="FILE", help="The labels, where --data is an .npy of inputs.")
-@click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="A column of a table that is a label.")
-@click.option("--weight-column", default="", metavar="NAME", help="The column of a table that weighs the examples.")
-@click.option("--validation", type=_DATA, metavar="PATH", help="Data of another split, to be held against the first.")
-@click.option("--test", type=_DATA, metavar="PATH", help="Likewise.")
-@click.option("--model", type=_DATA, metavar="FILE",
-              help="The .keras file that they are for: its heads and its losses. It is not loaded.")  # fmt: skip
+@click.option("--data", type=_PATH, metavar="PATH",
+              help="Training data: a .npz, .npy, .csv or .parquet file, or a directory of images by class. An .npy alone holds "
+              "labels.")  # fmt: skip
+@click.option("--labels", type=_PATH, metavar="FILE", help="The labels, if --data is an .npy of inputs.")
+@click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="Column of a table that holds labels.")
+@click.option("--weight-column", default="", metavar="NAME", help="Column of a table that holds sample weights.")
+@click.option("--validation", type=_PATH, metavar="PATH", help="Validation data, compared with --data.")
+@click.option("--test", type=_PATH, metavar="PATH", help="Test data, compared with --data.")
+@click.option("--model", type=_PATH, metavar="FILE",
+              help="The .keras file of the model. Its heads and losses are read; it is not loaded.")  # fmt: skip
 @click.option("--loss", metavar="LOSS",
-              help="Not that of the file: a name, NAME(from_logits=True), OUTPUT=NAME,…; MODULE:NAME for your own.")  # fmt: skip
+              help="Replaces the loss in the file: NAME, NAME(from_logits=True), OUTPUT=NAME,…; MODULE:NAME for your own.")  # fmt: skip
 @click.option("--head", metavar="HEAD",
-              help="In place of a file: units, an activation, or both: 3, softmax, 3:softmax; OUTPUT=HEAD,….")  # fmt: skip
-@click.option("--class-names", metavar="LIST", help="The names of the classes in order: cat,dog,fox, or a .txt or .json file.")
-@click.option("--n-classes", type=click.IntRange(1), metavar="N", help="How many classes there are, where nothing else says so.")
-@click.option("--against", type=_DATA, metavar="FILE", help="A class map that class names have to be those of.")
-@click.option("--write-class-map", type=_DATA, metavar="FILE", help="Write the class map of these data, if there is no error.")
-@click.option("--select", default="", metavar="CODES", help="Only these rules, or those that begin so: L1,L403.")
-@click.option("--ignore", default="", metavar="CODES", help="All but these, besides those that pyproject.toml ignores.")
+              help="Replaces --model: units, an activation, or both: 3, softmax, 3:softmax; OUTPUT=HEAD,….")  # fmt: skip
+@click.option("--class-names", metavar="LIST", help="Class names in order: cat,dog,fox, or a .txt or .json file.")
+@click.option("--n-classes", type=click.IntRange(1), metavar="N", help="Number of classes, if nothing else gives it.")
+@click.option("--against", type=_PATH, metavar="FILE", help="Class map that the class names must match.")
+@click.option("--write-class-map", type=_PATH, metavar="FILE", help="Write the class map of the data, if there is no error.")
+@click.option("--select", default="", metavar="CODES", help="Only rules with these codes or code prefixes: L1,L403.")
+@click.option("--ignore", default="", metavar="CODES", help="Skip these rules, in addition to those ignored in pyproject.toml.")
 @click.option("--imbalance", type=click.FloatRange(1, min_open=True), metavar="RATIO",
-              help="From which ratio of the largest to the smallest class on L701 speaks. Default: 10.")  # fmt: skip
-@click.option("--strict", is_flag=True, help="Warnings count as errors do.")
+              help="Report imbalance (L701) above this largest/smallest class ratio. Default: 10.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("-q", "--quiet", is_flag=True, help="Errors and warnings only, and the last line.")
-@click.option("--list", "listed", is_flag=True, help="List the rules.")
-@click.option("--explain", metavar="CODE", help="Say all of one rule.")
-def labels(
-    data: Path | None, labels: Path | None, label_columns: Sequence[str], weight_column: str, validation: Path | None,
-    test: Path | None, model: Path | None, loss: str | None, head: str | None, class_names: str | None, n_classes: int | None,
-    against: Path | None, write_class_map: Path | None, select: str, ignore: str, imbalance: float | None, form: str,
-    listed: bool, explain: str | None, strict: bool, as_json: bool, quiet: bool,
-) -> None:  # fmt: skip
-    """Hold labels against the loss, the head and the class names that they are for. Nothing is trained, no backend is imported.
+@click.option("-q", "--quiet", is_flag=True, help="Print errors, warnings and the last line only.")
+@click.option("--list", "list_rules", is_flag=True, help="List the rules.")
+@click.option("--explain", metavar="CODE", help="Explain one rule.")
+def labels(**options: Any) -> None:
+    """Check labels against the loss, the head and the class names they are used with. Trains nothing, imports no backend.
 
     \b
     backendcheck labels --data train.npz --model classifier.keras --validation val.npz
@@ -66,57 +92,73 @@ def labels(
     backendcheck labels --data photos/serving --against class_map.json
     backendcheck labels --explain L104
 
-    Exit codes: 0 no error · 1 an error (with --strict, a warning) · 2 wrong usage, or input that cannot be read. Rules that a
-    project ignores stand in its pyproject.toml, [tool.backendcheck.labels] ignore = ["L701"].
+    Exit codes: 0 no error · 1 an error (with --strict, a warning) · 2 wrong usage, or input that cannot be read. A project lists
+    the rules it ignores in pyproject.toml: [tool.backendcheck.labels] ignore = ["L701"].
     """
     from backendcheck.labels import report
-    from backendcheck.labels.check import IMBALANCE, check_labels
     from backendcheck.labels.contract.rules import find_rule
 
-    if listed or explain:
-        print_lines(report.rule_list() if explain is None else report.rule_lines(find_rule(explain)))
-        return
-    if data is None:
-        message = "Missing option '--data'; expected the labels to look at, or --list, or --explain CODE."
+    asked = _Options(**options)
+    if asked.list_rules or asked.explain:
+        print_lines(report.rule_list() if asked.explain is None else report.rule_lines(find_rule(asked.explain)))
+    elif asked.data is None:
+        message = "Missing option '--data'; expected the labels to check, or --list, or --explain CODE."
         raise click.UsageError(message)
-    chosen, left_out, ratio = _settings(select, ignore, imbalance)
-    said = _read_model(model)
-    read = {
-        split: _read(path, said, labels if split == "training" else None, label_columns, weight_column)
-        for split, path in (("training", data), ("validation", validation), ("test", test)) if path is not None
-    }  # fmt: skip
-    training = read["training"]
-    names = parse_class_names(class_names)
+    else:
+        sys.exit(_check(asked, asked.data))
+
+
+def _check(options: _Options, data: Path) -> int:
+    """Check, print and write what the options ask for; returns the exit code."""
+    from backendcheck.labels import report
+    from backendcheck.labels.check import IMBALANCE, check_labels
+
+    select, ignore, imbalance = _rule_settings(options)
+    model = _read_model(options.model)
+    paths = {"training": data, "validation": options.validation, "test": options.test}
+    splits = {name: _read_split(path, model, options, is_training=name == "training") for name, path in paths.items() if path}
+    training = splits["training"]
+    names = parse_class_names(options.class_names)
     class_map = _class_map(names if names is not None else training.class_names, training)
-    if names is None and write_class_map is not None and class_map is not None:
-        names = class_map.plain  # text becomes what the map says that is to be written
+    if names is None and options.write_class_map is not None and class_map is not None:
+        names = class_map.plain  # text labels become the indices of the map that is written
     findings = check_labels(
-        training, loss=parse_losses(loss), model=said, head=_parsed_head(head), class_names=names, n_classes=n_classes,
-        validation=read.get("validation"), test=read.get("test"), against=against, select=chosen, ignore=left_out,
-        imbalance=ratio or IMBALANCE,
+        training, loss=parse_losses(options.loss), model=model, head=_parse_heads(options.head), class_names=names,
+        n_classes=options.n_classes, validation=splits.get("validation"), test=splits.get("test"), against=options.against,
+        select=select, ignore=ignore, imbalance=imbalance or IMBALANCE,
     )  # fmt: skip
-    code = report.exit_code(findings, strict=strict)
-    if as_json or form == "json":
-        click.echo(json.dumps(report.document(findings, str(data), class_map, strict=strict), indent=1))
-    elif form == "github":
+    _print_findings(findings, options, data, training, class_map)
+    if options.write_class_map is not None:
+        _write_class_map(class_map, options.write_class_map, data, failed=bool(report.exit_code(findings, strict=False)),
+                         quiet=options.quiet)  # fmt: skip
+    return report.exit_code(findings, strict=options.strict)
+
+
+def _print_findings(
+    findings: Sequence[LabelFinding], options: _Options, data: Path, training: Data, class_map: ClassMap | None
+) -> None:
+    from backendcheck.labels import report
+
+    if options.as_json or options.form == "json":
+        click.echo(json.dumps(report.document(findings, str(data), class_map, strict=options.strict), indent=1))
+    elif options.form == "github":
         print_lines(report.github_commands(findings))
     else:
-        shown = [one for one in findings if not quiet or one.severity.value != "info"]
-        print_lines([*report.lines(shown, today=not quiet), report.last_line(findings, str(data), _n_labels(training.y))])
-    if write_class_map is not None:
-        _write(class_map, write_class_map, data, failed=bool(report.exit_code(findings, strict=False)), quiet=quiet)
-    sys.exit(code)
+        printed = [finding for finding in findings if not options.quiet or finding.severity.value != "info"]
+        last = report.last_line(findings, str(data), _n_labels(training.y))
+        print_lines([*report.lines(printed, today=not options.quiet), last])
 
 
-def _settings(select: str, ignore: str, imbalance: float | None) -> tuple[tuple[str, ...], tuple[str, ...], float | None]:
-    """What is asked for here, besides what pyproject.toml says."""
+def _rule_settings(options: _Options) -> tuple[tuple[str, ...], tuple[str, ...], float | None]:
+    """The rules to select, those to ignore, and the imbalance to report, of the options and of pyproject.toml."""
     from backendcheck.config import load_configuration
     from backendcheck.labels.contract.rules import check_codes
 
     project = load_configuration(Path.cwd()).labels
-    wanted = check_codes(select, "--select") or check_codes(project.select, "pyproject.toml, [tool.backendcheck.labels] select")
-    of_project = check_codes(project.ignore, "pyproject.toml, [tool.backendcheck.labels] ignore")
-    return wanted, (*of_project, *check_codes(ignore, "--ignore")), imbalance or project.imbalance
+    select = check_codes(options.select, "--select")
+    select = select or check_codes(project.select, "pyproject.toml, [tool.backendcheck.labels] select")
+    ignore = check_codes(project.ignore, "pyproject.toml, [tool.backendcheck.labels] ignore")
+    return select, (*ignore, *check_codes(options.ignore, "--ignore")), options.imbalance or project.imbalance
 
 
 def _read_model(path: Path | None) -> ModelFile | None:
@@ -124,39 +166,38 @@ def _read_model(path: Path | None) -> ModelFile | None:
         return None
     from backendcheck.model_file import read_model_file
 
-    said = read_model_file(path)
-    for note in said.notes:
-        click.echo(visible(f"{path}: {note}; what it would tell is not looked at"), err=True)
-    return said
+    model = read_model_file(path)
+    for note in model.notes:
+        click.echo(visible(f"{path}: {note}; this part is not checked"), err=True)
+    return model
 
 
-def _read(path: Path, model: ModelFile | None, labels: Path | None, columns: Sequence[str], weight_column: str) -> Data:
-    from dataclasses import replace
-
+def _read_split(path: Path, model: ModelFile | None, options: _Options, *, is_training: bool) -> Data:
     from backendcheck.data import read_data
 
-    outputs = [one.name for one in model.outputs if one.name] if model is not None else []
-    inputs = [one.name for one in model.inputs] if model is not None and path.suffix.lower() == ".npz" else []
-    read = read_data(
-        path, labels=labels, label_columns=columns, weight_column=weight_column, inputs=inputs, outputs=outputs, as_found=True
-    )
-    if read.y is None and path.suffix.lower() == ".npy":
-        return replace(read, x=None, y=read.x)
-    if read.y is None:
-        message = f"{path}: holds no labels; expected y beside x."
+    outputs = [head.name for head in model.outputs if head.name] if model is not None else []
+    inputs = [declared.name for declared in model.inputs] if model is not None and path.suffix.lower() == ".npz" else []
+    split = read_data(
+        path, labels=options.labels if is_training else None, label_columns=options.label_columns,
+        weight_column=options.weight_column, inputs=inputs, outputs=outputs, as_found=True,
+    )  # fmt: skip
+    if split.y is None and path.suffix.lower() == ".npy":
+        return replace(split, x=None, y=split.x)
+    if split.y is None:
+        message = f"{path}: has no labels; expected y beside x."
         raise UsageError(message)
-    return read
+    return split
 
 
-def _parsed_head(given: str | None) -> Any:
-    if given is None or "=" not in given:
-        return given if given is None or not given.isdecimal() else int(given)
-    pairs = [part.partition("=") for part in given.split(",")]
-    return {name.strip(): one.strip() for name, _, one in pairs}
+def _parse_heads(text: str | None) -> Any:
+    if text is None or "=" not in text:
+        return text if text is None or not text.isdecimal() else int(text)
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {output.strip(): head.strip() for output, _, head in pairs}
 
 
 def _class_map(names: Any, training: Data) -> ClassMap | None:
-    """The map of the names that are known, or of text labels in the order of their text."""
+    """The class map of the names; without names, that of text labels, sorted."""
     import numpy as np
 
     from backendcheck.labels import ClassMap
@@ -164,17 +205,17 @@ def _class_map(names: Any, training: Data) -> ClassMap | None:
     if names:
         return ClassMap.of(names)
     by_output = training.y if isinstance(training.y, Mapping) else {"": training.y}
-    texts = {output: sorted(set(one.ravel().tolist())) for output, one in by_output.items() if np.asarray(one).dtype.kind == "U"}
+    texts = {output: sorted(set(y.ravel().tolist())) for output, y in by_output.items() if np.asarray(y).dtype.kind == "U"}
     return ClassMap.of(texts) if texts else None
 
 
-def _write(class_map: ClassMap | None, path: Path, data: Path, *, failed: bool, quiet: bool) -> None:
+def _write_class_map(class_map: ClassMap | None, path: Path, data: Path, *, failed: bool, quiet: bool) -> None:
     if class_map is None:
-        wanted = "labels that are text, folders, or --class-names"
-        message = f"--write-class-map {path}: nothing in {data} names classes; expected {wanted}."
+        expected = "labels that are text, folders, or --class-names"
+        message = f"--write-class-map {path}: no class names in {data}; expected {expected}."
         raise UsageError(message)
     if failed:
-        click.echo(visible(f"{path}: not written, for there are errors."), err=True)
+        click.echo(visible(f"{path}: not written because of the errors above."), err=True)
         return
     class_map.write(path)
     if not quiet:
@@ -183,4 +224,4 @@ def _write(class_map: ClassMap | None, path: Path, data: Path, *, failed: bool, 
 
 def _n_labels(y: Any) -> int:
     arrays = list(y.values()) if isinstance(y, Mapping) else [y]
-    return max((len(one) if one.ndim else 1 for one in arrays), default=0)
+    return max((len(array) if array.ndim else 1 for array in arrays), default=0)

@@ -1,4 +1,4 @@
-"""`backendcheck merge`: legs and shards that were recorded elsewhere, joined and gated."""
+"""`backendcheck merge`: join legs and shards that were recorded elsewhere, check them, compare and report."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import baseline_option, expect_backends_option, known_option, overwrite_option, strict_known_option
-from backendcheck.cli.process import without_collection
-from backendcheck.cli.results import analyze_legs, expected_legs, warn_if_known_not_found, write_and_exit
+from backendcheck.cli.process import without_garbage_collection
+from backendcheck.cli.results import analyze_legs, required_legs, warn_if_known_not_found, write_and_exit
 from backendcheck.cli.terminal import OutputOptions, output_options
 
 
 @click.command()
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where the joined legs and the report go."
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory of the joined legs and the report."
 )
 @expect_backends_option
 @known_option
@@ -28,11 +28,11 @@ def merge(
     directories: Sequence[Path], out: Path, expect_backends: str | None, known_files: Sequence[Path],
     strict_known: bool, baseline: Path | None, overwrite: bool, output: OutputOptions,
 ) -> None:  # fmt: skip
-    """Join what was recorded in several places, compare, and report. Needs no backend.
+    """Join recordings from several places, compare, and report. Needs no backend.
 
-    Each DIR holds pieces, however deep: shards of legs, parts of them, or whole legs. Pieces of one backend that have a case in
-    common, or were recorded under different versions, settings, options or case files, are refused by name (exit code 2). A shard
-    that is missing or did not end leaves its leg incomplete (exit code 3).
+    Each DIR contains legs, shards of legs or other parts of legs, at any depth. Parts of one backend are refused (exit code 2) if
+    they share a case, or if their versions, settings, options or case files differ. A shard that is missing or did not finish
+    leaves its leg incomplete (exit code 3).
 
     \b
     backendcheck merge artifacts --out reports --expect-backends tensorflow,jax,torch
@@ -42,13 +42,13 @@ def merge(
     from backendcheck.recordings.merged_legs import check_place, write_legs
     from backendcheck.text.words import counted
 
-    with without_collection():
+    with without_garbage_collection():
         joined = join(read_pieces(find_pieces(directories, out)))
         check_place(out, joined, overwrite=overwrite)
         for leg in joined if not output.quiet else ():
             pieces = counted(len(leg.pieces), "piece")
             click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
         legs = read_legs(write_legs(out, joined))
-        results = analyze_legs(legs, expected_legs(expect_backends), known_files)
+        results = analyze_legs(legs, required_legs(expect_backends), known_files)
         warn_if_known_not_found(results, known_files)
         write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)

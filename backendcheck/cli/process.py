@@ -1,4 +1,4 @@
-"""What concerns the process of a command: signals, and what may be printed."""
+"""The process of a command: signals, garbage collection, visible text, the command that resumes it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import NoReturn
 
 
 def end_on_signals(*, with_parent: bool = False) -> None:
-    """Have SIGTERM, which CI systems send, end a command as Ctrl-C does: tidily, and whatever a shell has set.
+    """Make SIGTERM, which CI systems send, end a command as Ctrl-C does, with its clean-up.
 
-    Only the first signal counts. Of the death of a parent with several threads the system may tell several times, and cleaning up
-    takes no time worth interrupting.
+    Only the first signal counts. The system may signal the death of a parent several times, once for each of its threads, and the
+    clean-up must not be interrupted.
     """
     import signal
 
     def end(_number: int, _frame: object) -> NoReturn:
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.SIG_IGN)
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signal_number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, end)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, end)
     if with_parent:
         from backendcheck.sessions.signals import end_with_parent
 
@@ -31,8 +31,8 @@ def end_on_signals(*, with_parent: bool = False) -> None:
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """Without the search for garbage: the many small values of a comparison live to the end, and it took 8 % of the time."""
+def without_garbage_collection() -> Iterator[None]:
+    """Turn garbage collection off. All values of a comparison live to its end, and collection took 8 % of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -42,8 +42,8 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def resuming(arguments: Sequence[str]) -> str:
-    """The command that goes on with what a command with these arguments has begun."""
+def resume_command(arguments: Sequence[str]) -> str:
+    """The command that resumes the run which a command with these arguments began."""
     name, *rest = arguments
-    kept = [word for word in rest if word not in ("--resume", "--overwrite")]
-    return shlex.join(["backendcheck", name, "--resume", *kept])
+    repeated = [word for word in rest if word not in ("--resume", "--overwrite")]
+    return shlex.join(["backendcheck", name, "--resume", *repeated])

@@ -1,4 +1,4 @@
-"""What commands do with results: analyse, write reports, print, end."""
+"""Results in commands: analyze the legs, write the reports, print, exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from backendcheck.results.results import Results
 
 
-def expected_legs(option: str | None) -> list[str] | None:
+def required_legs(option: str | None) -> list[str] | None:
+    """The legs that must be present, from the option or from pyproject.toml."""
     from backendcheck.config import load_configuration
     from backendcheck.vocabulary.backends import parse_backends
 
@@ -38,7 +39,7 @@ def analyze_legs(legs: Sequence[Leg], expected: Sequence[str] | None, known_file
 
 
 def warn_if_known_not_found(results: Results, known_files: Sequence[Path]) -> None:
-    """Where the case files are not on this machine, known divergences that lie beside them are not found either."""
+    """Warn where case files are missing: known divergences next to them cannot be found either."""
     from backendcheck.case_files import BUILT_IN, split_node_id
     from backendcheck.config import load_configuration
     from backendcheck.verdicts.known_files import find_known
@@ -46,20 +47,20 @@ def warn_if_known_not_found(results: Results, known_files: Sequence[Path]) -> No
     legs = results.legs
     if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):
         return
-    given = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
-    if absent := [path for path in given if not split_node_id(path)[0].exists()]:
+    paths = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
+    if missing := [path for path in paths if not split_node_id(path)[0].exists()]:
         message = (
-            f"{', '.join(absent)}: the cases are not here, so no known_divergences.toml beside them is in force. "
-            "If there is one, name it: --known FILE"
+            f"{', '.join(missing)}: case files not found, so no known_divergences.toml next to them was read. "
+            "Pass it with --known FILE."
         )
         click.echo(message, err=True)
 
 
-def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
-    """The id of a recorded case, given as such or as a pytest node id.
+def recorded_case(case: str, legs: Sequence[Path], run: Path) -> str:
+    """The id of a recorded case, from its id or its pytest node id.
 
     Raises:
-        UsageError: if the legs in `out` have no such case, with those that come close.
+        UsageError: if the legs in `run` do not have the case; the message suggests similar ones.
     """
     from backendcheck.recordings.legs import known_cases
     from backendcheck.vocabulary.case_ids import case_id
@@ -70,13 +71,13 @@ def known_case(case: str, legs: Sequence[Path], out: Path) -> str:
         import difflib
 
         close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
-        message = f"{case}: no such case in {out}; expected one of its {len(cases)}, such as {', '.join(close)}."
+        message = f"{case}: no such case in {run}; expected one of its {len(cases)}, such as {', '.join(close)}."
         raise UsageError(message)
     return case
 
 
 def check_report_directory(out: Path, legs: Sequence[Leg], *, overwrite: bool) -> None:
-    """Never put a report beside legs that it is not about."""
+    """Refuse to put a report next to legs that it does not cover."""
     from backendcheck.errors import OutputInTheWay
     from backendcheck.recordings.earlier_report import runs_in
     from backendcheck.recordings.files import read_environment
@@ -85,16 +86,16 @@ def check_report_directory(out: Path, legs: Sequence[Leg], *, overwrite: bool) -
 
     compared = {leg.path.resolve() for leg in legs}
     try:
-        there = find_legs([out]) if out.is_dir() else []
+        existing = find_legs([out]) if out.is_dir() else []
     except BackendcheckError:
-        there = []
-    strangers = [leg for leg in there if leg.resolve() not in compared]
-    remedy = "Choose another --out, or say --overwrite."
-    if strangers and not overwrite:
-        message = f"{strangers[0]}: holds a leg that is not compared here: {describe(read_environment(strangers[0]))}. {remedy}"
+        existing = []
+    unrelated = [leg for leg in existing if leg.resolve() not in compared]
+    remedy = "Choose another --out, or use --overwrite."
+    if unrelated and not overwrite:
+        message = f"{unrelated[0]}: holds a leg that is not compared here: {describe(read_environment(unrelated[0]))}. {remedy}"
         raise OutputInTheWay(message)
     runs = {leg.environment.run for leg in legs}
-    if not overwrite and (earlier := runs_in(out)) is not None and earlier != runs and not there:
+    if not overwrite and (earlier := runs_in(out)) is not None and earlier != runs and not existing:
         message = f"{out}: holds the report of another run. {remedy}"
         raise OutputInTheWay(message)
 
@@ -102,7 +103,7 @@ def check_report_directory(out: Path, legs: Sequence[Leg], *, overwrite: bool) -
 def write_and_exit(
     results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, output: OutputOptions | None = None
 ) -> NoReturn:
-    """Write the reports, print what is to be printed, and end with the exit code of the run."""
+    """Write the reports, print the summary, and exit with the exit code of the run."""
     import os
     from dataclasses import replace
 
@@ -122,14 +123,14 @@ def write_and_exit(
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(markdown.render(results))
-    told = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
+    annotations = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
     with while_read():
         if output.as_json:
             click.echo(json_report.render(results), nl=False)
         else:
             place = directory_of(results.legs)
             print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, place=place))
-        for line in told:
+        for line in annotations:
             click.echo(line, err=output.as_json)
         if not output.quiet:
             click.echo(f"report: {out / 'index.html'}", err=output.as_json)
@@ -140,7 +141,7 @@ def write_and_exit(
 
 
 def directory_of(legs: Sequence[Leg]) -> str:
-    """The directory that a command has to be told to find `legs`; empty where it looks by itself, or no single one has all."""
+    """The directory to pass as --run for `legs`; empty if it is the default, or if no single directory has them all."""
     from backendcheck.cli.options import LATEST
 
     directories = {leg.path.parent for leg in legs}
@@ -150,7 +151,7 @@ def directory_of(legs: Sequence[Leg]) -> str:
 
 
 def terminal_width() -> int | None:
-    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
+    """The width of the terminal; None without a terminal, so that lines of a log stay whole."""
     import shutil
 
     return max(80, shutil.get_terminal_size((100, 24)).columns) if sys.stdout.isatty() else None

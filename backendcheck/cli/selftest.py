@@ -1,4 +1,4 @@
-"""`backendcheck selftest`: faults planted into the live backends, and how many of them are found."""
+"""`backendcheck selftest`: inject faults into the live backends, and count how many are detected."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--faults", "faults", metavar="LIST", default="", help="Only these faults.")
-@click.option("--backend", "backend", metavar="B", help="Plant all of them on this backend. Default: the backends take turns.")
-@click.option("--all", "every", is_flag=True, help="Each fault on each backend, and every built-in case for false alarms.")
-@click.option("--backends", metavar="LIST", default="tensorflow,jax,torch", show_default=True, help="Those to record.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep everything here. Default: nothing is kept.")
+@click.option("--backend", "backend", metavar="B", help="Inject all faults on this backend. Default: the backends take turns.")
+@click.option("--all", "every", is_flag=True, help="Inject each fault on each backend, and check all built-in cases for false alarms.")
+@click.option("--backends", metavar="LIST", default="tensorflow,jax,torch", show_default=True, help="Backends to record.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep all recordings here. Default: they are deleted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--judge", "kept", type=click.Path(path_type=Path), metavar="DIR",
-              help="Record nothing; judge once more what --out kept in DIR.")  # fmt: skip
-@click.option("--list", "only_list", is_flag=True, help="List the faults, and do nothing.")
+              help="Record nothing; judge the recordings in DIR again, which --out kept.")  # fmt: skip
+@click.option("--list", "only_list", is_flag=True, help="List the faults and exit.")
 @workers_option
 @timeout_option
 @device_option
@@ -38,11 +38,11 @@ def selftest(
     faults: str, backend: str | None, every: bool, backends: str, out: Path | None, as_json: bool, kept: Path | None,
     only_list: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Plant faults into the live backends and see whether they are found and named.
+    """Inject faults into the live backends and check that they are detected and named.
 
-    Each built-in case that a fault concerns is recorded without it, with it, and without it again; the faulty recording then
-    takes the place of the clean one among those of the other backends. Exit code 0 if every fault that shows is detected, and
-    nothing is found where nothing was planted; 1 if not; 3 if something could not be tried.
+    Each built-in case that a fault affects is recorded without it, with it, and without it again. The faulty recording then
+    replaces the clean one, and the backends are compared. Exit code 0 if every fault with an effect is detected and there is no
+    false alarm; 1 if not; 3 if something could not be tried.
 
     \b
     backendcheck selftest

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from backendcheck.cli.options import known_option, run_option
-from backendcheck.cli.results import analyze_legs, directory_of, known_case, terminal_width
+from backendcheck.cli.results import analyze_legs, directory_of, recorded_case, terminal_width
 from backendcheck.cli.terminal import OutputOptions, output_options, print_lines
 
 
@@ -33,7 +33,7 @@ def show(case: str, run: Path, known_files: Sequence[Path], output: OutputOption
     from backendcheck.report.views.case import FAILING
 
     paths = find_legs([run])
-    case = known_case(case, paths, run)
+    case = recorded_case(case, paths, run)
     results = analyze_legs(read_legs(paths, only=case), None, known_files)
     result = results.result(case)
     if result is None:

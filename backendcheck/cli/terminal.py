@@ -1,4 +1,4 @@
-"""How a command says what it has to say: options that commands share, color, and readers that go away."""
+"""Terminal output shared by commands: --json/--quiet/--verbose, color, closed pipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """`as_json` prints one JSON document and nothing else, `quiet` what fails and the last line, `verbose` everything."""
+    """`as_json` prints one JSON document only, `quiet` failures and the last line only, `verbose` everything."""
 
     as_json: bool = False
     quiet: bool = False
@@ -23,25 +23,25 @@ class OutputOptions:
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command --json, --quiet and --verbose, which it gets as `output`."""
+    """Give a command --json, --quiet and --verbose; it receives them as `output`."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON: one document on standard output, and nothing else there.")
-    @click.option("-q", "--quiet", is_flag=True, help="Print what fails and the last line only; no progress.")
-    @click.option("-v", "--verbose", is_flag=True, help="Print everything, however long.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output, and nothing else.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print failures and the last line only, without progress.")
+    @click.option("-v", "--verbose", is_flag=True, help="Print everything, without shortening.")
     @functools.wraps(command)
     def with_output(*arguments: Any, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         if quiet and verbose:
-            message = "--quiet and --verbose contradict each other; expected one of them."
+            message = "--quiet and --verbose contradict each other; expected one of the two."
             raise click.UsageError(message)
         return command(*arguments, output=OutputOptions(as_json=as_json, quiet=quiet, verbose=verbose), **options)
 
     return with_output
 
 
-def color() -> bool | None:
-    """Whether output has colors: as NO_COLOR, FORCE_COLOR and TERM=dumb say, the first of them before the others.
+def color_choice() -> bool | None:
+    """Whether to print colors, from NO_COLOR, FORCE_COLOR and TERM=dumb, in this order.
 
-    None leaves it to whether there is a terminal.
+    None lets click decide: colors go to a terminal only.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -52,13 +52,13 @@ def color() -> bool | None:
 
 @contextlib.contextmanager
 def while_read() -> Iterator[None]:
-    """Print as long as somebody reads it: `| head` closes the pipe, which changes no exit code and is no error."""
+    """Print until the reader closes the pipe, as `| head` does. That is not an error and does not change the exit code."""
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())  # or Python would complain when it flushes at its end
+        os.dup2(null, sys.stdout.fileno())  # otherwise Python prints an error when it flushes at exit
         os.close(null)
 
 
@@ -71,7 +71,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def styled(line: str) -> str:
-    """A line in its own styles, or in the color of the verdict that it begins with; click leaves out what is not wanted."""
+    """The line in its own styles, or in the color of the verdict that it begins with. click removes colors that are turned off."""
     from backendcheck.text.styled import Painted
 
     if isinstance(line, Painted):
@@ -81,7 +81,7 @@ def styled(line: str) -> str:
 
 
 def print_lines(lines: Any) -> None:
-    """Print lines in color, where there is any, as long as somebody reads them."""
+    """Print lines in color until the reader closes the pipe."""
     with while_read():
         for line in lines:
             click.echo(styled(line))
