@@ -65,13 +65,14 @@ class _Options:
 @click.option("--model", type=_PATH, metavar="FILE",
               help="The .keras file of the model. Its heads and losses are read; it is not loaded.")  # fmt: skip
 @click.option("--loss", metavar="LOSS",
-              help="Replaces the loss in the file: NAME, NAME(from_logits=True), OUTPUT=NAME,…; MODULE:NAME for your own.")  # fmt: skip
+              help="Replaces the loss in the file: NAME, NAME(from_logits=True), OUTPUT=NAME,…; MODULE:NAME for your "
+              "own.")  # fmt: skip
 @click.option("--head", metavar="HEAD",
               help="Replaces --model: units, an activation, or both: 3, softmax, 3:softmax; OUTPUT=HEAD,….")  # fmt: skip
 @click.option("--class-names", metavar="LIST", help="Class names in order: cat,dog,fox, or a .txt or .json file.")
 @click.option("--n-classes", type=click.IntRange(1), metavar="N", help="Number of classes, if nothing else gives it.")
 @click.option("--against", type=_PATH, metavar="FILE", help="Class map that the class names must match.")
-@click.option("--write-class-map", type=_PATH, metavar="FILE", help="Write the class map of the data, if there is no error.")
+@click.option("--write-class-map", type=_PATH, metavar="FILE", help="Write the class map of the data, unless there are errors.")
 @click.option("--select", default="", metavar="CODES", help="Only rules with these codes or code prefixes: L1,L403.")
 @click.option("--ignore", default="", metavar="CODES", help="Skip these rules, in addition to those ignored in pyproject.toml.")
 @click.option("--imbalance", type=click.FloatRange(1, min_open=True), metavar="RATIO",

@@ -131,7 +131,8 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
 
         confirmed, _ = confirmed_legs(result)
         recorded = [leg.label for leg in legs]
-        differing = {side.partition(":")[0] for finding in result.findings if finding.oracle == "agreement" for side in finding.sides}
+        between = [finding for finding in result.findings if finding.oracle == "agreement"]
+        differing = {side.partition(":")[0] for finding in between for side in finding.sides}
         if result.odd_one_out in recorded:
             differing = {result.odd_one_out}
 

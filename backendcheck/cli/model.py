@@ -1,4 +1,4 @@
-"""`backendcheck model`: a saved model and data, on every backend."""
+"""`backendcheck model`: run a saved model with data on every backend, compare and report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
     if value == "all":
         return None
     if not value.isdecimal() or int(value) < 1:
-        message = f"{value!r} is neither a number, 1 or more, nor 'all'."
+        message = f"invalid number of examples {value!r}: expected 1 or more, or 'all'."
         raise click.BadParameter(message, context, parameter)
     return int(value)
 
@@ -46,19 +46,20 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.argument("model")
 @click.option("--data", required=True, type=click.Path(path_type=Path), metavar="PATH",
               help="A .npz, .npy, .csv or .parquet file, or a directory of images by class.")  # fmt: skip
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="The labels, where --data is an .npy of inputs.")
-@click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="A column of a table that is a label.")
-@click.option("--weight-column", default="", metavar="NAME", help="The column of a table that weighs the examples.")
-@click.option("--class-names", metavar="LIST", help="The names of the classes in order: cat,dog,fox, or a .txt or .json file.")
-@click.option("--loss", metavar="LOSS", help="In place of the one in the file: a name, OUTPUT=NAME,…, or MODULE:OBJECT.")
-@click.option("--metrics", metavar="LIST", help="In place of those in the file.")
-@click.option("--optimizer", metavar="NAME", help="In place of the one in the file.")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="A .weights.h5, where MODEL is a function.")
-@click.option("--import", "imports", multiple=True, metavar="MODULE", help="Import this first, for what it registers with Keras.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="The labels, if --data is an .npy of inputs.")
+@click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="Column of a table that holds labels.")
+@click.option("--weight-column", default="", metavar="NAME", help="Column of a table that holds sample weights.")
+@click.option("--class-names", metavar="LIST", help="Class names in order: cat,dog,fox, or a .txt or .json file.")
+@click.option("--loss", metavar="LOSS", help="Replaces the loss in the file: NAME, OUTPUT=NAME,…, or MODULE:NAME.")
+@click.option("--metrics", metavar="LIST", help="Replaces the metrics in the file.")
+@click.option("--optimizer", metavar="NAME", help="Replaces the optimizer in the file.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="A .weights.h5 file, if MODEL is a function.")
+@click.option("--import", "imports", multiple=True, metavar="MODULE",
+              help="Import this module first, so that it registers its classes with Keras.")  # fmt: skip
 @click.option("--examples", default="256", show_default=True, callback=_examples, metavar="N",
-              help="How many examples to take, evenly spread over the data; or all.")  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of training. Default: all examples.")
-@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Of training. Default: 1.")
+              help="Number of examples, evenly spread over the data; or all.")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Batch size of training. Default: all examples.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Epochs of training. Default: 1.")
 @backends_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Default: reports/<name of the model>.")
 @timeout_option
@@ -76,11 +77,11 @@ def model(
     imports: Sequence[str], examples: int | None, batch_size: int | None, epochs: int | None, out: Path | None,
     output: OutputOptions, **options: Any,
 ) -> None:  # fmt: skip
-    """Feed one batch to a saved model on all backends, train it once, compare, and report.
+    """Run one batch through a saved model on all backends, train it once, compare, and report.
 
-    MODEL is a .keras file, or a function that builds the model, such as my_package.models:build. The loss, the metrics and the
-    optimizer that the file was compiled with are used unless others are given; without labels in the data, predictions alone are
-    compared. Keras's safe mode stays on. What is recorded is an ordinary case file, DIR/cases/<name>.py, with its data beside it.
+    MODEL is a .keras file, or a function that builds the model, such as my_package.models:build. Loss, metrics and optimizer are
+    those in the file, unless options replace them. Without labels in the data, only predictions are compared. Keras's safe mode
+    stays on. The command writes an ordinary case file, DIR/cases/<name>.py, with its data next to it.
 
     \b
     backendcheck model classifier.keras --data validation.npz --class-names cat,dog,fox
@@ -99,29 +100,29 @@ def model(
     path = Path(model) if ":" not in model or Path(model).exists() else None
     if path is not None:
         check_model_file(path, weights)
-    said = _read_file(path)
+    model_file = _read_file(path)
     declared_loss = parse_losses(loss, registered=bool(imports))
     if options["backends"]:
         parse_backends(options["backends"])
-    read = read_data(
+    loaded = read_data(
         data, labels=labels, label_columns=label_columns, weight_column=weight_column, examples=examples,
-        inputs=[one.name for one in said.inputs] if said else (), image_shape=_image_shape(said),
-        outputs=[one.name for one in said.outputs if one.name] if said else (),
+        inputs=[declared.name for declared in model_file.inputs] if model_file else (), image_shape=_image_shape(model_file),
+        outputs=[head.name for head in model_file.outputs if head.name] if model_file else (),
     )  # fmt: skip
-    names = parse_class_names(class_names) or read.class_names
-    y = labels_as_indices(read.y, names, source=read.source, remedy="Give --class-names")
-    batch = sampled(Batch(x=read.x, y=y, sample_weight=read.sample_weight), examples)
-    if y is not None and loss is None and said is not None and said.compiled is None:
-        raise UsageError(f"{path}: was saved without a loss, and the data has labels. Give --loss, or leave the labels out.")
-    if not output.quiet and read.y is not None:
-        _tell_of_labels(read, said, names, declared_loss)
+    names = parse_class_names(class_names) or loaded.class_names
+    y = labels_as_indices(loaded.y, names, source=loaded.source, remedy="Give --class-names")
+    batch = sampled(Batch(x=loaded.x, y=y, sample_weight=loaded.sample_weight), examples)
+    if y is not None and loss is None and model_file is not None and model_file.compiled is None:
+        raise UsageError(f"{path}: was saved without a loss, but the data has labels. Pass --loss, or leave the labels out.")
+    if not output.quiet and loaded.y is not None:
+        _print_label_findings(loaded, model_file, names, declared_loss)
     source = CaseSource()
     for name in imports:
         source.import_module(name)
     directory = out or Path("reports") / (path.stem if path else model.rpartition(":")[2])
     subject = subject_of(source, path or model, directory / CASES, weights=weights)
     declared = {
-        "loss": map_losses(lambda one: _loss_as_source(source, one), loss),
+        "loss": map_losses(lambda text: _loss_as_source(source, text), loss),
         "metrics": metrics.split(",") if metrics else None, "optimizer": optimizer,
         "batch_size": batch_size, "epochs": epochs, "class_names": names,
     }  # fmt: skip
@@ -132,31 +133,31 @@ def model(
     )  # fmt: skip
     if not output.quiet:
         click.echo(visible(f"{words} -> {file}"), err=True)
-    if said is not None and said.custom and not imports:
-        hint = f"holds what is not Keras's ({', '.join(said.custom)}); --import its module, if it cannot be loaded"
+    if model_file is not None and model_file.custom and not imports:
+        hint = f"contains custom objects ({', '.join(model_file.custom)}). If it cannot be loaded, pass --import MODULE"
         click.echo(visible(f"{subject.called}: {hint}"), err=True)
     options |= {"as_json": output.as_json, "quiet": output.quiet, "verbose": output.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 
 
-def _tell_of_labels(read: Data, said: ModelFile | None, names: Any, loss: Any) -> None:
-    """What the label contract has against all the labels, above the verdict. It is advice, and changes none."""
+def _print_label_findings(data: Data, model_file: ModelFile | None, names: Any, loss: Any) -> None:
+    """Print the errors and warnings of the label contract. They change no verdict."""
     from backendcheck.config import load_configuration
     from backendcheck.labels import Severity, check_labels, report
     from backendcheck.labels.check import IMBALANCE
 
     settings = load_configuration(Path.cwd()).labels
-    found = check_labels(
-        read, model=said, loss=loss, class_names=names, select=settings.select, ignore=settings.ignore,
+    findings = check_labels(
+        data, model=model_file, loss=loss, class_names=names, select=settings.select, ignore=settings.ignore,
         imbalance=settings.imbalance or IMBALANCE,
     )  # fmt: skip
-    serious = [one for one in found if one.severity is not Severity.INFO]
+    serious = [finding for finding in findings if finding.severity is not Severity.INFO]
     for line in report.lines(serious):
         click.echo(styled(line), err=True)
 
 
 def _read_file(path: Path | None) -> ModelFile | None:
-    """What the file of the model says of itself; None of a function, or of a file in the older format."""
+    """The description in a .keras file; None for a function, or for a file in an older format."""
     if path is None or path.suffix != ".keras":
         return None
     from backendcheck.model_file import read_model_file
@@ -164,14 +165,14 @@ def _read_file(path: Path | None) -> ModelFile | None:
     return read_model_file(path)
 
 
-def _image_shape(said: ModelFile | None) -> tuple[int | None, ...] | None:
-    shape = said.inputs[0].shape if said is not None and len(said.inputs) == 1 else None
+def _image_shape(model_file: ModelFile | None) -> tuple[int | None, ...] | None:
+    shape = model_file.inputs[0].shape if model_file is not None and len(model_file.inputs) == 1 else None
     return shape[1:] if shape is not None and len(shape) == _SHAPE_OF_IMAGES else None
 
 
-def _loss_as_source(source: CaseSource, given: str) -> Any:
-    """A name, or something to be imported."""
-    if "(" in given:
-        message = f"--loss {given}: options are for a case file; expected a name, or MODULE:NAME. Write the case, or a module."
+def _loss_as_source(source: CaseSource, text: str) -> Any:
+    """The name of a loss, or source that imports it."""
+    if "(" in text:
+        message = f"--loss {text}: options of a loss need a case file; expected NAME or MODULE:NAME. Write a case, or a module."
         raise UsageError(message)
-    return source.attribute(given) if ":" in given else given
+    return source.attribute(text) if ":" in text else text

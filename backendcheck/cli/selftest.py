@@ -13,6 +13,7 @@ import click
 
 from backendcheck.cli.options import device_option, overwrite_option, timeout_option, workers_option
 from backendcheck.cli.process import end_on_signals
+from backendcheck.errors import UsageError
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--faults", "faults", metavar="LIST", default="", help="Only these faults.")
 @click.option("--backend", "backend", metavar="B", help="Inject all faults on this backend. Default: the backends take turns.")
-@click.option("--all", "every", is_flag=True, help="Inject each fault on each backend, and check all built-in cases for false alarms.")
+@click.option("--all", "every", is_flag=True, help="Inject each fault on each backend, and check all cases for false alarms.")
 @click.option("--backends", metavar="LIST", default="tensorflow,jax,torch", show_default=True, help="Backends to record.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep all recordings here. Default: they are deleted.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the recordings here. Default: delete them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--judge", "kept", type=click.Path(path_type=Path), metavar="DIR",
               help="Record nothing; judge the recordings in DIR again, which --out kept.")  # fmt: skip
@@ -41,14 +42,13 @@ def selftest(
     """Inject faults into the live backends and check that they are detected and named.
 
     Each built-in case that a fault affects is recorded without it, with it, and without it again. The faulty recording then
-    replaces the clean one, and the backends are compared. Exit code 0 if every fault with an effect is detected and there is no
+    replaces the clean one, and the backends are compared. Exit code 0 if every fault with an effect is detected, without a
     false alarm; 1 if not; 3 if something could not be tried.
 
     \b
     backendcheck selftest
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
-    from backendcheck.errors import UsageError
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
     from backendcheck.results.selftest_legs import judge, read_planted
@@ -56,27 +56,25 @@ def selftest(
     from backendcheck.vocabulary.faults import faults_named
 
     end_on_signals()
-    chosen = faults_named([name.strip() for name in faults.split(",") if name.strip()])
+    selected = faults_named([name.strip() for name in faults.split(",") if name.strip()])
     if only_list:
-        click.echo("\n".join(listed_faults(chosen)))
+        click.echo("\n".join(listed_faults(selected)))
         return
-    on = list(Backend) if kept is not None else list(parse_backends(backends))
-    there = on
-    if backend:
-        on = [parse_backend(backend)]
-        if on[0] not in there:
-            message = f"--backend: {backend} is not among the backends to be recorded, {backends}. Add it to --backends."
-            raise UsageError(message)
+    recorded = list(Backend) if kept is not None else list(parse_backends(backends))
+    faulty = [parse_backend(backend)] if backend else recorded
+    if not set(faulty) <= set(recorded):
+        message = f"--backend: {backend} is not in --backends {backends}. Add it there."
+        raise UsageError(message)
     if kept is not None:
-        pairs = [(fault, one) for fault in chosen for one in on if read_planted(kept, fault.name, one.value)]
+        pairs = [(fault, on) for fault in selected for on in faulty if read_planted(kept, fault.name, on.value)]
         result = judge(kept, pairs)
     else:
-        pairs = _planting(chosen, on, every=every)
+        pairs = _faults_and_backends(selected, faulty, every=every)
         with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
-            _record(out or Path(folder), there, pairs, every=every, **options)
+            _record(out or Path(folder), recorded, pairs, every=every, **options)
             result = judge(out or Path(folder), pairs)
-    asked = () if kept is not None and not faults else chosen  # what is kept may be of a few faults
-    left_out = tuple(fault.name for fault in asked if fault not in {fault for fault, _ in pairs})
+    expected = () if kept is not None and not faults else selected  # the kept recordings may cover only some of the faults
+    left_out = tuple(fault.name for fault in expected if fault not in {fault for fault, _ in pairs})
     result = replace(result, left_out=left_out)
     content = json.dumps(as_dict(result), indent=1)
     if out is not None and kept is None:
@@ -85,23 +83,22 @@ def selftest(
     sys.exit(result.exit_code)
 
 
-def _planting(faults: tuple[Fault, ...], on: list[Backend], *, every: bool) -> list[tuple[Fault, Backend]]:
-    """Which fault goes on which backend."""
-    from backendcheck.errors import UsageError
+def _faults_and_backends(faults: tuple[Fault, ...], backends: list[Backend], *, every: bool) -> list[tuple[Fault, Backend]]:
+    """Each fault with a backend to inject it on; with `every`, with each backend where it exists."""
     from backendcheck.vocabulary.faults import backend_of
 
     if every:
-        pairs = [(fault, backend) for fault in faults for backend in on if backend in fault.backends]
+        pairs = [(fault, backend) for fault in faults for backend in backends if backend in fault.backends]
     else:
-        pairs = [(fault, backend) for fault in faults if (backend := backend_of(fault, on)) is not None]
+        pairs = [(fault, backend) for fault in faults if (backend := backend_of(fault, backends)) is not None]
     if not pairs:
-        message = f"none of {', '.join(fault.name for fault in faults)} can be planted on {', '.join(map(str, on))}."
+        message = f"{', '.join(fault.name for fault in faults)}: cannot be injected on {', '.join(map(str, backends))}."
         raise UsageError(message)
     return pairs
 
 
 def _record(
-    directory: Path, there: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
+    directory: Path, backends: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
 ) -> None:  # fmt: skip
     from backendcheck.cli.options import renamed
     from backendcheck.progress.terminal import progress_of
@@ -111,11 +108,11 @@ def _record(
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []
-    for backend in there:
+    for backend in backends:
         plants = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
         requests.append(Request(backend=backend, out=directory, plants=plants, **renamed(dict(options))))
     check_out(directory, requests)
-    with progress_of([str(backend) for backend in there]) as progress:
+    with progress_of([str(backend) for backend in backends]) as progress:
         ends = record_all(requests, progress)
     for name, end in ends.items():
         for line in end.message.splitlines():

@@ -71,7 +71,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def styled(line: str) -> str:
-    """The line in its own styles, or in the color of the verdict that it begins with. click removes colors that are turned off."""
+    """The line in its own styles, or in the color of the verdict that it begins with. click drops colors that are off."""
     from backendcheck.text.styled import Painted
 
     if isinstance(line, Painted):

@@ -61,8 +61,8 @@ def parse_class_names(text: str | None) -> Any:
 def parse_losses(text: str | None, *, registered: bool = False) -> Any:
     """Losses from ``mse``, ``binary_crossentropy(from_logits=True)``, or by output ``tumor=binary_crossentropy,age=mse``.
 
-    ``MODULE:NAME`` is the user's own loss. It is not imported, so nothing else is known of it. With `registered`, names that Keras
-    does not know are accepted, because an imported module may register them.
+    ``MODULE:NAME`` is the user's own loss. It is not imported, so nothing else is known of it. With `registered`, names unknown
+    to Keras are accepted, because an imported module may register them.
 
     Raises:
         UsageError: if the text has another form.

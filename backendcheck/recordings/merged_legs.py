@@ -16,7 +16,7 @@ from backendcheck.recordings.merge import Joined
 from backendcheck.recordings.noise import noise_path
 from backendcheck.vocabulary.backends import Backend
 
-_REMEDY = "Choose another --out, or say --overwrite."
+_REMEDY = "Choose another --out, or use --overwrite."
 
 
 def check_place(out: Path, legs: Sequence[Joined], *, overwrite: bool) -> None:

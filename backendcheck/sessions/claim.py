@@ -45,7 +45,7 @@ def check_leg(request: Request) -> None:
 
 
 def _check_same_run(leg: Path, request: Request) -> None:
-    remedy = "Choose another --out, or say --overwrite"
+    remedy = "Choose another --out, or use --overwrite"
     if not (leg / ENVIRONMENT).exists():
         names = ", ".join(sorted(entry.name for entry in leg.iterdir())[:5])
         message = f"{leg}: holds what is no recording ({names}); expected an empty directory. {remedy}."

@@ -74,7 +74,7 @@ def check_out(out: Path, requests: Sequence[Request]) -> None:
                 continue
             message = (
                 f"{leg}: holds a leg that this run does not record: {describe(read_environment(leg))}. "
-                "Choose another --out, or say --overwrite."
+                "Choose another --out, or use --overwrite."
             )
             raise OutputInTheWay(message)
     for request in requests:

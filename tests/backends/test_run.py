@@ -262,7 +262,7 @@ def test_an_interrupted_run_ends_with_all_its_processes_and_keeps_what_it_has(tm
         assert time.monotonic() - began < 10
         assert process.returncode == 130
         assert "Traceback" not in err
-        assert "interrupted; what was recorded so far is kept" in err
+        assert "interrupted; recordings made so far are kept" in err
         assert waited_for(lambda: not alive(below), 5), alive(below)
     for backend in ("jax", "torch"):
         leg = session(tmp_path / "out" / backend, Ended(0, "", ""))

@@ -85,7 +85,7 @@ def test_the_script_goes_with_its_recordings_and_with_no_others(whole, tmp_path)
     assert scripts(tmp_path / "moved") == {}
     ended = backendcheck("repro", "edge/sum", "--dir", "moved", "--seconds", "1", cwd=tmp_path, timeout=300)
     assert ended.exit_code == 0, ended.words
-    assert "kept as moved/scripts/edge/sum.py; 'backendcheck compare moved' puts it into the report" in ended.err
+    assert "copy kept as moved/scripts/edge/sum.py; 'backendcheck compare moved' adds it to the report" in ended.err
     assert backendcheck("compare", "moved", cwd=tmp_path).exit_code == 1
     assert scripts(tmp_path / "moved") == {"edge/sum": (tmp_path / "repro_edge_sum.py").read_text(encoding="utf-8")}
     # Recorded again, these are other recordings: the script is gone with them.

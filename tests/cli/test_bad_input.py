@@ -136,7 +136,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_another_run_is_neither_mixed_with_nor_overwritten(run: Path, command: list[str]) -> None:
     before = everything(run)
     ended = backendcheck(*command, "fine.py", "--out", "run", cwd=run.parent)
-    refused(ended, "Choose another --out, or say --overwrite", "keras 3.15.0", "recorded 2026-03-01T12:00:00+00:00")
+    refused(ended, "Choose another --out, or use --overwrite", "keras 3.15.0", "recorded 2026-03-01T12:00:00+00:00")
     assert "3 cases of " in ended.err
     assert everything(run) == before
 

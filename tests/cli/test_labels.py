@@ -79,7 +79,7 @@ def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
         (["--data", "good.npz", "--loss", "mse("], "its options cannot be read"),
         (["--data", "good.npz", "--select", "L8"], "--select: L8 is no rule and begins none"),
         (["--data", "good.npz", "--against", "map.json"], "map.json: no such file; expected a class map"),
-        (["--data", "from_one.npz", "--write-class-map", "map.json"], "nothing in from_one.npz names classes"),
+        (["--data", "from_one.npz", "--write-class-map", "map.json"], "no class names in from_one.npz"),
         (["--explain", "L999"], "L999: no such rule"),
     ],
 )

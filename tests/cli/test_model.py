@@ -32,15 +32,15 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
     assert "d.npz: --label-column is for a table" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
     assert "loss='foo': Keras has no such loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
-    assert "options are for a case file" in refused(tmp_path, *build, "d.npz", "--loss", "huber(delta=2)")
+    assert "options of a loss need a case file" in refused(tmp_path, *build, "d.npz", "--loss", "huber(delta=2)")
     assert "'foo'" in refused(tmp_path, *build, "d.npz", "--backends", "jax,foo")
     text = refused(tmp_path, *build, "d.csv", "--label-column", "label")
     assert "the labels are text, such as 'fox'" in text
     assert "Give --class-names" in text
     named = (*build, "d.csv", "--label-column", "label", "--class-names")
     assert "labels 'fox' are no class; expected one of 'cat', 'dog'" in refused(tmp_path, *named, "cat,dog")
-    assert "names.json: is no JSON" in refused(tmp_path, *named, "names.json")
+    assert "names.json: invalid JSON" in refused(tmp_path, *named, "names.json")
     assert "names.txt: cannot be read" in refused(tmp_path, *named, "names.txt")
-    assert "'few' is neither a number" in refused(tmp_path, *build, "d.npz", "--examples", "few")
+    assert "invalid number of examples 'few'" in refused(tmp_path, *build, "d.npz", "--examples", "few")
     assert "there is no module 'no_module_of_this_name' here" in refused(tmp_path, "no_module_of_this_name:f", "--data", "d.npz")
     assert "no such file; expected the weights" in refused(tmp_path, *build, "d.npz", "--weights", "w.weights.h5")

@@ -432,7 +432,7 @@ def test_known_divergences_are_found_beside_the_cases_or_named(artifacts: Path) 
     place = project(artifacts.parent, {"elsewhere/known.toml": KNOWN})
     ended = merge(place, "artifacts")
     assert ended.exit_code == 1
-    assert "cases: the cases are not here, so no known_divergences.toml beside them is in force" in ended.err
+    assert "cases: case files not found, so no known_divergences.toml next to them was read" in ended.err
     ended = merge(place, "artifacts", "--known", "elsewhere/known.toml")
     assert (ended.exit_code, "are not here" in ended.err) == (0, False)
     project(place, {"cases/known_divergences.toml": KNOWN})
