@@ -56,7 +56,7 @@ class _Commands(click.Group):
             kept = "; recordings made so far are kept, and their legs are marked unfinished" if can_resume else ""
             click.echo(f"backendcheck: interrupted{kept}.", err=True)
             if can_resume:
-                click.echo(f"backendcheck: continue with: {visible(resume_command(sys.argv[1:]))}", err=True)
+                click.echo(f"backendcheck: resume with: {visible(resume_command(sys.argv[1:]))}", err=True)
             context.exit(130)
 
 

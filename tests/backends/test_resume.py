@@ -80,7 +80,7 @@ def test_a_run_goes_on_where_ctrl_c_has_ended_it(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in err
-        assert err.splitlines()[-1] == "backendcheck: continue with: backendcheck run --resume cases --backends jax,torch --out out"
+        assert err.splitlines()[-1] == "backendcheck: resume with: backendcheck run --resume cases --backends jax,torch --out out"
         assert waited_for(lambda: not alive(below), 10), alive(below)
     kept = digests(out)
     assert [path.rpartition("/")[2] for path in kept] == ["first.safetensors"] * 2
@@ -164,7 +164,7 @@ def test_a_signal_to_the_whole_group_of_a_session_makes_no_case_look_crashed(tmp
         os.killpg(process.pid, number)  # the workers get it, too
         _, err = process.communicate(timeout=60)
         assert (process.returncode, "Traceback" in err) == (130, False)
-        assert "backendcheck: continue with: backendcheck record --resume cases --backend jax --out out" in err
+        assert "backendcheck: resume with: backendcheck record --resume cases --backend jax --out out" in err
         assert waited_for(lambda: not alive(below), 10), alive(below)
     leg = session(tmp_path / "out" / "jax", Ended(0, "", ""))
     assert leg.environment.exit_state == "interrupted"
