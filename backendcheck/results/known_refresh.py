@@ -60,13 +60,14 @@ def refresh(
     """Give entries the version range and the outcomes that the run shows.
 
     What is gone ends before the run's version of `package`. What already occurs in an earlier version than an entry names begins
-    there. An outcome becomes what the run shows; with `add_outcomes` entries without one get one, where a single number or
-    exception says what each backend does.
+    there. An outcome becomes what the run shows. With `add_outcomes` cases without one get one, in the first of their entries,
+    where a single number or exception says what each backend does.
     """
     edits = FileEdits()
     cases = _cases(results)
     versions = sorted({Version(version) for leg in results.legs if (version := leg.environment.versions.get(package))})
     earlier = _earlier(divergences, results, package, versions[0]) if versions else set()
+    described = {result.case for divergence in divergences if divergence.outcome for result in cases.get(divergence.key, [])}
     for entry in entries_of(divergences):
         edit = TableEdit(table=entry.table)
         gone = [pattern for pattern in entry.patterns if _is_gone(cases.get(pattern.key, []))]
@@ -75,9 +76,11 @@ def refresh(
         elif all(pattern.key in earlier for pattern in entry.patterns):
             begun = _from(entry.patterns[0].versions.get(package, ""), versions[0])
             edit = replace(edit, values={package: toml_string(begun)})
-        if entry.patterns[0].outcome or add_outcomes:
+        of_entry = {result.case for pattern in entry.patterns for result in cases.get(pattern.key, [])}
+        if entry.patterns[0].outcome or (add_outcomes and not of_entry <= described):
             outcome = _outcome([pattern for pattern in entry.patterns if pattern not in gone], cases, entry.name, edits)
             edit = replace(edit, values={**edit.values, **outcome})
+            described |= of_entry if outcome else set()
         if _changes(entry, edit.values):
             words = "; ".join(f"{key} = {value}" for key, value in edit.values.items())
             edits.add(entry.path, edit, f"{entry.name}: {words}")

@@ -97,7 +97,7 @@ def observed_outcome(recording: Recording, observation: str = "") -> str:
         return ""
     if not selected.observed.is_float:
         return f"{number:.0f}"
-    return str(np.asarray(selected.observed.value).dtype.type(number))
+    return str(number if selected.observed.precision == "float64" else np.float32(number))
 
 
 def _meets(expected: Outcome, observation: str, recording: Recording, overrides: Sequence[Override]) -> bool:
@@ -110,6 +110,8 @@ def _meets(expected: Outcome, observation: str, recording: Recording, overrides:
         return bool(np.isnan(selected.values).any())
     if math.isinf(expected.number):
         return bool((selected.values == expected.number).any()) and not np.isnan(selected.values).any()
+    if not np.isfinite(selected.values).all():
+        return False
     allowance = _allowance(expected.number, selected, recording, overrides)
     return bool((np.abs(selected.values - expected.number) <= allowance).all())
 
