@@ -100,7 +100,10 @@ def _known_in(folder: Path) -> Iterator[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """The folder and those in it, where case files are looked for too."""
-    for parent, names, _ in os.walk(folder):
+    for parent, names, files in os.walk(folder):
+        if "pyvenv.cfg" in files:
+            names.clear()
+            continue
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in SKIPPED_FOLDERS | {FOLDER_NAME})
         yield Path(parent)
 

@@ -72,7 +72,9 @@ def _identity(result: CaseResult, legs: Sequence[str], width: int | None, *, ver
         yield from labelled("odd one out", [odd], width)
     yield from _stages(result, width)
     for entry in result.known:
-        yield from labelled("known", [one_line(f"{entry.name}: {entry.reason}"), *filter(None, [entry.link])], width)
+        explanation = entry.cause.explanation if entry.cause and verbose else ""
+        lines = [one_line(f"{entry.name}: {entry.reason}"), *filter(None, [one_line(explanation), entry.link])]
+        yield from labelled("known", lines, width)
     for change in result.changed:
         yield from labelled("changed", [change], width)
 

@@ -33,12 +33,13 @@ class KnownEntry:
 
     @property
     def conditions(self) -> str:
-        """Which backends, kinds, versions and other things it is about."""
+        """Which backends, kinds, versions and other things it is about, and the outcome on each backend."""
         entry = self.entry
         parts = [", ".join(sorted(entry.backends)), ", ".join(sorted(entry.kinds))]
         parts += [f"{package} {versions}" for package, versions in sorted(entry.versions.items())]
         parts += [f"with {name}" for name in sorted(entry.installed)] + [f"without {name}" for name in sorted(entry.missing)]
-        return "; ".join([*parts, *([entry.device] if entry.device else [])])
+        parts += [entry.device] if entry.device else []
+        return "; ".join([*parts, *(f"{backend} {outcome}" for backend, outcome in entry.outcome.items())])
 
 
 def known_entries(results: Results) -> list[KnownEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import make
@@ -9,6 +10,9 @@ import pytest
 
 from backendcheck.case_files import builtin_cases
 from backendcheck.errors import UsageError
+from backendcheck.report.formats import json as json_report
+from backendcheck.report.formats import text_case
+from backendcheck.report.views.known import known_entries
 from backendcheck.verdicts.known_entries import load, load_causes
 from backendcheck.verdicts.known_files import file_for, find_known, find_known_of_paths, known_in_force, known_place
 
@@ -196,6 +200,8 @@ def test_folders_below_a_directory_are_found(tmp_path: Path) -> None:
     folder = written(tmp_path / "cases" / "topic" / "known_divergences", labels=entry())
     written(tmp_path / "cases" / ".hidden" / "known_divergences", labels=entry())
     written(tmp_path / "cases" / "build" / "known_divergences", labels=entry())
+    written(tmp_path / "cases" / "env" / "known_divergences", labels=entry())
+    (tmp_path / "cases" / "env" / "pyvenv.cfg").write_text("")
     assert find_known(legs(tmp_path / "cases"), []) == [folder]
 
 
@@ -245,3 +251,32 @@ def test_a_cause_that_one_file_uses_is_defined_there_and_others_in_one_place() -
         users.setdefault(known.cause.id, set()).add(known.path)
     for name, cause in load_causes(folder).items():
         assert cause.path == (users[name].pop() if len(users[name]) == 1 else folder / "causes.toml"), name
+
+
+# --- in reports ------------------------------------------------------------------------------------------------
+
+
+def test_reports_have_cause_and_outcome(tmp_path: Path) -> None:
+    outcome = '{jax = "2.0"}'
+    place = written(tmp_path / "k", a=CAUSE + entry(cause='"clamps"', reason=None, outcome=outcome, keras='">=3.5"'))
+    results = make.results({"a/b": make.everywhere(loss=1.0) | {"jax": {"loss": 2.0}}}, known=load(place))
+    report = json.loads(json_report.render(results))
+    assert report["known"]["causes"] == {
+        "clamps": {
+            "title": "JAX clamps indices.", "explanation": "XLA cannot raise.", "link": "https://example.org/1", "since": "3.5",
+            "until": None,
+        }
+    }  # fmt: skip
+    (known,) = report["results"][0]["known"]
+    assert (known["cause"], known["outcome"]) == ("clamps", {"jax": "2.0"})
+    assert (known["backends"], known["versions"]) == (["jax"], {"keras": ">=3.5"})
+    assert known_entries(results)[0].conditions == "jax; value; keras >=3.5; jax 2.0"
+
+
+def test_show_explains_the_cause_only_at_length(tmp_path: Path) -> None:
+    place = written(tmp_path / "k", a=CAUSE + entry(cause='"clamps"', reason=None))
+    results = make.results({"a/b": make.everywhere(loss=1.0) | {"jax": {"loss": 2.0}}}, known=load(place))
+    short, long = ("\n".join(text_case.case(results.cases[0], results, verbose=verbose)) for verbose in (False, True))
+    assert "JAX clamps indices." in short
+    assert "XLA cannot raise." not in short
+    assert "XLA cannot raise." in long
