@@ -28,7 +28,7 @@ import numpy as np
 from backendcheck.compare.backends import inside_only
 from backendcheck.compare.tolerances import Allowed, allowed, coarser, default_tolerance
 from backendcheck.recordings.legs import find_legs, read_legs
-from backendcheck.vocabulary.observations import FLOW, Kind, Observation, kind_of
+from backendcheck.vocabulary.observations import FLOW, Observation, Quantity, quantity_of
 
 HERE = Path(__file__).parent
 MODELS, DOUBLE = HERE / "noise_models", HERE / "noise_float64"
@@ -64,7 +64,7 @@ class Floor:
             self.excess, self.worst = excess, f"{case}: {where}"
 
 
-Floors = dict[tuple[str, Kind], Floor]
+Floors = dict[tuple[str, Quantity], Floor]
 
 
 def measure(directory: Path, where: str) -> Floors:
@@ -97,7 +97,7 @@ def _shared(
 def _add(floors: Floors, case: str, name: str, pair: tuple[Observation, Observation], words: str) -> None:
     precision = coarser(pair[0].precision, pair[1].precision)
     allowance = allowed(case, name, precision, {}, ())
-    floors[precision, kind_of(name)].add((pair[0].value, pair[1].value), allowance, case, words)
+    floors[precision, quantity_of(name)].add((pair[0].value, pair[1].value), allowance, case, words)
 
 
 def record(models: Path, out: Path, *options: str, expected: int = 0) -> int:

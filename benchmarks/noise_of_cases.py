@@ -19,22 +19,22 @@ from statistics import median
 from typing import Any
 
 from backendcheck.recordings.noise import KINDS
-from backendcheck.vocabulary.observations import FLOW, Kind, kind_of
+from backendcheck.vocabulary.observations import FLOW, Quantity, quantity_of
 
 Rows = list[tuple[str, dict[str, Any]]]
 
 
-def by_kind(report: dict[str, Any]) -> dict[Kind, Rows]:
+def by_kind(report: dict[str, Any]) -> dict[Quantity, Rows]:
     """The comparisons between backends that have a noise floor and a tolerance, with their cases."""
-    found: dict[Kind, Rows] = defaultdict(list)
+    found: dict[Quantity, Rows] = defaultdict(list)
     for result in report["results"]:
         for comparison in result["comparisons"]:
             if comparison["oracle"] == "agreement" and "noise_floor" in comparison and comparison["excess"] is not None:
-                found[kind_of(comparison["observation"])].append((result["case"], comparison))
+                found[quantity_of(comparison["observation"])].append((result["case"], comparison))
     return found
 
 
-def table(rows: dict[Kind, Rows]) -> Iterator[str]:
+def table(rows: dict[Quantity, Rows]) -> Iterator[str]:
     yield "| observation | measured | repeat | jitter: median | largest below 1 | beyond | float64: median | largest below 1 | beyond | difference: median |"  # noqa: E501
     yield f"| --- {'| --: ' * 9}|"
     for kind in (kind for kind in FLOW if kind in rows):
@@ -56,7 +56,7 @@ def _figures(rows: Rows, noise: str) -> Iterator[str]:
     yield f"{len(excesses) - len(within)} of {len(excesses)}"
 
 
-def beyond(rows: dict[Kind, Rows]) -> Iterator[str]:
+def beyond(rows: dict[Quantity, Rows]) -> Iterator[str]:
     """Where noise goes beyond the tolerance, by case and kind of noise."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for case, comparison in (row for one in rows.values() for row in one):

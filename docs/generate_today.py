@@ -25,7 +25,7 @@ from backendcheck.labels.contract.backend_behavior import DOES
 from backendcheck.recordings.files import read_recording, recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.observations import kind_of
+from backendcheck.vocabulary.observations import quantity_of
 
 MAPPING = Path(__file__).parent / "today.toml"
 TODAY = MAPPING.parents[1] / "backendcheck" / "labels" / "contract" / "backend_behavior.json"
@@ -120,7 +120,7 @@ def _did(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str
         return {"raised": recording.raised[0].type, "stage": recording.raised[0].stage}
     seen = recording.observations.get(name)
     differs = {
-        kind_of(finding["observation"]).words if not finding["observation"].startswith("value/") else "result"
+        quantity_of(finding["observation"]).words if not finding["observation"].startswith("value/") else "result"
         for finding in result["findings"]
         if finding["oracle"] == "reference" and finding["left"] == recording.backend
     }

@@ -16,6 +16,7 @@ from backendcheck.check.report import Report
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.vocabulary.backends import Backend, parse_backends
+from backendcheck.vocabulary.findings import ORACLES, parse_oracles
 
 CASES = "cases"  # the folder of the case file and its data, in the directory of a run
 
@@ -95,7 +96,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     from backendcheck.report import write_reports
     from backendcheck.results.results import analyse
     from backendcheck.sessions.processes import check_out, record_all
-    from backendcheck.sessions.request import ORACLES, Request
+    from backendcheck.sessions.request import Request
     from backendcheck.verdicts.known_files import known_in_force
 
     backends = manner.parsed_backends()
@@ -105,7 +106,7 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
         requests = [
             Request(
                 backend=backend, out=out, paths=[str(file)], timeout_s=manner.timeout_s, device=manner.device,
-                oracles=manner.oracles or ORACLES, overwrite=True,
+                oracles=parse_oracles(",".join(manner.oracles or ORACLES)), overwrite=True,
             )
             for backend in backends
         ]  # fmt: skip

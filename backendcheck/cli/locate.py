@@ -14,6 +14,7 @@ from backendcheck.cli.process import end_on_signals
 from backendcheck.cli.results import analyze_legs, recorded_case, terminal_width
 from backendcheck.cli.terminal import print_lines
 from backendcheck.errors import UsageError
+from backendcheck.vocabulary.findings import Oracle
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
@@ -131,7 +132,7 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
 
         confirmed, _ = confirmed_legs(result)
         recorded = [leg.label for leg in legs]
-        between = [finding for finding in result.findings if finding.oracle == "agreement"]
+        between = [finding for finding in result.findings if finding.oracle is Oracle.AGREEMENT]
         differing = {side.partition(":")[0] for finding in between for side in finding.sides}
         if result.odd_one_out in recorded:
             differing = {result.odd_one_out}

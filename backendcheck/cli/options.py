@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from backendcheck.errors import UsageError
+from backendcheck.vocabulary.findings import Oracle
 
 LATEST = Path("reports/latest")
 _LONGEST_S = 10_000_000
@@ -91,8 +92,8 @@ device_option = click.option(
 )  # fmt: skip
 
 
-def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from backendcheck.sessions.request import parse_oracles
+def _parse_oracles(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Oracle, ...]:
+    from backendcheck.vocabulary.findings import parse_oracles
 
     try:
         return parse_oracles(value)

@@ -10,11 +10,8 @@ import numpy as np
 from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.recordings.noise import NoiseFloor
-from backendcheck.vocabulary.observations import Kind, Observation, kind_of
-
-ORACLES = ("agreement", "paths", "order", "reference", "expectation")
-# Kinds of finding, structure before values.
-KINDS = ("missing", "raised", "shape", "dtype", "non-finite", "order", "value")
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +23,11 @@ class Comparison:
     how far healthy noise moves the two sides, where that was measured.
     """
 
-    oracle: str
+    oracle: Oracle
     observation: str
     left: str
     right: str
-    kind: str | None = None
+    kind: FindingKind | None = None
     message: str = ""
     excess: float | None = None
     tolerance: Tolerance | None = None
@@ -56,7 +53,7 @@ class Comparison:
 
 
 def compare_observations(
-    oracle: str,
+    oracle: Oracle,
     name: str,
     sides: tuple[str, str],
     values: tuple[Observation, Observation],
@@ -71,11 +68,11 @@ def compare_observations(
     common: dict[str, Any] = {"oracle": oracle, "observation": name, "left": sides[0], "right": sides[1]}
     if left.value.shape != right.value.shape:
         message = f"shape {left.value.shape} on {sides[0]}, {right.value.shape} on {sides[1]}"
-        return [Comparison(**common, kind="shape", message=message, origin="structure")]
+        return [Comparison(**common, kind=FindingKind.SHAPE, message=message, origin="structure")]
     found = []
     if left.dtype != right.dtype:
         message = f"dtype {left.dtype} on {sides[0]}, {right.dtype} on {sides[1]}"
-        found.append(Comparison(**common, kind="dtype", message=message, origin="structure"))
+        found.append(Comparison(**common, kind=FindingKind.DTYPE, message=message, origin="structure"))
         if left.is_text or right.is_text:
             return found
     if left.is_text or not (left.is_float or right.is_float):
@@ -94,20 +91,20 @@ def _compare_exactly(common: dict[str, Any], name: str, left: np.ndarray, right:
         return Comparison(**common, **fields)
     index = tuple(int(i) for i in np.argwhere(different)[0])
     fields |= {"worst_index": index, "worst_left": _plain(left[index]), "worst_right": _plain(right[index])}
-    kind = "order" if _is_order(name, left, right) else "value"
+    kind = FindingKind.ORDER if _is_order(name, left, right) else FindingKind.VALUE
     at = f" at {list(index)}" if index else ""
     message = (
         f"{n_different} of {left.size} differ, first{at}: "
         f"{_quoted(left[index])} on {common['left']}, {_quoted(right[index])} on {common['right']}"
     )
-    if kind == "order" and left.ndim == 1 and left.size <= 12:  # noqa: PLR2004 - what a line can hold
+    if kind is FindingKind.ORDER and left.ndim == 1 and left.size <= 12:  # noqa: PLR2004 - what a line can hold
         message = f"{', '.join(map(str, left))} on {common['left']}; {', '.join(map(str, right))} on {common['right']}"
     return Comparison(**common, **fields, kind=kind, message=message)
 
 
 def _is_order(name: str, left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two lists hold the same names in another order: names of outputs, vocabularies, class maps."""
-    if kind_of(name) is Kind.OUTPUT_ORDER or name.endswith(" (order)"):
+    if quantity_of(name) is Quantity.OUTPUT_ORDER or name.endswith(" (order)"):
         return True
     return left.dtype == object and left.ndim == 1 and sorted(map(str, left)) == sorted(map(str, right))
 
@@ -166,7 +163,7 @@ def compare_numbers(
         f"{count}{fields['worst_left']:.7g} on {common['left']}, {fields['worst_right']:.7g} on {common['right']} "
         f"(|d| {fields['max_abs']:.3g}, excess {fields['excess']:.2g})"
     )
-    return Comparison(**common, **fields, kind="value", message=message)
+    return Comparison(**common, **fields, kind=FindingKind.VALUE, message=message)
 
 
 def _index(array: np.ndarray) -> tuple[int, ...]:
@@ -198,7 +195,7 @@ def _non_finite(
     return Comparison(
         **common,
         **fields,
-        kind="non-finite",
+        kind=FindingKind.NON_FINITE,
         n_different=int(np.count_nonzero(unexpected)),
         message=", ".join(seen),
         worst_index=index,

@@ -17,7 +17,8 @@ from backendcheck.compare.tolerances import Allowed, Override, allowed, coarser
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import DIRECTIONAL_DOUBT
 from backendcheck.reference.directions import slopes
-from backendcheck.vocabulary.observations import Kind, Observation, ReferenceValue, flow_key, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue, flow_key, quantity_of
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
 _OWN = "the case's reference"
@@ -50,18 +51,18 @@ def _compare_pair(sides: tuple[str, str], pair: tuple[Recording, Recording], ove
                 message = f"recorded on {sides[1 - absent]}, missing on {sides[absent]}"
                 found.append(
                     Comparison(
-                        oracle="agreement", observation=name, left=sides[0], right=sides[1], kind="missing",
+                        oracle=Oracle.AGREEMENT, observation=name, left=sides[0], right=sides[1], kind=FindingKind.MISSING,
                         message=message, origin="structure",
                     )
                 )  # fmt: skip
             continue
         allowance = _allowance(name, values[0], values[1], pair[0], overrides)
-        if kind_of(name) is Kind.PREDICTED_CLASS:
+        if quantity_of(name) is Quantity.PREDICTED_CLASS:
             found += _compare_classes(name, sides, pair, overrides)
         else:
             expected = pair[0].reference.get(name)
             expected = None if expected is None else _fitted(expected, values[0])
-            found += compare_observations("agreement", name, sides, (values[0], values[1]), allowance, expected)
+            found += compare_observations(Oracle.AGREEMENT, name, sides, (values[0], values[1]), allowance, expected)
     return found
 
 
@@ -95,7 +96,7 @@ def _compare_raised(sides: tuple[str, str], pair: tuple[Recording, Recording]) -
         f"{error.type} in stage {error.stage} on {sides[thrower]}; {what_came_instead(pair[1 - thrower])} on {sides[1 - thrower]}"
     )
     return Comparison(
-        oracle="agreement", observation="raised", left=sides[0], right=sides[1], kind="raised", message=message,
+        oracle=Oracle.AGREEMENT, observation="raised", left=sides[0], right=sides[1], kind=FindingKind.RAISED, message=message,
         origin="structure",
     )  # fmt: skip
 
@@ -105,9 +106,9 @@ def _compare_classes(
 ) -> list[Comparison]:
     """Predicted classes are exact, but where an example's two best classes tie within tolerance nothing was decided."""
     left, right = (recording.observations[name] for recording in pair)
-    *structure, exact = compare_observations("agreement", name, sides, (left, right), _EXACT)
+    *structure, exact = compare_observations(Oracle.AGREEMENT, name, sides, (left, right), _EXACT)
     scores = name.replace("predicted_class", "predictions", 1)
-    if exact.kind != "value" or any(scores not in recording.observations for recording in pair):
+    if exact.kind != FindingKind.VALUE or any(scores not in recording.observations for recording in pair):
         return [*structure, exact]
     predictions = [recording.observations[scores] for recording in pair]
     shapes = {one.value.shape for one in predictions}
@@ -121,7 +122,7 @@ def _compare_classes(
     if (different & decided).any():
         return [*structure, exact]
     tied = Comparison(
-        oracle="agreement", observation=name, left=sides[0], right=sides[1], n_elements=left.value.size,
+        oracle=Oracle.AGREEMENT, observation=name, left=sides[0], right=sides[1], n_elements=left.value.size,
         message=f"{int(different.sum())} examples tie within the tolerance of their predictions", origin=exact.origin,
         evidence={"ties": int(different.sum())},
     )  # fmt: skip
@@ -144,7 +145,7 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
     """Hold each leg against the case's own reference, and against the built-in one where the case has none."""
     found = []
     for side, recording in recordings.items():
-        if "reference" not in recording.oracles:
+        if Oracle.REFERENCE not in recording.oracles:
             continue
         own = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
         for name, expected in ({**recording.reference_values} | own).items():
@@ -157,8 +158,8 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
                 message = f"the reference has a value for it, {side} recorded none"
                 found.append(
                     Comparison(
-                        oracle="reference", observation=name, left=side, right="reference", kind="missing", message=message,
-                        origin="structure",
+                        oracle=Oracle.REFERENCE, observation=name, left=side, right="reference", kind=FindingKind.MISSING,
+                        message=message, origin="structure",
                     )
                 )  # fmt: skip
     return found
@@ -177,7 +178,7 @@ def _compare_expected(
     if seen.is_text or value.dtype == object or not seen.is_float or seen.value.shape != value.shape:
         dtype = "text" if value.dtype == object else str(value.dtype) if seen.is_text else seen.dtype
         wanted = Observation(value=value, dtype=dtype, precision=seen.precision)
-        return compare_observations("reference", name, sides, (seen, wanted), _EXACT)
+        return compare_observations(Oracle.REFERENCE, name, sides, (seen, wanted), _EXACT)
     left = seen.value.astype(np.float64)
     if defined is not None:
         # Where no gradient is defined any will do.
@@ -185,7 +186,7 @@ def _compare_expected(
     allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
     if origin != _OWN and name.startswith("gradient/"):
         allowance = _at_least(allowance, _FINITE_DIFFERENCES)
-    common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+    common: dict[str, Any] = {"oracle": Oracle.REFERENCE, "observation": name, "left": side, "right": "reference"}
     comparison = compare_numbers(common, left, value, allowance, value)
     return [replace(comparison, evidence={"reference": origin})]
 
@@ -202,11 +203,11 @@ def _compare_slopes(
     sides = (side, "reference")
     if seen.value.shape != directions.shape[1:]:
         wanted = Observation(value=directions[0], dtype=seen.dtype, precision=seen.precision)
-        return compare_observations("reference", name, sides, (seen, wanted), _EXACT)
+        return compare_observations(Oracle.REFERENCE, name, sides, (seen, wanted), _EXACT)
     allowance = _at_least(allowed(recording.case, name, seen.precision, recording.tolerance, overrides), _DIRECTIONAL)
     finite = np.isfinite(seen.value)
     allowance = replace(allowance, magnitude=float(np.abs(seen.value).max(initial=0.0, where=finite)))
-    common: dict[str, Any] = {"oracle": "reference", "observation": name, "left": side, "right": "reference"}
+    common: dict[str, Any] = {"oracle": Oracle.REFERENCE, "observation": name, "left": side, "right": "reference"}
     with np.errstate(invalid="ignore"):
         comparison = compare_numbers(common, slopes(seen.value, directions), expected.value, allowance)
     message = comparison.message and f"slopes along {len(directions)} directions: {comparison.message}"

@@ -6,23 +6,21 @@ from collections.abc import Sequence
 
 from backendcheck.compare.arrays import Comparison
 from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import flow_key
-
-_ORACLES = ("expectation", "agreement", "paths", "order", "reference")
-_MOST_TELLING = ("raised", "missing", "shape", "order", "non-finite", "value", "dtype")
 
 
 def leading(findings: Sequence[Comparison]) -> Comparison:
     """The finding that says most: structure before values, early in the computation before late."""
     return min(
         findings,
-        key=lambda f: (_MOST_TELLING.index(f.kind or "value"), _ORACLES.index(f.oracle), flow_key(f.observation)),
+        key=lambda finding: ((finding.kind or FindingKind.VALUE).rank, finding.oracle.rank, flow_key(finding.observation)),
     )
 
 
 def partition(name: str, findings: Sequence[Comparison], legs: Sequence[str]) -> list[list[str]]:
     """The legs in groups that agree on an observation, the largest last, so that who stands alone is read first."""
-    differing = {frozenset(f.sides) for f in findings if f.oracle == "agreement" and f.observation == name}
+    differing = {frozenset(f.sides) for f in findings if f.oracle == Oracle.AGREEMENT and f.observation == name}
     groups: list[list[str]] = []
     for leg in legs:
         for group in groups:
@@ -36,13 +34,13 @@ def partition(name: str, findings: Sequence[Comparison], legs: Sequence[str]) ->
 
 def odd_one_out(legs: Sequence[str], findings: Sequence[Comparison]) -> str | None:
     """The leg that every disagreement involves, while the others agree among themselves; None if there is no such leg."""
-    pairs = {frozenset(finding.sides) for finding in findings if finding.oracle == "agreement"}
+    pairs = {frozenset(finding.sides) for finding in findings if finding.oracle == Oracle.AGREEMENT}
     if len(legs) > 2 and pairs:  # noqa: PLR2004 - of two that differ, neither is the odd one
         common = frozenset.intersection(*pairs)
         if len(common) == 1 and len(pairs) == len(legs) - 1:
             return next(iter(common))
         return None
-    alone = {finding.left for finding in findings if finding.oracle != "agreement"}
+    alone = {finding.left for finding in findings if finding.oracle != Oracle.AGREEMENT}
     return next(iter(alone)) if not pairs and len(alone) == 1 and len(legs) > 1 else None
 
 

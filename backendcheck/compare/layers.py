@@ -28,6 +28,7 @@ from backendcheck.recordings.layer_calls import (
     parts,
 )
 from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation
 
 SAME, INHERITED, LOCAL, ENCLOSES = "same", "inherited", "local", "encloses"
@@ -249,8 +250,8 @@ class _Held:
             # terms comes close to nothing, rounding is as large as its terms have it.
             allowance = Allowed(tolerance=allowance.tolerance, origin=allowance.origin, norm_wise=True)
         expected = values[0].value if values[0].is_float else None  # NaN on both sides alike has come from elsewhere
-        held = compare_observations("agreement", name, self.sides, values, allowance, expected)
-        held = [one for one in held if not (one.kind == "dtype" and not any(value.is_float for value in values))]
+        held = compare_observations(Oracle.AGREEMENT, name, self.sides, values, allowance, expected)
+        held = [one for one in held if not (one.kind == FindingKind.DTYPE and not any(value.is_float for value in values))]
         worst = max(held, key=_badness, default=None)
         if worst is None:
             return Difference(max_abs=None, excess=None)

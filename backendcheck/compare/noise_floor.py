@@ -18,7 +18,8 @@ from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import JITTERED, KINDS, MEASURES, Noise, NoiseFloor, magnitude
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
-from backendcheck.vocabulary.observations import Observation, kind_of
+from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.observations import Observation, quantity_of
 
 
 def with_noise(
@@ -103,7 +104,7 @@ def _noises(label: str, base: Recording, noisy: Mapping[str, Recording], compari
         if other is None or (kind == "float64" and not _gained_precision(seen, other)):
             continue
         one = _held(comparison, seen, other)
-        message = f"under {kind} {one.message}" if one.kind not in (None, "value", "order") else ""
+        message = f"under {kind} {one.message}" if one.kind not in (None, FindingKind.VALUE, FindingKind.ORDER) else ""
         found.append(
             Noise(
                 kind=kind, leg=label, max_abs=one.max_abs, excess=None if message else one.excess, n_elements=one.n_elements,
@@ -120,7 +121,7 @@ def _gained_precision(seen: Observation, other: Observation) -> bool:
 def _held(comparison: Comparison, seen: Observation, other: Observation) -> Comparison:
     """Both arrays by the tolerance of `comparison`. NaN and Inf at the same places are no noise."""
     sides = ("the leg", "its repetition")
-    norm_wise = kind_of(comparison.observation) in NORM_WISE
+    norm_wise = quantity_of(comparison.observation) in NORM_WISE
     tolerance = comparison.tolerance or Tolerance(rtol=0.0, atol=0.0)
     allowance = Allowed(tolerance=tolerance, origin=comparison.origin, norm_wise=norm_wise)
     numbers = not seen.is_text and not other.is_text and (seen.is_float or other.is_float)

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from backendcheck.case import Tolerance
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 # Beside each: its head-room, that is how many times the largest difference that healthy models showed in it, between backends
 # or inside one, goes into what is allowed. benchmarks/noise_floor.py measures it; docs/tolerances.md has the whole table.
@@ -42,8 +42,8 @@ _TRAINED = {
 }
 
 # Measured by the magnitude of the whole tensor: near zero, healthy gradients differ by percents of an element.
-NORM_WISE = frozenset({Kind.GRADIENT, Kind.TRAIN_WEIGHT})
-_AFTER_TRAINING = frozenset({Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT})
+NORM_WISE = frozenset({Quantity.GRADIENT, Quantity.TRAIN_WEIGHT})
+_AFTER_TRAINING = frozenset({Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class Override:
     origin: str = "pyproject.toml"
 
 
-def default_tolerance(kind: Kind, precision: str) -> Tolerance:
+def default_tolerance(kind: Quantity, precision: str) -> Tolerance:
     """The default for a kind of observation computed in the float type `precision`."""
-    table = _GRADIENTS if kind is Kind.GRADIENT else _TRAINED if kind in _AFTER_TRAINING else _VALUES
+    table = _GRADIENTS if kind is Quantity.GRADIENT else _TRAINED if kind in _AFTER_TRAINING else _VALUES
     return table.get(precision, table["float32"])
 
 
@@ -94,7 +94,7 @@ def allowed(
     case: str, observation: str, precision: str, by_case: Mapping[str, Tolerance], overrides: Sequence[Override]
 ) -> Allowed:
     """The tolerance in force for one observation of one case."""
-    kind = kind_of(observation)
+    kind = quantity_of(observation)
     if not by_case and not overrides:
         return _by_default(kind, precision)
     norm_wise = kind in NORM_WISE
@@ -110,7 +110,7 @@ def allowed(
 
 
 @cache
-def _by_default(kind: Kind, precision: str) -> Allowed:
+def _by_default(kind: Quantity, precision: str) -> Allowed:
     origin = f"default {precision} {kind.words}"
     return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=kind in NORM_WISE)
 

@@ -11,6 +11,7 @@ from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import what_came_instead
 from backendcheck.compare.tolerances import Override, allowed, coarser
 from backendcheck.recordings.recording import Recording, Variant
+from backendcheck.vocabulary.findings import FindingKind
 
 
 def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
@@ -37,8 +38,8 @@ def _compare_observations(
         for comparison in found:
             # NaN through every door is the business of the agreement oracle, and figures that Keras hands out as Python
             # floats have no dtype of their own.
-            alike = comparison.kind == "non-finite" and _same_non_finite(base.value, seen.value)
-            if comparison.kind != "dtype" and not alike:
+            alike = comparison.kind == FindingKind.NON_FINITE and _same_non_finite(base.value, seen.value)
+            if comparison.kind != FindingKind.DTYPE and not alike:
                 yield comparison
 
 
@@ -56,8 +57,8 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
     else:
         return
     yield Comparison(
-        oracle=variant.oracle, observation="raised", left=leg, right=f"{leg}:{variant.path}", kind="raised", message=message,
-        origin="structure",
+        oracle=variant.oracle, observation="raised", left=leg, right=f"{leg}:{variant.path}", kind=FindingKind.RAISED,
+        message=message, origin="structure",
     )  # fmt: skip
 
 

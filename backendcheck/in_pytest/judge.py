@@ -23,6 +23,7 @@ from backendcheck.results.results import CaseResult, analyse
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.verdicts.verdict import UNSEEN
+from backendcheck.vocabulary.states import ExitState
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ class Judge:
                 environment = replace(self._environment(name), cases=(case,))
                 legs.append(Leg(label=name, path=self.settings.out / name, environment=environment, recordings={case: recording}))
         if not legs:  # that nobody has seen it is a result as well
-            environment = Environment(backend=self.backends[0], run="", exit_state="interrupted", cases=(case,))
+            environment = Environment(backend=self.backends[0], run="", exit_state=ExitState.INTERRUPTED, cases=(case,))
             legs = [Leg(label=self.backends[0], path=self.settings.out, environment=environment, recordings={})]
         results = analyse(
             legs, expected=self.backends, known=self._known(legs), overrides=self.settings.configuration.tolerances

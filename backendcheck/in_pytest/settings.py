@@ -10,8 +10,9 @@ import pytest
 from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
 from backendcheck.in_pytest.names import NONE
-from backendcheck.sessions.request import Request, parse_oracles
+from backendcheck.sessions.request import Request
 from backendcheck.vocabulary.backends import Backend, parse_backends
+from backendcheck.vocabulary.findings import Oracle, parse_oracles
 
 _OPTIONS = ("--backends", "--backendcheck-backends")
 _LARGEST = 10_000_000  # seconds, or workers: more than anybody waits for or has
@@ -34,7 +35,7 @@ class Settings:
     workers: int
     timeout_s: float
     device: str
-    oracles: tuple[str, ...]
+    oracles: tuple[Oracle, ...]
     plugins: tuple[str, ...]
     configuration: Configuration
 

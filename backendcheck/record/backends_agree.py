@@ -19,6 +19,7 @@ from backendcheck.record.worker import Worker, what_came_instead
 from backendcheck.recordings.files import write_recording
 from backendcheck.recordings.recording import returned
 from backendcheck.vocabulary.case_ids import call_id
+from backendcheck.vocabulary.states import Status
 
 
 class NoFurther(BaseException):
@@ -75,13 +76,14 @@ class AgreementTests:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if item is self.test:
-            status, problem = "", ""
+            status: Status | None = None
+            problem = ""
             if call.excinfo is not None:
                 status, problem = what_came_instead(call)
-                if status == "error" and call.when == "call":
+                if status == Status.ERROR and call.when == "call":
                     problem = f"the test ended {_where(self.n_calls)}: {problem.removeprefix('call failed: ')}"
             elif call.when == "call" and self.n_calls == 0:
-                status, problem = "error", "the test has not called backends_agree"
+                status, problem = Status.ERROR, "the test has not called backends_agree"
             if status:
                 # As the call that did not come about: a leg on which it did is then held against this one.
                 case = call_id(item.nodeid, self.n_calls + 1)
@@ -109,7 +111,7 @@ class AgreementTests:
         recording = self.worker.record(test, lambda: FunctionCase(afresh, list(arrays), **options), case)
         write_recording(self.worker.leg, recording)
         self.n_calls += 1
-        if recording.status != "recorded" and recording.expect is None:
+        if recording.status != Status.RECORDED and recording.expect is None:
             raise NoFurther
         return returned(recording)
 

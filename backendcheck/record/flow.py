@@ -21,12 +21,13 @@ from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.randomness import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.values import loss_arrays, see_values
+from backendcheck.vocabulary.findings import Oracle
 
 _EXPECTED = "expected a dict of arrays, a ValueCase, a FunctionCase, a LossCase or a ModelCase"
 
 
 def observe(
-    case: Any, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation, last: str = "train"
+    case: Any, trace: Trace, *, seed: int, oracles: frozenset[Oracle], noise: Perturbation, last: str = "train"
 ) -> None:
     """Fill `trace` with everything that is to be seen of `case`; `oracles` may ask for ``paths`` and ``order`` as well.
 
@@ -56,7 +57,7 @@ def observe(
         raise InvalidCase(message)
 
 
-def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation) -> None:
+def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[Oracle], noise: Perturbation) -> None:
     y_true, y_pred, sample_weight = loss_arrays(case, trace)
     arrays = (noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight))
     loss: Any = None
@@ -84,7 +85,7 @@ def _observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset
                 trace.see("gradient/y_pred", or_zeros(by_pred[0], arrays[1]))
 
     see(arrays, trace)
-    if "order" in oracles:
+    if Oracle.ORDER in oracles:
         from backendcheck.record.oracles.order import see_loss_relations
 
         see_loss_relations(case, loss, arrays, see, trace)
@@ -154,7 +155,7 @@ STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 
 
 def observe_model(
-    case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation, last: str = "train"
+    case: ModelCase, trace: Trace, *, seed: int, oracles: frozenset[Oracle], noise: Perturbation, last: str = "train"
 ) -> None:
     """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`.
 
@@ -196,16 +197,16 @@ def observe_model(
         subject.restore()
         subject.compile()
     subject.settle()
-    if "reference" in oracles and not trace.not_compared:
+    if Oracle.REFERENCE in oracles and not trace.not_compared:
         from backendcheck.record.oracles.weight_reference import expect_weight_gradients
 
         expect_weight_gradients(subject, trace, seed)
     variants = not trace.not_compared and oracles
-    if variants and "order" in oracles:
+    if variants and Oracle.ORDER in oracles:
         from backendcheck.record.oracles.order import see_relations
 
         see_relations(subject, trace)
-    if variants and "paths" in oracles:
+    if variants and Oracle.PATHS in oracles:
         from backendcheck.record.oracles.paths import see_doors
 
         see_doors(subject, trace)
@@ -214,15 +215,15 @@ def observe_model(
         train(subject, trace)
 
 
-def see_other_predictions(subject: Subject, trace: Trace, oracles: frozenset[str]) -> None:
+def see_other_predictions(subject: Subject, trace: Trace, oracles: frozenset[Oracle]) -> None:
     """Predictions once more, through every door and in another order."""
     if trace.not_compared:
         return
-    if "order" in oracles:
+    if Oracle.ORDER in oracles:
         from backendcheck.record.oracles.order import permute_predictions
 
         permute_predictions(subject, trace)
-    if "paths" in oracles:
+    if Oracle.PATHS in oracles:
         from backendcheck.record.oracles.paths import see_prediction_doors
 
         see_prediction_doors(subject, trace)

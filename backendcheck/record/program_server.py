@@ -30,6 +30,7 @@ from backendcheck.recordings.files import recording_path, write_recording
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.nest_json import encode
 from backendcheck.vocabulary.case_ids import case_id
+from backendcheck.vocabulary.findings import Oracle
 
 
 class Workbench:
@@ -136,7 +137,7 @@ class Workbench:
                 with trace.stage("case"):
                     case = self._case_of(request)
                 if not trace.raised:
-                    oracles = frozenset(request["oracles"])
+                    oracles = frozenset(map(Oracle, request["oracles"]))
                     flow.observe(case, trace, seed=seed, oracles=oracles, noise=Perturbation(), last=request["last"])
                     fields["tolerance"] = flow.tolerances_of(self.made)
                     reference = flow.reference_of(case) if "reference" in request["oracles"] else {}
@@ -146,7 +147,7 @@ class Workbench:
             case=self.case, backend=self.backend, run="repro", oracles=tuple(request["oracles"]), settings=settings(),
             expect=request["expect"], class_names=request["class_names"], **fields,
         )  # fmt: skip
-        if "reference" in recording.oracles:
+        if Oracle.REFERENCE in recording.oracles:
             recording = replace(recording, reference_values=built_in_reference_values(recording))
         write_recording(self.work, recording)
         return str(recording_path(self.work, self.case))

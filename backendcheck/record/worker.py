@@ -34,6 +34,8 @@ from backendcheck.sessions.session_file import SessionFile
 from backendcheck.sessions.signals import end_with_parent
 from backendcheck.sessions.worker_files import REFUSED, in_one_line, noted
 from backendcheck.vocabulary.case_ids import case_id
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.states import Status
 
 
 class Worker:
@@ -91,7 +93,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a hook of somebody's; it would end the session, and with it all the other cases
             problem = f"a pytest hook failed around it: {in_one_line(error)}"
             try:
-                write_recording(self.leg, self.recording(item, status="error", problem=problem))
+                write_recording(self.leg, self.recording(item, status=Status.ERROR, problem=problem))
             except BaseException:  # noqa: BLE001 - only this process may end: the controller then says so, and the others go on
                 traceback.print_exc()
                 os._exit(os.EX_SOFTWARE)
@@ -137,7 +139,7 @@ class Worker:
             warnings.simplefilter("ignore")
             with left_as_found():
                 recording = self._record(pyfuncitem)
-            if "reference" in recording.oracles and not self.session.layers:
+            if Oracle.REFERENCE in recording.oracles and not self.session.layers:
                 values = {**recording.reference_values, **built_in_reference_values(recording)}
                 recording = replace(recording, reference_values=values)
             write_recording(self.leg, recording)
@@ -210,7 +212,7 @@ class Worker:
     def _teacher(self, case: str) -> Recording | None:
         return read_recording(recording_path(Path(self.session.teacher), case)) if self.session.teacher else None
 
-    def recording(self, item: pytest.Item, case_named: str = "", *, status: str, problem: str) -> Recording:
+    def recording(self, item: pytest.Item, case_named: str = "", *, status: Status, problem: str) -> Recording:
         """A recording of `item`, or of the case of that id in it, that was not observed."""
         return Recording(**self.identity(item, case_named), status=status, problem=problem)
 
@@ -239,17 +241,17 @@ class Worker:
         return report
 
 
-def what_came_instead(call: pytest.CallInfo[None]) -> tuple[str, str]:
+def what_came_instead(call: pytest.CallInfo[None]) -> tuple[Status, str]:
     """The status and the problem of an item whose set-up, call or tear-down has thrown something."""
     assert call.excinfo is not None  # noqa: S101 - for the type
     error = call.excinfo.value
     if isinstance(error, pytest.skip.Exception):
-        return "skipped", f"skipped: {error}"
+        return Status.SKIPPED, f"skipped: {error}"
     if isinstance(error, pytest.xfail.Exception):
-        return "skipped", f"skipped: expected to fail: {error}"
+        return Status.SKIPPED, f"skipped: expected to fail: {error}"
     if isinstance(error, EndedSession):
-        return "error", f"{call.when} failed: {error}"
-    return "error", f"{call.when} failed: {in_one_line(error)}"
+        return Status.ERROR, f"{call.when} failed: {error}"
+    return Status.ERROR, f"{call.when} failed: {in_one_line(error)}"
 
 
 class EndedSession(Exception):

@@ -24,7 +24,7 @@ from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import write_atomically
 from backendcheck.recordings.codec import Codec, Form
-from backendcheck.recordings.recording import STATUSES, Environment, Recording
+from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 
@@ -162,9 +162,6 @@ def read_recording(path: Path) -> Recording:
 
 
 def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Recording:
-    if header["status"] not in STATUSES:
-        message = f"status {header['status']!r}"
-        raise ValueError(message)
     return RECORDING.decode(Recording, _without_format(header), _Arrays(tensors))
 
 

@@ -13,6 +13,7 @@ from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.states import ExitState
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -135,7 +136,7 @@ def _with_noise(leg: Leg, only: str | None) -> Leg:
         if read.environment.selection.get("noise_of") != leg.environment.run:
             problems.append(f"{where} belongs to another run. {remedy}")
             continue
-        if read.environment.exit_state != "complete":
+        if read.environment.exit_state != ExitState.COMPLETE:
             problems.append(f"{where} did not end; {len(read.recordings)} of its cases are there. {remedy}")
         noise[name] = read.recordings
     return replace(leg, noise=noise, noise_problems=tuple(problems))
@@ -153,7 +154,7 @@ def _check_belongs(file: Path, recording: Recording, environment: Environment, l
         raise refuse(what)
     if recording_path(leg, recording.case) != file:
         raise refuse(f"holds the case {recording.case!r}, which does not belong under this name")
-    if environment.exit_state == "complete" or environment.pieces:
+    if environment.exit_state == ExitState.COMPLETE or environment.pieces:
         expected = environment.digests.get(recording.case)
         if expected is None:
             raise refuse(f"is not on the list of this leg's recordings in {ENVIRONMENT}")

@@ -23,6 +23,7 @@ from backendcheck.recordings.noise import noise_path, recordings_for
 from backendcheck.recordings.recording import Environment
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.shards import Shard, parse_shard
+from backendcheck.vocabulary.states import ExitState
 
 _SOME = 3  # names in a message
 
@@ -139,7 +140,7 @@ def _piece(leg: Leg, noise: Mapping[str, Piece]) -> Piece:
 
 def _check_piece(leg: Leg) -> None:
     environment = leg.environment
-    if environment.pieces and environment.exit_state != "complete":
+    if environment.pieces and environment.exit_state != ExitState.COMPLETE:
         message = f"{leg.path}: was joined by 'merge' and is not whole. Give its pieces themselves, and those that were missing."
         raise UsageError(message)
     for key, what in (("plants", "by 'selftest', with faults planted"), ("noise", "as a noise recording of another leg")):
@@ -219,10 +220,11 @@ def _joined(pieces: Sequence[Piece], noise_of: str = "", *, whole: bool = True) 
     selection = {key: value for key, value in first.selection.items() if key != "shard"}
     selection["paths"] = list(dict.fromkeys(path for one in environments for path in one.selection.get("paths", [])))
     problems = {str(problem): problem for one in environments for problem in one.problems}
+    whole = whole and all(entry["exit_state"] == ExitState.COMPLETE for entry in listed)
     environment = Environment(
         backend=first.backend,
         run=run,
-        exit_state="complete" if whole and all(entry["exit_state"] == "complete" for entry in listed) else "interrupted",
+        exit_state=ExitState.COMPLETE if whole else ExitState.INTERRUPTED,
         versions=first.versions,
         platform=_of_all([one.platform for one in environments]),
         device=first.device,
@@ -276,7 +278,7 @@ def _missing_shards(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
     for number in sorted({*range(1, of + 1)} - there):
         shard = Shard(number=number, of=of)
         n_cases = sum(map(shard.holds, every))
-        yield {"path": "", "run": "", "shard": str(shard), "exit_state": "missing", "n_cases": n_cases, "n_recordings": 0}
+        yield {"path": "", "run": "", "shard": str(shard), "exit_state": ExitState.MISSING, "n_cases": n_cases, "n_recordings": 0}
 
 
 def _of_all(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from backendcheck.recordings.leg_directory import clear_leg, describe, make_writ
 from backendcheck.recordings.merge import Joined
 from backendcheck.recordings.noise import noise_path
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.states import ExitState
 
 _REMEDY = "Choose another --out, or use --overwrite."
 
@@ -68,7 +69,7 @@ def write_legs(out: Path, legs: Sequence[Joined]) -> list[Path]:
 
 def _write(path: Path, leg: Joined) -> None:
     # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
-    write_environment(path, replace(leg.environment, exit_state="running"))
+    write_environment(path, replace(leg.environment, exit_state=ExitState.RUNNING))
     for case, file in leg.files.items():
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() != leg.environment.digests[case]:

@@ -11,9 +11,9 @@ import numpy as np
 from backendcheck.case import Tolerance
 from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.recordings.layer_calls import LayerTrace
+from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
-
-STATUSES = ("recorded", "raised", "skipped", "error", "crashed", "timed out")
+from backendcheck.vocabulary.states import ExitState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Variant:
     equal those of the recording by name. `raised` is what came instead of them.
     """
 
-    oracle: str
+    oracle: Oracle
     path: str = field(metadata=stored_as("door"))
     observations: Mapping[str, Observation] = field(default_factory=dict)
     raised: Raised | None = None
@@ -60,7 +60,7 @@ class Recording:
     case: str
     backend: str
     run: str
-    status: str
+    status: Status
     claim: str = ""
     file: str = ""
     line: int = 0
@@ -71,7 +71,7 @@ class Recording:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[Variant, ...] = ()
-    oracles: tuple[str, ...] = ("agreement", "paths", "order", "reference")
+    oracles: tuple[Oracle, ...] = ORACLES
     raised: tuple[Raised, ...] = ()
     problem: str = ""
     stderr_tail: str = ""
@@ -90,7 +90,7 @@ class Recording:
     @property
     def was_observed(self) -> bool:
         """Whether the case was observed to its end. Raising is an observation like any other."""
-        return self.status in ("recorded", "raised")
+        return self.status in (Status.RECORDED, Status.RAISED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Environment:
 
     backend: str
     run: str
-    exit_state: str
+    exit_state: ExitState
     versions: Mapping[str, str] = field(default_factory=dict)
     platform: Mapping[str, str] = field(default_factory=dict)
     device: str = ""

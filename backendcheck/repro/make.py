@@ -28,7 +28,8 @@ from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.backends import parse_backend
-from backendcheck.vocabulary.observations import kind_of
+from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
+from backendcheck.vocabulary.observations import quantity_of
 
 _STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]
@@ -137,20 +138,20 @@ def _begun(
 def _needed_stage(symptom: Symptom) -> str:
     """The stage in which the finding appears: what comes after it need not be recorded."""
     finding = symptom.finding
-    if finding.oracle in ("paths", "order"):
+    if finding.oracle in INSIDE_ONE_BACKEND:
         return "train"
     if finding.observation == "raised":
         stages = [stage for stage, _, _ in symptom.raised.values() if stage in _STAGES]
         return max(stages, key=_STAGES.index, default="train") if len(stages) == len(symptom.raised) else "train"
-    kind = str(kind_of(finding.observation))
+    kind = str(quantity_of(finding.observation))
     return {"output_order": "forward", "predictions": "forward", "predicted_class": "forward", "per_example_loss": "loss",
             "loss": "loss", "gradient": "gradient", "metric": "metrics"}.get(kind, "train")  # fmt: skip
 
 
-def _needed_oracles(symptom: Symptom) -> list[str]:
+def _needed_oracles(symptom: Symptom) -> list[Oracle]:
     """The oracle of the finding; agreement is always there."""
     oracle = symptom.finding.oracle
-    return ["agreement", *([oracle] if oracle in ("paths", "order", "reference") else [])]
+    return [Oracle.AGREEMENT, *([oracle] if oracle in (Oracle.PATHS, Oracle.ORDER, Oracle.REFERENCE) else [])]
 
 
 def _written_and_run(

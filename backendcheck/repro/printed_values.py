@@ -17,7 +17,8 @@ from backendcheck.repro.program import Program, returned_names
 from backendcheck.repro.target_finding import Symptom
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable, source_of
-from backendcheck.vocabulary.observations import kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import quantity_of
 
 # Functions of a script, by name; each is there if something needs it.
 HELPERS = {
@@ -115,16 +116,16 @@ def figures_of(program: Program, symptom: Symptom, recordings: Mapping[str, Reco
         found = _raised(program, symptom)
     else:
         found = [_figure(program, finding.observation)]
-        if finding.kind in ("dtype", "shape"):
+        if finding.kind in (FindingKind.DTYPE, FindingKind.SHAPE):
             one = found[0]
-            attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind == "dtype" else "list({}.shape)"
+            attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind == FindingKind.DTYPE else "list({}.shape)"
             found = [Figure(name=f"{finding.kind} of {one.name}", code=attribute.format(one.code), helpers=one.helpers), one]
     door = finding.right.partition(":")[2]
-    if finding.oracle == "paths" and finding.observation != "raised":
+    if finding.oracle == Oracle.PATHS and finding.observation != "raised":
         found.append(_through(program, finding, door))
-    elif finding.oracle == "order":
+    elif finding.oracle == Oracle.ORDER:
         found += _permuted(program, finding, door, recordings)
-    elif finding.oracle == "reference":
+    elif finding.oracle == Oracle.REFERENCE:
         found.append(_reference(finding, recordings))
     return found
 
@@ -186,7 +187,7 @@ def _of_loss(program: Program, name: str) -> tuple[str, list[str]]:
 
 
 def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
-    kind = str(kind_of(name))
+    kind = str(quantity_of(name))
     rest = name.removeprefix(kind).removeprefix("/")
     batch = f", batch_size={program.batch_size}" if program.batch_size else ""
     predicted = f"model.predict(x{batch}, verbose=0)"
@@ -282,7 +283,7 @@ _DOORS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_ba
 def _through(program: Program, finding: Comparison, door: str) -> Figure:
     """The same figure through another door of Keras."""
     name = finding.observation
-    kind = str(kind_of(name))
+    kind = str(quantity_of(name))
     rest = name.removeprefix(kind).removeprefix("/")
     code = None
     if matched := _DOORS.match(door):

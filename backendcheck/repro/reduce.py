@@ -17,6 +17,7 @@ from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrowe
 from backendcheck.repro.reduce_source import smaller_source
 from backendcheck.repro.target_finding import Symptom, symptom_of
 from backendcheck.text.literals import NotWritable
+from backendcheck.vocabulary.findings import Oracle
 
 _STEPS: Mapping[tuple[str, str], Sequence[Callable[[Program], Iterator[Program]]]] = {
     ("loss", "objects"): (fewer_options, fewer_examples, fewer_classes, simpler_numbers),
@@ -122,7 +123,7 @@ class Reduction:
 def _held(symptom: Symptom, recordings: Mapping[str, Recording]) -> dict[str, dict[str, np.ndarray]]:
     """Values that have to stay, because what is right of them is known for these very numbers and no others."""
     name = symptom.finding.observation
-    if symptom.finding.oracle == "reference" and any(name in one.reference for one in recordings.values()):
+    if symptom.finding.oracle == Oracle.REFERENCE and any(name in one.reference for one in recordings.values()):
         names = [name]
     elif not symptom.grounded:
         names = list(next(iter(recordings.values())).observations)[:2]

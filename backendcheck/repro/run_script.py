@@ -18,6 +18,7 @@ from backendcheck.repro.printed_values import Figure
 from backendcheck.repro.target_finding import Symptom
 from backendcheck.sessions.pytest_session import FORGOTTEN, session_environment
 from backendcheck.vocabulary.backends import parse_backend
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 _TIMEOUT_S = 180.0
 _USUAL = Tolerance(rtol=1e-5, atol=1e-6)
@@ -91,14 +92,15 @@ def shows(symptom: Symptom, figures: Sequence[Figure], outputs: Mapping[str, str
         return False
     if not all(name in values[backend] for backend in values for name in seen):
         return False
-    if finding.oracle == "agreement" or (finding.kind == "raised" and symptom.raised and len(symptom.raised) < len(symptom.legs)):
-        pairs = symptom.sides if finding.oracle == "agreement" else _thrown_apart(symptom)
+    some_raised = finding.kind is FindingKind.RAISED and symptom.raised and len(symptom.raised) < len(symptom.legs)
+    if finding.oracle is Oracle.AGREEMENT or some_raised:
+        pairs = symptom.sides if finding.oracle == Oracle.AGREEMENT else _thrown_apart(symptom)
         return all(any(_apart([values[side][name] for side in pair], tolerance) for name in seen) for pair in pairs)
-    if finding.kind == "raised" and finding.oracle == "expectation":
+    if finding.kind == FindingKind.RAISED and finding.oracle == Oracle.EXPECTATION:
         threw = [any(isinstance(values[leg][name], Threw) for name in seen) for leg in values]
         return all(threw) if symptom.raised else not any(threw)
     legs = {side.partition(":")[0] for pair in symptom.sides for side in pair} & set(values)
-    if finding.oracle == "reference":
+    if finding.oracle == Oracle.REFERENCE:
         right = next(figure.name for figure in figures if figure.role == "right")
         return all(differ(values[leg][seen[0]], values[leg].get(right, _MISSING), tolerance) for leg in legs)
     return bool(legs) and len(seen) > 1 and all(differ(values[leg][seen[0]], values[leg][seen[1]], tolerance) for leg in legs)

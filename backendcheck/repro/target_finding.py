@@ -13,7 +13,8 @@ from backendcheck.diagnose import diagnose
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.verdicts.verdict import judge
-from backendcheck.vocabulary.observations import kind_of
+from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.observations import quantity_of
 
 _WORDS = 8  # of an exception's message: enough to tell two complaints apart, short of the values that it quotes
 
@@ -35,7 +36,7 @@ class Symptom:
     @property
     def grounded(self) -> bool:
         """Whether the recordings alone tell it. That *no* backend rejects something is known to the author only."""
-        return not (self.finding.kind == "raised" and not self.raised)
+        return not (self.finding.kind == FindingKind.RAISED and not self.raised)
 
     def same_as(self, other: Symptom) -> bool:
         return (self.family, self.sides, self.diagnosis, self.raised) == (
@@ -46,7 +47,7 @@ class Symptom:
 def _family(finding: Comparison) -> tuple[str, str | None, str]:
     name = finding.observation
     # What a case calls its own figures tells them apart; of everything else the kind does.
-    family = name.partition(" (")[0] if name.startswith("value/") else str(kind_of(name)) if name != "raised" else name
+    family = name.partition(" (")[0] if name.startswith("value/") else str(quantity_of(name)) if name != "raised" else name
     if family == "train/metric":
         family = name
     return finding.oracle, finding.kind, family

@@ -9,7 +9,8 @@ from backendcheck.compare.findings import leading, partition, what_came_instead
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.verdicts.verdict import Judgement
-from backendcheck.vocabulary.observations import Observation, kind_of
+from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
+from backendcheck.vocabulary.observations import Observation, quantity_of
 
 _LONGEST_LIST = 8  # names that a line can hold
 
@@ -38,38 +39,38 @@ def _problem_kind(problem: str) -> str:
 
 
 def _label(finding: Comparison) -> str:
-    if finding.kind == "order":
-        kind = kind_of(finding.observation)
+    if finding.kind == FindingKind.ORDER:
+        kind = quantity_of(finding.observation)
         return "OUTPUT ORDER" if kind.value == "output_order" else "ORDER"
-    if finding.kind == "value":
+    if finding.kind == FindingKind.VALUE:
         return {"reference": "WRONG VALUE", "paths": "PATHS DIFFER", "order": "DEPENDS ON ORDER"}.get(finding.oracle, "VALUE")
     return (finding.kind or "").upper()
 
 
 def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
-    if finding.kind == "raised":
+    if finding.kind == FindingKind.RAISED:
         return _raised(findings, recordings)
-    if finding.oracle == "reference":
+    if finding.oracle == Oracle.REFERENCE:
         return _against_reference(finding, findings, recordings)
-    if finding.oracle != "agreement":
+    if finding.oracle != Oracle.AGREEMENT:
         return f"{finding.observation}: {finding.message}"
     groups = partition(finding.observation, findings, list(recordings))
     name = finding.observation
-    if finding.kind == "order":
+    if finding.kind == FindingKind.ORDER:
         what = "predict returns" if name == "output_order" else f"{name} is"
         parts = [f"{_listed(_text(recordings[group[0]], name))} on {listed(group)}" for group in groups]
         return f"{what} {'; '.join(parts)}"
-    if finding.kind == "missing":
+    if finding.kind == FindingKind.MISSING:
         there = [leg for leg, recording in recordings.items() if name in recording.observations]
         absent = [leg for leg in recordings if leg not in there]
         return f"{name} recorded on {listed(there)}, missing on {listed(absent)}"
-    if finding.kind in ("shape", "dtype"):
+    if finding.kind in (FindingKind.SHAPE, FindingKind.DTYPE):
         parts = [
-            f"{seen.value.shape if finding.kind == 'shape' else seen.dtype} on {listed(group)}"
+            f"{seen.value.shape if finding.kind == FindingKind.SHAPE else seen.dtype} on {listed(group)}"
             for group, seen in _seen(name, groups, recordings)
         ]
         return f"{name} is {'; '.join(parts)}"
-    if finding.kind == "value" and finding.n_elements == 1:
+    if finding.kind == FindingKind.VALUE and finding.n_elements == 1:
         singles = [(group, seen.value.item()) for group, seen in _seen(name, groups, recordings) if seen.value.size == 1]
         figures = _figures([value for _, value in singles])
         parts = [f"{figure} on {listed(group)}" for (group, _), figure in zip(singles, figures, strict=True)]
@@ -86,9 +87,9 @@ def _seen(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recor
 def _against_reference(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
     """Which legs differ from the reference: all of them, or some."""
     name = finding.observation
-    legs = [one.left for one in findings if one.oracle == "reference" and one.observation == name]
+    legs = [one.left for one in findings if one.oracle == Oracle.REFERENCE and one.observation == name]
     who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
-    if finding.n_elements != 1 or finding.kind != "value" or "directions" in finding.evidence:
+    if finding.n_elements != 1 or finding.kind != FindingKind.VALUE or "directions" in finding.evidence:
         return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
     seen, right = _figures([finding.worst_left, finding.worst_right])
     return f"{name} is {seen} on {who}; the reference says {right}"
@@ -97,8 +98,8 @@ def _against_reference(finding: Comparison, findings: Sequence[Comparison], reco
 def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     others = [leg for leg in recordings if leg not in throwers]
-    wrong = [finding for finding in findings if finding.oracle == "expectation"]
-    inside = [finding for finding in findings if finding.kind == "raised" and finding.oracle in ("paths", "order")]
+    wrong = [finding for finding in findings if finding.oracle == Oracle.EXPECTATION]
+    inside = [finding for finding in findings if finding.kind == FindingKind.RAISED and finding.oracle in INSIDE_ONE_BACKEND]
     if inside and not wrong and not (throwers and others):
         return f"{inside[0].left}: {inside[0].message}"
     if not throwers:

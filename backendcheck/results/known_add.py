@@ -14,6 +14,7 @@ from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.known import Divergence, excuse
 from backendcheck.verdicts.known_entries import load
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 
 def entries_for(
@@ -37,10 +38,10 @@ def entries_for(
         message = f"{result.case}: has an entry already ({entry}) and is not as that says. Change or remove that one."
         raise UsageError(message)
     legs = list(result.recordings)
-    kinds: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    kinds: dict[tuple[Oracle, tuple[str, ...]], set[FindingKind]] = {}
     for oracle in dict.fromkeys(finding.oracle for finding in result.findings):
         of_oracle = [finding for finding in result.findings if finding.oracle == oracle]
-        for kind in dict.fromkeys(finding.kind or "" for finding in of_oracle):
+        for kind in dict.fromkeys(finding.kind for finding in of_oracle if finding.kind):
             deviating = _deviating(oracle, [finding for finding in of_oracle if finding.kind == kind], legs)
             kinds.setdefault((oracle, deviating), set()).add(kind)
     entries = [
@@ -58,8 +59,8 @@ def entries_for(
     return [_toml(entry, order=legs, cause=cause, link=link, expires=expires, keras=keras) for entry in entries]
 
 
-def _deviating(oracle: str, findings: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, ...]:
-    if oracle != "agreement":
+def _deviating(oracle: Oracle, findings: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, ...]:
+    if oracle != Oracle.AGREEMENT:
         return tuple(leg for leg in legs if leg in {finding.left.partition(":")[0] for finding in findings})
     if odd := odd_one_out(legs, findings):
         return (odd,)

@@ -16,6 +16,7 @@ from backendcheck.text.toml_tables import TableEdit, tables
 from backendcheck.verdicts.known import Cause, Divergence, excuse
 from backendcheck.verdicts.outcomes import backend_of, default_observation, observed_outcome
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.findings import FindingKind
 
 
 def prune(divergences: Sequence[Divergence], causes: Mapping[str, Cause], results: Results) -> FileEdits:
@@ -189,7 +190,7 @@ def _observation(entry: Divergence, result: CaseResult) -> str | None:
     recordings = [recording for recording in result.recordings.values() if not recording.raised]
     defaults = {default_observation(recording) for recording in recordings}
     findings = [finding for finding in result.findings if finding.kind in entry.kinds and finding.oracle in entry.oracles]
-    if any(finding.kind == "raised" for finding in findings):
+    if any(finding.kind == FindingKind.RAISED for finding in findings):
         return None if defaults == {""} else ""
     for finding in sorted(findings, key=lambda finding: finding.observation not in defaults):
         observed = [recording.observations.get(finding.observation) for recording in recordings]

@@ -14,7 +14,8 @@ from typing import Any
 from backendcheck.compare.arrays import Comparison
 from backendcheck.compare.findings import odd_one_out
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 CASE, LABELS, INPUTS, VALUE = "case", "labels", "inputs", "value"
 FORWARD, LOSS, BY_PREDICTIONS, BY_WEIGHTS = "forward", "loss", "gradient by predictions", "weight gradients"
@@ -29,24 +30,24 @@ STAGES = {
 STATES = ("same", "differs", "raised", "not compared", "not recorded")
 
 _OF_KIND = {
-    Kind.VALUE: VALUE,
-    Kind.OUTPUT_ORDER: FORWARD,
-    Kind.PREDICTIONS: FORWARD,
-    Kind.PREDICTED_CLASS: FORWARD,
-    Kind.PER_EXAMPLE_LOSS: LOSS,
-    Kind.LOSS: LOSS,
-    Kind.GRADIENT: BY_WEIGHTS,
-    Kind.METRIC: METRICS,
-    Kind.TRAIN_LOSS: UPDATE,
-    Kind.TRAIN_METRIC: UPDATE,
-    Kind.TRAIN_WEIGHT: UPDATE,
+    Quantity.VALUE: VALUE,
+    Quantity.OUTPUT_ORDER: FORWARD,
+    Quantity.PREDICTIONS: FORWARD,
+    Quantity.PREDICTED_CLASS: FORWARD,
+    Quantity.PER_EXAMPLE_LOSS: LOSS,
+    Quantity.LOSS: LOSS,
+    Quantity.GRADIENT: BY_WEIGHTS,
+    Quantity.METRIC: METRICS,
+    Quantity.TRAIN_LOSS: UPDATE,
+    Quantity.TRAIN_METRIC: UPDATE,
+    Quantity.TRAIN_WEIGHT: UPDATE,
 }
 _OF_RAISED = {
     "case": CASE, "compute": VALUE, "build": FORWARD, "forward": FORWARD, "loss": LOSS, "gradient": BY_PREDICTIONS,
     "metrics": METRICS, "train": UPDATE,
 }  # fmt: skip
 _GIVEN_AS_LABELS = ("y", "y_true", "sample_weight", "class_weight")
-_ORACLES = ("agreement", "reference")
+_ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,8 @@ def _raised_stages(where: str) -> tuple[str, ...]:
 
 
 def _stage_of(observation: str) -> str:
-    kind = kind_of(observation)
-    by_predictions = kind is Kind.GRADIENT and observation.split("/")[1:2] == ["y_pred"]
+    kind = quantity_of(observation)
+    by_predictions = kind is Quantity.GRADIENT and observation.split("/")[1:2] == ["y_pred"]
     return BY_PREDICTIONS if by_predictions else _OF_KIND[kind]
 
 

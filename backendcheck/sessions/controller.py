@@ -20,6 +20,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.session_file import SessionFile
 from backendcheck.sessions.worker_files import noted
 from backendcheck.vocabulary.case_ids import case_id
+from backendcheck.vocabulary.states import Status
 
 _STDERR_TAIL = 4000  # characters: enough for a fatal error's stack, little beside the arrays of a recording
 _COLLECTION_DEATHS = 20  # workers that may die while importing case files before the session gives up
@@ -112,9 +113,9 @@ class Controller:
         tail = _tail(self.work / f"{worker}.stderr", begun["stderr_from"])
         if stacks:
             limit = self._timeout_of(self.work / f"{worker}.timeout")
-            status, problem = "timed out", f"took longer than {limit} and was ended"
+            status, problem = Status.TIMED_OUT, f"took longer than {limit} and was ended"
         else:
-            status, problem = "crashed", _how_it_ended(node)
+            status, problem = Status.CRASHED, _how_it_ended(node)
         recording = Recording(
             case=begun.get("case") or case_id(crashitem),
             backend=self.session.backend,

@@ -14,6 +14,7 @@ from backendcheck.sessions.processes import LegEnd, Progress, record_all
 from backendcheck.sessions.request import Request
 from backendcheck.sessions.resume import earlier
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.findings import Oracle
 
 
 def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict[str, list[Request]]:
@@ -24,7 +25,7 @@ def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict
     return {
         name: [
             replace(
-                request, out=request.out / FOLDER / name, oracles=("agreement",), noise=name,
+                request, out=request.out / FOLDER / name, oracles=(Oracle.AGREEMENT,), noise=name,
                 noise_of=runs[request.backend.value], overwrite=not request.resume,
             )
             for request in requests

@@ -11,22 +11,8 @@ from backendcheck.case_files import BUILT_IN
 from backendcheck.errors import UsageError
 from backendcheck.recordings.files import PLANTED
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.shards import Shard
-
-ORACLES = ("agreement", "paths", "order", "reference")
-
-
-def parse_oracles(text: str) -> tuple[str, ...]:
-    """The oracles that a list such as ``paths,order`` names, in their usual order; agreement is always one of them.
-
-    Raises:
-        UsageError: if a name is not that of an oracle.
-    """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in ORACLES]:
-        message = f"{', '.join(unknown)}: no such oracle; expected some of {', '.join(ORACLES)}."
-        raise UsageError(message)
-    return tuple(name for name in ORACLES if name in names or name == "agreement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +38,7 @@ class Request:
     keyword: str = ""
     marks: str = ""
     device: str = "cpu"
-    oracles: Sequence[str] = ORACLES
+    oracles: Sequence[Oracle] = ORACLES
     plugins: Sequence[str] = ()
     overwrite: bool = False
     report_events: bool = False

@@ -17,9 +17,10 @@ from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.sessions.request import Request
 from backendcheck.sessions.source_files import changed_since, source_name
 from backendcheck.vocabulary.backends import installed_version
+from backendcheck.vocabulary.states import ExitState, Status
 
 # What has come to no end of its own. These are results all the same, and kept unless somebody wants them tried again.
-TRIED_AGAIN = ("crashed", "timed out", "error")
+TRIED_AGAIN = (Status.CRASHED, Status.TIMED_OUT, Status.ERROR)
 REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
 
 
@@ -53,7 +54,7 @@ class Earlier:
             "n_recordings": len(self.kept),
             "resumed": started,
         }
-        return replace(before, exit_state="running", digests={}, problems=(), sessions=(*before.sessions, session))
+        return replace(before, exit_state=ExitState.RUNNING, digests={}, problems=(), sessions=(*before.sessions, session))
 
 
 def earlier(request: Request) -> Earlier | None:
@@ -80,7 +81,8 @@ def earlier(request: Request) -> Earlier | None:
     if changed:
         message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {REMEDY}."
         raise OutputInTheWay(message)
-    complete = environment.exit_state == "complete" and not tried_again and not damaged and {*environment.cases} <= {*kept}
+    ended = environment.exit_state is ExitState.COMPLETE and {*environment.cases} <= {*kept}
+    complete = ended and not tried_again and not damaged
     return Earlier(
         environment=environment,
         kept=tuple(case for case in kept if case not in tried_again),

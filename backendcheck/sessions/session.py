@@ -23,6 +23,7 @@ from backendcheck.sessions.resume import Earlier, earlier
 from backendcheck.sessions.selected_items import Chosen
 from backendcheck.sessions.session_file import SessionFile
 from backendcheck.sessions.worker_files import REFUSED, noted
+from backendcheck.vocabulary.states import ExitState, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Outcome:
     """How a session ended. `statuses` maps each case to the status of its recording, `n_kept` are those of an earlier session."""
 
     environment: Environment
-    statuses: dict[str, str]
+    statuses: dict[str, Status]
     n_kept: int = 0
 
     @property
@@ -39,10 +40,10 @@ class Outcome:
 
         A shard may hold no case, if there are some in the others.
         """
-        whole = self.environment.exit_state == "complete" and not self.environment.problems
+        whole = self.environment.exit_state == ExitState.COMPLETE and not self.environment.problems
         if whole and not self.environment.cases and not self.environment.all_cases:
             return 2
-        return 0 if whole and all(status in ("recorded", "raised") for status in self.statuses.values()) else 3
+        return 0 if whole and all(status in (Status.RECORDED, Status.RAISED) for status in self.statuses.values()) else 3
 
 
 def record(request: Request) -> Outcome:
@@ -100,7 +101,7 @@ def _record(request: Request, leg: Path, before: Earlier | None) -> Outcome:
     began = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     running = Environment(
-        backend=request.backend.value, run=session.run, exit_state="running", selection=request.selection, started=started
+        backend=request.backend.value, run=session.run, exit_state=ExitState.RUNNING, selection=request.selection, started=started
     )
     write_environment(leg, before.resumed(started) if before else running)
     for path in before.damaged if before else ():
@@ -129,7 +130,7 @@ def _record(request: Request, leg: Path, before: Earlier | None) -> Outcome:
 
 def _gather(
     running: Environment, leg: Path, work: Path, exit_code: int, output: str, duration_s: float
-) -> tuple[Environment, dict[str, str]]:
+) -> tuple[Environment, dict[str, Status]]:
     """The environment file of the ended session, and the status of each recording."""
     problems = [json.loads(path.read_text(encoding="utf-8")) for path in work.glob("problem-*")]
     problems.sort(key=lambda problem: (problem["file"], problem["line"], problem["message"]))
@@ -142,7 +143,7 @@ def _gather(
     whole = exit_code in (0, 1, 5) and not (work / "fatal").exists() and all(case in statuses for case in ended.cases)
     environment = replace(
         ended,
-        exit_state="complete" if whole else "interrupted",
+        exit_state=ExitState.COMPLETE if whole else ExitState.INTERRUPTED,
         problems=tuple(problems),
         digests=digests,
         duration_s=round(running.duration_s + duration_s, 3),
@@ -150,7 +151,7 @@ def _gather(
     return environment, statuses
 
 
-def _statuses_and_digests(leg: Path) -> tuple[dict[str, str], dict[str, str]]:
+def _statuses_and_digests(leg: Path) -> tuple[dict[str, Status], dict[str, str]]:
     statuses, digests = {}, {}
     for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
         recording = read_recording(path)

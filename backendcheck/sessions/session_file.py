@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.shards import parse_shard
 
 
@@ -33,7 +34,7 @@ class SessionFile:
     device: str
     directory: str
     timeout_s: float
-    oracles: Sequence[str] = ("agreement", "paths", "order", "reference")
+    oracles: Sequence[Oracle] = ORACLES
     report_events: bool = False
     plants: Mapping[str, tuple[Sequence[str], str]] = field(default_factory=dict)
     noise: str = ""
@@ -54,7 +55,8 @@ class SessionFile:
     @classmethod
     def load(cls, path: Path) -> SessionFile:
         """Read the file."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**content, "oracles": tuple(map(Oracle, content["oracles"]))})
 
     def wants(self, case: str) -> bool:
         """Whether a case is to be recorded at all: not beside the one that is asked for, nor where no fault is planted on it."""

@@ -16,11 +16,12 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from backendcheck.compare.arrays import ORACLES, Comparison
+from backendcheck.compare.arrays import Comparison
 from backendcheck.compare.tolerances import Override
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.verdicts.outcomes import Outcome, backend_of, changed_outcomes
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.findings import ORACLES, FindingKind, Oracle
 
 _STRUCTURAL = ("raised", "missing", "shape")
 
@@ -57,9 +58,9 @@ class Divergence:
 
     case: str
     backends: frozenset[str]
-    kinds: frozenset[str]
+    kinds: frozenset[FindingKind]
     reason: str
-    oracles: frozenset[str] = frozenset(ORACLES)
+    oracles: frozenset[Oracle] = frozenset(Oracle)
     versions: Mapping[str, str]
     installed: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
@@ -133,7 +134,7 @@ def excuse(
     findings: Sequence[Comparison],
     recordings: Mapping[str, Recording],
     entries: Sequence[Divergence],
-    oracles: Collection[str] = ORACLES,
+    oracles: Collection[Oracle] = ORACLES,
     overrides: Sequence[Override] = (),
 ) -> Excuse | None:
     """Compare the findings of a case with the entries that apply to it; None if there is no entry, or none that could show.
@@ -165,7 +166,7 @@ def excuse(
 def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
     """Whether these legs suffice to see the divergence: backends that deviate alike agree among themselves."""
     everyone = entry.backends >= {backend.value for backend in Backend}
-    return everyone or "agreement" not in entry.oracles or not entry.backends >= set(map(backend_of, legs))
+    return everyone or Oracle.AGREEMENT not in entry.oracles or not entry.backends >= set(map(backend_of, legs))
 
 
 def _covers(entry: Divergence, finding: Comparison) -> bool:
@@ -179,18 +180,18 @@ def _no_longer(entry: Divergence, findings: Sequence[Comparison], legs: Sequence
     of_entry = [finding for finding in findings if _covers(entry, finding)]
     absent = sorted(entry.kinds - {finding.kind for finding in of_entry})
     gone = [f"the known finding of kind {kind} did not occur" for kind in absent]
-    agreement = [finding for finding in of_entry if finding.oracle == "agreement"]
+    agreement = [finding for finding in of_entry if finding.oracle == Oracle.AGREEMENT]
     if agreement:
         seen = {frozenset(finding.sides) for finding in agreement}
         # Where a pair differs in structure, as another entry may say, nothing below the structure is compared.
-        structural = {frozenset(f.sides) for f in findings if f.oracle == "agreement" and f.kind in _STRUCTURAL}
+        structural = {frozenset(f.sides) for f in findings if f.oracle == Oracle.AGREEMENT and f.kind in _STRUCTURAL}
         gone += [
             f"{left} and {right} are known to differ and agree"
             for left, right in combinations(legs, 2)
             if (backend_of(left) in entry.backends) != (backend_of(right) in entry.backends)
             and frozenset((left, right)) not in seen | structural
         ]
-    for oracle in ("expectation", "reference", "paths", "order"):
+    for oracle in (Oracle.EXPECTATION, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER):
         there = {backend_of(finding.left) for finding in of_entry if finding.oracle == oracle}
         missing = (entry.backends & set(map(backend_of, legs))) - there
         if there and missing:

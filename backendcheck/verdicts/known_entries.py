@@ -9,17 +9,18 @@ import datetime
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from backendcheck.compare.arrays import KINDS, ORACLES
 from backendcheck.errors import UsageError
 from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 _BACKENDS = tuple(backend.value for backend in Backend)
 PACKAGES = ("keras", *_BACKENDS)
@@ -30,6 +31,7 @@ _KEYS = {
 }  # fmt: skip
 _CAUSE_KEYS = ("title", "explanation", "link", "since", "until")
 Refuse = Callable[[str], UsageError]
+_Member = TypeVar("_Member", bound=StrEnum)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -131,7 +133,8 @@ def _parse(table: Any, path: Path, number: int, causes: Mapping[str, Cause], sou
         except InvalidSpecifier:
             raise refuse(f"{package} = {specifier!r} is no version range; expected one such as '>=3.5,<4' (PEP 440)") from None
     entry = Divergence(
-        case="", backends=_set(table["backends"]), kinds=_set(table["kind"]), oracles=_set(table.get("oracle", list(ORACLES))),
+        case="", backends=_set(table["backends"]), kinds=_members(FindingKind, "kind", table["kind"], refuse),
+        oracles=_members(Oracle, "oracle", table.get("oracle", list(Oracle)), refuse),
         reason=table.get("reason", "").strip() or (cause.title if cause else ""),
         versions=versions, installed=_set(table.get("installed", [])), missing=_set(table.get("missing", [])),
         device=table.get("device", ""), link=table.get("link", "") or (cause.link if cause else ""), expires=_date(table, refuse),
@@ -164,15 +167,18 @@ def _check_form(table: Any, refuse: Refuse) -> None:
 
 
 def _check_names(entry: Divergence, refuse: Refuse) -> None:
-    for what, names, expected in (
-        ("backend", {name.partition("#")[0] for name in entry.backends}, _BACKENDS),
-        ("kind", entry.kinds, KINDS),
-        ("oracle", entry.oracles, ORACLES),
-    ):
-        if wrong := sorted(names - set(expected)):
-            raise refuse(f"names the {what} {', '.join(wrong)}; expected some of {', '.join(expected)}")
+    if wrong := sorted({name.partition("#")[0] for name in entry.backends} - set(_BACKENDS)):
+        raise refuse(f"names the backend {', '.join(wrong)}; expected some of {', '.join(_BACKENDS)}")
     if not entry.oracles:
-        raise refuse(f"names no oracle; expected some of {', '.join(ORACLES)}")
+        raise refuse(f"names no oracle; expected some of {', '.join(Oracle)}")
+
+
+def _members(enum: type[_Member], what: str, value: str | list[str], refuse: Refuse) -> frozenset[_Member]:
+    """The members of `enum` that a key of an entry names."""
+    names = _set(value)
+    if wrong := sorted(names - {*enum}):
+        raise refuse(f"names the {what} {', '.join(wrong)}; expected some of {', '.join(enum)}")
+    return frozenset(map(enum, names))
 
 
 def _outcomes(table: Mapping[str, Any], refuse: Refuse) -> dict[str, Outcome]:

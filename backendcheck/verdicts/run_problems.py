@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment
+from backendcheck.vocabulary.states import ExitState
 
 
 def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> list[str]:
@@ -19,9 +20,9 @@ def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> lis
         part = str(environment.selection.get("shard", ""))
         if environment.pieces:
             found += [f"{leg.label}: {problem}" for problem in _problems_of_pieces(environment)]
-        elif environment.exit_state != "complete":
+        elif environment.exit_state != ExitState.COMPLETE:
             found.append(f"{leg.label}: its recording {_ended(environment.exit_state)}; {there}. Record it again.")
-        if environment.exit_state == "complete" and not (environment.cases or leg.recordings or environment.all_cases):
+        if environment.exit_state == ExitState.COMPLETE and not (environment.cases or leg.recordings or environment.all_cases):
             found.append(f"{leg.label}: its recording holds no case.")
         if part != shard:
             found.append(f"{leg.label}: is shard {part} alone; {there}. Join it with the others: backendcheck merge")

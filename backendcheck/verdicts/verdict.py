@@ -24,6 +24,7 @@ from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 UNSEEN = "has no recording of it"  # what is wrong with a leg that lacks one
 
@@ -120,8 +121,8 @@ def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterable[Compa
             message = f"raised {error.type} in stage {error.stage}, unasked: {first_line(error.message)}"
         if message:
             yield Comparison(
-                oracle="expectation", observation="raised", left=leg, right="reference", kind="raised", message=message,
-                origin="expect" if recording.expect is not None else "none expected",
+                oracle=Oracle.EXPECTATION, observation="raised", left=leg, right="reference", kind=FindingKind.RAISED,
+                message=message, origin="expect" if recording.expect is not None else "none expected",
             )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cache
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 DENSE_GRADIENTS = "fit with dense gradients"  # a door, which recording opens and a diagnosis reads
 
 
-class Kind(Enum):
-    """What sort of quantity an observation is. Tolerances are chosen by it."""
+class Quantity(StrEnum):
+    """What an observation measures, in the order of the computation. Tolerances are chosen by it."""
 
     VALUE = "value"
     OUTPUT_ORDER = "output_order"
@@ -26,9 +26,6 @@ class Kind(Enum):
     TRAIN_METRIC = "train/metric"
     TRAIN_WEIGHT = "train/weight"
 
-    def __str__(self) -> str:
-        return self.value
-
     @property
     def words(self) -> str:
         """As it reads in a sentence."""
@@ -37,38 +34,27 @@ class Kind(Enum):
         )
 
 
-# In the order of the computation: where a difference can begin, first to last. It is the order of reports, too.
-FLOW = (
-    Kind.VALUE,
-    Kind.OUTPUT_ORDER,
-    Kind.PREDICTIONS,
-    Kind.PREDICTED_CLASS,
-    Kind.PER_EXAMPLE_LOSS,
-    Kind.LOSS,
-    Kind.GRADIENT,
-    Kind.METRIC,
-    Kind.TRAIN_LOSS,
-    Kind.TRAIN_METRIC,
-    Kind.TRAIN_WEIGHT,
-)
+# Where a difference can begin, first to last. Reports are in this order, too.
+FLOW = tuple(Quantity)
+_PLACES = {quantity: place for place, quantity in enumerate(Quantity)}
 
 
 @cache
-def kind_of(name: str) -> Kind:
-    """The kind of the observation `name`: the longest kind that is a prefix of it, path component by component."""
+def quantity_of(name: str) -> Quantity:
+    """What the observation `name` measures: the longest quantity that is a prefix of it, path component by component."""
     parts = name.split("/")
     for length in (2, 1):
         try:
-            return Kind("/".join(parts[:length]))
+            return Quantity("/".join(parts[:length]))
         except ValueError:
             continue
-    return Kind.VALUE
+    return Quantity.VALUE
 
 
 def flow_key(name: str) -> tuple[int, int, str]:
     """A sort key that puts observations in the order of the computation."""
     after_predictions = 0 if name.startswith("gradient/y_pred") else 1
-    return FLOW.index(kind_of(name)), after_predictions, name
+    return _PLACES[quantity_of(name)], after_predictions, name
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

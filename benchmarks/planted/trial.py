@@ -10,7 +10,7 @@ import numpy as np
 from backendcheck.compare.tolerances import Allowed, default_tolerance
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.reference.of_recording import built_in_reference_values
-from backendcheck.vocabulary.observations import Kind, Observation, kind_of
+from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 from planted.backend import Array, Fault, Head, run
 
 LEGS = ("tensorflow", "jax", "torch")
@@ -52,8 +52,8 @@ class Plant:
 
 
 def kind_allowance(name: str, floatx: str) -> Allowed:
-    kind = kind_of(name)
-    norm_wise = kind in (Kind.GRADIENT, Kind.TRAIN_WEIGHT)
+    kind = quantity_of(name)
+    norm_wise = kind in (Quantity.GRADIENT, Quantity.TRAIN_WEIGHT)
     return Allowed(tolerance=default_tolerance(kind, floatx), origin="default", norm_wise=norm_wise)
 
 
@@ -162,7 +162,7 @@ def _losses(world: World) -> dict[str, dict[str, object]]:
 
 
 # Weights, metrics and what is trained follow from these, and say less: a decision among near-uniform scores is made by noise.
-_WHERE_IT_BEGINS = (Kind.VALUE, Kind.OUTPUT_ORDER, Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.LOSS)
+_WHERE_IT_BEGINS = (Quantity.VALUE, Quantity.OUTPUT_ORDER, Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
 
 
 def planted_excess(clean: Sequence[Mapping[str, Observation]], floatx: str) -> float:
@@ -171,7 +171,7 @@ def planted_excess(clean: Sequence[Mapping[str, Observation]], floatx: str) -> f
     largest = 0.0
     for name in {*healthy} & {*faulty}:
         left, right = healthy[name].value, faulty[name].value
-        if kind_of(name) not in _WHERE_IT_BEGINS and not name.startswith("gradient/y_pred"):
+        if quantity_of(name) not in _WHERE_IT_BEGINS and not name.startswith("gradient/y_pred"):
             continue
         if left.shape != right.shape or object in (left.dtype, right.dtype) or left.dtype.kind != "f":
             if left.dtype != right.dtype or not np.array_equal(left, right):

@@ -18,7 +18,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.reference.directions import drawn, of_unit_length, slopes
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.observations import Kind, ReferenceValue
+from backendcheck.vocabulary.observations import Quantity, ReferenceValue
 
 
 def legs(**by_leg: dict[str, object]) -> dict[str, Recording]:
@@ -282,7 +282,7 @@ def against_slopes(seen: np.ndarray, right: np.ndarray = GRADIENT, **fields: obj
 def test_a_gradient_with_the_right_slopes_is_no_finding() -> None:
     (found,) = against_slopes(GRADIENT)
     assert (found.kind, found.n_elements, found.compared) == (None, 3, True)
-    assert found.tolerance == default_tolerance(Kind.GRADIENT, "float32")
+    assert found.tolerance == default_tolerance(Quantity.GRADIENT, "float32")
 
 
 @pytest.mark.parametrize("fault", [

@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as hnp
 from make import observation
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import KINDS, ORACLES, Comparison, compare_observations
+from backendcheck.compare.arrays import Comparison, compare_observations
 from backendcheck.compare.tolerances import Allowed
-from backendcheck.vocabulary.observations import Kind, Observation, flow_key, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Observation, Quantity, flow_key, quantity_of
 
 by_element = Allowed(tolerance=Tolerance(rtol=1e-3, atol=1e-6), origin="test", norm_wise=False)
 norm_wise = replace(by_element, norm_wise=True)
@@ -328,30 +329,30 @@ def test_a_text_of_many_names_is_not_listed_in_full() -> None:
 
 
 def test_every_finding_has_a_documented_kind_and_oracle() -> None:
-    assert KINDS == ("missing", "raised", "shape", "dtype", "non-finite", "order", "value")
-    assert ORACLES == ("agreement", "paths", "order", "reference", "expectation")
+    assert {*FindingKind} == {"missing", "raised", "shape", "dtype", "non-finite", "order", "value"}
+    assert {*Oracle} == {"agreement", "paths", "order", "reference", "expectation"}
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("loss", Kind.LOSS),
-        ("loss/age", Kind.LOSS),
-        ("train/loss", Kind.TRAIN_LOSS),
-        ("train/metric/accuracy", Kind.TRAIN_METRIC),
-        ("train/weight/dense/kernel", Kind.TRAIN_WEIGHT),
-        ("gradient/dense/kernel", Kind.GRADIENT),
-        ("predicted_class/age", Kind.PREDICTED_CLASS),
-        ("predictions", Kind.PREDICTIONS),
-        ("output_order", Kind.OUTPUT_ORDER),
-        ("value/loss", Kind.VALUE),
-        ("lossy", Kind.VALUE),
-        ("train", Kind.VALUE),
-        ("something else", Kind.VALUE),
+        ("loss", Quantity.LOSS),
+        ("loss/age", Quantity.LOSS),
+        ("train/loss", Quantity.TRAIN_LOSS),
+        ("train/metric/accuracy", Quantity.TRAIN_METRIC),
+        ("train/weight/dense/kernel", Quantity.TRAIN_WEIGHT),
+        ("gradient/dense/kernel", Quantity.GRADIENT),
+        ("predicted_class/age", Quantity.PREDICTED_CLASS),
+        ("predictions", Quantity.PREDICTIONS),
+        ("output_order", Quantity.OUTPUT_ORDER),
+        ("value/loss", Quantity.VALUE),
+        ("lossy", Quantity.VALUE),
+        ("train", Quantity.VALUE),
+        ("something else", Quantity.VALUE),
     ],
 )
-def test_the_kind_of_an_observation_is_read_off_its_name(name: str, kind: Kind) -> None:
-    assert kind_of(name) is kind
+def test_the_kind_of_an_observation_is_read_off_its_name(name: str, kind: Quantity) -> None:
+    assert quantity_of(name) is kind
 
 
 def test_observations_are_reported_in_the_order_of_the_computation() -> None:

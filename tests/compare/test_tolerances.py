@@ -10,7 +10,7 @@ import pytest
 
 from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Override, allowed, coarser, default_tolerance
-from backendcheck.vocabulary.observations import FLOW, Kind
+from backendcheck.vocabulary.observations import FLOW, Quantity
 
 WIDE, NARROW = Tolerance(rtol=0.1, atol=0.01), Tolerance(rtol=1e-9, atol=0.0)
 PRECISIONS = ("float64", "float32", "bfloat16", "float16")
@@ -30,11 +30,11 @@ def test_the_default_names_the_float_type_and_the_kind() -> None:
 
 
 def test_the_default_of_a_float32_loss_is_the_documented_one() -> None:
-    assert default_tolerance(Kind.LOSS, "float32") == Tolerance(rtol=1e-5, atol=1e-6)
+    assert default_tolerance(Quantity.LOSS, "float32") == Tolerance(rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", FLOW)
-def test_a_coarser_float_type_is_allowed_more(kind: Kind) -> None:
+def test_a_coarser_float_type_is_allowed_more(kind: Quantity) -> None:
     by_precision = [default_tolerance(kind, precision) for precision in ("float64", "float32", "float16", "bfloat16")]
     assert all(a.rtol < b.rtol and a.atol < b.atol for a, b in pairwise(by_precision))
 
@@ -47,7 +47,7 @@ def test_every_default_is_above_the_rounding_of_its_float_type_and_below_one(pre
 
 
 def test_a_gradient_of_float32_passes_healthy_noise_and_no_more() -> None:
-    figures = default_tolerance(Kind.GRADIENT, "float32")
+    figures = default_tolerance(Quantity.GRADIENT, "float32")
     assert 9.4e-6 < figures.rtol < 1e-3  # the largest healthy difference that was measured, of the tensor's magnitude
 
 

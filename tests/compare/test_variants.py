@@ -13,11 +13,12 @@ from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.findings import Oracle
 
 RAISED = "ValueError: no"
 
 
-def variant(door: str = "evaluate", oracle: str = "paths", raised: str | None = None, **observed: object) -> Variant:
+def variant(door: str = "evaluate", oracle: Oracle = Oracle.PATHS, raised: str | None = None, **observed: object) -> Variant:
     return Variant(
         oracle=oracle, path=door, observations={name: make.observation(value) for name, value in observed.items()},
         raised=make.raised(raised) if raised else None,
@@ -42,8 +43,8 @@ def test_the_same_figure_through_another_door_is_no_finding() -> None:
     assert 0 < found.excess < 1
 
 
-@pytest.mark.parametrize("oracle", ["paths", "order"])
-def test_another_figure_through_another_door_is_a_finding_of_its_oracle(oracle: str) -> None:
+@pytest.mark.parametrize("oracle", [Oracle.PATHS, Oracle.ORDER])
+def test_another_figure_through_another_door_is_a_finding_of_its_oracle(oracle: Oracle) -> None:
     (found,) = compared(variant(oracle=oracle, loss=2.0), loss=1.0)
     assert (found.kind, found.oracle) == ("value", oracle)
 
@@ -135,7 +136,7 @@ def test_all_backends_that_agree_but_disagree_with_themselves_are_failed() -> No
 
 
 def test_one_backend_that_disagrees_with_itself_is_the_odd_one_out() -> None:
-    by_leg = everywhere(loss=1.0) | {"jax": {"loss": 1.0, "variants": (variant("examples permuted", "order", loss=2.0),)}}
+    by_leg = everywhere(loss=1.0) | {"jax": {"loss": 1.0, "variants": (variant("examples permuted", Oracle.ORDER, loss=2.0),)}}
     result = make.results({"a/b": by_leg}).cases[0]
     assert (result.verdict, result.odd_one_out) == (Verdict.FAILED, "jax")
 

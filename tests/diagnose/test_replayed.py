@@ -8,6 +8,7 @@ from diagnosing import cross_entropy, diagnosed, first, scores, softmax
 from make import BACKENDS, everywhere, observation
 
 from backendcheck.recordings.recording import Variant
+from backendcheck.vocabulary.findings import Oracle
 
 WEIGHT = np.array([0.5, 2.0, 1.5, 3.0] * 4, np.float32)
 
@@ -147,7 +148,7 @@ def test_what_one_door_does_otherwise_is_found_and_named_with_the_door(
     applied: np.ndarray, factor: float, code: str, words: str
 ) -> None:
     other = weighted(applied=applied, factor=factor)["observations"]["loss"]
-    variant = Variant(oracle="paths", path="fit", observations={"loss": observation(other)})
+    variant = Variant(oracle=Oracle.PATHS, path="fit", observations={"loss": observation(other)})
     legs = {leg: weighted() for leg in BACKENDS}
     legs["jax"]["variants"] = (variant,)
     found = first(legs)

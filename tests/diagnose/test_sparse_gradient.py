@@ -11,6 +11,7 @@ from make import observation, recording
 from backendcheck.diagnose import Diagnosis, diagnose
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.verdicts.verdict import judge
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
 NAME = "train/weight/user/embeddings"
@@ -55,7 +56,7 @@ def test_nothing_of_the_kind_is_said_where_the_others_train_to_something_else_st
 def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> None:
     made = recordings()
     own = made["tensorflow"].observations[NAME]
-    door = Variant(oracle="paths", path=DENSE_GRADIENTS, observations={NAME: own})
+    door = Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={NAME: own})
     made["tensorflow"] = replace(made["tensorflow"], variants=(door,))
     assert codes(made) == ["unexplained"]
 

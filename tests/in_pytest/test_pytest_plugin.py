@@ -513,7 +513,7 @@ def test_asking_for_backends_where_there_is_nothing_to_compare_fails(pytester: p
         (["--backends=tensorflow,numpy"], "backend 'numpy': not a backend"),
         (["--backends="], "names none"),
         (["--backends=jax,jax"], "names one twice"),
-        ([BACKENDS, "--backendcheck-oracles=magic"], "magic: no such oracle"),
+        ([BACKENDS, "--backendcheck-oracles=magic"], "unknown oracle magic"),
         ([BACKENDS, "--backendcheck-timeout=nan"], "--backendcheck-timeout: nan is out of range"),
         ([BACKENDS, "--backendcheck-workers=0"], "--backendcheck-workers: 0 is out of range"),
         ([BACKENDS, "--backendcheck-device=tpu"], "invalid choice: 'tpu'"),

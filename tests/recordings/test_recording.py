@@ -20,8 +20,10 @@ from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
-from backendcheck.recordings.recording import STATUSES, Environment, Raised, Recording, Variant
+from backendcheck.recordings.recording import Environment, Raised, Recording, Variant
+from backendcheck.vocabulary.findings import ORACLES
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
+from backendcheck.vocabulary.states import Status
 
 in_one_directory = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -86,7 +88,7 @@ recordings = st.builds(
     case=case_ids,
     backend=text,
     run=text,
-    status=st.sampled_from(STATUSES),
+    status=st.sampled_from(Status),
     claim=text,
     file=text,
     line=st.integers(0, 10**6),
@@ -114,7 +116,7 @@ recordings = st.builds(
     state=st.dictionaries(text, st.tuples(figures, figures), max_size=2),
     settings=st.dictionaries(text, text, max_size=2),
     not_compared=st.dictionaries(text, text, max_size=2),
-    oracles=st.lists(text, max_size=2).map(tuple),
+    oracles=st.lists(st.sampled_from(ORACLES), max_size=2).map(tuple),
     notes=st.lists(text, max_size=2).map(tuple),
     timings_s=st.dictionaries(text, figures, max_size=2),
 )
@@ -411,7 +413,7 @@ def test_a_recording_without_a_format_version_is_refused(tmp_path: Path, format_
 
 def test_a_recording_with_an_unknown_status_is_refused(tmp_path: Path) -> None:
     write_recording(tmp_path, make.recording("a/b", loss=0.5, status="fine"))
-    with pytest.raises(UnreadableInput, match="status 'fine'"):
+    with pytest.raises(UnreadableInput, match="'fine' is not a valid Status"):
         read_recording(recording_path(tmp_path, "a/b"))
 
 

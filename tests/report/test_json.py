@@ -14,6 +14,7 @@ from backendcheck.case import Tolerance
 from backendcheck.compare.arrays import Comparison
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.views.findings import required_tolerance
+from backendcheck.vocabulary.findings import Oracle
 
 
 def strict(text: str) -> dict:
@@ -151,7 +152,7 @@ def test_the_required_tolerance_would_pass(excess, tolerance):
     left = 2.0
     right = left + excess * (tolerance.atol + tolerance.rtol * left)
     finding = Comparison(
-        oracle="agreement", observation="loss", left="jax", right="torch", kind="value", excess=excess, tolerance=tolerance,
+        oracle=Oracle.AGREEMENT, observation="loss", left="jax", right="torch", kind="value", excess=excess, tolerance=tolerance,
         max_abs=abs(left - right),
     )  # fmt: skip
     required = required_tolerance(finding)
@@ -161,7 +162,7 @@ def test_the_required_tolerance_would_pass(excess, tolerance):
 
 
 def test_no_tolerance_is_proposed_for_what_no_tolerance_cures():
-    finding = Comparison(oracle="agreement", observation="a", left="jax", right="torch", kind="shape")
+    finding = Comparison(oracle=Oracle.AGREEMENT, observation="a", left="jax", right="torch", kind="shape")
     assert required_tolerance(finding) is None
     assert required_tolerance(replace(finding, kind="value")) is None
 

@@ -8,6 +8,7 @@ import pytest
 
 from backendcheck.recordings.recording import Variant
 from backendcheck.report.views.side_by_side import sides
+from backendcheck.vocabulary.findings import Oracle
 
 NAMES = ["cat", "dog", "fox"]
 
@@ -54,7 +55,7 @@ def test_the_reference_has_a_column_where_it_has_something_to_say():
 
 
 def test_another_door_has_a_row_of_its_own():
-    variant = Variant(oracle="paths", path="evaluate", observations={"loss": make.observation(0.9)})
+    variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations={"loss": make.observation(0.9)})
     result = case(**everywhere_but("jax", {"loss": 0.5}, {"loss": 0.5, "variants": (variant,)}))
     found = rows(result)
     assert found["loss"][2] == ("0.5", "0.5", "0.5")

@@ -24,6 +24,7 @@ from backendcheck.results.selftest import SelfTest, compare_again, false_alarms,
 from backendcheck.results.selftest_legs import judge
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, backend_of, faults_named, parse_plants
+from backendcheck.vocabulary.findings import Oracle
 
 CASE = "a/b"
 ROOT = Path(__file__).parents[2]
@@ -186,7 +187,8 @@ def test_visible_whatever_the_comparison_says() -> None:
 def test_what_only_moves_through_another_door_is_seen() -> None:
     def with_door(loss: float) -> Recording:
         seen = recording(CASE, "jax", loss=loss).observations
-        return replace(recording(CASE, "jax", loss=0.5), variants=(Variant(oracle="paths", path="evaluate", observations=seen),))
+        variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations=seen)
+        return replace(recording(CASE, "jax", loss=0.5), variants=(variant,))
 
     moved = furthest_moved(with_door(0.5), with_door(0.6))
     assert moved is not None

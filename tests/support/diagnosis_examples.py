@@ -10,6 +10,7 @@ from make import BACKENDS, everywhere, observation, raised
 
 from backendcheck.diagnose.detectors.transformed import rounded
 from backendcheck.recordings.recording import Variant
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
 Legs = dict[str, dict[str, Any]]
@@ -93,7 +94,7 @@ def _embedded(*, whole: bool) -> dict[str, Any]:
     rows = {True: gradients.sum(0) ** 2, False: (gradients**2).sum(0)}
     after = {way: _f32(initial - 0.1 * gradients.sum(0) / np.sqrt(0.1 + squares)) for way, squares in rows.items()}
     name = "train/weight/user/embeddings"
-    doors = () if whole else (Variant(oracle="paths", path=DENSE_GRADIENTS, observations={name: observation(after[True])}),)
+    doors = () if whole else (Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={name: observation(after[True])}),)
     return {"observations": {name: after[whole]}, "optimizer": "keras.src.optimizers.adagrad.Adagrad", "variants": doors}
 
 

@@ -12,7 +12,8 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Kind, flow_key
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import Quantity, flow_key
 
 _SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clipping of a loss (epsilon 1e-7), or soon will
 _EXTREME = 15.0  # a logit whose probability is so near: exp(-15) = 3e-7
@@ -53,7 +54,7 @@ def _values_agree(difference: Difference, situation: Situation) -> bool:
 
 def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
     """A gradient by predictions that differs only where the loss has a kink, while the losses agree."""
-    for difference in situation.differing(Kind.GRADIENT):
+    for difference in situation.differing(Quantity.GRADIENT):
         if (
             not difference.observation.startswith("gradient/y_pred")
             or not _values_agree(difference, situation)
@@ -126,12 +127,12 @@ def _epsilon(recording: Recording) -> float:
 
 def _saturation(situation: Situation) -> Iterator[Diagnosis]:
     """Losses or gradients that differ only in examples with a probability at 0 or 1, or an extreme logit."""
-    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.GRADIENT):
-        if difference.kind is Kind.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
+    for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT):
+        if difference.quantity is Quantity.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
             continue
         if difference.excess() < FAR or not _saturates(difference) or situation.differs_upstream(difference):
             continue
-        if (difference.kind is Kind.GRADIENT and not _values_agree(difference, situation)) or constant_factor(
+        if (difference.quantity is Quantity.GRADIENT and not _values_agree(difference, situation)) or constant_factor(
             difference
         ) is not None:
             continue
@@ -152,7 +153,7 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         places = np.flatnonzero(apart)
         row = predictions[places[0]].ravel().astype(np.float64)
         extreme = float(row[np.argmax(np.abs(row - 0.5))])
-        quantity = "per-example losses" if difference.kind is Kind.PER_EXAMPLE_LOSS else "gradients by predictions"
+        quantity = "per-example losses" if difference.quantity is Quantity.PER_EXAMPLE_LOSS else "gradients by predictions"
         text = (
             f"{quantity} differ in {len(places)} of {len(apart)} examples, all of them saturated: "
             f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figures(difference, places[0])}"
@@ -198,10 +199,10 @@ def _figures(difference: Difference, example: int) -> str:
 
 def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
     """Classes, indices or ranks that differ only where the scores behind them tie."""
-    for difference in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
+    for difference in situation.differing(Quantity.PREDICTED_CLASS, Quantity.VALUE):
         if difference.left.dtype.kind not in "iu" or not difference.left.ndim or situation.differs_upstream(difference):
             continue
-        if difference.kind is Kind.PREDICTED_CLASS and difference.oracle == "agreement":
+        if difference.quantity is Quantity.PREDICTED_CLASS and difference.oracle == Oracle.AGREEMENT:
             continue  # those that tie are no finding there
         apart = difference.left != difference.right
         scores = _scores(difference, situation)
@@ -226,7 +227,7 @@ def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
 
 def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays beside the differing one, the same on both sides, with the places where they tie."""
-    if difference.kind is Kind.PREDICTED_CLASS:
+    if difference.quantity is Quantity.PREDICTED_CLASS:
         predictions = difference.recording.observations.get(difference.observation.replace("predicted_class", "predictions", 1))
         if predictions is not None and predictions.value.shape[:-1] == difference.left.shape:
             yield "the best score", _ties_between(predictions.value, difference, predictions.precision)

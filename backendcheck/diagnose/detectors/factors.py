@@ -11,11 +11,11 @@ from backendcheck.diagnose.evidence.counts import factors as counted_factors
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import Difference
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 _SAME = 1e-3  # relative: what noise leaves of a factor that is a count
 _FEWEST = 3  # elements that have to show a factor
-_AFTER_TRAINING = (Kind.TRAIN_LOSS, Kind.TRAIN_METRIC, Kind.TRAIN_WEIGHT)
+_AFTER_TRAINING = (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT)
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -31,7 +31,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 def _sign_and_scale(difference: Difference, _: Situation) -> Iterator[Diagnosis]:
     """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
-    if not difference.is_float or not difference.left.size or difference.kind in _AFTER_TRAINING:
+    if not difference.is_float or not difference.left.size or difference.quantity in _AFTER_TRAINING:
         return
     if difference.explained(right=-difference.right.astype(np.float64)):
         remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
@@ -51,7 +51,7 @@ def _sign_and_scale(difference: Difference, _: Situation) -> Iterator[Diagnosis]
 
 def _count_behind(difference: Difference, factor: float) -> str | None:
     """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
-    if difference.kind is not Kind.PER_EXAMPLE_LOSS:
+    if difference.quantity is not Quantity.PER_EXAMPLE_LOSS:
         return None
     recording, suffix = difference.recording, f"/{difference.output}" if difference.output else ""
     predictions = recording.labels.get("y_pred")
@@ -77,7 +77,7 @@ def constant_factor(difference: Difference) -> float | None:
 
 def _step(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
     """Trained weights that differ along a gradient on which the sides agree: a step of another length, or the other way."""
-    if difference.kind is not Kind.TRAIN_WEIGHT or not difference.is_float:
+    if difference.quantity is not Quantity.TRAIN_WEIGHT or not difference.is_float:
         return
     name = difference.observation.replace("train/weight", "gradient", 1)
     gradient_observation = difference.recording.observations.get(name)

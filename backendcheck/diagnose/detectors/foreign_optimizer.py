@@ -9,6 +9,7 @@ from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.findings import FindingKind
 
 _CODE = "foreign-optimizer"
 _STAGES = {"case", "build", "train"}  # where an optimizer is loaded, made and used
@@ -21,7 +22,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
     Keras has optimizers of its own for PyTorch, and a model that was saved there names them in its file.
     """
     concerned = {leg: foreign for leg, recording in situation.recordings.items() if (foreign := _foreign(recording)) is not None}
-    if not concerned or not any(finding.kind == "raised" for finding in situation.findings):
+    if not concerned or not any(finding.kind == FindingKind.RAISED for finding in situation.findings):
         return []
     legs = tuple(concerned)
     optimizer, owner = concerned[legs[0]]

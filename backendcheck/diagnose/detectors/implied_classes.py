@@ -12,7 +12,7 @@ from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
 from backendcheck.diagnose.evidence.order_words import classes_exchanged, of_examples, off_by_one
 from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, naming
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 _LONGEST_LIST = 12  # examples that evidence spells out
 _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
@@ -31,7 +31,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 def _classes_by_integer(situation: Situation) -> Iterator[Diagnosis]:
     """Classes decided for, and values that are integers: one mapping that holds for every example."""
-    for difference in situation.differing(Kind.PREDICTED_CLASS, Kind.VALUE):
+    for difference in situation.differing(Quantity.PREDICTED_CLASS, Quantity.VALUE):
         if difference.left.dtype.kind in "iu" and difference.left.size >= _FEWEST_INTEGERS:
             yield from _by_mapping(
                 difference,
@@ -46,7 +46,7 @@ def _classes_implied(situation: Situation) -> Iterator[Diagnosis]:
     """The classes that losses and gradients by predictions imply, where those of the trusted side are the labels."""
     for difference, left, right, _, n_classes in _implied(situation):
         known = (left >= 0) & (right >= 0)
-        if difference.kind is Kind.GRADIENT and difference.explained(right=-difference.right.astype(np.float64)):
+        if difference.quantity is Quantity.GRADIENT and difference.explained(right=-difference.right.astype(np.float64)):
             continue  # of two classes, a change of sign looks like their exchange
         subject = f"{difference.observation}: the classes that it stands for are"
         yield from _by_mapping(difference, left[known], right[known], n_classes, subject)
@@ -104,7 +104,7 @@ def _chains(images: dict[int, int]) -> tuple[list[list[int]], list[int]]:
 
 def _n_classes(difference: Difference) -> int:
     predictions = difference.recording.observations.get(difference.observation.replace("predicted_class", "predictions", 1))
-    if difference.kind is Kind.PREDICTED_CLASS and predictions is not None and predictions.value.ndim:
+    if difference.quantity is Quantity.PREDICTED_CLASS and predictions is not None and predictions.value.ndim:
         return int(predictions.value.shape[-1])
     return int(max(difference.left.max(initial=0), difference.right.max(initial=0))) + 1
 
@@ -125,7 +125,7 @@ def _labels_implied(situation: Situation) -> Iterator[Diagnosis]:
 
 def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray, int]]:
     """Losses and gradients that differ, with the class that each example implies on both sides, its label, and C."""
-    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS):
+    for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         for side in difference.orientations:
             declared = situation.declared.get((side.suspects[0], difference.output))
             if declared is None or difference.excess() < FAR:
@@ -134,7 +134,7 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
             label_classes = implied.label_class(declared.y_true, declared.y_pred.shape[-1], difference.left.shape)
             if counted is not None and label_classes is not None:
                 yield side, counted, label_classes, label_classes, declared.y_pred.shape[-1]
-    for difference in situation.differing(Kind.GRADIENT):
+    for difference in situation.differing(Quantity.GRADIENT):
         if not difference.observation.startswith("gradient/y_pred") or difference.left.ndim < 2:  # noqa: PLR2004
             continue
         labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")

@@ -14,6 +14,7 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 _BY_NAME = "Take outputs by name."
 
@@ -21,7 +22,8 @@ _BY_NAME = "Take outputs by name."
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims it where `predict` returns the same names in another order, and shows what unpacking by position would mix."""
     findings, recordings = situation.findings, situation.recordings
-    order = [f for f in findings if f.oracle == "agreement" and f.observation == "output_order" and f.kind == "order"]
+    agreement = [finding for finding in findings if finding.oracle is Oracle.AGREEMENT]
+    order = [f for f in agreement if f.observation == "output_order" and f.kind is FindingKind.ORDER]
     if not order:
         return []
     groups = partition("output_order", order, [leg for leg in recordings if "output_order" in recordings[leg].observations])

@@ -14,7 +14,7 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim, sentence
 from backendcheck.diagnose.evidence.difference import NEAR, Difference, is_margin
 from backendcheck.diagnose.evidence.situation import Situation, declared_value
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 _PREFIXES = (
     "predictions/",
@@ -57,7 +57,7 @@ def _exchanged_values(situation: Situation) -> Iterator[Diagnosis]:
 def _exchanged(first: Difference, second: Difference) -> bool:
     if first.left.shape != second.right.shape or first.right.shape != second.left.shape or first.left.size == 0:
         return False
-    if first.kind.value in ("value", "predicted_class") and first.left.size < 2:  # noqa: PLR2004 - two single integers prove little
+    if first.quantity.value in ("value", "predicted_class") and first.left.size < 2:  # noqa: PLR2004 - two single integers prove little
         return False
     return is_margin(first.excess(), first.excess(first.left, second.right)) and is_margin(
         second.excess(), second.excess(second.left, first.right)
@@ -106,7 +106,7 @@ def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
 
 def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
     """The losses of one output are those it has with the labels or the loss of another."""
-    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS, Kind.LOSS):
+    for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS):
         for side in difference.orientations:
             own_loss = situation.declared.get((side.suspects[0], difference.output)) if difference.output else None
             if own_loss is None or situation.as_declared(difference.observation, side.suspects[0]) is not False:
@@ -119,7 +119,7 @@ def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
                     ("labels", replace(own_loss, y_true=other_loss.y_true)),
                     ("loss", replace(own_loss, spec=other_loss.spec)),
                 ):
-                    value = declared_value(changed, difference.kind)
+                    value = declared_value(changed, difference.quantity)
                     if value is None or not side.explained(right=value):
                         continue
                     text = f"{side.subject} is what it would be with the {part} of {output}"

@@ -16,10 +16,11 @@ from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference, is_
 from backendcheck.diagnose.evidence.order_words import classes_exchanged, direction, of_examples, off_by_one
 from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, match_columns, naming
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import Quantity
 
-_COLUMNS = (Kind.PREDICTIONS, Kind.VALUE, Kind.GRADIENT)
-_ROWS = (Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.VALUE)
+_COLUMNS = (Quantity.PREDICTIONS, Quantity.VALUE, Quantity.GRADIENT)
+_ROWS = (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.VALUE)
 _STORE_THE_ORDER = "Store the order of the names with the model instead of finding it anew."
 _LONGEST_LIST = 12  # examples that evidence spells out
 _MOST_COMPARED = 512  # columns of a gradient that are held against each other
@@ -29,7 +30,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
     """Claims what explains the earliest observation it can, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     # What was permuted by the order oracle and put back shows that there is a dependence, not which one.
-    situation = situation.without("order")
+    situation = situation.without(Oracle.ORDER)
     for look in (_names, _classes_by_column, _examples):
         for diagnosis in look(situation):
             diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
@@ -43,7 +44,7 @@ def _names(situation: Situation) -> Iterator[Diagnosis]:
     """Lists of the same names in another order: a vocabulary, the classes of a directory."""
     for difference in situation.differences:
         if (
-            difference.kind is not Kind.VALUE
+            difference.quantity is not Quantity.VALUE
             or difference.left.dtype != object
             or difference.left.shape != difference.right.shape
             or difference.left.ndim != 1
@@ -78,11 +79,11 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
         if (
             not difference.left.ndim
             or difference.left.shape[-1] < 2  # noqa: PLR2004
-            or (difference.left.ndim == 1 and difference.kind is Kind.VALUE)
+            or (difference.left.ndim == 1 and difference.quantity is Quantity.VALUE)
         ):
             continue
         if difference.left.dtype.kind not in "fiub" or (
-            difference.kind is Kind.GRADIENT and not _is_gradient_of_its_own(difference, situation)
+            difference.quantity is Quantity.GRADIENT and not _is_gradient_of_its_own(difference, situation)
         ):
             continue
         if difference.left.dtype.kind in "iu" and not (
@@ -93,7 +94,7 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
             yield off_by_one(difference, f"every class sits one column {direction(step)}, wrapping around", {"shift": step})
             continue
         permutation = match_columns(difference.left, difference.right, difference.allowance)
-        if permutation is not None and difference.kind is Kind.GRADIENT and not _tells_apart(difference, permutation):
+        if permutation is not None and difference.quantity is Quantity.GRADIENT and not _tells_apart(difference, permutation):
             continue
         if permutation is not None and difference.explained(right=difference.right[..., permutation]):
             yield _class_order(difference, permutation, difference.excess(right=difference.right[..., permutation]))
@@ -125,7 +126,7 @@ def _is_gradient_of_its_own(difference: Difference, situation: Situation) -> boo
         return False
     if difference.observation.startswith("gradient/y_pred"):
         return True
-    names = {d.observation for d in situation.differing(Kind.PREDICTIONS, Kind.PER_EXAMPLE_LOSS, Kind.LOSS)}
+    names = {d.observation for d in situation.differing(Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)}
     return not any(situation.differs(name, *difference.suspects) for name in names)
 
 
@@ -169,9 +170,9 @@ def _class_order(difference: Difference, permutation: np.ndarray, residual: floa
 
 def _examples(situation: Situation) -> Iterator[Diagnosis]:
     """Rows of predictions, per-example losses, values and gradients by predictions."""
-    rows = [*situation.differing(*_ROWS), *situation.differing(Kind.GRADIENT)]
+    rows = [*situation.differing(*_ROWS), *situation.differing(Quantity.GRADIENT)]
     for difference in rows:
-        if difference.kind is Kind.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
+        if difference.quantity is Quantity.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
             continue
         if difference.is_float and difference.explained(right=-difference.right.astype(np.float64)):
             continue  # a change of sign

@@ -12,7 +12,7 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.text.words import listed
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 # Bits of the significand, hidden one included: a relative rounding error is at most 2**-bits.
 _FORMATS = {"bfloat16": 8, "float16": 11, "TF32": 11, "float32": 24, "float64": 53}
@@ -75,7 +75,7 @@ def _precision(difference: Difference, situation: Situation) -> Iterator[Diagnos
         yield _precision_claim(difference, difference.suspects, text, dtypes=dtypes)
         return
     # Computed in a coarse format and stored in a finer one: no value shows it, the size of the error does.
-    if difference.kind not in (Kind.PREDICTIONS, Kind.VALUE) and difference.observation.startswith(
+    if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) and difference.observation.startswith(
         ("per_example", "loss", "gradient/y_pred")
     ):
         return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
@@ -156,7 +156,7 @@ def detect_rounding(situation: Situation) -> list[Diagnosis]:
     """Claims `rounding` where every finding is a number just outside its tolerance and small against its tensor."""
     worst: Difference | None = None
     for difference in situation.differences:
-        if not difference.is_float or difference.kinds - {"value"} or difference.kind is Kind.OUTPUT_ORDER:
+        if not difference.is_float or difference.kinds - {"value"} or difference.quantity is Quantity.OUTPUT_ORDER:
             return []
         excess = difference.excess()
         scale = float(np.max(np.abs(difference.right.astype(np.float64)), initial=0.0))
@@ -191,7 +191,7 @@ def _precision_of(difference: Difference) -> str:
 
 def _least(difference: Difference) -> float:
     """What a vanishing value may be off without being more than noise."""
-    return FAR * default_tolerance(difference.kind, _precision_of(difference)).atol
+    return FAR * default_tolerance(difference.quantity, _precision_of(difference)).atol
 
 
 def unexplained(situation: Situation) -> list[Diagnosis]:
@@ -218,9 +218,8 @@ def unexplained(situation: Situation) -> list[Diagnosis]:
             apart = np.where(finite, np.abs(left - right) > bound, ~((left == right) | (np.isnan(left) & np.isnan(right))))
         evidence = {"observation": difference.observation, "elements": f"{int(apart.sum())} of {apart.size}"}
         words = [f"{int(apart.sum())} of {apart.size} elements of {difference.observation}"]
-        if (apart.ndim and difference.kind not in (Kind.GRADIENT, Kind.TRAIN_WEIGHT)) or difference.observation.startswith(
-            "gradient/y_pred"
-        ):
+        of_weights = difference.quantity in (Quantity.GRADIENT, Quantity.TRAIN_WEIGHT)
+        if (apart.ndim and not of_weights) or difference.observation.startswith("gradient/y_pred"):
             words.append(_axis_words(apart, 0, "examples", evidence))
         if apart.ndim > 1:
             words.append(_axis_words(apart, apart.ndim - 1, "classes", evidence))

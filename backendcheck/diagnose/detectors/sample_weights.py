@@ -14,7 +14,7 @@ from backendcheck.diagnose.evidence.counts import counts, factors, ignored_label
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 _LONGEST_LIST = 12
 # Where nobody knows which side is right, the same figures say that the other dropped a label, or left weights out.
@@ -25,15 +25,15 @@ _FEWEST = 2  # examples with weights of their own that have to show what was don
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims for each output what its per-example losses (or, for reductions, its loss) show."""
     diagnoses: list[Diagnosis] = []
-    for difference in situation.differing(Kind.PER_EXAMPLE_LOSS):
+    for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         if not situation.differs_upstream(difference):
             claims = [claim for side in difference.orientations for claim in _of_examples(side, situation)]
             diagnoses += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
-    for difference in situation.differing(Kind.VALUE):
+    for difference in situation.differing(Quantity.VALUE):
         diagnoses += list(_of_encodings(difference))[:1]
-    for difference in situation.differing(Kind.METRIC, Kind.TRAIN_METRIC):
+    for difference in situation.differing(Quantity.METRIC, Quantity.TRAIN_METRIC):
         diagnoses += list(_of_accuracy(difference))[:1]
-    for difference in situation.differing(Kind.LOSS, Kind.TRAIN_LOSS):
+    for difference in situation.differing(Quantity.LOSS, Quantity.TRAIN_LOSS):
         diagnoses += list(_of_mean(difference, situation))[:1]
     joined: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for diagnosis in diagnoses:

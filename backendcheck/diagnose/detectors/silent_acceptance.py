@@ -15,6 +15,7 @@ from backendcheck.diagnose.evidence.permutation import naming
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation
 
 _CHECK_THE_DATA = (
@@ -36,7 +37,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
     accepting = [leg for leg in recordings if leg not in throwers]
     is_rejection_expected = any(recording.expect is not None for recording in recordings.values())
     if not accepting or not any(
-        finding.kind == "raised" and finding.oracle in ("agreement", "expectation") for finding in findings
+        finding.kind == FindingKind.RAISED and finding.oracle in (Oracle.AGREEMENT, Oracle.EXPECTATION) for finding in findings
     ):
         return []
     if not is_rejection_expected and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):

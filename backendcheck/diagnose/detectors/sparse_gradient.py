@@ -6,7 +6,8 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, title
 from backendcheck.diagnose.evidence.difference import excess, residue
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.text.words import listed
-from backendcheck.vocabulary.observations import DENSE_GRADIENTS, Kind
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import DENSE_GRADIENTS, Quantity
 
 _CODE = "sparse-gradient"
 _MOST = 3  # weights that are named
@@ -19,8 +20,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
     """
     differences = [
         difference for difference in situation.differences
-        if difference.oracle == "paths" and difference.path == DENSE_GRADIENTS
-        and difference.kind is Kind.TRAIN_WEIGHT and difference.is_float
+        if difference.oracle == Oracle.PATHS and difference.path == DENSE_GRADIENTS
+        and difference.quantity is Quantity.TRAIN_WEIGHT and difference.is_float
     ]  # fmt: skip
     if not differences:
         return []

@@ -15,7 +15,7 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
 from backendcheck.diagnose.evidence.hypotheses import softmax
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
@@ -83,7 +83,7 @@ def _axis(difference: Difference) -> Iterator[Diagnosis]:
     if left.ndim == 2 and left.shape[0] == left.shape[1] and difference.explained(right=right.T):  # noqa: PLR2004
         yield claim(difference, "axis", f"{difference.subject} is transposed", _CLASSES_LAST, excess=difference.excess())
         return
-    if difference.kind not in (Kind.PREDICTIONS, Kind.VALUE) or left.dtype.kind != "f" or difference.excess() < FAR:
+    if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) or left.dtype.kind != "f" or difference.excess() < FAR:
         return
     with np.errstate(all="ignore"):
         for side in difference.orientations:
@@ -122,7 +122,7 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
 
 def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
     """Values that were cut, or that wrapped around in a narrower type."""
-    if difference.kind is not Kind.VALUE or difference.left.shape != difference.right.shape or not difference.left.size:
+    if difference.quantity is not Quantity.VALUE or difference.left.shape != difference.right.shape or not difference.left.size:
         return
     if any(True for _ in _smoothing(difference)):
         return
@@ -213,7 +213,7 @@ def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _activation(difference: Difference) -> Iterator[Diagnosis]:
-    if difference.kind not in (Kind.PREDICTIONS, Kind.VALUE) or not difference.is_float or not difference.left.size:
+    if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) or not difference.is_float or not difference.left.size:
         return
     with np.errstate(all="ignore"):
         for name, change in (("softmax", softmax), ("sigmoid", lambda z: 1.0 / (1.0 + np.exp(-z.astype(np.float64))))):
@@ -240,7 +240,7 @@ def _telling(activated: np.ndarray) -> bool:
 def _smoothing(difference: Difference) -> Iterator[Diagnosis]:
     """One-hot or multi-hot values pulled towards the middle."""
     left, right = difference.left, difference.right
-    if difference.kind is not Kind.VALUE or not difference.is_numeric or left.ndim < 2 or left.shape[-1] < 2:  # noqa: PLR2004
+    if difference.quantity is not Quantity.VALUE or not difference.is_numeric or left.ndim < 2 or left.shape[-1] < 2:  # noqa: PLR2004
         return
     for words, smooth, hard in (("is smoothed", left, right), ("is not smoothed, elsewhere it is", right, left)):
         if (amount := _smoothed_by(smooth, hard)) is not None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 # What an explanation has to show: as recorded the values are at least this many times too far apart …
 FAR = 20.0
@@ -28,7 +29,7 @@ class Difference:
     `other` is that of the trusted leg where nothing but the order of the legs decides between the two.
     """
 
-    oracle: str
+    oracle: Oracle
     observation: str
     suspects: tuple[str, ...]
     reference_side: str
@@ -36,13 +37,13 @@ class Difference:
     right: np.ndarray
     allowance: Allowed
     recording: Recording
-    kinds: frozenset[str]
+    kinds: frozenset[FindingKind]
     path: str = ""
     other: Recording | None = None
 
     @property
-    def kind(self) -> Kind:
-        return kind_of(self.observation)
+    def quantity(self) -> Quantity:
+        return quantity_of(self.observation)
 
     @property
     def output(self) -> str:

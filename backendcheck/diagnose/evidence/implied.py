@@ -18,7 +18,7 @@ from backendcheck.compare.tolerances import Allowed
 from backendcheck.diagnose.evidence.difference import NEAR
 from backendcheck.diagnose.evidence.situation import declared_value
 from backendcheck.reference.of_recording import DeclaredLoss
-from backendcheck.vocabulary.observations import Kind
+from backendcheck.vocabulary.observations import Quantity
 
 # Losses whose gradient is negative at the class of the label and nowhere else.
 _ONE_NEGATIVE = frozenset({"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"})
@@ -71,7 +71,7 @@ def class_by_loss(declared: DeclaredLoss, losses: np.ndarray, allowance: Allowed
     observed, fits = losses.astype(np.float64), np.zeros((n_classes, n), bool)
     for k in range(n_classes):
         labels = np.full(n, k) if sparse else np.tile(np.eye(n_classes)[k], (n, 1))
-        value = declared_value(replace(declared, spec=spec, y_true=labels), Kind.PER_EXAMPLE_LOSS)
+        value = declared_value(replace(declared, spec=spec, y_true=labels), Quantity.PER_EXAMPLE_LOSS)
         if value is None:
             return None
         with np.errstate(all="ignore"):

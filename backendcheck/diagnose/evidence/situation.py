@@ -16,9 +16,11 @@ from backendcheck.compare.tolerances import Allowed, allowed, coarser
 from backendcheck.diagnose.evidence.difference import NEAR, Difference, excess, output_of
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
-from backendcheck.vocabulary.observations import Kind, Observation, flow_key, kind_of
+from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
+from backendcheck.vocabulary.observations import Observation, Quantity, flow_key, quantity_of
 
-_ORACLES = ("agreement", "reference", "paths", "order")
+# Between backends first, then from the reference, then inside one backend: the order in which differences explain.
+_ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,13 +38,13 @@ class Situation:
             sorted(differences, key=lambda difference: (_ORACLES.index(difference.oracle), flow_key(difference.observation)))
         )
 
-    def without(self, oracle: str) -> Situation:
+    def without(self, oracle: Oracle) -> Situation:
         """The same, without what one oracle has found."""
         return Situation(findings=[finding for finding in self.findings if finding.oracle != oracle], recordings=self.recordings)
 
-    def differing(self, *kinds: Kind) -> list[Difference]:
+    def differing(self, *quantities: Quantity) -> list[Difference]:
         """The differences of observations of these kinds whose sides can be held against each other."""
-        return [difference for difference in self.differences if difference.kind in kinds and difference.is_numeric]
+        return [difference for difference in self.differences if difference.quantity in quantities and difference.is_numeric]
 
     def differs(self, observation: str, *legs: str) -> bool:
         """Whether any oracle has more than noise against this observation of any of these legs."""
@@ -55,7 +57,7 @@ class Situation:
 
     def differs_upstream(self, difference: Difference) -> bool:
         """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
-        if difference.kind in (Kind.PREDICTIONS, Kind.VALUE):
+        if difference.quantity in (Quantity.PREDICTIONS, Quantity.VALUE):
             return False
         return self.differs(f"predictions/{difference.output}" if difference.output else "predictions", *difference.suspects)
 
@@ -74,19 +76,19 @@ class Situation:
         declared, recorded = self.declared.get((leg, output)), recording.observations.get(observation)
         if declared is None or recorded is None or declared.saturated:
             return None
-        value = declared_value(declared, kind_of(observation)) if observation != "loss" or declared.alone else None
+        value = declared_value(declared, quantity_of(observation)) if observation != "loss" or declared.alone else None
         if value is None or value.shape != recorded.value.shape:
             return None
         return excess(recorded.value, value, allowance_of(recording, observation)) <= NEAR
 
 
-def declared_value(declared: DeclaredLoss, kind: Kind) -> np.ndarray | None:
+def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
     """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients: they cost much."""
     try:
         with np.errstate(all="ignore"):
-            if kind is Kind.PER_EXAMPLE_LOSS:
+            if kind is Quantity.PER_EXAMPLE_LOSS:
                 return declared.per_example()
-            return np.asarray(declared.loss()) if kind is Kind.LOSS else None
+            return np.asarray(declared.loss()) if kind is Quantity.LOSS else None
     except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
         return None
 
@@ -126,8 +128,8 @@ def _allowance(
 
 def _between_legs(situation: Situation) -> Iterator[Difference]:
     recordings = situation.recordings
-    for name in _names(situation, "agreement"):
-        findings = [f for f in situation.findings if f.oracle == "agreement" and f.observation == name]
+    for name in _names(situation, Oracle.AGREEMENT):
+        findings = [f for f in situation.findings if f.oracle == Oracle.AGREEMENT and f.observation == name]
         legs = [leg for leg in recordings if name in recordings[leg].observations]
         groups = partition(name, findings, legs)
         values = {leg: recordings[leg].observations[name] for leg in legs}
@@ -140,7 +142,7 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
             of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*reference_group}]
             left, right = recordings[group[0]].observations[name], recordings[reference_group[0]].observations[name]
             yield Difference(
-                oracle="agreement", observation=name, suspects=tuple(group), reference_side=reference_group[0],
+                oracle=Oracle.AGREEMENT, observation=name, suspects=tuple(group), reference_side=reference_group[0],
                 left=left.value, right=right.value, recording=recordings[group[0]],
                 kinds=frozenset(f.kind for f in of_pair if f.kind),
                 allowance=_allowance(of_pair, recordings[group[0]], name, (left, right)),
@@ -153,12 +155,12 @@ def _trust(
 ) -> tuple[bool, bool, int, int]:
     """Which side is held to be right: one that the reference does not contradict, one with numbers, that of most, the earlier."""
     contradicted = any(
-        f.oracle == "reference" and f.observation == name and f.left in group and (f.excess is None or f.excess > NEAR)
+        f.oracle == Oracle.REFERENCE and f.observation == name and f.left in group and (f.excess is None or f.excess > NEAR)
         for f in situation.findings
     )
     # Asked or not, the reference is evidence of who is wrong.
     contradicted = contradicted or situation.as_declared(name, group[0]) is False
-    alone = any(f.oracle in ("paths", "order") and f.left in group for f in situation.findings)
+    alone = any(f.oracle in INSIDE_ONE_BACKEND and f.left in group for f in situation.findings)
     value = values[group[0]].value
     finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
     allowance = allowance_of(situation.recordings[group[0]], name)
@@ -169,8 +171,8 @@ def _trust(
 
 
 def _against_reference(situation: Situation) -> Iterator[Difference]:
-    for name in _names(situation, "reference"):
-        findings = [f for f in situation.findings if f.oracle == "reference" and f.observation == name]
+    for name in _names(situation, Oracle.REFERENCE):
+        findings = [f for f in situation.findings if f.oracle == Oracle.REFERENCE and f.observation == name]
         legs = [f.left for f in findings if name in situation.recordings[f.left].observations]
         for group in partition(name, situation.findings, list(dict.fromkeys(legs))):
             recording = situation.recordings[group[0]]
@@ -179,7 +181,7 @@ def _against_reference(situation: Situation) -> Iterator[Difference]:
                 continue
             of_group = [f for f in findings if f.left in group]
             yield Difference(
-                oracle="reference", observation=name, suspects=tuple(group), reference_side="reference",
+                oracle=Oracle.REFERENCE, observation=name, suspects=tuple(group), reference_side="reference",
                 left=observation.value, right=expected, recording=recording, kinds=frozenset(f.kind for f in of_group if f.kind),
                 allowance=_allowance(of_group, recording, name, (observation, observation)),
             )  # fmt: skip
@@ -203,10 +205,10 @@ def _inside(situation: Situation) -> Iterator[Difference]:
         yield Difference(
             oracle=finding.oracle, observation=finding.observation, suspects=(leg,), reference_side=leg,
             left=variant_observation.value, right=observation.value,
-            recording=recording, kinds=frozenset([finding.kind or ""]), path=path,
+            recording=recording, kinds=frozenset([finding.kind] if finding.kind else []), path=path,
             allowance=_allowance([finding], recording, finding.observation, (observation, variant_observation)),
         )  # fmt: skip
 
 
-def _names(situation: Situation, oracle: str) -> list[str]:
+def _names(situation: Situation, oracle: Oracle) -> list[str]:
     return list(dict.fromkeys(f.observation for f in situation.findings if f.oracle == oracle and f.observation != "raised"))

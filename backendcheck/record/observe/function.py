@@ -16,12 +16,13 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.values import see_values
+from backendcheck.vocabulary.findings import Oracle
 
 _RESULT = "result"  # the name of what a function returns if it is no dict
 
 
 def observe_function(
-    case: FunctionCase, trace: Trace, *, seed: int, oracles: frozenset[str], noise: Perturbation
+    case: FunctionCase, trace: Trace, *, seed: int, oracles: frozenset[Oracle], noise: Perturbation
 ) -> None:
     """Fill `trace` with the values of the function, its gradients, and, for ``paths``, its values once it is compiled.
 
@@ -47,7 +48,7 @@ def observe_function(
         return
     if case.gradients:
         _see_gradients(call, arrays, trace, seed)
-    if "paths" in oracles:
+    if Oracle.PATHS in oracles:
         _see_compiled(call, arrays, trace)
 
 
@@ -151,5 +152,5 @@ def _see_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str,
         trace.notes.append(f"not compiled: {type(error).__name__}")
         return
     if plain:
-        with trace.variant("paths", "compiled") as door:
+        with trace.variant(Oracle.PATHS, "compiled") as door:
             see_values(_by_name(returned), door, "FunctionCase: the function, compiled,")

@@ -21,6 +21,7 @@ from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.variables import State, variables_of, variables_within
 from backendcheck.record.observe.weights import created_trainable
+from backendcheck.vocabulary.findings import Oracle
 
 _DEFAULT_LEARNING_RATE = 0.1
 
@@ -125,7 +126,7 @@ class Subject:
         self._looked_at.put_back()
 
     @contextmanager
-    def variant(self, trace: Trace, oracle: str, door: str) -> Iterator[Trace]:
+    def variant(self, trace: Trace, oracle: Oracle, door: str) -> Iterator[Trace]:
         """A variant of `trace`, see there, that begins from the state which the recording began with."""
         self.settle()
         with trace.variant(oracle, door) as other:

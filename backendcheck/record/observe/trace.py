@@ -15,7 +15,9 @@ from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOf
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.text.words import first_line
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue, flow_key
+from backendcheck.vocabulary.states import Status
 
 # What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory", "OOM when allocating")
@@ -39,7 +41,7 @@ class Trace:
     timings_s: dict[str, float] = field(default_factory=dict)
     optimizer: str = ""
     layers: LayerTrace | None = None
-    status: str = ""
+    status: Status | None = None
     problem: str = ""
 
     @contextmanager
@@ -48,9 +50,9 @@ class Trace:
         try:
             yield
         except (InvalidCase, NotRecordable) as error:
-            self.status, self.problem = "error", str(error)
+            self.status, self.problem = Status.ERROR, str(error)
         except OutOfMemory as error:
-            self.status, self.problem = "crashed", str(error)
+            self.status, self.problem = Status.CRASHED, str(error)
 
     def recording(self, **identity: Any) -> Recording:
         """What was observed, as a recording. `identity` has the fields that a trace does not know, such as the case."""
@@ -58,7 +60,7 @@ class Trace:
         if self.layers is None:
             observed["observations"] = {name: self.observations[name] for name in sorted(self.observations, key=flow_key)}
         observed |= {name: tuple(value) for name, value in observed.items() if isinstance(value, list)}
-        observed["status"] = self.status or ("raised" if self.raised else "recorded")
+        observed["status"] = self.status or (Status.RAISED if self.raised else Status.RECORDED)
         return Recording(**observed | identity)
 
     def see(self, name: str, value: Any, like: Observation | None = None) -> None:
@@ -75,7 +77,7 @@ class Trace:
         self.observations[name] = seen
 
     @contextmanager
-    def variant(self, oracle: str, path: str) -> Iterator[Trace]:
+    def variant(self, oracle: Oracle, path: str) -> Iterator[Trace]:
         """A trace of the same quantities on another path; what it sees, or what it raises, becomes a variant of this one."""
         other = Trace(lowest_precision=self.lowest_precision)
         with other.stage(oracle):

@@ -19,6 +19,7 @@ from backendcheck.record.observe.model import see_losses_and_gradients, see_metr
 from backendcheck.record.observe.model_under_test import Subject
 from backendcheck.record.observe.overridden_steps import has_own
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.findings import Oracle
 
 # Losses of one-hot rows or of scores per class, under which the classes have no order of their own.
 _BY_COLUMN = (
@@ -66,14 +67,14 @@ def see_loss_relations(
     n = len(y_pred)
     if n > 1 and np.ndim(y_true) and len(y_true) == n and not opted_out(case, "examples", trace):
         order = permutation(n)
-        with trace.variant("order", "examples permuted") as door:
+        with trace.variant(Oracle.ORDER, "examples permuted") as door:
             see((_take(y_true, order, n), _take(y_pred, order, n), _take(arrays[2], order, n)), door)
             _put_back(door, order, ("per_example_loss", "gradient/y_pred"), axis=0)
     if np.ndim(y_pred) > 1 and y_pred.shape[-1] > 1 and not opted_out(case, "classes", trace):
         order = permutation(y_pred.shape[-1])
         labels = _permuted_labels(y_true, y_pred, order, loss, named=case.class_names is not None)
         if labels is not None:
-            with trace.variant("order", "classes permuted") as door:
+            with trace.variant(Oracle.ORDER, "classes permuted") as door:
                 see((labels, y_pred[..., order], _weights_of_classes(arrays[2], y_pred, order)), door)
                 _put_back(door, order, ("gradient/y_pred",), axis=-1)
 
@@ -149,7 +150,7 @@ def _permute_examples(subject: Subject, trace: Trace) -> None:
     def moved(nest: Any) -> Any:
         return None if nest is None else map_nest(lambda array: _take(array, order, subject.n), nest)
 
-    with subject.variant(trace, "order", "examples permuted") as door:
+    with subject.variant(trace, Oracle.ORDER, "examples permuted") as door:
         arrays = (moved(subject.x), moved(subject.y), moved(subject.sample_weight))
         see_losses_and_gradients(subject, arrays, door, predictions=not subject.predicts_apart)
         if has_own(subject.model, "predict_step"):
@@ -161,7 +162,7 @@ def permute_predictions(subject: Subject, trace: Trace) -> None:
     """Permute the examples of a model that only predicts."""
     if subject.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(subject.case, "examples", trace):
         order = permutation(subject.n)
-        with subject.variant(trace, "order", "examples permuted") as door:
+        with subject.variant(trace, Oracle.ORDER, "examples permuted") as door:
             x = map_nest(lambda array: _take(array, order, subject.n), subject.x)
             predictions = subject.model.predict(x, batch_size=subject.batch_size, verbose=0)
             see_named_predictions(outputs.by_output(predictions, subject.model), door)
@@ -187,7 +188,7 @@ def _permute_classes(subject: Subject, trace: Trace) -> None:
     try:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value[..., order])
-        with subject.variant(trace, "order", "classes permuted") as door:
+        with subject.variant(trace, Oracle.ORDER, "classes permuted") as door:
             weights = _weights_of_classes(subject.sample_weight, predictions.value, order)
             see_losses_and_gradients(subject, (subject.x, labels, weights), door, predictions=not subject.predicts_apart)
             paths = tuple(f"gradient/{variable.path}" for variable in variables)
@@ -223,7 +224,7 @@ def _declare_otherwise(subject: Subject, trace: Trace) -> None:
     def reversed_dict(nest: Any) -> Any:
         return dict(reversed(list(nest.items()))) if isinstance(nest, Mapping) else nest
 
-    with subject.variant(trace, "order", "outputs declared in reverse") as door:
+    with subject.variant(trace, Oracle.ORDER, "outputs declared in reverse") as door:
         model = keras.Model(subject.model.input, reversed_dict(structure))
         model.compile(
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),

@@ -23,6 +23,7 @@ from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights
 from backendcheck.record.oracles.paths_dataset import evaluate_on_dataset, fit_on_dataset, one_batch_datasets, predict_on_dataset
 from backendcheck.record.oracles.paths_dense_gradients import fit_with_dense_gradients
+from backendcheck.vocabulary.findings import Oracle
 
 _SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below what dropout does
 
@@ -69,10 +70,10 @@ def see_prediction_doors(subject: Subject, trace: Trace) -> None:
 def _predict(subject: Subject, trace: Trace) -> None:
     model, x, n = subject.model, subject.x, subject.n
     if not subject.predicts_apart:
-        with subject.variant(trace, "paths", "model(x)") as door:
+        with subject.variant(trace, Oracle.PATHS, "model(x)") as door:
             see_named_predictions(outputs.by_output(model(subject.tensors(subject.arrays)["x"], training=False), model), door)
     if not subject.moves or subject.whole:
-        with subject.variant(trace, "paths", "predict_on_batch") as door:
+        with subject.variant(trace, Oracle.PATHS, "predict_on_batch") as door:
             see_named_predictions(outputs.by_output(model.predict_on_batch(x), model), door)
     if subject.fixed_batch:
         trace.notes.append("batches of other sizes are not held against these: the model is declared for batches of one size")
@@ -81,7 +82,7 @@ def _predict(subject: Subject, trace: Trace) -> None:
     # One that does not divide N, so that a last, smaller batch comes in; and single examples where there are few.
     sizes = [next((size for size in range(max(2, n // 2 + 1), n) if n % size), 0), 1 if n <= 8 else n // 2]  # noqa: PLR2004
     for size in sorted({size for size in sizes if 0 < size < n}):
-        with subject.variant(trace, "paths", f"predict(batch_size={size})") as door:
+        with subject.variant(trace, Oracle.PATHS, f"predict(batch_size={size})") as door:
             see_named_predictions(outputs.by_output(model.predict(x, batch_size=size, verbose=0), model), door)
 
 
@@ -94,7 +95,7 @@ def _losses_by_name(subject: Subject, trace: Trace) -> None:
     if case.loss is None or has_own(model, "compute_loss"):
         return
     data = subject.tensors(subject.arrays)
-    with subject.variant(trace, "paths", "losses by name") as door:
+    with subject.variant(trace, Oracle.PATHS, "losses by name") as door:
         named = outputs.by_output(model(data["x"], training=False), model)
         try:
             declared = outputs.declared_names(model, list(named))
@@ -120,14 +121,14 @@ def _test(subject: Subject, trace: Trace) -> None:
     model, loss = subject.model, subject.tested_loss
     evaluate_on_dataset(subject, trace)
     if subject.whole:
-        with subject.variant(trace, "paths", "evaluate") as door:
+        with subject.variant(trace, Oracle.PATHS, "evaluate") as door:
             see_metrics(model.evaluate(*subject.arrays[:2], **evaluation(subject)), door, loss=loss)
     elif subject.moves or loss != "loss":
         return  # what several batches come to is not what one does
-    with subject.variant(trace, "paths", "test_on_batch") as door:
+    with subject.variant(trace, Oracle.PATHS, "test_on_batch") as door:
         see_metrics(_on_batch(subject, "test"), door, loss=loss)
     for kind, dataset in one_batch_datasets(_batch(subject)):
-        with subject.variant(trace, "paths", f"evaluate({kind})") as door:
+        with subject.variant(trace, Oracle.PATHS, f"evaluate({kind})") as door:
             see_metrics(model.evaluate(dataset, verbose=0, return_dict=True), door, loss=loss)
 
 
@@ -174,7 +175,7 @@ def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Tra
         trace.notes.append(f"evaluate is not held against validation: {why}")
         return
     figures: Mapping[str, Any] = {}
-    with trace.variant("paths", "evaluate after training") as door:
+    with trace.variant(Oracle.PATHS, "evaluate after training") as door:
         options = evaluation(subject) | {"batch_size": subject.n}
         figures = subject.model.evaluate(*subject.arrays[:2], **options)
         for name in reported:
@@ -186,7 +187,7 @@ def _validation(subject: Subject, history: Mapping[str, list[float]], trace: Tra
 
 
 def _first_epoch(subject: Subject, history: Mapping[str, list[float]], trace: Trace) -> None:
-    with subject.variant(trace, "paths", "fit") as door:
+    with subject.variant(trace, Oracle.PATHS, "fit") as door:
         see_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, door, loss="loss")
 
 
@@ -196,7 +197,7 @@ def _plain_sgd(subject: Subject, trace: Trace) -> None:
     if rate is None or any(getattr(v, "constraint", None) is not None for v in subject.model.trainable_variables):
         return
     trainable = {id(variable) for variable in subject.model.trainable_variables}
-    with subject.variant(trace, "paths", "initial weight - learning rate * gradient") as door:
+    with subject.variant(trace, Oracle.PATHS, "initial weight - learning rate * gradient") as door:
         for path, variable in named_weights(subject.model):
             gradient = trace.observations.get(f"gradient/{path}")
             if id(variable) in trainable and gradient is not None:
@@ -234,17 +235,17 @@ def _compiled_otherwise(subject: Subject, trace: Trace, *, steps: bool, single_s
         if options:
             subject.compile(**options)
             if subject.whole or (subject.tested_loss == "loss" and not subject.moves):
-                with subject.variant(trace, "paths", f"{door_name}: test_on_batch") as door:
+                with subject.variant(trace, Oracle.PATHS, f"{door_name}: test_on_batch") as door:
                     see_metrics(_on_batch(subject, "test"), door, loss=subject.tested_loss)
             fresh = subject.restore()
         name = f"{door_name}: train_on_batch" if options else door_name
         if steps:
-            with subject.variant(trace, "paths", name) as door:
+            with subject.variant(trace, Oracle.PATHS, name) as door:
                 see_metrics(_on_batch(subject, "train"), door, loss="loss")
                 if single_step and fresh and options:
                     see_weights(subject, door)
         elif own_step and fresh:
-            with subject.variant(trace, "paths", name) as door:
+            with subject.variant(trace, Oracle.PATHS, name) as door:
                 for metric, value in _on_batch(subject, "train").items():
                     door.see("train/loss" if metric == "loss" else f"train/metric/{metric}", np.asarray([float(value)]))
                 see_weights(subject, door)

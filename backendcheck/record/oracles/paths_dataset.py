@@ -13,6 +13,7 @@ from backendcheck.record.observe.arrays import leaves, map_nest
 from backendcheck.record.observe.model import see_history, see_metrics, see_named_predictions, see_weights
 from backendcheck.record.observe.model_under_test import Subject
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.findings import Oracle
 
 # --- made of arrays --------------------------------------------------------------------------------------------
 
@@ -61,7 +62,7 @@ def predict_on_dataset(subject: Subject, trace: Trace) -> None:
     """The predictions once more, on the data set."""
     if subject.dataset is None:
         return
-    with subject.variant(trace, "paths", f"predict on {subject.dataset_kind}") as door:
+    with subject.variant(trace, Oracle.PATHS, f"predict on {subject.dataset_kind}") as door:
         see_named_predictions(outputs.by_output(subject.model.predict(subject.dataset, verbose=0), subject.model), door)
 
 
@@ -69,7 +70,7 @@ def evaluate_on_dataset(subject: Subject, trace: Trace) -> None:
     """Loss and metrics once more, on the data set."""
     if subject.dataset is None:
         return
-    with subject.variant(trace, "paths", f"evaluate on {subject.dataset_kind}") as door:
+    with subject.variant(trace, Oracle.PATHS, f"evaluate on {subject.dataset_kind}") as door:
         figures = subject.model.evaluate(subject.dataset, verbose=0, return_dict=True)
         see_metrics(figures, door, loss=subject.evaluated_loss or "loss")
 
@@ -78,7 +79,7 @@ def fit_on_dataset(subject: Subject, trace: Trace) -> None:
     """The whole training once more, on the data set instead of its examples as arrays."""
     if not subject.restore():
         return
-    with subject.variant(trace, "paths", f"fit on {subject.dataset_kind}") as door:
+    with subject.variant(trace, Oracle.PATHS, f"fit on {subject.dataset_kind}") as door:
         history = subject.model.fit(
             subject.dataset, class_weight=subject.case.class_weight, epochs=int(subject.case.epochs), shuffle=False, verbose=0
         ).history

@@ -16,6 +16,7 @@ from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.model import fit
 from backendcheck.record.observe.model_under_test import Subject
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
 
@@ -27,7 +28,7 @@ def fit_with_dense_gradients(subject: Subject, trace: Trace) -> None:
         return
     subject.reset_metrics()
     subject.compile()  # the step that is compiled already has the gradients as they come
-    with _dense(subject.model.optimizer), subject.variant(trace, "paths", DENSE_GRADIENTS) as door:
+    with _dense(subject.model.optimizer), subject.variant(trace, Oracle.PATHS, DENSE_GRADIENTS) as door:
         fit(subject, door)
     subject.compile()
 

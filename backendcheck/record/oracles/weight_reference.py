@@ -28,7 +28,8 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.reference import NoReference, directional, directions
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.text.words import first_line
-from backendcheck.vocabulary.observations import Kind, Observation, ReferenceValue
+from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue
+from backendcheck.vocabulary.states import Status
 
 # Weights times places, a place being an example, or a step or pixel of one: about the multiplications of a pass. There are a
 # dozen passes for each variable.
@@ -108,7 +109,7 @@ def _declared(subject: Subject, trace: Trace) -> dict[str, tuple[float, Declared
         raise NoReference("no output declares a loss")
     settings = {"epsilon": repr(keras.config.epsilon()), "floatx": keras.config.floatx()}
     so_far = Recording(
-        case="", backend="", run="", status="recorded", observations=trace.observations, labels=trace.labels,
+        case="", backend="", run="", status=Status.RECORDED, observations=trace.observations, labels=trace.labels,
         losses=trace.losses, settings=settings,
     )  # fmt: skip
     names = list(trace.losses)
@@ -158,7 +159,7 @@ def _check_predictions(named: Mapping[str, np.ndarray], trace: Trace) -> None:
         recorded: Observation | None = trace.observations.get(f"predictions{suffix(name)}")
         if recorded is None:
             continue
-        near = default_tolerance(Kind.GRADIENT, recorded.precision)
+        near = default_tolerance(Quantity.GRADIENT, recorded.precision)
         largest = np.abs(value).max(initial=0.0)
         if recorded.value.shape != value.shape or not np.all(np.abs(recorded.value - value) <= near.rtol * (1.0 + largest)):
             raise NoDouble("its predictions in float64 are not those that were recorded")

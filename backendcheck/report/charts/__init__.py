@@ -17,7 +17,8 @@ from backendcheck.report.charts.order import confusion, implied_confusion, who_m
 from backendcheck.report.charts.svg import Chart
 from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 _MOST_LAYERS = 20
 _LONGEST_PATH = 32
@@ -38,11 +39,11 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
     worst: dict[str, float] = {}
     for one in result.comparisons:
         if (
-            one.oracle == "agreement"
-            and kind_of(one.observation) is Kind.GRADIENT
+            one.oracle == Oracle.AGREEMENT
+            and quantity_of(one.observation) is Quantity.GRADIENT
             and not one.observation.startswith("gradient/y_pred")
         ):
-            found = np.inf if one.kind in ("non-finite", "shape", "missing") else one.excess
+            found = np.inf if one.kind in (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.MISSING) else one.excess
             if found is not None:
                 path = one.observation.removeprefix("gradient/")
                 worst[path] = max(worst.get(path, 0.0), float(found) if found == found else np.inf)  # noqa: PLR0124 - NaN

@@ -15,7 +15,8 @@ from backendcheck.compare.tolerances import Allowed, allowed
 from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 _MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
 _LONGEST_NAME = 18
@@ -55,7 +56,8 @@ class Pair:
 
 def leading_pair(result: CaseResult) -> Pair | None:
     """The two arrays behind the finding that says most of numbers."""
-    findings = [one for one in result.findings if one.kind in ("value", "non-finite") and one.tolerance is not None]
+    numeric = (FindingKind.VALUE, FindingKind.NON_FINITE)
+    findings = [finding for finding in result.findings if finding.kind in numeric and finding.tolerance is not None]
     if not findings:
         return None
     finding = leading(findings)
@@ -162,7 +164,7 @@ def _legend(y: float) -> Iterator[Markup]:
 
 def _by_example(observation: str) -> bool:
     """Whether an array has a row for each example and a column for each class."""
-    return kind_of(observation) is Kind.PREDICTIONS or observation.startswith("gradient/y_pred")
+    return quantity_of(observation) is Quantity.PREDICTIONS or observation.startswith("gradient/y_pred")
 
 
 def _range(block: int, n_pooled: int, n: int) -> str:

@@ -12,7 +12,8 @@ from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 _MOST_CLASSES = 12
 _LONGEST_NAME = 22
@@ -61,7 +62,9 @@ def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
 def confusion(result: CaseResult) -> Iterator[Chart]:
     """How often one leg decides for a class where the other decides for another."""
     for finding in result.findings:
-        if kind_of(finding.observation) is not Kind.PREDICTED_CLASS or finding.oracle != "agreement" or finding.kind != "value":
+        if quantity_of(finding.observation) is not Quantity.PREDICTED_CLASS:
+            continue
+        if finding.oracle is not Oracle.AGREEMENT or finding.kind is not FindingKind.VALUE:
             continue
         left, right = (result.recordings[side].observations[finding.observation].value.ravel() for side in finding.sides)
         if left.dtype.kind not in "iu" or right.dtype.kind not in "iu" or not left.size:

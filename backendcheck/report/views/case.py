@@ -15,6 +15,8 @@ from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
+from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
+from backendcheck.vocabulary.states import Status
 
 FAILING = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED)
 _DID_NOT_FINISH = {"error": "not observed"}  # other states read as they are: crashed, timed out, skipped
@@ -56,11 +58,12 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     if recording.raised:
         text = f"raised {recording.raised[0].type}"
         return text, "good" if raised_as_asked(recording) else "neutral" if _alone(result, leg) else "bad"
-    if any(f.kind == "raised" and f.oracle in ("agreement", "expectation") and leg in f.sides for f in result.findings):
+    raised = [finding for finding in result.findings if finding.kind is FindingKind.RAISED and leg in finding.sides]
+    if any(finding.oracle in (Oracle.AGREEMENT, Oracle.EXPECTATION) for finding in raised):
         return f"returned {what_came_instead(recording)}", "bad" if recording.expect is not None else "neutral"
     own = _own_findings(result, leg)
     if leg in confirmed:
-        own = [finding for finding in own if finding.oracle in ("paths", "order")]
+        own = [finding for finding in own if finding.oracle in INSIDE_ONE_BACKEND]
     if own:
         return _difference(leading(own), leg, recording), "bad"
     if leg in confirmed:
@@ -82,7 +85,7 @@ def _own_findings(result: CaseResult, leg: str) -> list[Comparison]:
     """The findings that are about `leg`: a disagreement with the odd one out is not held against the others."""
     found = [finding for finding in result.findings if leg in map(_leg_of, finding.sides)]
     if _alone(result, leg):
-        found = [f for f in found if f.oracle != "agreement" or result.odd_one_out not in f.sides]
+        found = [f for f in found if f.oracle != Oracle.AGREEMENT or result.odd_one_out not in f.sides]
     return found
 
 
@@ -101,7 +104,7 @@ def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
 
     Two of three agreeing proves nothing; this does. Empty where there is no such thing, or it confirms all or nobody.
     """
-    held = [comparison for comparison in result.comparisons if comparison.oracle == "reference" and comparison.compared]
+    held = [comparison for comparison in result.comparisons if comparison.oracle == Oracle.REFERENCE and comparison.compared]
     wrong = {comparison.left for comparison in held if comparison.kind is not None}
     if wrong:
         return tuple(dict.fromkeys(c.left for c in held if c.left not in wrong)), True
@@ -115,7 +118,7 @@ def odd_one_out(result: CaseResult) -> str:
     if odd is None:
         return ""
     n_legs, (confirmed, by_reference) = len(result.recordings), confirmed_legs(result)
-    if not any(finding.oracle == "agreement" for finding in result.findings):
+    if not any(finding.oracle == Oracle.AGREEMENT for finding in result.findings):
         return f"{odd} (alone of {n_legs})"
     words = f"{n_legs - 1} of {n_legs} agree"
     if confirmed and by_reference:
@@ -138,7 +141,7 @@ def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple
     return [
         (leg, recording.raised, "" if recording.raised else f"returned {what_came_instead(recording)}")
         for leg, recording in there
-        if recording.raised or recording.status == "recorded"
+        if recording.raised or recording.status == Status.RECORDED
     ]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from backendcheck.compare.arrays import Comparison
 from backendcheck.report.views.values import MOST_ELEMENTS, class_names, value_text
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, kind_of
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 
 _MOST_EXAMPLES = 12
 
@@ -35,7 +36,8 @@ def disagreements(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, Ex
     Where classes agree and losses do not, the examples whose loss differs, unless all of them are shown anyway.
     """
     tables = []
-    names = {f.observation for f in result.findings if kind_of(f.observation) is Kind.PREDICTED_CLASS and f.oracle == "agreement"}
+    agreement = [finding for finding in result.findings if finding.oracle is Oracle.AGREEMENT]
+    names = {f.observation for f in agreement if quantity_of(f.observation) is Quantity.PREDICTED_CLASS}
     for name in sorted(names):
         there = [leg for leg in legs if leg in result.recordings and name in result.recordings[leg].observations]
         classes = {leg: result.recordings[leg].observations[name].value for leg in there}
@@ -67,8 +69,8 @@ def disagreements(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, Ex
 
 def _losses(result: CaseResult, legs: Sequence[str], *, without: set[str]) -> Iterator[tuple[str, ExampleTable]]:
     by_name: dict[str, list[Comparison]] = {}
-    for finding in (one for one in result.findings if one.oracle == "agreement" and one.tolerance is not None):
-        if kind_of(finding.observation) is Kind.PER_EXAMPLE_LOSS:
+    for finding in (one for one in result.findings if one.oracle == Oracle.AGREEMENT and one.tolerance is not None):
+        if quantity_of(finding.observation) is Quantity.PER_EXAMPLE_LOSS:
             by_name.setdefault(finding.observation, []).append(finding)
     for name, findings in by_name.items():
         there = [leg for leg in legs if leg in result.recordings and name in result.recordings[leg].observations]
@@ -109,7 +111,7 @@ def _place(index: np.integer, shape: tuple[int, ...]) -> str:
 def _label(result: CaseResult, leg: str, name: str, index: int, n: int) -> str:
     """The label that belongs to an example: by its place, or as a one-hot row."""
     recording = result.recordings[leg]
-    labels = recording.labels.get(name.replace(kind_of(name).value, "y_true", 1))
+    labels = recording.labels.get(name.replace(quantity_of(name).value, "y_true", 1))
     if labels is None:
         return ""
     names = class_names(name, recording)

@@ -12,7 +12,7 @@ from backendcheck.compare.tolerances import NORM_WISE
 from backendcheck.diagnose import Diagnosis
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.observations import flow_key, kind_of
+from backendcheck.vocabulary.observations import flow_key, quantity_of
 
 _MOST_EVIDENCE = 4  # items that a summary shows
 
@@ -126,7 +126,7 @@ def in_words(tolerance: Tolerance) -> str:
 
 def rule_words(comparison: Comparison) -> str:
     """The rule of a tolerance: what a difference may be, by element or by the magnitude of the tensor."""
-    if kind_of(comparison.observation) in NORM_WISE:
+    if quantity_of(comparison.observation) in NORM_WISE:
         return "|d| ≤ atol + rtol · largest magnitude of the whole tensor"
     return "|d| ≤ atol + rtol · max(|left|, |right|), element by element"
 

@@ -11,6 +11,7 @@ from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, listed
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.states import ExitState
 
 GENERIC = ("unexplained", "undiagnosed")  # diagnoses that name no cause
 
@@ -63,7 +64,7 @@ class Compared:
 
 def expected_and_compared(results: Results) -> list[Compared]:
     """Backends, cases, recordings and comparisons: expected, and there."""
-    there = {leg.label for leg in results.legs if leg.environment.exit_state == "complete"}
+    there = {leg.label for leg in results.legs if leg.environment.exit_state == ExitState.COMPLETE}
     absent = [name for name in results.backends if name not in there]
     compared = [result for result in results.cases if result.verdict is not Verdict.ERROR]
     recorded = Counter(

@@ -14,13 +14,14 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.report.views.examples import label_words
 from backendcheck.report.views.values import class_names, value_text
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, Observation, flow_key, kind_of
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import Observation, Quantity, flow_key, quantity_of
 
 REFERENCE = "reference"
 _MOST_ROWS = 6
 _LONGEST_TEXT = 120  # characters of a value: a string, a list of names
 _MOST_NAMES = 6
-_BY_EXAMPLE = (Kind.PREDICTIONS, Kind.PREDICTED_CLASS, Kind.PER_EXAMPLE_LOSS)
+_BY_EXAMPLE = (Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings
 
 def _weight(finding: Comparison) -> float:
     if finding.excess is None or math.isnan(finding.excess):
-        return math.inf if finding.kind in ("non-finite", "shape", "dtype", "missing") else 0.0
+        immeasurable = (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.DTYPE, FindingKind.MISSING)
+        return math.inf if finding.kind in immeasurable else 0.0
     return finding.excess
 
 
@@ -106,11 +108,11 @@ def _seen(recording: Recording, name: str, door: str) -> Observation | None:
 def _value(recording: Recording, name: str, seen: Observation | None, index: tuple[int, ...] | None, worst: Comparison) -> str:
     if seen is None:
         return "" if recording.raised else "missing"
-    if worst.kind == "shape":
+    if worst.kind == FindingKind.SHAPE:
         return f"shape {seen.value.shape}"
-    if worst.kind == "dtype":
+    if worst.kind == FindingKind.DTYPE:
         return seen.dtype
-    if worst.kind == "order":
+    if worst.kind == FindingKind.ORDER:
         names = [str(one) for one in seen.value.ravel()[:_MOST_NAMES]]
         more = f" … ({seen.value.size})" if seen.value.size > _MOST_NAMES else ""
         return _cut(", ".join(names) + more)
@@ -124,14 +126,14 @@ def _element(recording: Recording, name: str, value: np.ndarray, index: tuple[in
     if index is None or len(index) != value.ndim or any(i >= n for i, n in zip(index, value.shape, strict=True)):
         return f"shape {value.shape}" if value.size != 1 else ""
     one = value[index]
-    if kind_of(name) is Kind.PREDICTED_CLASS:
+    if quantity_of(name) is Quantity.PREDICTED_CLASS:
         return label_words(class_names(name, recording), one)
     return _cut(value_text(np.float64(f"{one:.9g}") if isinstance(one, np.float64) else one))
 
 
 def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[int, ...] | None, worst: Comparison) -> str:
     """What the case's own reference or the built-in one has there; empty if it has nothing to say."""
-    if worst.kind in ("shape", "dtype", "order", "missing"):
+    if worst.kind in (FindingKind.SHAPE, FindingKind.DTYPE, FindingKind.ORDER, FindingKind.MISSING):
         return ""
     if "directions" in worst.evidence:
         return value_text(np.float64(f"{worst.worst_right:.9g}")) if isinstance(worst.worst_right, float) else ""
@@ -149,7 +151,7 @@ def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[
 
 def _apart(result: CaseResult, name: str, door: str, findings: Sequence[Comparison]) -> Iterator[str]:
     """The legs that stand apart: from the reference, from themselves through a door, or from the others."""
-    alone = [one.left.partition(":")[0] for one in findings if one.oracle != "agreement"]
+    alone = [one.left.partition(":")[0] for one in findings if one.oracle != Oracle.AGREEMENT]
     if alone or door:
         yield from dict.fromkeys(alone)
         return
@@ -162,11 +164,11 @@ def _place(recording: Recording, name: str, index: tuple[int, ...] | None, shape
     """Where it is in words, and the label there: ``example 37, class grignolino``, ``0 barolo``."""
     if not index or len(index) != len(shape):
         return "", ""
-    if kind_of(name) not in _BY_EXAMPLE and not name.startswith("gradient/y_pred"):
-        return (f"epoch {index[0] + 1}" if kind_of(name) is Kind.TRAIN_LOSS else f"at {list(index)}"), ""
+    if quantity_of(name) not in _BY_EXAMPLE and not name.startswith("gradient/y_pred"):
+        return (f"epoch {index[0] + 1}" if quantity_of(name) is Quantity.TRAIN_LOSS else f"at {list(index)}"), ""
     names = class_names(name, recording)
     words = f"example {index[0]}"
-    of_classes = kind_of(name) is Kind.PREDICTIONS or name.startswith("gradient/y_pred")
+    of_classes = quantity_of(name) is Quantity.PREDICTIONS or name.startswith("gradient/y_pred")
     steps = index[1:-1] if of_classes else index[1:]
     if steps:
         words += f", step {', '.join(map(str, steps))}"
@@ -176,7 +178,7 @@ def _place(recording: Recording, name: str, index: tuple[int, ...] | None, shape
 
 
 def _label_there(recording: Recording, name: str, index: tuple[int, ...], names: Sequence[str]) -> str:
-    output = name.removeprefix("gradient/y_pred").removeprefix(kind_of(name).value).removeprefix("/")
+    output = name.removeprefix("gradient/y_pred").removeprefix(quantity_of(name).value).removeprefix("/")
     labels = recording.labels.get(f"y_true/{output}" if output else "y_true")
     if labels is None or not labels.ndim or index[0] >= len(labels):
         return ""

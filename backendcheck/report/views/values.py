@@ -10,7 +10,7 @@ import numpy as np
 from backendcheck.compare.arrays import Comparison
 from backendcheck.recordings.recording import Recording
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Kind, flow_key, kind_of
+from backendcheck.vocabulary.observations import Quantity, flow_key, quantity_of
 
 MOST_ELEMENTS = 20
 _MOST_TABLES = 6
@@ -53,8 +53,8 @@ def value_tables(result: CaseResult, legs: Sequence[str]) -> list[ValueTable]:
 
 
 def _tells_what_came_instead(name: str) -> bool:
-    kinds = (Kind.VALUE, Kind.PREDICTED_CLASS, Kind.PER_EXAMPLE_LOSS, Kind.LOSS)
-    return kind_of(name) in kinds or name.startswith("gradient/y_pred")
+    kinds = (Quantity.VALUE, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
+    return quantity_of(name) in kinds or name.startswith("gradient/y_pred")
 
 
 def _table(
@@ -143,8 +143,9 @@ def _rounded(reference: np.ndarray) -> np.ndarray:
 
 def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarray | None:
     """The labels that belong to an array of one row per example, where they have its shape."""
-    kind = kind_of(name)
-    if kind not in (Kind.PER_EXAMPLE_LOSS, Kind.PREDICTED_CLASS, Kind.PREDICTIONS) and not name.startswith("gradient/y_pred"):
+    kind = quantity_of(name)
+    of_examples = (Quantity.PER_EXAMPLE_LOSS, Quantity.PREDICTED_CLASS, Quantity.PREDICTIONS)
+    if kind not in of_examples and not name.startswith("gradient/y_pred"):
         return None
     output = name.removeprefix("gradient/y_pred").removeprefix(kind.value).removeprefix("/")
     labels = recording.labels.get(f"y_true/{output}" if output else "y_true")
@@ -164,7 +165,7 @@ def class_names(name: str, recording: Recording) -> list[str]:
 
 
 def _holds_classes(name: str, side: str, array: np.ndarray) -> bool:
-    return (side == "y_true" or kind_of(name) is Kind.PREDICTED_CLASS) and array.dtype.kind in "iu"
+    return (side == "y_true" or quantity_of(name) is Quantity.PREDICTED_CLASS) and array.dtype.kind in "iu"
 
 
 def _named(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -178,8 +179,8 @@ def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> 
     if width == 1:
         return ("",)
     numbered = tuple(str(index) for index in range(width))
-    kind = kind_of(name)
-    of_classes = kind is Kind.PREDICTIONS or name.startswith("gradient/y_pred")
+    kind = quantity_of(name)
+    of_classes = kind is Quantity.PREDICTIONS or name.startswith("gradient/y_pred")
     if not of_classes or array.ndim < 2:  # noqa: PLR2004 - examples and classes
         return numbered
     classes = class_names(name, recording)
