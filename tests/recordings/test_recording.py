@@ -99,7 +99,7 @@ recordings = st.builds(
     variants=st.lists(
         st.builds(
             Variant,
-            oracle=text,
+            oracle=st.sampled_from(ORACLES),
             path=text,
             observations=st.dictionaries(text, observations, max_size=2),
             raised=st.none() | raised,
