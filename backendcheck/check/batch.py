@@ -1,8 +1,7 @@
-"""The batch that every backend is fed: examples spread evenly over the data."""
+"""The batch that every backend gets: examples spread evenly over the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from backendcheck.check.case_source import as_array, is_rectangle
 from backendcheck.data.datasets import draw_batches, kind_of_dataset
 from backendcheck.errors import UsageError
+from backendcheck.nests import is_leaf, leaves, map_leaves, map_with_paths, with_brackets
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Batch:
-    """Inputs, labels and weights of the same `n` examples: arrays, or dicts or lists of them. They are some of `n_of`."""
+    """Inputs, labels and weights of the same `n` examples: arrays, or dicts or lists of them. `n_of` examples were available."""
 
     x: Any
     y: Any = None
@@ -30,11 +30,11 @@ class Batch:
         return counted if self.y is not None else f"{counted}, without labels: predictions only"
 
 
-def drawn(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]:
-    """What `model.fit` takes, arrays or a data set, as a batch of all examples, with the batch size of the data set.
+def materialized(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]:
+    """The arguments of `model.fit`, arrays or a data set, as a batch of all examples, and the batch size of the data set.
 
     Raises:
-        UsageError: if the data set cannot be drawn into arrays, or labels or weights are given beside one.
+        UsageError: if the data set cannot be read into arrays, or comes with separate labels or weights.
     """
     if not kind_of_dataset(x):
         return Batch(x=x, y=y, sample_weight=sample_weight), None
@@ -43,56 +43,43 @@ def drawn(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]:
 
 
 def sampled(batch: Batch, examples: int | None) -> Batch:
-    """`examples` of the batch in their order, evenly spread, so that sorted labels are all there; all of them for None.
+    """`examples` of the batch in their order, evenly spread so that sorted labels are all included; with None all of them.
 
     Raises:
-        UsageError: if there are none, or x, y and weights are not of as many examples.
+        UsageError: without examples, or if x, y and weights differ in their number.
     """
     if examples is not None and (isinstance(examples, bool) or examples < 1):
         message = f"examples={examples!r}: expected a whole number, 1 or more, or None for all."
         raise UsageError(message)
-    parts = {name: _arrays(name, getattr(batch, name)) for name in ("x", "y", "sample_weight")}
-    counted = [(name, len(leaf)) for part, nest in parts.items() for name, leaf in _leaves(part, nest) if leaf.ndim]
-    if not counted or not counted[0][1]:
-        message = "x: holds no examples; expected an array of N of them, N of 1 or more."
-        raise UsageError(message)
-    (first, n), *others = counted
-    for name, other in others:
-        if other != n:
-            message = f"{name}: has {other} examples, {first} has {n}; expected as many of each."
-            raise UsageError(message)
+    parts = {name: _as_arrays(name, getattr(batch, name)) for name in ("x", "y", "sample_weight")}
+    n = _n_examples(parts)
     if examples is None or examples >= n:
         return Batch(**parts, n=n, n_of=n)
-    chosen = np.unique(np.linspace(0, n - 1, examples).round().astype(np.int64))
-    taken = {name: _mapped(lambda leaf: leaf[chosen] if leaf.ndim else leaf, nest) for name, nest in parts.items()}
-    return Batch(**taken, n=len(chosen), n_of=n)
+    indices = np.unique(np.linspace(0, n - 1, examples).round().astype(np.int64))
+    samples = {name: map_leaves(lambda array: array[indices] if array.ndim else array, part) for name, part in parts.items()}
+    return Batch(**samples, n=len(indices), n_of=n)
 
 
-def _arrays(name: str, nest: Any) -> Any:
-    if nest is None:
-        return None
-    if isinstance(nest, Mapping):
-        return {key: _arrays(f"{name}[{key!r}]", one) for key, one in nest.items()}
-    if isinstance(nest, list | tuple) and not is_rectangle(nest):
-        return [_arrays(f"{name}[{number}]", one) for number, one in enumerate(nest)]
-    return as_array(name, nest)
+def _as_arrays(name: str, nest: Any) -> Any:
+    return map_with_paths(lambda path, leaf: as_array(with_brackets(name, path), leaf), nest, is_leaf=_is_array)
 
 
-def _leaves(name: str, nest: Any) -> list[tuple[str, np.ndarray]]:
-    if nest is None:
-        return []
-    if isinstance(nest, Mapping):
-        return [leaf for key, one in nest.items() for leaf in _leaves(f"{name}[{key!r}]", one)]
-    if isinstance(nest, list):
-        return [leaf for number, one in enumerate(nest) for leaf in _leaves(f"{name}[{number}]", one)]
-    return [(name, nest)]
+def _is_array(nest: Any) -> bool:
+    return is_leaf(nest) or (isinstance(nest, list | tuple) and is_rectangle(nest))
 
 
-def _mapped(function: Any, nest: Any) -> Any:
-    if nest is None:
-        return None
-    if isinstance(nest, Mapping):
-        return {key: _mapped(function, one) for key, one in nest.items()}
-    if isinstance(nest, list):
-        return [_mapped(function, one) for one in nest]
-    return function(nest)
+def _n_examples(parts: dict[str, Any]) -> int:
+    """The number of examples that all arrays have in common."""
+    lengths = [
+        (with_brackets(name, path), len(array))
+        for name, part in parts.items() for path, array in leaves(part) if array is not None and array.ndim
+    ]  # fmt: skip
+    if not lengths or not lengths[0][1]:
+        message = "x: holds no examples; expected an array of N examples, N of 1 or more."
+        raise UsageError(message)
+    (first, n), *others = lengths
+    for name, length in others:
+        if length != n:
+            message = f"{name}: has {length} examples, {first} has {n}; expected the same number."
+            raise UsageError(message)
+    return n

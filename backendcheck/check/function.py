@@ -1,4 +1,4 @@
-"""`check_function`: a function of tensors on every backend, its values and its gradients."""
+"""`check_function`: compare the values and the gradients of a function of tensors on every backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from backendcheck.case import FunctionCase, Raises, Tolerance
 from backendcheck.check.case_source import CaseSource, identifier
 from backendcheck.check.report import Report
-from backendcheck.check.run import Manner, ask, place_at
+from backendcheck.check.run import RunOptions, output_directory, run_case
 
 
 def check_function(
@@ -20,48 +20,48 @@ def check_function(
 ) -> Report:  # fmt: skip
     """Run `function` on every backend, each in a process of its own, and compare what it returns and its gradients.
 
-    The arrays are handed over as tensors, one by one, or by parameter from `inputs`; see `FunctionCase` for what is recorded.
-    A function that can be imported is; one of a notebook, a closure or a lambda travels by value. The backend of this process is
-    not touched.
+    The arrays are passed as tensors, by position, or by parameter from `inputs`. `FunctionCase` lists what is recorded. A
+    function that can be imported is imported; a lambda, a closure or a function of a notebook is sent by value. The backend of
+    this process is not touched.
 
     Args:
-        function: takes tensors, returns one or a nest of them, by way of Keras or of anything that is there on all backends.
-        *arrays: what it takes: arrays, lists, tensors of any backend.
-        inputs: what it takes by parameter, in place of `arrays`.
+        function: takes tensors and returns one, or a nest of them. It may use Keras, or anything that all backends have.
+        *arrays: its arguments: arrays, lists, tensors of any backend.
+        inputs: its arguments by parameter, instead of `arrays`.
         gradients: whether it can be differentiated.
-        reference: ``{"value/result": array}``, or a function of the same parameters in NumPy that returns one.
-        expect: `Raises()`, if every backend is to reject this.
+        reference: ``{"value/result": array}``, or a NumPy function of the same parameters that returns such a dict.
+        expect: `Raises()`, if every backend must reject this.
         tolerance: see `Tolerance`.
-        backends: by default all three, or those that pyproject.toml names.
-        out: a directory that keeps the run; a temporary one by default.
+        backends: by default all three, or those in pyproject.toml.
+        out: a directory for the run; by default a temporary one.
         device: ``"cpu"``, ``"gpu"`` or ``"auto"``.
-        timeout_s: seconds after which a backend has failed.
-        progress: whether to show on standard error, or in the notebook, how far it is.
+        timeout_s: seconds after which a backend counts as failed.
+        progress: whether to show progress, on standard error or in the notebook.
 
     Raises:
         UsageError: if a backend is not installed, or the function or an array cannot be sent to it.
     """
     if arrays and inputs is not None:
-        message = "check_function: has arrays and inputs; expected one of them. Give all by parameter, in inputs."
+        message = "check_function: has arrays and inputs; expected one of them. Pass all by parameter, in inputs."
         raise TypeError(message)
-    FunctionCase(function, list(arrays) if inputs is None else inputs)  # says what is wrong with them here and now
+    FunctionCase(function, list(arrays) if inputs is None else inputs)  # raises here and now if they are invalid
     name = identifier(getattr(function, "__name__", "") or type(function).__name__, "function")
     source = CaseSource()
     if inputs is None:
         stored = [source.array(f"input_{number}", array) for number, array in enumerate(arrays)]
-        given = f"[{', '.join(stored)}]"
+        inputs_source = f"[{', '.join(stored)}]"
     else:
-        given = source.array("inputs", inputs)
+        inputs_source = source.array("inputs", inputs)
     options = {
         "gradients": None if gradients else False, "reference": reference, "expect": expect, "tolerance": tolerance
     }  # fmt: skip
-    body = ["return FunctionCase(", f"    {source.expression('function', function)},", f"    {given},"]
+    body = ["return FunctionCase(", f"    {source.expression('function', function)},", f"    {inputs_source},"]
     body += [f"    {key}={source.expression(key, value)}," for key, value in options.items() if value is not None]
     body.append(")")
-    with place_at(out) as place:
-        return ask(
-            source, name, place, Manner(backends=backends, device=device, timeout_s=timeout_s, progress=progress),
+    with output_directory(out) as directory:
+        return run_case(
+            source, name, directory, RunOptions(backends=backends, device=device, timeout_s=timeout_s, progress=progress),
             name="function", claim=f"{name} returns the same, with the same gradients, on every backend.",
-            why=f"{name}, as check_function was asked.", body=body,
+            why=f"{name}, written by check_function.", body=body,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A model, its data and how it is compiled, as the source of a `ModelCase`."""
+"""The source of a `ModelCase`: a model, its data, and the arguments of compile."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 from backendcheck.case import AS_COMPILED
 from backendcheck.check.batch import Batch
 from backendcheck.check.case_source import CaseSource
-from backendcheck.check.model_source import Subject
+from backendcheck.check.model_source import ModelSource
 from backendcheck.errors import UsageError
 
-NAME = "saved_model"  # of the case: classifier.keras is judged as classifier/saved_model
+NAME = "saved_model"  # of the case; that of classifier.keras is classifier/saved_model
 COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics", "optimizer")
-_OF_LABELS = ("loss", "loss_weights", "metrics", "weighted_metrics", "class_weight")  # what nobody can say without labels
+_NEED_LABELS = ("loss", "loss_weights", "metrics", "weighted_metrics", "class_weight")
 
 
-def model_case(source: CaseSource, subject: Subject, batch: Batch, options: Mapping[str, Any]) -> list[str]:
-    """The lines of a case that returns the model with its batch; `options` are those of `ModelCase`, None for what it has.
+def model_case(source: CaseSource, model: ModelSource, batch: Batch, options: Mapping[str, Any]) -> list[str]:
+    """The lines of a case that returns the model with its batch. `options` are arguments of `ModelCase`; None is left out.
 
-    What the model is compiled with stands where `options` has nothing. Without labels there are predictions, and a loss only of
-    a model that needs none.
+    Arguments that are left out are those the model was compiled with. Without labels the case compares predictions, and the loss
+    of a model that needs no labels.
 
     Raises:
-        UsageError: if something is asked of labels, and there are none.
+        UsageError: if an option needs labels and the batch has none.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    as_compiled = [name for name in COMPILED if name not in ("loss", "loss_weights")] if "loss" in given else ["loss"]
+    arguments = {name: value for name, value in options.items() if value is not None}
+    as_compiled = [name for name in COMPILED if name not in ("loss", "loss_weights")] if "loss" in arguments else ["loss"]
     labels = f"y={source.array('y', batch.y)}"
     if batch.y is None:
-        _check_without_labels(batch, given)
+        _check_without_labels(batch, arguments)
         as_compiled, labels = [], "loss=None"
     lines = [
-        *subject.lines,
+        *model.lines,
         "return ModelCase(",
         "    model,",
         f"    x={source.array('x', batch.x)},",
@@ -41,24 +41,25 @@ def model_case(source: CaseSource, subject: Subject, batch: Batch, options: Mapp
     if batch.sample_weight is not None:
         lines.append(f"    sample_weight={source.array('sample_weight', batch.sample_weight)},")
     for name in COMPILED:
-        if name in given:
-            lines.append(f"    {name}={source.expression(name, given.pop(name))},")
+        if name in arguments:
+            lines.append(f"    {name}={source.expression(name, arguments.pop(name))},")
         elif name in as_compiled:
             lines.append(f"    {name}={AS_COMPILED!r},")
-    if subject.has_weights:
+    if model.has_weights:
         lines.append("    weights='as built',")
-    lines += [f"    {name}={source.expression(name, value)}," for name, value in given.items()]
+    lines += [f"    {name}={source.expression(name, value)}," for name, value in arguments.items()]
     return [*lines, ")"]
 
 
-def claim(subject: Subject, batch: Batch) -> str:
-    """What such a case says."""
-    does = "predicts" if batch.y is None else "predicts, loses, learns and measures"
-    return f"{subject.called} {does} the same on every backend."
+def claim(model: ModelSource, batch: Batch) -> str:
+    """The claim of such a case."""
+    what = "predictions" if batch.y is None else "predictions, losses, training and metrics"
+    return f"{model.title} gives the same {what} on every backend."
 
 
-def _check_without_labels(batch: Batch, given: Mapping[str, Any]) -> None:
-    asked = [name for name in _OF_LABELS if name in given] + ["sample_weight"] * (batch.sample_weight is not None)
-    if asked:
-        message = f"{asked[0]}: is given without labels; expected y beside x. Give the labels, or leave {asked[0]} out."
+def _check_without_labels(batch: Batch, arguments: Mapping[str, Any]) -> None:
+    unusable = [name for name in _NEED_LABELS if name in arguments] + ["sample_weight"] * (batch.sample_weight is not None)
+    if unusable:
+        name = unusable[0]
+        message = f"{name}: needs labels; expected y beside x. Pass the labels, or leave {name} out."
         raise UsageError(message)

@@ -1,4 +1,4 @@
-"""The model that is asked about, as source: loaded from a file, or built by a function."""
+"""The source that makes a model: load it from a file, or call a function that builds it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from backendcheck.check.custom_objects import custom_objects_of
 from backendcheck.errors import UsageError
 
 _MODEL_FILES = (".keras", ".h5", ".hdf5")
-_WANTED = "expected a .keras file, or a function that builds the model, such as my_package.models:build"
+_EXPECTED = "expected a .keras file, or a function that builds the model, such as my_package.models:build"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """`called` is what a reader calls the model, `stem` the name of its case file, `lines` the source that makes ``model``.
+class ModelSource:
+    """`title` names the model for a reader, `stem` its case file; `lines` are the source that binds ``model``.
 
-    `has_weights` is False where every backend would draw its own.
+    `has_weights` is False if every backend would initialize its own.
     """
 
-    called: str
+    title: str
     stem: str
     lines: tuple[str, ...]
     has_weights: bool = True
 
 
-def subject_of(
+def model_source_of(
     source: CaseSource, model: Any, folder: Path, *, weights: Path | None = None, custom_objects: Mapping[str, Any] | None = None
-) -> Subject:
-    """The model as source. One of this process is saved into `folder`, where the case file will be.
+) -> ModelSource:
+    """The source of `model`. A model of this process is saved into `folder`, where the case file will be.
 
     Raises:
-        UsageError: if it is no model and cannot become one.
+        UsageError: if `model` is not a model, a file, a function or the name of one.
     """
     custom = dict(custom_objects or {})
     if isinstance(model, str) and ":" in model and not Path(model).exists():
@@ -46,7 +46,7 @@ def subject_of(
         return _loaded(source, path, folder, path.name, custom)
     if hasattr(model, "save") and hasattr(model, "predict"):
         if not getattr(model, "built", True):
-            message = "model: has no weights yet; expected one that is built (or each backend draws its own). Call it on data."
+            message = "model: not built, so each backend would initialize its own weights; expected a built model. Call it on data."
             raise UsageError(message)
         name = identifier(str(getattr(model, "name", "")), "model")
         path = folder / f"{name}.keras"
@@ -54,56 +54,56 @@ def subject_of(
         try:
             model.save(path)
         except Exception as error:
-            message = f"{name}: cannot be saved ({type(error).__name__}: {error}). Give a function that builds it instead."
+            message = f"{name}: cannot be saved ({type(error).__name__}: {error}). Pass a function that builds it instead."
             raise UsageError(message) from error
         return _loaded(source, path, folder, name, custom_objects_of(model) | custom)
     if callable(model):
         name = identifier(getattr(model, "__name__", "") or type(model).__name__, "model")
         return _built(source.expression("model", model), name, folder, weights)
-    message = f"model: is {type(model).__name__}; {_WANTED}."
+    message = f"model: is {type(model).__name__}; {_EXPECTED}."
     raise UsageError(message)
 
 
 def check_model_file(path: Path, weights: Path | None = None) -> None:
-    """See that `path` is the file of a model, by its name.
+    """Check by its name that `path` is the file of a model.
 
     Raises:
-        UsageError: if it is not, or is not there, or has weights of its own beside those given.
+        UsageError: if it is not, does not exist, or would be combined with separate `weights`.
     """
     if path.is_dir():
-        message = f"{path}: is a directory; {_WANTED}. Save the model again, as a .keras file."
+        message = f"{path}: is a directory; {_EXPECTED}. Save the model again, as a .keras file."
     elif not path.exists():
-        message = f"{path}: no such file; {_WANTED}."
+        message = f"{path}: no such file; {_EXPECTED}."
     elif path.name.endswith(".weights.h5"):
-        message = f"{path}: holds weights without their model; {_WANTED}. Give the function, and --weights {path}."
+        message = f"{path}: holds weights without their model; {_EXPECTED}. Pass the function, and --weights {path}."
     elif path.suffix not in _MODEL_FILES:
-        message = f"{path}: is no model file by its name; {_WANTED}."
+        message = f"{path}: not a model file; {_EXPECTED}."
     elif weights is not None:
-        message = f"{path}: brings its weights along; expected weights={weights} with a function that builds the model only."
+        message = f"{path}: includes its weights; expected weights={weights} only with a function that builds the model."
     else:
         return
     raise UsageError(message)
 
 
-def _from_here(path: Path, folder: Path) -> str:
-    """A path as the case file has it: beside itself, so that the directory of a run can be moved together with the file."""
+def _relative_source(path: Path, folder: Path) -> str:
+    """A path relative to the case file, so that the directory of a run can be moved together with the model."""
     relative = Path(os.path.relpath(path.resolve(), folder.resolve()))
     return f"HERE / {relative.as_posix()!r}"
 
 
-def _loaded(source: CaseSource, path: Path, folder: Path, called: str, custom: Mapping[str, Any]) -> Subject:
+def _loaded(source: CaseSource, path: Path, folder: Path, title: str, custom: Mapping[str, Any]) -> ModelSource:
     objects = f", custom_objects={source.expression('custom_objects', dict(custom))}" if custom else ""
-    line = f"model = keras.saving.load_model({_from_here(path, folder)}{objects})  # in safe mode, which is the default"
-    return Subject(called=called, stem=identifier(path.stem, "model"), lines=(line,))
+    line = f"model = keras.saving.load_model({_relative_source(path, folder)}{objects})  # in safe mode, which is the default"
+    return ModelSource(title=title, stem=identifier(path.stem, "model"), lines=(line,))
 
 
-def _built(function: str, called: str, folder: Path, weights: Path | None) -> Subject:
+def _built(function: str, title: str, folder: Path, weights: Path | None) -> ModelSource:
     lines = [f"model = {function}()"]
     if weights is not None:
         if not weights.is_file():
-            message = f"{weights}: no such file; expected the weights of {called}, as model.save_weights wrote them."
+            message = f"{weights}: no such file; expected the weights of {title}, written by model.save_weights."
             raise UsageError(message)
-        lines.append(f"model.load_weights({_from_here(weights, folder)})")
-    return Subject(called=called, stem=identifier(called, "model"), lines=tuple(lines), has_weights=weights is not None)
+        lines.append(f"model.load_weights({_relative_source(weights, folder)})")
+    return ModelSource(title=title, stem=identifier(title, "model"), lines=tuple(lines), has_weights=weights is not None)
 
 

@@ -1,10 +1,10 @@
-"""What cannot be imported by name (a function of a notebook, a closure) on its way to the worker processes.
+"""Pickle objects that worker processes cannot import by name, such as a closure or a function of a notebook.
 
-By cloudpickle, which carries functions and classes by value. The parcel lies in a directory of this user's alone, for as long
-as the question takes; what is recorded and kept is never pickled.
+cloudpickle sends functions and classes by value. The file is in a directory that only this user can read, and is deleted after
+the check. Recordings are never pickled.
 
-Values that belong to a backend are taken out of it: a tensor travels as an array, an object with a Keras configuration as its
-class and that, so that each worker makes its own.
+Values that belong to a backend are converted. A tensor is sent as an array, an object with a Keras configuration as its class and
+its configuration, so that each worker makes its own.
 """
 
 from __future__ import annotations
@@ -23,57 +23,58 @@ from backendcheck.files import write_atomically
 _BACKENDS = ("tensorflow", "jax", "jaxlib", "torch")
 
 
-def pack(things: Mapping[str, Any], path: Path) -> None:
-    """Write `things` to `path`, to be read by `backendcheck.record.unpickling.unpacked`.
+def pickle_objects(objects: Mapping[str, Any], path: Path) -> None:
+    """Write `objects` to `path`, to be read by `backendcheck.record.unpickling.unpickled`.
 
     Raises:
-        UsageError: if one of them cannot travel, saying which and why.
+        UsageError: if one of them cannot be pickled, with its name and the reason.
     """
-    for name, thing in things.items():
+    for name, value in objects.items():
         try:
-            _pickled({name: thing})
+            _pickled({name: value})
         except Exception as error:
-            kind = type(thing).__name__
+            kind = type(value).__name__
             message = (
                 f"{name}: this {kind} cannot be sent to the processes of the backends ({type(error).__name__}: {error}). "
                 "Put it into a module that can be imported, or build it inside a function."
             )
             raise UsageError(message) from error
-    write_atomically(path, _pickled(dict(things)))
+    write_atomically(path, _pickled(objects))
     path.chmod(0o600)
 
 
-def _pickled(things: Mapping[str, Any]) -> bytes:
+def _pickled(objects: Mapping[str, Any]) -> bytes:
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, thing: Any) -> Any:
-            reduced = _without_backend(thing)
-            return super().reducer_override(thing) if reduced is NotImplemented else reduced
+        def reducer_override(self, obj: Any) -> Any:
+            reduced = _without_backend(obj)
+            return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     content = io.BytesIO()
-    Pickler(content).dump(dict(things))
+    Pickler(content).dump(dict(objects))
     return content.getvalue()
 
 
-def _without_backend(thing: Any) -> Any:
-    cls = type(thing)
+def _without_backend(value: Any) -> Any:
+    """How to pickle a value of a backend without that backend; NotImplemented for other values."""
+    cls = type(value)
     root = cls.__module__.partition(".")[0]
-    if root in _BACKENDS and hasattr(thing, "__array__") and hasattr(thing, "shape"):
-        return _in_worker, ("tensor", _array(thing))
-    if root == "keras" and hasattr(thing, "assign") and hasattr(thing, "numpy"):  # a keras.Variable
-        return _in_worker, ("variable", np.asarray(thing.numpy()), thing.name, bool(thing.trainable))
-    if hasattr(thing, "get_config") and hasattr(cls, "from_config") and not hasattr(thing, "weights"):
+    if root in _BACKENDS and hasattr(value, "__array__") and hasattr(value, "shape"):
+        return _in_worker, ("tensor", _array(value))
+    if root == "keras" and hasattr(value, "assign") and hasattr(value, "numpy"):  # a keras.Variable
+        return _in_worker, ("variable", np.asarray(value.numpy()), value.name, bool(value.trainable))
+    if hasattr(value, "get_config") and hasattr(cls, "from_config") and not hasattr(value, "weights"):
         try:
-            return _made, (_of_any_backend(cls), thing.get_config())  # a loss, a metric, an optimizer, an initializer
-        except Exception:  # noqa: BLE001 - then it travels with whatever it holds
+            return _from_config, (_of_any_backend(cls), value.get_config())  # a loss, a metric, an optimizer, an initializer
+        except Exception:  # noqa: BLE001 - then it is pickled as it is
             return NotImplemented
     return NotImplemented
 
 
 def _of_any_backend(cls: type) -> type:
-    """The class that Keras has on every backend, where this one is for one backend (optimizers are)."""
-    return next(one for one in cls.__mro__ if not one.__module__.startswith("keras.src.backend."))
+    """The base class that Keras has on every backend; optimizers have a subclass for each."""
+    return next(base for base in cls.__mro__ if not base.__module__.startswith("keras.src.backend."))
 
 
 def _array(tensor: Any) -> np.ndarray:
@@ -84,12 +85,12 @@ def _array(tensor: Any) -> np.ndarray:
     return np.asarray(tensor)
 
 
-# Called by name in the worker, where keras is loaded. Only there may the room of the worker be imported.
+# Called in the worker, where keras is loaded. Only there may backendcheck.record be imported.
 
 
 def _in_worker(function: str, *arguments: Any) -> Any:
     return getattr(importlib.import_module("backendcheck.record.unpickling"), function)(*arguments)
 
 
-def _made(cls: Any, config: Mapping[str, Any]) -> Any:
+def _from_config(cls: Any, config: Mapping[str, Any]) -> Any:
     return cls.from_config(dict(config))

@@ -1,4 +1,4 @@
-"""What came of a question: the results of its run, to be read by a program, in a terminal or in a notebook."""
+"""The results of `check_model` and `check_function`, for a program, a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FRAME_HEIGHT = 640  # pixels
 class Report:
     """What `check_model` and `check_function` return.
 
-    It is true where every case PASSED or XFAILED and nothing is missing. Printed it is the summary that `backendcheck run`
-    prints, in a notebook a page. `directory` holds the whole run: the case file, the recordings, ``index.html``,
-    ``report.json``; one that nobody named lasts as long as the report does.
+    It is true if every case PASSED or XFAILED and nothing is missing. Printed, it is the summary that `backendcheck run` prints;
+    a notebook shows a page. `directory` contains the whole run: the case file, the recordings, ``index.html`` and
+    ``report.json``. A temporary directory is deleted together with the report.
     """
 
     def __init__(self, results: Results, directory: Path, *, temporary: bool = False) -> None:
@@ -32,47 +32,51 @@ class Report:
 
     @property
     def result(self) -> CaseResult:
-        """The one case that was asked about, with its findings, diagnoses and recordings."""
+        """The case, with its findings, diagnoses and recordings."""
         return self.results.cases[0]
 
     @property
     def verdict(self) -> str:
-        """PASSED, FAILED, ERROR, XFAILED or XPASSED; ERROR too where a backend is missing altogether."""
+        """PASSED, FAILED, ERROR, XFAILED or XPASSED; ERROR also if a backend is missing."""
         if self.results.exit_code == 3 or not self.results.cases:  # noqa: PLR2004 - see the exit codes
             return Verdict.ERROR.value
         return self.result.verdict.value
 
     @property
     def headline(self) -> str:
-        """What is wrong in one sentence; empty if nothing is."""
+        """The difference in one sentence; empty without a difference."""
         if self.results.problems:
             return self.results.problems[0]
         return self.result.headline
 
     @property
     def exit_code(self) -> int:
-        """As `backendcheck run` would have it: 0 agreement, 1 a difference, 3 incomplete."""
+        """As for `backendcheck run`: 0 agreement, 1 a difference, 3 incomplete."""
         return self.results.exit_code
 
     def __bool__(self) -> bool:
         return self.exit_code == 0
 
     def values(self, observation: str) -> dict[str, np.ndarray]:
-        """What each backend computed for an observation (``loss``, ``predictions``, ``gradient/y_pred``, …).
+        """The values of an observation (``loss``, ``predictions``, ``gradient/y_pred``, …) by backend.
 
         Raises:
-            KeyError: if none has it, naming those that there are.
+            KeyError: if no backend has it, with the names of those recorded.
         """
         recordings = self.result.recordings
-        found = {leg: one.observations[observation].value for leg, one in recordings.items() if observation in one.observations}
-        if not found:
-            there = ", ".join(dict.fromkeys(name for one in recordings.values() for name in one.observations))
-            message = f"{observation}: no such observation; expected one of {there or 'none, nothing was recorded'}"
+        values = {
+            leg: recording.observations[observation].value
+            for leg, recording in recordings.items() if observation in recording.observations
+        }  # fmt: skip
+        if not values:
+            names = ", ".join(dict.fromkeys(name for recording in recordings.values() for name in recording.observations))
+            expected = f"expected one of {names}" if names else "nothing was recorded"
+            message = f"{observation}: no such observation; {expected}"
             raise KeyError(message)
-        return found
+        return values
 
     def lines(self, *, verbose: bool = False) -> list[str]:
-        """The case in full, as `backendcheck show` prints it."""
+        """The case in full, as printed by `backendcheck show`."""
         from backendcheck.report.formats import text
 
         if not self.results.cases:
@@ -80,13 +84,13 @@ class Report:
         return list(text.case(self.result, self.results, verbose=verbose))
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``report.json`` holds."""
+        """The content of ``report.json``."""
         import json
 
         from backendcheck.report.formats import json as json_report
 
-        found: dict[str, Any] = json.loads(json_report.render(self.results))
-        return found
+        content: dict[str, Any] = json.loads(json_report.render(self.results))
+        return content
 
     @property
     def html(self) -> str:
@@ -96,10 +100,10 @@ class Report:
         return html_report.render(self.results)
 
     def raise_for_verdict(self) -> None:
-        """Do nothing where the report is true.
+        """Do nothing if the report is true.
 
         Raises:
-            AssertionError: with the summary, where it is not.
+            AssertionError: with the summary, if the report is false.
         """
         if not self:
             raise AssertionError(str(self))
@@ -113,12 +117,12 @@ class Report:
         return f"<Report {self.verdict}{f': {self.headline}' if self.headline else ''}>"
 
     def _repr_html_(self) -> str:
-        """The summary, and the page in a frame of its own, so that neither reaches into the notebook."""
-        colour = {"PASSED": "#1a6b3c", "XFAILED": "#1a6b3c"}.get(self.verdict, "#a61b1b")
+        """The summary, and the page in a frame, so that its styles and scripts do not reach the notebook."""
+        color = {"PASSED": "#1a6b3c", "XFAILED": "#1a6b3c"}.get(self.verdict, "#a61b1b")
         open_ = "" if self else " open"
         style = f"width:100%;height:{_FRAME_HEIGHT}px;border:0"
         page = html.escape(self.html)
         frame = f'<iframe title="backendcheck report" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
-        said = f"<pre>{html.escape(str(self))}</pre>"
-        head = f'<b style="color:{colour}">{html.escape(self.verdict)}</b> {html.escape(self.headline)}'
-        return f"<div>{head}{said}<details{open_}><summary>Report</summary>{frame}</details></div>"
+        summary = f"<pre>{html.escape(str(self))}</pre>"
+        head = f'<b style="color:{color}">{html.escape(self.verdict)}</b> {html.escape(self.headline)}'
+        return f"<div>{head}{summary}<details{open_}><summary>Report</summary>{frame}</details></div>"

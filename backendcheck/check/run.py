@@ -1,4 +1,4 @@
-"""A case file recorded on every backend, compared and reported, from inside a Python process that keeps its own backend."""
+"""Record a case file on every backend, compare and report, from a Python process that keeps its own backend."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.check.case_source import CaseSource
-from backendcheck.check.pickling import pack
+from backendcheck.check.pickling import pickle_objects
 from backendcheck.check.report import Report
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.vocabulary.backends import Backend, parse_backends
 from backendcheck.vocabulary.findings import ORACLES, parse_oracles
 
-CASES = "cases"  # the folder of the case file and its data, in the directory of a run
+CASES = "cases"  # folder of the case file and its data, in the directory of a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How a question is asked: on which backends, with which oracles (None for all), with what patience.
+class RunOptions:
+    """How to run a check. `oracles` None means all of them; `timeout_s` is the limit in seconds for the case.
 
-    `timeout_s` is in seconds, for the one case. `progress` shows on standard error, or in the notebook, how far it is.
+    `progress` shows progress on standard error, or in the notebook.
     """
 
     backends: Sequence[str] | None = None
@@ -35,43 +35,44 @@ class Manner:
     progress: bool = True
 
     def parsed_backends(self) -> tuple[Backend, ...]:
-        """The backends asked for; all three by default, or those that pyproject.toml names.
+        """The backends to use; by default those in pyproject.toml, or all three.
 
         Raises:
-            UsageError: if one is none, or is not installed.
+            UsageError: if one is unknown, or not installed.
         """
         from backendcheck.config import load_configuration
 
-        given = self.backends
-        names = given if isinstance(given, str) else ",".join(given or load_configuration(Path.cwd()).backends)
-        wanted = parse_backends(names or "tensorflow,jax,torch")
-        for backend in wanted:
+        names = self.backends
+        if not isinstance(names, str):
+            names = ",".join(names or load_configuration(Path.cwd()).backends)
+        backends = parse_backends(names or "tensorflow,jax,torch")
+        for backend in backends:
             if missing := backend.missing_modules():
-                message = f"{backend}: {' and '.join(missing)} is not installed here; expected every backend asked for. "
+                message = f"{backend}: {' and '.join(missing)} is not installed here; expected every requested backend. "
                 remedy = f"Install it ({backend.install_command}), or name the others in backends=[…]."
                 raise UsageError(message + remedy)
-        return wanted
+        return backends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the run of a question is kept; `temporary` where it goes with the report."""
+class OutputDirectory:
+    """The directory of a run. A temporary one is deleted together with the report."""
 
-    directory: Path
-    temporary: bool
+    path: Path
+    is_temporary: bool
 
 
 @contextlib.contextmanager
-def place_at(out: str | Path | None) -> Iterator[Place]:
-    """The directory `out`, or a temporary one, which goes at once where no report comes of it."""
+def output_directory(out: str | Path | None) -> Iterator[OutputDirectory]:
+    """The directory `out`, or a temporary one, which is deleted if the block raises."""
     if out is not None:
-        yield Place(directory=Path(out), temporary=False)
+        yield OutputDirectory(path=Path(out), is_temporary=False)
         return
-    directory = Path(tempfile.mkdtemp(prefix="backendcheck-"))
+    path = Path(tempfile.mkdtemp(prefix="backendcheck-"))
     try:
-        yield Place(directory=directory, temporary=True)
+        yield OutputDirectory(path=path, is_temporary=True)
     except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         raise
 
 
@@ -84,11 +85,11 @@ def write_case(source: CaseSource, folder: Path, stem: str, **text: Any) -> Path
     return path
 
 
-def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any) -> Report:
+def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options: RunOptions, **text: Any) -> Report:
     """Record, compare and report the one case of `source`.
 
     Raises:
-        UsageError: if a backend is not installed or cannot start, or something cannot travel to it.
+        UsageError: if a backend is not installed or cannot start, or an object cannot be sent to it.
     """
     from backendcheck.config import load_configuration
     from backendcheck.progress.terminal import progress_of
@@ -99,23 +100,23 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     from backendcheck.sessions.request import Request
     from backendcheck.verdicts.known_files import known_in_force
 
-    backends = manner.parsed_backends()
-    out = place.directory
-    with _private_folder(source) as parcel:
-        file = write_case(source, out / CASES, stem, parcel=parcel, **text)
+    backends = options.parsed_backends()
+    out = directory.path
+    with _pickled_objects(source) as pickled:
+        file = write_case(source, out / CASES, stem, pickled=pickled, **text)
         requests = [
             Request(
-                backend=backend, out=out, paths=[str(file)], timeout_s=manner.timeout_s, device=manner.device,
-                oracles=parse_oracles(",".join(manner.oracles or ORACLES)), overwrite=True,
+                backend=backend, out=out, paths=[str(file)], timeout_s=options.timeout_s, device=options.device,
+                oracles=parse_oracles(",".join(options.oracles or ORACLES)), overwrite=True,
             )
             for backend in backends
         ]  # fmt: skip
         check_out(out, requests)
-        with progress_of([backend.value for backend in backends], quiet=not manner.progress) as progress:
+        with progress_of([backend.value for backend in backends], quiet=not options.progress) as progress:
             ends = record_all(requests, progress)
     unusable = {name: end.message for name, end in ends.items() if not end.recorded}
     if len(unusable) == len(ends):
-        message = "; ".join(f"{name}: {said.removeprefix('backendcheck: ')}" for name, said in unusable.items())
+        message = "; ".join(f"{name}: {ended.removeprefix('backendcheck: ')}" for name, ended in unusable.items())
         raise UsageError(message)
     legs = read_legs(find_legs([request.leg for request in requests if request.backend.value not in unusable]))
     configuration = load_configuration(Path.cwd())
@@ -123,15 +124,16 @@ def ask(source: CaseSource, stem: str, place: Place, manner: Manner, **text: Any
     expected = [backend.value for backend in backends]
     results = analyse(legs, expected=expected, known=known, overrides=configuration.tolerances)
     write_reports(results, out)
-    return Report(results, out, temporary=place.temporary)
+    return Report(results, out, temporary=directory.is_temporary)
 
 
 @contextlib.contextmanager
-def _private_folder(source: CaseSource) -> Iterator[Path | None]:
-    if not source.parcel:
+def _pickled_objects(source: CaseSource) -> Iterator[Path | None]:
+    """A file with the pickled objects of the case, deleted at the end of the block; None if it has none."""
+    if not source.pickled:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="backendcheck-parcel-") as folder:
-        path = Path(folder) / "parcel"
-        pack(source.parcel, path)
+    with tempfile.TemporaryDirectory(prefix="backendcheck-pickled-") as folder:
+        path = Path(folder) / "objects"
+        pickle_objects(source.pickled, path)
         yield path

@@ -91,7 +91,7 @@ def model(
     from backendcheck.check.batch import Batch, sampled
     from backendcheck.check.case_source import CaseSource
     from backendcheck.check.model_case import NAME, claim, model_case
-    from backendcheck.check.model_source import check_model_file, subject_of
+    from backendcheck.check.model_source import check_model_file, model_source_of
     from backendcheck.check.run import CASES, write_case
     from backendcheck.data import read_data
     from backendcheck.data.read import labels_as_indices
@@ -120,22 +120,22 @@ def model(
     for name in imports:
         source.import_module(name)
     directory = out or Path("reports") / (path.stem if path else model.rpartition(":")[2])
-    subject = subject_of(source, path or model, directory / CASES, weights=weights)
+    model_source = model_source_of(source, path or model, directory / CASES, weights=weights)
     declared = {
         "loss": map_losses(lambda text: _loss_as_source(source, text), loss),
         "metrics": metrics.split(",") if metrics else None, "optimizer": optimizer,
         "batch_size": batch_size, "epochs": epochs, "class_names": names,
     }  # fmt: skip
-    words = f"{subject.called} on {data.name} ({batch.words})"
+    words = f"{model_source.title} on {data.name} ({batch.words})"
     file = write_case(
-        source, directory / CASES, subject.stem, name=NAME, claim=claim(subject, batch), parcel=None,
-        why=f"{words}, as backendcheck model was asked.", body=model_case(source, subject, batch, declared),
+        source, directory / CASES, model_source.stem, name=NAME, claim=claim(model_source, batch), pickled=None,
+        why=f"{words}, written by backendcheck model.", body=model_case(source, model_source, batch, declared),
     )  # fmt: skip
     if not output.quiet:
         click.echo(visible(f"{words} -> {file}"), err=True)
     if model_file is not None and model_file.custom and not imports:
         hint = f"contains custom objects ({', '.join(model_file.custom)}). If it cannot be loaded, pass --import MODULE"
-        click.echo(visible(f"{subject.called}: {hint}"), err=True)
+        click.echo(visible(f"{model_source.title}: {hint}"), err=True)
     options |= {"as_json": output.as_json, "quiet": output.quiet, "verbose": output.verbose}
     click.get_current_context().invoke(run, paths=[str(file)], out=directory, **options)
 

@@ -1,4 +1,4 @@
-"""The worker's end of `backendcheck.check.pickling`: functions and objects that could not be imported by name."""
+"""Read the objects that `backendcheck.check.pickling` wrote, in the worker."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import keras
 import numpy as np
 
 
-def unpacked(path: str) -> dict[str, Any]:
-    """What was sent along with a question, by name.
+def unpickled(path: str) -> dict[str, Any]:
+    """The pickled objects of a case by name.
 
     Raises:
-        RuntimeError: if it is gone: a parcel lasts as long as the question does.
+        RuntimeError: if the file is gone, because it is deleted when the check ends.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        message = "the functions that this case was made with lived in the process that asked, and went with it. Ask again there."
+        message = "this case uses functions from a Python process that has ended. Run check_function() again."
         raise RuntimeError(message) from error
-    things: dict[str, Any] = pickle.loads(content)  # noqa: S301 - written a moment ago by the process that started this one
-    return things
+    objects: dict[str, Any] = pickle.loads(content)  # noqa: S301 - written a moment ago by the process that started this one
+    return objects
 
 
 def tensor(array: np.ndarray) -> Any:
-    """A tensor of the backend in force."""
+    """A tensor of the current backend."""
     return keras.ops.convert_to_tensor(array)
 
 
 def variable(array: np.ndarray, name: str, trainable: bool) -> Any:
-    """A variable of the backend in force."""
+    """A variable of the current backend."""
     return keras.Variable(array, name=name, trainable=trainable)

@@ -164,7 +164,7 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
     assert told["loader"][0] == "PASSED", told["loader"][1]
     assert "batch_size=4" in (tmp_path / "loader" / "cases" / "build.py").read_text()
     verdict, claim, *observed = told["without labels"]
-    assert (verdict, claim) == ("PASSED", "from_torch.keras predicts the same on every backend.")
+    assert (verdict, claim) == ("PASSED", "from_torch.keras gives the same predictions on every backend.")
     assert observed == ["predictions"]
     assert told["text"][0] == told["text"][1]
     assert told["unbuilt"].startswith("model: has no weights yet; expected one that is built")

@@ -47,9 +47,9 @@ def test_what_cannot_travel_is_named(tmp_path: Path) -> None:
         ("nowhere.keras", "nowhere.keras: no such file; expected a .keras file, or a function that builds the model"),
         ("folder", "folder: is a directory; expected a .keras file"),
         ("m.weights.h5", "m.weights.h5: holds weights without their model"),
-        ("m.txt", "m.txt: is no model file by its name"),
-        ("no_such_module_at_all:build", "there is no module 'no_such_module_at_all' here"),
-        ("m.keras:build", "there is no module 'm' here"),
+        ("m.txt", "m.txt: not a model file"),
+        ("no_such_module_at_all:build", "module 'no_such_module_at_all' not found"),
+        ("m.keras:build", "module 'm' not found"),
         (3, "model: is int; expected a .keras file"),
     ],
 )
@@ -66,11 +66,11 @@ def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({}, "x is None"),
         ({"x": []}, "x: holds no examples"),
-        ({"x": [[1.0], [2.0]], "y": [1, 2, 3]}, "y: has 3 examples, x has 2; expected as many of each"),
+        ({"x": [[1.0], [2.0]], "y": [1, 2, 3]}, "y: has 3 examples, x has 2; expected the same number"),
         ({"x": {"a": [1.0], "b": [1.0, 2.0]}, "y": [1]}, "x['b']: has 2 examples, x['a'] has 1"),
         ({"x": [[1.0]], "y": [1], "examples": 0}, "examples=0: expected a whole number, 1 or more"),
-        ({"x": [[1.0], [1.0, 2.0]], "y": [1, 2]}, "x: cannot be made an array"),
-        ({"x": [[1.0]], "y": [1], "imports": ["no such"]}, "--import 'no such': is no module"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": [1, 2]}, "x: not an array"),
+        ({"x": [[1.0]], "y": [1], "imports": ["no such"]}, "--import 'no such': invalid module"),
         ({"x": (row for row in [[1.0]])}, "x: is a generator, which can be read once"),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_is_asked_of_labels_needs_labels(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"")
     for asked in ({"loss": "mse"}, {"metrics": ["mae"]}, {"class_weight": {0: 2.0}}, {"sample_weight": [1.0]}):
         (name,) = asked
-        with pytest.raises(UsageError, match=f"^{name}: is given without labels; expected y beside x"):
+        with pytest.raises(UsageError, match=f"^{name}: needs labels; expected y beside x"):
             check_model(tmp_path / "m.keras", [[1.0]], **asked)  # type: ignore[arg-type]
 
 

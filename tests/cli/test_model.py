@@ -42,5 +42,5 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "names.json: invalid JSON" in refused(tmp_path, *named, "names.json")
     assert "names.txt: cannot be read" in refused(tmp_path, *named, "names.txt")
     assert "invalid number of examples 'few'" in refused(tmp_path, *build, "d.npz", "--examples", "few")
-    assert "there is no module 'no_module_of_this_name' here" in refused(tmp_path, "no_module_of_this_name:f", "--data", "d.npz")
+    assert "module 'no_module_of_this_name' not found" in refused(tmp_path, "no_module_of_this_name:f", "--data", "d.npz")
     assert "no such file; expected the weights" in refused(tmp_path, *build, "d.npz", "--weights", "w.weights.h5")
