@@ -1,8 +1,7 @@
-"""What a case author returns: plain values, no keras.
+"""The return values of cases: plain values, no keras.
 
 A case is a function named ``case_*`` that returns a dict of arrays, a `ValueCase`, a `FunctionCase`, a `LossCase` or a
-`ModelCase`.
-These classes only hold what the author wrote. Everything that needs a backend happens in `backendcheck.record`.
+`ModelCase`. These classes only hold what the author wrote. Everything that needs a backend happens in `backendcheck.record`.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from typing import Any, Literal
 Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
 
-AS_COMPILED = "as compiled"  # of a ModelCase: what the model was compiled with, by itself or as it was saved
+AS_COMPILED = "as compiled"  # in a ModelCase: the argument that the model was compiled with
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far two backends may be apart: ``allowed = atol + rtol * max(|left|, |right|)``.
+    """How far two backends may differ: ``allowed = atol + rtol * max(|left|, |right|)``.
 
-    For gradients the magnitude is that of the whole tensor, for everything else that of the element.
+    The magnitude is that of the whole tensor for gradients, and that of the element otherwise.
 
     Raises:
-        ValueError: if either figure is negative or not finite.
+        ValueError: if one of them is negative or not finite.
     """
 
     rtol: float
@@ -34,9 +33,9 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
-            figure = getattr(self, name)
-            if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < float("inf"):
-                message = f"Tolerance: {name} is out of range; expected a finite number, 0 or more, got {figure!r}."
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < float("inf"):
+                message = f"Tolerance: {name} is out of range; expected a finite number, 0 or more, got {number!r}."
                 raise ValueError(message)
 
 
@@ -44,9 +43,8 @@ class Tolerance:
 class Raises:
     """The expectation that every backend rejects the case.
 
-    `type` is an exception class, its name, or a tuple of either; a subclass matches too. Backends raise different
-    classes for one cause, so leave it out unless the class itself is the claim. `match` is a regular expression
-    that is searched for in the message.
+    `type` is an exception class, its name, or a tuple of them; a subclass matches too. Backends raise different classes for one
+    cause, so leave it out unless the class itself is the claim. `match` is a regular expression to be found in the message.
 
     Raises:
         ValueError: if `match` is not a regular expression.
@@ -56,7 +54,7 @@ class Raises:
     type_names: tuple[str, ...] | None
     match: str | None
 
-    def __init__(self, type: Any = None, match: str | None = None) -> None:  # noqa: A002 - the name pytest.raises made usual
+    def __init__(self, type: Any = None, match: str | None = None) -> None:  # noqa: A002 - as in pytest.raises
         object.__setattr__(self, "type_names", None if type is None else _exception_names(type))
         if match is not None:
             try:
@@ -69,20 +67,20 @@ class Raises:
 
 def _exception_names(types: Any) -> tuple[str, ...]:
     names = []
-    for one in types if isinstance(types, tuple | list) else (types,):
-        if isinstance(one, str):
-            names.append(one)
-        elif isinstance(one, type) and issubclass(one, BaseException):
-            names.append(one.__name__)
+    for exception in types if isinstance(types, tuple | list) else (types,):
+        if isinstance(exception, str):
+            names.append(exception)
+        elif isinstance(exception, type) and issubclass(exception, BaseException):
+            names.append(exception.__name__)
         else:
-            message = f"Raises: type holds {one!r}; expected an exception class or the name of one."
+            message = f"Raises: type holds {exception!r}; expected an exception class or its name."
             raise TypeError(message)
     return tuple(names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOut:
-    """One relation of the order oracle that does not hold for a case by its nature, with the reason.
+    """A relation of the order oracle that cannot hold for a case, with the reason.
 
     `relation` is ``"examples"``, ``"classes"`` or ``"outputs"``.
     """
@@ -95,8 +93,8 @@ class OptOut:
 class ValueCase:
     """Any computation: an encoder, a lookup, a metric.
 
-    `compute` takes no arguments and returns a dict of name to array, or a nest of them. Unlike a case that returns
-    the dict itself, it can have a `reference`, an expectation and a tolerance.
+    `compute` takes no arguments and returns a dict of name to array, or a nest of them. It adds a `reference`, an expectation and
+    a tolerance to a case that would return the dict itself.
     """
 
     compute: Callable[[], Mapping[str, Any]]
@@ -107,15 +105,16 @@ class ValueCase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionCase:
-    """A function of tensors by itself: what it returns, and its gradients by what it takes.
+    """A function of tensors: its result, and the gradients of the result by its inputs.
 
-    `function` is called with `inputs` as tensors of the backend: one by one for a list, by parameter for a dict. float64 comes
-    as the float type of the session, as `model.fit` would hand it over; text stays a NumPy array. What the function returns,
-    an array or a nest of them, is recorded as ``value/result`` or ``value/<name>``. ``gradient/<parameter>``, of the shape of
-    that input, is the gradient of the sum of all float results, each element weighted by a fixed random number that is the
-    same on every backend: so an exchange of two results shows in it, and a softmax is not summed up to a constant.
-    Without `gradients` the values alone are recorded, which a function that leaves the backend (for NumPy, say) may need.
-    `reference` may be a function of the same parameters in NumPy.
+    `function` is called with `inputs` as tensors of the backend, by position for a list, by parameter for a dict. float64 is
+    converted to the float type of the session, as `model.fit` does; text stays a NumPy array. The result, an array or a nest of
+    them, is recorded as ``value/result`` or ``value/<name>``.
+
+    ``gradient/<parameter>`` has the shape of that input. It is the gradient of the sum of all float results, each element
+    weighted by a fixed random number that is the same on every backend. The weights make an exchange of two results visible, and
+    keep a softmax from summing to a constant. Set `gradients` to False for a function that leaves the backend, such as for NumPy.
+    `reference` may be a NumPy function of the same parameters.
     """
 
     function: Callable[..., Any]
@@ -136,26 +135,25 @@ class FunctionCase:
 
     @property
     def named_inputs(self) -> dict[str, Any]:
-        """The inputs by the parameters that take them; by position (``0``, ``1``, …) where those cannot be told."""
+        """The inputs by parameter; by position (``0``, ``1``, …) where the parameters are unknown."""
         if isinstance(self.inputs, Mapping):
             return {str(name): value for name, value in self.inputs.items()}
         try:
             parameters = list(inspect.signature(self.function).parameters.values())
         except (TypeError, ValueError):
             parameters = []
-        names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         names += [str(number) for number in range(len(names), len(self.inputs))]
         return dict(zip(names, self.inputs, strict=False))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossCase:
-    """A loss by itself: `loss` applied to labels `y_true` and predictions `y_pred`.
+    """A loss: `loss` applied to labels `y_true` and predictions `y_pred`.
 
-    `loss` is whatever ``model.compile(loss=…)`` takes for one output: a string, a `keras.losses.Loss`, a function.
-    `y_true` is (N,), (N, 1) or (N, C), `y_pred` usually (N, C). `sample_weight` is (N,) or the shape of the
-    unreduced loss. `class_names` names the C classes in order.
-    `order` lists relations of the order oracle that do not hold here (see `OptOut`).
+    `loss` is a loss for one output, as ``model.compile(loss=…)`` takes it: a string, a `keras.losses.Loss`, a function.
+    `y_true` is (N,), (N, 1) or (N, C), `y_pred` usually (N, C). `sample_weight` is (N,) or the shape of the unreduced loss.
+    `class_names` lists the C classes in order. `order` lists relations of the order oracle that do not hold (see `OptOut`).
     """
 
     loss: Any
@@ -173,19 +171,19 @@ class LossCase:
 class ModelCase:
     """A model, its labels and its training.
 
-    `loss`, `y`, `metrics`, `weighted_metrics`, `loss_weights`, `sample_weight` and `class_weight` take what
-    ``model.compile`` and ``model.fit`` take. `x` and `y` are arrays of N examples, or lists and dicts of them. Or `x` is a finite
-    data set that brings labels and weights along: a `keras.utils.PyDataset`, a `tf.data` pipeline, a torch `DataLoader`. Without
-    `y` and with None for `loss`, predictions alone are compared, unless the model has a loss of its own.
+    `loss`, `y`, `metrics`, `weighted_metrics`, `loss_weights`, `sample_weight` and `class_weight` are as in ``model.compile`` and
+    ``model.fit``. `x` and `y` are arrays of N examples, or lists and dicts of them. `x` may also be a finite data set that
+    includes labels and weights: a `keras.utils.PyDataset`, a `tf.data` pipeline, a torch `DataLoader`. Without `y` and with None
+    for `loss`, only predictions are compared, unless the model has a loss of its own.
 
-    - ``"as compiled"`` for `loss`, `loss_weights`, `metrics`, `weighted_metrics` or `optimizer` is what the model was compiled
-      with, which a saved model brings along; of the loss, it stands for all of them that are not given.
+    - ``"as compiled"`` for `loss`, `loss_weights`, `metrics`, `weighted_metrics` or `optimizer` means the argument that the model
+      was compiled with; a saved model includes it. For `loss`, it also covers those of the others that are left out.
     - `optimizer` defaults to SGD with learning rate 0.1, `epochs` to 1 (one epoch is always trained, in order),
       `batch_size` to N, or to that of the data set.
     - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
-      ``"as built"`` (what the case put there).
+      ``"as built"`` (the weights that the case gave the model).
     - `class_names` is a list, or a dict of lists by output name.
-    - `order` lists relations of the order oracle that do not hold here (see `OptOut`).
+    - `order` lists relations of the order oracle that do not hold (see `OptOut`).
 
     Raises:
         ValueError: if `weights`, `epochs` or `batch_size` is not one of the values above.

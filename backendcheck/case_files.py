@@ -1,7 +1,7 @@
-"""Find cases by reading source, without importing it: which files hold some, their names, lines and claims.
+"""Find cases by reading source, without importing it: files with cases, and the names, lines and claims of cases.
 
-Importing a case file imports keras, so `list`, the choice of files in a directory and the first checks of a command go
-by the syntax tree alone.
+Importing a case file imports keras. Therefore `list`, the search for files and the first checks of a command use the syntax
+tree only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from backendcheck.errors import UsageError
 
 PREFIX = "case_"
-BUILT_IN = "built-in cases"  # how a selection names them
-# Folders that hold other people's code or none; the same as pytest's defaults.
+BUILT_IN = "built-in cases"  # in a selection
+# Folders with installed code or build products; the same as pytest's defaults.
 SKIPPED_FOLDERS = frozenset({"build", "dist", "node_modules", "venv", "__pycache__", "site-packages"})
 
 
@@ -33,7 +33,7 @@ class CaseFunction:
 
 
 def builtin_cases() -> Path:
-    """The directory of the built-in cases: inside the installed package, or beside it in a checkout."""
+    """The directory of the built-in cases: in the installed package, or next to it in a checkout."""
     inside = Path(__file__).parent / "cases"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "cases"
 
@@ -48,12 +48,12 @@ def find_case_files(paths: Sequence[str]) -> list[Path]:
     """The files with cases among `paths` (files, directories, node ids), each once, in order.
 
     Raises:
-        UsageError: if a path does not exist, or a file named outright has no case.
+        UsageError: if a path does not exist, or a file in `paths` has no case.
     """
     files: dict[Path, None] = {}
-    for given in paths:
-        path, _ = split_node_id(given)
-        if not given.strip():
+    for node_id in paths:
+        path, _ = split_node_id(node_id)
+        if not node_id.strip():
             message = "PATH: is empty; expected a case file, a directory of them, or a pytest node id."
             raise UsageError(message)
         if path.is_dir():
@@ -87,7 +87,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def holds_cases(path: Path) -> bool:
-    """Whether the file binds a ``case_*`` name at its top level. One that does not parse but mentions one counts."""
+    """Whether the file binds a ``case_*`` name at its top level. A file that does not parse counts if it contains ``case_``."""
     source = _source(path)
     if PREFIX.encode() not in source:
         return False
@@ -108,17 +108,17 @@ def _source(path: Path) -> bytes:
 
 def _parsed(source: bytes) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Python thinks of its backslashes is told when the file is imported
-        return ast.parse(source)  # as bytes, for a byte order mark or a coding line
+        warnings.simplefilter("ignore")  # warnings about backslashes come when the file is imported
+        return ast.parse(source)  # bytes may have a byte order mark or a coding line
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of the file, to tell versions of a case file apart."""
+    """SHA-256 of a case file, which identifies its version."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
-    """Names that start with ``case_``, bound at the top level or in an if, try or with there."""
+    """Names that start with ``case_``, bound at the top level or inside an if, try or with."""
     pending: list[ast.stmt] = list(reversed(tree.body))
     while pending:
         node = pending.pop()
@@ -135,7 +135,7 @@ def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def case_names(path: Path) -> frozenset[str]:
-    """The ``case_*`` names that the file binds itself; none if it does not parse."""
+    """The ``case_*`` names that the file binds itself; empty if it does not parse."""
     try:
         return frozenset(name for name, _ in _bindings(_parsed(_source(path))))
     except (SyntaxError, ValueError):
@@ -143,7 +143,7 @@ def case_names(path: Path) -> frozenset[str]:
 
 
 def defined_twice(path: Path) -> list[tuple[str, int, int]]:
-    """Functions of one name defined twice at the top level: name, first line, second line. Python keeps only the last."""
+    """Functions defined twice at the top level: name, first line, second line. Python keeps only the last."""
     try:
         tree = _parsed(_source(path))
     except (SyntaxError, ValueError):
@@ -162,7 +162,7 @@ def case_functions(path: Path) -> list[CaseFunction]:
     """The cases that the source of `path` defines, with their claims.
 
     Raises:
-        UsageError: if the file does not parse, naming the line.
+        UsageError: if the file does not parse, with the line.
     """
     try:
         tree = _parsed(_source(path))

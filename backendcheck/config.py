@@ -1,21 +1,21 @@
-"""``[tool.backendcheck]`` in pyproject.toml: expected backends and cases, tolerances, known divergences.
+"""``[tool.backendcheck]`` in pyproject.toml: required backends and cases, tolerances, known divergences.
 
 ```toml
 [tool.backendcheck]
-backends = ["tensorflow", "jax", "torch"]    # legs that have to be there
-cases = ["labels/*"]                         # case ids (patterns) that have to be there
-paths = ["tests/cases"]                      # what `run`, `record` and `list` take when no PATH is given
+backends = ["tensorflow", "jax", "torch"]    # legs that must be present
+cases = ["labels/*"]                         # case ids (patterns) that must be present
+paths = ["tests/cases"]                      # for `run`, `record` and `list` without a PATH
 known_divergences = "known_divergences.toml"
 
 [[tool.backendcheck.tolerance]]
-observation = "gradient/*"                   # a pattern; `case = "labels/*"` narrows it down
+observation = "gradient/*"                   # a pattern; `case = "labels/*"` restricts it
 rtol = 1e-3
 atol = 1e-6
 
 [tool.backendcheck.labels]                   # for `backendcheck labels` and `backendcheck model`
-select = ["L1", "L4"]                        # rules, or what codes begin with; all by default
+select = ["L1", "L4"]                        # rule codes or their prefixes; all by default
 ignore = ["L701"]
-imbalance = 20                               # from which ratio on L701 speaks
+imbalance = 20                               # report L701 above this largest/smallest class ratio
 ```
 """
 
@@ -37,7 +37,7 @@ _KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance", "labels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSettings:
-    """Which rules of the label contract are in force."""
+    """The rules of the label contract that are checked."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class LabelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What the project asks for; everything is optional."""
+    """The settings of a project; all are optional."""
 
     backends: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
@@ -57,10 +57,10 @@ class Configuration:
 
 
 def load_configuration(start: Path) -> Configuration:
-    """The configuration of the nearest pyproject.toml at or above `start` that has one; otherwise an empty one.
+    """The configuration in the nearest pyproject.toml at or above `start` that has one; else an empty one.
 
     Raises:
-        UsageError: if it is not as documented, naming the key.
+        UsageError: if it is not as documented, with the key.
     """
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
@@ -89,12 +89,12 @@ def _parse(path: Path, table: Any) -> Configuration:
     lists = {}
     for key in ("backends", "cases", "paths"):
         value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise refuse(f"{key} = {value!r}; expected a list of strings")
         lists[key] = tuple(value)
     known = table.get("known_divergences", [])
     known = [known] if isinstance(known, str) else known
-    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+    if not isinstance(known, list) or not all(isinstance(entry, str) for entry in known):
         raise refuse(f"known_divergences = {known!r}; expected a path or a list of paths")
     entries = table.get("tolerance", [])
     tolerances = []
@@ -113,8 +113,8 @@ def _parse(path: Path, table: Any) -> Configuration:
     return Configuration(
         backends=backends,
         cases=lists["cases"],
-        paths=tuple(str(path.parent / one) for one in lists["paths"]),
-        known=tuple(path.parent / one for one in known),
+        paths=tuple(str(path.parent / relative) for relative in lists["paths"]),
+        known=tuple(path.parent / relative for relative in known),
         tolerances=tuple(tolerances),
         labels=_labels(table.get("labels", {}), refuse),
     )
@@ -126,7 +126,7 @@ def _labels(table: Any, refuse: Callable[[str], UsageError]) -> LabelSettings:
     codes = {}
     for key in ("select", "ignore"):
         value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise refuse(f"labels.{key} = {value!r}; expected a list of rule codes")
         codes[key] = tuple(value)
     imbalance = table.get("imbalance")

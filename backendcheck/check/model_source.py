@@ -46,7 +46,7 @@ def model_source_of(
         return _loaded(source, path, folder, path.name, custom)
     if hasattr(model, "save") and hasattr(model, "predict"):
         if not getattr(model, "built", True):
-            message = "model: not built, so each backend would initialize its own weights; expected a built model. Call it on data."
+            message = "model: not built, so every backend would draw its own weights; expected a built model. Call it on data."
             raise UsageError(message)
         name = identifier(str(getattr(model, "name", "")), "model")
         path = folder / f"{name}.keras"

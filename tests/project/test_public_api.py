@@ -72,7 +72,7 @@ def test_an_expectation_keeps_the_names_of_exceptions() -> None:
 
 @pytest.mark.parametrize("type_", [3, ValueError("no"), int, (ValueError, int)])
 def test_an_expectation_of_what_is_no_exception_is_refused(type_: object) -> None:
-    with pytest.raises(TypeError, match="expected an exception class or the name of one"):
+    with pytest.raises(TypeError, match="expected an exception class or its name"):
         backendcheck.Raises(type_)
 
 
