@@ -59,7 +59,7 @@ def case_labels_that_count_from_one():
 
 
 def case_labels_that_count_from_zero():
-    """Done right: with labels 0, 1, 2 the text classifier computes and learns the same everywhere.
+    """Done right: with labels 0, 1, 2 the text classifier computes and learns the same on every backend.
 
     Scenario: L5
     """
