@@ -14,7 +14,7 @@ from backendcheck.case import FunctionCase
 from backendcheck.record.case_module import is_case
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
-from backendcheck.record.observe.initializers import drawn_by_numpy
+from backendcheck.record.observe.weights import numpy_initializers
 from backendcheck.record.worker import Worker, what_came_instead
 from backendcheck.recordings.files import write_recording
 from backendcheck.recordings.recording import returned
@@ -41,7 +41,7 @@ class AgreementTests:
         self.test, self.n_calls = item, 0
         clear_session()
         try:
-            with drawn_by_numpy():
+            with numpy_initializers():
                 return (yield)
         finally:
             self.test = None

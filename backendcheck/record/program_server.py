@@ -100,7 +100,7 @@ class Workbench:
 
     def _describe(self, item: pytest.Function, arguments: Mapping[str, Any], seed: int) -> dict[str, Any]:
         from backendcheck.record.isolation import clear_session, seed_everything
-        from backendcheck.record.observe.dataset_case import drawn
+        from backendcheck.record.observe.declarations import materialized
         from backendcheck.record.source.case_function import locals_of
         from backendcheck.record.source.programs import programs_of
 
@@ -111,7 +111,7 @@ class Workbench:
 
             arguments = {**arguments, "rng": np.random.default_rng(seed)}
         self.made, error, seen = locals_of(item.obj, arguments)
-        self.made = drawn(self.made)
+        self.made = materialized(self.made)
         found, reasons = programs_of(item.obj, arguments, seed, self.made, seen)
         return {
             "programs": [encode(program) for program in found],
@@ -123,6 +123,7 @@ class Workbench:
         from backendcheck.record import flow
         from backendcheck.record.environment import settings
         from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
+        from backendcheck.record.observe.declarations import reference_of, tolerances_of
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
 
@@ -139,8 +140,8 @@ class Workbench:
                 if not trace.raised:
                     oracles = frozenset(map(Oracle, request["oracles"]))
                     flow.observe(case, trace, seed=seed, oracles=oracles, noise=Perturbation(), last=request["last"])
-                    fields["tolerance"] = flow.tolerances_of(self.made)
-                    reference = flow.reference_of(case) if "reference" in request["oracles"] else {}
+                    fields["tolerance"] = tolerances_of(self.made)
+                    reference = reference_of(case) if "reference" in request["oracles"] else {}
                     # What a smaller program does not compute any more has no value that could be missing.
                     fields["reference"] = {name: value for name, value in reference.items() if name in trace.observations}
         recording = trace.recording(

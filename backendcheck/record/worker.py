@@ -175,7 +175,7 @@ class Worker:
         """The recording of what `make` returns, as a case that `item` stands for, or as the one of that id."""
         from backendcheck.record import flow
         from backendcheck.record.layers.replay import observe_layers
-        from backendcheck.record.observe.dataset_case import drawn, missing_library
+        from backendcheck.record.observe.declarations import materialized, missing_library, reference_of, tolerances_of
         from backendcheck.record.observe.errors import InvalidCase
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
@@ -187,21 +187,21 @@ class Worker:
         with trace.ended_by_problems():
             with self.injection:
                 with trace.stage("case"):
-                    case = drawn(make())
+                    case = materialized(make())
                 if missing := missing_library(trace.raised):
                     raise InvalidCase(missing)
                 if not trace.raised:
                     fields = {
                         "class_names": _plain_class_names(getattr(case, "class_names", None)),
-                        "tolerance": flow.tolerances_of(case),
+                        "tolerance": tolerances_of(case),
                         "expect": _expectation(getattr(case, "expect", None)),
                     }
                     if self.session.layers:
-                        observe_layers(case, trace, seed=seed, teacher=self._teacher(case_id(item.nodeid)))
+                        observe_layers(case, trace, seed=seed, source=self._source(case_id(item.nodeid)))
                     else:
                         flow.observe(case, trace, seed=seed, oracles=frozenset(self.session.oracles), noise=noise)
             if fields and not self.session.layers:
-                fields["reference"] = flow.reference_of(case)
+                fields["reference"] = reference_of(case)
         return trace.recording(
             **self.identity(item, case_named),
             oracles=tuple(self.session.oracles),
@@ -209,7 +209,7 @@ class Worker:
             **fields,
         )
 
-    def _teacher(self, case: str) -> Recording | None:
+    def _source(self, case: str) -> Recording | None:
         return read_recording(recording_path(Path(self.session.teacher), case)) if self.session.teacher else None
 
     def recording(self, item: pytest.Item, case_named: str = "", *, status: Status, problem: str) -> Recording:

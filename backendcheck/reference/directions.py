@@ -16,7 +16,7 @@ N_DIRECTIONS = 3
 _LARGEST = 127
 
 
-def drawn(seed: int, path: str, shape: tuple[int, ...]) -> np.ndarray:
+def random_directions(seed: int, path: str, shape: tuple[int, ...]) -> np.ndarray:
     """The directions for a variable of this path and shape, int8, (K, *shape): the same on every backend.
 
     K is `N_DIRECTIONS`. A variable of no more elements than that has one along each element, so that the slopes are its

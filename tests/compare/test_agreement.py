@@ -15,7 +15,7 @@ from backendcheck.compare.backends import compare_backends, compare_reference
 from backendcheck.compare.findings import what_came_instead
 from backendcheck.compare.tolerances import Override, default_tolerance
 from backendcheck.recordings.recording import Recording
-from backendcheck.reference.directions import drawn, of_unit_length, slopes
+from backendcheck.reference.directions import of_unit_length, random_directions, slopes
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.observations import Quantity, ReferenceValue
@@ -274,7 +274,7 @@ KERNEL = "gradient/dense/kernel"
 
 
 def against_slopes(seen: np.ndarray, right: np.ndarray = GRADIENT, **fields: object) -> list[Comparison]:
-    ways = drawn(0, "dense/kernel", right.shape)
+    ways = random_directions(0, "dense/kernel", right.shape)
     expected = {KERNEL: ReferenceValue(value=slopes(right, ways), directions=ways)}
     return compare_reference(legs(jax={"observations": {KERNEL: seen}, "reference_values": expected, **fields}))
 
@@ -302,7 +302,7 @@ def test_a_gradient_with_wrong_slopes_is_a_finding_of_the_reference(fault: Calla
 
 def test_slopes_are_measured_by_the_magnitude_of_the_gradient() -> None:
     """Its elements cancel along a direction, and what they are rounded to does not."""
-    ways = drawn(0, "dense/kernel", (6, 5))
+    ways = random_directions(0, "dense/kernel", (6, 5))
     unit = of_unit_length(ways).reshape(3, -1)
     flat = np.random.default_rng(3).normal(size=30)
     flat -= np.linalg.pinv(unit) @ (unit @ flat)  # orthogonal to every direction

@@ -1,4 +1,4 @@
-"""Gradients under JAX, and its numerics settings."""
+"""The interface of `backends` for JAX: numerics settings, gradients, float64."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backendcheck.record.backends.masks import copy_mask
 
 
 def configure(device: str) -> dict[str, str]:
-    """Set what makes JAX repeatable; returns the settings for the record. To be called before any op runs."""
+    """Make JAX repeatable, before any op runs. Returns the settings for the record."""
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     if jax.config.jax_default_matmul_precision is None:
@@ -39,11 +39,22 @@ def gradient_function(
     *,
     compiled: bool = True,
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
+    """A function of `data` that returns the loss and its gradients.
 
-    Compiled, with `data` as an argument so that nothing is folded into the program and a second call costs nothing; op by op
-    only where a loss looks at the value of a label to decide what to do, which cannot be compiled, or where it is asked for with
-    `compiled`: for a single call that is quicker.
+    Args:
+        predict: from `data` to predictions, a nest of tensors.
+        loss: from predictions and `data` to a scalar.
+        variables: the variables to differentiate by.
+        compiled: whether to compile, on JAX. The other backends run op by op.
+
+    Returns:
+        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
+        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
+        shape of what it is taken by.
+
+    `data` is an argument of the compiled program, so that JAX does not fold it into constants, and a second call does not
+    compile again. A loss that branches on the value of a label cannot be compiled and runs op by op. So does a function with
+    ``compiled=False``, which is faster for a single call.
     """
 
     def shifted_loss(values: list[Any], shifts: list[Any], data: Any) -> Any:
@@ -62,8 +73,8 @@ def gradient_function(
         values = [variable.value for variable in variables]
         with keras.StatelessScope():
             shapes = jax.eval_shape(predict, data)
-        # Predictions are shifted by a zero and differentiated by the shift. The zero is negative, for -0.0 is the one
-        # number that leaves every float as it is, -0.0 itself included.
+        # Predictions are shifted by a zero and differentiated by the shift. The zero is -0.0, the only number that added to any
+        # float, also to -0.0, does not change it.
         shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
         try:
             total, (by_values, by_shifts) = both(values, shifts, data)
@@ -75,7 +86,7 @@ def gradient_function(
 
 
 def float64_enabled() -> AbstractContextManager[Any]:
-    """A context in which JAX does not turn float64 into float32."""
+    """A context in which JAX does not round float64 to float32."""
     if hasattr(jax, "enable_x64"):
         context: AbstractContextManager[Any] = jax.enable_x64(True)
         return context
@@ -86,26 +97,26 @@ def float64_enabled() -> AbstractContextManager[Any]:
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
     program = jax.jit(function)
     return program, sorted(set(_lowered(jax.make_jaxpr(program)(values).jaxpr)))
 
 
 def _lowered(program: Any) -> Iterator[str]:
     for equation in program.eqns:
-        inner = [one for parameter in equation.params.values() for one in _programs(parameter)]
-        for one in inner:
-            yield from _lowered(one)
-        taken = [getattr(variable.aval, "dtype", None) for variable in equation.invars]
-        if not inner and jnp.float64 in taken:
-            given = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
-            yield from (dtype.name for dtype in given if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8)  # noqa: PLR2004
+        inner = [program for parameter in equation.params.values() for program in _programs(parameter)]
+        for nested in inner:
+            yield from _lowered(nested)
+        inputs = [getattr(variable.aval, "dtype", None) for variable in equation.invars]
+        if not inner and jnp.float64 in inputs:
+            results = [variable.aval.dtype for variable in equation.outvars if hasattr(variable.aval, "dtype")]
+            yield from (dtype.name for dtype in results if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 8)  # noqa: PLR2004
 
 
 def _programs(parameter: Any) -> Iterator[Any]:
-    """The programs in a parameter of an equation: bodies of loops, branches, calls."""
-    for one in parameter if isinstance(parameter, list | tuple) else (parameter,):
-        if hasattr(one, "eqns"):
-            yield one
-        elif hasattr(one, "jaxpr"):
-            yield one.jaxpr
+    """The programs in a parameter of an equation: bodies of loops, branches and calls."""
+    for value in parameter if isinstance(parameter, list | tuple) else (parameter,):
+        if hasattr(value, "eqns"):
+            yield value
+        elif hasattr(value, "jaxpr"):
+            yield value.jaxpr

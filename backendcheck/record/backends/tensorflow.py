@@ -1,4 +1,4 @@
-"""Gradients under TensorFlow, and its numerics settings."""
+"""The interface of `backends` for TensorFlow: numerics settings, gradients, float64."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from backendcheck.record.backends.masks import copy_mask
 
 
 def configure(device: str) -> dict[str, str]:
-    """Set what makes TensorFlow repeatable; returns the settings for the record. To be called before any op runs."""
+    """Make TensorFlow repeatable, before any op runs. Returns the settings for the record."""
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     else:
-        # Only where it is needed: with determinism TensorFlow computes some losses by other formulas than users get, and the
-        # gradient of softmax cross-entropy for labels that do not sum to 1 is then right, where it is wrong without.
+        # Only where it is needed. With determinism, TensorFlow computes some losses by other formulas than users get: the
+        # gradient of softmax cross-entropy for labels that do not sum to 1 is then right, and is wrong otherwise.
         tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     return {
@@ -44,9 +44,18 @@ def gradient_function(
     *,
     compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
+    """A function of `data` that returns the loss and its gradients.
 
-    A gradient is None where the loss does not depend on it.
+    Args:
+        predict: from `data` to predictions, a nest of tensors.
+        loss: from predictions and `data` to a scalar.
+        variables: the variables to differentiate by.
+        compiled: whether to compile, on JAX. The other backends run op by op.
+
+    Returns:
+        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
+        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
+        shape of what it is taken by, and is None where the loss does not depend on that.
     """
 
     def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
@@ -57,35 +66,35 @@ def gradient_function(
             y_pred = predict(data)
             total = loss(y_pred, data)
         by_value = tape.gradient(total, values)
-        gradients.in_slices = any(isinstance(one, tf.IndexedSlices) for one in by_value)  # type: ignore[attr-defined]
-        # The softmax and sigmoid of Keras hang their logits on what they return, and the losses of this backend then start
-        # from those: the loss does not depend on the prediction itself. A copy has no logits on it.
+        gradients.in_slices = any(isinstance(gradient, tf.IndexedSlices) for gradient in by_value)  # type: ignore[attr-defined]
+        # The softmax and sigmoid of Keras attach their logits to the result, and the losses of this backend then start from the
+        # logits: the loss does not depend on the prediction itself. A copy has no logits attached.
         flat = [copy_mask(leaf, tf.identity(leaf)) for leaf in keras.tree.flatten(y_pred)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for leaf in flat:
                 tape.watch(leaf)
-            again = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
-        by_pred = tape.gradient(again, flat)
+            total_of_copies = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
+        by_pred = tape.gradient(total_of_copies, flat)
         return total, [dense(gradient) for gradient in by_pred], [dense(gradient) for gradient in by_value]
 
     return gradients
 
 
 def dense(gradient: Any) -> Any:
-    """A gradient as one tensor: rows that were taken several times, added up."""
+    """A gradient as one tensor. Slices of the same row are added up."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
 def float64_enabled() -> AbstractContextManager[Any]:
-    """TensorFlow always has float64."""
+    """A context without effect, because TensorFlow always has float64."""
     return nullcontext()
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` compiled for tensors like `values`, and the names of the float types that it takes float64 down to."""
+    """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
     program = tf.function(function)
     graph = program.get_concrete_function(values).graph.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
     casts = [(node.attr["SrcT"].type, node.attr["DstT"].type) for node in nodes if node.op == "Cast"]
-    given = {tf.as_dtype(to) for source, to in casts if source == tf.float64.as_datatype_enum}
-    return program, sorted(dtype.name for dtype in given if dtype.is_floating and dtype != tf.float64)
+    results = {tf.as_dtype(to) for source, to in casts if source == tf.float64.as_datatype_enum}
+    return program, sorted(dtype.name for dtype in results if dtype.is_floating and dtype != tf.float64)

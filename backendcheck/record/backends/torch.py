@@ -1,4 +1,4 @@
-"""Gradients under PyTorch, and its numerics settings."""
+"""The interface of `backends` for PyTorch: numerics settings, gradients, float64."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode  # where its document
 
 
 def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
-    """Set what makes PyTorch repeatable; returns the settings for the record."""
+    """Make PyTorch repeatable. Returns the settings for the record."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    # Only warn: an op without a deterministic kernel must not raise where a user's program would not.
+    # Only a warning, because an op without a deterministic kernel must not raise where the program of a user would not.
     torch.use_deterministic_algorithms(True, warn_only=True)
     if threads := os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
@@ -42,9 +42,18 @@ def gradient_function(
     *,
     compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data`: ``loss(predict(data), data)`` and its gradients by each leaf of the prediction and by each variable.
+    """A function of `data` that returns the loss and its gradients.
 
-    A gradient is None where the loss does not depend on it.
+    Args:
+        predict: from `data` to predictions, a nest of tensors.
+        loss: from predictions and `data` to a scalar.
+        variables: the variables to differentiate by.
+        compiled: whether to compile, on JAX. The other backends run op by op.
+
+    Returns:
+        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
+        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
+        shape of what it is taken by, and is None where the loss does not depend on that.
     """
 
     def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
@@ -55,11 +64,11 @@ def gradient_function(
                 leaf.requires_grad_(True)
         total = loss(y_pred, data)
         sources = [*flat, *(variable.value for variable in variables)]
-        wanted = [index for index, source in enumerate(sources) if source.requires_grad]
+        differentiable = [index for index, source in enumerate(sources) if source.requires_grad]
         by_source: list[Any] = [None] * len(sources)
         if total.requires_grad:
-            found = torch.autograd.grad(total, [sources[index] for index in wanted], allow_unused=True)
-            for index, gradient in zip(wanted, found, strict=True):
+            computed = torch.autograd.grad(total, [sources[index] for index in differentiable], allow_unused=True)
+            for index, gradient in zip(differentiable, computed, strict=True):
                 by_source[index] = gradient
         return total, by_source[: len(flat)], by_source[len(flat) :]
 
@@ -68,7 +77,7 @@ def gradient_function(
 
 @contextmanager
 def float64_enabled() -> Iterator[None]:
-    """PyTorch always has float64. What is computed in it here is small: threads would only wait for each other."""
+    """A context with one thread. PyTorch always has float64, and for these small computations several threads are slower."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -78,31 +87,31 @@ def float64_enabled() -> Iterator[None]:
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` without gradients, and the names of the float types that it takes float64 down to on `values`.
+    """`function` without gradients, and the names of the lower float types that it rounds float64 to on `values`.
 
-    It is not compiled, which takes minutes.
+    It is not compiled, because that takes minutes.
     """
     without_gradients = torch.no_grad()(function)
-    watch = _Lowered()
-    with watch:
+    observer = _LoweredTypes()
+    with observer:
         without_gradients(values)
-    return without_gradients, sorted(watch.seen)
+    return without_gradients, sorted(observer.names)
 
 
-class _Lowered(TorchDispatchMode):  # type: ignore[misc]
-    """Sees every operation; notes the lower float types that come out of one which float64 goes into."""
+class _LoweredTypes(TorchDispatchMode):  # type: ignore[misc]
+    """Observes every operation, and collects the lower float types of results of operations on float64."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: set[str] = set()
+        self.names: set[str] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
         if torch.float64 in _float_types(args):
-            self.seen |= {str(dtype).removeprefix("torch.") for dtype in _float_types(given) - {torch.float64}}
-        return given
+            self.names |= {str(dtype).removeprefix("torch.") for dtype in _float_types(result) - {torch.float64}}
+        return result
 
 
 def _float_types(nest: Any) -> set[torch.dtype]:
-    tensors = (one for one in keras.tree.flatten(nest) if isinstance(one, torch.Tensor))
-    return {one.dtype for one in tensors if one.is_floating_point()}
+    tensors = (leaf for leaf in keras.tree.flatten(nest) if isinstance(leaf, torch.Tensor))
+    return {tensor.dtype for tensor in tensors if tensor.is_floating_point()}

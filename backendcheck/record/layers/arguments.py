@@ -1,4 +1,4 @@
-"""The arguments of a call as arrays and a nest in JSON, to be written to a recording, and back again on another backend."""
+"""The arguments of a call, as arrays and a nest in JSON for a recording; and the same arguments on another backend."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.record.observe.arrays import observed
+from backendcheck.record.observe.arrays import as_observation
 from backendcheck.vocabulary.observations import Observation
 
 
 class NotReplayable(Exception):
-    """An argument is neither an array nor a plain value, so that another process cannot be given it."""
+    """An argument is neither an array nor a plain value, so that another process cannot get it."""
 
 
 class Traced(Exception):
-    """The arguments have no values: the call is being traced, in a loop, a map or a compiled function."""
+    """The arguments have no values, because the call is traced: in a loop, a map or a compiled function."""
 
 
-def taken_apart(nest: Any, arrays: list[Observation]) -> Any:
-    """`nest` in JSON, ``{"array": 0}`` in place of each array, which is appended to `arrays`.
+def arguments_to_json(nest: Any, arrays: list[Observation]) -> Any:
+    """`nest` in JSON, with ``{"array": 0}`` in place of each array. The arrays are appended to `arrays`.
 
     Raises:
         NotReplayable: naming the type that cannot be written.
@@ -30,13 +30,13 @@ def taken_apart(nest: Any, arrays: list[Observation]) -> Any:
     if nest is None or isinstance(nest, bool | int | float | str):
         return {"value": nest}
     if isinstance(nest, Mapping):
-        return {"dict": {str(key): taken_apart(value, arrays) for key, value in nest.items()}}
+        return {"dict": {str(key): arguments_to_json(value, arrays) for key, value in nest.items()}}
     if isinstance(nest, list | tuple):
-        return {"list" if isinstance(nest, list) else "tuple": [taken_apart(value, arrays) for value in nest]}
+        return {"list" if isinstance(nest, list) else "tuple": [arguments_to_json(value, arrays) for value in nest]}
     if keras.ops.is_tensor(nest) or isinstance(nest, keras.Variable | np.ndarray | np.generic):
         arrays.append(value_of(nest))
         return {"array": len(arrays) - 1}
-    message = f"it takes a {type(nest).__name__}, which cannot be handed to another process"
+    message = f"it takes a {type(nest).__name__}, which cannot be passed to another process"
     raise NotReplayable(message)
 
 
@@ -44,31 +44,31 @@ def value_of(tensor: Any) -> Observation:
     """The value of a tensor.
 
     Raises:
-        Traced: if it has none.
+        Traced: if the tensor has no value.
     """
     try:
-        return observed(tensor, where="a layer")
+        return as_observation(tensor, where="a layer")
     except Exception as error:
-        # Each backend has classes of its own for this, and so has each of its tracers.
+        # Each backend, and each of its tracers, raises its own exceptions for this.
         raise Traced from error
 
 
-def put_together(nest: Mapping[str, Any], tensors: Sequence[Any]) -> Any:
-    """The nest that `taken_apart` took apart, with `tensors` in place of its arrays."""
+def arguments_from_json(nest: Mapping[str, Any], tensors: Sequence[Any]) -> Any:
+    """The arguments that `arguments_to_json` wrote, with `tensors` in place of the arrays."""
     ((kind, content),) = nest.items()
     if kind == "array":
         return tensors[content]
     if kind == "dict":
-        return {name: put_together(value, tensors) for name, value in content.items()}
+        return {name: arguments_from_json(value, tensors) for name, value in content.items()}
     if kind in ("list", "tuple"):
-        made = [put_together(value, tensors) for value in content]
-        return made if kind == "list" else tuple(made)
+        items = [arguments_from_json(value, tensors) for value in content]
+        return items if kind == "list" else tuple(items)
     return content
 
 
-def as_tensor(seen: Observation) -> Any:
-    """A tensor of this backend with the recorded value and dtype; text stays an array where the backend has no such tensors."""
-    if seen.is_text:
-        texts = seen.value.astype(str)
+def as_tensor(observation: Observation) -> Any:
+    """A tensor with the recorded value and dtype. Text stays a NumPy array where the backend has no text tensors."""
+    if observation.is_text:
+        texts = observation.value.astype(str)
         return keras.ops.convert_to_tensor(texts) if keras.backend.backend() == "tensorflow" else texts
-    return keras.ops.convert_to_tensor(seen.value, dtype=seen.dtype)
+    return keras.ops.convert_to_tensor(observation.value, dtype=observation.dtype)

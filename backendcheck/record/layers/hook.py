@@ -1,8 +1,8 @@
-"""Seeing every call of a Keras layer or operation while a model runs.
+"""A hook on every call of a Keras layer or operation while a model runs.
 
-All of them, those of nested models and of layers that no model lists too, come through ``keras.Operation.__call__`` with their
-arguments cast and their masks filled in; it is replaced while a pass is watched. What Keras functions compute directly inside a
-`call` is part of the call around it.
+All calls, also those of nested models and of layers that the model does not list, go through ``keras.Operation.__call__`` with
+their arguments cast and their masks filled in. It is replaced while a pass is watched. What Keras functions compute directly
+inside a `call` is part of the call around it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ import keras
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call that is going on: `key` names it (see `layer_call`), `within` the one around it."""
+    """A call in progress.
+
+    key: its name, see `recordings.layer_calls`.
+    path: the key without the number of the call.
+    within: the key of the call around it; empty for the outermost.
+    """
 
     key: str
     path: str
@@ -30,20 +35,20 @@ class Call:
 
 @contextmanager
 def watched(visit: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
-    """While entered, `visit` is called in place of every call, with a function that goes on with it; it returns the output."""
+    """While entered, each call becomes ``visit(call, proceed)``. `proceed` makes the call; `visit` returns the output."""
     original = keras.Operation.__call__
     stack: list[Call] = []
     counts: Counter[str] = Counter()
 
-    def seen(operation: Any, *args: Any, **kwargs: Any) -> Any:
+    def watched_call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten((args, kwargs))):
-            return original(operation, *args, **kwargs)  # shapes are being worked out, nothing is computed
-        around = stack[-1] if stack else None
-        # The outermost is the model itself; the paths of what it calls begin below it.
-        path = f"{around.path}/{operation.name}" if around is not None and len(stack) > 1 else str(operation.name)
+            return original(operation, *args, **kwargs)  # only shapes are inferred here, nothing is computed
+        outer = stack[-1] if stack else None
+        # The outermost call is the model itself. The paths of the calls inside start below it.
+        path = f"{outer.path}/{operation.name}" if outer is not None and len(stack) > 1 else str(operation.name)
         counts[path] += 1
         key = path if counts[path] == 1 else f"{path} (call {counts[path]})"
-        within = around.key if around is not None else ""
+        within = outer.key if outer is not None else ""
         call = Call(key=key, path=path, within=within, operation=operation, args=args, kwargs=kwargs)
         stack.append(call)
         try:
@@ -51,7 +56,7 @@ def watched(visit: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
         finally:
             stack.pop()
 
-    keras.Operation.__call__ = seen
+    keras.Operation.__call__ = watched_call
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Between what users and backends hold (tensors, lists, strings) and what is recorded (NumPy arrays)."""
+"""Conversions between NumPy arrays, tensors of the backend, and the lists and nests that users write."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from backendcheck.vocabulary.observations import Observation
 # --- from a backend to NumPy -----------------------------------------------------------------------------------
 
 
-def observed(value: Any, *, where: str) -> Observation:
-    """`value` as it will be recorded: a tensor, an array, a number, a bool, a string, or a list of those.
+def as_observation(value: Any, *, where: str) -> Observation:
+    """`value` as it will be recorded: from a tensor, an array, a number, a bool, a string, or a list of those.
 
     Raises:
         NotRecordable: for anything else, naming `where`.
@@ -32,7 +32,7 @@ def observed(value: Any, *, where: str) -> Observation:
             message = f"{where}: cannot be recorded ({error}); expected an array, got {type(value).__name__}."
             raise NotRecordable(message) from error
         dtype = array.dtype.name
-        # A Python float or a float64 array says nothing of how precisely the figures in it were computed.
+        # A Python float or a float64 array does not tell the precision in which its numbers were computed.
         precision = keras.config.floatx() if dtype == "float64" else dtype
     if array.dtype.kind in "SUOT":
         return Observation(value=_text(array, where), dtype="text", precision="text")
@@ -67,12 +67,12 @@ def _tensor_to_numpy(value: Any) -> np.ndarray:
         if str(value.dtype) == "torch.bfloat16":  # NumPy has no bfloat16 for torch to convert to
             value = value.float()
     elif keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(value.dtype) == "bfloat16":
-        value = keras.ops.cast(value, "float32")  # TensorFlow makes a number of a single one, which NumPy refuses as no array
+        value = keras.ops.cast(value, "float32")  # TensorFlow returns a NumPy scalar for (), not an array
     return np.asarray(keras.ops.convert_to_numpy(value))
 
 
 def _text(array: np.ndarray, where: str) -> np.ndarray:
-    def one(item: Any) -> str:
+    def decoded(item: Any) -> str:
         if isinstance(item, bytes):
             return item.decode("utf-8", errors="backslashreplace")
         if isinstance(item, str):
@@ -81,14 +81,14 @@ def _text(array: np.ndarray, where: str) -> np.ndarray:
         raise NotRecordable(message)
 
     text = np.empty(array.shape, dtype=object)
-    text.ravel()[:] = [one(item) for item in array.ravel().tolist()]
-    return text if array.ndim else np.array(one(array.item()), dtype=object)
+    text.ravel()[:] = [decoded(item) for item in array.ravel().tolist()]
+    return text if array.ndim else np.array(decoded(array.item()), dtype=object)
 
 
 def leaves(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a nest of dicts, lists and tuples with their slash-separated paths, in the nest's own order.
+    """The leaves of a nest of dicts, lists and tuples with their slash-separated paths, in the order of the nest.
 
-    A list of plain numbers, bools or strings is one leaf (an array), a list of anything else is a level.
+    A list of plain numbers, bools or strings is one leaf (an array). A list of anything else is a level of the nest.
     """
     if isinstance(nest, Mapping):
         for key, value in nest.items():
@@ -101,7 +101,7 @@ def leaves(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a list is an array written out: nothing in it but numbers, bools and strings, at any depth."""
+    """Whether a list is an array in Python: at every depth it holds only numbers, bools and strings."""
     if isinstance(value, list | tuple):
         return all(is_plain(item) for item in value)
     return isinstance(value, int | float | str | bytes | np.generic)
@@ -113,10 +113,10 @@ def is_plain(value: Any) -> bool:
 def as_arrays(nest: Any, n_outputs: int | None = None, *, where: str = "the data") -> Any:
     """A nest of what users write (lists, numbers, arrays) as a nest of NumPy arrays.
 
-    With `n_outputs` = 1 a list of arrays is one array, for there is only one output it could belong to.
+    With `n_outputs` = 1 a list of arrays is one array, because the model has only one output.
 
     Raises:
-        NotRecordable: if examples are of several shapes; `where` says in what.
+        NotRecordable: if the examples in `where` have several shapes.
     """
     if nest is None:
         return None
@@ -132,14 +132,14 @@ def as_arrays(nest: Any, n_outputs: int | None = None, *, where: str = "the data
         array = np.asarray(nest)
     except ValueError as error:
         raise _ragged(where, type(nest).__name__) from error
-    if array.dtype == object and any(isinstance(one, list | tuple | np.ndarray) for one in array.ravel()):
+    if array.dtype == object and any(isinstance(item, list | tuple | np.ndarray) for item in array.ravel()):
         raise _ragged(where, "an array of lists")
     return array
 
 
 def _ragged(where: str, what: str) -> NotRecordable:
-    said = f"{where}: holds examples of several shapes ({what}); expected one shape for all of them."
-    return NotRecordable(f"{said} Pad them to one length, with keras.utils.pad_sequences, and mask what is padding.")
+    problem = f"{where}: holds examples of several shapes ({what}); expected one shape for all of them."
+    return NotRecordable(f"{problem} Pad them to one length with keras.utils.pad_sequences, and mask the padding.")
 
 
 def map_nest(function: Callable[[Any], Any], nest: Any) -> Any:
@@ -154,13 +154,13 @@ def map_nest(function: Callable[[Any], Any], nest: Any) -> Any:
 def to_tensor(array: Any) -> Any:
     """A tensor as `model.fit` would make it from `array`: float64 becomes the float type of the session.
 
-    It has memory of its own: some losses write into the weights that they are given, and PyTorch shares memory with NumPy.
+    The tensor has its own memory, because some losses write into their weights, and PyTorch shares memory with NumPy.
     """
     if array is None:
         return None
-    given = np.asarray(array)
-    own = np.array(given, keras.config.floatx() if given.dtype == np.float64 else given.dtype)
-    return keras.ops.convert_to_tensor(own)
+    values = np.asarray(array)
+    copy = np.array(values, keras.config.floatx() if values.dtype == np.float64 else values.dtype)
+    return keras.ops.convert_to_tensor(copy)
 
 
 def digests(name: str, nest: Any) -> dict[str, str]:
@@ -178,31 +178,31 @@ def digest(array: np.ndarray) -> str:
 
 
 def scalar(loss: Any) -> Any:
-    """A loss as one number: one without a reduction is summed, so that it has one gradient."""
+    """A loss as one number: the values of an unreduced loss are summed, so that it has one gradient."""
     return loss if len(loss.shape) == 0 else keras.ops.sum(loss)
 
 
-def or_zeros(gradient: Any, like: Any) -> Any:
-    """Zeros where the loss does not depend on a variable: some backends say None, some say 0, and both mean that."""
+def zeros_if_none(gradient: Any, like: Any) -> Any:
+    """The gradient, or zeros for None: where the loss does not depend on a variable, some backends return None and some zeros."""
     return np.zeros(np.shape(like), keras.config.floatx()) if gradient is None else gradient
 
 
 def check_lengths(where: str, arrays: Mapping[str, Any]) -> None:
-    """See that all arrays hold the same number of examples.
+    """Check that all arrays hold the same number of examples.
 
     Raises:
         InvalidCase: naming the first two that do not.
     """
-    known: tuple[str, int] | None = None
+    first: tuple[str, int] | None = None
     for name, nest in arrays.items():
         for path, leaf in leaves(nest, name):
             if leaf is None or np.ndim(leaf) == 0:
                 continue
-            if known is None:
-                known = (path, len(leaf))
-            elif len(leaf) != known[1]:
+            if first is None:
+                first = (path, len(leaf))
+            elif len(leaf) != first[1]:
                 message = (
-                    f"{where}: {path} has {len(leaf)} examples, {known[0]} has {known[1]}; expected as many of each. "
-                    "If that is what backends must reject, say expect=Raises()."
+                    f"{where}: {path} has {len(leaf)} examples, {first[0]} has {first[1]}; expected the same number in each. "
+                    "If backends must reject this, add expect=Raises()."
                 )
                 raise InvalidCase(message)

@@ -1,15 +1,15 @@
-"""What stops the observation of a case, and is its problem."""
+"""Exceptions that end the observation of a case. Each becomes the problem of its recording."""
 
 from __future__ import annotations
 
 
 class InvalidCase(Exception):
-    """The case cannot be observed as it is written: an author's mistake, not a finding about a backend."""
+    """The case is written wrongly. This is a mistake of its author, not a finding about a backend."""
 
 
 class OutOfMemory(Exception):
-    """The machine, not the case, said no: no statement about labels can be made."""
+    """The machine ran out of memory, so the recording says nothing about labels."""
 
 
 class NotRecordable(TypeError):
-    """A case returned something that is no array, number, bool or text."""
+    """A case returned something other than an array, a number, a bool or text."""

@@ -1,4 +1,4 @@
-"""What is to be seen of a FunctionCase: what the function returns, and its gradients by what it takes."""
+"""The observation of a ValueCase and of a FunctionCase: returned values, and the gradients by the inputs of the function."""
 
 from __future__ import annotations
 
@@ -11,27 +11,61 @@ import numpy as np
 
 from backendcheck.case import FunctionCase
 from backendcheck.record.backends import backend_module
-from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, or_zeros, to_tensor
+from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, to_tensor, zeros_if_none
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
-from backendcheck.record.observe.values import see_values
 from backendcheck.vocabulary.findings import Oracle
 
-_RESULT = "result"  # the name of what a function returns if it is no dict
+_RESULT = "result"  # the name of a returned value that is not in a dict
+
+
+def add_values(values: Any, trace: Trace, where: str) -> None:
+    """Record a dict of arrays, or a nest of them, as ``value/<path>``, and the order of the dicts inside it.
+
+    Raises:
+        InvalidCase: if `values` is not a dict, or is empty, or two of its values have the same name.
+    """
+    if not isinstance(values, Mapping):
+        message = f"{where} returned {type(values).__name__}; expected a dict of name to array."
+        raise InvalidCase(message)
+    if not values:
+        message = f"{where} returned an empty dict, so there is nothing to compare; expected at least one name."
+        raise InvalidCase(message)
+    for path, leaf in leaves(values):
+        if f"value/{path}" in trace.observations:
+            message = f"{where}: two values have the name {path!r}; expected each name once. Rename one."
+            raise InvalidCase(message)
+        trace.add(f"value/{path}", leaf)
+    for path, order in _orders(values):
+        trace.add(f"value/{path} (order)", order)
+
+
+def _orders(nest: Mapping[Any, Any]) -> list[tuple[str, list[str]]]:
+    """The key order of every dict inside the returned dict. The order of the returned dict itself is the choice of the author."""
+    orders = []
+    for name, value in nest.items():
+        if isinstance(value, Mapping):
+            if len(value) > 1:
+                orders.append((str(name), [str(key) for key in value]))
+            orders += [(f"{name}/{path}", order) for path, order in _orders(value)]
+    return orders
+
+
+# --- functions -------------------------------------------------------------------------------------------------
 
 
 def observe_function(
     case: FunctionCase, trace: Trace, *, seed: int, oracles: frozenset[Oracle], noise: Perturbation
 ) -> None:
-    """Fill `trace` with the values of the function, its gradients, and, for ``paths``, its values once it is compiled.
+    """Fill `trace` with the values of the function and its gradients. With the oracle ``paths``, also with its compiled values.
 
     Raises:
-        InvalidCase: if it returns nothing, or an input has no elements to be compared by.
+        InvalidCase: if the function returns None, or two inputs have the same name.
     """
     arrays = {name: as_arrays(value) for name, value in case.named_inputs.items()}
     if len(arrays) != len(case.inputs):
-        message = f"FunctionCase: {len(case.inputs)} inputs have {len(arrays)} names; expected a name for each. Rename one."
+        message = f"FunctionCase: {len(case.inputs)} inputs have {len(arrays)} names; expected a name for each input. Rename one."
         raise InvalidCase(message)
     for name, nest in arrays.items():
         trace.digests |= digests(name, nest)
@@ -41,19 +75,19 @@ def observe_function(
     with trace.stage("compute"):
         returned = call(_tensors(arrays))
         if returned is None:
-            message = "FunctionCase: the function returned None; expected an array or a nest of them. Does it lack a return?"
+            message = "FunctionCase: the function returned None; expected an array or a nest of arrays. Is a return missing?"
             raise InvalidCase(message)
-        see_values(_by_name(returned), trace, "FunctionCase: the function")
+        add_values(_by_name(returned), trace, "FunctionCase: the function")
     if trace.raised:
         return
     if case.gradients:
-        _see_gradients(call, arrays, trace, seed)
+        _observe_gradients(call, arrays, trace, seed)
     if Oracle.PATHS in oracles:
-        _see_compiled(call, arrays, trace)
+        _observe_compiled(call, arrays, trace)
 
 
 def _call_of(case: FunctionCase) -> Callable[[Mapping[str, Any]], Any]:
-    """The function as one of a dict of tensors by name."""
+    """The function, called with a dict of tensors by name."""
     if isinstance(case.inputs, Mapping):
         return lambda named: case.function(**named)
     return lambda named: case.function(*named.values())
@@ -70,20 +104,20 @@ def _by_name(returned: Any) -> Mapping[str, Any]:
 # --- gradients -------------------------------------------------------------------------------------------------
 
 
-def _see_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any], trace: Trace, seed: int) -> None:
+def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any], trace: Trace, seed: int) -> None:
     flat = {path: leaf for path, leaf in leaves(arrays) if leaf is not None}
     floats = [path for path, leaf in flat.items() if np.asarray(leaf).dtype.kind == "f"]
     weights = {
-        path: _cotangent(path, seen.value.shape, seed)
-        for name, seen in trace.observations.items()
+        path: _cotangent(path, observation.value.shape, seed)
+        for name, observation in trace.observations.items()
         for path in [name.removeprefix("value/")]
-        if seen.is_float
+        if observation.is_float
     }
     if not floats or not weights:
-        trace.notes.append("no gradient: the function takes no float array, or returns none")
+        trace.notes.append("no gradient: the function has no float input, or no float output")
         return
 
-    def total(by_path: Mapping[str, Any], rest: Mapping[str, Any]) -> Any:
+    def weighted_sum(by_path: Mapping[str, Any], rest: Mapping[str, Any]) -> Any:
         returned = call(_with_leaves(arrays, {**rest, **by_path}))
         terms = [
             keras.ops.sum(leaf * keras.ops.convert_to_tensor(weights[path], dtype=leaf.dtype))
@@ -91,7 +125,7 @@ def _see_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str
             if path in weights and keras.ops.is_tensor(leaf)
         ]
         if not terms:
-            message = "it returns what is no tensor; say gradients=False"
+            message = "the function does not return a tensor; set gradients=False"
             raise TypeError(message)
         return sum(keras.ops.cast(term, keras.config.floatx()) for term in terms)
 
@@ -99,30 +133,31 @@ def _see_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str
         trace.notes.append(f"no gradient: the function takes text ({', '.join(text)})")
         return
     with trace.stage("gradient"):
-        gradients = backend_module().gradient_function(lambda data: data["by"], lambda by, data: total(by, data["rest"]), ())
+        gradients = backend_module().gradient_function(
+            lambda data: data["by"], lambda by, data: weighted_sum(by, data["rest"]), ()
+        )
         tensors = {path: to_tensor(leaf) for path, leaf in flat.items()}
         data = {
             "by": {path: tensors[path] for path in floats},
-            "rest": {path: one for path, one in tensors.items() if path not in floats},
+            "rest": {path: tensor for path, tensor in tensors.items() if path not in floats},
         }
         _, by_input, _ = gradients(data)
-        # A dict is flattened by sorted key.
+        # Keras flattens a dict by sorted key.
         for path, gradient in zip(sorted(floats), by_input, strict=True):
-            trace.see(f"gradient/{path}", or_zeros(gradient, flat[path]))
+            trace.add(f"gradient/{path}", zeros_if_none(gradient, flat[path]))
 
 
 def _with_leaves(nest: Any, by_path: Mapping[str, Any], path: str = "") -> Any:
-    """`nest` with its leaves replaced by those of their paths."""
-    found = dict(leaves(nest, path))
-    if list(found) == [path]:
+    """`nest` with each leaf replaced by the value of its path."""
+    if list(dict(leaves(nest, path))) == [path]:
         return by_path.get(path)
     if isinstance(nest, Mapping):
-        return {key: _with_leaves(one, by_path, f"{path}/{key}" if path else str(key)) for key, one in nest.items()}
-    return type(nest)(_with_leaves(one, by_path, f"{path}/{index}" if path else str(index)) for index, one in enumerate(nest))
+        return {key: _with_leaves(value, by_path, f"{path}/{key}" if path else str(key)) for key, value in nest.items()}
+    return type(nest)(_with_leaves(item, by_path, f"{path}/{index}" if path else str(index)) for index, item in enumerate(nest))
 
 
 def _cotangent(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """What each element of a result is multiplied by before all are summed up: 1 for a number, else drawn from its path."""
+    """Factors for the elements of a result, which is then summed: 1 for a scalar, else random numbers keyed by the path."""
     if not shape:
         return np.ones((), np.float32)
     key = hashlib.sha256(f"{seed}\0{path}\0{shape}".encode()).digest()
@@ -132,15 +167,15 @@ def _cotangent(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 # --- paths -----------------------------------------------------------------------------------------------------
 
 
-def _see_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any], trace: Trace) -> None:
-    """The values once more from the function compiled, as `fit` would have it, if it can be."""
+def _observe_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any], trace: Trace) -> None:
+    """The values of the compiled function, as `fit` would compile it; a note if it cannot be compiled."""
     if keras.backend.backend() == "torch":
-        return  # runs op by op in `fit` as well; torch.compile takes minutes
+        return  # `fit` runs op by op as well, and torch.compile takes minutes
     tensors = _tensors(arrays)
     flat = {path: leaf for path, leaf in leaves(tensors) if leaf is not None}
     if not flat or not all(keras.ops.is_tensor(leaf) for leaf in flat.values()):
         return
-    plain = all(seen.dtype != "text" for seen in trace.observations.values())
+    has_text = any(observation.dtype == "text" for observation in trace.observations.values())
     names = list(flat)
     try:
         values = list(flat.values())
@@ -148,9 +183,9 @@ def _see_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str,
             lambda values: call(_with_leaves(arrays, dict(zip(names, values, strict=True)))), values
         )
         returned = program(values)
-    except Exception as error:  # noqa: BLE001 - whatever it says, op by op is how such a function is used
+    except Exception as error:  # noqa: BLE001 - a function that cannot be compiled runs op by op
         trace.notes.append(f"not compiled: {type(error).__name__}")
         return
-    if plain:
-        with trace.variant(Oracle.PATHS, "compiled") as door:
-            see_values(_by_name(returned), door, "FunctionCase: the function, compiled,")
+    if not has_text:
+        with trace.variant(Oracle.PATHS, "compiled") as variant:
+            add_values(_by_name(returned), variant, "FunctionCase: the function, compiled,")

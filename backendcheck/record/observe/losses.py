@@ -1,4 +1,4 @@
-"""A loss as users give it (a string, an object, a function), made callable, reduced or not."""
+"""Losses as users write them (a string, an object, a function), made callable; and the observation of a LossCase."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from typing import Any
 import keras
 import numpy as np
 
-# No public class wraps a plain function the way model.compile does; this one has been here since Keras 3.0.
+# No public class wraps a function as model.compile does. This one exists since Keras 3.0.
 from keras.src.losses.losses import LossFunctionWrapper
 
-from backendcheck.record.observe.arrays import observed
+from backendcheck.case import LossCase
+from backendcheck.record.backends import backend_module
+from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, scalar, to_tensor, zeros_if_none
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.trace import Trace
 
-# Losses under which an example has one class; the class predicted is then an observation of its own.
+# Losses for exclusive classes; the predicted class is then an observation as well.
 _EXCLUSIVE = (
     "categorical_crossentropy",
     "sparse_categorical_crossentropy",
@@ -31,7 +35,7 @@ def resolve(loss: Any) -> keras.losses.Loss:
     """The `keras.losses.Loss` that `model.compile` would make of `loss`.
 
     Raises:
-        InvalidCase: if it is neither a string, a `Loss`, nor callable.
+        InvalidCase: unless it is a string, a `Loss` or a function.
     """
     if inspect.isclass(loss) and issubclass(loss, keras.losses.Loss):
         return loss()
@@ -40,14 +44,14 @@ def resolve(loss: Any) -> keras.losses.Loss:
     if isinstance(loss, keras.losses.Loss):
         return loss
     if not callable(loss):
-        message = f"loss={loss!r} is no loss; expected a string, a keras.losses.Loss, or a function of (y_true, y_pred)."
+        message = f"invalid loss {loss!r}; expected a string, a keras.losses.Loss, or a function of (y_true, y_pred)."
         raise InvalidCase(message)
     return LossFunctionWrapper(loss, name=getattr(loss, "__name__", type(loss).__name__))
 
 
 @contextmanager
 def unreduced(loss: keras.losses.Loss) -> Iterator[keras.losses.Loss]:
-    """The same loss without its reduction, while the context lasts."""
+    """A context in which the loss has no reduction."""
     reduction = loss.reduction
     loss.reduction = "none"
     try:
@@ -57,12 +61,12 @@ def unreduced(loss: keras.losses.Loss) -> Iterator[keras.losses.Loss]:
 
 
 def per_example(loss: keras.losses.Loss, y_true: Any, y_pred: Any, sample_weight: Any, n: int) -> np.ndarray | None:
-    """The loss of each example after sample weights and masks, (N,), or None for a loss that is a scalar by nature.
+    """The loss of each example after sample weights and masks, (N,); None if the unreduced loss is a scalar.
 
-    Where the loss has more axes (one value per time step), it is the mean over them.
+    For a loss with more axes, such as (N, T), it is the mean over them.
     """
     with unreduced(loss):
-        values = observed(loss(y_true, y_pred, sample_weight=sample_weight), where="per_example_loss").value
+        values = as_observation(loss(y_true, y_pred, sample_weight=sample_weight), where="per_example_loss").value
     if values.ndim == 0 or values.shape[0] != n:
         return None
     return values if values.ndim == 1 else values.reshape(n, -1).mean(axis=1, dtype=values.dtype)
@@ -75,12 +79,12 @@ def name_of(loss: keras.losses.Loss) -> str:
 
 
 def is_exclusive(loss: keras.losses.Loss | None) -> bool:
-    """Whether under this loss an example belongs to exactly one class."""
+    """Whether this loss assigns exactly one class to an example."""
     return loss is not None and name_of(loss) in _EXCLUSIVE
 
 
 def description(loss: keras.losses.Loss) -> dict[str, Any]:
-    """What is to be known of the loss without it: name, module, options, reduction; only what JSON can hold."""
+    """The loss as a dict that JSON can hold: ``name``, ``from_keras``, ``options`` and ``reduction``."""
     fn: Callable[..., Any] | None = getattr(loss, "fn", None)
     options = {}
     for key, value in {**_config(loss), **getattr(loss, "_fn_kwargs", {})}.items():
@@ -101,5 +105,66 @@ def description(loss: keras.losses.Loss) -> dict[str, Any]:
 def _config(loss: keras.losses.Loss) -> dict[str, Any]:
     try:
         return dict(loss.get_config())
-    except Exception:  # noqa: BLE001 - a user's get_config may do anything; the options are a convenience
+    except Exception:  # noqa: BLE001 - the get_config of a user may raise anything; options are not essential
         return {}
+
+
+# --- a LossCase ------------------------------------------------------------------------------------------------
+
+Arrays = tuple[Any, Any, Any]  # y_true, y_pred and sample_weight as NumPy arrays; None for no weights
+
+
+def loss_arrays(case: LossCase, trace: Trace) -> Arrays:
+    """Labels, predictions and sample weights of a LossCase as NumPy arrays. Adds their digests and the labels to `trace`.
+
+    Raises:
+        InvalidCase: if one of them is a dict, or they do not hold the same number of examples.
+    """
+    y_true, y_pred, sample_weight = as_arrays(case.y_true, 1), as_arrays(case.y_pred, 1), as_arrays(case.sample_weight, 1)
+    for name, array in (("y_true", y_true), ("y_pred", y_pred), ("sample_weight", sample_weight)):
+        if isinstance(array, Mapping):
+            message = f"LossCase: {name} is a dict; expected one array, because a LossCase has one output. Use a ModelCase."
+            raise InvalidCase(message)
+        if array is not None:
+            trace.digests |= digests(name, array)
+            trace.labels[name] = as_observation(array, where=name).value
+    if case.expect is None:
+        check_lengths("LossCase", {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight})
+    return y_true, y_pred, sample_weight
+
+
+class LossObserver:
+    """The loss of a LossCase, and how it is observed on any arrays: those of the case, or the same ones permuted.
+
+    loss: the resolved loss; None if resolving it raised.
+    arrays: y_true (N, …), y_pred (N, …, C) and sample_weight as this recording feeds them.
+    """
+
+    def __init__(self, case: LossCase, trace: Trace, *, seed: int, noise: Perturbation) -> None:
+        y_true, y_pred, sample_weight = loss_arrays(case, trace)
+        self.arrays: Arrays = (
+            noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight),
+        )  # fmt: skip
+        self.loss: Any = None
+        with trace.stage("loss"):
+            self.loss = resolve(case.loss)
+            trace.losses[""] = description(self.loss)
+        self._gradients = backend_module().gradient_function(
+            lambda data: data["y_pred"],
+            lambda tensor, data: scalar(self.loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
+            (),
+        )
+
+    def observe(self, arrays: Arrays, trace: Trace) -> None:
+        """Add the loss of each example, the loss, and its gradient by y_pred."""
+        with trace.stage("loss"):
+            labels, predictions, weight = (to_tensor(array) for array in arrays)
+            n = len(arrays[1]) if arrays[1].ndim else 1
+            if (values := per_example(self.loss, labels, predictions, weight, n)) is not None:
+                trace.add("per_example_loss", values)
+            trace.add("loss", scalar(self.loss(labels, predictions, sample_weight=weight)))
+        if "loss" in trace.observations:
+            with trace.stage("gradient"):
+                data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
+                _, by_pred, _ = self._gradients(data)
+                trace.add("gradient/y_pred", zeros_if_none(by_pred[0], arrays[1]))

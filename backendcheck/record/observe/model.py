@@ -1,7 +1,8 @@
-"""What is to be seen of a ModelCase: predictions, losses, gradients, metrics, one training run.
+"""The stages of observing a ModelCase, and how their results become observations.
 
-The flow is that of Keras itself: build, forward (`predict`), loss (`compute_loss`, and each declared loss on the output
-it names), gradient, metrics (`evaluate`), train (`fit`). A stage that raises is recorded and the others go on.
+The stages follow Keras itself: build, forward (`predict`), loss (`compute_loss`, and each declared loss on the output of its
+name), gradient, metrics (`evaluate`), train (`fit`). A stage that raises is recorded, and the next ones run all the same. Their
+order is in `record.flow`.
 """
 
 from __future__ import annotations
@@ -15,99 +16,110 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record.backends.masks import mask_of
 from backendcheck.record.observe import losses, outputs
-from backendcheck.record.observe.arrays import map_nest, observed, or_zeros, to_tensor
+from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor, zeros_if_none
 from backendcheck.record.observe.errors import InvalidCase
-from backendcheck.record.observe.model_under_test import Subject, lowest_precision
+from backendcheck.record.observe.model_under_test import ModelUnderTest, lowest_precision
 from backendcheck.record.observe.outputs import suffix
-from backendcheck.record.observe.overridden_steps import has_own
 from backendcheck.record.observe.perturbation import Perturbation
-from backendcheck.record.observe.randomness import draws_in_training, random_state
+from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights, seed_weights, state_fingerprints, weight_digests
 
+# --- build -----------------------------------------------------------------------------------------------------
 
-def built(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> Subject | None:
+
+def build_model(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> ModelUnderTest | None:
     """The model of a case, built, with its initial weights, compiled; None if it raised."""
-    subject = Subject(case, trace, seed, noise)
-    model = subject.model
+    under_test = ModelUnderTest(case, trace, seed, noise)
+    model = under_test.model
     with trace.stage("build"):
         if not model.built or not model.weights:
-            _build(subject)
+            _create_variables(under_test)
         if case.weights == "seeded":
             seed_weights(model, seed)
         trace.digests |= weight_digests(model, noise.round_weights(model))
         trace.state |= state_fingerprints(model)
         trace.lowest_precision = lowest_precision(model)
-        subject.compile()
+        under_test.compile()
         trace.optimizer = f"{type(model.optimizer).__module__}.{type(model.optimizer).__qualname__}"
-        subject.remember()
-    return None if trace.raised else subject
+        under_test.save_initial()
+    return None if trace.raised else under_test
 
 
-def _build(subject: Subject) -> None:
-    """Make the variables of a model that is built by its first call. As in `fit`, that call changes no state."""
-    first = subject.n if subject.fixed_batch else 1
-    x = map_nest(lambda leaf: to_tensor(leaf[:first]), subject.x)
+def _create_variables(under_test: ModelUnderTest) -> None:
+    """Call the model, so that it creates its variables. As in `fit`, this call does not change any state."""
+    n = under_test.n if under_test.has_fixed_batch_size else 1
+    x = map_nest(lambda leaf: to_tensor(leaf[:n]), under_test.x)
     with keras.StatelessScope():
-        subject.model(x, training=False)
+        under_test.model(x, training=False)
 
 
-def evaluation(subject: Subject) -> dict[str, Any]:
-    return {
-        "sample_weight": subject.sample_weight, "batch_size": subject.batch_size, "verbose": 0, "return_dict": True
-    }  # fmt: skip
+# --- forward ---------------------------------------------------------------------------------------------------
 
 
-# --- one function for each thing to be seen, used for the recording and for its variants ------------------------
+def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Add the predictions of `predict`, and note what inference changes and whether it draws random numbers."""
+    model = under_test.model
+    before = random_state(model)
+    with trace.stage("forward"):
+        predictions = model.predict(under_test.x, batch_size=under_test.batch_size, verbose=0)
+        named = outputs.by_output(predictions, model)
+        if list(named) != [""]:
+            trace.add("output_order", list(named))
+        add_predictions(named, trace)
+        for name in named:
+            _add_predicted_class(under_test, name, len(named), trace)
+    if not trace.raised:
+        under_test.note_changed_state()
+        under_test.is_random = random_state(model) != before
 
 
-def see_predictions(subject: Subject, result: Any, trace: Trace) -> None:
-    """Predictions by output, their order, and the classes they decide for."""
-    named = outputs.by_output(result, subject.model)
-    if list(named) != [""]:
-        trace.see("output_order", list(named))
-    see_named_predictions(named, trace)
-    for name in named:
-        _see_classes(subject, name, len(named), trace)
-
-
-def see_named_predictions(named: Mapping[str, Any], trace: Trace) -> None:
-    """Predictions by output."""
+def add_predictions(named: Mapping[str, Any], trace: Trace) -> None:
+    """Add predictions by output, each (N, C)."""
     for name, array in named.items():
-        trace.see(f"predictions{suffix(name)}", array)
+        trace.add(f"predictions{suffix(name)}", array)
 
 
-def _see_classes(subject: Subject, name: str, n_outputs: int, trace: Trace) -> None:
-    loss = subject.case.loss
+def _add_predicted_class(under_test: ModelUnderTest, name: str, n_outputs: int, trace: Trace) -> None:
+    loss = under_test.case.loss
     loss = loss.get(name) if isinstance(loss, Mapping) else loss
     exclusive = not isinstance(loss, list | tuple) and loss is not None and losses.is_exclusive(losses.resolve(loss))
-    if exclusive or outputs.is_softmax_output(subject.model, name, n_outputs):
+    if exclusive or outputs.is_softmax_output(under_test.model, name, n_outputs):
         classes = outputs.predicted_class(trace.observations[f"predictions{suffix(name)}"].value)
         if classes is not None:
-            trace.see(f"predicted_class{suffix(name)}", classes)
+            trace.add(f"predicted_class{suffix(name)}", classes)
 
 
-def see_losses_and_gradients(subject: Subject, arrays: tuple[Any, Any, Any], trace: Trace, *, predictions: bool = False) -> None:
-    """The loss of each example, of each output and in total, and the gradients of the total; `predictions` as well if asked."""
-    model, data = subject.model, subject.tensors(arrays)
-    subject.settle()
+# --- loss and gradient -----------------------------------------------------------------------------------------
+
+
+def observe_losses_and_gradients(
+    under_test: ModelUnderTest, arrays: tuple[Any, Any, Any], trace: Trace, *, predictions: bool = False
+) -> None:
+    """Add the loss of each example, of each output and in total, and the gradients of the total.
+
+    `arrays` are x, y and sample_weight: those of the case, or the same ones permuted. With `predictions`, add those of
+    ``model(x)`` as well.
+    """
+    model, data = under_test.model, under_test.tensors(arrays)
+    under_test.reset_state()
     with trace.stage("loss"):
         y_pred = model(data["x"], training=False)
         named = outputs.by_output(y_pred, model)
         if predictions:
-            see_named_predictions(named, trace)
-        _see_declared_losses(subject, named, subject.tensors(arrays), trace)
-        trace.see("loss", subject.total(y_pred, subject.tensors(arrays)))
+            add_predictions(named, trace)
+        _observe_declared_losses(under_test, named, under_test.tensors(arrays), trace)
+        trace.add("loss", under_test.total_loss(y_pred, under_test.tensors(arrays)))
     if "loss" not in trace.observations:
         return
-    subject.settle()
+    under_test.reset_state()
     with trace.stage("gradient"):
-        _, by_pred, by_variable = subject.gradients(subject.tensors(arrays))
+        _, by_pred, by_variable = under_test.gradients(under_test.tensors(arrays))
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
-            trace.see(f"gradient/y_pred{suffix(name)}", or_zeros(gradient, named[name]))
+            trace.add(f"gradient/y_pred{suffix(name)}", zeros_if_none(gradient, named[name]))
         paths = {id(variable): path for path, variable in named_weights(model)}
         for variable, gradient in zip(model.trainable_variables, by_variable, strict=True):
-            trace.see(f"gradient/{paths[id(variable)]}", or_zeros(gradient, variable))
+            trace.add(f"gradient/{paths[id(variable)]}", zeros_if_none(gradient, variable))
 
 
 def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:
@@ -116,24 +128,24 @@ def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:
     return [by_identity[id(tensor)] for tensor in keras.tree.flatten(y_pred)]
 
 
-def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mapping[str, Any], trace: Trace) -> None:
-    """Each declared loss, called by hand on the output and the labels of its own name."""
-    if subject.case.loss is None:
+def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any], data: Mapping[str, Any], trace: Trace) -> None:
+    """Call each declared loss on the output and the labels of its name."""
+    if under_test.case.loss is None:
         return
-    # Whether the total is this one loss: no other output, no weight on it, no regularizer beside it.
-    own_total = has_own(subject.model, "compute_loss")
-    alone = len(named) == 1 and subject.case.loss_weights is None and not subject.model.losses and not own_total
-    declared = outputs.declared_names(subject.model, list(named))
+    # Whether the total is this one loss: no other output, no weight on it, no regularizer.
+    has_own_total = under_test.overrides("compute_loss")
+    alone = len(named) == 1 and under_test.case.loss_weights is None and not under_test.model.losses and not has_own_total
+    declared = outputs.declared_names(under_test.model, list(named))
     try:
         labels = outputs.matched(data["y"], declared, what="y", repeat=True)
         weights = outputs.matched(data["sample_weight"], declared, what="sample_weight", repeat=True)
-        specs = outputs.matched(subject.case.loss, declared, what="loss", repeat=True)
+        specs = outputs.matched(under_test.case.loss, declared, what="loss", repeat=True)
     except InvalidCase as error:
-        # Keras may still make something of it; what that is, compute_loss and fit show.
+        # Keras may accept it nevertheless; compute_loss and fit then show the result.
         trace.notes.append(f"no loss by output: {error}")
         return
     try:
-        factors = outputs.matched(subject.case.loss_weights, declared, what="loss_weights", repeat=len(declared) == 1)
+        factors = outputs.matched(under_test.case.loss_weights, declared, what="loss_weights", repeat=len(declared) == 1)
     except InvalidCase:
         factors = {}
     for name, spec in specs.items():
@@ -142,70 +154,96 @@ def _see_declared_losses(subject: Subject, named: Mapping[str, Any], data: Mappi
             continue
         loss = losses.resolve(spec)
         trace.losses[name] = losses.description(loss) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
-        trace.labels[f"y_true{suffix(name)}"] = observed(y_true, where="y").value
+        trace.labels[f"y_true{suffix(name)}"] = as_observation(y_true, where="y").value
         if weight is not None:
-            trace.labels[f"sample_weight{suffix(name)}"] = observed(weight, where="sample_weight").value
+            trace.labels[f"sample_weight{suffix(name)}"] = as_observation(weight, where="sample_weight").value
         if (mask := mask_of(named[name])) is not None:
-            trace.labels[f"mask{suffix(name)}"] = observed(mask, where="mask").value
-        if subject.predicts_apart:
-            trace.labels[f"output{suffix(name)}"] = observed(named[name], where="output").value
-        subject.settle_losses()
-        each = losses.per_example(loss, y_true, named[name], _copied(weight), subject.n)
-        if each is not None:
-            trace.see(f"per_example_loss{suffix(name)}", each)
+            trace.labels[f"mask{suffix(name)}"] = as_observation(mask, where="mask").value
+        if under_test.predict_differs:
+            trace.labels[f"output{suffix(name)}"] = as_observation(named[name], where="output").value
+        under_test.reset_loss_state()
+        values = losses.per_example(loss, y_true, named[name], _copied(weight), under_test.n)
+        if values is not None:
+            trace.add(f"per_example_loss{suffix(name)}", values)
         if name:
-            subject.settle_losses()
+            under_test.reset_loss_state()
             reduced = loss(y_true, named[name], sample_weight=_copied(weight))
-            trace.see(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
+            trace.add(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
 
 
 def _copied(weight: Any) -> Any:
-    """Weights for one call: some losses write into them."""
+    """A copy of the weights for one call, because some losses write into them."""
     return None if weight is None else keras.ops.copy(weight)
 
 
-def see_metrics(figures: Mapping[str, Any], trace: Trace, *, loss: str = "") -> None:
-    """Metrics by name as `evaluate` returns them; the loss among them as the observation `loss` if that is given."""
-    for name, value in figures.items():
+# --- metrics ---------------------------------------------------------------------------------------------------
+
+
+def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Add the metrics of `evaluate`."""
+    under_test.reset_state()
+    with trace.stage("metrics"):
+        values = under_test.model.evaluate(*under_test.arrays[:2], **evaluate_options(under_test))
+        add_metrics(values, trace, loss=under_test.evaluate_loss_name)
+    if any(raised.stage == "metrics" for raised in trace.raised):
+        # An exception inside a compiled step may leave the variables of a JAX model empty.
+        under_test.restore_initial()
+        under_test.compile()
+    under_test.reset_state()
+
+
+def evaluate_options(under_test: ModelUnderTest) -> dict[str, Any]:
+    """The arguments of `evaluate` besides x and y."""
+    return {
+        "sample_weight": under_test.sample_weight, "batch_size": under_test.batch_size, "verbose": 0, "return_dict": True
+    }  # fmt: skip
+
+
+def add_metrics(values: Mapping[str, Any], trace: Trace, *, loss: str = "") -> None:
+    """Add metrics by name, as `evaluate` returns them. The loss among them becomes the observation `loss`, unless it is empty."""
+    for name, value in values.items():
         if name != "loss":
-            trace.see(f"metric/{name}", value)
+            trace.add(f"metric/{name}", value)
         elif loss:
-            trace.see(loss, value)
+            trace.add(loss, value)
 
 
-def see_weights(subject: Subject, trace: Trace) -> None:
-    """The weights after training."""
-    for path, variable in named_weights(subject.model):
-        trace.see(f"train/weight/{path}", variable)
+# --- train -----------------------------------------------------------------------------------------------------
 
 
-def see_history(history: Mapping[str, list[float]], trace: Trace) -> None:
-    """What `fit` reports of each epoch, validation aside."""
-    for name, values in history.items():
-        if not name.startswith("val_"):
-            trace.see("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
-
-
-def fit(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
-    """Train as the case says, examples in order; `options` go to `fit`. Returns what `fit` reports, which is seen in `trace`."""
-    case = subject.case
-    history: dict[str, list[float]] = subject.model.fit(
-        subject.x, subject.y, sample_weight=subject.sample_weight, class_weight=case.class_weight,
-        batch_size=subject.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
-    ).history  # fmt: skip
-    see_history(history, trace)
-    see_weights(subject, trace)
-    return history
-
-
-def train(subject: Subject, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
-    """The stage in which the model is trained, by `fit`; returns what that reports, nothing if it raised."""
-    before, raised_before = random_state(subject.model), len(trace.raised)
+def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
+    """Train the model by `fit`, which gets `options`. Returns what `fit` reports by epoch; empty if it raised."""
+    before, n_raised_before = random_state(under_test.model), len(trace.raised)
     history: Mapping[str, list[float]] = {}
     with trace.stage("train"):
-        history = fit(subject, trace, **options)
-    if len(trace.raised) > raised_before:
-        subject.restore()
-    elif random_state(subject.model) != before or draws_in_training(subject):
-        trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), and each backend draws its own"
+        history = fit(under_test, trace, **options)
+    if len(trace.raised) > n_raised_before:
+        under_test.restore_initial()
+    elif random_state(under_test.model) != before or under_test.is_random_in_training():
+        trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), which differ between backends"
     return history
+
+
+def fit(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
+    """Call `fit` as the case declares it, with the examples in order. Adds its history and the trained weights to `trace`."""
+    case = under_test.case
+    history: dict[str, list[float]] = under_test.model.fit(
+        under_test.x, under_test.y, sample_weight=under_test.sample_weight, class_weight=case.class_weight,
+        batch_size=under_test.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
+    ).history  # fmt: skip
+    add_history(history, trace)
+    add_trained_weights(under_test, trace)
+    return history
+
+
+def add_history(history: Mapping[str, list[float]], trace: Trace) -> None:
+    """Add the loss and the metrics of each epoch, (epochs,), as `fit` reports them; without validation."""
+    for name, values in history.items():
+        if not name.startswith("val_"):
+            trace.add("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
+
+
+def add_trained_weights(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Add the weights after training."""
+    for path, variable in named_weights(under_test.model):
+        trace.add(f"train/weight/{path}", variable)

@@ -1,4 +1,4 @@
-"""A model case with its data as arrays: what every stage of the observation looks at, and from which state."""
+"""The model under test: a model case with its data as NumPy arrays, and the state that every observation of it starts from."""
 
 from __future__ import annotations
 
@@ -12,29 +12,47 @@ import numpy as np
 
 from backendcheck.case import ModelCase
 from backendcheck.record.backends import backend_module
-from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
-from backendcheck.record.observe.as_compiled import declared
-from backendcheck.record.observe.dataset_case import DrawnCase
+from backendcheck.record.observe import outputs
+from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, leaves, map_nest, to_tensor
+from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
 from backendcheck.record.observe.errors import InvalidCase
-from backendcheck.record.observe.overridden_steps import has_own
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.state import State, is_random_generator, random_state, variables_of, variables_within
 from backendcheck.record.observe.trace import Trace
-from backendcheck.record.observe.variables import State, variables_of, variables_within
 from backendcheck.record.observe.weights import created_trainable
 from backendcheck.vocabulary.findings import Oracle
 
 _DEFAULT_LEARNING_RATE = 0.1
 
+# What is not compared if the class of the model overrides the method.
+_SKIPPED = {
+    "train_step": "what fit reports is not compared with the loss before training",
+    "test_step": "what evaluate reports is not compared with the loss, and is recorded as metric/loss",
+    "predict_step": "predict is not compared with model(x)",
+    "compute_loss": "the loss is not compared with the declared losses called directly",
+}
 
-class Subject:
-    """A model case with its data as NumPy arrays: what every stage of the observation looks at."""
+
+class ModelUnderTest:
+    """A model case with its data as arrays, and the model in the state in which observations start.
+
+    case: the case, with options in place of ``"as compiled"``.
+    model: its `keras.Model`.
+    optimizer: the declared optimizer; once the model is compiled, the one object that all compilations share.
+    x, y, sample_weight: nests of NumPy arrays, each (N, …); y and sample_weight may be None.
+    n, batch_size: the number of examples, and of examples in a batch.
+    dataset, dataset_kind: the data set that the arrays come from, and its kind; None and empty if there is none to observe.
+    initial: all variables as they were when the model was built.
+    changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside.
+    is_random: whether inference draws random numbers.
+    """
 
     def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
         model = case.model
         if not isinstance(model, keras.Model):
             message = f"ModelCase: model is {type(model).__name__}; expected a keras.Model."
             raise InvalidCase(message)
-        case = declared(case)
+        case = with_compiled_options(case)
         self.case = case
         self.model = model
         self.optimizer = case.optimizer
@@ -45,13 +63,13 @@ class Subject:
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
         self.dataset_kind = ""
-        if isinstance(case, DrawnCase) and not case.shut and not noise.kind:
+        if isinstance(case, MaterializedCase) and not case.skip_reason and not noise.kind:
             self.dataset, self.dataset_kind = case.dataset, case.kind
         self.initial = State(())
-        self.moves: list[str] = []
-        self.draws = False
-        self._looked_at = State(())
-        self._within_losses = State(())
+        self.changed_state: list[str] = []
+        self.is_random = False
+        self._untrained_state = State(())  # of what no training step changes: statistics, counters, random generators
+        self._loss_state = State(())
         self._initial_optimizer: State | None = None
         self._gradients: Callable[[Any], Any] | None = None
 
@@ -59,29 +77,31 @@ class Subject:
     def arrays(self) -> tuple[Any, Any, Any]:
         return self.x, self.y, self.sample_weight
 
+    # --- compiling ------------------------------------------------------------------------------------------------
+
     def compile(self, **options: Any) -> None:
-        """Compile the model as the case declares it; `options` go to `model.compile`.
+        """Compile the model as the case declares it. `options` are passed to `model.compile`.
 
         Raises:
-            InvalidCase: if the model has a compile() of its own that does not take this, and is not compiled yet.
+            InvalidCase: if the model overrides compile() with other parameters, and is not compiled yet.
         """
         case = self.case
         arguments = {
             "optimizer": self.optimizer if self.optimizer is not None else keras.optimizers.SGD(_DEFAULT_LEARNING_RATE),
             **{name: getattr(case, name) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}, **options,
         }  # fmt: skip
-        if self.compiles_anew:
+        if self.can_recompile:
             self.model.compile(**arguments)
         elif not self.model.compiled:
             message = (
-                f"ModelCase: {type(self.model).__name__} has a compile() that wants other arguments than Keras's; expected it "
-                "compiled. Call it in the case, and say loss='as compiled'."
+                f"ModelCase: the compile() of {type(self.model).__name__} has other parameters than that of Keras; expected a "
+                "compiled model. Compile it in the case, and give loss='as compiled'."
             )
             raise InvalidCase(message)
 
     @property
-    def compiles_anew(self) -> bool:
-        """Whether the model can be compiled with the arguments of Keras's own `compile`."""
+    def can_recompile(self) -> bool:
+        """Whether `model.compile` takes the arguments of `keras.Model.compile`."""
         try:
             inspect.signature(self.model.compile).bind(
                 optimizer=None, loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False
@@ -90,122 +110,154 @@ class Subject:
             return False
         return True
 
-    def remember(self) -> None:
-        """Keep all that a look at the model can change, and the state of the optimizer, which a saved model may bring along."""
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def save_initial(self) -> None:
+        """Save all state that an observation can change, and that of the optimizer, which a saved model may already have."""
         model = self.model
-        within_losses = variables_within(self.case.loss)
+        loss_variables = variables_within(self.case.loss)
         variables = variables_of(model)
-        self.initial = State([*variables, *within_losses])
+        self.initial = State([*variables, *loss_variables])
         trained = created_trainable(model)
-        self._looked_at = State([*(one for one in variables if id(one) not in trained), *within_losses])
-        self._within_losses = State(within_losses)
-        self.optimizer = model.optimizer  # one object from now on: compiled anew, it keeps what is restored
+        self._untrained_state = State([*(variable for variable in variables if id(variable) not in trained), *loss_variables])
+        self._loss_state = State(loss_variables)
+        self.optimizer = model.optimizer  # one object from now on: a second compile() keeps the state that is restored
         try:
             if not self.optimizer.built:
                 self.optimizer.build(model.trainable_variables)
             self._initial_optimizer = State(self.optimizer.variables)
-        except Exception:  # noqa: BLE001 - an optimizer of the user's own may build itself in its own way, when it trains
+        except Exception:  # noqa: BLE001 - a user's optimizer may build itself differently, when it trains
             self._initial_optimizer = None
 
-    def restore(self) -> bool:
-        """Put back what `remember` kept; returns whether the optimizer could be, too."""
-        self.initial.put_back()
-        kept = self._initial_optimizer
-        if kept is None or not all(one in kept for one in self.optimizer.variables):
+    def restore_initial(self) -> bool:
+        """Restore what `save_initial` saved. Returns whether that includes the optimizer."""
+        self.initial.restore()
+        saved = self._initial_optimizer
+        if saved is None or not all(variable in saved for variable in self.optimizer.variables):
             return False
-        kept.put_back()
+        saved.restore()
         return True
 
+    def reset_state(self) -> None:
+        """Restore what an observation without training can change: statistics, counters, random generators."""
+        self._untrained_state.restore()
+
+    def reset_loss_state(self) -> None:
+        """Restore the variables inside the losses, before a loss is called again."""
+        self._loss_state.restore()
+
     def reset_metrics(self) -> None:
-        """Metrics from zero. One that cannot be is met, and recorded, where `fit` and `evaluate` do the same."""
+        """Reset metrics. A metric that fails to reset raises again, and is recorded, in fit or evaluate."""
         with suppress(Exception):
             self.model.reset_metrics()
 
-    def settle(self) -> None:
-        """Put back what a look can change that does not train: statistics, counters, random generators."""
-        self._looked_at.put_back()
-
     @contextmanager
-    def variant(self, trace: Trace, oracle: Oracle, door: str) -> Iterator[Trace]:
-        """A variant of `trace`, see there, that begins from the state which the recording began with."""
-        self.settle()
-        with trace.variant(oracle, door) as other:
-            yield other
-        if other.raised:
-            self.restore()  # what was thrown inside a compiled step may leave the variables of a JAX model empty
+    def variant(self, trace: Trace, oracle: Oracle, path: str) -> Iterator[Trace]:
+        """A variant of `trace` (see `Trace.variant`) that starts from the same state as the recording."""
+        self.reset_state()
+        with trace.variant(oracle, path) as variant:
+            yield variant
+        if variant.raised:
+            self.restore_initial()  # an exception inside a compiled step may leave the variables of a JAX model empty
 
-    def note_moves(self) -> None:
-        """Find out, after a look, what it has changed of the state, random generators aside."""
-        self.moves = [path for path in self._looked_at.moved() if "seed_generator" not in path]
+    def note_changed_state(self) -> None:
+        """Note which state an observation has changed, random generators aside."""
+        self.changed_state = [path for path in self._untrained_state.changed() if "seed_generator" not in path]
+
+    def is_random_in_training(self) -> bool:
+        """Whether two training passes over the same data differ. On PyTorch, the state of a generator does not show it."""
+        model = self.model
+        if not random_state(model):
+            return False
+        before = State(variable for variable in variables_of(model) if not is_random_generator(variable))
+        data = self.tensors(self.arrays)
+        try:
+            passes = []
+            for _ in range(2):
+                before.restore()
+                passes.append(outputs.by_output(model(data["x"], training=True), model))
+        except Exception:  # noqa: BLE001 - `fit` raises it as well, and there it is recorded
+            return False
+        finally:
+            before.restore()
+        arrays = [[as_observation(tensor, where=name).value for name, tensor in named.items()] for named in passes]
+        return not all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*arrays, strict=True))
+
+    # --- what may be compared -------------------------------------------------------------------------------------
+
+    def overrides(self, method: str) -> bool:
+        """Whether the class of the model overrides this method of `keras.Model`."""
+        return getattr(type(self.model), method) is not getattr(keras.Model, method)
+
+    def skipped_paths(self) -> list[str]:
+        """A note for each overridden method. If the model overrides a step, that path is not compared with the others."""
+        return [f"{words}: the model overrides {method}" for method, words in _SKIPPED.items() if self.overrides(method)]
 
     @property
-    def fixed_batch(self) -> bool:
+    def has_fixed_batch_size(self) -> bool:
         """Whether the model is declared for batches of one size."""
-        return any(one.shape and one.shape[0] is not None for one in getattr(self.model, "inputs", None) or ())
+        return any(tensor.shape and tensor.shape[0] is not None for tensor in getattr(self.model, "inputs", None) or ())
 
     @property
-    def whole(self) -> bool:
-        """Whether the examples are one batch; several give a mean of means, which is something else."""
+    def is_one_batch(self) -> bool:
+        """Whether the examples are one batch. Several batches give a mean of means, which is another number."""
         return self.n <= self.batch_size
 
     @property
-    def predicts_apart(self) -> bool:
-        """Whether `predict` gives something else than `model(x)`, by design."""
-        return self.draws or has_own(self.model, "predict_step") or (bool(self.moves) and not self.whole)
+    def predict_differs(self) -> bool:
+        """Whether `predict` differs from `model(x)` by design."""
+        return self.is_random or self.overrides("predict_step") or (bool(self.changed_state) and not self.is_one_batch)
 
     @property
-    def evaluated_loss(self) -> str:
-        """The observation that the loss which `evaluate` reports is beside the metrics; empty if it is none of its own."""
-        return "metric/loss" if self.tested_loss != "loss" or (self.dataset is not None and not self.whole) else ""
+    def evaluate_loss_name(self) -> str:
+        """The observation that gets the loss of `evaluate`; empty if that loss is not an observation besides the metrics."""
+        return "metric/loss" if self.test_step_loss_name != "loss" or (self.dataset is not None and not self.is_one_batch) else ""
+
+    @property
+    def test_step_loss_name(self) -> str:
+        """The observation that gets the loss of a test step. Only the test step of Keras returns the loss of the model."""
+        return "metric/loss" if self.overrides("test_step") else "loss"
 
     @property
     def only_predicts(self) -> bool:
-        """Whether there is nothing to lose: no labels, no loss, none of the model's own, and none that its layers add."""
+        """Whether there is no loss to observe: no labels, no declared loss, no loss in the model, and none from its layers."""
         model, case = self.model, self.case
-        own = has_own(model, "compute_loss") or has_own(model, "train_step")
-        if case.y is not None or case.loss is not None or own:
+        if case.y is not None or case.loss is not None or self.overrides("compute_loss") or self.overrides("train_step"):
             return False
-        n_regularized = sum(getattr(one, "regularizer", None) is not None for one in model.trainable_variables)
+        n_regularized = sum(getattr(variable, "regularizer", None) is not None for variable in model.trainable_variables)
         return len(model.losses) <= n_regularized
 
     @property
-    def losses_hold_state(self) -> bool:
-        """Whether a loss has variables, so that each call may change what the next one returns."""
-        return bool(self._within_losses)
+    def losses_have_state(self) -> bool:
+        """Whether a loss has variables, so that each call may change the result of the next one."""
+        return bool(self._loss_state)
 
-    @property
-    def tested_loss(self) -> str:
-        """The observation that the loss of a test step is; only Keras's own test step promises the loss of the model."""
-        return "metric/loss" if has_own(self.model, "test_step") else "loss"
+    # --- data, loss, gradients ------------------------------------------------------------------------------------
 
     def tensors(self, arrays: tuple[Any, Any, Any]) -> dict[str, Any]:
-        """The data as `fit` would hand it to the model; one array of weights is spread over all outputs."""
+        """``x``, ``y`` and ``sample_weight`` as `fit` passes them to the model. One array of weights applies to all outputs."""
         x, y, sample_weight = (map_nest(to_tensor, nest) if nest is not None else None for nest in arrays)
         nests = (Mapping, list, tuple)
         if sample_weight is not None and isinstance(y, nests) and not isinstance(sample_weight, nests):
             sample_weight = map_nest(lambda _: sample_weight, y)
         return {"x": x, "y": y, "sample_weight": sample_weight}
 
-    def total(self, y_pred: Any, data: Mapping[str, Any]) -> Any:
-        """The loss that Keras trains with."""
-        self.settle_losses()
+    def total_loss(self, y_pred: Any, data: Mapping[str, Any]) -> Any:
+        """The loss that Keras trains with, a scalar: `compute_loss` on `y_pred` and `data`."""
+        self.reset_loss_state()
         return self.model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
 
-    def settle_losses(self) -> None:
-        """Put back the variables inside the losses, before one is called again."""
-        self._within_losses.put_back()
-
     def gradients(self, data: Mapping[str, Any]) -> Any:
-        """Value and gradients of `total`; made once, so that a backend which compiles does so once."""
-        if self._gradients is None:
+        """`total_loss`, and its gradients by each prediction and by each trainable variable."""
+        if self._gradients is None:  # made once, so that a backend that compiles does so once
             self._gradients = backend_module().gradient_function(
-                lambda data: self.model(data["x"], training=False), self.total, self.model.trainable_variables
+                lambda data: self.model(data["x"], training=False), self.total_loss, self.model.trainable_variables
             )
         return self._gradients(data)
 
     @property
-    def gradients_in_slices(self) -> bool:
-        """Whether the backend gave some gradient as slices, row by row, as TensorFlow does of an embedding."""
+    def has_sliced_gradients(self) -> bool:
+        """Whether the backend returned a gradient as slices (some rows), as TensorFlow does for an embedding."""
         return getattr(self._gradients, "in_slices", False)
 
 
@@ -221,7 +273,7 @@ def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
         trace.digests |= digests("class_weight", weights)
     empty = [path for path, leaf in leaves(x, "x") if np.ndim(leaf) == 0 or len(leaf) == 0]
     if empty:
-        message = f"ModelCase: {empty[0]} holds no examples; expected an array of N of them, N of 1 or more."
+        message = f"ModelCase: {empty[0]} holds no examples; expected an array with at least one example."
         raise InvalidCase(message)
     if case.expect is None:
         check_lengths("ModelCase", {"x": x, "y": y, "sample_weight": sample_weight})
@@ -234,6 +286,6 @@ def _n_outputs(model: Any) -> int | None:
 
 
 def lowest_precision(model: Any) -> str | None:
-    """The coarsest float type that a layer computes in, where that is below the float type of the session."""
-    computed = {getattr(layer, "compute_dtype", None) for layer in model._flatten_layers()}  # noqa: SLF001 - nested ones, too
-    return next((dtype for dtype in ("bfloat16", "float16") if dtype in computed and keras.config.floatx() != dtype), None)
+    """The coarsest float type that a layer computes in, if it is below the float type of the session."""
+    dtypes = {getattr(layer, "compute_dtype", None) for layer in model._flatten_layers()}  # noqa: SLF001 - nested layers, too
+    return next((dtype for dtype in ("bfloat16", "float16") if dtype in dtypes and keras.config.floatx() != dtype), None)

@@ -1,7 +1,7 @@
 """Named outputs: which array, label, loss and weight belong to which output of a model.
 
-Keras matches by dict key or by position, and which position an output has depends on the backend. Here everything is
-matched by name, from what the author declared.
+Keras matches by dict key or by position, and the position of an output depends on the backend. Here everything is matched by the
+names that the author declared.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import numpy as np
 from backendcheck.record.observe.arrays import is_plain, leaves
 from backendcheck.record.observe.errors import InvalidCase
 
-# Of these, a list of plain strings or numbers is one entry for each output; of labels and weights it is an array.
+# For these, a list of strings or numbers has one entry for each output. For labels and weights it is an array.
 _ONE_PER_OUTPUT = ("loss", "loss_weights")
 
 
 def by_output(result: Any, model: Any) -> dict[str, Any]:
-    """The arrays of a prediction by output name, in the order of the structure; the single unnamed output is ``""``.
+    """The arrays of a prediction by output name, in the order of the structure. The single unnamed output is ``""``.
 
-    In a dict the keys are the names. In a list the names are those of the output layers, position by position.
+    A dict names its outputs by its keys. In a list, each output has the name of the output layer at the same position.
     """
     if not isinstance(result, Mapping | list | tuple):
         return {"": result}
-    found = dict(leaves(result))
+    named = dict(leaves(result))
     declared = list(getattr(model, "output_names", None) or [])
     flat_list = isinstance(result, list | tuple) and not any(isinstance(r, Mapping | list | tuple) for r in result)
-    if flat_list and len(declared) == len(found) == len(set(declared)):
+    if flat_list and len(declared) == len(named) == len(set(declared)):
         return dict(zip(declared, result, strict=True))
-    return found
+    return named
 
 
 def declared_names(model: Any, names: list[str]) -> list[str]:
-    """The output names in the order in which the author declared them, which a list of losses or labels follows."""
+    """The output names in the declared order, which a list of losses or labels follows."""
     structure = getattr(model, "_outputs_struct", None)
     if structure is not None and isinstance(structure, Mapping | list | tuple):
         declared = list(by_output(structure, model))
@@ -45,41 +45,41 @@ def declared_names(model: Any, names: list[str]) -> list[str]:
 
 
 def matched(spec: Any, names: list[str], *, what: str, repeat: bool) -> dict[str, Any]:
-    """`spec` (a dict by name, a list by position, or one thing) spread over the outputs `names`, given as declared.
+    """`spec` by output: from a dict by name, a list by position, or a single value. `names` are in the declared order.
 
-    With `repeat`, one thing stands for every output. Outputs that a dict does not name are left out.
+    With `repeat`, a single value applies to every output. Outputs that a dict does not name are left out.
 
     Raises:
-        InvalidCase: if a list has another length, or a dict names what is no output.
+        InvalidCase: if a list has the wrong length, or a dict has a key that does not name an output.
     """
     if spec is None:
         return {}
     if isinstance(spec, Mapping):
-        found = dict(leaves(spec))
-        if unknown := [name for name in found if name not in names]:
+        by_name = dict(leaves(spec))
+        if unknown := [name for name in by_name if name not in names]:
             listed = ", ".join(repr(name) for name in names if name) or "one unnamed output"
             message = f"{what} names {', '.join(map(repr, unknown))}; expected outputs of the model: {listed}."
             raise InvalidCase(message)
-        return {name: one for name, one in found.items() if one is not None}
+        return {name: value for name, value in by_name.items() if value is not None}
     if isinstance(spec, list | tuple) and (not is_plain(spec) or what in _ONE_PER_OUTPUT):
         items = list(spec) if is_plain(spec) else [leaf for _, leaf in leaves(spec)]
         if len(items) != len(names):
             message = f"{what} has {len(items)} entries; expected one for each of the {len(names)} outputs."
             raise InvalidCase(message)
-        return {name: one for name, one in zip(names, items, strict=True) if one is not None}
+        return {name: value for name, value in zip(names, items, strict=True) if value is not None}
     if repeat or len(names) == 1:
         return dict.fromkeys(names, spec)
-    message = f"{what} is one {type(spec).__name__}; expected a list or a dict, the model has {len(names)} outputs."
+    message = f"{what} is a single {type(spec).__name__}; expected a list or a dict, because the model has {len(names)} outputs."
     raise InvalidCase(message)
 
 
 def suffix(name: str) -> str:
-    """How an output's name is appended to that of an observation."""
+    """The part of an observation name that stands for an output: ``/name``, or empty for the unnamed output."""
     return f"/{name}" if name else ""
 
 
 def is_softmax_output(model: Any, name: str, n_outputs: int) -> bool:
-    """Whether the layer that makes the output ends in a softmax."""
+    """Whether the output comes from a softmax."""
     layer = None
     if n_outputs == 1 and getattr(model, "layers", None):
         layer = model.layers[-1]
@@ -95,7 +95,7 @@ def is_softmax_output(model: Any, name: str, n_outputs: int) -> bool:
 def predicted_class(predictions: np.ndarray) -> np.ndarray | None:
     """The class with the largest score of each example, (N,) for predictions (N, C) with C of 2 or more; else None.
 
-    Taken by NumPy on every backend, so that a tie is broken alike and only the scores can differ.
+    NumPy takes it on every backend, so that ties are broken in the same way and only the scores can differ.
     """
     if predictions.ndim < 2 or predictions.shape[-1] < 2:  # noqa: PLR2004 - (N, C), C of 2 or more
         return None

@@ -1,4 +1,4 @@
-"""What a noise recording does to a case: inputs moved by one unit in the last place, or everything in float64."""
+"""Perturbations that noise recordings apply to a case: inputs moved by one unit in the last place, or everything in float64."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from backendcheck.record.observe.arrays import digests, map_nest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.recordings.noise import JITTERED, MEASURES
 
-_SINGLE = "float32"  # what the leg computes in that a float64 recording is held against
+_SINGLE = "float32"  # the float type of the leg that a float64 recording is compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturbation:
-    """How the data of a case is changed for the noise recording `name`; an empty one changes nothing."""
+    """How the noise recording `name` changes the data of a case. Without a name it changes nothing."""
 
     name: str = ""
 
@@ -28,20 +28,20 @@ class Perturbation:
         return MEASURES.get(self.name, "")
 
     def prepare_session(self) -> None:
-        """Set what has to be set before a case file is imported."""
+        """Change the settings that a case file may read when it is imported."""
         if self.kind == "float64":
             keras.config.set_floatx("float64")
 
     @property
     def settings(self) -> dict[str, str]:
-        """What keeps a changed recording from being compared as a leg."""
+        """Settings that mark the recording, so that it is not compared as a leg."""
         return {"noise": self.name} if self.kind in ("jitter", "float64") else {}
 
     def inputs(self, name: str, nest: Any, trace: Trace, *, seed: int, precision: str | None = None, codes: bool = False) -> Any:
-        """The nest of arrays `name` as this recording feeds it; `trace` gets the digests of what was moved.
+        """The nest of arrays `name` as this recording feeds it. `trace` gets the digests of the arrays that changed.
 
-        `precision` is the float type that it will be rounded to, where that is below its own. With `codes`, whole numbers stay:
-        among the inputs of a model they may be ids, padding or what a mask looks for, and half an id is no noise.
+        `precision` is the coarser float type that the model rounds its inputs to, if any. With `codes`, whole numbers do not
+        change: among the inputs of a model they may be ids or padding, and a changed id is not noise.
         """
         if self.kind != "jitter" or nest is None:
             return self.rounded(nest)
@@ -54,13 +54,13 @@ class Perturbation:
         return moved
 
     def rounded(self, nest: Any) -> Any:
-        """What is computed in float64 starts from the very numbers that float32 starts from."""
+        """The nest with its floats rounded to float32, so that float64 starts from the same numbers as float32."""
         if self.kind != "float64" or nest is None:
             return nest
         return _map_floats(lambda array: array.astype(_SINGLE).astype(array.dtype), nest)
 
     def round_weights(self, model: Any) -> str | None:
-        """Round the weights likewise; returns the dtype in which their digests are those of the leg, None for their own."""
+        """Round the weights in the same way. Returns the dtype in which their digests equal those of the leg, or None."""
         if self.kind != "float64":
             return None
         for variable in model.weights:
@@ -80,15 +80,14 @@ _SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}
 def jittered(
     array: np.ndarray, generator: np.random.Generator, *, fed_as: str, computed_in: str | None = None, codes: bool = False
 ) -> np.ndarray:
-    """Every element of a float array moved by one unit in the last place, up or down at random.
+    """Every element of a float array moved by one unit in the last place, up or down at random; same shape and dtype.
 
-    The unit is that of the type in which the backend gets it: float64 data is fed in the float type of the session (`fed_as`),
-    and a model may compute in a coarser one (`computed_in`). NaN and Inf stay, and with `codes` whole numbers do. The dtype
-    stays.
+    The unit is that of the type that the backend computes in: float64 data is fed in the float type of the session (`fed_as`),
+    and a model may compute in a coarser type (`computed_in`). NaN and Inf do not change. With `codes`, whole numbers do not.
     """
     fed = array.astype(fed_as) if array.dtype == np.float64 else array
     up = generator.integers(0, 2, fed.shape).astype(bool)
-    with np.errstate(all="ignore"):  # NaN, Inf and the largest finite number, put back below
+    with np.errstate(all="ignore"):  # NaN, Inf and the largest finite number keep their value below
         bits = _SIGNIFICANT_BITS.get(computed_in or "")
         if bits is not None and bits <= np.finfo(fed.dtype).nmant:
             unit = np.ldexp(np.ones_like(fed), np.frexp(fed)[1] - bits)

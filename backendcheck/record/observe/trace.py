@@ -1,4 +1,4 @@
-"""What has been seen of one case so far: filled stage by stage, whatever a stage throws."""
+"""The trace of one case: its observations so far. Each stage adds to it, also when another stage raised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.record.observe.arrays import observed
+from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Recording, Variant
@@ -19,13 +19,30 @@ from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue, flow_key
 from backendcheck.vocabulary.states import Status
 
-# What the backends raise for it besides MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
+# Backends raise more than MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory", "OOM when allocating")
 
 
 @dataclass(slots=True, eq=False)
 class Trace:
-    """Observations, exceptions and digests of one case, in the making."""
+    """What has been recorded of one case so far.
+
+    lowest_precision: coarsest float type of the layers, if below the float type of the session; the precision of all floats.
+    observations: arrays by observation name, such as ``gradient/y_pred`` (N, C). See `vocabulary.observations`.
+    raised: one entry for each stage that raised, in order.
+    variants: the same quantities on another path, or with something permuted and put back.
+    digests: by ``x``, ``y``, … and ``weights/<variable path>``. Recordings with different digests are not comparable.
+    state: mean and root mean square of each weight that the case built and that was not drawn by NumPy.
+    labels: by ``y_true``, ``sample_weight``, ``mask``, ``output`` and an output suffix: the arrays that a reference needs.
+    losses: the declared loss of each output, as a dict that JSON can hold. The single unnamed output is ``""``.
+    reference_values: built-in float64 reference values by observation name.
+    not_compared: the reason why backends cannot agree, by observation pattern.
+    notes: sentences for the reader of a report.
+    timings_s: seconds by stage.
+    optimizer: the class of the optimizer, with its module.
+    layers: the calls of every layer; only where `locate` records them.
+    status, problem: set if the case could not be observed; see `ended_by_problems`.
+    """
 
     lowest_precision: str | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
@@ -46,7 +63,7 @@ class Trace:
 
     @contextmanager
     def ended_by_problems(self) -> Iterator[None]:
-        """The observation of a case; what cannot be observed ends it, and becomes the problem of the recording."""
+        """The whole observation of a case. If the case cannot be observed, it ends here, and the recording gets the problem."""
         try:
             yield
         except (InvalidCase, NotRecordable) as error:
@@ -55,41 +72,41 @@ class Trace:
             self.status, self.problem = Status.CRASHED, str(error)
 
     def recording(self, **identity: Any) -> Recording:
-        """What was observed, as a recording. `identity` has the fields that a trace does not know, such as the case."""
-        observed = {name: getattr(self, name) for name in _RECORDED}
+        """The recording of this trace. `identity` has the fields that a trace does not have, such as the case."""
+        values = {name: getattr(self, name) for name in _RECORDED}
         if self.layers is None:
-            observed["observations"] = {name: self.observations[name] for name in sorted(self.observations, key=flow_key)}
-        observed |= {name: tuple(value) for name, value in observed.items() if isinstance(value, list)}
-        observed["status"] = self.status or (Status.RAISED if self.raised else Status.RECORDED)
-        return Recording(**observed | identity)
+            values["observations"] = {name: self.observations[name] for name in sorted(self.observations, key=flow_key)}
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        values["status"] = self.status or (Status.RAISED if self.raised else Status.RECORDED)
+        return Recording(**values | identity)
 
-    def see(self, name: str, value: Any, like: Observation | None = None) -> None:
-        """Record `value` as the observation `name`; `like` is the observation that it was computed from, if it was.
+    def add(self, name: str, value: Any, like: Observation | None = None) -> None:
+        """Record `value` as the observation `name`. With `like`, it gets the dtype and the precision of that observation.
 
         Raises:
-            NotRecordable: if it is no array, number, bool or text.
+            NotRecordable: unless `value` is an array, a number, a bool or text.
         """
-        seen = observed(value, where=name)
-        if self.lowest_precision and seen.is_float:
-            seen = Observation(value=seen.value, dtype=seen.dtype, precision=self.lowest_precision)
+        observation = as_observation(value, where=name)
+        if self.lowest_precision and observation.is_float:
+            observation = Observation(value=observation.value, dtype=observation.dtype, precision=self.lowest_precision)
         if like is not None:
-            seen = Observation(value=seen.value, dtype=like.dtype, precision=like.precision)
-        self.observations[name] = seen
+            observation = Observation(value=observation.value, dtype=like.dtype, precision=like.precision)
+        self.observations[name] = observation
 
     @contextmanager
     def variant(self, oracle: Oracle, path: str) -> Iterator[Trace]:
-        """A trace of the same quantities on another path; what it sees, or what it raises, becomes a variant of this one."""
-        other = Trace(lowest_precision=self.lowest_precision)
-        with other.stage(oracle):
-            yield other
-        self.timings_s[oracle] = self.timings_s.get(oracle, 0.0) + sum(other.timings_s.values())
-        if other.observations or other.raised:
-            raised = other.raised[0] if other.raised else None
-            self.variants.append(Variant(oracle=oracle, path=path, observations=other.observations, raised=raised))
+        """A trace of the same quantities on another path. Its observations, or its exception, become a variant of this trace."""
+        trace = Trace(lowest_precision=self.lowest_precision)
+        with trace.stage(oracle):
+            yield trace
+        self.timings_s[oracle] = self.timings_s.get(oracle, 0.0) + sum(trace.timings_s.values())
+        if trace.observations or trace.raised:
+            raised = trace.raised[0] if trace.raised else None
+            self.variants.append(Variant(oracle=oracle, path=path, observations=trace.observations, raised=raised))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """A part of the observation; what the backend throws in it is recorded under `name` and ends this part only."""
+        """One stage of the observation. An exception of the backend is recorded under `name` and ends only this stage."""
         began = time.perf_counter()
         try:
             yield
@@ -110,10 +127,10 @@ _RECORDED = frozenset(field.name for field in fields(Trace)) & frozenset(field.n
 
 
 def as_raised(stage: str, error: BaseException) -> Raised:
-    """The record of an exception: its class, the names of its bases, its message."""
-    names = tuple(one.__name__ for one in type(error).__mro__ if one not in (object, BaseException))
+    """The record of an exception: its class, the names of its base classes, its message."""
+    names = tuple(cls.__name__ for cls in type(error).__mro__ if cls not in (object, BaseException))
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - an exception of the user's own may not even say what it is
-        message = "(its message cannot be had)"
+    except Exception:  # noqa: BLE001 - the __str__ of a user's exception may raise, too
+        message = "(its message is not available)"
     return Raised(stage=stage, type=type(error).__name__, type_names=names, message=message)

@@ -1,11 +1,11 @@
-"""The order oracle: permute examples, classes or the declared order of outputs inside one backend, and put the result back.
+"""The order oracle: permute examples, classes or the declared order of outputs inside one backend, then undo the permutation.
 
-Every relation is a variant of the recording: with the permutation undone, its observations are to equal the recorded ones.
+Each permutation gives a variant of the recording. With the permutation undone, its observations must equal the recorded ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,15 +13,15 @@ import numpy as np
 
 from backendcheck.case import LossCase, ModelCase
 from backendcheck.record.observe import losses, outputs
-from backendcheck.record.observe.arrays import leaves, map_nest, observed
+from backendcheck.record.observe.arrays import as_observation, leaves, map_nest
 from backendcheck.record.observe.errors import InvalidCase
-from backendcheck.record.observe.model import see_losses_and_gradients, see_metrics, see_named_predictions
-from backendcheck.record.observe.model_under_test import Subject
-from backendcheck.record.observe.overridden_steps import has_own
+from backendcheck.record.observe.losses import LossObserver
+from backendcheck.record.observe.model import add_metrics, add_predictions, observe_losses_and_gradients
+from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
 
-# Losses of one-hot rows or of scores per class, under which the classes have no order of their own.
+# Losses of one-hot rows or of one score for each class, which do not depend on the order of the classes.
 _BY_COLUMN = (
     "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_generalized_cross_entropy", "categorical_hinge",
     "binary_crossentropy", "binary_focal_crossentropy", "kl_divergence", "mean_squared_error", "mean_absolute_error",
@@ -30,17 +30,17 @@ _BY_INTEGER = ("sparse_categorical_crossentropy",)
 
 
 def opted_out(case: LossCase | ModelCase, relation: str, trace: Trace) -> bool:
-    """Whether the case says that a relation does not hold for it; the reason goes into the record.
+    """Whether the case opts out of a relation. The reason becomes a note.
 
     Raises:
-        InvalidCase: if it opts out of something that is no relation.
+        InvalidCase: if the case opts out of an unknown relation.
     """
-    for one in case.order:
-        if getattr(one, "relation", None) not in ("examples", "classes", "outputs"):
-            message = f"order={one!r}; expected OptOut(relation='examples', 'classes' or 'outputs', reason=…)."
+    for opt_out in case.order:
+        if getattr(opt_out, "relation", None) not in ("examples", "classes", "outputs"):
+            message = f"order={opt_out!r}; expected OptOut(relation='examples', 'classes' or 'outputs', reason=…)."
             raise InvalidCase(message)
-        if one.relation == relation:
-            note = f"order of {relation}: does not hold here by its nature: {one.reason}"
+        if opt_out.relation == relation:
+            note = f"order of {relation}: not checked, because the case opts out: {opt_out.reason}"
             if note not in trace.notes:
                 trace.notes.append(note)
             return True
@@ -48,39 +48,34 @@ def opted_out(case: LossCase | ModelCase, relation: str, trace: Trace) -> bool:
 
 
 def permutation(n: int) -> np.ndarray:
-    """A permutation of n that moves every place, the same every time: by an odd number of places, and back to front."""
-    return np.roll(np.arange(n)[::-1], 1) if n > 2 else np.arange(n)[::-1]  # noqa: PLR2004 - of two, there is only the swap
+    """A permutation of n, (n,), the same every time: reversed, then rotated by one."""
+    return np.roll(np.arange(n)[::-1], 1) if n > 2 else np.arange(n)[::-1]  # noqa: PLR2004 - for two there is only the swap
 
 
 # --- a loss by itself ------------------------------------------------------------------------------------------
 
-Arrays = tuple[Any, Any, Any]
-
-
-def see_loss_relations(
-    case: LossCase, loss: keras.losses.Loss, arrays: Arrays, see: Callable[[Arrays, Trace], None], trace: Trace
-) -> None:
-    """Permute the examples and the classes of a LossCase; `see` observes the loss of (y_true, y_pred, sample_weight)."""
-    y_true, y_pred, _ = arrays
+def observe_loss_order(case: LossCase, observer: LossObserver, trace: Trace) -> None:
+    """Permute the examples and the classes of a LossCase."""
+    y_true, y_pred, sample_weight = observer.arrays
     if np.ndim(y_pred) == 0 or "loss" not in trace.observations:
         return
     n = len(y_pred)
     if n > 1 and np.ndim(y_true) and len(y_true) == n and not opted_out(case, "examples", trace):
         order = permutation(n)
-        with trace.variant(Oracle.ORDER, "examples permuted") as door:
-            see((_take(y_true, order, n), _take(y_pred, order, n), _take(arrays[2], order, n)), door)
-            _put_back(door, order, ("per_example_loss", "gradient/y_pred"), axis=0)
+        with trace.variant(Oracle.ORDER, "examples permuted") as variant:
+            observer.observe((_take(y_true, order, n), _take(y_pred, order, n), _take(sample_weight, order, n)), variant)
+            _undo(variant, order, ("per_example_loss", "gradient/y_pred"), axis=0)
     if np.ndim(y_pred) > 1 and y_pred.shape[-1] > 1 and not opted_out(case, "classes", trace):
         order = permutation(y_pred.shape[-1])
-        labels = _permuted_labels(y_true, y_pred, order, loss, named=case.class_names is not None)
+        labels = _permuted_labels(y_true, y_pred, order, observer.loss, named=case.class_names is not None)
         if labels is not None:
-            with trace.variant(Oracle.ORDER, "classes permuted") as door:
-                see((labels, y_pred[..., order], _weights_of_classes(arrays[2], y_pred, order)), door)
-                _put_back(door, order, ("gradient/y_pred",), axis=-1)
+            with trace.variant(Oracle.ORDER, "classes permuted") as variant:
+                observer.observe((labels, y_pred[..., order], _permuted_weights(sample_weight, y_pred, order)), variant)
+                _undo(variant, order, ("gradient/y_pred",), axis=-1)
 
 
-def _weights_of_classes(sample_weight: Any, y_pred: np.ndarray, order: np.ndarray) -> Any:
-    """Weights, of which those by example and label move with their label."""
+def _permuted_weights(sample_weight: Any, y_pred: np.ndarray, order: np.ndarray) -> Any:
+    """The weights. Those with one value for each label move with their label."""
     by_label = sample_weight is not None and np.shape(sample_weight) == np.shape(y_pred)
     return sample_weight[..., order] if by_label else sample_weight
 
@@ -89,20 +84,21 @@ def _take(array: Any, order: np.ndarray, n: int) -> Any:
     return array if array is None or np.ndim(array) == 0 or len(array) != n else array[order]
 
 
-def _put_back(trace: Trace, order: np.ndarray, prefixes: Sequence[str], axis: int) -> None:
-    """Undo the permutation of every observation whose name begins so."""
-    back = np.argsort(order)
-    for name, seen in list(trace.observations.items()):
-        if name.startswith(tuple(prefixes)) and seen.value.ndim and seen.value.shape[axis] == len(order):
-            trace.see(name, np.take(seen.value, back, axis=axis), like=seen)
+def _undo(trace: Trace, order: np.ndarray, prefixes: Sequence[str], axis: int) -> None:
+    """Undo the permutation of every observation whose name starts with one of `prefixes`."""
+    inverse = np.argsort(order)
+    for name, observation in list(trace.observations.items()):
+        value = observation.value
+        if name.startswith(tuple(prefixes)) and value.ndim and value.shape[axis] == len(order):
+            trace.add(name, np.take(value, inverse, axis=axis), like=observation)
 
 
 def _permuted_labels(
     y_true: np.ndarray, y_pred: np.ndarray, order: np.ndarray, loss: keras.losses.Loss, *, named: bool
 ) -> np.ndarray | None:
-    """The labels after column k of the predictions has become column order[k]; None where classes cannot be permuted.
+    """The labels for predictions (…, C) whose column k was column order[k]; None where classes cannot be permuted.
 
-    Of a custom loss it is only asked where the case names its classes: then there is a class axis.
+    Under a custom loss, classes are permuted only if the case names them (`named`): then the last axis is that of classes.
     """
     name, options = losses.name_of(loss), {**getattr(loss, "_fn_kwargs", {})}
     standard = losses.description(loss)["from_keras"]
@@ -120,124 +116,125 @@ def _permuted_labels(
     valid = (y_true >= 0) & (y_true < len(order))
     if ignored is not None:
         if 0 <= ignored < len(order):
-            return None  # the class that is ignored would have to move along
+            return None  # the ignored class would have to move as well
         valid |= y_true == ignored
     if not np.all(valid):
-        return None  # a label that names no class has no place to be moved to
-    places = np.argsort(order)[np.clip(y_true, 0, len(order) - 1).astype(int)]
-    moved = np.where((y_true >= 0) & (y_true < len(order)), places, y_true)
+        return None  # a label outside the classes cannot be moved
+    new_classes = np.argsort(order)[np.clip(y_true, 0, len(order) - 1).astype(int)]
+    moved = np.where((y_true >= 0) & (y_true < len(order)), new_classes, y_true)
     return moved.astype(y_true.dtype)
 
 
 # --- a model ---------------------------------------------------------------------------------------------------
 
 
-def see_relations(subject: Subject, trace: Trace) -> None:
-    """Permute the examples, the classes of a single head, and the declared order of the outputs of a ModelCase."""
+def observe_order(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Permute the examples, the classes of a single head, and the declared order of the outputs of a model."""
     if "loss" not in trace.observations:
         return
-    if subject.n > 1 and not opted_out(subject.case, "examples", trace):
-        _permute_examples(subject, trace)
-    if not opted_out(subject.case, "classes", trace):
-        _permute_classes(subject, trace)
-    if not opted_out(subject.case, "outputs", trace):
-        _declare_otherwise(subject, trace)
+    if under_test.n > 1 and not opted_out(under_test.case, "examples", trace):
+        _permute_examples(under_test, trace)
+    if not opted_out(under_test.case, "classes", trace):
+        _permute_classes(under_test, trace)
+    if not opted_out(under_test.case, "outputs", trace):
+        _reverse_outputs(under_test, trace)
 
 
-def _permute_examples(subject: Subject, trace: Trace) -> None:
-    order = permutation(subject.n)
+def _permute_examples(under_test: ModelUnderTest, trace: Trace) -> None:
+    order = permutation(under_test.n)
 
-    def moved(nest: Any) -> Any:
-        return None if nest is None else map_nest(lambda array: _take(array, order, subject.n), nest)
+    def permuted(nest: Any) -> Any:
+        return None if nest is None else map_nest(lambda array: _take(array, order, under_test.n), nest)
 
-    with subject.variant(trace, Oracle.ORDER, "examples permuted") as door:
-        arrays = (moved(subject.x), moved(subject.y), moved(subject.sample_weight))
-        see_losses_and_gradients(subject, arrays, door, predictions=not subject.predicts_apart)
-        if has_own(subject.model, "predict_step"):
-            see_named_predictions(outputs.by_output(subject.model.predict_on_batch(arrays[0]), subject.model), door)
-        _put_back(door, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
+    with under_test.variant(trace, Oracle.ORDER, "examples permuted") as variant:
+        arrays = (permuted(under_test.x), permuted(under_test.y), permuted(under_test.sample_weight))
+        observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
+        if under_test.overrides("predict_step"):
+            add_predictions(outputs.by_output(under_test.model.predict_on_batch(arrays[0]), under_test.model), variant)
+        _undo(variant, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
 
 
-def permute_predictions(subject: Subject, trace: Trace) -> None:
+def observe_prediction_order(under_test: ModelUnderTest, trace: Trace) -> None:
     """Permute the examples of a model that only predicts."""
-    if subject.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(subject.case, "examples", trace):
-        order = permutation(subject.n)
-        with subject.variant(trace, Oracle.ORDER, "examples permuted") as door:
-            x = map_nest(lambda array: _take(array, order, subject.n), subject.x)
-            predictions = subject.model.predict(x, batch_size=subject.batch_size, verbose=0)
-            see_named_predictions(outputs.by_output(predictions, subject.model), door)
-            _put_back(door, order, ("predictions",), axis=0)
+    if under_test.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(under_test.case, "examples", trace):
+        order = permutation(under_test.n)
+        with under_test.variant(trace, Oracle.ORDER, "examples permuted") as variant:
+            x = map_nest(lambda array: _take(array, order, under_test.n), under_test.x)
+            predictions = under_test.model.predict(x, batch_size=under_test.batch_size, verbose=0)
+            add_predictions(outputs.by_output(predictions, under_test.model), variant)
+            _undo(variant, order, ("predictions",), axis=0)
 
 
-def _permute_classes(subject: Subject, trace: Trace) -> None:
-    """Permute the columns of a Dense head with its labels, where the model has one output and the loss takes classes alike."""
-    head, case = _dense_head(subject), subject.case
+def _permute_classes(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Permute the columns of a Dense head and its labels, if the model has one output and its loss treats all classes alike."""
+    head, case = _dense_head(under_test), under_test.case
     loss = None if isinstance(case.loss, Mapping | list | tuple) or case.loss is None else losses.resolve(case.loss)
     predictions = trace.observations.get("predictions")
     if head is None or loss is None or predictions is None or predictions.value.ndim < 2:  # noqa: PLR2004 - (N, C)
         return
     n_classes = predictions.value.shape[-1]
-    if n_classes < 2 or not isinstance(subject.y, np.ndarray):  # noqa: PLR2004 - one column has no order
+    if n_classes < 2 or not isinstance(under_test.y, np.ndarray):  # noqa: PLR2004 - a single column has no order
         return
     order = permutation(n_classes)
-    labels = _permuted_labels(subject.y, predictions.value, order, loss, named=case.class_names is not None)
+    labels = _permuted_labels(under_test.y, predictions.value, order, loss, named=case.class_names is not None)
     if labels is None:
         return
     variables = [variable for variable in (head.kernel, head.bias) if variable is not None]
-    before = [observed(variable, where="head").value for variable in variables]
+    before = [as_observation(variable, where="head").value for variable in variables]
     try:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value[..., order])
-        with subject.variant(trace, Oracle.ORDER, "classes permuted") as door:
-            weights = _weights_of_classes(subject.sample_weight, predictions.value, order)
-            see_losses_and_gradients(subject, (subject.x, labels, weights), door, predictions=not subject.predicts_apart)
+        with under_test.variant(trace, Oracle.ORDER, "classes permuted") as variant:
+            weights = _permuted_weights(under_test.sample_weight, predictions.value, order)
+            arrays = (under_test.x, labels, weights)
+            observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
             paths = tuple(f"gradient/{variable.path}" for variable in variables)
-            _put_back(door, order, ("predictions", "gradient/y_pred", *paths), axis=-1)
+            _undo(variant, order, ("predictions", "gradient/y_pred", *paths), axis=-1)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
 
-def _dense_head(subject: Subject) -> Any:
-    """The Dense layer that makes the single output, if its units are the classes and its activation treats them alike."""
-    layers = getattr(subject.model, "layers", None) or []
+def _dense_head(under_test: ModelUnderTest) -> Any:
+    """The Dense layer of the single output, if its units are the classes and its activation treats them alike; else None."""
+    layers = getattr(under_test.model, "layers", None) or []
     head: Any = layers[-1] if layers else None
-    alike = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.linear)
-    single = len(getattr(subject.model, "outputs", None) or ()) == 1
-    plain = type(head) is keras.layers.Dense and getattr(head, "activation", None) in alike
-    # Beside its kernel a quantized head has scales, and one with LoRA other factors, which would have to move along.
+    symmetric = (keras.activations.softmax, keras.activations.sigmoid, keras.activations.linear)
+    single = len(getattr(under_test.model, "outputs", None) or ()) == 1
+    plain = type(head) is keras.layers.Dense and getattr(head, "activation", None) in symmetric
+    # A quantized head also has scales, and a head with LoRA has factors, which would have to be permuted as well.
     adapted = plain and (head.lora_enabled or getattr(head, "quantization_mode", None) is not None)
     return head if single and plain and not head.kernel_regularizer and not adapted else None
 
 
-def _declare_otherwise(subject: Subject, trace: Trace) -> None:
-    """The same layers as a model whose outputs are declared in the opposite order: everything by name stays."""
-    structure = getattr(subject.model, "_outputs_struct", None)
-    case = subject.case
-    if not isinstance(structure, Mapping) or len(structure) < 2 or _nested(structure):  # noqa: PLR2004 - one has no order
+def _reverse_outputs(under_test: ModelUnderTest, trace: Trace) -> None:
+    """The same layers as a model with its outputs declared in reverse: the results by name must not change."""
+    structure = getattr(under_test.model, "_outputs_struct", None)
+    case = under_test.case
+    if not isinstance(structure, Mapping) or len(structure) < 2 or _is_nested(structure):  # noqa: PLR2004 - a single output has no order
         return
     by_output = (case.metrics, case.weighted_metrics, case.loss_weights)
-    by_name = all(isinstance(one, Mapping) for one in (case.loss, case.y, *filter(None, by_output)))
-    if not by_name or has_own(subject.model, "compute_loss"):
+    by_name = all(isinstance(spec, Mapping) for spec in (case.loss, case.y, *filter(None, by_output)))
+    if not by_name or under_test.overrides("compute_loss"):
         return
 
     def reversed_dict(nest: Any) -> Any:
         return dict(reversed(list(nest.items()))) if isinstance(nest, Mapping) else nest
 
-    with subject.variant(trace, Oracle.ORDER, "outputs declared in reverse") as door:
-        model = keras.Model(subject.model.input, reversed_dict(structure))
+    with under_test.variant(trace, Oracle.ORDER, "outputs declared in reverse") as variant:
+        model = keras.Model(under_test.model.input, reversed_dict(structure))
         model.compile(
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),
             metrics=reversed_dict(case.metrics), weighted_metrics=reversed_dict(case.weighted_metrics),
         )  # fmt: skip
-        see_named_predictions(outputs.by_output(model.predict_on_batch(subject.x), model), door)
-        options = {"sample_weight": reversed_dict(subject.sample_weight), "batch_size": subject.n}
-        figures = model.evaluate(subject.x, reversed_dict(subject.y), verbose=0, return_dict=True, **options)
-        see_metrics(figures, door, loss="loss")
-        if not subject.whole:
-            for name in [name for name in door.observations if name.startswith("metric/")]:
-                del door.observations[name]
+        add_predictions(outputs.by_output(model.predict_on_batch(under_test.x), model), variant)
+        options = {"sample_weight": reversed_dict(under_test.sample_weight), "batch_size": under_test.n}
+        values = model.evaluate(under_test.x, reversed_dict(under_test.y), verbose=0, return_dict=True, **options)
+        add_metrics(values, variant, loss="loss")
+        if not under_test.is_one_batch:
+            for name in [name for name in variant.observations if name.startswith("metric/")]:
+                del variant.observations[name]
 
 
-def _nested(structure: Mapping[str, Any]) -> list[str]:
-    return [path for path, _ in leaves(structure) if "/" in path and path not in structure]
+def _is_nested(structure: Mapping[str, Any]) -> bool:
+    return any("/" in path and path not in structure for path, _ in leaves(structure))

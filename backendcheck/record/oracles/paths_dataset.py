@@ -1,4 +1,4 @@
-"""The same examples as a data set: one made of the arrays of a case, and the one that a case gave as its data."""
+"""The paths oracle on data sets: one made of the arrays of a case, and the one that a case gives as its data."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ import numpy as np
 
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import leaves, map_nest
-from backendcheck.record.observe.model import see_history, see_metrics, see_named_predictions, see_weights
-from backendcheck.record.observe.model_under_test import Subject
+from backendcheck.record.observe.model import add_history, add_metrics, add_predictions, add_trained_weights
+from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
 
 # --- made of arrays --------------------------------------------------------------------------------------------
 
 
-def one_batch_datasets(arrays: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """The same examples as one batch of each kind of dataset that the backend takes."""
+def arrays_with_labels(under_test: ModelUnderTest) -> tuple[Any, ...]:
+    """``(x, y)`` or ``(x, y, sample_weight)``, as a data set yields them."""
+    return tuple(nest for nest in under_test.arrays if nest is not None)
+
+
+def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
+    """The examples as one batch, in each kind of data set that the backend takes."""
     floatx = keras.config.floatx()
 
-    def as_fit_casts(array: np.ndarray) -> np.ndarray:
+    def cast_as_fit(array: np.ndarray) -> np.ndarray:
         return array.astype(floatx) if array.dtype.kind == "f" else array
 
-    batch = tuple(map_nest(as_fit_casts, nest) for nest in arrays)
-    # TensorFlow reads a list in a dataset as an array, and a tuple as a structure.
+    batch = tuple(map_nest(cast_as_fit, nest) for nest in arrays_with_labels(under_test))
+    # TensorFlow reads a list in a data set as an array, and a tuple as a structure.
 
     class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
         def __len__(self) -> int:
@@ -46,7 +51,7 @@ def one_batch_datasets(arrays: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         import torch
 
         tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
-        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda one: one)
+        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda item: item)
 
 
 def _with_tuples(nest: Any) -> Any:
@@ -58,30 +63,35 @@ def _with_tuples(nest: Any) -> Any:
 # --- given by the case -----------------------------------------------------------------------------------------
 
 
-def predict_on_dataset(subject: Subject, trace: Trace) -> None:
-    """The predictions once more, on the data set."""
-    if subject.dataset is None:
+def predict_on_dataset(under_test: ModelUnderTest, trace: Trace) -> None:
+    """The predictions on the data set of the case."""
+    if under_test.dataset is None:
         return
-    with subject.variant(trace, Oracle.PATHS, f"predict on {subject.dataset_kind}") as door:
-        see_named_predictions(outputs.by_output(subject.model.predict(subject.dataset, verbose=0), subject.model), door)
+    with under_test.variant(trace, Oracle.PATHS, f"predict on {under_test.dataset_kind}") as variant:
+        predictions = under_test.model.predict(under_test.dataset, verbose=0)
+        add_predictions(outputs.by_output(predictions, under_test.model), variant)
 
 
-def evaluate_on_dataset(subject: Subject, trace: Trace) -> None:
-    """Loss and metrics once more, on the data set."""
-    if subject.dataset is None:
+def evaluate_on_dataset(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Loss and metrics on the data set of the case."""
+    if under_test.dataset is None:
         return
-    with subject.variant(trace, Oracle.PATHS, f"evaluate on {subject.dataset_kind}") as door:
-        figures = subject.model.evaluate(subject.dataset, verbose=0, return_dict=True)
-        see_metrics(figures, door, loss=subject.evaluated_loss or "loss")
+    with under_test.variant(trace, Oracle.PATHS, f"evaluate on {under_test.dataset_kind}") as variant:
+        values = under_test.model.evaluate(under_test.dataset, verbose=0, return_dict=True)
+        add_metrics(values, variant, loss=under_test.evaluate_loss_name or "loss")
 
 
-def fit_on_dataset(subject: Subject, trace: Trace) -> None:
-    """The whole training once more, on the data set instead of its examples as arrays."""
-    if not subject.restore():
+def fit_on_dataset(under_test: ModelUnderTest, trace: Trace) -> None:
+    """The whole training on the data set of the case, instead of its examples as arrays."""
+    if not under_test.restore_initial():
         return
-    with subject.variant(trace, Oracle.PATHS, f"fit on {subject.dataset_kind}") as door:
-        history = subject.model.fit(
-            subject.dataset, class_weight=subject.case.class_weight, epochs=int(subject.case.epochs), shuffle=False, verbose=0
+    with under_test.variant(trace, Oracle.PATHS, f"fit on {under_test.dataset_kind}") as variant:
+        history = under_test.model.fit(
+            under_test.dataset,
+            class_weight=under_test.case.class_weight,
+            epochs=int(under_test.case.epochs),
+            shuffle=False,
+            verbose=0,
         ).history
-        see_history(history, door)
-        see_weights(subject, door)
+        add_history(history, variant)
+        add_trained_weights(under_test, variant)

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from backendcheck.record.observe.arrays import observed
+from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.source.dependencies import Slice, module_of, parsed, segment
 from backendcheck.text.literals import NotWritable, source_of
 
@@ -44,7 +44,7 @@ def expression(value: Any, slice_: Slice) -> str:
         inner = ", ".join(expression(one, slice_) for one in value)
         return f"[{inner}]" if type(value) is list else f"({inner}{',' if len(value) == 1 else ''})"
     if isinstance(value, keras.Variable) or keras.ops.is_tensor(value):
-        return f"keras.ops.convert_to_tensor({source_of(observed(value, where='it').value)})"
+        return f"keras.ops.convert_to_tensor({source_of(as_observation(value, where='it').value)})"
     if inspect.isclass(value) or inspect.isfunction(value):
         return public_name(value) or _own(value, slice_)
     if type(value).__module__.startswith("keras.") or hasattr(value, "get_config"):

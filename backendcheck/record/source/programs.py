@@ -1,4 +1,4 @@
-"""A case as programs that need Keras and NumPy alone, best first: written from its objects, else cut out of its source."""
+"""A case as programs that need only Keras and NumPy, best first: written from its objects, or cut out of its source."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from backendcheck.case import FunctionCase, LossCase, ModelCase
-from backendcheck.record.observe.arrays import as_arrays, map_nest, observed
-from backendcheck.record.observe.as_compiled import declared, says_as_compiled
-from backendcheck.record.observe.dataset_case import DrawnCase
+from backendcheck.record.observe.arrays import as_arrays, as_observation, map_nest
+from backendcheck.record.observe.declarations import MaterializedCase, as_compiled_options, with_compiled_options
 from backendcheck.record.observe.weights import named_weights, seed_weights
 from backendcheck.record.source.case_function import case_programs, differentiated
 from backendcheck.record.source.dependencies import Slice
@@ -21,63 +20,66 @@ from backendcheck.text.literals import NotWritable, source_of
 
 
 def programs_of(
-    function: Callable[..., Any], arguments: Mapping[str, Any], seed: int, made: Any, seen: Mapping[str, Any]
+    function: Callable[..., Any], arguments: Mapping[str, Any], seed: int, case: Any, variables: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The programs, and the reasons why others could not be written."""
-    found: list[dict[str, Any]] = []
+    """The programs of a case, and the reasons why other programs could not be written.
+
+    `variables` are the local variables that the case function had at its end.
+    """
+    programs: list[dict[str, Any]] = []
     reasons: list[str] = []
-    if isinstance(made, FunctionCase | LossCase | ModelCase):
+    if isinstance(case, FunctionCase | LossCase | ModelCase):
         try:
-            if isinstance(made, ModelCase):
-                found.append(_of_model(made, seed))
+            if isinstance(case, ModelCase):
+                programs.append(_of_model(case, seed))
             else:
-                found.append(_of_loss(made) if isinstance(made, LossCase) else _of_function(made))
+                programs.append(_of_loss(case) if isinstance(case, LossCase) else _of_function(case))
         except (NotWritable, RecursionError) as error:
             reasons.append(str(error))
-    if isinstance(made, ModelCase) and says_as_compiled(made):
-        if not found:
-            reasons.append("the source says 'as compiled', which stands for what its file holds")
-        return found, reasons
-    if isinstance(made, DrawnCase):
-        if not found:
-            reasons.append("its data is a data set, which a script would have to make")
-        return found, reasons
+    if isinstance(case, ModelCase) and as_compiled_options(case):
+        if not programs:
+            reasons.append("the source says 'as compiled', which refers to a model file")
+        return programs, reasons
+    if isinstance(case, MaterializedCase):
+        if not programs:
+            reasons.append("its data is a data set, which a script cannot write")
+        return programs, reasons
     try:
-        found += case_programs(function, arguments, seed, made, seen)
+        programs += case_programs(function, arguments, seed, case, variables)
     except NotWritable as error:
         reasons.append(str(error))
-    return found, reasons
+    return programs, reasons
 
 
-def _of_loss(made: LossCase) -> dict[str, Any]:
+def _of_loss(case: LossCase) -> dict[str, Any]:
     slice_ = Slice()
-    loss = loss_expression(made.loss, slice_)
-    given = {"y_true": made.y_true, "y_pred": made.y_pred, "sample_weight": made.sample_weight}
+    loss = loss_expression(case.loss, slice_)
+    data = {"y_true": case.y_true, "y_pred": case.y_pred, "sample_weight": case.sample_weight}
     return {
         "kind": "loss", "form": "objects", "code": {"loss": loss},
-        "arrays": {name: _as_fit_casts(as_arrays(value, 1)) for name, value in given.items() if value is not None},
+        "arrays": {name: _cast_as_fit(as_arrays(value, 1)) for name, value in data.items() if value is not None},
         **_collected(slice_),
     }  # fmt: skip
 
 
-def _of_function(made: FunctionCase) -> dict[str, Any]:
+def _of_function(case: FunctionCase) -> dict[str, Any]:
     slice_ = Slice()
-    code = {"function": expression(made.function, slice_)}
+    code = {"function": expression(case.function, slice_)}
     return {
-        "kind": "function", "form": "objects", "code": code, "arrays": {"inputs": _as_fit_casts(as_arrays(made.inputs))},
-        "parameters": differentiated(made), **_collected(slice_),
+        "kind": "function", "form": "objects", "code": code, "arrays": {"inputs": _cast_as_fit(as_arrays(case.inputs))},
+        "parameters": differentiated(case), **_collected(slice_),
     }  # fmt: skip
 
 
 def _optimizer(optimizer: Any, slice_: Slice, *, loaded: bool) -> str:
-    """An optimizer as source. One that was loaded may be of one backend alone, and is loaded again, on every backend."""
+    """An optimizer as source. A loaded optimizer may exist on one backend only; the source loads it again on each backend."""
     if loaded and type(optimizer).__module__.startswith("keras.src.backend."):
         return f"keras.saving.deserialize_keras_object({source_of(keras.saving.serialize_keras_object(optimizer))})"
     return expression(optimizer, slice_)
 
 
-def _as_fit_casts(nest: Any) -> Any:
-    """float64 as Keras takes it: in the float type of the session."""
+def _cast_as_fit(nest: Any) -> Any:
+    """The nest with float64 cast to the float type of the session, as `fit` does."""
     floatx = keras.config.floatx()
     return map_nest(lambda array: array.astype(floatx) if array.dtype == np.float64 else array, nest)
 
@@ -86,32 +88,32 @@ def _collected(slice_: Slice) -> dict[str, Any]:
     return {"imports": list(slice_.imports), "definitions": slice_.text(), "foreign": sorted(slice_.foreign)}
 
 
-def _of_model(made: ModelCase, seed: int) -> dict[str, Any]:
+def _of_model(case: ModelCase, seed: int) -> dict[str, Any]:
     slice_ = Slice()
-    loaded = bool(says_as_compiled(made))
-    made = declared(made)
-    model = model_code(made.model, slice_)
-    code = {"loss": expression(made.loss, slice_)}
+    loaded = bool(as_compiled_options(case))
+    case = with_compiled_options(case)
+    model = model_code(case.model, slice_)
+    code = {"loss": expression(case.loss, slice_)}
     for name in ("loss_weights", "metrics", "weighted_metrics", "class_weight"):
-        if (value := getattr(made, name)) is not None:
+        if (value := getattr(case, name)) is not None:
             code[name] = expression(value, slice_)
-    if made.optimizer is not None:
-        code["optimizer"] = f"lambda: {_optimizer(made.optimizer, slice_, loaded=loaded)}"
-    n_outputs = len(getattr(made.model, "outputs", None) or ()) if not isinstance(made.y, Mapping) else None
-    n_inputs = len(getattr(made.model, "inputs", None) or ())
-    arrays: dict[str, Any] = {"x": as_arrays(made.x, 1 if n_inputs == 1 else None), "y": as_arrays(made.y, n_outputs)}
-    if made.sample_weight is not None:
-        arrays["sample_weight"] = as_arrays(made.sample_weight, n_outputs)
-    arrays = _as_fit_casts(arrays)
-    if made.weights == "seeded":
-        seed_weights(made.model, seed)
-    stateful = len(named_weights(made.model)) != len(made.model.weights)
-    weights = [np.asarray(observed(one, where="weight").value) for one in made.model.weights]
+    if case.optimizer is not None:
+        code["optimizer"] = f"lambda: {_optimizer(case.optimizer, slice_, loaded=loaded)}"
+    n_outputs = len(getattr(case.model, "outputs", None) or ()) if not isinstance(case.y, Mapping) else None
+    n_inputs = len(getattr(case.model, "inputs", None) or ())
+    arrays: dict[str, Any] = {"x": as_arrays(case.x, 1 if n_inputs == 1 else None), "y": as_arrays(case.y, n_outputs)}
+    if case.sample_weight is not None:
+        arrays["sample_weight"] = as_arrays(case.sample_weight, n_outputs)
+    arrays = _cast_as_fit(arrays)
+    if case.weights == "seeded":
+        seed_weights(case.model, seed)
+    stateful = len(named_weights(case.model)) != len(case.model.weights)
+    weights = [np.asarray(as_observation(variable, where="weight").value) for variable in case.model.weights]
     if stateful:
         message = "the model holds the state of a random generator"
         raise NotWritable(message)
     return {
         "kind": "model", "form": "objects", "code": code, "arrays": arrays, "model": model, "weights": weights,
-        "options": {"epochs": int(made.epochs), "batch_size": None if made.batch_size is None else int(made.batch_size)},
+        "options": {"epochs": int(case.epochs), "batch_size": None if case.batch_size is None else int(case.batch_size)},
         **_collected(slice_),
     }  # fmt: skip

@@ -1,0 +1,207 @@
+"""The paths oracle where it trains: `fit` against its first step, other compilations, data sets, and gradients as one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from backendcheck.record.backends import backend_module
+from backendcheck.record.observe import outputs
+from backendcheck.record.observe.arrays import as_observation
+from backendcheck.record.observe.model import add_metrics, add_trained_weights, evaluate_options, fit, train
+from backendcheck.record.observe.model_under_test import ModelUnderTest
+from backendcheck.record.observe.state import random_state
+from backendcheck.record.observe.trace import Trace
+from backendcheck.record.observe.weights import named_weights
+from backendcheck.record.oracles.paths_dataset import arrays_with_labels, fit_on_dataset
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import DENSE_GRADIENTS
+
+_SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below the effect of dropout
+
+
+def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Train as the recording does, and add a variant to `trace` for every other path of training that is not skipped."""
+    same_as_inference = _trains_as_it_predicts(under_test)
+    under_test.restore_initial()
+    metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
+    options: dict[str, Any] = {}
+    if metrics_work and not under_test.changed_state:
+        options = {"validation_data": arrays_with_labels(under_test), "validation_batch_size": under_test.n}
+    under_test.reset_metrics()
+    history = train(under_test, trace, **options)
+    has_trained = "train/loss" in trace.observations
+    _observe_validation(under_test, history, trace)
+    starts_from_loss = same_as_inference and under_test.is_one_batch
+    single_step = has_trained and starts_from_loss and under_test.case.epochs == 1
+    if has_trained and starts_from_loss:
+        _observe_first_epoch(under_test, history, trace)
+    if single_step:
+        _observe_plain_sgd(under_test, trace)
+    if has_trained and under_test.dataset is not None and "train/*" not in trace.not_compared:
+        fit_on_dataset(under_test, trace)
+    if has_trained:
+        _fit_with_dense_gradients(under_test, trace)
+    _observe_compilations(under_test, trace, steps=starts_from_loss, single_step=single_step)
+
+
+def _trains_as_it_predicts(under_test: ModelUnderTest) -> bool:
+    """Whether a training step starts from the loss of inference: no dropout, no batch statistics, no overridden `train_step`."""
+    model = under_test.model
+    if under_test.case.class_weight is not None or under_test.overrides("train_step"):
+        return False
+    data, before = under_test.tensors(under_test.arrays), random_state(model)
+    try:
+        passes = []
+        for training in (False, True):
+            under_test.reset_state()
+            passes.append(outputs.by_output(model(data["x"], training=training), model))
+    except Exception:  # noqa: BLE001 - `fit` raises it as well, and there it is recorded
+        return False
+    if random_state(model) != before:
+        return False
+    inferred, trained = passes
+    for name in inferred:
+        left, right = (as_observation(named[name], where=name).value.astype(np.float64) for named in (inferred, trained))
+        if not np.allclose(left, right, rtol=0, atol=_SAME * max(1.0, float(np.abs(left).max(initial=0))), equal_nan=True):
+            return False
+    return True
+
+
+def _observe_validation(under_test: ModelUnderTest, history: Mapping[str, list[float]], trace: Trace) -> None:
+    """What `fit` reports as ``val_*``, and what `evaluate` reports of the trained model."""
+    reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
+    if not reported or "*" in trace.not_compared or under_test.changed_state or under_test.losses_have_state:
+        return
+    if getattr(under_test.model.optimizer, "use_ema", False):
+        trace.notes.append("evaluate is not compared with validation: after training, the optimizer replaces weights by averages")
+        return
+    evaluated: Mapping[str, Any] = {}
+    with trace.variant(Oracle.PATHS, "evaluate after training") as variant:
+        options = evaluate_options(under_test) | {"batch_size": under_test.n}
+        evaluated = under_test.model.evaluate(*under_test.arrays[:2], **options)
+        for name in reported:
+            if name in evaluated:
+                variant.add(f"train/metric/val_{name}", evaluated[name])
+    for name, value in reported.items():
+        if name in evaluated:
+            trace.add(f"train/metric/val_{name}", float(value))
+
+
+def _observe_first_epoch(under_test: ModelUnderTest, history: Mapping[str, list[float]], trace: Trace) -> None:
+    with under_test.variant(trace, Oracle.PATHS, "fit") as variant:
+        add_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, variant, loss="loss")
+
+
+# --- one step of gradient descent ------------------------------------------------------------------------------
+
+
+def _observe_plain_sgd(under_test: ModelUnderTest, trace: Trace) -> None:
+    """The weights after one step of plain gradient descent along the recorded gradient."""
+    rate = _plain_rate(under_test.model.optimizer)
+    if rate is None or any(getattr(v, "constraint", None) is not None for v in under_test.model.trainable_variables):
+        return
+    trainable = {id(variable) for variable in under_test.model.trainable_variables}
+    with under_test.variant(trace, Oracle.PATHS, "initial weight - learning rate * gradient") as variant:
+        for path, variable in named_weights(under_test.model):
+            gradient = trace.observations.get(f"gradient/{path}")
+            if id(variable) in trainable and gradient is not None:
+                step = np.asarray(under_test.initial.value(variable) - rate * gradient.value, gradient.value.dtype)
+                variant.add(f"train/weight/{path}", step)
+
+
+def _plain_rate(optimizer: Any) -> float | None:
+    """The learning rate of an SGD without any other option; None for all other optimizers."""
+    if not isinstance(optimizer, keras.optimizers.SGD) or type(optimizer).__name__ != "SGD":  # torch has its own SGD
+        return None
+    extras = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor",
+              "gradient_accumulation_steps")  # fmt: skip
+    config = optimizer.get_config()
+    if any(config.get(name) for name in extras) or not isinstance(config.get("learning_rate"), float):
+        return None
+    return float(config["learning_rate"])
+
+
+# --- gradients as one tensor -----------------------------------------------------------------------------------
+
+
+def _fit_with_dense_gradients(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Repeat the training with each gradient as one tensor, where TensorFlow passes slices of it to the optimizer.
+
+    The gradient of an embedding is a `tf.IndexedSlices` there, with a row for each lookup. An optimizer that is not linear in
+    the gradient has to add up the rows of one label first. With a dense tensor it need not.
+    """
+    if not under_test.has_sliced_gradients or not under_test.can_recompile or "train/*" in trace.not_compared:
+        return
+    if not under_test.restore_initial():
+        return
+    under_test.reset_metrics()
+    under_test.compile()  # the step compiled before still passes slices
+    with _dense_gradients(under_test.model.optimizer), under_test.variant(trace, Oracle.PATHS, DENSE_GRADIENTS) as variant:
+        fit(under_test, variant)
+    under_test.compile()
+
+
+@contextmanager
+def _dense_gradients(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    apply = optimizer.apply
+
+    def apply_dense(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        return apply([backend_module().dense(gradient) for gradient in grads], trainable_variables)
+
+    optimizer.apply = apply_dense
+    try:
+        yield
+    finally:
+        del optimizer.apply
+
+
+# --- steps on one batch, and other compilations ----------------------------------------------------------------
+
+
+def call_on_batch(under_test: ModelUnderTest, which: str) -> Mapping[str, Any]:
+    """`train_on_batch` or `test_on_batch` from reset metrics, because older versions of Keras do not reset them."""
+    under_test.reset_metrics()
+    step = getattr(under_test.model, f"{which}_on_batch")
+    values: Mapping[str, Any] = step(*under_test.arrays, return_dict=True)
+    return values
+
+
+def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bool, single_step: bool) -> None:
+    """The first training step and a test step: compiled as before, op by op, and with XLA where the backend has both."""
+    compilations: dict[str, dict[str, Any]] = {"train_on_batch": {}}
+    # An overridden `train_step` is compared with itself, where `fit` has run it once without random numbers.
+    has_own_step = (
+        under_test.overrides("train_step") and "train/loss" in trace.observations and "train/*" not in trace.not_compared
+        and under_test.is_one_batch and under_test.case.epochs == 1 and under_test.case.class_weight is None
+    )  # fmt: skip
+    if not under_test.can_recompile:
+        trace.notes.append("not compared with itself op by op: compile() of the model has other parameters than that of Keras")
+    elif keras.backend.backend() != "torch":  # torch runs op by op already, and torch.compile takes minutes
+        compilations["run_eagerly"] = {"run_eagerly": True}
+    if under_test.can_recompile and keras.backend.backend() == "tensorflow":
+        compilations["jit_compile"] = {"jit_compile": True}
+    for prefix, options in compilations.items():
+        restored = under_test.restore_initial()
+        under_test.reset_metrics()  # a second compile() keeps the metric objects with their state
+        if options:
+            under_test.compile(**options)
+            if under_test.is_one_batch or (under_test.test_step_loss_name == "loss" and not under_test.changed_state):
+                with under_test.variant(trace, Oracle.PATHS, f"{prefix}: test_on_batch") as variant:
+                    add_metrics(call_on_batch(under_test, "test"), variant, loss=under_test.test_step_loss_name)
+            restored = under_test.restore_initial()
+        path = f"{prefix}: train_on_batch" if options else prefix
+        if steps:
+            with under_test.variant(trace, Oracle.PATHS, path) as variant:
+                add_metrics(call_on_batch(under_test, "train"), variant, loss="loss")
+                if single_step and restored and options:
+                    add_trained_weights(under_test, variant)
+        elif has_own_step and restored:
+            with under_test.variant(trace, Oracle.PATHS, path) as variant:
+                for name, value in call_on_batch(under_test, "train").items():
+                    variant.add("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(value)]))
+                add_trained_weights(under_test, variant)
