@@ -82,4 +82,4 @@ def test_without_labels_predictions_alone_are_compared_and_it_is_said(folder: Pa
     (result,) = report(folder, "unlabelled")["results"]
     assert result["verdict"] == "PASSED"
     shown = backendcheck("show", result["case"], "--out", "unlabelled", cwd=folder)
-    assert "predictions only: no labels were given, and no loss" in shown.out
+    assert "predictions only: the case has no labels and no loss" in shown.out

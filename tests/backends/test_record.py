@@ -363,7 +363,7 @@ def test_nothing_else_is_a_problem_and_every_other_case_is_recorded(files: Sessi
     [
         ("hostile/async", "error", "returned coroutine; expected a dict of arrays"),
         ("hostile/missing_fixture", "error", "setup failed: fixture 'nothing_of_the_kind' not found"),
-        ("hostile/none", "error", "Did it forget its return statement?"),
+        ("hostile/none", "error", "Is a return statement missing?"),
         ("hostile/list", "error", "returned list; expected a dict of arrays"),
         ("hostile/tensor", "error", "returned ndarray; expected a dict of arrays"),
         ("hostile/nested_none", "error", "value/a/b: holds NoneType; expected"),

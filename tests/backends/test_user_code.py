@@ -79,8 +79,8 @@ def recorded(run: Path, case: str, backend: str) -> Recording:
     return read_recording(recording_path(run / backend, case))
 
 
-def doors(run: Path, case: str, backend: str) -> set[str]:
-    return {one.path for one in recorded(run, case, backend).variants}
+def paths(run: Path, case: str, backend: str) -> set[str]:
+    return {variant.path for variant in recorded(run, case, backend).variants}
 
 
 def test_every_case_is_accounted_for(results: dict[str, Any]) -> None:
@@ -112,27 +112,27 @@ def test_what_cannot_be_observed_is_refused_with_what_to_do(results: dict[str, A
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 class TestRecordings:
-    def test_every_look_begins_from_one_state(self, run: Path, backend: str) -> None:
+    def test_every_observation_starts_from_the_same_state(self, run: Path, backend: str) -> None:
         seen = recorded(run, "state/counter", backend)
         counted = next(one for name, one in seen.observations.items() if name.startswith("predictions"))
         again = next(one for one in seen.variants if one.path == "model(x)").observations["predictions"]
         assert abs(counted.value - again.value).max() < 1e-5
         assert "inference changes sequential/counter/count" in " ".join(seen.notes)
-        assert not any("batch_size" in door for door in doors(run, "state/counter", backend))
+        assert not any("batch_size" in path for path in paths(run, "state/counter", backend))
 
-    def test_a_door_that_the_model_replaces_is_shut_and_the_record_says_so(self, run: Path, backend: str) -> None:
+    def test_the_path_of_an_overridden_step_is_skipped_and_a_note_says_so(self, run: Path, backend: str) -> None:
         notes = {case: " ".join(recorded(run, f"own_steps/{case}", backend).notes) for case in
                  ("train_step", "test_step", "predict_step", "compute_loss")}  # fmt: skip
-        assert all(f"the model has a {case} of its own" in said for case, said in notes.items())
-        assert "model(x)" not in doors(run, "own_steps/predict_step", backend)
-        assert "losses by name" not in doors(run, "own_steps/compute_loss_beside_a_declared_one", backend)
-        assert "fit" not in doors(run, "own_steps/train_step", backend)
+        assert all(f"the model overrides {case}" in note for case, note in notes.items())
+        assert "model(x)" not in paths(run, "own_steps/predict_step", backend)
+        assert "losses by name" not in paths(run, "own_steps/compute_loss_beside_a_declared_one", backend)
+        assert "fit" not in paths(run, "own_steps/train_step", backend)
 
-    def test_what_an_own_test_step_says_is_compared_between_backends(self, run: Path, backend: str) -> None:
+    def test_the_result_of_an_overridden_test_step_is_compared_between_backends(self, run: Path, backend: str) -> None:
         seen = recorded(run, "own_steps/test_step", backend).observations
         assert float(seen["metric/loss"].value) != pytest.approx(float(seen["loss"].value), rel=1e-2)
 
-    def test_an_own_train_step_is_held_against_itself(self, run: Path, backend: str) -> None:
+    def test_an_overridden_train_step_is_compared_with_itself(self, run: Path, backend: str) -> None:
         variants = {one.path: one.observations for one in recorded(run, "own_steps/train_step", backend).variants}
         assert {"train/loss", "train/metric/mae", "train/weight/dense/kernel"} <= set(variants["train_on_batch"])
 
@@ -145,21 +145,21 @@ class TestRecordings:
     @pytest.mark.parametrize(
         ("case", "kind"), [("py_dataset", "PyDataset"), ("tf_data", "tf.data"), ("data_loader", "DataLoader")]
     )
-    def test_a_data_set_is_a_door_of_its_own(self, run: Path, backend: str, case: str, kind: str) -> None:
+    def test_a_data_set_is_another_path(self, run: Path, backend: str, case: str, kind: str) -> None:
         seen = {one.path: one.observations for one in recorded(run, f"datasets/{case}", backend).variants}
         assert "predictions" in seen[f"predict on {kind}"]
         assert "metric/loss" in seen[f"evaluate on {kind}"]
         assert "train/loss" in seen[f"fit on {kind}"]
 
-    def test_a_data_set_that_shuffles_is_not_held_against_its_arrays_and_it_is_said(self, run: Path, backend: str) -> None:
-        assert not any(" on PyDataset" in door for door in doors(run, "datasets/shuffling", backend))
-        assert "gives other batches the second time" in " ".join(recorded(run, "datasets/shuffling", backend).notes)
+    def test_a_data_set_that_shuffles_is_not_compared_with_its_arrays_and_a_note_says_so(self, run: Path, backend: str) -> None:
+        assert not any(" on PyDataset" in path for path in paths(run, "datasets/shuffling", backend))
+        assert "its batches differ the second time" in " ".join(recorded(run, "datasets/shuffling", backend).notes)
 
-    def test_predictions_alone_are_compared_through_their_doors_and_the_record_says_so(self, run: Path, backend: str) -> None:
+    def test_predictions_alone_are_compared_on_their_paths_and_a_note_says_so(self, run: Path, backend: str) -> None:
         seen = recorded(run, "subclassed/predictions_only", backend)
         assert set(seen.observations) == {"predictions"} | {name for name in seen.observations if name == "predicted_class"}
         assert {"model(x)", "predict_on_batch", "examples permuted"} <= {one.path for one in seen.variants}
-        assert "predictions only: no labels were given, and no loss" in seen.notes
+        assert "predictions only: the case has no labels and no loss" in seen.notes
 
     def test_mixed_precision_is_measured_by_what_computes(self, run: Path, backend: str) -> None:
         seen = {case: recorded(run, f"subclassed/{case}", backend) for case in ("float16_layers", "bfloat16_everywhere")}

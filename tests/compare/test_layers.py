@@ -149,7 +149,7 @@ def test_a_layer_that_does_not_repeat_itself_is_stateful_and_no_cause() -> None:
 
 def test_what_cannot_be_replayed_is_judged_by_its_inputs() -> None:
     silent = {("a", part): None for part in (AGAIN, REPLAYED_OUTPUT, REPLAYED_BY_INPUT)}
-    trouble = {"a": "it takes a function, which cannot be handed to another process"}
+    trouble = {"a": "it takes a function, which cannot be passed to another process"}
     same_inputs = located({**silent, ("a", OUTPUT): BAD}, replays=trouble)
     assert verdicts(same_inputs)["a"] == "local"
     assert "not replayed: it takes a function" in sentences(same_inputs)[0]
