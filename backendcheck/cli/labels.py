@@ -122,7 +122,7 @@ def _check(options: _Options, data: Path) -> int:
     names = parse_class_names(options.class_names)
     class_map = _class_map(names if names is not None else training.class_names, training)
     if names is None and options.write_class_map is not None and class_map is not None:
-        names = class_map.plain  # text labels become the indices of the map that is written
+        names = class_map.as_json  # text labels become the indices of the map that is written
     findings = check_labels(
         training, loss=parse_losses(options.loss), model=model, head=_parse_heads(options.head), class_names=names,
         n_classes=options.n_classes, validation=splits.get("validation"), test=splits.get("test"), against=options.against,
@@ -153,13 +153,13 @@ def _print_findings(
 def _rule_settings(options: _Options) -> tuple[tuple[str, ...], tuple[str, ...], float | None]:
     """The rules to select, those to ignore, and the imbalance to report, of the options and of pyproject.toml."""
     from backendcheck.config import load_configuration
-    from backendcheck.labels.contract.rules import check_codes
+    from backendcheck.labels.contract.rules import parse_codes
 
     project = load_configuration(Path.cwd()).labels
-    select = check_codes(options.select, "--select")
-    select = select or check_codes(project.select, "pyproject.toml, [tool.backendcheck.labels] select")
-    ignore = check_codes(project.ignore, "pyproject.toml, [tool.backendcheck.labels] ignore")
-    return select, (*ignore, *check_codes(options.ignore, "--ignore")), options.imbalance or project.imbalance
+    select = parse_codes(options.select, "--select")
+    select = select or parse_codes(project.select, "pyproject.toml, [tool.backendcheck.labels] select")
+    ignore = parse_codes(project.ignore, "pyproject.toml, [tool.backendcheck.labels] ignore")
+    return select, (*ignore, *parse_codes(options.ignore, "--ignore")), options.imbalance or project.imbalance
 
 
 def _read_model(path: Path | None) -> ModelFile | None:

@@ -1,9 +1,9 @@
-"""`check_labels`: the whole contract."""
+"""`check_labels`: all rules of the label contract, applied to the labels of every output and split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,18 @@ from backendcheck.labels.checks.l1_values import find_in_values
 from backendcheck.labels.checks.l2_shapes import find_in_lengths, find_in_shape
 from backendcheck.labels.checks.l3_one_hot_rows import find_in_rows
 from backendcheck.labels.checks.l4_head_and_loss import find_in_head
-from backendcheck.labels.checks.l5_class_names import find_in_names, names_that_differ
-from backendcheck.labels.checks.l6_splits import find_in_inputs, find_unseen
+from backendcheck.labels.checks.l4_outputs import find_in_losses, find_in_outputs
+from backendcheck.labels.checks.l5_class_names import find_in_names, find_other_names
+from backendcheck.labels.checks.l6_splits import find_in_inputs, find_unseen_classes
 from backendcheck.labels.checks.l7_balance import find_in_balance
 from backendcheck.labels.contract.class_map import ClassMap
-from backendcheck.labels.contract.finding import LabelFinding, Severity
-from backendcheck.labels.contract.rules import check_codes, chosen
-from backendcheck.labels.inputs.encoding import Encoding, encoding_of, loss_takes
+from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Severity
+from backendcheck.labels.contract.rules import filter_findings, parse_codes
+from backendcheck.labels.inputs.arrays import arrays_by_output, numbers_of
+from backendcheck.labels.inputs.encoding import Encoding, encoding_of, encoding_of_loss
 from backendcheck.labels.inputs.input_rows import input_arrays
-from backendcheck.labels.inputs.output_labels import TRAINING, OutputLabels
-from backendcheck.labels.inputs.task import Purpose, arrays_by_output, numbers_of, purpose_of, unmatched
+from backendcheck.labels.inputs.output_labels import OutputLabels
+from backendcheck.labels.inputs.task import LabelTask, label_task
 from backendcheck.model_file import DeclaredLoss, Head, ModelFile, describe_model, read_model_file
 
 IMBALANCE = 10.0  # times as many examples in the largest class as in the smallest
@@ -36,93 +38,99 @@ def check_labels(
     n_classes: int | Mapping[str, int] | None = None, sample_weight: Any = None, x: Any = None, validation: Any = None,
     test: Any = None, against: Any = None, select: Sequence[str] = (), ignore: Sequence[str] = (), imbalance: float = IMBALANCE,
 ) -> list[LabelFinding]:  # fmt: skip
-    """Hold labels against the loss, the head and the class names that they are for, before training. Imports no backend.
+    """Check labels before training: against the loss, the head, the class names and other splits. Imports no backend.
 
-    The more is said, the more is found; nothing is guessed that would be an error. A loss of your own may take anything, so
-    labels for it are held against little.
+    Each argument enables more rules; nothing is guessed that would be reported as an error. A custom loss may accept any labels,
+    so few rules apply to it.
 
     Args:
-        y: the labels of N examples: an array, a list (of text, too), a tensor, a column of a table; or a dict of them by output,
-            or a list of them in the order of the outputs of `model`. Or a `backendcheck.data.Data`, with x and the rest.
-        loss: a name (``"mse"``), a loss of Keras, a function; or a dict or list of them by output. Default: what the model was
-            compiled with.
-        model: a ``.keras`` file, or a model of this process.
-        head: in place of a model: ``3``, ``"softmax"`` or ``(3, "softmax")``; or a dict of them by output.
-        class_names: the names of the classes in the order of their indices, or a dict of them by output. Labels that are text
-            become indices by them.
-        label_names: the order in which whoever numbered the labels had the classes (``LabelEncoder.classes_``, folders).
-        n_classes: how many classes there are, if neither a head nor names say so; or a dict by output.
-        sample_weight: (N,) or as `model.fit` takes it; or a dict by output.
-        x: the inputs of the N examples, which tell copies between splits and contradicting labels.
-        validation: labels of another split; or a tuple (x, y) or (x, y, sample_weight), or `Data`.
-        test: likewise.
-        against: a class map to hold class names against: a `ClassMap`, the file of one, or names in order.
-        select: codes of rules, or what codes begin with (``["L1", "L403"]``); all by default.
-        ignore: likewise, what is left out.
-        imbalance: from which ratio of the largest to the smallest class on L701 speaks.
+        y: the labels of N examples: an array, a list of numbers or texts, a tensor, or a column of a table. For several outputs
+            a dict by output, or a list in the order of the outputs of `model`. Or `backendcheck.data.Data`, with x and weights.
+        loss: a name (``"mse"``), a Keras loss or a function; or a dict or list of them by output. Default: the loss that
+            the model was compiled with.
+        model: a ``.keras`` file, or a Keras model in this process.
+        head: without a model: the units, the activation or both, as ``3``, ``"softmax"`` or ``(3, "softmax")``; or a dict by
+            output.
+        class_names: the names of the classes in the order of their indices, or a dict of such lists by output. Text labels become
+            class indices through them.
+        label_names: the names in the order in which the labels were numbered (``LabelEncoder.classes_``, folders).
+        n_classes: the number of classes, if neither a head nor class names tell it; or a dict by output.
+        sample_weight: (N,), or what `model.fit` takes; or a dict by output.
+        x: the inputs of the N examples, (N, …), or a dict or list of inputs. They show copies between splits and equal examples
+            with different labels.
+        validation: the labels of the validation split, a tuple (x, y) or (x, y, sample_weight), or `Data`.
+        test: the same for the test split.
+        against: a class map that the class names must equal: a `ClassMap`, the file of one, or names in order.
+        select: codes of rules or prefixes of codes (``["L1", "L403"]``); default: all rules.
+        ignore: codes or prefixes of rules to leave out.
+        imbalance: report imbalance (L701) from this ratio of the largest to the smallest class on; above 1.
 
     Returns:
-        Findings, errors first. An empty list says that nothing is wrong that these rules know.
+        The findings, errors first. An empty list means that no rule found anything.
 
     Raises:
-        UsageError: if y is no array, a loss is none, or a code is no rule.
-        UnreadableInput: if the file of the model or the class map is damaged.
+        UsageError: if y is not an array, a loss or a head is invalid, or a code is not a rule.
+        UnreadableInput: if the model file or the class map is damaged.
     """
-    selected, left_out = check_codes(select, "select"), check_codes(ignore, "ignore")
+    selected, ignored = parse_codes(select, "select"), parse_codes(ignore, "ignore")
     if not imbalance > 1:
-        message = f"imbalance={imbalance!r}; expected a ratio above 1."
+        message = f"imbalance={imbalance!r}: invalid ratio; expected a number above 1."
         raise UsageError(message)
-    described = _described(model)
-    class_map = _class_map(against)
-    splits = {TRAINING: _parts((x, y, sample_weight) if not isinstance(y, Data) else y, TRAINING)}
-    for name, split_value in (("validation", validation), ("test", test)):
-        if split_value is not None:
-            splits[name] = _parts(split_value, name)
-    of_data = splits[TRAINING]
-    names = class_names if class_names is not None else of_data.class_names
-    label_order = label_names if label_names is not None else (of_data.class_names if class_names is not None else None)
-    findings = _found(splits, described, head, loss, _Names(names, label_order, n_classes, class_map), float(imbalance))
-    return sorted(chosen(findings, selected, left_out), key=lambda finding: _ORDER[finding.severity])
+    splits = {TRAINING: y if isinstance(y, Data) else _split_data((x, y, sample_weight), TRAINING)}
+    for split, data in (("validation", validation), ("test", test)):
+        if data is not None:
+            splits[split] = _split_data(data, split)
+    stored_names = splits[TRAINING].class_names
+    names = _Names(
+        class_names=class_names if class_names is not None else stored_names,
+        numbered_names=label_names if label_names is not None else (stored_names if class_names is not None else None),
+        declared_n_classes=n_classes, against=_class_map(against),
+    )  # fmt: skip
+    findings = _check_splits(splits, _describe(model), head, loss, names, float(imbalance))
+    return sorted(filter_findings(findings, selected, ignored), key=lambda finding: _ORDER[finding.severity])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Names:
-    """Class names, the order of whoever numbered the labels, and how many classes there are: for one output at a time."""
+    """The arguments about class names as the caller gave them, read for one output at a time."""
 
-    def __init__(self, class_names: Any, label_names: Any, n_classes: Any, against: ClassMap | None) -> None:
-        self._class_names, self._label_names, self._n_classes = class_names, label_names, n_classes
-        self.against = against
+    class_names: Any
+    numbered_names: Any
+    declared_n_classes: Any
+    against: ClassMap | None
 
     def of(self, output: str) -> tuple[str, ...]:
-        """The class names in force; without any, those of the class map, so that text can be read."""
-        names = _names_for(self._class_names, output, "class_names")
-        if not names and self.against is not None:
-            names = self.against.names(output) or ()
-        return names
+        """The class names; without any, the names of the class map, so that text labels have an index."""
+        names = _names_of_output(self.class_names, output, "class_names")
+        return names or (self.against.names(output) if self.against is not None else None) or ()
 
-    def own(self, output: str) -> tuple[str, ...]:
-        return _names_for(self._label_names, output, "label_names")
+    def as_numbered(self, output: str) -> tuple[str, ...]:
+        """The names in the order in which the labels were numbered."""
+        return _names_of_output(self.numbered_names, output, "label_names")
 
     def n_classes(self, output: str) -> int | None:
-        n_classes = self._n_classes.get(output) if isinstance(self._n_classes, Mapping) else self._n_classes
-        if n_classes is None:
+        """The declared number of classes, or else the number of class names; None if neither is known."""
+        declared = self.declared_n_classes
+        n = declared.get(output) if isinstance(declared, Mapping) else declared
+        if n is None:
             return len(self.of(output)) or None
-        if isinstance(n_classes, bool) or not isinstance(n_classes, int | np.integer) or n_classes < 1:
-            message = f"n_classes={n_classes!r}; expected a number of classes, 1 or more."
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            message = f"n_classes={n!r}: invalid number of classes; expected an integer of 1 or more."
             raise UsageError(message)
-        return int(n_classes)
+        return int(n)
 
 
-def _names_for(names: Any, output: str, argument: str) -> tuple[str, ...]:
+def _names_of_output(names: Any, output: str, argument: str) -> tuple[str, ...]:
     if names is None:
         return ()
-    listed = names.get(output, ()) if isinstance(names, Mapping) else names
-    if isinstance(listed, str):
-        message = f"{argument}={listed!r}; expected a list of names."
+    by_index = names.get(output, ()) if isinstance(names, Mapping) else names
+    if isinstance(by_index, str):
+        message = f"{argument}={by_index!r}: invalid names; expected a list of names, got a text."
         raise UsageError(message)
-    return tuple(str(name) for name in listed)
+    return tuple(str(name) for name in by_index)
 
 
-def _described(model: Any) -> ModelFile | None:
+def _describe(model: Any) -> ModelFile | None:
     if model is None or isinstance(model, ModelFile):
         return model
     return read_model_file(model) if isinstance(model, str | Path) else describe_model(model)
@@ -134,133 +142,124 @@ def _class_map(against: Any) -> ClassMap | None:
     return ClassMap.read(against) if isinstance(against, str | Path) else ClassMap.of(against)
 
 
-def _parts(split_value: Any, split: str) -> Data:
-    """What was handed over for a split: `Data`, a tuple as `model.fit` takes it, or labels."""
-    if isinstance(split_value, Data):
-        return split_value
-    if isinstance(split_value, tuple):
-        if not 2 <= len(split_value) <= 3:  # noqa: PLR2004 - x, y, sample_weight
-            message = f"{split}: is a tuple of {len(split_value)}; expected labels, or (x, y), or (x, y, sample_weight)."
-            raise UsageError(message)
-        x, y, weight = (*split_value, None)[:3]
-        return Data(x=x, y=y, sample_weight=weight, source=split)
-    return Data(x=None, y=split_value, source=split)
+def _split_data(value: Any, split: str) -> Data:
+    """The data of a split, from `Data`, a tuple as `model.fit` takes it, or labels alone."""
+    if isinstance(value, Data):
+        return value
+    if not isinstance(value, tuple):
+        return Data(x=None, y=value, source=split)
+    if not 2 <= len(value) <= 3:  # noqa: PLR2004 - x, y, sample_weight
+        message = (
+            f"{split}: invalid tuple; expected (x, y) or (x, y, sample_weight), got {len(value)} parts. Pass "
+            f"labels as a list."
+        )
+        raise UsageError(message)
+    x, y, weight = (*value, None)[:3]
+    return Data(x=x, y=y, sample_weight=weight, source=split)
 
 
-def _found(
+def _check_splits(
     splits: Mapping[str, Data], model: ModelFile | None, head: Any, loss: Any, names: _Names, imbalance: float
 ) -> Iterator[LabelFinding]:
-    purpose: Purpose | None = None
+    task: LabelTask | None = None
     by_split: dict[str, list[OutputLabels]] = {}
     for split, data in splits.items():
         if data.y is None:
-            message = f"{split}: holds no labels; expected y."
+            message = f"{split}: no labels; expected y."
             raise UsageError(message)
-        outputs = [head.name for head in model.outputs] if model is not None else _listed(purpose)
-        labels = arrays_by_output(data.y, _words(split, "labels"), outputs or [""])
-        if purpose is None:
-            purpose = purpose_of(model, head, loss, list(labels))
-            yield from purpose.problems
-        yield from unmatched(purpose, list(labels), _words(split, ""), split)
+        outputs = list(task.outputs) if task is not None else []
+        if model is not None:
+            outputs = [output.name for output in model.outputs]
+        arrays = arrays_by_output(data.y, "labels" if split == TRAINING else f"{split} labels", outputs or [""])
+        if task is None:
+            task = label_task(model, head, loss, list(arrays))
+            yield from find_in_losses(task)
+        yield from find_in_outputs(task, list(arrays), split)
         weights = {} if data.sample_weight is None else arrays_by_output(data.sample_weight, "sample_weight", outputs or [""])
-        parts = {f"labels of {name}" if name else "labels": array for name, array in labels.items()}
+        parts = {f"labels of {name}" if name else "labels": array for name, array in arrays.items()}
         parts |= {f"sample weights of {name}" if name else "sample weights": array for name, array in weights.items()}
         parts |= {f"inputs {name}" if name else "inputs": array for name, array in input_arrays(data.x).items()}
-        yield from find_in_lengths(parts, _words(split, ""), split)
-        trained = {labels.output: labels for labels in by_split.get(TRAINING, ())}
+        yield from find_in_lengths(parts, split)
+        training = {labels.output: labels for labels in by_split.get(TRAINING, ())}
         by_split[split] = [
-            _output_labels(name, split, array, purpose, names, weights, trained.get(name))
-            for name, array in labels.items() if array.ndim and len(array)
+            _output_labels(name, split, array, task, names, weights, training.get(name))
+            for name, array in arrays.items() if array.ndim and len(array)
         ]  # fmt: skip
-    for split, several in by_split.items():
-        for output_labels in several:
-            yield from _of_one(output_labels, names, imbalance)
-            first = next((training for training in by_split[TRAINING] if training.output == output_labels.output), None)
-            if split != TRAINING and first is not None:
-                yield from find_unseen(first, output_labels)
-                yield from _names_of_split(output_labels, splits[split], names)
+    training = {labels.output: labels for labels in by_split[TRAINING]}
+    for split, of_split in by_split.items():
+        for labels in of_split:
+            yield from _check_output(labels, names, imbalance)
+            if split != TRAINING and labels.output in training:
+                yield from find_unseen_classes(training[labels.output], labels)
+                yield from _check_names_of_split(labels, splits[split], names)
     yield from find_in_inputs({split: data.x for split, data in splits.items()}, by_split)
 
 
-def _names_of_split(labels: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
-    """L504, of a split that numbers its labels by names of its own; text is read by the names in force."""
-    ours = _names_for(data.class_names, labels.output, "class_names")
-    if not ours or labels.given.dtype.kind in "OUS":
-        return
-    theirs = names.against.names(labels.output) if names.against is not None else None
-    whose = "the class map" if theirs else "those of training"
-    if theirs := theirs or names.of(labels.output):
-        yield from names_that_differ(labels, ours, theirs, whose)
-
-
-def _listed(purpose: Purpose | None) -> list[str]:
-    return list(purpose.outputs) if purpose is not None else []
-
-
-def _words(split: str, noun: str) -> str:
-    return noun if split == TRAINING else f"{split} {noun}"
-
-
-def _of_one(labels: OutputLabels, names: _Names, imbalance: float) -> Iterator[LabelFinding]:
+def _check_output(labels: OutputLabels, names: _Names, imbalance: float) -> Iterator[LabelFinding]:
     yield from find_in_values(labels)
     yield from find_in_shape(labels)
     yield from find_in_rows(labels)
     if labels.split == TRAINING:
         yield from find_in_head(labels)
-    yield from find_in_names(labels, names.own(labels.output), names.against)
+    yield from find_in_names(labels, names.as_numbered(labels.output), names.against)
     yield from find_in_balance(labels, imbalance)
 
 
-def _is_of_integers(loss: DeclaredLoss | None) -> bool:
-    return loss is not None and loss_takes(loss) is Encoding.INTEGER
-
-
-def _shape_of(head: Head, n_axes: int, *, integer: bool) -> tuple[int | None, ...] | None:
-    """The shape of a head of which only the units were said: (N, units), unless labels look like those of steps or pixels."""
-    return (None, head.units) if head.units and n_axes <= (1 if integer else 2) else None
-
-
-def _classes_last(array: np.ndarray, axis: int) -> np.ndarray:
-    """Labels with the axis of their classes at the end, where every rule looks for it."""
-    return np.moveaxis(array, axis, -1) if -array.ndim <= axis < array.ndim else array
-
-
-def _last(shape: tuple[int | None, ...], axis: int) -> tuple[int | None, ...]:
-    if not -len(shape) <= axis < len(shape):
-        return shape
-    axes = [*shape]
-    classes = axes.pop(axis)
-    return (*axes, classes)
+def _check_names_of_split(labels: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
+    """L504, for a split whose labels are numbered by its own names. Text labels are numbered by the names of training."""
+    split_names = _names_of_output(data.class_names, labels.output, "class_names")
+    if not split_names or labels.raw.dtype.kind in "OUS":
+        return
+    map_names = names.against.names(labels.output) if names.against is not None else None
+    if expected := map_names or names.of(labels.output):
+        yield from find_other_names(labels, split_names, expected, "the class map" if map_names else "those of training")
 
 
 def _output_labels(
-    output: str, split: str, raw: np.ndarray, purpose: Purpose, names: _Names, weights: Mapping[str, np.ndarray],
-    trained: OutputLabels | None,
+    output: str, split: str, raw: np.ndarray, task: LabelTask, names: _Names, weights: Mapping[str, np.ndarray],
+    training: OutputLabels | None,
 ) -> OutputLabels:  # fmt: skip
-    single = len(purpose.outputs) == 1
-    known = purpose.outputs[0] if single else output
-    head, loss = purpose.heads.get(known), purpose.losses.get(known)
+    task_output = task.outputs[0] if len(task.outputs) == 1 else output
+    head, loss = task.heads.get(task_output), task.losses.get(task_output)
     class_names, n_classes = names.of(output), names.n_classes(output)
-    axis = loss.options.get("axis", -1) if loss is not None else -1
-    if isinstance(axis, int) and axis != -1 and not _is_of_integers(loss):
-        raw = _classes_last(raw, axis)
-    if isinstance(axis, int) and axis != -1 and head is not None and head.shape is not None:
-        head = replace(head, shape=_last(head.shape, axis))
-    numbers, unnamed = numbers_of(raw, class_names)
-    encoding_from = numbers if numbers is not None else np.zeros(0)
-    n_unnamed = 0
-    if unnamed and numbers is not None:  # what has no index is L505's; the rest is looked at
-        n_unnamed = int(np.count_nonzero(numbers < 0))
+    raw, head = _with_classes_last(raw, head, loss)
+    numbers, unknown_names = numbers_of(raw, class_names)
+    encoding_numbers = numbers if numbers is not None else np.zeros(0)
+    n_unknown = 0
+    if unknown_names and numbers is not None:  # L505 reports them; the other rules see the remaining labels
+        n_unknown = int(np.count_nonzero(numbers < 0))
         numbers = numbers.ravel()[numbers.ravel() >= 0]
-    if head is not None and head.shape is None and known in purpose.said:
-        head = replace(head, shape=_shape_of(head, raw.ndim, integer=_is_of_integers(loss)))
-    encoding = encoding_of(encoding_from, loss, head, n_classes)
-    if trained is not None and trained.given.ndim == raw.ndim:
-        encoding = trained.encoding  # however the few labels of another split may look
-    weight = next((weights[name] for name in (output, known, "") if name in weights), None)
-    if weight is not None and weight.dtype.kind not in "fiub":
-        weight = None
+    if head is not None and head.shape is None and task_output in task.explicit_heads:
+        head = replace(head, shape=_usual_shape(head, raw.ndim, integer=_takes_integers(loss)))
+    encoding = encoding_of(encoding_numbers, loss, head, n_classes)
+    if training is not None and training.raw.ndim == raw.ndim:
+        encoding = training.encoding  # the few labels of another split may look different
+    weight = next((weights[name] for name in (output, task_output, "") if name in weights), None)
     return OutputLabels(
-        output=output, split=split, given=raw, numbers=numbers, encoding=encoding, loss=loss, head=head, class_names=class_names,
-        n_classes=n_classes, weights=weight, unnamed=unnamed, n_unnamed=n_unnamed,
+        output=output, split=split, raw=raw, numbers=numbers, encoding=encoding, loss=loss, head=head, class_names=class_names,
+        n_classes=n_classes, weights=weight if weight is not None and weight.dtype.kind in "fiub" else None,
+        unknown_names=unknown_names, n_unknown=n_unknown,
     )  # fmt: skip
+
+
+def _takes_integers(loss: DeclaredLoss | None) -> bool:
+    return loss is not None and encoding_of_loss(loss) is Encoding.INTEGER
+
+
+def _usual_shape(head: Head, n_axes: int, *, integer: bool) -> tuple[int | None, ...] | None:
+    """The shape of a head of which only the units are known: (N, units), unless the labels are of steps or pixels."""
+    return (None, head.units) if head.units and n_axes <= (1 if integer else 2) else None
+
+
+def _with_classes_last(raw: np.ndarray, head: Head | None, loss: DeclaredLoss | None) -> tuple[np.ndarray, Head | None]:
+    """Labels and the shape of the head with the class axis of the loss last, where every rule expects it."""
+    axis = loss.options.get("axis", -1) if loss is not None else -1
+    if not isinstance(axis, int) or axis == -1:
+        return raw, head
+    if not _takes_integers(loss) and -raw.ndim <= axis < raw.ndim:
+        raw = np.moveaxis(raw, axis, -1)
+    if head is not None and head.shape is not None and -len(head.shape) <= axis < len(head.shape):
+        sizes = [*head.shape]
+        n_classes = sizes.pop(axis)
+        head = replace(head, shape=(*sizes, n_classes))
+    return raw, head

@@ -65,7 +65,7 @@ def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap 
     """Everything, for programs."""
     return {
         "schema": SCHEMA, "data": source, "counts": counts(findings), "exit_code": exit_code(findings, strict=strict),
-        "class_map": {"classes": class_map.plain, "sha256": class_map.sha256} if class_map is not None else None,
+        "class_map": {"classes": class_map.as_json, "sha256": class_map.sha256} if class_map is not None else None,
         "findings": [finding.to_dict() for finding in findings],
     }  # fmt: skip
 

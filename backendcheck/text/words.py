@@ -13,6 +13,11 @@ def listed(names: Sequence[str], *, most: int | None = None, none: str = "no bac
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else none
 
+def some_of(names: Sequence[str], most: int) -> str:
+    """The first `most` names with commas, and how many more there are: ``a, b, c and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
 
 def counted(n: int, noun: str) -> str:
     """A number with what it counts: ``1 case``, ``2 cases``, ``3 classes``, ``2 entries``."""

@@ -46,7 +46,7 @@ def test_labels_that_start_at_one_are_found(folder: Path) -> None:
     assert result["diagnoses"][0]["backends"] == ["jax"]
     # The contract for labels says so first, and what each backend does with such labels.
     first, today = [line for line in ended.err.splitlines() if line.startswith(("error", "warning", " "))][:2]
-    assert first.startswith("error   L104 starts-at-one  labels: are 1 … 3; expected 0 … 2 for a head of 3 units")
+    assert first.startswith("error   L104 starts-at-one  labels: start at 1, not at 0; expected 0 … 2 for a head of 3 units")
     assert "jax trains on it" in today
 
 

@@ -43,7 +43,8 @@ def test_an_error_ends_with_one_and_says_what_backends_do_today(folder: Path) ->
     done = labels("--data", "from_one.npz", "--loss", SPARSE, "--head", "3:softmax")
     assert done.exit_code == 1
     first, today, last = done.output.splitlines()
-    assert first.startswith("error   L104 starts-at-one  labels: are 1 … 3; expected 0 … 2 for a head of 3 units, got 3 (2 ")
+    assert first.startswith("error   L104 starts-at-one  labels: start at 1, not at 0; expected 0 … 2 for a head of 3 units")
+    assert "got 1 … 3 (3 occurs 2 times and has no column)" in first
     assert today.strip().startswith("today  With Keras 3.")
     assert "jax trains on it" in today
     assert last == "1 error in from_one.npz (6 labels)"
@@ -62,7 +63,7 @@ def test_a_warning_counts_when_strict(folder: Path) -> None:
 def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
     done = labels("--data", "short.npz", "--loss", SPARSE)
     assert done.exit_code == 1
-    assert "L202 length  inputs: are 6, labels are 5" in done.output
+    assert "L202 length  inputs: have 6 examples, labels have 5" in done.output
 
 
 @pytest.mark.parametrize(
@@ -70,17 +71,17 @@ def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
     [
         (["--data", "nothing.npz"], "nothing.npz: no such file"),
         ([], "Missing option '--data'"),
-        (["--data", "good.npz", "--loss", "sparse_crossentropy"], "Keras has no such loss; expected one such as"),
+        (["--data", "good.npz", "--loss", "sparse_crossentropy"], "unknown loss; expected a loss of Keras, such as"),
         (["--data", "good.npz", "--loss", "mse(3)"], "invalid options"),
         (["--data", "good.npz", "--loss", "a=mse,mse"], "mixes losses with and without an output"),
         (["--data", "good.npz", "--head", "3:"], None),
-        (["--data", "good.npz", "--head", "0"], "is no head"),
+        (["--data", "good.npz", "--head", "0"], "invalid head"),
         (["--data", "good.npz", "--loss", "mse(from_logit=True)"], "an option 'from_logit'; expected one such as from_logits"),
         (["--data", "good.npz", "--loss", "mse("], "invalid options"),
-        (["--data", "good.npz", "--select", "L8"], "--select: L8 is no rule and begins none"),
-        (["--data", "good.npz", "--against", "map.json"], "map.json: no such file; expected a class map"),
+        (["--data", "good.npz", "--select", "L8"], "--select: unknown rule L8"),
+        (["--data", "good.npz", "--against", "map.json"], "map.json: file not found; expected a class map"),
         (["--data", "from_one.npz", "--write-class-map", "map.json"], "no class names in from_one.npz"),
-        (["--explain", "L999"], "L999: no such rule"),
+        (["--explain", "L999"], "L999: unknown rule"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_two(folder: Path, arguments: list[str], said: str | None) -> None:
@@ -119,7 +120,7 @@ def test_folders_of_pictures_are_read_without_decoding_them(folder: Path) -> Non
     (folder / "others" / "1" / "copy.png").write_bytes(b"10 1")
     done = labels("--data", "photos", "--validation", "others")
     assert "L503 name-order" in done.output
-    assert "L601 leakage  validation data: 1 of 1 rows is in the training data as well" in done.output
+    assert "L601 leakage  validation data: 1 of 1 rows is also in the training data" in done.output
     assert done.exit_code == 1
     assert "L503" not in labels("--data", "photos", "--class-names", "1,10,2", "--select", "L1").output
 
@@ -127,9 +128,9 @@ def test_folders_of_pictures_are_read_without_decoding_them(folder: Path) -> Non
 def test_splits_are_held_against_the_first(folder: Path) -> None:
     np.savez("other.npz", x=X[:2] + 100, y=[3, 0])
     done = labels("--data", "good.npz", "--validation", "other.npz", "--loss", SPARSE)
-    assert "validation labels: 1 of 2 outside the classes; expected 0 … 2 for 3 class names, got 3" in done.output
+    assert "validation labels: 1 of 2 is outside the classes; expected 0 … 2 for 3 class names, got 3" in done.output
     done = labels("--data", "good.npz", "--validation", "other.npz", "--loss", SPARSE, "--head", "4:softmax")
-    assert "validation labels: 1 of 2 of classes without an example in training: '3'" in done.output
+    assert "validation labels: 1 of 2 is of classes without examples in training: '3'" in done.output
 
 
 # --- forms -----------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def test_json_is_one_document(folder: Path) -> None:
 
 def test_github_gets_workflow_commands(folder: Path) -> None:
     done = labels("--data", "from_one.npz", "--loss", SPARSE, "--head", "3:softmax", "--format", "github")
-    assert done.output.startswith("::error title=backendcheck L104 starts-at-one::labels: are 1 … 3;")
+    assert done.output.startswith("::error title=backendcheck L104 starts-at-one::labels: start at 1, not at 0;")
     assert done.exit_code == 1
 
 
@@ -195,7 +196,7 @@ def test_a_class_map_is_written_and_held_against(folder: Path) -> None:
     np.savez("serving.npz", x=X, y=[0, 1, 2, 0, 1, 2], class_names=["cat", "fox", "dog"])
     serving = labels("--data", "serving.npz", "--against", "map.json")
     assert "L504 map-differs" in serving.output
-    assert "'dog' is 2, was 1" in serving.output
+    assert "'dog' moved from 1 to 2" in serving.output
     assert labels("--data", "good.npz", "--class-names", "map.json").exit_code == 0
 
 
@@ -221,13 +222,13 @@ def test_no_map_is_written_of_labels_with_an_error(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda one: one | {"classes": ["cat", "fox", "dog"]}, "was edited or damaged"),
-        (lambda one: one | {"classes": []}, "its classes are []"),
-        (lambda one: one | {"classes": ["cat", 3]}, "its classes are"),
-        (lambda one: one | {"schema": 2}, "has schema 2; expected 1"),
-        (lambda one: {"classes": one["classes"]}, "is no class map"),
-        (lambda one: [one], "is no class map"),
-        (lambda one: "{", "cannot be read as JSON"),
+        (lambda one: one | {"classes": ["cat", "fox", "dog"]}, "edited or damaged"),
+        (lambda one: one | {"classes": []}, "lists by output, got []"),
+        (lambda one: one | {"classes": ["cat", 3]}, "invalid classes; expected a list of names"),
+        (lambda one: one | {"schema": 2}, "unknown schema; expected 1, got 2"),
+        (lambda one: {"classes": one["classes"]}, "not a class map"),
+        (lambda one: [one], "not a class map"),
+        (lambda one: "{", "invalid JSON"),
     ],
 )
 def test_a_map_that_was_edited_or_damaged_is_refused(folder: Path, change: Any, said: str) -> None:

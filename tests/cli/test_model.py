@@ -31,7 +31,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "nothing.npz: no such file or directory" in refused(tmp_path, *build, "nothing.npz")
     assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
     assert "d.npz: --label-column is for a table" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
-    assert "loss='foo': Keras has no such loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
+    assert "loss='foo': unknown loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
     assert "options of a loss need a case file" in refused(tmp_path, *build, "d.npz", "--loss", "huber(delta=2)")
     assert "'foo'" in refused(tmp_path, *build, "d.npz", "--backends", "jax,foo")
     text = refused(tmp_path, *build, "d.csv", "--label-column", "label")

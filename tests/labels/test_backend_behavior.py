@@ -9,7 +9,7 @@ from behavior_mapping import MAPPING, SHOWN, generator
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.labels.contract import backend_behavior as module
-from backendcheck.labels.contract.backend_behavior import facts, today
+from backendcheck.labels.contract.backend_behavior import backend_behavior, facts
 from backendcheck.labels.contract.rules import RULES
 from backendcheck.reference import canonical_name
 
@@ -47,22 +47,25 @@ def test_every_backend_is_told_of_everywhere() -> None:
 
 
 def test_a_rule_about_data_alone_has_nothing_to_tell() -> None:
-    assert today("L601") is None
+    assert backend_behavior("L601") is None
 
 
 def test_a_loss_that_no_case_has_is_not_told_of_another() -> None:
-    assert today("L103") is not None
-    assert today("L103", loss="mse") is None
+    assert backend_behavior("L103") is not None
+    assert backend_behavior("L103", loss="mse") is None
 
 
 def test_a_loss_is_known_by_any_of_its_names() -> None:
-    by_class, by_function = today("L109", loss="BinaryCrossentropy"), today("L109", loss="binary_crossentropy")
+    by_class, by_function = (
+        backend_behavior("L109", loss="BinaryCrossentropy"),
+        backend_behavior("L109", loss="binary_crossentropy"),
+    )
     assert by_class == by_function is not None
     assert "binary_crossentropy" in by_class.says
 
 
 def test_cases_of_the_loss_come_before_those_of_any() -> None:
-    found = today("L101", loss="binary_crossentropy")
+    found = backend_behavior("L101", loss="binary_crossentropy")
     assert found is not None
     assert found.cases == (
         "labels_for_another_loss/a_label_that_is_no_number[binary_crossentropy]",
@@ -71,17 +74,17 @@ def test_cases_of_the_loss_come_before_those_of_any() -> None:
 
 
 def test_the_kind_chooses() -> None:
-    hundred = today("L102", loss="sparse_categorical_crossentropy", kind="-100")
+    hundred = backend_behavior("L102", loss="sparse_categorical_crossentropy", kind="-100")
     assert hundred is not None
     assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
 
 
 def test_a_kind_that_no_case_has_is_not_told_of_another_unless_a_case_is_of_any() -> None:
-    assert today("L201") is not None
-    assert today("L201", kind="datetime64[s]") is None
-    other = today("L102", kind="-7")
+    assert backend_behavior("L201") is not None
+    assert backend_behavior("L201", kind="datetime64[s]") is None
+    other = backend_behavior("L102", kind="-7")
     assert other is not None
-    assert other.says == today("L102", kind="-1").says
+    assert other.says == backend_behavior("L102", kind="-1").says
 
 
 # --- in words ------------------------------------------------------------------------------------------------------
@@ -94,7 +97,7 @@ def told(monkeypatch: pytest.MonkeyPatch, right: str | None, figure: str = "loss
         "right": right, "backends": backends,
     }  # fmt: skip
     monkeypatch.setattr(module, "facts", lambda: {"keras": "3.15.0", "rules": {"L103": [one]}})
-    return today("L103")
+    return backend_behavior("L103")
 
 
 def trained(figure: str | None, *differs: str, **more: str) -> dict[str, Any]:

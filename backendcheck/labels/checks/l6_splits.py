@@ -1,35 +1,37 @@
-"""L6: training, validation and test data against each other."""
+"""L6: training data compared with validation and test data."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from backendcheck.labels.contract.finding import LabelFinding, Severity
+from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Place, Severity
+from backendcheck.labels.contract.rules import make_finding
 from backendcheck.labels.inputs.class_counts import class_counts, class_of_examples
 from backendcheck.labels.inputs.encoding import EXCLUSIVE, Encoding
 from backendcheck.labels.inputs.input_rows import WIDE, common_dtypes, digests, input_arrays, width_of
-from backendcheck.labels.inputs.output_labels import OutputLabels, make_finding, names_in_words
-
-_MOST_SHOWN = 5
+from backendcheck.labels.inputs.output_labels import OutputLabels
+from backendcheck.labels.inputs.values import MOST_NAMED, names_text
+from backendcheck.text.words import some_of
 
 
 def find_in_inputs(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[OutputLabels]]) -> Iterator[LabelFinding]:
-    """L601 and L602, from the inputs by split (the first is training) and the labels by split."""
-    of_split = {split: input_arrays(x) for split, x in inputs.items()}
-    arrays = {
-        split: arrays_of_split
-        for split, arrays_of_split in of_split.items()
-        if arrays_of_split and all(array.ndim for array in arrays_of_split.values())
-    }
+    """L601 and L602.
+
+    Args:
+        inputs: x by split; the first split is training.
+        labels: the labels of all outputs by split.
+    """
+    by_split = {split: input_arrays(x) for split, x in inputs.items()}
+    arrays = {split: x for split, x in by_split.items() if x and all(array.ndim for array in x.values())}
     if not arrays:
         return
     dtypes = common_dtypes(list(arrays.values()))
-    rows = {split: digests(arrays_of_split, dtypes) for split, arrays_of_split in arrays.items()}
+    rows = {split: digests(x, dtypes) for split, x in arrays.items()}
     training, *other_splits = inputs
     if training not in rows:
         return
@@ -41,99 +43,102 @@ def find_in_inputs(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[Outp
         yield from _contradicting({training: rows[training], split: rows[split]}, labels, across=True)
     for first, second in combinations((split for split in other_splits if split in rows), 2):
         if width_of(arrays[first]) == width_of(arrays[second]):
-            yield from _leaking(rows[first], rows[second], second, of=first, wide=width_of(arrays[second]) >= WIDE)
+            yield from _leaking(rows[first], rows[second], second, source=first, wide=width_of(arrays[second]) >= WIDE)
 
 
 def _leaking(
-    known: list[bytes], other_digests: list[bytes], split: str, *, wide: bool, of: str = "training"
+    source_rows: list[bytes], rows: list[bytes], split: str, *, wide: bool, source: str = TRAINING
 ) -> Iterator[LabelFinding]:
-    """L601 of the rows `other` that are among `known`, those of the split `of`."""
+    """L601 for `rows` of a split that are also among `source_rows`, those of the split `source`.
+
+    Measurements in steps and answers on a form repeat without a copy. So it is an info if rows are shared about as often as
+    rows repeat within the source.
+    """
     index_of: dict[bytes, int] = {}
-    for index, digest in enumerate(known):
+    for index, digest in enumerate(source_rows):
         index_of.setdefault(digest, index)
-    pairs = [(index, index_of[digest]) for index, digest in enumerate(other_digests) if digest and digest in index_of]
+    pairs = [(index, index_of[digest]) for index, digest in enumerate(rows) if digest and digest in index_of]
     if not pairs:
         return
-    # Measured in steps, or answered on a form, examples are the same by themselves: as often here as there.
-    repeats = Counter(digest for digest in known if digest)
+    repeats = Counter(digest for digest in source_rows if digest)
     n_repeating = sum(n for n in repeats.values() if n > 1)
-    by_itself = n_repeating / max(len(known), 1) * len(other_digests)
-    severe = len(pairs) > 2 * by_itself + (0 if wide else 1)
+    by_chance = n_repeating / max(len(source_rows), 1) * len(rows)
     evidence = {
-        "n": len(pairs), "of": len(other_digests), "by_themselves": round(by_itself, 2),
-        "first": [list(pair) for pair in pairs[:_MOST_SHOWN]],
+        "n": len(pairs), "of": len(rows), "by_themselves": round(by_chance, 2),
+        "first": [list(pair) for pair in pairs[:MOST_NAMED]],
     }  # fmt: skip
-    pair = f"row {pairs[0][0]} is row {pairs[0][1]} of {of}"
-    if severe:
-        yield make_finding("L601", f"{split} data", f"{_rows(len(pairs), len(other_digests))} in the {of} data as well",
-                           expected=f"none, got {pair}", split=split, evidence=evidence)  # fmt: skip
+    problem = f"{len(pairs)} of {len(rows)} rows {'is' if len(pairs) == 1 else 'are'} also in the {source} data"
+    place = Place(where=f"{split} data", split=split)
+    if len(pairs) > 2 * by_chance + (0 if wide else 1):
+        pair = f"row {pairs[0][0]} equal to row {pairs[0][1]} of {source}"
+        yield make_finding("L601", place, problem, expected=f"no common rows, got {pair}", evidence=evidence)
     else:
-        as_many = "about as many as repeat by themselves" if n_repeating else "which so few numbers may do by chance"
+        reason = "about as often as rows repeat there" if n_repeating else "which can be chance with so few values"
         yield make_finding(
-            "L601", f"{split} data", f"{_rows(len(pairs), len(other_digests))} in the {of} data as well ({pair}), {as_many}",
-            remedy="If they are copies and no coincidence, remove them.",
-            severity=Severity.INFO, split=split, evidence=evidence,
+            "L601", place, f"{problem} (row {pairs[0][0]} is row {pairs[0][1]} of {source}), {reason}",
+            remedy="Remove them if they are copies.", severity=Severity.INFO, evidence=evidence,
         )  # fmt: skip
 
 
-def _rows(n: int, of: int) -> str:
-    return f"{n} of {of} rows {'is' if n == 1 else 'are'}"
+class _Row(NamedTuple):
+    split: str
+    number: int
+    label: int
+
+    def text(self, *, with_split: bool) -> str:
+        return f"row {self.number}{f' of {self.split}' if with_split else ''} is {self.label}"
 
 
 def _contradicting(
     rows: Mapping[str, list[bytes]], labels: Mapping[str, Sequence[OutputLabels]], *, across: bool = False
 ) -> Iterator[LabelFinding]:
-    """L602 within one split, or, `across`, between two."""
+    """L602 within one split, or, with `across`, between two."""
     by_output: dict[str, dict[str, OutputLabels]] = {}
     for split in rows:
         for output_labels in labels.get(split, ()):
             by_output.setdefault(output_labels.output, {})[split] = output_labels
-    for of_split in by_output.values():
-        first_rows: dict[bytes, tuple[str, int, int]] = {}
-        clashes: list[tuple[tuple[str, int, int], tuple[str, int, int]]] = []
-        for split, output_labels in of_split.items():
-            classes = (
-                class_of_examples(output_labels)
-                if output_labels.encoding in (*EXCLUSIVE, Encoding.BINARY, Encoding.SIGN)
-                else None
-            )
+    for by_split in by_output.values():
+        first_rows: dict[bytes, _Row] = {}
+        clashes: list[tuple[_Row, _Row]] = []
+        for split, output_labels in by_split.items():
+            has_classes = output_labels.encoding in (*EXCLUSIVE, Encoding.BINARY, Encoding.SIGN)
+            classes = class_of_examples(output_labels) if has_classes else None
             if classes is None:
                 continue
             for index, (digest, label) in enumerate(zip(rows[split], classes.tolist(), strict=False)):
                 if not digest:
                     continue
-                before = first_rows.setdefault(digest, (split, index, label))
-                if before[2] != label and (not across or before[0] != split):
-                    clashes.append((before, (split, index, label)))
+                row = _Row(split, index, label)
+                first = first_rows.setdefault(digest, row)
+                if first.label != label and (not across or first.split != split):
+                    clashes.append((first, row))
         if clashes:
-            output_labels = of_split[clashes[0][1][0]]
-            (split, index, label), (other_split, other_index, other_label) = clashes[0]
-            of_this, of_other = (f" of {split}", f" of {other_split}") if across else ("", "")
-            rows_named = f"row {other_index}{of_other} is {other_label}, row {index}{of_this} is {label}"
-            yield output_labels.finding(
-                "L602", f"{len(clashes)} {'row has' if len(clashes) == 1 else 'rows have'} another label than an identical "
-                "row before", expected=f"one label for one input, got: {rows_named}", n=len(clashes),
-                first=[[before[1], after[1]] for before, after in clashes[:_MOST_SHOWN]],
+            first, row = clashes[0]
+            yield by_split[row.split].finding(
+                "L602", f"{len(clashes)} {'row has' if len(clashes) == 1 else 'rows have'} another label than an identical row",
+                expected=f"one label for equal inputs, got {first.text(with_split=across)} and {row.text(with_split=across)}",
+                n=len(clashes), first=[[before.number, after.number] for before, after in clashes[:MOST_NAMED]],
             )  # fmt: skip
 
 
-def find_unseen(training: OutputLabels, other: OutputLabels) -> Iterator[LabelFinding]:
-    """L603: classes of another split that training does not have."""
-    if training.encoding is not other.encoding or training.numbers is None or other.numbers is None:
+def find_unseen_classes(training: OutputLabels, labels: OutputLabels) -> Iterator[LabelFinding]:
+    """L603: classes in the `labels` of another split that have no example in training."""
+    if training.encoding is not labels.encoding or training.numbers is None or labels.numbers is None:
         return
-    if training.encoding is Encoding.BINARY and (training.numbers.ndim > 1) != (other.numbers.ndim > 1):
+    if training.encoding is Encoding.BINARY and (training.numbers.ndim > 1) != (labels.numbers.ndim > 1):
         return
-    known, occurring = class_counts(training), class_counts(other)
-    if not known or not occurring:
+    known, counts = class_counts(training), class_counts(labels)
+    if not known or not counts:
         return
     columns = training.columns
-    unseen = [index for index in occurring if index not in known and (columns is None or index < columns or columns == 1)]
+    unseen = sorted(index for index in counts if index not in known and (columns is None or index < columns or columns == 1))
     if not unseen:
         return
-    n = sum(occurring[index] for index in unseen)
-    named = [other.class_names[index] if index < len(other.class_names) else str(index) for index in sorted(unseen)]
-    shown = names_in_words(named) if other.class_names else ", ".join(named[:_MOST_SHOWN])
-    yield other.finding(
-        "L603", f"{n} of {int(np.size(other.numbers, 0))} of classes without an example in training: {shown}",
-        expected=f"some of the {len(known)} classes of training", unseen=sorted(unseen)[:20], n=n,
+    n = sum(counts[index] for index in unseen)
+    named = [labels.class_text(index) for index in unseen]
+    shown = names_text(named) if labels.class_names else some_of(named, MOST_NAMED)
+    yield labels.finding(
+        "L603",
+        f"{n} of {int(np.size(labels.numbers, 0))} {'is' if n == 1 else 'are'} of classes without examples in training: {shown}",
+        expected=f"only the {len(known)} classes of training", unseen=unseen[:20], n=n,
     )  # fmt: skip

@@ -1,27 +1,27 @@
-"""L7: how the examples are spread over the classes."""
+"""L701: how evenly the examples are distributed over the classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backendcheck.labels.contract.finding import LabelFinding
+from backendcheck.labels.contract.finding import TRAINING, LabelFinding
 from backendcheck.labels.inputs.class_counts import class_counts
 from backendcheck.labels.inputs.encoding import EXCLUSIVE, Encoding
-from backendcheck.labels.inputs.output_labels import TRAINING, OutputLabels
+from backendcheck.labels.inputs.output_labels import OutputLabels
 
 
 def class_weight(counts: dict[int, int]) -> dict[int, float]:
-    """Weights for `model.fit(class_weight=…)` that make every class count alike: n / (classes * examples of the class).
+    """Weights for `model.fit(class_weight=…)` that give every class the same total: n / (classes * examples of the class).
 
-    It is what scikit-learn calls "balanced" (`sklearn.utils.class_weight.compute_class_weight`), after King and Zeng, Logistic
-    Regression in Rare Events Data (2001). Classes without examples have none.
+    They are the "balanced" weights of scikit-learn (`sklearn.utils.class_weight.compute_class_weight`), after King and Zeng,
+    Logistic Regression in Rare Events Data (2001). Classes without examples get no weight.
     """
     total = sum(counts.values())
     return {index: round(total / (len(counts) * n), 6) for index, n in sorted(counts.items())}
 
 
 def find_in_balance(labels: OutputLabels, threshold: float) -> Iterator[LabelFinding]:
-    """L701, on classes that exclude each other."""
+    """L701, for exclusive classes. `threshold` is the smallest ratio of the largest to the smallest class that is reported."""
     numbers = labels.numbers
     if labels.split != TRAINING or numbers is None:
         return
@@ -36,13 +36,10 @@ def find_in_balance(labels: OutputLabels, threshold: float) -> Iterator[LabelFin
     shown = ", ".join(f"{index}: {weight:g}" for index, weight in list(weights.items())[:10])
     more = "" if len(weights) <= 10 else f", … {len(weights)} classes in all"  # noqa: PLR2004 - what a line takes
     yield labels.finding(
-        "L701", f"class {_called(labels, most)} has {counts[most]} examples, class {_called(labels, least)} has {counts[least]}",
+        "L701",
+        f"class {labels.class_text(most)} has {counts[most]} examples, class {labels.class_text(least)} has {counts[least]}",
         expected=f"a ratio below {threshold:g}, got {counts[most] / counts[least]:.3g}",
-        remedy=f"class_weight={{{shown}{more}}} would balance them.", kind="exclusive",
+        remedy=f"To balance them, pass class_weight={{{shown}{more}}}.", kind="exclusive",
         class_weight={str(key): weight for key, weight in weights.items()}, counts={str(key): n for key, n in counts.items()},
         ratio=counts[most] / counts[least],
     )  # fmt: skip
-
-
-def _called(labels: OutputLabels, index: int) -> str:
-    return labels.class_names[index] if index < len(labels.class_names) else str(index)

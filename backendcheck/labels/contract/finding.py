@@ -1,4 +1,4 @@
-"""One thing that is wrong, or worth knowing, about labels."""
+"""A finding of the label contract: which rule, which labels, how severe."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backendcheck.labels.contract.backend_behavior import Today
+    from backendcheck.labels.contract.backend_behavior import BackendBehavior
+
+
+TRAINING = "training"
 
 
 class Severity(StrEnum):
-    """An error makes training wrong, a warning may, an info is worth knowing."""
+    """How bad a finding is: an error makes training wrong, a warning may do so, an info is worth knowing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -20,21 +23,30 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which labels, head or loss a finding is about; the attributes are those of `LabelFinding`."""
+
+    where: str
+    output: str = ""
+    split: str = TRAINING
+    loss: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFinding:
-    """What a rule of the label contract says of some labels.
+    """One rule that some labels break.
 
     Attributes:
-        code: the rule, such as ``"L104"``; it never gets another meaning.
-        name: the rule in words, such as ``"starts-at-one"``.
+        code: the code of the rule, such as ``"L104"``. A code never changes its meaning.
+        name: the name of the rule, such as ``"starts-at-one"``.
         severity: ``"error"``, ``"warning"`` or ``"info"``.
-        where: which labels, such as ``"validation labels of Stage"``.
+        where: which labels, head or loss, such as ``"validation labels of Stage"``.
         message: one line: *where: what is wrong; expected X, got Y. What to do.*
-        output: the output of the model that they are for; ``""`` for a single unnamed one.
+        output: the output of the model that the labels are for; ``""`` for a single unnamed one.
         split: ``"training"``, ``"validation"`` or ``"test"``.
-        loss: the loss of Keras that they are for; ``""`` where it is not known or the user's own.
-        kind: which sort of the thing it is, where a rule has several: a value, a dtype, an activation. None where it is a sort
-            that backends need not be asked about.
-        evidence: numbers behind the message, ready for JSON: counts, and in ``first`` the first few indices.
+        loss: the Keras loss that the labels are for; ``""`` if it is not known or is a custom loss.
+        kind: which variant of the rule it is: a label, a dtype or an activation. None if no recorded case can match.
+        evidence: the numbers behind the message, ready for JSON: counts, and under ``first`` the first few indices.
     """
 
     code: str
@@ -43,33 +55,24 @@ class LabelFinding:
     where: str
     message: str
     output: str = ""
-    split: str = "training"
+    split: str = TRAINING
     loss: str = ""
     kind: str | None = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def today(self) -> Today | None:
-        """What each backend of Keras does with such labels, as cases have recorded it; None where no case is about it."""
-        from backendcheck.labels.contract.backend_behavior import today
+    def today(self) -> BackendBehavior | None:
+        """What each Keras backend does with such labels, as recorded from cases; None if no case shows it."""
+        from backendcheck.labels.contract.backend_behavior import backend_behavior
 
-        return None if self.kind is None else today(self.code, self.loss or None, self.kind or None)
+        return None if self.kind is None else backend_behavior(self.code, self.loss or None, self.kind or None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON has it."""
-        behavior = self.today
-        behavior_json = None
-        if behavior is not None:
-            behavior_json = {
-                "keras": behavior.keras,
-                "cases": list(behavior.cases),
-                "backends": dict(behavior.backends),
-                "says": behavior.says,
-            }
+        """The finding as JSON."""
         return {
             "code": self.code, "name": self.name, "severity": self.severity.value, "where": self.where, "message": self.message,
             "output": self.output, "split": self.split, "loss": self.loss, "evidence": dict(self.evidence),
-            "today": behavior_json,
+            "today": self.today.to_dict() if self.today is not None else None,
         }  # fmt: skip
 
     def __str__(self) -> str:

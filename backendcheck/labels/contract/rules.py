@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from backendcheck.errors import UsageError
-from backendcheck.labels.contract.finding import LabelFinding, Severity
+from backendcheck.labels.contract.finding import LabelFinding, Place, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -209,36 +210,39 @@ RULES: Mapping[str, Rule] = MappingProxyType({rule.code: rule for rule in _ALL})
 
 
 def find_rule(code: str) -> Rule:
-    """The rule of a code or a name.
+    """The rule with this code or name.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is no such rule.
     """
     rule = RULES.get(code.upper()) or next((rule for rule in _ALL if rule.name == code.lower()), None)
     if rule is None:
-        message = f"{code}: no such rule; expected one of {', '.join(RULES)}. See backendcheck labels --list."
+        message = f"{code}: unknown rule; expected one of {', '.join(RULES)}. See backendcheck labels --list."
         raise UsageError(message)
     return rule
 
 
-def check_codes(codes: Iterable[str], option: str) -> tuple[str, ...]:
-    """See that each of `codes` is a rule or begins some (``L1``, ``L40``); they come back in capitals.
+def parse_codes(codes: Iterable[str], option: str) -> tuple[str, ...]:
+    """Rule codes and prefixes of them (``L1``, ``L40``), from a list or from text with commas, in capitals.
 
     Raises:
-        UsageError: naming the first that is not.
+        UsageError: if one of them is not a code or a prefix; `option` is where they came from.
     """
     if isinstance(codes, str):
         codes = codes.split(",")
     parsed = tuple(code.strip().upper() for code in codes if code.strip())
     for code in parsed:
         if not any(rule_code.startswith(code) for rule_code in RULES):
-            message = f"{option}: {code} is no rule and begins none; expected L1 … L7, or one of {', '.join(RULES)}."
+            message = f"{option}: unknown rule {code}; expected a prefix, L1 … L7, or one of {', '.join(RULES)}."
             raise UsageError(message)
     return parsed
 
 
-def chosen(findings: Iterable[LabelFinding], select: Sequence[str], ignore: Sequence[str]) -> list[LabelFinding]:
-    """Those that are selected (all, unless something is) and not ignored. Where both say something, the longer code decides."""
+def filter_findings(findings: Iterable[LabelFinding], select: Sequence[str], ignore: Sequence[str]) -> list[LabelFinding]:
+    """The findings whose rules are selected and not ignored; without `select` all rules are selected.
+
+    If a rule is both selected and ignored, the longer code decides.
+    """
     kept = []
     for finding in findings:
         selected = max((len(code) for code in select if finding.code.startswith(code)), default=-1 if select else 0)
@@ -246,3 +250,28 @@ def chosen(findings: Iterable[LabelFinding], select: Sequence[str], ignore: Sequ
         if selected > ignored or (selected >= 0 and ignored < 0):
             kept.append(finding)
     return kept
+
+
+def make_finding(
+    code: str, place: Place, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None,
+    kind: str | None = "", evidence: Mapping[str, Any] | None = None,
+) -> LabelFinding:  # fmt: skip
+    """Make a finding. Its message is *where: problem; expected X, got Y. What to do.*.
+
+    Args:
+        code: the code of the rule.
+        place: which labels, head or loss.
+        problem: what is wrong, to follow the place and a colon.
+        expected: what is expected, and after ", got" what is there instead.
+        remedy: what to do; default: the remedy of the rule.
+        severity: default: the usual severity of the rule.
+        kind: see `LabelFinding`.
+        evidence: see `LabelFinding`.
+    """
+    rule = RULES[code]
+    middle = f"; expected {expected}" if expected else ""
+    return LabelFinding(
+        code=code, name=rule.name, severity=severity or rule.severities[0], where=place.where, output=place.output,
+        message=f"{place.where}: {problem}{middle}. {remedy or rule.remedy}".strip(), split=place.split, loss=place.loss,
+        kind=kind, evidence=evidence or {},
+    )  # fmt: skip

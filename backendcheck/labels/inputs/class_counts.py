@@ -6,7 +6,7 @@ import numpy as np
 
 from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.labels.inputs.output_labels import OutputLabels
-from backendcheck.labels.inputs.unique_values import distinct
+from backendcheck.labels.inputs.values import value_counts
 
 _NEAR_ONE = 0.5  # a row of soft labels is of the class of its largest share
 
@@ -51,7 +51,7 @@ def class_indices(labels: OutputLabels) -> np.ndarray:
 def class_of_examples(labels: OutputLabels) -> np.ndarray | None:
     """The class of each example, (N,) int64, -1 where it has none; None where examples have more than one label each."""
     numbers = labels.numbers
-    if numbers is None or not numbers.size or labels.unnamed:
+    if numbers is None or not numbers.size or labels.unknown_names:
         return None
     n = len(numbers)
     if labels.encoding is Encoding.ONE_HOT and numbers.ndim == 2 and numbers.shape[1] > 1:  # noqa: PLR2004 - rows
@@ -66,5 +66,5 @@ def class_of_examples(labels: OutputLabels) -> np.ndarray | None:
 
 
 def _counted(indices: np.ndarray) -> dict[int, int]:
-    values, counts = distinct(indices)
+    values, counts = value_counts(indices)
     return {int(value): int(n) for value, n in zip(values, counts, strict=True)}

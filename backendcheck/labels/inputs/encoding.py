@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from backendcheck.labels.inputs.unique_values import distinct
+from backendcheck.labels.inputs.values import value_counts
 from backendcheck.model_file import DeclaredLoss, Head
 
 
@@ -42,7 +42,7 @@ _MOST_FLOAT_CLASSES = 20  # floats that are all integers may be counts; more of 
 def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None, n_classes: int | None) -> Encoding:
     """What `labels` are meant to be: as their loss takes them; without one as the head, and without that as they look."""
     if loss is not None:
-        return loss_takes(loss)
+        return encoding_of_loss(loss)
     activation = head.activation if head is not None else None
     if activation == "softmax" and head is not None:
         return Encoding.ONE_HOT if _as_wide_as(labels, head) else Encoding.INTEGER
@@ -53,7 +53,7 @@ def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None
     return _looks_like(labels, n_classes)
 
 
-def loss_takes(loss: DeclaredLoss) -> Encoding:
+def encoding_of_loss(loss: DeclaredLoss) -> Encoding:
     """What a loss takes its labels for."""
     return Encoding.UNKNOWN if loss.custom else _TAKES.get(loss.name, Encoding.NUMBER)
 
@@ -79,7 +79,7 @@ def _looks_like(labels: np.ndarray, n_classes: int | None) -> Encoding:
         return Encoding.NUMBER if n_classes is None else Encoding.INTEGER
     if n_classes is not None:
         return Encoding.INTEGER
-    n_values = len(distinct(values)[0])
+    n_values = len(value_counts(values)[0])
     few = labels.size // _FEWEST_OF_A_CLASS
     if labels.dtype.kind == "f":
         few = min(few, _MOST_FLOAT_CLASSES)

@@ -1,39 +1,43 @@
-"""The labels of one output in one split, with all that is known of what they are for."""
+"""The labels of one output in one split, with their task: encoding, loss, head and class names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backendcheck.labels.contract.finding import LabelFinding, Severity
-from backendcheck.labels.contract.rules import RULES
+from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Place, Severity
+from backendcheck.labels.contract.rules import make_finding
 from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.model_file import DeclaredLoss, Head
 from backendcheck.text.words import counted
 
-TRAINING = "training"
-_MOST_NAMED = 5  # indices and values in a message or in the evidence
+_ROW_SUM = 1e-3  # how far the sum of a one-hot row may be from 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutputLabels:
-    """Labels of N examples.
+    """The labels of N examples for one output.
 
     Attributes:
-        given: as they came, (N, …).
-        numbers: the same as int64 or float64; None where they are no numbers.
-        encoding: how they are to be read.
+        output: the name of the output; ``""`` for a single unnamed one.
+        split: ``"training"``, ``"validation"`` or ``"test"``.
+        raw: the labels as the user has them, (N, …).
+        numbers: the labels as int64 or float64; None if they are not numbers.
+        encoding: how the labels are to be read.
+        loss: the loss that they are for, if known.
+        head: the head that they are for, if known.
+        class_names: the names of the classes, by index; empty if not known.
+        n_classes: how many classes the caller declared, or how many class names there are; None if neither is known.
         weights: sample weights, (N, …), or None.
-        n_classes: as the caller said, or as many as there are class names; None where neither is known.
-        unnamed: texts that are none of the class names, each once; `n_unnamed` labels are one of them, and not among the numbers.
+        unknown_names: text labels that are not class names, each once.
+        n_unknown: how many labels have an unknown name. They are left out of `numbers`.
     """
 
     output: str
     split: str = TRAINING
-    given: np.ndarray
+    raw: np.ndarray
     numbers: np.ndarray | None
     encoding: Encoding
     loss: DeclaredLoss | None = None
@@ -41,8 +45,8 @@ class OutputLabels:
     class_names: tuple[str, ...] = ()
     n_classes: int | None = None
     weights: np.ndarray | None = None
-    unnamed: tuple[str, ...] = ()
-    n_unnamed: int = 0
+    unknown_names: tuple[str, ...] = ()
+    n_unknown: int = 0
 
     @property
     def where(self) -> str:
@@ -50,13 +54,13 @@ class OutputLabels:
         return f"{split}labels of {self.output}" if self.output else f"{split}labels"
 
     @property
-    def of_head(self) -> str:
-        """The head that they are for, as a place in a message."""
+    def where_head(self) -> str:
+        """The head, as the place in a message."""
         return f"head of {self.output}" if self.output else "head"
 
     @property
     def units(self) -> int | None:
-        """How many columns the head has."""
+        """How many columns the head has; None if there is no head or its width is not known."""
         return self.head.units if self.head is not None else None
 
     @property
@@ -65,74 +69,61 @@ class OutputLabels:
 
     @property
     def columns(self) -> int | None:
-        """How many columns the output has, by the head or else by what was said; None where nothing is known."""
+        """How many columns the output has: `units`, or else `n_classes`."""
         return self.units or self.n_classes
 
-    def option(self, name: str) -> Any:
-        """An option of the loss, None where it is not given."""
-        return self.loss.options.get(name) if self.loss is not None else None
-
     @property
-    def told_by(self) -> str:
-        """Where `columns` is from, for a message."""
+    def columns_source(self) -> str:
+        """Where `columns` comes from, for a message: ``a head of 3 units``, ``3 class names``, ``n_classes=3``."""
         if self.units:
             return f"a head of {counted(self.units, 'unit')}"
         if len(self.class_names) == self.n_classes:
             return counted(len(self.class_names), "class name")
         return f"n_classes={self.n_classes}"
 
+    def option(self, name: str) -> Any:
+        """An option of the loss; None if it is not set."""
+        return self.loss.options.get(name) if self.loss is not None else None
+
+    def loss_name(self, otherwise: str) -> str:
+        """The name of the loss, or `otherwise` if no loss is known."""
+        return self.loss.name if self.loss is not None else otherwise
+
+    def class_text(self, index: int) -> str:
+        """A class for a message: its name if known, or else its index."""
+        return self.class_names[index] if 0 <= index < len(self.class_names) else str(index)
+
+    @property
+    def is_one_hot_instead(self) -> bool:
+        """Whether labels for an integer loss are one-hot rows: as wide as the head, and of its rank if that is known."""
+        numbers = self.numbers
+        if numbers is None or numbers.ndim < 2 or numbers.shape[-1] < 2:  # noqa: PLR2004 - rows of two or more
+            return False
+        if self.head is not None and self.head.shape is not None:
+            return numbers.ndim == len(self.head.shape)
+        if self.columns is not None and numbers.shape[-1] != self.columns:
+            return False
+        with np.errstate(all="ignore"):
+            in_range = np.all((numbers >= 0) & (numbers <= 1))
+            return bool(in_range and np.all(np.abs(numbers.sum(axis=-1) - 1) < _ROW_SUM))
+
+    @property
+    def is_integer_instead(self) -> bool:
+        """Whether labels for a one-hot loss are a single number for each example."""
+        numbers = self.numbers
+        if numbers is None or self.encoding is not Encoding.ONE_HOT:
+            return False
+        if self.head is not None and self.head.shape is not None and self.units != 1:
+            return numbers.ndim < len(self.head.shape) or numbers.shape[-1] == 1
+        return numbers.ndim < 2 or numbers.shape[-1] == 1  # noqa: PLR2004 - rows
+
     def finding(
         self, code: str, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, where: str = "",
         kind: str | None = "", **evidence: Any,
     ) -> LabelFinding:  # fmt: skip
-        """A finding on these labels; `what` says what they are, `expected` what they should be, with what they are instead."""
+        """A finding about these labels, or about their head if `where` is `where_head`. See `make_finding`."""
         loss = self.loss.name if self.loss is not None and not self.loss.custom else ""
+        place = Place(where=where or self.where, output=self.output, split=self.split, loss=loss)
         return make_finding(
-            code, where or self.where, problem, expected=expected, remedy=remedy, severity=severity, output=self.output,
-            split=self.split, loss=loss, kind=kind, evidence=evidence,
-        )  # fmt: skip
-
-
-def make_finding(
-    code: str, where: str, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None,
-    output: str = "", split: str = TRAINING, loss: str = "", kind: str | None = "", evidence: dict[str, Any] | None = None,
-) -> LabelFinding:  # fmt: skip
-    """A finding, its message put together as *where: what is wrong; expected X, got Y. What to do.*."""
-    rule = RULES[code]
-    middle = f"; expected {expected}" if expected else ""
-    message = f"{where}: {problem}{middle}. {remedy or rule.remedy}"
-    return LabelFinding(
-        code=code, name=rule.name, severity=severity or rule.severities[0], where=where, message=message.strip(), output=output,
-        split=split, loss=loss, kind=kind, evidence=evidence or {},
-    )  # fmt: skip
-
-
-def first_places(mask: np.ndarray) -> list[int] | list[list[int]]:
-    """The indices of the first few True: numbers where `mask` has one axis, or else lists of them."""
-    if mask.ndim == 1:
-        return [int(index) for index in np.flatnonzero(mask)[:_MOST_NAMED]]
-    flat = np.flatnonzero(mask.ravel())[:_MOST_NAMED]
-    return [[int(part) for part in np.unravel_index(index, mask.shape)] for index in flat]
-
-
-def values_in_words(values: Sequence[Any] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None) -> str:
-    """As in ``-1 (12 times), 255``: the first few, and how many more there are."""
-    shown = [plain(value) for value in list(values)[:_MOST_NAMED]]
-    if counts is not None:
-        shown = [text if n == 1 else f"{text} ({n} times)" for text, n in zip(shown, counts, strict=False)]
-    more = len(values) - _MOST_NAMED
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def plain(value: Any) -> str:
-    """A number as one writes it: 3 for 3.0."""
-    number = float(value)
-    if number.is_integer() and abs(number) < 1e15:  # noqa: PLR2004 - beyond it the digits are none
-        return str(int(number))
-    return f"{number:g}"
-
-
-def names_in_words(names: Sequence[str]) -> str:
-    """``'cat', 'dog' and 3 more``."""
-    more = len(names) - _MOST_NAMED
-    return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            code, place, problem, expected=expected, remedy=remedy, severity=severity, kind=kind, evidence=evidence
+        )
