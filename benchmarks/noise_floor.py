@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from backendcheck.compare.backends import inside_only
-from backendcheck.compare.tolerances import Allowed, allowed, coarser, default_tolerance
+from backendcheck.compare.tolerances import Allowed, Tolerances, coarser, default_tolerance
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.vocabulary.observations import FLOW, Observation, Quantity, quantity_of
 
@@ -96,7 +96,7 @@ def _shared(
 
 def _add(floors: Floors, case: str, name: str, pair: tuple[Observation, Observation], words: str) -> None:
     precision = coarser(pair[0].precision, pair[1].precision)
-    allowance = allowed(case, name, precision, {}, ())
+    allowance = Tolerances(case=case).allowed(name, precision)
     floors[precision, quantity_of(name)].add((pair[0].value, pair[1].value), allowance, case, words)
 
 

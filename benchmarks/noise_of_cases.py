@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from backendcheck.recordings.noise import KINDS
+from backendcheck.recordings.noise import SOURCES
 from backendcheck.vocabulary.observations import FLOW, Quantity, quantity_of
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -38,7 +38,7 @@ def table(rows: dict[Quantity, Rows]) -> Iterator[str]:
     yield "| observation | measured | repeat | jitter: median | largest below 1 | beyond | float64: median | largest below 1 | beyond | difference: median |"  # noqa: E501
     yield f"| --- {'| --: ' * 9}|"
     for kind in (kind for kind in FLOW if kind in rows):
-        figures = [figure for noise in KINDS for figure in _figures(rows[kind], noise)]
+        figures = [figure for noise in SOURCES for figure in _figures(rows[kind], noise)]
         apart = median(comparison["excess"] for _, comparison in rows[kind])
         yield f"| {kind.words} | {len(rows[kind])} | {' | '.join(figures)} | {apart:.2g} |"
 
@@ -60,7 +60,7 @@ def beyond(rows: dict[Quantity, Rows]) -> Iterator[str]:
     """Where noise goes beyond the tolerance, by case and kind of noise."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for case, comparison in (row for one in rows.values() for row in one):
-        for noise in KINDS:
+        for noise in SOURCES:
             measured = comparison["noise_floor"][noise]
             if measured is not None and (measured["excess"] is None or measured["excess"] > 1):
                 found[case, noise].add(comparison["observation"])

@@ -15,6 +15,7 @@ from backendcheck.cli.results import analyze_legs, recorded_case, terminal_width
 from backendcheck.cli.terminal import print_lines
 from backendcheck.errors import UsageError
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.sides import Side
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
@@ -133,7 +134,7 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
         confirmed, _ = confirmed_legs(result)
         recorded = [leg.label for leg in legs]
         between = [finding for finding in result.findings if finding.oracle is Oracle.AGREEMENT]
-        differing = {side.partition(":")[0] for finding in between for side in finding.sides}
+        differing = {side.leg for finding in between for side in finding.sides}
         if result.odd_one_out in recorded:
             differing = {result.odd_one_out}
 
@@ -142,7 +143,7 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
 
         first, *rest = sorted(recorded, key=doubts)
         labels = [first, *(label for label in rest if label in differing or first in differing or not differing)]
-        backends = [parse_backend(name) for name in dict.fromkeys(label.partition("#")[0] for label in labels)]
+        backends = [parse_backend(name) for name in dict.fromkeys(Side(label).backend for label in labels)]
     if len(backends) < 2:  # noqa: PLR2004 - locating compares two backends
         message = f"{result.case}: needs two backends, got {', '.join(map(str, backends))} alone. Pass --backends A,B."
         raise UsageError(message)

@@ -1,27 +1,27 @@
-"""The first two oracles that need no second run: backends against each other, and against the case's own reference."""
+"""The agreement and reference oracles: backends compared with each other, and each with a reference."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison, compare_numbers, compare_observations
-from backendcheck.compare.findings import what_came_instead
-from backendcheck.compare.tolerances import Allowed, Override, allowed, coarser
+from backendcheck.compare.arrays import compare_numbers, compare_observations
+from backendcheck.compare.findings import Comparison, Finding, Pairing, what_came_instead
+from backendcheck.compare.tolerances import Allowed, Override, Tolerances
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import DIRECTIONAL_DOUBT
 from backendcheck.reference.directions import slopes
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue, flow_key, quantity_of
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue, flow_key
+from backendcheck.vocabulary.sides import REFERENCE, Side
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
-_OWN = "the case's reference"
+_OF_THE_CASE = "the case's reference"
 _BUILT_IN = "the built-in reference"
 # How good the built-in reference for a gradient is: 2e-11 of the largest element was measured. It matters in float64 only.
 _FINITE_DIFFERENCES = Tolerance(rtol=2e-10, atol=1e-11)
@@ -29,104 +29,98 @@ _FINITE_DIFFERENCES = Tolerance(rtol=2e-10, atol=1e-11)
 _DIRECTIONAL = Tolerance(*DIRECTIONAL_DOUBT)
 
 
+# --- backends with each other ----------------------------------------------------------------------------------
+
+
 def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
-    """Hold the recordings of one case (by leg) against each other, all pairs, in the order of the computation."""
-    found = []
+    """Compare the recordings of one case (by leg) with each other, all pairs, in the order of the computation."""
+    comparisons: list[Comparison] = []
     for left, right in combinations(recordings, 2):
-        found += _compare_pair((left, right), (recordings[left], recordings[right]), overrides)
-    return found
+        pair = _Pair(left, right, recordings[left], recordings[right], Tolerances.of(recordings[left], overrides))
+        comparisons += pair.comparisons()
+    return comparisons
 
 
-def _compare_pair(sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]) -> list[Comparison]:
-    found = []
-    if (raised := _compare_raised(sides, pair)) is not None:
-        found.append(raised)
-    for name in sorted({*pair[0].observations, *pair[1].observations}, key=flow_key):
-        if inside_only(name) or (not_compared(name, pair[0]) and not_compared(name, pair[1])):
-            continue
-        values = tuple(recording.observations.get(name) for recording in pair)
-        if values[0] is None or values[1] is None:
-            absent = 0 if values[0] is None else 1
-            if not pair[absent].raised:  # after an exception the rest is missing for that reason, told above
-                message = f"recorded on {sides[1 - absent]}, missing on {sides[absent]}"
-                found.append(
-                    Comparison(
-                        oracle=Oracle.AGREEMENT, observation=name, left=sides[0], right=sides[1], kind=FindingKind.MISSING,
-                        message=message, origin="structure",
-                    )
-                )  # fmt: skip
-            continue
-        allowance = _allowance(name, values[0], values[1], pair[0], overrides)
-        if quantity_of(name) is Quantity.PREDICTED_CLASS:
-            found += _compare_classes(name, sides, pair, overrides)
-        else:
-            expected = pair[0].reference.get(name)
-            expected = None if expected is None else _fitted(expected, values[0])
-            found += compare_observations(Oracle.AGREEMENT, name, sides, (values[0], values[1]), allowance, expected)
-    return found
+class _Pair:
+    """The recordings of one case on two legs."""
+
+    def __init__(self, left: str, right: str, first: Recording, second: Recording, tolerances: Tolerances) -> None:
+        self.sides = (Side(left), Side(right))
+        self.recordings = (first, second)
+        self.tolerances = tolerances
+
+    def comparisons(self) -> Iterator[Comparison]:
+        if (finding := self._raised()) is not None:
+            yield finding
+        first, second = self.recordings
+        for name in sorted({*first.observations, *second.observations}, key=flow_key):
+            if inside_only(name) or (not_compared(name, first) and not_compared(name, second)):
+                continue
+            left, right = first.observations.get(name), second.observations.get(name)
+            if left is None or right is None:
+                yield from self._missing(name, absent=0 if left is None else 1)
+            elif ObservationName.parse(name).quantity is Quantity.PREDICTED_CLASS:
+                yield from self._classes(name, left, right)
+            else:
+                allowance = self.tolerances.allowed(name, left.precision, right.precision)
+                reference = first.reference.get(name)
+                reference = None if reference is None else _fitted(reference, left)
+                yield from compare_observations(self._pairing(name), (left, right), allowance, reference)
+
+    def _pairing(self, name: str) -> Pairing:
+        return Pairing(oracle=Oracle.AGREEMENT, observation=name, left=self.sides[0], right=self.sides[1])
+
+    def _missing(self, name: str, absent: int) -> Iterator[Finding]:
+        if not self.recordings[absent].raised:  # after an exception the rest is missing for that reason, which is a finding
+            message = f"recorded on {self.sides[1 - absent]}, missing on {self.sides[absent]}"
+            yield self._pairing(name).structural(FindingKind.MISSING, message)
+
+    def _raised(self) -> Finding | None:
+        """A finding where one side raised and the other did not. In which stages both raised is not compared."""
+        raised = [bool(recording.raised) for recording in self.recordings]
+        if raised[0] == raised[1]:
+            return None
+        thrower = 0 if raised[0] else 1
+        error = self.recordings[thrower].raised[0]
+        instead = what_came_instead(self.recordings[1 - thrower])
+        message = f"{error.type} in stage {error.stage} on {self.sides[thrower]}; {instead} on {self.sides[1 - thrower]}"
+        return self._pairing("raised").structural(FindingKind.RAISED, message)
+
+    def _classes(self, name: str, left: Observation, right: Observation) -> list[Comparison]:
+        """Predicted classes are exact, but where an example's two best classes tie within tolerance nothing was decided."""
+        *structure, exact = compare_observations(self._pairing(name), (left, right), _EXACT)
+        scores = str(ObservationName.of(Quantity.PREDICTIONS, ObservationName.parse(name).output))
+        if not isinstance(exact, Finding) or exact.kind is not FindingKind.VALUE:
+            return [*structure, exact]
+        if any(scores not in recording.observations for recording in self.recordings):
+            return [*structure, exact]
+        predictions = [recording.observations[scores] for recording in self.recordings]
+        shapes = {observation.value.shape for observation in predictions}
+        if len(shapes) > 1 or predictions[0].value.shape[:-1] != left.value.shape:
+            return [*structure, exact]
+        allowance = self.tolerances.allowed(scores, predictions[0].precision, predictions[1].precision)
+        decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
+            predictions[1].value, left.value, right.value, allowance
+        )
+        different = left.value != right.value
+        if (different & decided).any():
+            return [*structure, exact]
+        n_ties = int(different.sum())
+        message = f"{n_ties} examples tie within the tolerance of their predictions"
+        tied = self._pairing(name).passed(
+            n_elements=left.value.size, message=message, origin=exact.origin, evidence={"ties": n_ties}
+        )
+        return [*structure, tied]
 
 
 def inside_only(name: str) -> bool:
-    """Whether an observation is there for the paths oracle: what it would say between backends is said by others.
-
-    That is what `fit` reports of its validation: the trained weights decide it, and they are compared as numbers, where an
-    accuracy jumps with the one example that ties.
-    """
-    return name.startswith("train/metric/val_")
+    """Whether an observation is compared inside one backend only; see `ObservationName.inside_one_backend`."""
+    return ObservationName.parse(name).inside_one_backend
 
 
 def not_compared(name: str, recording: Recording) -> str:
     """Why this observation cannot agree between backends; empty if it can."""
     return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
-
-
-def _allowance(name: str, left: Observation, right: Observation, recording: Recording, overrides: Sequence[Override]) -> Allowed:
-    precision = coarser(left.precision, right.precision)
-    return allowed(recording.case, name, precision, recording.tolerance, overrides)
-
-
-def _compare_raised(sides: tuple[str, str], pair: tuple[Recording, Recording]) -> Comparison | None:
-    """Raising is an observation: one side that raised and one that did not, or both at different stages of no interest."""
-    raised = [bool(recording.raised) for recording in pair]
-    if raised[0] == raised[1]:
-        return None
-    thrower = 0 if raised[0] else 1
-    error = pair[thrower].raised[0]
-    message = (
-        f"{error.type} in stage {error.stage} on {sides[thrower]}; {what_came_instead(pair[1 - thrower])} on {sides[1 - thrower]}"
-    )
-    return Comparison(
-        oracle=Oracle.AGREEMENT, observation="raised", left=sides[0], right=sides[1], kind=FindingKind.RAISED, message=message,
-        origin="structure",
-    )  # fmt: skip
-
-
-def _compare_classes(
-    name: str, sides: tuple[str, str], pair: tuple[Recording, Recording], overrides: Sequence[Override]
-) -> list[Comparison]:
-    """Predicted classes are exact, but where an example's two best classes tie within tolerance nothing was decided."""
-    left, right = (recording.observations[name] for recording in pair)
-    *structure, exact = compare_observations(Oracle.AGREEMENT, name, sides, (left, right), _EXACT)
-    scores = name.replace("predicted_class", "predictions", 1)
-    if exact.kind != FindingKind.VALUE or any(scores not in recording.observations for recording in pair):
-        return [*structure, exact]
-    predictions = [recording.observations[scores] for recording in pair]
-    shapes = {one.value.shape for one in predictions}
-    if len(shapes) > 1 or predictions[0].value.shape[:-1] != left.value.shape:
-        return [*structure, exact]
-    allowance = _allowance(scores, predictions[0], predictions[1], pair[0], overrides)
-    decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
-        predictions[1].value, left.value, right.value, allowance
-    )
-    different = left.value != right.value
-    if (different & decided).any():
-        return [*structure, exact]
-    tied = Comparison(
-        oracle=Oracle.AGREEMENT, observation=name, left=sides[0], right=sides[1], n_elements=left.value.size,
-        message=f"{int(different.sum())} examples tie within the tolerance of their predictions", origin=exact.origin,
-        evidence={"ties": int(different.sum())},
-    )  # fmt: skip
-    return [*structure, tied]
 
 
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
@@ -141,89 +135,76 @@ def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance:
     return decided
 
 
+# --- each backend with a reference -----------------------------------------------------------------------------
+
+
 def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
-    """Hold each leg against the case's own reference, and against the built-in one where the case has none."""
-    found = []
-    for side, recording in recordings.items():
-        if Oracle.REFERENCE not in recording.oracles:
-            continue
-        own = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
-        for name, expected in ({**recording.reference_values} | own).items():
-            if (seen := recording.observations.get(name)) is not None and expected.directions is not None:
-                found += _compare_slopes(name, side, recording, (seen, expected, expected.directions), overrides)
-            elif seen is not None:
-                origin = _OWN if name in own else _BUILT_IN
-                found += _compare_expected(name, side, recording, (seen, expected), origin, overrides)
-            elif name in own and not recording.raised:
-                message = f"the reference has a value for it, {side} recorded none"
-                found.append(
-                    Comparison(
-                        oracle=Oracle.REFERENCE, observation=name, left=side, right="reference", kind=FindingKind.MISSING,
-                        message=message, origin="structure",
-                    )
-                )  # fmt: skip
-    return found
+    """Compare each leg with the case's own reference, and with the built-in one where the case has none."""
+    comparisons: list[Comparison] = []
+    for leg, recording in recordings.items():
+        if Oracle.REFERENCE in recording.oracles:
+            comparisons += _compare_leg(leg, recording, Tolerances.of(recording, overrides))
+    return comparisons
+
+
+def _compare_leg(leg: str, recording: Recording, tolerances: Tolerances) -> Iterator[Comparison]:
+    of_case = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
+    for name, expected in ({**recording.reference_values} | of_case).items():
+        pairing = Pairing(oracle=Oracle.REFERENCE, observation=name, left=Side(leg), right=REFERENCE)
+        observation = recording.observations.get(name)
+        if observation is not None and expected.directions is not None:
+            yield from _compare_slopes(pairing, observation, expected.value, expected.directions, tolerances)
+        elif observation is not None:
+            yield from _compare_expected(pairing, observation, expected, tolerances, of_case=name in of_case)
+        elif name in of_case and not recording.raised:
+            yield pairing.structural(FindingKind.MISSING, f"the reference has a value for it, {leg} recorded none")
 
 
 def _compare_expected(
-    name: str,
-    side: str,
-    recording: Recording,
-    pair: tuple[Observation, ReferenceValue],
-    origin: str,
-    overrides: Sequence[Override],
+    pairing: Pairing, observation: Observation, expected: ReferenceValue, tolerances: Tolerances, *, of_case: bool
 ) -> list[Comparison]:
-    seen, value, defined = pair[0], _fitted(pair[1].value, pair[0]), pair[1].defined
-    sides = (side, "reference")
-    if seen.is_text or value.dtype == object or not seen.is_float or seen.value.shape != value.shape:
-        dtype = "text" if value.dtype == object else str(value.dtype) if seen.is_text else seen.dtype
-        wanted = Observation(value=value, dtype=dtype, precision=seen.precision)
-        return compare_observations(Oracle.REFERENCE, name, sides, (seen, wanted), _EXACT)
-    left = seen.value.astype(np.float64)
-    if defined is not None:
+    value = _fitted(expected.value, observation)
+    if observation.is_text or value.dtype == object or not observation.is_float or observation.value.shape != value.shape:
+        dtype = "text" if value.dtype == object else str(value.dtype) if observation.is_text else observation.dtype
+        wanted = Observation(value=value, dtype=dtype, precision=observation.precision)
+        return compare_observations(pairing, (observation, wanted), _EXACT)
+    left = observation.value.astype(np.float64)
+    if expected.defined is not None:
         # Where no gradient is defined any will do.
-        left, value = np.where(defined, left, 0.0), np.where(defined, value, 0.0)
-    allowance = allowed(recording.case, name, seen.precision, recording.tolerance, overrides)
-    if origin != _OWN and name.startswith("gradient/"):
+        left, value = np.where(expected.defined, left, 0.0), np.where(expected.defined, value, 0.0)
+    allowance = tolerances.allowed(pairing.observation, observation.precision)
+    if not of_case and ObservationName.parse(pairing.observation).quantity is Quantity.GRADIENT:
         allowance = _at_least(allowance, _FINITE_DIFFERENCES)
-    common: dict[str, Any] = {"oracle": Oracle.REFERENCE, "observation": name, "left": side, "right": "reference"}
-    comparison = compare_numbers(common, left, value, allowance, value)
-    return [replace(comparison, evidence={"reference": origin})]
+    comparison = compare_numbers(pairing, left, value, allowance, value)
+    return [replace(comparison, evidence={"reference": _OF_THE_CASE if of_case else _BUILT_IN})]
 
 
 def _compare_slopes(
-    name: str,
-    side: str,
-    recording: Recording,
-    compared: tuple[Observation, ReferenceValue, np.ndarray],
-    overrides: Sequence[Override],
+    pairing: Pairing, observation: Observation, expected: np.ndarray, directions: np.ndarray, tolerances: Tolerances
 ) -> list[Comparison]:
     """A gradient by its slopes along a few directions; the tolerance is that of its elements."""
-    seen, expected, directions = compared
-    sides = (side, "reference")
-    if seen.value.shape != directions.shape[1:]:
-        wanted = Observation(value=directions[0], dtype=seen.dtype, precision=seen.precision)
-        return compare_observations(Oracle.REFERENCE, name, sides, (seen, wanted), _EXACT)
-    allowance = _at_least(allowed(recording.case, name, seen.precision, recording.tolerance, overrides), _DIRECTIONAL)
-    finite = np.isfinite(seen.value)
-    allowance = replace(allowance, magnitude=float(np.abs(seen.value).max(initial=0.0, where=finite)))
-    common: dict[str, Any] = {"oracle": Oracle.REFERENCE, "observation": name, "left": side, "right": "reference"}
+    if observation.value.shape != directions.shape[1:]:
+        wanted = Observation(value=directions[0], dtype=observation.dtype, precision=observation.precision)
+        return compare_observations(pairing, (observation, wanted), _EXACT)
+    allowance = _at_least(tolerances.allowed(pairing.observation, observation.precision), _DIRECTIONAL)
+    finite = np.isfinite(observation.value)
+    allowance = replace(allowance, magnitude=float(np.abs(observation.value).max(initial=0.0, where=finite)))
     with np.errstate(invalid="ignore"):
-        comparison = compare_numbers(common, slopes(seen.value, directions), expected.value, allowance)
+        comparison = compare_numbers(pairing, slopes(observation.value, directions), expected, allowance)
     message = comparison.message and f"slopes along {len(directions)} directions: {comparison.message}"
     evidence = {"reference": _BUILT_IN, "directions": len(directions)}
-    return [replace(comparison, worst_index=None, message=message, evidence=evidence)]  # the index is none into the gradient
+    return [replace(comparison, worst_index=None, message=message, evidence=evidence)]  # it is not an index of the gradient
 
 
 def _at_least(allowance: Allowed, least: Tolerance) -> Allowed:
-    """`allowance`, but no less than what the reference itself is good to."""
-    given = allowance.tolerance
-    if given.rtol >= least.rtol and given.atol >= least.atol:
+    """Widen a tolerance to the accuracy of the reference."""
+    tolerance = allowance.tolerance
+    if tolerance.rtol >= least.rtol and tolerance.atol >= least.atol:
         return allowance
-    tolerance = Tolerance(rtol=max(given.rtol, least.rtol), atol=max(given.atol, least.atol))
-    return replace(allowance, tolerance=tolerance, origin=f"{allowance.origin}, and what finite differences are good to")
+    widened = Tolerance(rtol=max(tolerance.rtol, least.rtol), atol=max(tolerance.atol, least.atol))
+    return replace(allowance, tolerance=widened, origin=f"{allowance.origin}, and what finite differences are good to")
 
 
-def _fitted(value: np.ndarray, seen: Observation) -> np.ndarray:
+def _fitted(value: np.ndarray, observation: Observation) -> np.ndarray:
     """A single number in the shape that was recorded: 0.5 for a scalar, however it was written."""
-    return value.reshape(seen.value.shape) if value.size == seen.value.size == 1 else value
+    return value.reshape(observation.value.shape) if value.size == observation.value.size == 1 else value

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from backendcheck.compare.arrays import Comparison, compare_observations
-from backendcheck.compare.tolerances import Allowed, Override, allowed, coarser
+from backendcheck.compare.arrays import compare_observations
+from backendcheck.compare.findings import Comparison, Finding, Pairing
+from backendcheck.compare.tolerances import Allowed, Override, Tolerances, coarser
 from backendcheck.recordings.layer_calls import (
     AGAIN,
     INPUT,
@@ -30,6 +31,7 @@ from backendcheck.recordings.layer_calls import (
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.sides import Side
 
 SAME, INHERITED, LOCAL, ENCLOSES = "same", "inherited", "local", "encloses"
 RAISED, STATEFUL, NOT_COMPARABLE = "raised", "stateful", "not comparable"
@@ -142,7 +144,7 @@ class _Held:
 
     def __init__(self, teacher: Recording, other: Recording, overrides: Sequence[Override]) -> None:
         self.teacher, self.other, self.overrides = teacher, other, overrides
-        self.sides = (teacher.backend, other.backend)
+        self.sides = (Side(teacher.backend), Side(other.backend))
         self.taught, self.own = ({call.key: call for call in one.layers.calls} if one.layers else {} for one in (teacher, other))
         self.replays = dict(other.layers.replays) if other.layers else {}
 
@@ -244,25 +246,27 @@ class _Held:
     def _difference(self, values: tuple[Observation, Observation], name: str, prefix: str, inside: str) -> Difference:
         """`inside` is the float type that the call computes in, which may be coarser than what it returns."""
         precision = coarser(coarser(values[0].precision, values[1].precision), inside)
-        allowance = allowed(self.teacher.case, name, precision, self.teacher.tolerance, self.overrides)
+        allowance = Tolerances.of(self.teacher, self.overrides).allowed(name, precision)
         if name != "loss":
             # An output goes on as a whole, so that it is measured by its largest element, as gradients are: where a sum of large
             # terms comes close to nothing, rounding is as large as its terms have it.
             allowance = Allowed(tolerance=allowance.tolerance, origin=allowance.origin, norm_wise=True)
         expected = values[0].value if values[0].is_float else None  # NaN on both sides alike has come from elsewhere
-        held = compare_observations(Oracle.AGREEMENT, name, self.sides, values, allowance, expected)
-        held = [one for one in held if not (one.kind == FindingKind.DTYPE and not any(value.is_float for value in values))]
-        worst = max(held, key=_badness, default=None)
+        pairing = Pairing(oracle=Oracle.AGREEMENT, observation=name, left=self.sides[0], right=self.sides[1])
+        comparisons = compare_observations(pairing, values, allowance, expected)
+        if not any(value.is_float for value in values):
+            comparisons = [c for c in comparisons if not isinstance(c, Finding) or c.kind is not FindingKind.DTYPE]
+        worst = max(comparisons, key=_badness, default=None)
         if worst is None:
             return Difference(max_abs=None, excess=None)
         return Difference(
-            max_abs=worst.max_abs, excess=worst.excess, message=f"{prefix}{worst.message}" if worst.kind is not None else ""
+            max_abs=worst.max_abs, excess=worst.excess, message=f"{prefix}{worst.message}" if isinstance(worst, Finding) else ""
         )
 
 
 def _badness(comparison: Comparison) -> tuple[bool, float]:
-    excess = comparison.excess if comparison.excess is not None else 0.0 if comparison.kind is None else float("inf")
-    return comparison.kind is not None, excess
+    differs = isinstance(comparison, Finding)
+    return differs, comparison.excess if comparison.excess is not None else float("inf") if differs else 0.0
 
 
 def _worst(found: Sequence[Difference]) -> Difference | None:

@@ -1,25 +1,26 @@
-"""How large healthy noise is: each leg held against its own noise recordings, by the tolerance of every comparison.
+"""The numerical noise of each comparison: a leg compared with its own noise recordings, by the same tolerance.
 
-A diagnosis: it shows whether a tolerance has room above the noise, or a difference is anything but noise, and it changes no
-verdict. What could not be measured is said.
+This shows whether a tolerance has room above the noise, and whether a difference can be noise. It changes no verdict. Notes say
+what could not be measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison, compare_numbers, compare_observations
+from backendcheck.compare.arrays import compare_numbers, compare_observations
 from backendcheck.compare.backends import inside_only
+from backendcheck.compare.findings import Comparison, Finding, Pairing
 from backendcheck.compare.tolerances import NORM_WISE, Allowed
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.noise import JITTERED, KINDS, MEASURES, Noise, NoiseFloor, magnitude
+from backendcheck.recordings.noise import JITTERED, MEASURES, SOURCES, Noise, NoiseFloor, magnitude
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import Observation, quantity_of
+from backendcheck.vocabulary.sides import Side
 
 
 def with_noise(
@@ -46,21 +47,23 @@ def with_noise(
     if not any(measured.values()):
         return tuple(comparisons), tuple(notes)
     bases = {leg.label: leg.recordings[case] for leg in legs if leg.label in measured}
-    known: dict[tuple[str, str, Tolerance | None], list[Noise]] = {}
-    found = []
+    cache: dict[tuple[str, str, Tolerance | None], list[Noise]] = {}
+    with_floor = []
     for comparison in comparisons:
         if comparison.tolerance is None and comparison.origin != "exact":
-            found.append(comparison)
+            with_floor.append(comparison)
             continue
-        seen = []
-        for label in dict.fromkeys(side.partition(":")[0] for side in comparison.sides):
-            key = (label, comparison.observation, comparison.tolerance)
-            if label in measured and key not in known:
-                known[key] = _noises(label, bases[label], measured[label], comparison)
-            seen += known.get(key, [])
-        floor = {kind: max((one for one in seen if one.kind == kind), key=magnitude, default=None) for kind in KINDS}
-        found.append(replace(comparison, noise=NoiseFloor(by_kind=floor)) if seen else comparison)
-    return tuple(found), tuple(notes)
+        noises = []
+        for leg_label in dict.fromkeys(side.leg for side in comparison.sides):
+            key = (leg_label, comparison.observation, comparison.tolerance)
+            if leg_label in measured and key not in cache:
+                cache[key] = _noises(leg_label, bases[leg_label], measured[leg_label], comparison)
+            noises += cache.get(key, [])
+        floor = {
+            source: max((noise for noise in noises if noise.source == source), key=magnitude, default=None) for source in SOURCES
+        }
+        with_floor.append(replace(comparison, noise=NoiseFloor(by_source=floor)) if noises else comparison)
+    return tuple(with_floor), tuple(notes)
 
 
 def _moved(recording: Recording) -> bool:
@@ -73,61 +76,61 @@ def _unusable(base: Recording, noisy: Recording | None) -> str:
         return "has no recording of it"
     if not noisy.was_observed:
         return f"{noisy.status}: {noisy.problem}" if noisy.problem else noisy.status
-    stages = {one.stage: one for one in base.raised}
-    new = next((one for one in noisy.raised if one.stage not in stages), None)
+    stages = {error.stage for error in base.raised}
+    new = next((error for error in noisy.raised if error.stage not in stages), None)
     if new is not None:
         return f"raised {new.type} in stage {new.stage}, where the leg did not: {first_line(new.message)}"
     if len(noisy.raised) < len(base.raised):
         return f"did not raise {base.raised[0].type} in stage {base.raised[0].stage}, as the leg did"
     if base.file_digest != noisy.file_digest:
         return "is of another version of the case file"
-    fed = {name: digest for name, digest in noisy.digests.items() if not name.startswith(JITTERED)}
-    if other := [name for name in sorted({*fed, *base.digests}) if fed.get(name) != base.digests.get(name)]:
-        return f"was fed something else: {', '.join(other[:4])}"
+    digests = {name: digest for name, digest in noisy.digests.items() if not name.startswith(JITTERED)}
+    if differing := [name for name in sorted({*digests, *base.digests}) if digests.get(name) != base.digests.get(name)]:
+        return f"had other inputs: {', '.join(differing[:4])}"
     return ""
 
 
 def _lacking(base: Recording, noisy: Recording) -> list[str]:
-    """What a leg has seen and its noise recording has not, though it looked for it."""
+    """What a leg recorded and its noise recording did not."""
     return [name for name in base.observations if name not in noisy.observations and not inside_only(name)]
 
 
 def _noises(label: str, base: Recording, noisy: Mapping[str, Recording], comparison: Comparison) -> list[Noise]:
     """The noise of one observation of one leg, by each of its noise recordings that has it."""
-    seen = base.observations.get(comparison.observation)
-    if seen is None:
+    observation = base.observations.get(comparison.observation)
+    if observation is None:
         return []
-    found = []
+    noises = []
     for name, recording in noisy.items():
-        other = recording.observations.get(comparison.observation)
-        kind = MEASURES[name]
-        if other is None or (kind == "float64" and not _gained_precision(seen, other)):
+        repeated = recording.observations.get(comparison.observation)
+        source = MEASURES[name]
+        if repeated is None or (source == "float64" and not _gained_precision(observation, repeated)):
             continue
-        one = _held(comparison, seen, other)
-        message = f"under {kind} {one.message}" if one.kind not in (None, FindingKind.VALUE, FindingKind.ORDER) else ""
-        found.append(
+        moved = _compare_again(comparison, observation, repeated)
+        structural = isinstance(moved, Finding) and moved.kind not in (FindingKind.VALUE, FindingKind.ORDER)
+        noises.append(
             Noise(
-                kind=kind, leg=label, max_abs=one.max_abs, excess=None if message else one.excess, n_elements=one.n_elements,
-                n_different=one.n_different, message=message,
+                source=source, leg=label, max_abs=moved.max_abs, excess=None if structural else moved.excess,
+                n_elements=moved.n_elements, n_different=moved.n_different,
+                message=f"under {source} {moved.message}" if structural else "",
             )
         )  # fmt: skip
-    return found
+    return noises
 
 
-def _gained_precision(seen: Observation, other: Observation) -> bool:
-    return seen.is_float and seen.precision != "float64" and other.precision == "float64"
+def _gained_precision(observation: Observation, repeated: Observation) -> bool:
+    return observation.is_float and observation.precision != "float64" and repeated.precision == "float64"
 
 
-def _held(comparison: Comparison, seen: Observation, other: Observation) -> Comparison:
-    """Both arrays by the tolerance of `comparison`. NaN and Inf at the same places are no noise."""
-    sides = ("the leg", "its repetition")
+def _compare_again(comparison: Comparison, observation: Observation, repeated: Observation) -> Comparison:
+    """Both arrays by the tolerance of `comparison`. NaN and Inf at the same places are not noise."""
+    pairing = Pairing(
+        oracle=comparison.oracle, observation=comparison.observation, left=Side("the leg"), right=Side("its repetition")
+    )
     norm_wise = quantity_of(comparison.observation) in NORM_WISE
     tolerance = comparison.tolerance or Tolerance(rtol=0.0, atol=0.0)
     allowance = Allowed(tolerance=tolerance, origin=comparison.origin, norm_wise=norm_wise)
-    numbers = not seen.is_text and not other.is_text and (seen.is_float or other.is_float)
-    if numbers and comparison.tolerance is not None and seen.value.shape == other.value.shape:  # in whatever float type
-        common: dict[str, Any] = {
-            "oracle": comparison.oracle, "observation": comparison.observation, "left": sides[0], "right": sides[1]
-        }  # fmt: skip
-        return compare_numbers(common, seen.value, other.value, allowance, seen.value)
-    return compare_observations(comparison.oracle, comparison.observation, sides, (seen, other), allowance)[-1]
+    numbers = not observation.is_text and not repeated.is_text and (observation.is_float or repeated.is_float)
+    if numbers and comparison.tolerance is not None and observation.value.shape == repeated.value.shape:  # in any float type
+        return compare_numbers(pairing, observation.value, repeated.value, allowance, observation.value)
+    return compare_observations(pairing, (observation, repeated), allowance)[-1]

@@ -1,22 +1,23 @@
-"""The one table of tolerances, and who may override it.
+"""The table of tolerances, and what may override it.
 
-An override by the case comes first, then one from ``pyproject.toml``, then the defaults by kind of observation and float
-type. Ints, bools, text, classes and orders are exact and have no tolerance.
+An override by the case comes first, then one from ``pyproject.toml``, then the defaults by quantity and float type.
+Ints, bools, text, classes and orders are exact and have no tolerance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.observations import Quantity, quantity_of
 
-# Beside each: its head-room, that is how many times the largest difference that healthy models showed in it, between backends
+# Beside each stands its headroom: how many times the largest difference that sound models showed in it, between backends
 # or inside one, goes into what is allowed. benchmarks/noise_floor.py measures it; docs/tolerances.md has the whole table.
 _VALUES = {
     "float64": Tolerance(rtol=1e-12, atol=1e-13),  # 1300 (inside TensorFlow: Keras computes in it nowhere else)
@@ -32,7 +33,7 @@ _GRADIENTS = {
     "float16": Tolerance(rtol=7e-2, atol=1e-4),  # 9
     "bfloat16": Tolerance(rtol=8e-1, atol=1e-3),  # 5: TensorFlow adds up the gradient of a bias in bfloat16
 }
-# What up to forty steps add up to; Adam divides a small gradient by its own magnitude, noise and all. The figures are for
+# What up to forty steps add up to; Adam divides a small gradient by its own magnitude, noise and all. The numbers are for
 # weights; losses and metrics have more.
 _TRAINED = {
     "float64": Tolerance(rtol=1e-11, atol=1e-12),  # 3300
@@ -41,7 +42,7 @@ _TRAINED = {
     "bfloat16": Tolerance(rtol=1.6e-1, atol=1.6e-2),  # 14
 }
 
-# Measured by the magnitude of the whole tensor: near zero, healthy gradients differ by percents of an element.
+# Measured by the magnitude of the whole tensor: near zero, sound gradients differ by percents of an element.
 NORM_WISE = frozenset({Quantity.GRADIENT, Quantity.TRAIN_WEIGHT})
 _AFTER_TRAINING = frozenset({Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT})
 
@@ -78,9 +79,9 @@ class Override:
     origin: str = "pyproject.toml"
 
 
-def default_tolerance(kind: Quantity, precision: str) -> Tolerance:
-    """The default for a kind of observation computed in the float type `precision`."""
-    table = _GRADIENTS if kind is Quantity.GRADIENT else _TRAINED if kind in _AFTER_TRAINING else _VALUES
+def default_tolerance(quantity: Quantity, precision: str) -> Tolerance:
+    """The default for a quantity computed in the float type `precision`."""
+    table = _GRADIENTS if quantity is Quantity.GRADIENT else _TRAINED if quantity in _AFTER_TRAINING else _VALUES
     return table.get(precision, table["float32"])
 
 
@@ -90,29 +91,40 @@ def coarser(left: str, right: str) -> str:
     return max(known, key=lambda precision: _VALUES[precision].rtol) if known else "float32"
 
 
-def allowed(
-    case: str, observation: str, precision: str, by_case: Mapping[str, Tolerance], overrides: Sequence[Override]
-) -> Allowed:
-    """The tolerance in force for one observation of one case."""
-    kind = quantity_of(observation)
-    if not by_case and not overrides:
-        return _by_default(kind, precision)
-    norm_wise = kind in NORM_WISE
-    # The most specific pattern wins: an exact name, then the longest pattern.
-    for pattern in sorted(by_case, key=lambda one: (one != observation, -len(one))):
-        if _matches(observation, pattern):
-            origin = "case" if pattern == "*" else f"case, {pattern}"
-            return Allowed(tolerance=by_case[pattern], origin=origin, norm_wise=norm_wise)
-    for override in overrides:
-        if _matches(observation, override.observation) and _matches(case, override.case):
-            return Allowed(tolerance=override.tolerance, origin=f"{override.origin}, {override.observation}", norm_wise=norm_wise)
-    return _by_default(kind, precision)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """The tolerances in force for one case: those of the case come first, then `overrides`, then the defaults."""
+
+    case: str
+    by_case: Mapping[str, Tolerance] = field(default_factory=dict)
+    overrides: Sequence[Override] = ()
+
+    @classmethod
+    def of(cls, recording: Recording, overrides: Sequence[Override] = ()) -> Tolerances:
+        return cls(case=recording.case, by_case=recording.tolerance, overrides=overrides)
+
+    def allowed(self, observation: str, *precisions: str) -> Allowed:
+        """What one observation may be off, computed in the coarsest of these float types."""
+        quantity, precision = quantity_of(observation), reduce(coarser, precisions)
+        if not self.by_case and not self.overrides:
+            return _by_default(quantity, precision)
+        norm_wise = quantity in NORM_WISE
+        # The most specific pattern wins: an exact name, then the longest pattern.
+        for pattern in sorted(self.by_case, key=lambda pattern: (pattern != observation, -len(pattern))):
+            if _matches(observation, pattern):
+                origin = "case" if pattern == "*" else f"case, {pattern}"
+                return Allowed(tolerance=self.by_case[pattern], origin=origin, norm_wise=norm_wise)
+        for override in self.overrides:
+            if _matches(observation, override.observation) and _matches(self.case, override.case):
+                origin = f"{override.origin}, {override.observation}"
+                return Allowed(tolerance=override.tolerance, origin=origin, norm_wise=norm_wise)
+        return _by_default(quantity, precision)
 
 
 @cache
-def _by_default(kind: Quantity, precision: str) -> Allowed:
-    origin = f"default {precision} {kind.words}"
-    return Allowed(tolerance=default_tolerance(kind, precision), origin=origin, norm_wise=kind in NORM_WISE)
+def _by_default(quantity: Quantity, precision: str) -> Allowed:
+    origin = f"default {precision} {quantity.words}"
+    return Allowed(tolerance=default_tolerance(quantity, precision), origin=origin, norm_wise=quantity in NORM_WISE)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -1,4 +1,4 @@
-"""The two oracles that need no other backend: paths and order. Each variant is held against its own recording."""
+"""The paths and order oracles: each variant is compared with the recording of its own backend."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison, compare_observations
+from backendcheck.compare.arrays import compare_observations
 from backendcheck.compare.backends import not_compared
-from backendcheck.compare.findings import what_came_instead
-from backendcheck.compare.tolerances import Override, allowed, coarser
+from backendcheck.compare.findings import Comparison, Finding, Pairing, what_came_instead
+from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.sides import Side
+from backendcheck.vocabulary.stages import recorded_in
 
 
 def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
-    """Hold every variant of each leg against what the leg recorded; the right side is named ``jax:evaluate``."""
-    found: list[Comparison] = []
+    """Compare every variant of each leg with what the leg recorded; the right side is named ``jax:evaluate``."""
+    comparisons: list[Comparison] = []
     for leg, recording in recordings.items():
+        tolerances = Tolerances.of(recording, overrides)
         for variant in recording.variants:
-            found += _compare_raised(leg, recording, variant)
-            found += _compare_observations(leg, recording, variant, overrides)
-    return found
+            comparisons += _compare_raised(leg, recording, variant)
+            comparisons += _compare_observations(leg, recording, variant, tolerances)
+    return comparisons
 
 
-def _compare_observations(
-    leg: str, recording: Recording, variant: Variant, overrides: Sequence[Override]
-) -> Iterator[Comparison]:
-    sides = (leg, f"{leg}:{variant.path}")
-    for name, seen in variant.observations.items():
+def _pairing(leg: str, variant: Variant, observation: str) -> Pairing:
+    return Pairing(oracle=variant.oracle, observation=observation, left=Side(leg), right=Side.of(leg, variant.path))
+
+
+def _compare_observations(leg: str, recording: Recording, variant: Variant, tolerances: Tolerances) -> Iterator[Comparison]:
+    for name, observation in variant.observations.items():
         base = recording.observations.get(name)
         if base is None or not_compared(name, recording):
-            continue  # what is missing was raised, and is told as such
-        precision = coarser(base.precision, seen.precision)
-        allowance = allowed(recording.case, name, precision, recording.tolerance, overrides)
-        found = compare_observations(variant.oracle, name, sides, (base, seen), allowance, recording.reference.get(name))
-        for comparison in found:
-            # NaN through every door is the business of the agreement oracle, and figures that Keras hands out as Python
-            # floats have no dtype of their own.
-            alike = comparison.kind == FindingKind.NON_FINITE and _same_non_finite(base.value, seen.value)
-            if comparison.kind != FindingKind.DTYPE and not alike:
+            continue  # what is missing was raised, which is a finding of its own
+        allowance = tolerances.allowed(name, base.precision, observation.precision)
+        pairing = _pairing(leg, variant, name)
+        for comparison in compare_observations(pairing, (base, observation), allowance, recording.reference.get(name)):
+            if not isinstance(comparison, Finding):
+                yield comparison
+                continue
+            # NaN on every path is the subject of the agreement oracle, and numbers that Keras returns as Python floats have
+            # no dtype of their own.
+            alike = comparison.kind is FindingKind.NON_FINITE and _same_non_finite(base.value, observation.value)
+            if comparison.kind is not FindingKind.DTYPE and not alike:
                 yield comparison
 
 
@@ -47,8 +53,8 @@ def _same_non_finite(left: object, right: object) -> bool:
     return bool(np.array_equal(np.asarray(left, np.float64), np.asarray(right, np.float64), equal_nan=True))
 
 
-def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterator[Comparison]:
-    """An error through one door and a number through the other."""
+def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterator[Finding]:
+    """An error on one path and a number on the other."""
     raised, base_raised = variant.raised, recording.raised
     if raised is not None and not base_raised:
         message = f"{raised.type} through {variant.path}; {what_came_instead(recording)} as recorded"
@@ -56,17 +62,11 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
         message = f"{base_raised[0].type} in stage {base_raised[0].stage}; a number through {variant.path}"
     else:
         return
-    yield Comparison(
-        oracle=variant.oracle, observation="raised", left=leg, right=f"{leg}:{variant.path}", kind=FindingKind.RAISED,
-        message=message, origin="structure",
-    )  # fmt: skip
-
-
-_STAGE_OF = {"loss": "loss", "metric": "metrics", "gradient": "gradient", "predictions": "forward", "train": "train"}
+    yield _pairing(leg, variant, "raised").structural(FindingKind.RAISED, message)
 
 
 def _covers_what_raised(recording: Recording, variant: Variant) -> bool:
-    """Whether the variant has a figure whose stage raised in the recording: otherwise both went well where they went."""
+    """Whether the variant has a value from a stage that raised in the recording. Otherwise both stopped or went on alike."""
     stages = {raised.stage for raised in recording.raised}
-    seen = {_STAGE_OF.get(name.partition("/")[0], "") for name in variant.observations if name not in recording.observations}
-    return bool(stages & seen)
+    added = {recorded_in(name) for name in variant.observations if name not in recording.observations}
+    return bool(stages & added)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.diagnose.detectors import (
     edges,
     factors,
@@ -91,7 +91,7 @@ _DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
 )
 
 
-def diagnose(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
+def diagnose(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
     """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`).
 
     A detector that fails costs its own diagnosis, never the report: it is told of as `undiagnosed`, and warned of.

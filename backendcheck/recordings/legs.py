@@ -13,6 +13,7 @@ from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.sides import leg_label
 from backendcheck.vocabulary.states import ExitState
 
 
@@ -88,7 +89,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
     numbered = []
     for leg in legs:
         seen[leg.label] += 1
-        numbered.append(replace(leg, label=f"{leg.label}#{seen[leg.label]}") if total[leg.label] > 1 else leg)
+        numbered.append(replace(leg, label=leg_label(leg.label, seen[leg.label])) if total[leg.label] > 1 else leg)
     return [_with_noise(leg, only) for leg in numbered]
 
 

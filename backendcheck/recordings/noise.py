@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = ".noise"
-KINDS = ("repeat", "jitter", "float64")
-# Each recording that is made, and the kind of noise that it shows. Two directions of jitter, for one alone may cancel in a sum.
+SOURCES = ("repeat", "jitter", "float64")
+# Each recording that is made, and the source of noise that it shows. There are two directions of jitter: one may cancel in a sum.
 MEASURES = {"repeat": "repeat", "jitter-1": "jitter", "jitter-2": "jitter", "float64": "float64"}
 # Keras computes in float64 throughout on TensorFlow alone; elsewhere it returns float64 that was computed in float32.
 _FLOAT64 = "tensorflow"
@@ -25,7 +25,7 @@ JITTERED = "jittered/"
 
 def recordings_for(backend: str) -> tuple[str, ...]:
     """The noise recordings that a backend is to have."""
-    return tuple(name for name, kind in MEASURES.items() if kind != "float64" or backend == _FLOAT64)
+    return tuple(name for name, source in MEASURES.items() if source != "float64" or backend == _FLOAT64)
 
 
 def noise_path(leg: Path, name: str) -> Path:
@@ -35,13 +35,13 @@ def noise_path(leg: Path, name: str) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What one kind of noise does to an observation of one leg.
+    """What one source of noise does to an observation of one leg.
 
     `excess` is the largest |difference| / allowed, by the tolerance of the comparison that it belongs to; None where that is
     exact, and where the noise has changed more than values, which `message` says. `n_different` counts elements outside it.
     """
 
-    kind: str
+    source: str
     leg: str
     max_abs: float | None
     excess: float | None
@@ -52,14 +52,14 @@ class Noise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseFloor:
-    """The noise of a comparison by kind, of the two legs the noisier one; None where it was not or could not be measured."""
+    """The noise of a comparison by source, of the two legs the noisier one; None where it was not or could not be measured."""
 
-    by_kind: Mapping[str, Noise | None]
+    by_source: Mapping[str, Noise | None]
 
     @property
     def largest(self) -> Noise | None:
-        """The kind that moves it most; None if nothing was measured."""
-        return max(filter(None, self.by_kind.values()), key=magnitude, default=None)
+        """The noise that moves it most; None if nothing was measured."""
+        return max(filter(None, self.by_source.values()), key=magnitude, default=None)
 
 
 def magnitude(noise: Noise) -> tuple[bool, float, int, float]:

@@ -23,6 +23,7 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings.files import RECORDINGS, recording_path
 from backendcheck.recordings.legs import Leg
+from backendcheck.vocabulary.sides import Side
 
 FORMAT = 1
 FOLDER = "scripts"
@@ -127,7 +128,7 @@ def _belongs(script: KeptScript, legs: Sequence[Leg]) -> bool:
     """Whether `script` was made from the recordings of its case: one of each backend that has any, and no other."""
     there: dict[str, set[str]] = {}
     for label, digest in digests_of(script.case, legs).items():
-        there.setdefault(label.partition("#")[0], set()).add(digest)
+        there.setdefault(Side(label).backend, set()).add(digest)
     return script.recordings.keys() == there.keys() and all(script.recordings[backend] in there[backend] for backend in there)
 
 

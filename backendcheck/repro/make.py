@@ -30,6 +30,7 @@ from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
 from backendcheck.vocabulary.observations import quantity_of
+from backendcheck.vocabulary.sides import Side
 
 _STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]
@@ -102,7 +103,7 @@ def _by_backend(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
     """One recording per backend: the first, where a backend was recorded more than once."""
     found: dict[str, Recording] = {}
     for leg, recording in recordings.items():
-        found.setdefault(leg.partition("#")[0], recording)
+        found.setdefault(Side(leg).backend, recording)
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
 from backendcheck.repro.printed_values_function import HELPERS as OF_FUNCTIONS
 from backendcheck.repro.printed_values_function import all_figures, function_figure
@@ -120,7 +120,7 @@ def figures_of(program: Program, symptom: Symptom, recordings: Mapping[str, Reco
             one = found[0]
             attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind == FindingKind.DTYPE else "list({}.shape)"
             found = [Figure(name=f"{finding.kind} of {one.name}", code=attribute.format(one.code), helpers=one.helpers), one]
-    door = finding.right.partition(":")[2]
+    door = finding.right.path
     if finding.oracle == Oracle.PATHS and finding.observation != "raised":
         found.append(_through(program, finding, door))
     elif finding.oracle == Oracle.ORDER:
@@ -280,7 +280,7 @@ def _raised(program: Program, symptom: Symptom) -> list[Figure]:
 _DOORS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_batch|evaluate)$")
 
 
-def _through(program: Program, finding: Comparison, door: str) -> Figure:
+def _through(program: Program, finding: Finding, door: str) -> Figure:
     """The same figure through another door of Keras."""
     name = finding.observation
     kind = str(quantity_of(name))
@@ -304,7 +304,7 @@ def _through(program: Program, finding: Comparison, door: str) -> Figure:
     return Figure(name=visible(f"{name} by {door}"), code=code, helpers=("named", "tensors", "as_loss"))
 
 
-def _permuted(program: Program, finding: Comparison, door: str, recordings: Mapping[str, Recording]) -> list[Figure]:
+def _permuted(program: Program, finding: Finding, door: str, recordings: Mapping[str, Recording]) -> list[Figure]:
     if program.kind != "loss" or door != "examples permuted":
         message = f"{finding.observation} with {door} is nothing that a script can print"
         raise NotWritable(message)
@@ -318,7 +318,7 @@ def _permuted(program: Program, finding: Comparison, door: str, recordings: Mapp
     return [Figure(name=f"{finding.observation} with the examples permuted", code=call, helpers=tuple(helpers))]
 
 
-def _reference(finding: Comparison, recordings: Mapping[str, Recording]) -> Figure:
+def _reference(finding: Finding, recordings: Mapping[str, Recording]) -> Figure:
     recording = recordings[finding.left]
     name = finding.observation
     value = recording.reference[name] if name in recording.reference else recording.reference_values[name].value

@@ -99,7 +99,7 @@ def shows(symptom: Symptom, figures: Sequence[Figure], outputs: Mapping[str, str
     if finding.kind == FindingKind.RAISED and finding.oracle == Oracle.EXPECTATION:
         threw = [any(isinstance(values[leg][name], Threw) for name in seen) for leg in values]
         return all(threw) if symptom.raised else not any(threw)
-    legs = {side.partition(":")[0] for pair in symptom.sides for side in pair} & set(values)
+    legs = {side.leg for pair in symptom.sides for side in pair} & set(values)
     if finding.oracle == Oracle.REFERENCE:
         right = next(figure.name for figure in figures if figure.role == "right")
         return all(differ(values[leg][seen[0]], values[leg].get(right, _MISSING), tolerance) for leg in legs)

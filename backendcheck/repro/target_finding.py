@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import leading
+from backendcheck.compare.findings import Finding, leading
 from backendcheck.compare.tolerances import Override
 from backendcheck.diagnose import diagnose
 from backendcheck.recordings.recording import Recording
@@ -15,6 +14,7 @@ from backendcheck.text.words import first_line
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import quantity_of
+from backendcheck.vocabulary.sides import Side
 
 _WORDS = 8  # of an exception's message: enough to tell two complaints apart, short of the values that it quotes
 
@@ -23,8 +23,8 @@ _WORDS = 8  # of an exception's message: enough to tell two complaints apart, sh
 class Symptom:
     """What a case shows: its leading finding, all pairs of sides that it holds for, the code of the first diagnosis, if any."""
 
-    finding: Comparison
-    sides: frozenset[frozenset[str]]
+    finding: Finding
+    sides: frozenset[frozenset[Side]]
     diagnosis: str | None
     raised: Mapping[str, tuple[str, str, str]]
     legs: tuple[str, ...]
@@ -44,7 +44,7 @@ class Symptom:
         )  # fmt: skip
 
 
-def _family(finding: Comparison) -> tuple[str, str | None, str]:
+def _family(finding: Finding) -> tuple[str, str | None, str]:
     name = finding.observation
     # What a case calls its own figures tells them apart; of everything else the kind does.
     family = name.partition(" (")[0] if name.startswith("value/") else str(quantity_of(name)) if name != "raised" else name

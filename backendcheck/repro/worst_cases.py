@@ -15,6 +15,7 @@ from backendcheck.repro.paths import case_file
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import visible
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.sides import Side
 
 
 def keep(made: Repro, result: CaseResult, legs: Sequence[Leg], directory: Path) -> Path:
@@ -35,7 +36,7 @@ def _made_from(result: CaseResult, legs: Sequence[Leg]) -> dict[str, str]:
     """The recordings that `make_repro` takes: of each backend the first."""
     found: dict[str, str] = {}
     for label, digest in digests_of(result.case, legs).items():
-        found.setdefault(label.partition("#")[0], digest)
+        found.setdefault(Side(label).backend, digest)
     return found
 
 

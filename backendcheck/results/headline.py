@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import leading, partition, what_came_instead
+from backendcheck.compare.findings import Finding, leading, partition, what_came_instead
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.verdicts.verdict import Judgement
@@ -38,7 +37,7 @@ def _problem_kind(problem: str) -> str:
     return "ERROR"
 
 
-def _label(finding: Comparison) -> str:
+def _label(finding: Finding) -> str:
     if finding.kind == FindingKind.ORDER:
         kind = quantity_of(finding.observation)
         return "OUTPUT ORDER" if kind.value == "output_order" else "ORDER"
@@ -47,7 +46,7 @@ def _label(finding: Comparison) -> str:
     return (finding.kind or "").upper()
 
 
-def _sentence(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+def _sentence(finding: Finding, findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     if finding.kind == FindingKind.RAISED:
         return _raised(findings, recordings)
     if finding.oracle == Oracle.REFERENCE:
@@ -84,7 +83,7 @@ def _seen(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recor
     return [(group, observation) for group, observation in seen if observation is not None]
 
 
-def _against_reference(finding: Comparison, findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+def _against_reference(finding: Finding, findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     """Which legs differ from the reference: all of them, or some."""
     name = finding.observation
     legs = [one.left for one in findings if one.oracle == Oracle.REFERENCE and one.observation == name]
@@ -95,7 +94,7 @@ def _against_reference(finding: Comparison, findings: Sequence[Comparison], reco
     return f"{name} is {seen} on {who}; the reference says {right}"
 
 
-def _raised(findings: Sequence[Comparison], recordings: Mapping[str, Recording]) -> str:
+def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     others = [leg for leg in recordings if leg not in throwers]
     wrong = [finding for finding in findings if finding.oracle == Oracle.EXPECTATION]

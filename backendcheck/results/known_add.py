@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import odd_one_out
+from backendcheck.compare.findings import Finding, odd_one_out
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.results.results import CaseResult
@@ -59,9 +58,9 @@ def entries_for(
     return [_toml(entry, order=legs, cause=cause, link=link, expires=expires, keras=keras) for entry in entries]
 
 
-def _deviating(oracle: Oracle, findings: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, ...]:
+def _deviating(oracle: Oracle, findings: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:
     if oracle != Oracle.AGREEMENT:
-        return tuple(leg for leg in legs if leg in {finding.left.partition(":")[0] for finding in findings})
+        return tuple(leg for leg in legs if leg in {finding.left.leg for finding in findings})
     if odd := odd_one_out(legs, findings):
         return (odd,)
     return tuple(leg for leg in legs if any(leg in finding.sides for finding in findings))

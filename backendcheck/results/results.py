@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import odd_one_out
+from backendcheck.compare.findings import Comparison, Finding, findings_of, odd_one_out
 from backendcheck.compare.noise_floor import with_noise
 from backendcheck.compare.tolerances import Override
 from backendcheck.diagnose import Diagnosis, diagnose
@@ -25,6 +24,7 @@ from backendcheck.results.stages import stages as find_stages
 from backendcheck.verdicts.known import Divergence, Excuse, excuse
 from backendcheck.verdicts.run_problems import alone, run_problems, unmet
 from backendcheck.verdicts.verdict import Judgement, Verdict, judge
+from backendcheck.vocabulary.sides import Side
 
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
 
@@ -53,8 +53,8 @@ class CaseResult:
     noise_notes: tuple[str, ...] = ()
 
     @property
-    def findings(self) -> tuple[Comparison, ...]:
-        return tuple(comparison for comparison in self.comparisons if comparison.kind is not None)
+    def findings(self) -> tuple[Finding, ...]:
+        return findings_of(self.comparisons)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -163,7 +163,7 @@ def analyse(
     wanted = list(expected) if expected is not None else labels
     missing = [name for name in wanted if name not in labels]
     # Legs may be labelled jax#1 and jax#2 where jax was asked for: that backend is there, twice.
-    missing = [name for name in missing if not any(label.startswith(f"{name}#") for label in labels)]
+    missing = [name for name in missing if not any(Side(label).backend == name for label in labels)]
     wanted = [name for name in wanted if name in labels or name in missing] + [label for label in labels if label not in wanted]
     environments = {leg.label: leg.environment for leg in legs}
     active = [entry for entry in known if not entry.expired(today) and entry.applies(environments)]

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
 from backendcheck.compare.backends import compare_backends, inside_only, not_compared
+from backendcheck.compare.findings import Comparison, Finding, findings_of
 from backendcheck.compare.tolerances import Override
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.legs import Leg
@@ -194,14 +194,17 @@ def _judged(trial: Trial, moved: Comparison | None, before: CaseResult, after: C
     )
 
 
-def _key(finding: Comparison) -> tuple[str, str, str, str, str | None]:
+def _key(finding: Finding) -> tuple[str, str, str, str, str | None]:
     return finding.oracle, finding.observation, finding.left, finding.right, finding.kind
 
 
 def _in_words(moved: Comparison | None) -> str:
     if moved is None:
         return ""
-    how_far = moved.kind if moved.excess is None else f"{moved.excess:.2g} x tolerance"
+    if moved.excess is not None:
+        how_far = f"{moved.excess:.2g} x tolerance"
+    else:
+        how_far = str(moved.kind) if isinstance(moved, Finding) else "nothing"
     return f"{moved.observation}: {how_far}"
 
 
@@ -213,7 +216,7 @@ def furthest_moved(before: Recording, after: Recording, overrides: Sequence[Over
         if (same := doors.get((variant.oracle, variant.path))) is not None:
             pairs.append((_as_recording(before, same), _as_recording(after, variant)))  # noqa: PERF401 - two lines of it
     found = [c for left, right in pairs for c in compare_backends({"clean": left, "faulty": right}, overrides)]
-    moved = [c for c in found if c.kind is not None or (c.excess or 0.0) > 0.0]
+    moved = [comparison for comparison in found if isinstance(comparison, Finding) or (comparison.excess or 0.0) > 0.0]
     return max(moved, key=lambda c: float("inf") if c.excess is None else c.excess, default=None)
 
 
@@ -261,7 +264,7 @@ def compare_again(leg: Leg, again: Leg, overrides: Sequence[Override] = ()) -> t
             continue
         found = compare_backends({leg.label: first, f"{leg.label} again": second}, overrides)
         # NaN on both sides is a finding between backends; of one backend with itself, it is the same again.
-        findings = [c for c in found if c.kind is not None and not _alike(first, second, c.observation)]
+        findings = [finding for finding in findings_of(found) if not _alike(first, second, finding.observation)]
         alarms += [f"{case}: {leg.label} differs from itself: {c.observation}: {c.message}" for c in findings]
         names = {*first.observations} ^ {*second.observations}
         names |= {name for name in first.observations if not _alike(first, second, name)}

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import odd_one_out
+from backendcheck.compare.findings import Comparison, findings_of, odd_one_out
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Quantity, quantity_of
@@ -122,7 +121,7 @@ def _about(comparison: Comparison, name: str) -> bool:
 
 
 def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    findings = [comparison for comparison in comparisons if comparison.kind is not None]
+    findings = findings_of(comparisons)
     if findings:
         odd = odd_one_out(legs, findings)
         involved = {side for finding in findings for side in finding.sides}

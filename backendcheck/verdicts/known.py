@@ -16,7 +16,7 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.compare.tolerances import Override
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.verdicts.outcomes import Outcome, backend_of, changed_outcomes
@@ -131,7 +131,7 @@ class Excuse:
 
 
 def excuse(
-    findings: Sequence[Comparison],
+    findings: Sequence[Finding],
     recordings: Mapping[str, Recording],
     entries: Sequence[Divergence],
     oracles: Collection[Oracle] = ORACLES,
@@ -169,13 +169,13 @@ def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
     return everyone or Oracle.AGREEMENT not in entry.oracles or not entry.backends >= set(map(backend_of, legs))
 
 
-def _covers(entry: Divergence, finding: Comparison) -> bool:
+def _covers(entry: Divergence, finding: Finding) -> bool:
     if finding.kind not in entry.kinds or finding.oracle not in entry.oracles:
         return False
     return any(backend_of(side) in entry.backends for side in finding.sides)
 
 
-def _no_longer(entry: Divergence, findings: Sequence[Comparison], legs: Sequence[str]) -> list[str]:
+def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[str]) -> list[str]:
     """Pairs that the entry says differ and that do not any more, and kinds of finding that did not occur."""
     of_entry = [finding for finding in findings if _covers(entry, finding)]
     absent = sorted(entry.kinds - {finding.kind for finding in of_entry})

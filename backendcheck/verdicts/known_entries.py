@@ -21,6 +21,7 @@ from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.sides import Side
 
 _BACKENDS = tuple(backend.value for backend in Backend)
 PACKAGES = ("keras", *_BACKENDS)
@@ -167,7 +168,7 @@ def _check_form(table: Any, refuse: Refuse) -> None:
 
 
 def _check_names(entry: Divergence, refuse: Refuse) -> None:
-    if wrong := sorted({name.partition("#")[0] for name in entry.backends} - set(_BACKENDS)):
+    if wrong := sorted({Side(name).backend for name in entry.backends} - set(_BACKENDS)):
         raise refuse(f"names the backend {', '.join(wrong)}; expected some of {', '.join(_BACKENDS)}")
     if not entry.oracles:
         raise refuse(f"names no oracle; expected some of {', '.join(Oracle)}")

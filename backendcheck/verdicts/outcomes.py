@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backendcheck.compare.tolerances import Override, allowed
+from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.sides import Side
 
 _RAISES = re.compile(r"raises ([A-Za-z_]\w*)")
 _ELEMENT = re.compile(r"(?P<name>.+)\[(?P<index>\d+(?:, ?\d+)*)\]")
@@ -44,7 +45,7 @@ def parse_outcome(text: str) -> Outcome | None:
 
 def backend_of(side: str) -> str:
     """The backend of a side or a leg: ``jax:evaluate`` and ``jax#2`` are on ``jax``."""
-    return side.partition(":")[0].partition("#")[0]
+    return Side(side).backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ def _allowance(number: float, selected: _Selected, recording: Recording, overrid
     magnitude = np.maximum(np.abs(selected.values), abs(number))
     if not selected.observed.is_float:
         return np.zeros_like(magnitude)
-    tolerances = allowed(recording.case, selected.name, selected.observed.precision, recording.tolerance, overrides)
+    tolerances = Tolerances.of(recording, overrides).allowed(selected.name, selected.observed.precision)
     if tolerances.norm_wise:
         whole = np.abs(np.asarray(selected.observed.value, dtype=np.float64))
         magnitude = np.maximum(magnitude, whole[np.isfinite(whole)].max(initial=0.0))

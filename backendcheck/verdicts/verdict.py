@@ -12,19 +12,20 @@ Known divergences are applied after it, in `known`, and never to an ERROR.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
 from backendcheck.compare.backends import compare_backends, compare_reference
+from backendcheck.compare.findings import Comparison, Finding, Pairing, findings_of
 from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.sides import REFERENCE, Side
 
 UNSEEN = "has no recording of it"  # what is wrong with a leg that lacks one
 
@@ -51,8 +52,8 @@ class Judgement:
     problems: tuple[str, ...] = ()
 
     @property
-    def findings(self) -> tuple[Comparison, ...]:
-        return tuple(comparison for comparison in self.comparisons if comparison.kind is not None)
+    def findings(self) -> tuple[Finding, ...]:
+        return findings_of(self.comparisons)
 
 
 def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], overrides: Sequence[Override] = ()) -> Judgement:
@@ -76,10 +77,9 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
         ]
     if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
         problems.append("nothing could be compared" + (": there is one leg only" if len(usable) == 1 else ""))
-    findings = [comparison for comparison in comparisons if comparison.kind is not None]
     if problems:
         verdict = Verdict.ERROR
-    elif findings:
+    elif findings_of(comparisons):
         verdict = Verdict.FAILED
     else:
         verdict = Verdict.PASSED
@@ -110,7 +110,7 @@ def _mismatch(recording: Recording) -> str:
     return ""
 
 
-def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterable[Comparison]:
+def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterator[Finding]:
     everyone_raised = bool(recordings) and all(recording.raised for recording in recordings.values())
     for leg, recording in recordings.items():
         message = ""
@@ -120,10 +120,9 @@ def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterable[Compa
             error = recording.raised[0]
             message = f"raised {error.type} in stage {error.stage}, unasked: {first_line(error.message)}"
         if message:
-            yield Comparison(
-                oracle=Oracle.EXPECTATION, observation="raised", left=leg, right="reference", kind=FindingKind.RAISED,
-                message=message, origin="expect" if recording.expect is not None else "none expected",
-            )  # fmt: skip
+            pairing = Pairing(oracle=Oracle.EXPECTATION, observation="raised", left=Side(leg), right=REFERENCE)
+            origin = "expect" if recording.expect is not None else "none expected"
+            yield pairing.finding(FindingKind.RAISED, message, origin=origin)
 
 
 # --- comparability ---------------------------------------------------------------------------------------------

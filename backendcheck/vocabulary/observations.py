@@ -37,24 +37,91 @@ class Quantity(StrEnum):
 # Where a difference can begin, first to last. Reports are in this order, too.
 FLOW = tuple(Quantity)
 _PLACES = {quantity: place for place, quantity in enumerate(Quantity)}
+_QUANTITIES = frozenset(map(str, Quantity))
+
+
+_Y_PRED = "y_pred"
+_OF_OUTPUTS = (Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
+_ORDER_SUFFIX = " (order)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationName:
+    """The name of an observation, taken apart.
+
+    `output` is the output of the model, empty for the only one. `part` is the name of a value or a metric, or the path of a
+    variable. `of_predictions` marks the gradients of a loss by the predictions.
+
+    Observations lie in dictionaries by the text of their names, as they do on disk. `parse` is cached, so that taking a name
+    apart again costs a look-up.
+    """
+
+    text: str
+    quantity: Quantity
+    output: str = ""
+    part: str = ""
+    of_predictions: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    @staticmethod
+    def parse(text: str) -> ObservationName:
+        return _parse(text)
+
+    @classmethod
+    def of(cls, quantity: Quantity, rest: str = "") -> ObservationName:
+        """The observation of an output, a variable, a metric or a value; `rest` is empty where there is only one."""
+        return cls.parse(f"{quantity}/{rest}" if rest else str(quantity))
+
+    @classmethod
+    def gradient_by_predictions(cls, output: str = "") -> ObservationName:
+        return cls.of(Quantity.GRADIENT, f"{_Y_PRED}/{output}" if output else _Y_PRED)
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it holds names in an order: of outputs, or of the keys of a dict that a case returned."""
+        return self.quantity is Quantity.OUTPUT_ORDER or self.text.endswith(_ORDER_SUFFIX)
+
+    @property
+    def inside_one_backend(self) -> bool:
+        """Whether it is compared inside one backend only.
+
+        That is what `fit` reports of its validation: the trained weights decide it. They are compared as numbers, where an
+        accuracy jumps with the one example that ties.
+        """
+        return self.quantity is Quantity.TRAIN_METRIC and self.part.startswith("val_")
+
+    @property
+    def flow_key(self) -> tuple[int, int, str]:
+        """A sort key that puts observations in the order of the computation."""
+        return _PLACES[self.quantity], 0 if self.of_predictions else 1, self.text
 
 
 @cache
-def quantity_of(name: str) -> Quantity:
-    """What the observation `name` measures: the longest quantity that is a prefix of it, path component by component."""
-    parts = name.split("/")
-    for length in (2, 1):
-        try:
-            return Quantity("/".join(parts[:length]))
-        except ValueError:
+def _parse(text: str) -> ObservationName:
+    parts = text.split("/")
+    for length in (2, 1):  # the longest quantity that begins the name, component by component
+        prefix = "/".join(parts[:length])
+        if prefix not in _QUANTITIES:
             continue
-    return Quantity.VALUE
+        quantity, rest = Quantity(prefix), "/".join(parts[length:])
+        if quantity in _OF_OUTPUTS:
+            return ObservationName(text=text, quantity=quantity, output=rest)
+        if quantity is Quantity.GRADIENT and parts[length : length + 1] == [_Y_PRED]:
+            return ObservationName(text=text, quantity=quantity, output="/".join(parts[length + 1 :]), of_predictions=True)
+        return ObservationName(text=text, quantity=quantity, part=rest)
+    return ObservationName(text=text, quantity=Quantity.VALUE, part=text)
+
+
+def quantity_of(name: str) -> Quantity:
+    """What the observation `name` measures."""
+    return _parse(name).quantity
 
 
 def flow_key(name: str) -> tuple[int, int, str]:
-    """A sort key that puts observations in the order of the computation."""
-    after_predictions = 0 if name.startswith("gradient/y_pred") else 1
-    return _PLACES[quantity_of(name)], after_predictions, name
+    """A sort key that puts the names of observations in the order of the computation."""
+    return _parse(name).flow_key
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -68,12 +68,12 @@ def two(noise: dict[str, Any], observed: dict[str, Any] | None = None, other: di
 def test_the_floor_is_the_share_of_the_tolerance_that_noise_takes() -> None:
     measured = floor(two({"repeat": {"loss": single(1.0)}, "jitter-1": {"loss": single(1.0 + 2.0**-20)}}))
     assert measured is not None
-    assert measured.by_kind["repeat"] == Noise(kind="repeat", leg="jax", max_abs=0.0, excess=0.0, n_elements=1, n_different=0)
-    jitter = measured.by_kind["jitter"]
+    assert measured.by_source["repeat"] == Noise(source="repeat", leg="jax", max_abs=0.0, excess=0.0, n_elements=1, n_different=0)
+    jitter = measured.by_source["jitter"]
     assert jitter is not None
     assert jitter.max_abs == 2.0**-20
     assert jitter.excess == pytest.approx(2.0**-20 / (1e-6 + 1e-5 * (1 + 2.0**-20)))
-    assert measured.by_kind["float64"] is None
+    assert measured.by_source["float64"] is None
     assert measured.largest is jitter
 
 
@@ -114,9 +114,9 @@ def test_float64_counts_only_where_it_was_computed_in_float64() -> None:
     legs = [leg("tensorflow", {"loss": single(1.0)}, {"float64": {"loss": close}}), leg("torch", {"loss": single(1.0)})]
     measured = floor(judged(*legs), left="tensorflow")
     assert measured is not None
-    assert measured.by_kind["float64"].max_abs == pytest.approx(1e-9)  # type: ignore[union-attr]
+    assert measured.by_source["float64"].max_abs == pytest.approx(1e-9)  # type: ignore[union-attr]
     legs[0] = leg("tensorflow", {"loss": single(1.0)}, {"float64": {"loss": single(1.5)}, "repeat": {"loss": single(1.0)}})
-    assert floor(judged(*legs), left="tensorflow").by_kind["float64"] is None  # type: ignore[union-attr]
+    assert floor(judged(*legs), left="tensorflow").by_source["float64"] is None  # type: ignore[union-attr]
 
 
 def test_classes_that_flip_under_jitter_are_counted() -> None:
@@ -156,8 +156,8 @@ def test_without_noise_recordings_nothing_is_said() -> None:
         ({"status": "crashed", "problem": "signal 11"}, "repeat on jax crashed: signal 11"),
         ({"raised": "ValueError: no such thing", "loss": 1.0}, "repeat on jax raised ValueError in stage loss"),
         ({"loss": 1.0, "file_digest": "other"}, "another version of the case file"),
-        ({"loss": 1.0, "digests": {"x": "other"}}, "was fed something else: x"),
-        ({"loss": 1.0, "digests": {"x": "same", "weights/w": "other"}}, "was fed something else: weights/w"),
+        ({"loss": 1.0, "digests": {"x": "other"}}, "had other inputs: x"),
+        ({"loss": 1.0, "digests": {"x": "same", "weights/w": "other"}}, "had other inputs: weights/w"),
     ],
     ids=["crashed", "raised", "other file", "other inputs", "other weights"],
 )
@@ -190,7 +190,7 @@ def test_jitter_that_moved_no_input_is_no_jitter() -> None:
     still = {"loss": single(1.0), "digests": {"x": "same"}}
     measured = floor(two({"repeat": {"loss": single(1.0)}, "jitter-1": still}))
     assert measured is not None
-    assert measured.by_kind["jitter"] is None
+    assert measured.by_source["jitter"] is None
 
 
 def test_a_case_that_raises_has_no_floor_and_no_complaint() -> None:

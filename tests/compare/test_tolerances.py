@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.tolerances import Override, allowed, coarser, default_tolerance
+from backendcheck.compare.tolerances import Override, Tolerances, coarser, default_tolerance
 from backendcheck.vocabulary.observations import FLOW, Quantity
 
 WIDE, NARROW = Tolerance(rtol=0.1, atol=0.01), Tolerance(rtol=1e-9, atol=0.0)
@@ -17,7 +17,7 @@ PRECISIONS = ("float64", "float32", "bfloat16", "float16")
 
 
 def origin(observation: str = "loss", *, case: str = "a/b", by_case: dict | None = None, overrides: tuple = ()) -> str:
-    return allowed(case, observation, "float32", by_case or {}, overrides).origin
+    return Tolerances(case=case, by_case=by_case or {}, overrides=overrides).allowed(observation, "float32").origin
 
 
 # --- defaults --------------------------------------------------------------------------------------------------
@@ -26,7 +26,7 @@ def origin(observation: str = "loss", *, case: str = "a/b", by_case: dict | None
 def test_the_default_names_the_float_type_and_the_kind() -> None:
     assert origin("loss") == "default float32 loss"
     assert origin("train/weight/dense/kernel") == "default float32 trained weight"
-    assert allowed("a/b", "predictions/age", "bfloat16", {}, ()).origin == "default bfloat16 predictions"
+    assert Tolerances(case="a/b").allowed("predictions/age", "bfloat16").origin == "default bfloat16 predictions"
 
 
 def test_the_default_of_a_float32_loss_is_the_documented_one() -> None:
@@ -57,16 +57,17 @@ def test_a_gradient_of_float32_passes_healthy_noise_and_no_more() -> None:
      ("per_example_loss", False), ("train/loss", False), ("value/gradient", False)],
 )  # fmt: skip
 def test_gradients_and_trained_weights_are_measured_norm_wise(observation: str, norm_wise: bool) -> None:
-    assert allowed("a/b", observation, "float32", {}, ()).norm_wise is norm_wise
+    assert Tolerances(case="a/b").allowed(observation, "float32").norm_wise is norm_wise
 
 
 def test_the_scale_of_a_gradient_is_its_largest_element() -> None:
-    assert allowed("a/b", "gradient/w", "float32", {}, ()).scale(np.array([0.0, 2.0])).tolist() == [2.0, 2.0]
+    assert Tolerances(case="a/b").allowed("gradient/w", "float32").scale(np.array([0.0, 2.0])).tolist() == [2.0, 2.0]
 
 
 def test_an_override_keeps_a_gradient_norm_wise() -> None:
-    assert allowed("a/b", "gradient/w", "float32", {"*": WIDE}, ()).norm_wise
-    assert allowed("a/b", "gradient/w", "float32", {}, (Override(observation="*", tolerance=WIDE),)).norm_wise
+    assert Tolerances(case="a/b", by_case={"*": WIDE}).allowed("gradient/w", "float32").norm_wise
+    overrides = (Override(observation="*", tolerance=WIDE),)
+    assert Tolerances(case="a/b", overrides=overrides).allowed("gradient/w", "float32").norm_wise
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,8 @@ def test_the_case_goes_before_the_project_and_the_project_before_the_default() -
 
 
 def test_the_tolerance_in_force_is_the_one_whose_origin_is_named() -> None:
-    found = allowed("a/b", "loss", "float32", {"loss*": WIDE}, (Override(observation="*", tolerance=NARROW),))
+    overrides = (Override(observation="*", tolerance=NARROW),)
+    found = Tolerances(case="a/b", by_case={"loss*": WIDE}, overrides=overrides).allowed("loss", "float32")
     assert (found.tolerance, found.origin) == (WIDE, "case, loss*")
 
 
@@ -115,7 +117,7 @@ def test_a_project_override_can_be_for_some_cases_only() -> None:
 
 def test_the_first_project_override_that_matches_wins() -> None:
     overrides = (Override(observation="lo*", tolerance=WIDE), Override(observation="loss", tolerance=NARROW))
-    assert allowed("a/b", "loss", "float32", {}, overrides).tolerance == WIDE
+    assert Tolerances(case="a/b", overrides=overrides).allowed("loss", "float32").tolerance == WIDE
 
 
 def test_patterns_tell_upper_from_lower_case() -> None:

@@ -8,7 +8,7 @@ import pytest
 from make import BACKENDS, divergence, everywhere
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Comparison
 from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording, Variant
@@ -31,7 +31,7 @@ def compared(*variants: Variant, overrides: tuple[Override, ...] = (), **fields:
 
 
 def kinds(*variants: Variant, **fields: object) -> list[str | None]:
-    return [one.kind for one in compared(*variants, **fields)]
+    return [make.kind(one) for one in compared(*variants, **fields)]
 
 
 # --- values ----------------------------------------------------------------------------------------------------
@@ -39,14 +39,14 @@ def kinds(*variants: Variant, **fields: object) -> list[str | None]:
 
 def test_the_same_figure_through_another_door_is_no_finding() -> None:
     (found,) = compared(variant(loss=1.000001), loss=1.0)
-    assert (found.kind, found.oracle, found.sides) == (None, "paths", ("jax", "jax:evaluate"))
+    assert (make.kind(found), found.oracle, found.sides) == (None, "paths", ("jax", "jax:evaluate"))
     assert 0 < found.excess < 1
 
 
 @pytest.mark.parametrize("oracle", [Oracle.PATHS, Oracle.ORDER])
 def test_another_figure_through_another_door_is_a_finding_of_its_oracle(oracle: Oracle) -> None:
     (found,) = compared(variant(oracle=oracle, loss=2.0), loss=1.0)
-    assert (found.kind, found.oracle) == ("value", oracle)
+    assert (make.kind(found), found.oracle) == ("value", oracle)
 
 
 def test_every_leg_and_every_door_is_held_against_its_own_recording_only() -> None:
@@ -54,7 +54,7 @@ def test_every_leg_and_every_door_is_held_against_its_own_recording_only() -> No
         backend: make.recording("a/b", backend, loss=float(n), variants=(variant(loss=float(n)), variant("fit", loss=9.0)))
         for n, backend in enumerate(BACKENDS)
     }
-    findings = [one for one in compare_variants(recordings) if one.kind]
+    findings = [one for one in compare_variants(recordings) if make.kind(one)]
     assert [(one.left, one.right) for one in findings] == [(backend, f"{backend}:fit") for backend in BACKENDS]
 
 
@@ -70,7 +70,7 @@ def test_a_python_float_from_keras_is_compared_by_value_alone() -> None:
 
 def test_the_tolerance_of_the_case_and_of_the_project_is_in_force() -> None:
     wide = Override(observation="loss", tolerance=Tolerance(rtol=0.5, atol=0.0))
-    assert [one.kind for one in compared(variant(loss=1.1), overrides=(wide,), loss=1.0)] == [None]
+    assert [make.kind(one) for one in compared(variant(loss=1.1), overrides=(wide,), loss=1.0)] == [None]
     assert kinds(variant(loss=1.1), loss=1.0, tolerance={"loss": (0.5, 0.0)}) == [None]
 
 
@@ -108,7 +108,7 @@ def test_nan_where_the_reference_is_text_is_still_a_finding() -> None:
 
 def test_an_exception_through_another_door_is_a_finding() -> None:
     (found,) = compared(variant(raised=RAISED), loss=1.0)
-    assert (found.kind, found.observation) == ("raised", "raised")
+    assert (make.kind(found), found.observation) == ("raised", "raised")
     assert found.message == "ValueError through evaluate; loss 1 as recorded"
 
 

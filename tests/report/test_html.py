@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.recording import Recording
 from backendcheck.report import write_reports

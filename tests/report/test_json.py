@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.views.findings import required_tolerance
-from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.sides import Side
 
 
 def strict(text: str) -> dict:
@@ -151,9 +152,9 @@ def test_whatever_evidence_holds_becomes_plain(value, expected):
 def test_the_required_tolerance_would_pass(excess, tolerance):
     left = 2.0
     right = left + excess * (tolerance.atol + tolerance.rtol * left)
-    finding = Comparison(
-        oracle=Oracle.AGREEMENT, observation="loss", left="jax", right="torch", kind="value", excess=excess, tolerance=tolerance,
-        max_abs=abs(left - right),
+    finding = Finding(
+        oracle=Oracle.AGREEMENT, observation="loss", left=Side("jax"), right=Side("torch"), kind=FindingKind.VALUE,
+        excess=excess, tolerance=tolerance, max_abs=abs(left - right),
     )  # fmt: skip
     required = required_tolerance(finding)
     assert abs(left - right) <= required.atol + required.rtol * left
@@ -162,7 +163,7 @@ def test_the_required_tolerance_would_pass(excess, tolerance):
 
 
 def test_no_tolerance_is_proposed_for_what_no_tolerance_cures():
-    finding = Comparison(oracle=Oracle.AGREEMENT, observation="a", left="jax", right="torch", kind="shape")
+    finding = Finding(oracle=Oracle.AGREEMENT, observation="a", left="jax", right="torch", kind=FindingKind.SHAPE)
     assert required_tolerance(finding) is None
     assert required_tolerance(replace(finding, kind="value")) is None
 

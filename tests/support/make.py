@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import Tolerance
+from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment, Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
 from backendcheck.results.changes import Baseline
 from backendcheck.results.results import Results, analyse
 from backendcheck.verdicts.known import Divergence
+from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import Observation
 
 TODAY = datetime.date(2026, 3, 1)
@@ -47,6 +49,11 @@ def observation(value: Any, dtype: str | None = None) -> Observation:
         array = array.astype(np.float32)
     name = dtype or str(array.dtype)
     return Observation(value=array, dtype=name, precision=name if "float" in name else "float32")
+
+
+def kind(comparison: Comparison) -> FindingKind | None:
+    """The kind of a finding; None where the sides agree."""
+    return comparison.kind if isinstance(comparison, Finding) else None
 
 
 def raised(text: str, stage: str = "loss") -> Raised:

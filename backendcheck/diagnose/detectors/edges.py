@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from backendcheck.compare.tolerances import allowed
+from backendcheck.compare.tolerances import Tolerances
 from backendcheck.diagnose.detectors.factors import constant_factor
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.evidence.difference import FAR, Difference
@@ -261,7 +261,7 @@ def _ties_between(scores: np.ndarray, difference: Difference, precision: str) ->
     chosen = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (difference.left, difference.right)]
     first, second = (np.take_along_axis(scores.astype(np.float64), classes, axis=-1)[..., 0] for classes in chosen)
     recording: Recording = difference.recording
-    allowance = allowed(recording.case, "predictions", precision, recording.tolerance, ())
+    allowance = Tolerances.of(recording).allowed("predictions", precision)
     bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(first), np.abs(second))
     tied: np.ndarray = np.abs(first - second) <= 2 * bound
     return tied

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from backendcheck.compare.arrays import compare_numbers
-from backendcheck.compare.findings import odd_one_out, partition
-from backendcheck.compare.tolerances import allowed
+from backendcheck.compare.findings import Pairing, odd_one_out, partition
+from backendcheck.compare.tolerances import Tolerances
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.sides import Side
 
 _BY_NAME = "Take outputs by name."
 
@@ -62,9 +63,9 @@ def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: S
         outputs = recordings[left].observations.get(f"predictions/{a}"), recordings[right].observations.get(f"predictions/{b}")
         if a == b or outputs[0] is None or outputs[1] is None or outputs[0].value.shape != outputs[1].value.shape:
             continue
-        allowance = allowed(recordings[left].case, f"predictions/{a}", outputs[0].precision, recordings[left].tolerance, ())
-        common = {"oracle": "agreement", "observation": f"predictions/{a}", "left": left, "right": right}
-        excess = compare_numbers(common, outputs[0].value, outputs[1].value, allowance).excess
+        allowance = Tolerances.of(recordings[left]).allowed(f"predictions/{a}", outputs[0].precision)
+        pairing = Pairing(oracle=Oracle.AGREEMENT, observation=f"predictions/{a}", left=Side(left), right=Side(right))
+        excess = compare_numbers(pairing, outputs[0].value, outputs[1].value, allowance).excess
         largest = excess if largest is None else max(largest, excess or 0.0)
     return largest
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from backendcheck import reference
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import partition
-from backendcheck.compare.tolerances import Allowed, allowed, coarser
+from backendcheck.compare.findings import Finding, partition
+from backendcheck.compare.tolerances import Allowed, Tolerances
 from backendcheck.diagnose.evidence.difference import NEAR, Difference, excess, output_of
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
@@ -27,7 +26,7 @@ _ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER)
 class Situation:
     """All that is known of one case: its findings and its recordings by leg."""
 
-    findings: Sequence[Comparison]
+    findings: Sequence[Finding]
     recordings: Mapping[str, Recording]
 
     @cached_property
@@ -96,7 +95,7 @@ def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
 def allowance_of(recording: Recording, name: str) -> Allowed:
     """What the observation of one leg may be off."""
     observation = recording.observations[name]
-    return allowed(recording.case, name, observation.precision, recording.tolerance, ()) if observation.is_float else _EXACT
+    return Tolerances.of(recording).allowed(name, observation.precision) if observation.is_float else _EXACT
 
 
 # --- from findings to differences ------------------------------------------------------------------------------
@@ -116,12 +115,12 @@ def _expected(recording: Recording, observation: str) -> np.ndarray | None:
 
 
 def _allowance(
-    findings: Sequence[Comparison], recording: Recording, name: str, sides: tuple[Observation, Observation]
+    findings: Sequence[Finding], recording: Recording, name: str, sides: tuple[Observation, Observation]
 ) -> Allowed:
     """The tolerance that the oracle used, so that a diagnosis measures with the same allowance."""
     if not sides[0].is_float:
         return _EXACT
-    usual = allowed(recording.case, name, coarser(*(side.precision for side in sides)), recording.tolerance, ())
+    usual = Tolerances.of(recording).allowed(name, *(side.precision for side in sides))
     tolerance = next((finding.tolerance for finding in findings if finding.tolerance is not None), None)
     return usual if tolerance is None else replace(usual, tolerance=tolerance)
 
@@ -194,7 +193,7 @@ def _inside(situation: Situation) -> Iterator[Difference]:
         for variant in recording.variants
     }
     for finding in situation.findings:
-        leg, _, path = finding.right.partition(":")
+        leg, path = finding.right.leg, finding.right.path
         variant = variants.get((leg, finding.oracle, path))
         if variant is None or finding.observation not in variant.observations:
             continue

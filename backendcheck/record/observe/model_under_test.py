@@ -63,7 +63,7 @@ class ModelUnderTest:
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
         self.dataset_kind = ""
-        if isinstance(case, MaterializedCase) and not case.skip_reason and not noise.kind:
+        if isinstance(case, MaterializedCase) and not case.skip_reason and not noise.source:
             self.dataset, self.dataset_kind = case.dataset, case.kind
         self.initial = State(())
         self.changed_state: list[str] = []

@@ -24,18 +24,18 @@ class Perturbation:
     name: str = ""
 
     @property
-    def kind(self) -> str:
+    def source(self) -> str:
         return MEASURES.get(self.name, "")
 
     def prepare_session(self) -> None:
         """Change the settings that a case file may read when it is imported."""
-        if self.kind == "float64":
+        if self.source == "float64":
             keras.config.set_floatx("float64")
 
     @property
     def settings(self) -> dict[str, str]:
         """Settings that mark the recording, so that it is not compared as a leg."""
-        return {"noise": self.name} if self.kind in ("jitter", "float64") else {}
+        return {"noise": self.name} if self.source in ("jitter", "float64") else {}
 
     def inputs(self, name: str, nest: Any, trace: Trace, *, seed: int, precision: str | None = None, codes: bool = False) -> Any:
         """The nest of arrays `name` as this recording feeds it. `trace` gets the digests of the arrays that changed.
@@ -43,7 +43,7 @@ class Perturbation:
         `precision` is the coarser float type that the model rounds its inputs to, if any. With `codes`, whole numbers do not
         change: among the inputs of a model they may be ids or padding, and a changed id is not noise.
         """
-        if self.kind != "jitter" or nest is None:
+        if self.source != "jitter" or nest is None:
             return self.rounded(nest)
         key = hashlib.sha256(f"{self.name}\0{seed}\0{name}".encode()).digest()
         generator = np.random.default_rng(int.from_bytes(key[:16], "little"))
@@ -55,13 +55,13 @@ class Perturbation:
 
     def rounded(self, nest: Any) -> Any:
         """The nest with its floats rounded to float32, so that float64 starts from the same numbers as float32."""
-        if self.kind != "float64" or nest is None:
+        if self.source != "float64" or nest is None:
             return nest
         return _map_floats(lambda array: array.astype(_SINGLE).astype(array.dtype), nest)
 
     def round_weights(self, model: Any) -> str | None:
         """Round the weights in the same way. Returns the dtype in which their digests equal those of the leg, or None."""
-        if self.kind != "float64":
+        if self.source != "float64":
             return None
         for variable in model.weights:
             if variable.dtype == "float64":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from markupsafe import Markup
 
+from backendcheck.compare.findings import Finding
 from backendcheck.report.charts import svg
 from backendcheck.report.charts.error import error_against_magnitude, heat_map, leading_pair, rounding_steps
 from backendcheck.report.charts.order import confusion, implied_confusion, who_maps_to_whom
@@ -19,6 +20,8 @@ from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Quantity, quantity_of
+
+_IMMEASURABLE = (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.MISSING)
 
 _MOST_LAYERS = 20
 _LONGEST_PATH = 32
@@ -43,7 +46,8 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
             and quantity_of(one.observation) is Quantity.GRADIENT
             and not one.observation.startswith("gradient/y_pred")
         ):
-            found = np.inf if one.kind in (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.MISSING) else one.excess
+            immeasurable = isinstance(one, Finding) and one.kind in _IMMEASURABLE
+            found = np.inf if immeasurable else one.excess
             if found is not None:
                 path = one.observation.removeprefix("gradient/")
                 worst[path] = max(worst.get(path, 0.0), float(found) if found == found else np.inf)  # noqa: PLR0124 - NaN

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import leading
-from backendcheck.compare.tolerances import Allowed, allowed
+from backendcheck.compare.findings import Finding, leading
+from backendcheck.compare.tolerances import Allowed, Tolerances
 from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.sides import REFERENCE, Side
 
 _MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
 _LONGEST_NAME = 18
@@ -29,7 +29,7 @@ _BINS = (1.0, 10.0, 1e2, 1e4)  # excess at which a cell of the heat map changes 
 class Pair:
     """The two arrays of a finding."""
 
-    finding: Comparison
+    finding: Finding
     left: np.ndarray
     right: np.ndarray
     allowance: Allowed
@@ -64,8 +64,8 @@ def leading_pair(result: CaseResult) -> Pair | None:
     sides = [_array(result, finding, side) for side in finding.sides]
     if sides[0] is None or sides[1] is None or sides[0].shape != sides[1].shape or finding.tolerance is None:
         return None
-    recording = result.recordings[finding.left.partition(":")[0]]
-    usual = allowed(recording.case, finding.observation, "float32", {}, ())
+    recording = result.recordings[finding.left.leg]
+    usual = Tolerances(case=recording.case).allowed(finding.observation, "float32")
     allowance = Allowed(tolerance=finding.tolerance, origin=finding.origin, norm_wise=usual.norm_wise)
     seen = recording.observations.get(finding.observation)
     return Pair(
@@ -73,21 +73,20 @@ def leading_pair(result: CaseResult) -> Pair | None:
     )
 
 
-def _array(result: CaseResult, finding: Comparison, side: str) -> np.ndarray | None:
-    leg, _, door = side.partition(":")
-    if side == "reference":
-        recording = result.recordings[finding.left.partition(":")[0]]
+def _array(result: CaseResult, finding: Finding, side: Side) -> np.ndarray | None:
+    if side == REFERENCE:
+        recording = result.recordings[finding.left.leg]
         if finding.observation in recording.reference:
             value: np.ndarray | None = recording.reference[finding.observation]
         else:
             expected = recording.reference_values.get(finding.observation)
             value = None if expected is None else expected.value
-    elif door:
-        variants = [one for one in result.recordings[leg].variants if one.path == door and one.oracle == finding.oracle]
+    elif side.path:
+        variants = [one for one in result.recordings[side.leg].variants if one.path == side.path and one.oracle == finding.oracle]
         seen = variants[0].observations.get(finding.observation) if variants else None
         value = None if seen is None else seen.value
     else:
-        seen = result.recordings[leg].observations.get(finding.observation) if leg in result.recordings else None
+        seen = result.recordings[side.leg].observations.get(finding.observation) if side.leg in result.recordings else None
         value = None if seen is None else seen.value
     return value if value is not None and value.dtype.kind in "fiub" else None
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck import __version__
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import Noise, NoiseFloor, head_room, multiple
@@ -213,7 +213,7 @@ def _compact(comparison: Comparison) -> dict[str, Any]:
         "observation": comparison.observation,
         "left": comparison.left,
         "right": comparison.right,
-        "kind": comparison.kind,
+        "kind": comparison.kind if isinstance(comparison, Finding) else None,
         "excess": _finite(excess),
         **({"excess_infinite": True} if infinite else {}),
         "tolerance": {
@@ -228,11 +228,11 @@ def _compact(comparison: Comparison) -> dict[str, Any]:
 def _noise_floor(floor: NoiseFloor, excess: float | None) -> dict[str, Any]:
     largest = floor.largest
     return {
-        "largest": largest.kind if largest else None,
+        "largest": largest.source if largest else None,
         "max_abs": largest.max_abs if largest else None,
         "head_room": head_room(largest) if largest else None,
         "multiple": multiple(excess, largest) if largest else None,
-        **{kind: None if noise is None else _noise(noise) for kind, noise in floor.by_kind.items()},
+        **{source: None if noise is None else _noise(noise) for source, noise in floor.by_source.items()},
     }
 
 
@@ -246,7 +246,7 @@ def _noise(noise: Noise) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Comparison) -> dict[str, Any]:
+def _finding(finding: Finding) -> dict[str, Any]:
     required = required_tolerance(finding)
     return {
         **_compact(finding),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.report.views.case import cells, exceptions, further_problems, notes, odd_one_out, shown_claim, timings
 from backendcheck.report.views.findings import (
     evidence,
@@ -114,7 +114,7 @@ def _findings(result: CaseResult, width: int | None, *, verbose: bool) -> Iterat
         yield f"  and {len(findings) - len(shown)} more; --verbose shows them"
 
 
-def _finding(finding: Comparison, width: int | None) -> Iterator[str]:
+def _finding(finding: Finding, width: int | None) -> Iterator[str]:
     yield visible(f"  {finding.observation}   {finding.oracle}, {finding.kind}: {finding.left} and {finding.right}")
     yield from wrapped(one_line(finding.message), width, first="    ", hang="      ")
     if note := finding_note(finding):

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.errors import UsageError
 from backendcheck.recordings.recording import Raised
 from backendcheck.recordings.scripts import KeptScript
@@ -44,7 +44,7 @@ class Section(Row):
     odd: str
     problems: Sequence[str]
     sides: Sides
-    leading: Comparison | None
+    leading: Finding | None
     findings: Sequence[view_findings.FindingRow]
     passes: Sequence[Comparison]
     n_passes: int

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import leading, what_came_instead
+from backendcheck.compare.findings import Finding, findings_of, leading, what_came_instead
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
+from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.states import Status
 
 FAILING = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED)
@@ -72,8 +72,8 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     return ("ok", "good") if compared else ("not compared", "neutral")
 
 
-def _leg_of(side: str) -> str:
-    return side.partition(":")[0]
+def _leg_of(side: Side) -> str:
+    return side.leg
 
 
 def _alone(result: CaseResult, leg: str) -> bool:
@@ -81,7 +81,7 @@ def _alone(result: CaseResult, leg: str) -> bool:
     return result.odd_one_out not in (None, leg)
 
 
-def _own_findings(result: CaseResult, leg: str) -> list[Comparison]:
+def _own_findings(result: CaseResult, leg: str) -> list[Finding]:
     """The findings that are about `leg`: a disagreement with the odd one out is not held against the others."""
     found = [finding for finding in result.findings if leg in map(_leg_of, finding.sides)]
     if _alone(result, leg):
@@ -89,7 +89,7 @@ def _own_findings(result: CaseResult, leg: str) -> list[Comparison]:
     return found
 
 
-def _difference(finding: Comparison, leg: str, recording: Recording) -> str:
+def _difference(finding: Finding, leg: str, recording: Recording) -> str:
     kind = finding.kind or ""
     if kind == "missing" and finding.observation not in recording.observations:
         return "lacks an observation"
@@ -105,7 +105,7 @@ def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
     Two of three agreeing proves nothing; this does. Empty where there is no such thing, or it confirms all or nobody.
     """
     held = [comparison for comparison in result.comparisons if comparison.oracle == Oracle.REFERENCE and comparison.compared]
-    wrong = {comparison.left for comparison in held if comparison.kind is not None}
+    wrong = {finding.left for finding in findings_of(held)}
     if wrong:
         return tuple(dict.fromkeys(c.left for c in held if c.left not in wrong)), True
     asked = tuple(leg for leg, recording in result.recordings.items() if raised_as_asked(recording))

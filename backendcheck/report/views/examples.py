@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.report.views.values import MOST_ELEMENTS, class_names, value_text
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import Oracle
@@ -68,7 +68,7 @@ def disagreements(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, Ex
 
 
 def _losses(result: CaseResult, legs: Sequence[str], *, without: set[str]) -> Iterator[tuple[str, ExampleTable]]:
-    by_name: dict[str, list[Comparison]] = {}
+    by_name: dict[str, list[Finding]] = {}
     for finding in (one for one in result.findings if one.oracle == Oracle.AGREEMENT and one.tolerance is not None):
         if quantity_of(finding.observation) is Quantity.PER_EXAMPLE_LOSS:
             by_name.setdefault(finding.observation, []).append(finding)
@@ -92,7 +92,7 @@ def _losses(result: CaseResult, legs: Sequence[str], *, without: set[str]) -> It
         )  # fmt: skip
 
 
-def _excess(values: np.ndarray, finding: Comparison) -> np.ndarray:
+def _excess(values: np.ndarray, finding: Finding) -> np.ndarray:
     """How many times what is allowed the legs are apart at each example: (legs, N) to (N,)."""
     tolerance = finding.tolerance
     assert tolerance is not None  # noqa: S101 - such findings alone are asked for

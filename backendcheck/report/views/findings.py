@@ -6,18 +6,18 @@ import math
 from dataclasses import dataclass
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import leading
+from backendcheck.compare.findings import Comparison, Finding, findings_of, leading
 from backendcheck.compare.tolerances import NORM_WISE
 from backendcheck.diagnose import Diagnosis
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import flow_key, quantity_of
 
 _MOST_EVIDENCE = 4  # items that a summary shows
 
 
-def ordered_findings(result: CaseResult) -> list[Comparison]:
+def ordered_findings(result: CaseResult) -> list[Finding]:
     """The findings by observation, in the order of the computation, an exception first."""
     return sorted(result.findings, key=lambda finding: (finding.kind != "raised", flow_key(finding.observation)))
 
@@ -26,13 +26,13 @@ def ordered_findings(result: CaseResult) -> list[Comparison]:
 class FindingRow:
     """A finding, and the pairs of which the same is true: the odd one out differs from every other backend alike."""
 
-    finding: Comparison
+    finding: Finding
     likewise: tuple[str, ...] = ()
 
 
 def finding_rows(result: CaseResult) -> list[FindingRow]:
     """The findings in order, those of one observation together that say the same of the odd one out."""
-    rows: dict[object, list[Comparison]] = {}
+    rows: dict[object, list[Finding]] = {}
     for finding in ordered_findings(result):
         alike = finding.oracle == "agreement" and result.odd_one_out in finding.sides
         said = (finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out) if alike else id(finding)
@@ -40,13 +40,13 @@ def finding_rows(result: CaseResult) -> list[FindingRow]:
     return [FindingRow(finding=first, likewise=tuple(map(_between, others))) for first, *others in rows.values()]
 
 
-def _between(finding: Comparison) -> str:
+def _between(finding: Finding) -> str:
     return f"{finding.left} and {finding.right}"
 
 
 def ordered_passes(result: CaseResult) -> list[Comparison]:
     """The comparisons that passed, least head-room first."""
-    passes = [comparison for comparison in result.comparisons if comparison.kind is None]
+    passes = [comparison for comparison in result.comparisons if not isinstance(comparison, Finding)]
     return sorted(passes, key=lambda comparison: -(comparison.excess or 0.0))
 
 
@@ -85,7 +85,7 @@ def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
 
 def _predictions_agree(result: CaseResult) -> bool:
     held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.oracle == "agreement"]
-    return bool(held) and all(comparison.kind is None for comparison in held)
+    return bool(held) and not findings_of(held)
 
 
 def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
@@ -131,7 +131,7 @@ def rule_words(comparison: Comparison) -> str:
     return "|d| ≤ atol + rtol · max(|left|, |right|), element by element"
 
 
-def leading_number(result: CaseResult) -> Comparison | None:
+def leading_number(result: CaseResult) -> Finding | None:
     """The finding that says most of those that have a tolerance."""
     numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
     return leading(numeric) if numeric else None
@@ -163,7 +163,9 @@ def required_tolerance(comparison: Comparison) -> Tolerance | None:
     A tolerance of nothing has no multiples: there `atol` alone becomes the largest difference.
     """
     tolerance, excess = comparison.tolerance, comparison.excess
-    if comparison.kind != "value" or tolerance is None or excess is None or comparison.max_abs is None:
+    if not isinstance(comparison, Finding) or comparison.kind is not FindingKind.VALUE:
+        return None
+    if tolerance is None or excess is None or comparison.max_abs is None:
         return None
     if math.isinf(excess) or (tolerance.rtol == 0 and tolerance.atol == 0):
         return Tolerance(tolerance.rtol, _round_up(comparison.max_abs)) if math.isfinite(comparison.max_abs) else None

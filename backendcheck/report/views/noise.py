@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Comparison
 from backendcheck.recordings.noise import Noise, head_room, magnitude, multiple
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted
@@ -25,7 +25,7 @@ def noise_words(comparison: Comparison) -> str:
 
 
 def _size(noise: Noise) -> str:
-    where = f"{noise.kind} on {noise.leg}"
+    where = f"{noise.source} on {noise.leg}"
     if noise.message:
         return f"not of values alone: {noise.message} ({where})"
     if noise.max_abs is None or noise.excess is None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
-from backendcheck.compare.findings import partition
+from backendcheck.compare.findings import Finding, partition
 from backendcheck.recordings.recording import Recording
 from backendcheck.report.views.examples import label_words
 from backendcheck.report.views.values import class_names, value_text
@@ -52,12 +51,12 @@ class Sides:
 def sides(result: CaseResult, legs: Sequence[str]) -> Sides:
     """The observations with findings, each at its worst element."""
     there = [leg for leg in legs if leg in result.recordings]
-    found: dict[tuple[str, str], list[Comparison]] = {}
+    found: dict[tuple[str, str], list[Finding]] = {}
     for finding in result.findings:
         if finding.observation == "raised":
             continue
         found.setdefault((finding.observation, ""), []).append(finding)
-        for door in (side.partition(":")[2] for side in finding.sides):
+        for door in (side.path for side in finding.sides):
             if door:
                 found.setdefault((finding.observation, door), []).append(finding)
     ordered = sorted(found, key=lambda key: (flow_key(key[0]), bool(key[1]), key[1]))
@@ -70,7 +69,7 @@ def sides(result: CaseResult, legs: Sequence[str]) -> Sides:
     )
 
 
-def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings: Sequence[Comparison]) -> SideRow | None:
+def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings: Sequence[Finding]) -> SideRow | None:
     worst = max(findings, key=_weight)
     index = worst.worst_index
     first = result.recordings[legs[0]] if legs else None
@@ -81,7 +80,7 @@ def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings
     reference = "" if door else _reference(result, legs, name, index, worst)
     place, label = _place(first, name, index, next((one.value.shape for one in seen.values() if one is not None), ()))
     if "directions" in worst.evidence:  # slopes along drawn directions stand for the gradient
-        slopes = {one.left: one.worst_left for one in findings if "directions" in one.evidence}
+        slopes = {one.left.leg: one.worst_left for one in findings if "directions" in one.evidence}
         values = [value_text(np.float64(f"{slopes[leg]:.9g}")) if isinstance(slopes.get(leg), float) else "" for leg in legs]
         place, label = f"slope along direction {index[0]}" if index else "slope along a direction", ""
     if not any(values):
@@ -92,7 +91,7 @@ def _row(result: CaseResult, legs: Sequence[str], name: str, door: str, findings
     )  # fmt: skip
 
 
-def _weight(finding: Comparison) -> float:
+def _weight(finding: Finding) -> float:
     if finding.excess is None or math.isnan(finding.excess):
         immeasurable = (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.DTYPE, FindingKind.MISSING)
         return math.inf if finding.kind in immeasurable else 0.0
@@ -105,7 +104,7 @@ def _seen(recording: Recording, name: str, door: str) -> Observation | None:
     return next((one.observations[name] for one in recording.variants if one.path == door and name in one.observations), None)
 
 
-def _value(recording: Recording, name: str, seen: Observation | None, index: tuple[int, ...] | None, worst: Comparison) -> str:
+def _value(recording: Recording, name: str, seen: Observation | None, index: tuple[int, ...] | None, worst: Finding) -> str:
     if seen is None:
         return "" if recording.raised else "missing"
     if worst.kind == FindingKind.SHAPE:
@@ -131,13 +130,13 @@ def _element(recording: Recording, name: str, value: np.ndarray, index: tuple[in
     return _cut(value_text(np.float64(f"{one:.9g}") if isinstance(one, np.float64) else one))
 
 
-def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[int, ...] | None, worst: Comparison) -> str:
+def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[int, ...] | None, worst: Finding) -> str:
     """What the case's own reference or the built-in one has there; empty if it has nothing to say."""
     if worst.kind in (FindingKind.SHAPE, FindingKind.DTYPE, FindingKind.ORDER, FindingKind.MISSING):
         return ""
     if "directions" in worst.evidence:
         return value_text(np.float64(f"{worst.worst_right:.9g}")) if isinstance(worst.worst_right, float) else ""
-    recording = result.recordings[worst.left.partition(":")[0] if worst.left.partition(":")[0] in legs else legs[0]]
+    recording = result.recordings[worst.left.leg if worst.left.leg in legs else legs[0]]
     if name in recording.reference:
         return _element(recording, name, recording.reference[name], index)
     expected = recording.reference_values.get(name)
@@ -149,9 +148,9 @@ def _reference(result: CaseResult, legs: Sequence[str], name: str, index: tuple[
     return _element(recording, name, expected.value, index)
 
 
-def _apart(result: CaseResult, name: str, door: str, findings: Sequence[Comparison]) -> Iterator[str]:
+def _apart(result: CaseResult, name: str, door: str, findings: Sequence[Finding]) -> Iterator[str]:
     """The legs that stand apart: from the reference, from themselves through a door, or from the others."""
-    alone = [one.left.partition(":")[0] for one in findings if one.oracle != Oracle.AGREEMENT]
+    alone = [one.left.leg for one in findings if one.oracle != Oracle.AGREEMENT]
     if alone or door:
         yield from dict.fromkeys(alone)
         return

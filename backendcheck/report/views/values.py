@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backendcheck.compare.arrays import Comparison
+from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.observations import Quantity, flow_key, quantity_of
@@ -38,7 +38,7 @@ class ValueTable:
 
 def value_tables(result: CaseResult, legs: Sequence[str]) -> list[ValueTable]:
     """The observations with findings that are small enough to be shown whole, in the order of the computation."""
-    found: dict[str, list[Comparison]] = {}
+    found: dict[str, list[Finding]] = {}
     for finding in result.findings:
         found.setdefault(finding.observation, []).append(finding)
     if any(finding.observation == "raised" for finding in result.findings):
@@ -58,7 +58,7 @@ def _tells_what_came_instead(name: str) -> bool:
 
 
 def _table(
-    name: str, findings: Sequence[Comparison], recordings: Mapping[str, Recording], legs: Sequence[str]
+    name: str, findings: Sequence[Finding], recordings: Mapping[str, Recording], legs: Sequence[str]
 ) -> ValueTable | None:
     there = [leg for leg in legs if leg in recordings and name in recordings[leg].observations]
     if not there:
@@ -112,7 +112,7 @@ def _row(side: str, array: np.ndarray, example: int, place: str, worst: set[int]
     )
 
 
-def _worst_places(findings: Sequence[Comparison]) -> dict[tuple[str, int], set[int]]:
+def _worst_places(findings: Sequence[Finding]) -> dict[tuple[str, int], set[int]]:
     """The worst columns by side and row."""
     places: dict[tuple[str, int], set[int]] = {}
     for finding in findings:
