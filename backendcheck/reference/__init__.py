@@ -1,18 +1,18 @@
-"""What the Keras losses should be: float64 NumPy values from their documented definitions.
+"""The right value of Keras losses: float64 NumPy values from their documented definitions.
 
-Backends can agree and be wrong together. This package answers "what is the right number?" without importing keras or
-any backend. Each formula is taken from the Keras documentation of the loss and from the paper it names; where the
-documentation gives no answer (a label out of range, a weight of unknown meaning) `NoReference` is raised instead of a
-number being made up.
+Backends can agree and be wrong together. This package computes the right number without importing keras or any backend. Each
+formula is taken from the Keras documentation of the loss and from the paper that it names. Where the documentation gives no
+answer (a label out of range, a weight of unknown meaning), `NoReference` is raised.
 
-Losses of probabilities and logits are in nats; the others are in the unit of their own definition.
+Losses of probabilities and logits are in nats. The others are in the unit of their own definition.
 
     spec = LossSpec(name="sparse_categorical_crossentropy", options={"from_logits": True}, reduction="sum")
     loss(spec, y_true=[2, 0], y_pred=[[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
 """
 
+from backendcheck.reference.directions import DIRECTIONAL_DOUBT, directional
 from backendcheck.reference.evaluate import covered, gradient, loss, unreduced, weighted
-from backendcheck.reference.finite_difference import DIRECTIONAL_DOUBT, Gradient, directional
+from backendcheck.reference.finite_difference import Gradient
 from backendcheck.reference.spec import DEFAULT_EPSILON, LossSpec, NoReference, canonical_name
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Connectionist temporal classification, in nats, by the forward recursion in log space.
+"""Connectionist temporal classification (CTC), in nats, by the forward recursion in log space.
 
-Sources: docstring of ``keras.losses.ctc`` (0 is the blank and the padding, y_pred are logits); Graves et al. 2006,
-eq. 5-8.
+Sources: the docstring of ``keras.losses.ctc`` (0 is the blank and the padding, y_pred are logits), and Graves et al. 2006, eq.
+    5-8.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ BLANK = 0
 
 
 def prepare_sequences(where: str, y_true: Array, y_pred: Array, options: Options) -> NDArray[np.int64]:
-    """Give integer labels ``(N, L)``, padded with 0 at the end; y_pred is ``(N, T, C)``.
+    """Integer labels (N, L), padded with 0 at the end, for logits `y_pred` (N, T, C).
 
     Raises:
-        NoReference: if the shapes do not fit, a label is not in ``0 … C-1``, or a 0 stands before another label.
+        NoReference: if the shapes do not fit, a label is not in ``0 … C-1``, or a 0 is followed by another label.
     """
     del options
     labels = integer_labels(where, y_true)
@@ -41,10 +41,10 @@ def prepare_sequences(where: str, y_true: Array, y_pred: Array, options: Options
 
 
 def ctc(y_true: NDArray[np.int64], y_pred: Array, options: Options) -> Array:
-    """``-log P(labels | logits)``, shape ``(N,)``: the sum over all alignments of the label sequence to the T steps.
+    """CTC loss of each example, (N,): ``-log P(labels | logits)``, where P sums over all alignments of the labels to the T steps.
 
-    An alignment repeats labels and puts blanks between; equal neighbours need a blank. A sequence which does not fit
-    into T steps has probability 0 and the loss ``inf``.
+    An alignment repeats labels and puts blanks between them. Equal adjacent labels need a blank. A sequence that does not fit
+    into T steps has probability 0, and its loss is ``inf``.
     """
     del options
     n_examples, n_steps, _ = y_pred.shape

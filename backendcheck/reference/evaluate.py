@@ -1,4 +1,4 @@
-"""The values of a declared loss: for each example, weighted, reduced, and the gradient."""
+"""The values of a declared loss: for each example, weighted, reduced, and its gradient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.reference.catalogue import DEFINITIONS, Definition
+from backendcheck.reference.catalog import DEFINITIONS, Definition
 from backendcheck.reference.finite_difference import N_EVALUATIONS, Gradient, partial_derivatives
 from backendcheck.reference.reduction import Weighting, weighting
 from backendcheck.reference.shapes import as_float64, normalized_axes, to_same_rank
@@ -22,34 +22,33 @@ _WITHOUT_EFFECT = {"name", "fn", "reduction", "dtype"}
 
 
 def covered() -> tuple[str, ...]:
-    """Give the names of all losses that have a reference, sorted."""
+    """The names of all losses that have a reference, sorted."""
     return tuple(sorted(DEFINITIONS))
 
 
 def unreduced(spec: LossSpec, y_true: Any, y_pred: Any) -> Array:
-    """Give the loss of each example before weights, masks and reduction: what ``call`` of a Keras loss returns.
+    """The loss of each example before weights, masks and reduction: what ``call`` of a Keras loss returns.
 
     Args:
-        spec: which loss.
-        y_true: labels as the loss takes them, ``(N, …)``.
-        y_pred: predictions, ``(N, …, C)``, probabilities or logits as the spec says.
+        spec: the loss.
+        y_true: labels as the loss takes them, (N, …).
+        y_pred: predictions, (N, …, C), probabilities or logits as the spec says.
 
     Returns:
-        float64, the shape of y_pred without its class axis, ``(N,)`` or ``(N, T)``; ``()`` where the loss takes the
-        batch together.
+        float64, the shape of y_pred without its class axis: (N,) or (N, T); () where the loss takes the batch together.
 
     Raises:
-        NoReference: if the loss, an option or a label has no documented value; the message says which.
+        NoReference: if the loss, an option or a label has no documented value. The message says which.
     """
     question = _question(spec, y_true, y_pred)
     return question.values(question.predictions)
 
 
 def weighted(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Array:
-    """Give the loss of each example after weights and masks and before the reduction.
+    """The loss of each example after weights and masks and before the reduction.
 
-    Under the two means a mask also multiplies what it leaves by ``total / counted`` (see `reduction.weighting`), so
-    that the mean over all entries is the loss. Arguments, shape and errors as for `unreduced` and `loss`.
+    Under the two means, a mask also multiplies the remaining losses by ``total / counted`` (see `reduction.weighting`). The mean
+    over all entries is then the loss. Arguments, shape and errors are as for `unreduced` and `loss`.
     """
     question = _question(spec, y_true, y_pred)
     values = question.values(question.predictions)
@@ -57,18 +56,18 @@ def weighted(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None
 
 
 def loss(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> float:
-    """Give the reduced loss.
+    """The reduced loss.
 
     Args:
-        spec: which loss.
+        spec: the loss.
         y_true: labels, as for `unreduced`.
         y_pred: predictions, as for `unreduced`.
-        sample_weight: for each example ``(N,)``, or for each timestep ``(N, T)``.
+        sample_weight: for each example (N,), or for each timestep (N, T).
         mask: booleans, the Keras mask of y_pred: True where an entry counts.
 
     Raises:
-        NoReference: as for `unreduced`; if the weights do not fit; if the reduction is None and leaves several values
-            (ask with reduction "sum" for the number that training then differentiates).
+        NoReference: as for `unreduced`; if the weights do not fit; or if the reduction is None and leaves several values. Use the
+            reduction "sum" for the number that training then differentiates.
     """
     question = _question(spec, y_true, y_pred)
     values = question.values(question.predictions)
@@ -76,14 +75,14 @@ def loss(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None, ma
 
 
 def gradient(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Gradient:
-    """Give the derivative of `loss` by y_pred, in the shape of y_pred, by finite differences.
+    """The derivative of `loss` by y_pred, in the shape of y_pred, by finite differences.
 
-    The loss is computed 14 times for each class, and for each entry of y_pred where examples depend on each other
-    (`circle`, `dice` and `tversky` over the batch); for `ctc`, for each step and class. What a mask or
-    a zero weight takes out has gradient 0. Arguments and errors as for `loss`.
+    The loss is computed 14 times for each class. Where examples depend on each other (`circle`, or `dice` and `tversky` over the
+    batch) it is computed 14 times for each entry of y_pred, and for `ctc` for each step and class. Entries that a mask or a zero
+    weight leaves out have gradient 0. Arguments and errors are as for `loss`.
 
     Raises:
-        NoReference: also if that would take minutes.
+        NoReference: also if this would take minutes.
     """
     question = _question(spec, y_true, y_pred)
     predictions = question.predictions
@@ -117,7 +116,7 @@ def gradient(spec: LossSpec, y_true: Any, y_pred: Any, sample_weight: Any = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """A loss on checked labels and float64 predictions of fitting rank."""
+    """A loss with checked labels and float64 predictions of a fitting rank."""
 
     spec: LossSpec
     definition: Definition

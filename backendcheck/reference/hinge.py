@@ -1,6 +1,6 @@
-"""Margin losses: ``(N, …, D)`` labels and scores in, ``(N, …)`` out, without unit.
+"""Margin losses: labels and scores (N, …, D) in, losses (N, …) without a unit out.
 
-Source: the docstrings of ``keras.losses.hinge``, ``squared_hinge`` and ``categorical_hinge``.
+The source of each formula is the docstring of the function of the same name in ``keras.losses``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from backendcheck.reference.spec import Array, NoReference, Options
 
 
 def prepare_signs(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Give labels as -1 and 1.
+    """Labels as -1 and 1, in the shape of `y_true`.
 
-    Documented: labels are -1 or 1; binary labels 0 or 1 are converted. Whether they are binary is a property of the
-    whole batch: ``[1, 1]`` stays ``[1, 1]`` either way.
+    Documented: labels are -1 or 1, and binary labels 0 or 1 are converted. Whether they are binary depends on the whole batch;
+    ``[1, 1]`` stays ``[1, 1]`` in both cases.
 
     Raises:
-        NoReference: if -1 and 0 both occur, or any other number: such a label has no documented meaning.
+        NoReference: if -1 and 0 both occur, or any other number, because such a label has no documented meaning.
     """
     del options
     require_same_shape(where, y_true, y_pred)
@@ -27,7 +27,7 @@ def prepare_signs(where: str, y_true: Array, y_pred: Array, options: Options) ->
 
 
 def prepare_one_hot(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check labels that are one-hot in ``{0, 1}`` or ``{-1, 1}``; they are used as they are.
+    """Check labels that are one-hot in ``{0, 1}`` or ``{-1, 1}``. They are used as they are.
 
     Raises:
         NoReference: if other numbers occur.
@@ -39,28 +39,28 @@ def prepare_one_hot(where: str, y_true: Array, y_pred: Array, options: Options) 
 
 
 def hinge(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(max(1 - y_true y_pred, 0), axis=-1)``."""
+    """Hinge loss: ``mean(max(1 - y_true y_pred, 0), axis=-1)``."""
     del options
     return np.asarray(np.maximum(1.0 - y_true * y_pred, 0.0).mean(axis=-1))
 
 
 def squared_hinge(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(max(1 - y_true y_pred, 0)², axis=-1)``."""
+    """Squared hinge loss: ``mean(max(1 - y_true y_pred, 0)², axis=-1)``."""
     del options
     return np.asarray(np.square(np.maximum(1.0 - y_true * y_pred, 0.0)).mean(axis=-1))
 
 
 def categorical_hinge(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``max(neg - pos + 1, 0)`` with ``neg = max((1 - y_true) y_pred)`` and ``pos = sum(y_true y_pred)``, both axis -1.
+    """Categorical hinge loss: ``max(neg - pos + 1, 0)`` with ``neg = max((1 - y_true) y_pred)``, ``pos = sum(y_true y_pred)``.
 
-    As documented: the label's own class takes part in `neg` with 0, so `neg` is never below 0 for one-hot labels.
-    The multi-class hinge of Crammer and Singer (2001) and of scikit-learn leaves that class out; the two differ where
-    every other score is negative.
+    Both are taken over the last axis. As documented, the class of the label takes part in `neg` with 0, so `neg` is 0 or more for
+    one-hot labels. The multi-class hinge loss of Crammer and Singer (2001) and of scikit-learn leaves that class out. The two
+    differ where every other score is negative.
     """
     del options
-    others = ((1.0 - y_true) * y_pred).max(axis=-1)
-    own = (y_true * y_pred).sum(axis=-1)
-    return np.asarray(np.maximum(others - own + 1.0, 0.0))
+    negative = ((1.0 - y_true) * y_pred).max(axis=-1)
+    positive = (y_true * y_pred).sum(axis=-1)
+    return np.asarray(np.maximum(negative - positive + 1.0, 0.0))
 
 
 def _require_labels(where: str, y_true: Array) -> None:
@@ -68,8 +68,8 @@ def _require_labels(where: str, y_true: Array) -> None:
     known = np.isin(y_true, (-1.0, 0.0, 1.0))
     mixed = (y_true == -1.0).any() and (y_true == 0.0).any()
     if mixed or not known.all():
-        found = "-1 and 0 in one batch" if known.all() else f"{y_true[~known][0]:g}"
+        labels = "-1 and 0 in one batch" if known.all() else f"{y_true[~known][0]:g}"
         message = (
-            f"{where}: labels without a documented meaning; expected -1 and 1, or 0 and 1, got {found}. Encode the labels again."
+            f"{where}: labels without a documented meaning; expected -1 and 1, or 0 and 1, got {labels}. Encode the labels again."
         )
         raise NoReference(message)

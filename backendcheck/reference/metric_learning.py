@@ -13,10 +13,10 @@ _UNIT_NORM_TOLERANCE = 1e-3
 
 
 def prepare_embeddings(where: str, y_true: Array, y_pred: Array, options: Options) -> NDArray[np.int64]:
-    """Give integer labels, shape ``(N,)``; y_pred is ``(N, D)``, each row of length 1.
+    """Integer labels (N,) for embeddings `y_pred` (N, D) whose rows have length 1.
 
     Raises:
-        NoReference: if the shapes do not fit, a label is no integer, or an embedding is not normalized.
+        NoReference: if the shapes do not fit, a label is not a whole number, or an embedding is not normalized.
     """
     del options
     labels = integer_labels(where, y_true)
@@ -38,13 +38,13 @@ def prepare_embeddings(where: str, y_true: Array, y_pred: Array, options: Option
 
 
 def circle(y_true: NDArray[np.int64], y_pred: Array, options: Options) -> Array:
-    """``softplus(lse_n(gamma a_n (s_n - m)) + lse_p(-gamma a_p (s_p - 1 + m)))`` for each example, shape ``(N,)``.
+    """Circle loss of each example, (N,): ``softplus(lse_n(gamma a_n (s_n - m)) + lse_p(-gamma a_p (s_p - 1 + m)))``.
 
-    s are cosine similarities (at most 1) to the examples of the same label (p; without the example itself if
-    remove_diagonal) and of other labels (n); ``a_p = max(1 + m - s_p, 0)``, ``a_n = max(s_n + m, 0)``, m the margin.
-    Without any positive or any negative the loss is log 1 = 0.
-    Sources: docstring of ``keras.losses.circle``; Sun et al., "Circle Loss", 2020, eq. 6 and 8. The paper holds a_p
-    and a_n constant in its gradient; Keras documents no such thing, and the gradient here is that of the loss.
+    s are cosine similarities (at most 1) to the examples of the same label (p; without the example itself if remove_diagonal) and
+    of other labels (n); ``a_p = max(1 + m - s_p, 0)``, ``a_n = max(s_n + m, 0)``, and m is the margin. Without any positive or
+    any negative example, the loss is log 1 = 0.
+    Sources: the docstring of ``keras.losses.circle``, and Sun et al., "Circle Loss", 2020, eq. 6 and 8. The paper holds a_p and
+        a_n constant in its gradient. Keras does not document this, so the gradient here is that of the loss.
     """
     gamma, margin = float(options["gamma"]), float(options["margin"])
     similarity = np.minimum(y_pred @ y_pred.T, 1.0)

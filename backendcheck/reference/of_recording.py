@@ -1,7 +1,7 @@
-"""What the built-in float64 reference expects of a recording: for every standard loss that it declares.
+"""The built-in float64 reference values of a recording, for every standard loss that it declares.
 
-A loss is evaluated on the predictions that were recorded, so that what is checked is the loss alone. The reference stays
-silent where the documentation gives no right value, and where float32 predictions no longer say which logits they came from.
+A loss is evaluated on the recorded predictions, so that only the loss is checked. There is no reference value where the
+documentation gives none, or where the float32 predictions no longer determine their logits.
 """
 
 from __future__ import annotations
@@ -16,27 +16,33 @@ from backendcheck import reference
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.observations import ReferenceValue
 
-# A probability this close to 0 or 1 has lost, in float32, what its logit knew: a backend that takes the loss of the logits
-# behind an activation (TensorFlow does) is right to differ from the loss of the probabilities.
+# In float32, a probability this close to 0 or 1 does not determine its logit. A backend that computes the loss from the logits
+# behind an activation, as TensorFlow does, then correctly differs from the loss of the probabilities.
 _SATURATED = 1e-3
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
-# A gradient takes about 14 evaluations for every class; beyond this it costs seconds.
+# A gradient takes about 14 evaluations for every class. Above this number of entries it takes seconds.
 _LARGEST_GRADIENT = 20_000
 
 
 def built_in_reference_values(recording: Recording) -> dict[str, ReferenceValue]:
-    """The built-in reference values of a recording by observation; empty if it has no standard loss."""
-    found: dict[str, ReferenceValue] = {}
+    """The built-in reference values of a recording by observation; empty if it declares no standard loss."""
+    values: dict[str, ReferenceValue] = {}
     for output in recording.losses:
-        found |= _of_output(recording, output)
-    return found
+        values |= _of_output(recording, output)
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DeclaredLoss:
-    """A standard loss as one output declares it, with everything it was called with.
+    """A standard loss as an output declares it, with the arrays that it was called with.
 
-    `alone`: the recorded total is this loss and nothing else. `of_model`: the predictions are those of a model.
+    Attributes:
+        spec: the loss.
+        y_true: labels, (N, …).
+        y_pred: predictions, (N, …, C).
+        sample_weight, mask: (N,) or (N, T), or None.
+        alone: whether the recorded total is this loss and nothing else.
+        of_model: whether the predictions are those of a model.
     """
 
     spec: reference.LossSpec
@@ -53,18 +59,19 @@ class DeclaredLoss:
 
     @property
     def scalar(self) -> reference.LossSpec:
-        """With the reduction that training differentiates: without one, the sum."""
+        """The spec with the reduction that training differentiates: without a reduction, the sum."""
         return self.spec if self.spec.reduction is not None else replace(self.spec, reduction="sum")
 
     @property
     def saturated(self) -> bool:
-        """Whether predictions of a model are too close to 0 or 1 for their float32 to say which logits they came from."""
-        if not self.of_model or self.spec.options.get("from_logits") or not any(p in self.spec.name for p in _OF_PROBABILITIES):
+        """Whether predictions of a model are so close to 0 or 1 that their float32 values do not determine the logits."""
+        of_probabilities = any(part in self.spec.name for part in _OF_PROBABILITIES)
+        if not self.of_model or self.spec.options.get("from_logits") or not of_probabilities:
             return False
         return bool(np.any(self.y_pred < _SATURATED) or np.any(self.y_pred > 1 - _SATURATED))
 
     def per_example(self) -> np.ndarray | None:
-        """As Keras returns it without a reduction, (N,): a mask then does not scale up what it leaves."""
+        """The loss of each example as Keras returns it without a reduction, (N,). A mask does not scale the others up here."""
         values = reference.weighted(replace(self.spec, reduction=None), *self.arguments)
         n = len(self.y_pred)
         return None if values.ndim == 0 or len(values) != n else values.reshape(n, -1).mean(axis=1)
@@ -79,7 +86,7 @@ class DeclaredLoss:
 
 
 def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | None = None) -> DeclaredLoss | None:
-    """The standard loss that `output` declares, or `spec` instead of it, on the predictions recorded; None if there is none."""
+    """The standard loss that `output` declares, or `spec` in its place, on the recorded predictions; None without such a loss."""
     description = recording.losses.get(output, {})
     if spec is None and not description.get("from_keras"):
         return None
@@ -87,7 +94,7 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     y_true = recording.labels.get(f"y_true{suffix}")
     y_pred = recording.labels.get("y_pred")
     of_model = y_pred is None
-    if of_model and f"output{suffix}" in recording.labels:  # what the loss saw, where `predict` returns something else
+    if of_model and f"output{suffix}" in recording.labels:  # the input of the loss, where `predict` returns something else
         y_pred = recording.labels[f"output{suffix}"]
     elif of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
         y_pred = predictions.value
@@ -111,27 +118,27 @@ def _of_output(recording: Recording, output: str) -> dict[str, ReferenceValue]:
     if declared is None or declared.saturated:
         return {}
     suffix = f"/{output}" if output else ""
-    found: dict[str, ReferenceValue] = {}
+    values: dict[str, ReferenceValue] = {}
     with np.errstate(all="ignore"):
-        _add(found, f"per_example_loss{suffix}", lambda: _present(declared.per_example()))
+        _add(values, f"per_example_loss{suffix}", lambda: _present(declared.per_example()))
         for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * declared.alone:
-            _add(found, name, lambda: ReferenceValue(value=np.asarray(declared.loss())))
+            _add(values, name, lambda: ReferenceValue(value=np.asarray(declared.loss())))
         if declared.alone and declared.y_pred.size <= _LARGEST_GRADIENT:
-            _add(found, f"gradient/y_pred{suffix}", lambda: _gradient(declared))
-    return found
+            _add(values, f"gradient/y_pred{suffix}", lambda: _gradient(declared))
+    return values
 
 
 def _present(value: np.ndarray | None) -> ReferenceValue | None:
     return None if value is None else ReferenceValue(value=value)
 
 
-def _add(found: dict[str, ReferenceValue], name: str, value: Callable[[], ReferenceValue | None]) -> None:
+def _add(values: dict[str, ReferenceValue], name: str, compute: Callable[[], ReferenceValue | None]) -> None:
     try:
-        expected = value()
+        value = compute()
     except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
-        return  # labels and predictions that do not fit together have no right value either
-    if expected is not None:
-        found[name] = expected
+        return  # labels and predictions that do not fit together have no right value
+    if value is not None:
+        values[name] = value
 
 
 def _spec(recording: Recording, description: Mapping[str, Any]) -> reference.LossSpec:
@@ -144,5 +151,5 @@ def _spec(recording: Recording, description: Mapping[str, Any]) -> reference.Los
 
 
 def _gradient(declared: DeclaredLoss) -> ReferenceValue:
-    found = declared.gradient()
-    return ReferenceValue(value=found.value, defined=found.smooth)
+    gradient = declared.gradient()
+    return ReferenceValue(value=gradient.value, defined=gradient.smooth)

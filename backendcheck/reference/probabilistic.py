@@ -1,10 +1,10 @@
 """Losses of probabilities and logits, in nats.
 
-Labels and predictions are ``(N, …, C)`` (integer labels: without the class axis) and the result is ``(N, …)``.
-Source: the docstring of the function of the same name in ``keras.losses``; further sources are named at the formula.
+Labels and predictions are (N, …, C), integer labels (N, …), and each loss returns (N, …). The source of each formula is the
+docstring of the function of the same name in ``keras.losses``; further sources are named at the formula.
 
-Probabilities are clipped to ``[epsilon, 1 - epsilon]`` (epsilon 1e-7), and those of exclusive classes are divided by
-their sum first: what every Keras backend does and its source states. Logits are never clipped: nothing is documented.
+Probabilities are clipped to ``[epsilon, 1 - epsilon]`` (epsilon 1e-7), and those of exclusive classes are first divided by their
+sum. Every Keras backend does this, as its source states. Logits are never clipped, because nothing is documented.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from backendcheck.reference.shapes import (
 from backendcheck.reference.spec import Array, NoReference, Options
 from backendcheck.reference.stable import log_softmax, sigmoid, softplus, times
 
-# How far above 1 a float32 probability may be by rounding alone.
+# A float32 probability may exceed 1 by this much, from rounding alone.
 _ROUNDING = 1e-5
 
 
 def prepare_distribution(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check labels that are probabilities of classes (one-hot, soft, multi-hot or all zero).
+    """Check labels that are probabilities of classes: one-hot, soft, multi-hot or all zero.
 
     Raises:
-        NoReference: if a label, or a prediction that is no logit, is outside [0, 1].
+        NoReference: if a label is outside [0, 1], or a predicted probability is.
     """
     require_same_shape(where, y_true, y_pred)
     require_finite(where, y_true)
@@ -40,10 +40,10 @@ def prepare_distribution(where: str, y_true: Array, y_pred: Array, options: Opti
 
 
 def prepare_focal_distribution(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check labels as `prepare_distribution` does, and alpha: one number, or one for each class.
+    """Check labels as `prepare_distribution` does, and alpha: a number, or one for each class.
 
     Raises:
-        NoReference: as there, or if the length of alpha is not the number of classes.
+        NoReference: as for `prepare_distribution`, or if the length of alpha is not the number of classes.
     """
     n_classes, alpha = y_pred.shape[options["axis"]], np.asarray(options["alpha"], dtype=np.float64)
     if alpha.shape not in ((), (n_classes,)):
@@ -56,10 +56,10 @@ def prepare_focal_distribution(where: str, y_true: Array, y_pred: Array, options
 
 
 def prepare_binary(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check labels of the binary crossentropy: between 0 and 1.
+    """Check labels of the binary crossentropy: numbers from 0 to 1.
 
     Raises:
-        NoReference: if a label is outside [0, 1] (hinge labels -1 and 1?).
+        NoReference: if a label is outside [0, 1], such as a hinge label -1.
     """
     del options
     require_same_shape(where, y_true, y_pred)
@@ -72,17 +72,17 @@ def prepare_binary_focal(where: str, y_true: Array, y_pred: Array, options: Opti
     """Check labels as `prepare_binary` does, and the predictions: logits, or probabilities in [0, 1].
 
     Raises:
-        NoReference: as there, or if a probability is out of range: its focal factor is not documented.
+        NoReference: as for `prepare_binary`, or if a probability is out of range, because its focal factor is not documented.
     """
     _require_probabilities(where, y_pred, options, exclusive=False)
     return prepare_binary(where, y_true, y_pred, options)
 
 
 def prepare_indices(where: str, y_true: Array, y_pred: Array, options: Options) -> NDArray[np.int64]:
-    """Give integer labels without the class axis, shape ``(N, …)``.
+    """Integer labels without the class axis, (N, …).
 
     Raises:
-        NoReference: if the shape does not fit, or a label is not in ``0 … C-1`` and is not `ignore_class`.
+        NoReference: if the shape does not fit, or a label is neither in ``0 … C-1`` nor `ignore_class`.
     """
     axis, ignored = options["axis"], options["ignore_class"]
     labels = integer_labels(where, y_true)
@@ -104,10 +104,10 @@ def prepare_indices(where: str, y_true: Array, y_pred: Array, options: Options) 
 
 
 def prepare_class_of_each(where: str, y_true: Array, y_pred: Array, options: Options) -> NDArray[np.int64]:
-    """Give integer labels of the generalized cross entropy, shape ``(N,)``; y_pred is ``(N, C)``.
+    """Integer labels (N,) of the generalized cross entropy, for predictions (N, C).
 
     Raises:
-        NoReference: if the labels do not fit or a prediction is no probability.
+        NoReference: if the labels do not fit, or a prediction is not a probability.
     """
     del options
     require_between(where, "predicted probability", y_pred, 0.0, 1.0 + _ROUNDING)
@@ -116,40 +116,43 @@ def prepare_class_of_each(where: str, y_true: Array, y_pred: Array, options: Opt
 
 
 def counted_labels(y_true: NDArray[np.int64], options: Options) -> NDArray[np.bool_] | None:
-    """Give where a label counts: everywhere but at `ignore_class`. None if nothing is ignored."""
+    """Where a label counts, in the shape of `y_true`: everywhere but at `ignore_class`. None if no class is ignored."""
     ignored = options["ignore_class"]
     return None if ignored is None else np.asarray(y_true != ignored)
 
 
 def kl_divergence(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``sum(y_true log(y_true / y_pred), axis=-1)``, both clipped to [epsilon, 1] as in the docstring's example."""
+    """Kullback-Leibler divergence: ``sum(y_true log(y_true / y_pred), axis=-1)``.
+
+    Both are clipped to [epsilon, 1], as in the example of the docstring.
+    """
     epsilon = options["epsilon"]
     labels, predictions = np.clip(y_true, epsilon, 1.0), np.clip(y_pred, epsilon, 1.0)
     return np.asarray((labels * np.log(labels / predictions)).sum(axis=-1))
 
 
 def binary_crossentropy(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(-y log p - (1 - y) log(1 - p), axis)``, with ``p = sigmoid(y_pred)`` if from_logits.
+    """Binary crossentropy: ``mean(-y log p - (1 - y) log(1 - p), axis)``, with ``p = sigmoid(y_pred)`` if from_logits.
 
-    label_smoothing s: ``y (1 - s) + s / 2``.
+    With label_smoothing s, y is ``y (1 - s) + s / 2``.
     """
     labels = _smoothed(y_true, options["label_smoothing"], 2)
-    log_one, log_zero = _binary_log_probabilities(y_pred, options)
-    return np.asarray(-(times(labels, log_one) + times(1.0 - labels, log_zero)).mean(axis=options["axis"]))
+    log_p, log_q = _binary_log_probabilities(y_pred, options)
+    return np.asarray(-(times(labels, log_p) + times(1.0 - labels, log_q)).mean(axis=options["axis"]))
 
 
 def binary_focal_crossentropy(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(weight (1 - p_t)^gamma BCE(y, p), axis)`` with ``p_t = y p + (1 - y)(1 - p)``.
+    """Binary focal crossentropy: ``mean(weight (1 - p_t)^gamma BCE(y, p), axis)`` with ``p_t = y p + (1 - y)(1 - p)``.
 
-    weight is 1, or with apply_class_balancing ``y alpha + (1 - y)(1 - alpha)``. Also: Lin et al., "Focal Loss", 2018,
-    eq. 4-5. gamma = 0 "is equivalent to the binary crossentropy loss" (docstring), so logits are not clipped either.
+    The weight is 1, or with apply_class_balancing ``y alpha + (1 - y)(1 - alpha)``. With gamma = 0 the loss "is equivalent to the
+    binary crossentropy loss" (docstring), so logits are not clipped either. Also: Lin et al., "Focal Loss", 2018, eq. 4-5.
     """
     labels = _smoothed(y_true, options["label_smoothing"], 2)
-    log_one, log_zero = _binary_log_probabilities(y_pred, options)
-    one = sigmoid(y_pred) if options["from_logits"] else y_pred
-    zero = sigmoid(-y_pred) if options["from_logits"] else 1.0 - y_pred
-    missed = labels * zero + (1.0 - labels) * one  # 1 - p_t, without cancellation
-    crossentropy = -(times(labels, log_one) + times(1.0 - labels, log_zero))
+    log_p, log_q = _binary_log_probabilities(y_pred, options)
+    p = sigmoid(y_pred) if options["from_logits"] else y_pred
+    q = sigmoid(-y_pred) if options["from_logits"] else 1.0 - y_pred
+    missed = labels * q + (1.0 - labels) * p  # 1 - p_t, without cancellation
+    crossentropy = -(times(labels, log_p) + times(1.0 - labels, log_q))
     focal = times(missed ** options["gamma"], crossentropy)
     if options["apply_class_balancing"]:
         focal = focal * (labels * options["alpha"] + (1.0 - labels) * (1.0 - options["alpha"]))
@@ -157,9 +160,9 @@ def binary_focal_crossentropy(y_true: Array, y_pred: Array, options: Options) ->
 
 
 def categorical_crossentropy(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``-sum(y log p, axis)``, with ``p = softmax(y_pred, axis)`` if from_logits.
+    """Categorical crossentropy: ``-sum(y log p, axis)``, with ``p = softmax(y_pred, axis)`` if from_logits.
 
-    label_smoothing s: ``y (1 - s) + s / C`` with C the number of classes, the length of `axis`.
+    With label_smoothing s, y is ``y (1 - s) + s / C``, where C is the number of classes, the length of `axis`.
     """
     axis = options["axis"]
     labels = _smoothed(y_true, options["label_smoothing"], y_pred.shape[axis])
@@ -167,9 +170,9 @@ def categorical_crossentropy(y_true: Array, y_pred: Array, options: Options) -> 
 
 
 def categorical_focal_crossentropy(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``sum(alpha (1 - p)^gamma (-y log p), axis)``; alpha is a number or one for each class.
+    """Categorical focal crossentropy: ``sum(alpha (1 - p)^gamma (-y log p), axis)``; alpha is a number, or one for each class.
 
-    Also: Lin et al., "Focal Loss", 2018, eq. 5. As for the crossentropy, logits are not clipped.
+    As for the crossentropy, logits are not clipped. Also: Lin et al., "Focal Loss", 2018, eq. 5.
     """
     axis = options["axis"]
     labels = _smoothed(y_true, options["label_smoothing"], y_pred.shape[axis])
@@ -182,22 +185,26 @@ def categorical_focal_crossentropy(y_true: Array, y_pred: Array, options: Option
 
 
 def sparse_categorical_crossentropy(y_true: NDArray[np.int64], y_pred: Array, options: Options) -> Array:
-    """``-log p[y_true]`` along `axis`, with ``p = softmax(y_pred, axis)`` if from_logits; 0 where y is ignore_class."""
+    """Sparse categorical crossentropy: ``-log p[y_true]`` along `axis`, with ``p = softmax(y_pred, axis)`` if from_logits.
+
+    It is 0 where y_true is ignore_class.
+    """
     axis, counted = options["axis"], counted_labels(y_true, options)
     indices = y_true if counted is None else np.where(counted, y_true, 0)
-    chosen = np.take_along_axis(_log_probabilities(y_pred, options), np.expand_dims(indices, axis), axis).squeeze(axis)
-    return np.asarray(-chosen if counted is None else np.where(counted, -chosen, 0.0))
+    log_p = np.take_along_axis(_log_probabilities(y_pred, options), np.expand_dims(indices, axis), axis).squeeze(axis)
+    return np.asarray(-log_p if counted is None else np.where(counted, -log_p, 0.0))
 
 
 def categorical_generalized_cross_entropy(y_true: NDArray[np.int64], y_pred: Array, options: Options) -> Array:
-    """``(1 - p[y_true]^q) / q``, shape ``(N,)``, without unit; probabilities as they are, no clipping documented.
+    """Generalized cross entropy of each example, (N,): ``(1 - p[y_true]^q) / q``, without a unit.
 
-    Also: Zhang and Sabuncu, "Generalized Cross Entropy Loss", 2018, eq. 6.
+    Probabilities are used as they are, because no clipping is documented. Also: Zhang and Sabuncu, "Generalized Cross Entropy
+    Loss", 2018, eq. 6.
     """
     q = float(options["q"])
-    chosen = np.take_along_axis(y_pred, y_true[..., None], -1)[..., 0]
+    p = np.take_along_axis(y_pred, y_true[..., None], -1)[..., 0]
     with np.errstate(invalid="ignore"):
-        return np.asarray((1.0 - chosen**q) / q)
+        return np.asarray((1.0 - p**q) / q)
 
 
 def _smoothed(labels: Array, smoothing: float, n_classes: int) -> Array:
@@ -205,7 +212,7 @@ def _smoothed(labels: Array, smoothing: float, n_classes: int) -> Array:
 
 
 def _binary_log_probabilities(y_pred: Array, options: Options) -> tuple[Array, Array]:
-    """Give ``log p`` and ``log(1 - p)``."""
+    """``log p`` and ``log(1 - p)``, in the shape of `y_pred`."""
     if options["from_logits"]:
         return -softplus(-y_pred), -softplus(y_pred)
     clipped = np.clip(y_pred, options["epsilon"], 1.0 - options["epsilon"])
@@ -213,7 +220,7 @@ def _binary_log_probabilities(y_pred: Array, options: Options) -> tuple[Array, A
 
 
 def _log_probabilities(y_pred: Array, options: Options) -> Array:
-    """Give the log-probabilities of exclusive classes along the class axis."""
+    """The log-probabilities of exclusive classes along the class axis, in the shape of `y_pred`."""
     axis, epsilon = options["axis"], options["epsilon"]
     if options["from_logits"]:
         return log_softmax(y_pred, axis)

@@ -1,8 +1,8 @@
 """From the losses of single examples to one number: sample weights, masks and reductions.
 
-Source: the ``reduction`` paragraph in the docstring of every ``keras.losses`` class, the ``sample_weight`` paragraph of
-``Model.fit`` (one weight for each example, or one for each timestep), and for masks under a mean the rule stated with
-Keras's mask code: the sum is divided by the number of unmasked entries.
+Sources: the ``reduction`` paragraph in the docstring of every ``keras.losses`` class; the ``sample_weight`` paragraph of
+``Model.fit`` (one weight for each example, or one for each timestep); and for masks under a mean the rule in the mask code of
+Keras: the sum is divided by the number of unmasked entries.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ _MEANS = ("sum_over_batch_size", "mean")
 class Weighting:
     """How single losses become one: ``loss = sum(where(counted, factor * values, 0)) / divisor``.
 
-    `factor` and `counted` have the shape of the unreduced loss; `shape` is that of Keras's own result with
-    ``reduction=None``, which has a trailing 1 more if the weights are ``(N, 1)`` against losses ``(N,)``.
+    Attributes:
+        factor: float64, the shape of the unreduced loss.
+        counted: bool, the same shape; False where a mask leaves the loss out.
+        divisor: what the sum is divided by.
+        shape: the shape of the result of Keras with ``reduction=None``. It has a trailing 1 more than `factor` if the weights are
+            (N, 1) and the losses (N,).
     """
 
     factor: Array
@@ -35,16 +39,16 @@ class Weighting:
 
     @property
     def coefficient(self) -> Array:
-        """The derivative of the loss by each single loss, same shape; 0 all over if nothing counts."""
+        """The derivative of the loss by each single loss, same shape as `factor`; all 0 if nothing counts."""
         return np.where(self.counted, self.factor, 0.0) / self.divisor if self.divisor else np.zeros_like(self.factor)
 
     def apply(self, values: Array) -> Array:
-        """Give the weighted values, in Keras's shape; what is masked is 0 whatever its value is."""
+        """The weighted values, in the shape of Keras. Masked values are 0, whatever they were."""
         weighted = np.where(self.counted, self.factor * np.where(self.counted, values, 0.0), 0.0)
         return weighted.reshape(self.shape)
 
     def reduce(self, values: Array) -> float:
-        """Give the loss; 0 if nothing counts."""
+        """The loss; 0 if nothing counts."""
         return float(self.apply(values).sum() / self.divisor) if self.divisor else 0.0
 
 
@@ -55,18 +59,18 @@ def weighting(
     sample_weight: Any = None,
     masks: tuple[Any, ...] = (),
 ) -> Weighting:
-    """Say what each single loss counts.
+    """The factor, the mask and the divisor for each single loss.
 
     Args:
-        where: what error messages start with.
-        shape: the shape of the unreduced loss, ``(N,)`` or ``(N, T)`` or ``()``.
-        reduction: as in `LossSpec`. The divisor is the number of single losses for the two means; for
-            ``"mean_with_sample_weight"`` the sum of weights and mask together; 1 for ``"sum"`` and None.
-        sample_weight: for each example ``(N,)`` or ``(N, 1)``, for each timestep ``(N, T)``, or one number.
-        masks: booleans, shapes as for the weights, True where a loss counts; None is no mask.
+        where: the start of error messages.
+        shape: the shape of the unreduced loss: (N,), (N, T) or ().
+        reduction: as in `LossSpec`. The divisor is the number of single losses for the two means; the sum of weights and mask
+            together for ``"mean_with_sample_weight"``; and 1 for ``"sum"`` and None.
+        sample_weight: for each example (N,) or (N, 1), for each timestep (N, T), or a single number.
+        masks: bool arrays, with shapes as for the weights, True where a loss counts. None stands for a missing mask.
 
-    Under a mean, every factor is multiplied by ``total / counted`` of the masks, so that the sum over ``total``
-    entries is a mean over the counted ones.
+    Under a mean, every factor is multiplied by ``total / counted`` of the masks. The sum over ``total`` entries is then a mean
+    over the counted ones.
 
     Raises:
         NoReference: if a weight or mask does not fit or is not finite, or its share in the divisor is not documented.
@@ -85,10 +89,10 @@ def weighting(
                 "at each place is not documented: give the weights in full."
             )
             raise NoReference(message)
-    given = [mask for mask in masks if mask is not None]
-    for mask in given:
+    present = [mask for mask in masks if mask is not None]
+    for mask in present:
         counted &= _aligned(f"{where}: mask", as_float64(mask, f"{where}: mask"), shape) != 0
-    if given and reduction in _MEANS and counted.any():
+    if present and reduction in _MEANS and counted.any():
         factor = factor * (counted.size / counted.sum())
     divisor = 1.0
     if reduction in _MEANS:
@@ -99,11 +103,11 @@ def weighting(
 
 
 def _aligned(where: str, weight: Array, shape: tuple[int, ...]) -> Array:
-    """Spread a weight over `shape`: axis by axis from the first, one example after the other."""
+    """A weight spread over `shape`: axis by axis from the first, one example after the other."""
     if weight.ndim == 0 and shape:
         return np.broadcast_to(weight, shape)
     trimmed = weight[..., 0] if weight.ndim == len(shape) + 1 and weight.shape[-1] == 1 else weight
-    fits = trimmed.ndim <= len(shape) and all(size in (1, wanted) for size, wanted in zip(trimmed.shape, shape, strict=False))
+    fits = trimmed.ndim <= len(shape) and all(size in (1, expected) for size, expected in zip(trimmed.shape, shape, strict=False))
     if not fits or (trimmed.ndim and trimmed.shape[0] != shape[0]):
         message = (
             f"{where} does not fit the losses; expected one value for each example or timestep of {shape}, "

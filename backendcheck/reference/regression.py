@@ -1,7 +1,7 @@
-"""Losses of numbers: squared, absolute, relative, logarithmic, robust, and cosine similarity.
+"""Regression losses: squared, absolute, relative, logarithmic and robust errors, and cosine similarity.
 
-Every formula takes float64 labels and predictions of one shape ``(N, …, D)`` and gives ``(N, …)``, the mean over the
-last axis (cosine similarity: the sum over its `axis`). Source: the docstring of the function of the same name in
+Each loss takes float64 labels and predictions of one shape (N, …, D) and returns (N, …): the mean over the last axis, or for the
+cosine similarity the sum over its axis. The source of each formula is the docstring of the function of the same name in
 ``keras.losses``; further sources are named at the formula.
 """
 
@@ -14,7 +14,7 @@ from backendcheck.reference.spec import Array, Options
 
 
 def prepare(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check the labels: finite numbers in the shape of the predictions.
+    """Check the labels of a regression loss: finite numbers in the shape of the predictions.
 
     Raises:
         NoReference: otherwise.
@@ -26,10 +26,10 @@ def prepare(where: str, y_true: Array, y_pred: Array, options: Options) -> Array
 
 
 def prepare_counts(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check labels and predictions of the Poisson loss: counts and rates, neither below 0.
+    """Check labels and predictions of the Poisson loss: counts and rates of 0 or more.
 
     Raises:
-        NoReference: otherwise; the logarithm of a negative rate does not exist.
+        NoReference: otherwise, because the logarithm of a negative rate does not exist.
     """
     labels = prepare(where, y_true, y_pred, options)
     require_between(where, "label", labels, 0.0, np.inf)
@@ -38,28 +38,28 @@ def prepare_counts(where: str, y_true: Array, y_pred: Array, options: Options) -
 
 
 def mean_squared_error(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean((y_true - y_pred)², axis=-1)``; the square of the label's unit."""
+    """Mean squared error: ``mean((y_true - y_pred)², axis=-1)``, in the square of the unit of the labels."""
     del options
     return np.asarray(np.square(y_true - y_pred).mean(axis=-1))
 
 
 def mean_absolute_error(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(|y_true - y_pred|, axis=-1)``; the label's unit."""
+    """Mean absolute error: ``mean(|y_true - y_pred|, axis=-1)``, in the unit of the labels."""
     del options
     return np.asarray(np.abs(y_true - y_pred).mean(axis=-1))
 
 
 def mean_absolute_percentage_error(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``100 mean(|y_true - y_pred| / max(|y_true|, epsilon), axis=-1)``; percent.
+    """Mean absolute percentage error: ``100 mean(|y_true - y_pred| / max(|y_true|, epsilon), axis=-1)``, in percent.
 
-    The docstring divides by ``maximum(y_true, epsilon)``, which contradicts its own formula ``|(t - p) / t|`` for
-    negative labels; the formula is followed.
+    The docstring of Keras divides by ``maximum(y_true, epsilon)``. For negative labels this contradicts its own formula
+    ``|(t - p) / t|``. The formula is followed here.
     """
     return np.asarray(100.0 * (np.abs(y_true - y_pred) / np.maximum(np.abs(y_true), options["epsilon"])).mean(axis=-1))
 
 
 def mean_squared_logarithmic_error(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean((log(y_true + 1) - log(y_pred + 1))², axis=-1)``; nats squared.
+    """Mean squared logarithmic error: ``mean((log(y_true + 1) - log(y_pred + 1))², axis=-1)``, in nats squared.
 
     Documented: 0 and negative values are replaced by epsilon, in labels and predictions.
     """
@@ -69,9 +69,9 @@ def mean_squared_logarithmic_error(y_true: Array, y_pred: Array, options: Option
 
 
 def cosine_similarity(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``-sum(l2_norm(y_true) l2_norm(y_pred), axis)``; without unit, -1 (same direction) to 1 (opposite).
+    """Negative cosine similarity: ``-sum(l2_norm(y_true) l2_norm(y_pred), axis)``, from -1 (same direction) to 1 (opposite).
 
-    Documented: 0 if either vector is zero; ``keras.ops.normalize`` is ``x / max(norm(x), epsilon)``.
+    Documented: 0 if either vector is zero, and ``keras.ops.normalize`` is ``x / max(norm(x), epsilon)``.
     """
     axis, epsilon = options["axis"], options["epsilon"]
 
@@ -82,9 +82,9 @@ def cosine_similarity(y_true: Array, y_pred: Array, options: Options) -> Array:
 
 
 def huber(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(e²/2 where |e| <= delta, else delta |e| - delta²/2, axis=-1)``, ``e = y_pred - y_true``.
+    """Huber loss: ``mean(e²/2 where |e| <= delta, else delta |e| - delta²/2, axis=-1)`` with ``e = y_pred - y_true``.
 
-    Also: Huber, "Robust Estimation of a Location Parameter", 1964. Unit: the square of the label's.
+    In the square of the unit of the labels. Also: Huber, "Robust Estimation of a Location Parameter", 1964.
     """
     delta = float(options["delta"])
     error = np.abs(y_pred - y_true)
@@ -92,10 +92,10 @@ def huber(y_true: Array, y_pred: Array, options: Options) -> Array:
 
 
 def log_cosh(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(log(cosh(y_pred - y_true)), axis=-1)``; nats.
+    """Logarithm of the hyperbolic cosine of the error: ``mean(log(cosh(y_pred - y_true)), axis=-1)``, in nats.
 
-    For small errors ``log cosh e = log1p(2 sinh²(e/2))``, for large ones ``|e| + log1p(exp(-2|e|)) - log 2``:
-    the same function, each form exact where the other cancels or overflows.
+    For small errors it is computed as ``log1p(2 sinh²(e/2))``, for large ones as ``|e| + log1p(exp(-2|e|)) - log 2``. Both equal
+    ``log cosh e``. Each form is accurate where the other one cancels or overflows.
     """
     del options
     error = np.abs(y_pred - y_true)
@@ -105,8 +105,8 @@ def log_cosh(y_true: Array, y_pred: Array, options: Options) -> Array:
 
 
 def poisson(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``mean(y_pred - y_true log(y_pred + epsilon), axis=-1)``; nats, up to a constant of the label.
+    """Poisson loss: ``mean(y_pred - y_true log(y_pred + epsilon), axis=-1)``, in nats, up to a constant of the label.
 
-    The epsilon stands in the docstring's example.
+    The epsilon is part of the example in the docstring of Keras.
     """
     return np.asarray((y_pred - y_true * np.log(y_pred + options["epsilon"])).mean(axis=-1))

@@ -1,7 +1,7 @@
-"""Overlap losses of masks, without unit: 0 for full overlap, 1 for none.
+"""Overlap losses of masks, without a unit: 0 for full overlap, 1 for no overlap.
 
-Labels and predictions have one shape. The loss is taken over `axis` (an int or several); ``axis=None`` takes the
-whole batch as one mask and gives a scalar.
+Labels and predictions have one shape. The loss is taken over `axis` (an int or several). ``axis=None`` takes the whole batch as
+one mask and returns a scalar.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from backendcheck.reference.spec import Array, NoReference, Options
 
 
 def prepare_overlap(where: str, y_true: Array, y_pred: Array, options: Options) -> Array:
-    """Check masks: numbers between 0 and 1, not both empty.
+    """Check masks: numbers between 0 and 1, and not both empty.
 
     Raises:
-        NoReference: if a value is outside [0, 1], or the formula is 0/0, because both masks are empty.
+        NoReference: if a value is outside [0, 1], or the formula is 0/0 because both masks are empty.
     """
     require_same_shape(where, y_true, y_pred)
     require_finite(where, y_true)
@@ -33,9 +33,10 @@ def prepare_overlap(where: str, y_true: Array, y_pred: Array, options: Options) 
 
 
 def dice(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``1 - 2 sum(y_true y_pred) / (sum(y_true) + sum(y_pred) + epsilon)``.
+    """Dice loss: ``1 - 2 sum(y_true y_pred) / (sum(y_true) + sum(y_pred) + epsilon)``.
 
-    Source: docstring of ``keras.losses.dice``; epsilon is not in it, but in every backend (only felt by tiny masks).
+    Source: the docstring of ``keras.losses.dice``. The epsilon is not in the docstring, but in every backend. It affects only
+        tiny masks.
     """
     axes = options["axis"]
     both = (y_true * y_pred).sum(axis=axes)
@@ -43,11 +44,11 @@ def dice(y_true: Array, y_pred: Array, options: Options) -> Array:
 
 
 def tversky(y_true: Array, y_pred: Array, options: Options) -> Array:
-    """``1 - TP / (TP + alpha FP + beta FN + epsilon)``.
+    """Tversky loss: ``1 - TP / (TP + alpha FP + beta FN + epsilon)``.
 
-    ``TP = sum(t p)``; ``FP = sum((1 - t) p)``, predicted but absent; ``FN = sum(t (1 - p))``, there but missed.
-    Sources: docstring of ``keras.losses.Tversky`` ("alpha: the coefficient controlling incidence of false positives.
-    beta: … false negatives") and the paper it cites, Salehi et al. 2017, eq. 3, which says the same.
+    ``TP = sum(t p)``. ``FP = sum((1 - t) p)``, predicted but absent. ``FN = sum(t (1 - p))``, present but missed.
+    Sources: the docstring of ``keras.losses.Tversky`` ("alpha: the coefficient controlling incidence of false positives. beta: …
+    false negatives"), and the paper that it cites, Salehi et al. 2017, eq. 3.
     """
     axes = options["axis"]
     true_positives = (y_true * y_pred).sum(axis=axes)

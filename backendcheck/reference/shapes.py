@@ -1,4 +1,4 @@
-"""Bring labels and predictions into one shape, and refuse labels that mean nothing."""
+"""Labels and predictions brought into one shape, and checks that refuse labels without a meaning."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from backendcheck.reference.spec import Array, NoReference
 
 
 def as_float64(values: Any, what: str) -> Array:
-    """Give `values` as a float64 array.
+    """`values` as a float64 array.
 
     Raises:
-        NoReference: if they are not one array of real numbers.
+        NoReference: unless they are one array of real numbers.
     """
     try:
         array = np.asarray(values)
-        if array.dtype.kind in "biufV":  # V: bfloat16 and its kin, which convert
+        if array.dtype.kind in "biufV":  # V: bfloat16 and similar types, which NumPy can convert
             return array.astype(np.float64)
         reason = f"dtype {array.dtype}"
     except (TypeError, ValueError) as error:
@@ -34,9 +34,9 @@ def as_float64(values: Any, what: str) -> Array:
 def to_same_rank(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     """Add or drop a trailing axis of length 1 where the ranks differ by one.
 
-    The rule that Keras applies to labels and predictions before each loss: of two arrays whose ranks differ by one,
-    where the longer shape ends in 1, a rank-1 array gets that axis too, ``(N,)`` against ``(N, 1)`` -> ``(N, 1)``;
-    otherwise the longer one loses it, ``(N, T)`` against ``(N, T, 1)`` -> ``(N, T)``. All else stays as it is.
+    Keras applies this rule to labels and predictions before each loss. If the longer shape ends in 1, a rank-1 array gets that
+    axis as well: (N,) and (N, 1) become (N, 1). Otherwise the longer array loses it: (N, T) and (N, T, 1) become (N, T). Other
+    shapes do not change.
     """
     if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
         return (y_true, y_pred[:, None]) if y_pred.ndim == 1 else (y_true[..., 0], y_pred)
@@ -49,7 +49,7 @@ def require_same_shape(where: str, y_true: Array, y_pred: Array) -> None:
     """Refuse labels that would only fit by broadcasting.
 
     Raises:
-        NoReference: if the shapes differ or have no axis or no example.
+        NoReference: if the shapes differ, have no axis, or hold no example.
     """
     if y_true.shape != y_pred.shape or y_pred.ndim == 0 or y_pred.size == 0:
         message = (
@@ -72,10 +72,10 @@ def require_finite(where: str, y_true: Array) -> None:
 
 
 def require_between(where: str, what: str, values: Array, low: float, high: float) -> None:
-    """Refuse values outside ``[low, high]``; NaN passes, for it shows in the result.
+    """Refuse values outside ``[low, high]``. NaN passes, because it appears in the result.
 
     Raises:
-        NoReference: if one is outside.
+        NoReference: if a value is outside.
     """
     outside = (values < low) | (values > high)
     if outside.any():
@@ -87,16 +87,16 @@ def require_between(where: str, what: str, values: Array, low: float, high: floa
 
 
 def integer_labels(where: str, y_true: Array) -> NDArray[np.int64]:
-    """Give labels as int64.
+    """Labels as int64.
 
     Raises:
-        NoReference: if one is not a whole number (1.9 names no class).
+        NoReference: if a label is not a whole number, such as 1.9.
     """
     require_finite(where, y_true)
     fractional = y_true != np.floor(y_true)
     if fractional.any():
         message = (
-            f"{where}: a label is no whole number; expected an integer, got {y_true[fractional][0]:g}. "
+            f"{where}: a label is not a whole number; expected an integer, got {y_true[fractional][0]:g}. "
             "Give class indices, or one-hot labels to a categorical loss."
         )
         raise NoReference(message)
@@ -112,29 +112,29 @@ def require_classes(where: str, labels: NDArray[np.int64], n_classes: int) -> No
     outside = (labels < 0) | (labels >= n_classes)
     if outside.any():
         message = (
-            f"{where}: a label names no class; expected 0 to {n_classes - 1}, got {labels[outside][0]}. "
+            f"{where}: a label is not a class; expected 0 to {n_classes - 1}, got {labels[outside][0]}. "
             "Check the label encoding (1-based? -1 for unknown?) or set ignore_class."
         )
         raise NoReference(message)
 
 
 def normalized_axes(where: str, axis: Any, n_dims: int) -> tuple[int, ...]:
-    """Give `axis` (None for all, an int, or several) as sorted non-negative ints.
+    """`axis` (None for all, an int, or several) as sorted non-negative ints.
 
     Raises:
-        NoReference: if an axis does not exist, is given twice, or is no integer.
+        NoReference: if an axis does not exist, occurs twice, or is not an integer.
     """
     if axis is None:
         return tuple(range(n_dims))
     try:
-        wanted = [operator.index(entry) for entry in axis] if isinstance(axis, list | tuple) else [operator.index(axis)]
+        indices = [operator.index(entry) for entry in axis] if isinstance(axis, list | tuple) else [operator.index(axis)]
     except TypeError as error:
-        message = f"{where}: axis is no integer; expected an int or a list of ints, got {axis!r}. Correct the option."
+        message = f"{where}: axis is not an integer; expected an int or a list of ints, got {axis!r}. Correct the option."
         raise NoReference(message) from error
-    axes = tuple(sorted(entry % n_dims for entry in wanted if -n_dims <= entry < n_dims))
-    if len(axes) != len(wanted) or len(set(axes)) != len(axes) or isinstance(axis, bool):
+    axes = tuple(sorted(entry % n_dims for entry in indices if -n_dims <= entry < n_dims))
+    if len(axes) != len(indices) or len(set(axes)) != len(axes) or isinstance(axis, bool):
         message = (
-            f"{where}: axis does not exist or is given twice; expected axes of an array of rank {n_dims}, "
+            f"{where}: axis does not exist or occurs twice; expected axes of an array of rank {n_dims}, "
             f"got {axis!r}. Correct the option or the shape of y_pred."
         )
         raise NoReference(message)

@@ -1,4 +1,4 @@
-"""Which loss is meant: its name, its options and its reduction, as plain JSON-able values."""
+"""Which loss is meant: its name, its options and its reduction, as values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _ALIASES = {
 }
 
 
-class NoReference(Exception):  # an answer ("there is none"), not a malfunction
-    """There is no documented right value for this loss on these inputs, so none is given."""
+class NoReference(Exception):  # an answer, not a malfunction
+    """There is no documented right value for this loss on these inputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +64,13 @@ class LossSpec:
     """A declared Keras loss.
 
     Attributes:
-        name: the canonical function name in snake case, e.g. ``"categorical_crossentropy"`` (see `canonical_name`).
-        options: the arguments of the loss function (``from_logits``, ``label_smoothing``, ``axis``, …). What is not
-            given has Keras's default. ``epsilon`` may be added: the fuzz factor of the run, ``keras.config.epsilon()``.
-            ``name``, ``fn``, ``reduction`` and ``dtype`` may be present and have no effect. `get_config` is not enough
-            to fill it: Keras 3.15 leaves the ``axis`` of `SparseCategoricalCrossentropy` out of its config.
-        reduction: ``"sum_over_batch_size"``, ``"mean"`` (the same), ``"sum"``, ``"mean_with_sample_weight"`` or None.
-            ``"none"`` is read as None.
+        name: the canonical function name in snake case, such as ``"categorical_crossentropy"`` (see `canonical_name`).
+        options: the arguments of the loss function (``from_logits``, ``label_smoothing``, ``axis``, …). Missing options have the
+            defaults of Keras. ``epsilon`` may be added: the fuzz factor of the run, ``keras.config.epsilon()``. ``name``, ``fn``,
+            ``reduction`` and ``dtype`` may be present and have no effect. `get_config` does not give all options: Keras 3.15
+            leaves out the ``axis`` of `SparseCategoricalCrossentropy`.
+        reduction: ``"sum_over_batch_size"``, ``"mean"`` (the same), ``"sum"``, ``"mean_with_sample_weight"`` or None. ``"none"``
+            is read as None.
 
     Raises:
         ValueError: if the reduction is unknown.
@@ -91,13 +91,13 @@ class LossSpec:
             raise ValueError(message)
 
     def to_json(self) -> dict[str, Any]:
-        """Give a dict that `json.dumps` takes; tuples become lists."""
+        """A dict that `json.dumps` takes. Tuples become lists."""
         options = {key: list(value) if isinstance(value, tuple) else value for key, value in self.options.items()}
         return {"name": self.name, "options": options, "reduction": self.reduction}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LossSpec:
-        """Read what `to_json` wrote.
+        """The spec from a dict that `to_json` returned.
 
         Raises:
             ValueError: if a key is missing, unknown or of the wrong type.
@@ -119,9 +119,9 @@ class LossSpec:
 
 
 def canonical_name(name: str) -> str:
-    """Give the snake-case function name of a Keras loss, from a class name, function name or alias.
+    """The snake-case function name of a Keras loss, from a class name, function name or alias.
 
-    ``"CategoricalCrossentropy"``, ``"MSE"`` and ``"huber_loss"`` become ``"categorical_crossentropy"``,
-    ``"mean_squared_error"`` and ``"huber"``. Any other name comes back unchanged.
+    ``"CategoricalCrossentropy"``, ``"MSE"`` and ``"huber_loss"`` become ``"categorical_crossentropy"``, ``"mean_squared_error"``
+    and ``"huber"``. Any other name is returned unchanged.
     """
     return _CLASS_NAMES.get(name, _ALIASES.get(name.lower(), name))

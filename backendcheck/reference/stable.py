@@ -11,13 +11,13 @@ from backendcheck.reference.spec import Array
 
 
 def times(factor: Array, value: Array) -> Array:
-    """Multiply, with ``0 * anything = 0``, also where `value` is infinite: an absent label adds nothing."""
+    """``factor * value``, with ``0 * anything = 0``, also where `value` is infinite: an absent label adds nothing."""
     factor, value = np.broadcast_arrays(factor, value)
     return np.where(factor == 0, 0.0, factor * np.where(factor == 0, 0.0, value))
 
 
 def log_sum_exp(values: Array, axis: int) -> Array:
-    """Give ``log(sum(exp(values)))`` along `axis`; the empty sum and a sum of zeros are ``-inf``."""
+    """``log(sum(exp(values)))`` along `axis`, the shape of `values` without that axis. An empty sum gives ``-inf``."""
     if values.shape[axis] == 0:
         return np.full(np.delete(values.shape, axis), -np.inf)
     largest = values.max(axis=axis, keepdims=True)
@@ -27,17 +27,17 @@ def log_sum_exp(values: Array, axis: int) -> Array:
 
 
 def log_softmax(logits: Array, axis: int) -> Array:
-    """Give ``logits - log(sum(exp(logits)))`` along `axis`: log-probabilities in nats, same shape."""
+    """``logits - log(sum(exp(logits)))`` along `axis`: log-probabilities in nats, same shape."""
     with np.errstate(invalid="ignore"):
         shifted = logits - logits.max(axis=axis, keepdims=True)
         return np.asarray(shifted - np.expand_dims(log_sum_exp(shifted, axis), axis))
 
 
 def softplus(values: Array) -> Array:
-    """Give ``log(1 + exp(values))``, element by element."""
+    """``log(1 + exp(values))``, element by element."""
     return np.asarray(np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values))))
 
 
 def sigmoid(values: Array) -> Array:
-    """Give ``1 / (1 + exp(-values))``, element by element."""
+    """``1 / (1 + exp(-values))``, element by element."""
     return np.asarray(np.exp(-softplus(-values)))

@@ -66,7 +66,7 @@ def test_impossible_sequence_has_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"), [([[0, 1]], "0 stands before"), ([[3, 0]], "names no class"), ([1, 2], "do not fit")]
+    ("labels", "message"), [([[0, 1]], "0 stands before"), ([[3, 0]], "is not a class"), ([1, 2], "do not fit")]
 )
 def test_no_reference(labels: Any, message: str) -> None:
     with pytest.raises(NoReference, match=message):

@@ -120,7 +120,7 @@ def test_circle_is_the_formula_of_the_paper(gamma: float, margin: float) -> None
     ("y_true", "y_pred", "message"),
     [
         ([0, 1], [[2.0, 0.0], [0.0, 1.0]], "not L2-normalized"),
-        ([0.5, 1], [[1.0, 0.0], [0.0, 1.0]], "no whole number"),
+        ([0.5, 1], [[1.0, 0.0], [0.0, 1.0]], "not a whole number"),
         ([[0, 1]], [[1.0, 0.0]], "do not fit"),
     ],
 )

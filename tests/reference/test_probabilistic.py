@@ -151,10 +151,10 @@ def test_class_axis_may_be_anywhere() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "y_true", "y_pred", "message"),
     [
-        ("sparse_categorical_crossentropy", {}, [3], [[0.2, 0.3, 0.5]], "names no class; expected 0 to 2, got 3"),
-        ("sparse_categorical_crossentropy", {}, [-1], [[0.2, 0.3, 0.5]], "names no class"),
-        ("sparse_categorical_crossentropy", {"ignore_class": -1}, [-1, -2], [[0.5, 0.5]] * 2, "names no class"),
-        ("sparse_categorical_crossentropy", {}, [1.9], [[0.2, 0.3, 0.5]], "no whole number"),
+        ("sparse_categorical_crossentropy", {}, [3], [[0.2, 0.3, 0.5]], "is not a class; expected 0 to 2, got 3"),
+        ("sparse_categorical_crossentropy", {}, [-1], [[0.2, 0.3, 0.5]], "is not a class"),
+        ("sparse_categorical_crossentropy", {"ignore_class": -1}, [-1, -2], [[0.5, 0.5]] * 2, "is not a class"),
+        ("sparse_categorical_crossentropy", {}, [1.9], [[0.2, 0.3, 0.5]], "not a whole number"),
         ("sparse_categorical_crossentropy", {}, [np.nan], [[0.2, 0.3, 0.5]], "not finite"),
         ("sparse_categorical_crossentropy", {}, [[0, 1]], [[0.5, 0.5]], "do not fit"),
         ("sparse_categorical_crossentropy", {}, [0], [[0.0, 0.0]], "sum to 0"),
@@ -166,7 +166,7 @@ def test_class_axis_may_be_anywhere() -> None:
         ("binary_crossentropy", {}, [[-1]], [[0.5]], "label out of range"),
         ("binary_focal_crossentropy", {}, [[1]], [[1.2]], "probability out of range"),
         ("categorical_focal_crossentropy", {"alpha": [1, 2, 3]}, [[0, 1]], [[0.5, 0.5]], "alpha does not fit"),
-        ("categorical_generalized_cross_entropy", {}, [2], [[0.5, 0.5]], "names no class"),
+        ("categorical_generalized_cross_entropy", {}, [2], [[0.5, 0.5]], "is not a class"),
     ],
 )
 def test_no_reference(name: str, options: dict[str, Any], y_true: Any, y_pred: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Which losses have a reference: formula, label rule, options and the axes that each loss takes together."""
+"""The losses that have a reference: formula, check of the labels, options, and the axes that each loss takes together."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Definition:
     Attributes:
         formula: ``(labels, y_pred, options) -> unreduced loss``.
         prepare: ``(where, y_true, y_pred, options) -> labels``, or raises `NoReference`.
-        axes: which axes of y_pred one value of the unreduced loss is computed from. ``"axis"``: the one in the
-            option; ``"axes"``: one or several in the option, all if None; ``"last"``; ``"sequence"``: all but the
-            first; ``"batch"``: all, examples depend on each other.
-        options: the options that the loss has, with Keras's defaults.
-        counted: where a label counts at all, or None.
+        axes: the axes of y_pred from which one value of the unreduced loss is computed. ``"axis"``: the axis in the option.
+            ``"axes"``: one or several axes in the option, all if None. ``"last"``. ``"sequence"``: all but the first.
+            ``"batch"``: all, because the examples depend on each other.
+        options: the options of the loss, with the defaults of Keras.
+        counted: where a label counts, or None if labels always count.
     """
 
     formula: Callable[[Any, Any, Options], NDArray[np.float64]]
