@@ -13,7 +13,7 @@ import pytest
 from backendcheck.case import FunctionCase
 from backendcheck.record.case_module import is_case
 from backendcheck.record.fixtures import seed_of
-from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
+from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
 from backendcheck.record.observe.weights import numpy_initializers
 from backendcheck.record.worker import Worker, what_came_instead
 from backendcheck.recordings.files import write_recording
@@ -63,7 +63,7 @@ class AgreementTests:
         with warnings.catch_warnings():
             warnings.resetwarnings()
             warnings.simplefilter("ignore")
-            with left_as_found():
+            with preserved_process_state():
                 seed_everything(seed_of(pyfuncitem))
                 try:
                     return (yield)

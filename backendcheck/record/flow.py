@@ -41,7 +41,7 @@ def observe(
     `noise` perturbs the data that the case feeds to its loss or its model. For a model, `last` names the last stage to observe.
 
     Raises:
-        InvalidCase: if `case` is none of the kinds of cases, or is not valid.
+        InvalidCase: if `case` is not a case, or is not valid.
         NotRecordable: if one of its results cannot be recorded.
     """
     if isinstance(case, ModelCase):

@@ -1,4 +1,4 @@
-"""What keeps cases from each other and processes from outliving their parents."""
+"""Isolation between cases: output streams, process state, the Keras session, and random seeds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 
 class Streams:
-    """Descriptors 0 to 2, sys.stdout and sys.stderr for cases, put up again whatever a case does to them.
+    """Descriptors 0 to 2, sys.stdout and sys.stderr for cases, opened again if a case closes them.
 
-    A descriptor left closed is worse than lost output: the next file to be opened would get its number, and with it whatever
-    a library has to say. All output goes to the file `path`: what a dying process says must outlive it.
+    A closed descriptor is worse than lost output: the next file that is opened would get its number, and with it the output of
+    libraries. Standard error goes to the file `path`, which outlives the process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,11 +23,11 @@ class Streams:
         os.dup2(self.file.fileno(), 2)
 
     def size(self) -> int:
-        """How many bytes have been written."""
+        """The number of bytes written."""
         return os.fstat(self.file.fileno()).st_size
 
-    def put_up(self) -> None:
-        """Open what is closed, and give cases text streams that are not those of pytest."""
+    def reopen(self) -> None:
+        """Open closed descriptors, and give cases text streams of their own instead of those of pytest."""
         for descriptor in (0, 1):
             try:
                 os.fstat(descriptor)
@@ -47,8 +47,8 @@ class Streams:
 
 
 @contextlib.contextmanager
-def left_as_found() -> Iterator[None]:
-    """Put back what a case changed of the process: working directory, environment variables, Keras's global settings."""
+def preserved_process_state() -> Iterator[None]:
+    """A context that restores what a case changes: working directory, environment variables, global settings of Keras."""
     import keras
 
     directory, variables = os.getcwd(), dict(os.environ)  # noqa: PTH109
@@ -59,7 +59,7 @@ def left_as_found() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # it may be gone
+        with contextlib.suppress(OSError):  # the directory may not exist anymore
             os.chdir(directory)
         for name in os.environ.keys() - variables.keys():
             del os.environ[name]
@@ -72,7 +72,7 @@ def left_as_found() -> Iterator[None]:
 
 
 def clear_session() -> None:
-    """``keras.utils.clear_session``, except that a dtype policy which a conftest or a fixture has set stays in force."""
+    """``keras.utils.clear_session``, but a dtype policy that a conftest or a fixture has set stays in force."""
     import keras
 
     policy = keras.config.dtype_policy()
@@ -82,9 +82,9 @@ def clear_session() -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """``keras.utils.set_random_seed``, without importing TensorFlow, which takes seconds, into the process of another backend.
+    """``keras.utils.set_random_seed``, but in the process of another backend it does not import TensorFlow, which takes seconds.
 
-    Where a case imports it later all the same, it is seeded then.
+    If a case imports TensorFlow later, TensorFlow is seeded then.
     """
     import keras
 
@@ -104,7 +104,7 @@ def seed_everything(seed: int) -> None:
 
 
 class _SeedOnImport:
-    """Seeds TensorFlow when it gets imported."""
+    """An import hook that seeds TensorFlow when it is imported."""
 
     seed = 0
     _looking = False

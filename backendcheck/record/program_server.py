@@ -122,7 +122,7 @@ class Workbench:
     def _observe(self, request: Mapping[str, Any], seed: int) -> str:
         from backendcheck.record import flow
         from backendcheck.record.environment import settings
-        from backendcheck.record.isolation import clear_session, left_as_found, seed_everything
+        from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
         from backendcheck.record.observe.declarations import reference_of, tolerances_of
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
@@ -130,7 +130,7 @@ class Workbench:
         self.n_programs += 1
         trace = Trace()
         fields: dict[str, Any] = {}
-        with left_as_found():
+        with preserved_process_state():
             clear_session()
             seed_everything(seed)
             with trace.ended_by_problems():

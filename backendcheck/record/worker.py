@@ -24,7 +24,7 @@ from backendcheck.files import write_atomically
 from backendcheck.record.case_module import is_case
 from backendcheck.record.environment import note_environment, settings
 from backendcheck.record.fixtures import seed_of
-from backendcheck.record.isolation import Streams, clear_session, left_as_found, seed_everything
+from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
 from backendcheck.recordings.conditions import unlike
 from backendcheck.recordings.files import PLANTED_NOTES, read_environment, read_recording, recording_path, write_recording
 from backendcheck.recordings.recording import Recording
@@ -82,7 +82,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self.streams.put_up()
+        self.streams.reopen()
         marker = self.work / f"{self.worker}.running"
         begun = {"nodeid": item.nodeid, "stderr_from": self.streams.size(), "began": time.time()}
         marker.write_text(json.dumps(begun), encoding="utf-8")
@@ -137,7 +137,7 @@ class Worker:
         with warnings.catch_warnings():
             warnings.resetwarnings()
             warnings.simplefilter("ignore")
-            with left_as_found():
+            with preserved_process_state():
                 recording = self._record(pyfuncitem)
             if Oracle.REFERENCE in recording.oracles and not self.session.layers:
                 values = {**recording.reference_values, **built_in_reference_values(recording)}
@@ -164,7 +164,7 @@ class Worker:
             message = f"it raised {in_one_line(error)}"
             raise EndedSession(message) from error
         finally:
-            self.streams.put_up()
+            self.streams.reopen()
 
     def _record(self, item: pytest.Function) -> Recording:
         clear_session()

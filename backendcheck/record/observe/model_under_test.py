@@ -41,7 +41,7 @@ class ModelUnderTest:
     optimizer: the declared optimizer; once the model is compiled, the one object that all compilations share.
     x, y, sample_weight: nests of NumPy arrays, each (N, …); y and sample_weight may be None.
     n, batch_size: the number of examples, and of examples in a batch.
-    dataset, dataset_kind: the data set that the arrays come from, and its kind; None and empty if there is none to observe.
+    dataset, dataset_kind: the data set of the case and its kind; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside.
     is_random: whether inference draws random numbers.
@@ -220,7 +220,7 @@ class ModelUnderTest:
 
     @property
     def only_predicts(self) -> bool:
-        """Whether there is no loss to observe: no labels, no declared loss, no loss in the model, and none from its layers."""
+        """Whether the case has only predictions: without labels, a declared loss, a loss in the model, or one from its layers."""
         model, case = self.model, self.case
         if case.y is not None or case.loss is not None or self.overrides("compute_loss") or self.overrides("train_step"):
             return False

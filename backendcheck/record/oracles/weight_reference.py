@@ -1,7 +1,7 @@
 """The reference for the gradients by the weights of a small model: finite differences, in float64, along a few directions.
 
 The backend computes the forward pass in float64, and the built-in reference computes the loss. The gradient code of the backend,
-which is checked here, does not take part. Without such a pass or such a loss there is no reference, and a note says why.
+which is checked here, does not take part. Where such a pass or such a loss does not exist, a note says why.
 """
 
 from __future__ import annotations

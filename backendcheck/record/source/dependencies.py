@@ -1,4 +1,4 @@
-"""The source that a function or class needs, cut out of its module: imports, constants, other functions, in order."""
+"""The source that a function or class needs, cut out of its module: imports, constants and other functions, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from backendcheck.case_files import builtin_cases
 from backendcheck.text.literals import NotWritable, source_of
 
-# What every installation with Keras has.
+# Packages that every installation with Keras has.
 _PORTABLE = frozenset({"keras", "numpy", "tensorflow", "jax", "torch", "ml_dtypes", "h5py"})
 _STAND_INS = {
     "FunctionCase": "def FunctionCase(function, inputs, **_):\n    return dict(function=function, inputs=inputs)",
@@ -30,7 +30,7 @@ STAND_INS = frozenset(_STAND_INS)
 
 
 class Slice:
-    """Collects definitions by name; what they need comes before them."""
+    """Collects definitions by name. Definitions that others need come first."""
 
     def __init__(self) -> None:
         self.imports: dict[str, None] = {}
@@ -39,14 +39,14 @@ class Slice:
         self._owner: dict[str, object] = {}
 
     def text(self) -> str:
-        """All that was collected but the imports."""
+        """The collected definitions, without the imports."""
         return "\n\n\n".join(self.definitions)
 
     def define(self, name: str, source: str, owner: object) -> None:
-        """Add the definition of `name`, unless it is there.
+        """Add the definition of `name`, if it is not defined yet.
 
         Raises:
-            NotWritable: if the name already stands for something else.
+            NotWritable: if the name already has another definition.
         """
         if name in self._owner:
             if self._owner[name] != owner:
@@ -60,7 +60,7 @@ class Slice:
         return name in self._owner
 
     def need_names(self, node: ast.AST | Iterable[ast.AST], module: types.ModuleType, *, without: Iterable[str] = ()) -> None:
-        """Collect what the free names of `node` stand for in `module`."""
+        """Collect the definitions of the free names of `node` in `module`."""
         for name in loaded_names(node):
             if name not in without:
                 self._need(name, module)
@@ -69,28 +69,28 @@ class Slice:
         owner = (module.__name__, name)
         if self._owner.get(name) == owner:
             return
-        found = _binding(module, name)
-        if found is None:
+        binding = _binding(module, name)
+        if binding is None:
             if name in vars(module) and not hasattr(builtins, name):
                 self.define(name, f"{name} = {source_of(vars(module)[name])}", owner)
             return
-        if isinstance(found, ast.Import | ast.ImportFrom):
-            self._import(name, found, module)
+        if isinstance(binding, ast.Import | ast.ImportFrom):
+            self._import(name, binding, module)
             return
         if name in self._owner:
-            self.define(name, "", owner)  # raises: something else has this name
+            self.define(name, "", owner)  # raises, because something else has this name
         self._owner[name] = owner
-        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            self.need_names(found, module, without=(name,))
-            self.definitions.append(segment(module, found))
+        if isinstance(binding, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self.need_names(binding, module, without=(name,))
+            self.definitions.append(segment(module, binding))
         else:
-            self.need_names(found, module, without=(name,))
-            source = segment(module, found)
+            self.need_names(binding, module, without=(name,))
+            source = segment(module, binding)
             if source not in self.definitions:
                 self.definitions.append(source)
 
     def _import(self, name: str, node: ast.Import | ast.ImportFrom, module: types.ModuleType) -> None:
-        alias = next(one for one in node.names if (one.asname or one.name.partition(".")[0]) == name)
+        alias = next(alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) == name)
         package = alias.name if isinstance(node, ast.Import) else node.module or ""
         root = package.partition(".")[0]
         if root == "backendcheck":
@@ -109,7 +109,7 @@ class Slice:
             message = f"it imports {alias.name} relative to its package"
             raise NotWritable(message)
         if source is not None and _is_local(source):
-            message = f"it imports the module {package} that lies beside it"
+            message = f"it imports the module {package} from its own directory"
             raise NotWritable(message)
         if root == "pytest":
             message = "it uses pytest in its body"
@@ -121,16 +121,16 @@ class Slice:
         self.imports[ast.unparse(single)] = None
 
     def origin(self, name: str, module: types.ModuleType) -> str:
-        """Whence a global name of `module` comes: ``keras``, ``numpy``, … for imports of these, ``local`` for anything else."""
-        found = _binding(module, name)
-        if isinstance(found, ast.Import | ast.ImportFrom):
-            alias = next(one for one in found.names if (one.asname or one.name.partition(".")[0]) == name)
-            root = (alias.name if isinstance(found, ast.Import) else found.module or "").partition(".")[0]
+        """The origin of a global name of `module`: a package, or ``constant``, ``builtin``, ``unknown`` or ``local``."""
+        binding = _binding(module, name)
+        if isinstance(binding, ast.Import | ast.ImportFrom):
+            alias = next(alias for alias in binding.names if (alias.asname or alias.name.partition(".")[0]) == name)
+            root = (alias.name if isinstance(binding, ast.Import) else binding.module or "").partition(".")[0]
             if root in _PORTABLE or root in sys.stdlib_module_names or root == "backendcheck":
                 return root
-        elif isinstance(found, ast.Assign):
+        elif isinstance(binding, ast.Assign):
             return "constant"
-        return "local" if found is not None else "builtin" if hasattr(builtins, name) else "unknown"
+        return "local" if binding is not None else "builtin" if hasattr(builtins, name) else "unknown"
 
 
 def loaded_names(node: ast.AST | Iterable[ast.AST]) -> list[str]:
@@ -138,8 +138,8 @@ def loaded_names(node: ast.AST | Iterable[ast.AST]) -> list[str]:
     nodes = [node] if isinstance(node, ast.AST) else list(node)
     names = (
         inner.id
-        for one in nodes
-        for inner in ast.walk(one)
+        for outer in nodes
+        for inner in ast.walk(outer)
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)
     )
     return list(dict.fromkeys(names))
@@ -149,7 +149,7 @@ def parsed(module: types.ModuleType) -> ast.Module:
     """The syntax tree of a module.
 
     Raises:
-        NotWritable: if its source is not to be had.
+        NotWritable: if its source is not available.
     """
     return ast.parse(_text(module))
 
@@ -158,12 +158,12 @@ def _text(module: types.ModuleType) -> str:
     try:
         return inspect.getsource(module)
     except (OSError, TypeError) as error:
-        message = f"the source of {module.__name__} is not to be had"
+        message = f"the source of {module.__name__} is not available"
         raise NotWritable(message) from error
 
 
 def segment(module: types.ModuleType, node: ast.stmt) -> str:
-    """The source of a statement as it stands in its file, without decorators of tests."""
+    """The source of a statement as it is in its file; of decorated functions, as Python prints it."""
     if getattr(node, "decorator_list", None):
         return ast.unparse(node)
     lines = _text(module).splitlines()[node.lineno - 1 : node.end_lineno]
@@ -171,20 +171,20 @@ def segment(module: types.ModuleType, node: ast.stmt) -> str:
 
 
 def _binding(module: types.ModuleType, name: str) -> ast.stmt | None:
-    """The statement at the top level of a module that binds `name` last."""
-    found = None
+    """The last statement at the top level of a module that binds `name`."""
+    last = None
     for node in _top_level(parsed(module).body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound: Iterable[str] = [node.name]
         elif isinstance(node, ast.Import | ast.ImportFrom):
             bound = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.For | ast.AugAssign):
-            bound = [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+            bound = [target.id for target in ast.walk(node) if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)]
         else:
             continue
         if name in bound:
-            found = node
-    return found
+            last = node
+    return last
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -195,7 +195,7 @@ def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _is_local(module: types.ModuleType) -> bool:
-    """Whether a module is no installed library but a file of the project."""
+    """Whether a module is a file of the project, and not an installed library."""
     file = getattr(module, "__file__", None)
     if file is None or module.__name__.partition(".")[0] in _PORTABLE | sys.stdlib_module_names:
         return False
@@ -206,14 +206,15 @@ def module_of(thing: Any) -> types.ModuleType:
     """The module in which a function or a class was written.
 
     Raises:
-        NotWritable: if it is not to be found.
+        NotWritable: if the module was not found.
     """
     module = sys.modules.get(getattr(thing, "__module__", None) or "")
     if module is not None:
         return module
     file = getattr(getattr(thing, "__code__", None), "co_filename", None)
-    found = next((one for one in list(sys.modules.values()) if file and getattr(one, "__file__", None) == file), None)
-    if found is None:
-        message = f"the module of {getattr(thing, '__name__', thing)!r} is not to be found"
+    loaded = list(sys.modules.values())
+    module = next((module for module in loaded if file and getattr(module, "__file__", None) == file), None)
+    if module is None:
+        message = f"the module of {getattr(thing, '__name__', thing)!r} was not found"
         raise NotWritable(message)
-    return found
+    return module

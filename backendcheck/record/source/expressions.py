@@ -1,4 +1,4 @@
-"""Keras objects as the expressions that make them: ``keras.losses.BinaryCrossentropy(from_logits=True)``."""
+"""Keras objects as expressions that create them: ``keras.losses.BinaryCrossentropy(from_logits=True)``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PUBLIC = (
 
 
 def public_name(thing: Any) -> str | None:
-    """The name by which Keras offers a class or a function, such as ``keras.layers.Dense``; None if it does not."""
+    """The public name of a Keras class or function, such as ``keras.layers.Dense``; None if it has none."""
     name = getattr(thing, "__name__", "")
     for path in _PUBLIC:
         module: Any = keras
@@ -36,15 +36,15 @@ def expression(value: Any, slice_: Slice) -> str:
     """`value` as source: plain data, arrays, Keras objects, and functions and classes of the user, which `slice_` collects.
 
     Raises:
-        NotWritable: saying what has no source.
+        NotWritable: naming the part without a source.
     """
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{source_of(key)}: {expression(one, slice_)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{source_of(key)}: {expression(item, slice_)}" for key, item in value.items()) + "}"
     if type(value) in (list, tuple):
-        inner = ", ".join(expression(one, slice_) for one in value)
+        inner = ", ".join(expression(item, slice_) for item in value)
         return f"[{inner}]" if type(value) is list else f"({inner}{',' if len(value) == 1 else ''})"
     if isinstance(value, keras.Variable) or keras.ops.is_tensor(value):
-        return f"keras.ops.convert_to_tensor({source_of(as_observation(value, where='it').value)})"
+        return f"keras.ops.convert_to_tensor({source_of(as_observation(value, where='a tensor').value)})"
     if inspect.isclass(value) or inspect.isfunction(value):
         return public_name(value) or _own(value, slice_)
     if type(value).__module__.startswith("keras.") or hasattr(value, "get_config"):
@@ -61,53 +61,55 @@ def _instance(value: Any, slice_: Slice) -> str:
     try:
         config = value.get_config()
     except Exception as error:
-        message = f"{cls.__name__} does not tell its configuration"
+        message = f"{cls.__name__} has no configuration"
         raise NotWritable(message) from error
     if "fn" in config and cls.__name__ == "LossFunctionWrapper":
         return expression(value.fn, slice_)
-    return f"{name}({', '.join(f'{key}={one}' for key, one in arguments_of(cls, config, slice_).items())})"
+    return f"{name}({', '.join(f'{key}={value_source}' for key, value_source in arguments_of(cls, config, slice_).items())})"
 
 
 def arguments_of(cls: Any, config: Mapping[str, Any], slice_: Slice) -> dict[str, str]:
-    """The arguments, as source, that make a `cls` of this configuration; what has its default is left out.
+    """The arguments, as source, that create a `cls` with this configuration. Arguments with default values are left out.
 
     Raises:
-        NotWritable: if they cannot be had from the configuration.
+        NotWritable: if the configuration does not have them.
     """
     parameters = inspect.signature(cls.__init__).parameters
     required = [
         name
-        for name, one in parameters.items()
-        if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) and name != "self"
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name != "self"
     ]
     if missing := [name for name in required if name not in config]:
-        message = f"{cls.__name__} does not tell its {missing[0]}"
+        message = f"the configuration of {cls.__name__} has no {missing[0]}"
         raise NotWritable(message)
-    made: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     usual: Mapping[str, Any] = {}
     try:
         plain = {name: _restored(config[name]) for name in required}
         usual = cls(**plain).get_config()
     except Exception:  # noqa: BLE001 - then its defaults are those of the signature
-        usual = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    for name, one in config.items():
+        usual = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name, value in config.items():
         known = name in parameters or (takes_any and name in ("name", "dtype", "trainable", "reduction", "axis"))
-        automatic = name == "name" and re.fullmatch(rf"{re.escape(snake(cls.__name__))}(_\d+)?", str(one))
-        if name in required or (known and not automatic and not _same(one, usual.get(name))):
-            made[name] = expression(_restored(one), slice_)
-    return made
+        automatic = name == "name" and re.fullmatch(rf"{re.escape(snake(cls.__name__))}(_\d+)?", str(value))
+        if name in required or (known and not automatic and not _same(value, usual.get(name))):
+            arguments[name] = expression(_restored(value), slice_)
+    return arguments
 
 
 def _same(left: Any, right: Any) -> bool:
     try:
         return bool(left == right) and type(left) is type(right)
-    except Exception:  # noqa: BLE001 - arrays and what else has no single answer
+    except Exception:  # noqa: BLE001 - arrays, for example, have no single answer
         return False
 
 
 def _restored(value: Any) -> Any:
-    """What a configuration stands for: an object in place of its serialized form."""
+    """The value with serialized objects replaced by the objects."""
     if isinstance(value, Mapping) and "class_name" in value and "config" in value:
         if value["class_name"] == "__tuple__":
             return tuple(value.get("items", ()))
@@ -115,7 +117,7 @@ def _restored(value: Any) -> Any:
             return value["config"].get("name")
         return keras.saving.deserialize_keras_object(dict(value))
     if type(value) in (list, tuple):
-        return type(value)(_restored(one) for one in value)
+        return type(value)(_restored(item) for item in value)
     return value
 
 
@@ -127,9 +129,9 @@ def snake(name: str) -> str:
 
 
 def _own(thing: Any, slice_: Slice) -> str:
-    """The name of a function or class of the user's, whose source has been collected."""
+    """The name of a function or class of the user's, whose source `slice_` collects."""
     if getattr(thing, "__module__", "").startswith(("keras.", "tensorflow.", "torch.", "jax.")):
-        message = f"{thing.__name__} is no public part of {thing.__module__.partition('.')[0]}"
+        message = f"{thing.__name__} is not public in {thing.__module__.partition('.')[0]}"
         raise NotWritable(message)
     module = module_of(thing)
     name = str(thing.__name__)
@@ -157,32 +159,34 @@ def _own_name(value: Any) -> str:
 
 def _cells(thing: Any) -> dict[str, Any]:
     """The variables that a function, or the methods of a class, close over."""
-    functions = [thing] if inspect.isfunction(thing) else [one for one in vars(thing).values() if inspect.isfunction(one)]
-    found: dict[str, Any] = {}
+    attributes = [thing] if inspect.isfunction(thing) else vars(thing).values()
+    functions = [attribute for attribute in attributes if inspect.isfunction(attribute)]
+    cells: dict[str, Any] = {}
     for function in functions:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             if name != "__class__":
-                found[name] = cell.cell_contents
-    return found
+                cells[name] = cell.cell_contents
+    return cells
 
 
 def _local_node(module: Any, thing: Any) -> Any:
     code = getattr(thing, "__code__", None)
     tree = parsed(module)
     if code is not None and code.co_name == "<lambda>":
-        found = [n for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno]
-        if len(found) == 1:
-            return found[0]
+        nodes = [n for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno]
+        if len(nodes) == 1:
+            return nodes[0]
     elif code is not None:
         for node in ast.walk(tree):
-            lines = {node.lineno, *(one.lineno for one in node.decorator_list)} if isinstance(node, ast.FunctionDef) else ()
-            if code.co_firstlineno in lines:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            if code.co_firstlineno in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}:
                 return node
     else:
         classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == thing.__name__]
         if len(classes) == 1:
             return classes[0]
-    message = f"the source of {thing.__name__} is not to be found"
+    message = f"the source of {thing.__name__} was not found"
     raise NotWritable(message)
 
 
@@ -198,14 +202,14 @@ _WRAPPER = '''class LossOfFunction(keras.losses.Loss):
 
 
 def loss_expression(loss: Any, slice_: Slice) -> str:
-    """A loss of one output as an expression that makes a `keras.losses.Loss` of it."""
+    """The loss of one output as an expression that creates a `keras.losses.Loss`."""
     if isinstance(loss, str):
-        found = keras.losses.get(loss)
-        camel = "".join(part.capitalize() for part in getattr(found, "__name__", "").split("_"))
-        cls = next((one for one in dir(keras.losses) if one.lower() == camel.lower()), None)
+        resolved = keras.losses.get(loss)
+        camel = "".join(part.capitalize() for part in getattr(resolved, "__name__", "").split("_"))
+        cls = next((name for name in dir(keras.losses) if name.lower() == camel.lower()), None)
         if cls is not None and inspect.isclass(getattr(keras.losses, cls)):
             return f"keras.losses.{cls}()"
-        loss = found
+        loss = resolved
     if inspect.isclass(loss):
         return f"{expression(loss, slice_)}()"
     if isinstance(loss, keras.losses.Loss) and type(loss).__name__ != "LossFunctionWrapper":

@@ -1,4 +1,4 @@
-"""A functional or sequential model as the layer calls that make it."""
+"""A functional or sequential model as the layer calls that create it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
     ``outputs`` (a nest of tensor names).
 
     Raises:
-        NotWritable: if it is of a class of its own, shares layers, nests models, or calls what is no layer.
+        NotWritable: if its class is not one of Keras, it shares layers, nests models, or calls operations that are not layers.
     """
     if isinstance(model, keras.Sequential):
         if not model.built:
-            message = "a Sequential model that knows no input shape"
+            message = "a Sequential model without an input shape"
             raise NotWritable(message)
         functional = model._functional  # noqa: SLF001 - the only way to its graph
     else:
         functional = model
     if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
-        message = f"the model is a {type(model).__name__}, a class of its own"
+        message = f"the model is a {type(model).__name__}, which is not a class of Keras"
         raise NotWritable(message)
     names: dict[int, str] = {}
     taken: set[str] = {"x", "y", "loss", "metrics", "model", "keras", "np", "build", "show", "optimizer", "sample_weight"}
 
-    def named(wish: str) -> str:
+    def unique_name(wish: str) -> str:
         name = re.sub(r"\W|^(?=\d)", "_", wish).lower() or "h"
         while name in taken or not name.isidentifier() or name in ("if", "in", "is", "for", "class"):
             name += "_"
@@ -45,7 +45,7 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
     for operation in functional.operations:
         if isinstance(operation, keras.layers.InputLayer):
             tensor = operation.output
-            name = named(operation.name)
+            name = unique_name(operation.name)
             names[id(tensor)] = name
             dtype = keras.backend.standardize_dtype(tensor.dtype)
             inputs.append({
@@ -54,10 +54,10 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
             })  # fmt: skip
             continue
         if not isinstance(operation, keras.layers.Layer):
-            continue  # what computes a mask, mostly; where a layer takes its result, that comes from nowhere
+            continue  # mostly the computation of a mask; a layer that takes its result raises below
         constructor = public_name(type(operation))
         if constructor is None or not constructor.startswith("keras.layers."):
-            message = f"the model has a {type(operation).__name__}, which is no layer of Keras's own"
+            message = f"the model has a {type(operation).__name__}, which is not a layer of Keras"
             raise NotWritable(message)
         keys = functional._nodes  # noqa: SLF001
         nodes = [node for number, node in enumerate(operation._inbound_nodes) if f"{id(operation)}_ib-{number}" in keys]  # noqa: SLF001
@@ -69,7 +69,7 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
         if len(arguments.args) != 1 or any(value is not None and value is not False for value in options):
             message = f"the layer {operation.name} is called with more than one argument"
             raise NotWritable(message)
-        name = named(operation.name)
+        name = unique_name(operation.name)
         steps.append({
             "name": name, "constructor": constructor, "label": _label(operation), "takes": _nested(arguments.args[0], names),
             "arguments": {k: v for k, v in arguments_of(type(operation), operation.get_config(), slice_).items() if k != "name"},
@@ -80,15 +80,16 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
             raise NotWritable(message)
         names[id(operation.output)] = name
     structure = functional._outputs_struct  # noqa: SLF001
-    given = getattr(functional, "_inputs_struct", None)
+    inputs_structure = getattr(functional, "_inputs_struct", None)
     return {
         "inputs": inputs, "steps": steps, "outputs": _nested(structure, names),
-        "takes": _nested(given, names), "label": expression(model.name, slice_) if not _automatic(model.name) else None,
+        "takes": _nested(inputs_structure, names),
+        "label": expression(model.name, slice_) if not _automatic(model.name) else None,
     }  # fmt: skip
 
 
 def _label(operation: Any) -> str | None:
-    """The name of a layer if somebody chose it."""
+    """The name of a layer, if it is not an automatic one."""
     usual = re.escape(snake(type(operation).__name__))
     return None if re.fullmatch(rf"{usual}(_\d+)?", operation.name) else str(operation.name)
 
@@ -99,10 +100,10 @@ def _automatic(name: str) -> bool:
 
 def _nested(structure: Any, names: dict[int, str]) -> Any:
     if isinstance(structure, dict):
-        return {key: _nested(one, names) for key, one in structure.items()}
+        return {key: _nested(item, names) for key, item in structure.items()}
     if isinstance(structure, list | tuple):
-        return [_nested(one, names) for one in structure]
+        return [_nested(item, names) for item in structure]
     if id(structure) not in names:
-        message = "the model calls operations that are no layers"
+        message = "the model calls operations that are not layers"
         raise NotWritable(message)
     return names[id(structure)]
