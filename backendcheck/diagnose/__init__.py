@@ -1,43 +1,38 @@
-"""Why: small pure detectors, most specific first. A diagnosis never changes a verdict."""
+"""Why a case fails: small pure detectors, from findings and recordings to diagnoses. A diagnosis never changes a verdict."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 from backendcheck.compare.findings import Finding
 from backendcheck.diagnose.detectors import (
     edges,
     factors,
     foreign_optimizer,
+    hypotheses,
+    implied_classes,
+    non_finite,
     output_order,
     output_swap,
+    permuted,
+    precision,
+    rounding,
+    sample_weights,
     silent_acceptance,
     sparse_gradient,
+    ties,
     transformed,
-)
-from backendcheck.diagnose.detectors import (
-    hypotheses as replayed,
-)
-from backendcheck.diagnose.detectors import (
-    implied_classes as relabelled,
-)
-from backendcheck.diagnose.detectors import (
-    permuted as reordered,
-)
-from backendcheck.diagnose.detectors import (
-    rounding as noise,
-)
-from backendcheck.diagnose.detectors import (
-    sample_weights as weighted,
+    unexplained,
 )
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 
-__all__ = ["CODES", "Diagnosis", "diagnose"]
+__all__ = ["CODES", "DETECTORS", "Diagnosis", "diagnose"]
 
-# Most specific first: the headline takes the first that holds.
+# Most specific first: the headline of a case is that of the first diagnosis.
 CODES = (
     "output-order",
     "output-swap",
@@ -73,50 +68,56 @@ CODES = (
     "undiagnosed",
 )
 
-_DETECTORS: tuple[Callable[[Situation], list[Diagnosis]], ...] = (
-    output_order.detect,
-    output_swap.detect,
-    foreign_optimizer.detect,
-    sparse_gradient.detect,
-    silent_acceptance.detect,
-    reordered.detect,
-    relabelled.detect,  # before the replay: where both find an order this spells out the permutation
-    replayed.detect,
-    weighted.detect,
-    transformed.detect,
-    factors.detect,
-    edges.detect,
-    noise.detect_precision,
-    noise.detect_rounding,
+# Modules with their CODES and a function detect(situation), in the order in which they are asked.
+# If two detectors give the same code for the same legs, the diagnosis of the first stays.
+DETECTORS: tuple[ModuleType, ...] = (
+    output_order,
+    output_swap,
+    foreign_optimizer,
+    sparse_gradient,
+    silent_acceptance,
+    permuted,
+    implied_classes,  # before hypotheses: it spells out a permutation that both find
+    hypotheses,
+    sample_weights,
+    transformed,
+    factors,
+    edges,
+    ties,
+    non_finite,
+    precision,
+    rounding,
 )
 
 
 def diagnose(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
-    """What explains `findings`, most specific first; where nothing does, the shape of the difference (`unexplained`).
+    """What explains the findings of one case, most specific diagnosis first.
 
-    A detector that fails costs its own diagnosis, never the report: it is told of as `undiagnosed`, and warned of.
+    If no detector fits, the one diagnosis is `unexplained`, which describes the difference. A detector that fails gives
+    `undiagnosed` and a warning; the others still run.
     """
     if not findings:
         return []
     situation = Situation(findings=findings, recordings=recordings)
     diagnoses: dict[tuple[str, frozenset[str]], Diagnosis] = {}
-    for detect in _DETECTORS:
-        for diagnosis in _guarded(detect, situation):
+    for detector in DETECTORS:
+        for diagnosis in _guarded(detector, situation):
             diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
     if all(diagnosis.code == "undiagnosed" for diagnosis in diagnoses.values()):
-        for diagnosis in _guarded(noise.unexplained, situation):
+        for diagnosis in _guarded(unexplained, situation):
             diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
     return sorted(diagnoses.values(), key=lambda diagnosis: CODES.index(diagnosis.code))
 
 
-def _guarded(detect: Callable[[Situation], list[Diagnosis]], situation: Situation) -> list[Diagnosis]:
+def _guarded(detector: ModuleType, situation: Situation) -> list[Diagnosis]:
     try:
-        return detect(situation)
-    except Exception as error:  # noqa: BLE001 - recordings may hold anything, and the verdict does not depend on a diagnosis
-        who = detect.__module__.rpartition(".")[2]
-        text = f"The detector {who} failed with {type(error).__name__}: {error}"
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        diagnoses: list[Diagnosis] = detector.detect(situation)
+    except Exception as error:  # noqa: BLE001 - recordings may hold anything, and a diagnosis must not cost the verdict
+        name = detector.__name__.rpartition(".")[2]
+        problem = f"The detector {name} failed with {type(error).__name__}: {error}"
+        warnings.warn(problem, RuntimeWarning, stacklevel=2)
         remedy = "Please report this, with the recordings."
-        message = f"{text}. The verdict stands without it. {remedy}"
+        message = f"{problem}. The verdict does not depend on it. {remedy}"
         legs = tuple(situation.recordings)
-        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": who}, remedy=remedy)]
+        return [Diagnosis(code="undiagnosed", backends=legs, message=message, evidence={"detector": name}, remedy=remedy)]
+    return diagnoses

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import ModuleType
 from typing import Any
 
+import make
 import numpy as np
 import pytest
 from diagnosing import diagnosed, outputs
+from diagnosis_examples import EXAMPLES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -15,6 +18,8 @@ from make import BACKENDS, everywhere, recording
 
 from backendcheck import diagnose
 from backendcheck.diagnose import CODES
+from backendcheck.diagnose.detectors import unexplained
+from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.verdicts.verdict import judge
 
@@ -59,21 +64,42 @@ def test_evidence_is_ready_for_json() -> None:
         assert set(one.backends) <= set(BACKENDS)
 
 
-def test_a_detector_that_fails_is_told_of_and_costs_no_other_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_code_is_declared_by_a_detector_and_each_declared_code_has_its_place() -> None:
+    declared = {code for detector in (*diagnose.DETECTORS, unexplained) for code in detector.CODES}
+    assert declared | {"undiagnosed"} == set(CODES)
+    assert len(CODES) == len(set(CODES))
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code != "undiagnosed"])
+def test_a_detector_gives_only_the_codes_that_it_declares(code: str) -> None:
+    case_id, legs = EXAMPLES[code]
+    case = make.results({case_id: legs}).cases[0]
+    situation = Situation(findings=case.findings, recordings=case.recordings)
+    for detector in (*diagnose.DETECTORS, unexplained):
+        assert {diagnosis.code for diagnosis in detector.detect(situation)} <= set(detector.CODES)
+
+
+def failing_detector() -> ModuleType:
     def fail(_: object) -> list[object]:
         raise ZeroDivisionError("of nothing")
 
+    detector = ModuleType("failing")
+    detector.detect = fail  # type: ignore[attr-defined]
+    return detector
+
+
+def test_a_detector_that_fails_is_reported_and_costs_no_other_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
     recordings = {leg: recording("a/b", leg, loss=2.0 if leg == "jax" else 1.0) for leg in BACKENDS}
     findings = judge(recordings, BACKENDS).findings
-    monkeypatch.setattr(diagnose, "_DETECTORS", (fail, *diagnose._DETECTORS))
+    monkeypatch.setattr(diagnose, "DETECTORS", (failing_detector(), *diagnose.DETECTORS))
     with pytest.warns(RuntimeWarning, match="ZeroDivisionError: of nothing"):
         found = diagnose.diagnose(findings, recordings)
     assert [one.code for one in found] == ["unexplained", "undiagnosed"]
-    assert "The verdict stands without it" in found[1].message
+    assert "The verdict does not depend on it" in found[1].message
 
 
 def test_a_failing_detector_fails_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnose, "_DETECTORS", (lambda _: 1 / 0,))
+    monkeypatch.setattr(diagnose, "DETECTORS", (failing_detector(),))
     with pytest.raises(RuntimeWarning, match="ZeroDivisionError"):
         diagnosed(everywhere(loss=1.0) | {"jax": {"loss": 2.0}})
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make import everywhere, observation
 
-from backendcheck.diagnose.detectors.transformed import rounded
+from backendcheck.diagnose.evidence.float_formats import rounded
 
 VALUES = np.random.default_rng(0).standard_normal((8, 4))
 

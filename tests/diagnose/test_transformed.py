@@ -7,7 +7,7 @@ import pytest
 from diagnosing import diagnosed, first, scores, softmax
 from make import everywhere
 
-from backendcheck.diagnose.detectors.transformed import rounded
+from backendcheck.diagnose.evidence.float_formats import rounded
 
 
 def test_a_softmax_too_many_is_found_on_the_side_that_has_it() -> None:

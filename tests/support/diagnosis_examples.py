@@ -8,7 +8,7 @@ import numpy as np
 from diagnosing import NAMES, cross_entropy, outputs, scores, softmax
 from make import BACKENDS, everywhere, observation, raised
 
-from backendcheck.diagnose.detectors.transformed import rounded
+from backendcheck.diagnose.evidence.float_formats import rounded
 from backendcheck.recordings.recording import Variant
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS

@@ -1,4 +1,4 @@
-"""Differences that sit at an edge and nowhere else: `edge-gradient`, `saturation`, `tie-order`, `nan`."""
+"""`edge-gradient` and `saturation`: differences only where a loss has no derivative, or where predictions are extreme."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from backendcheck.compare.tolerances import Tolerances
 from backendcheck.diagnose.detectors.factors import constant_factor
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Quantity, flow_key
+from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("edge-gradient", "saturation")
 _SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clipping of a loss (epsilon 1e-7), or soon will
 _EXTREME = 15.0  # a logit whose probability is so near: exp(-15) = 3e-7
 _KINK = 1e-6  # relative distance of a prediction from a boundary that float32 cannot tell from none
 _LONGEST_LIST = 12
 _OFF_THE_EDGE = "The derivative has no single value there; move predictions off the edge, or do not rely on it."
 _ON_LOGITS = "Backends clip in other places; train on logits (from_logits=True)."
-_BREAK_TIES = "No decision with a margin is touched; break ties yourself."
-_ONE_STEP_BEFORE = "Look at what is divided, or of which a logarithm is taken, one step before."
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Claims each code once, for the earliest observation that shows it."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for look in (_edge_gradient, _saturation, _tie_order, _nan):
+    for look in (_edge_gradient, _saturation):
         for diagnosis in look(situation):
             diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
     return list(diagnoses.values())
@@ -192,108 +189,3 @@ def _figures(difference: Difference, example: int) -> str:
     with np.errstate(all="ignore"):
         at = int(np.argmax(np.nan_to_num(np.abs(left - right), nan=np.inf)))
     return f"{left[at]:.5g} on {difference.side}, {right[at]:.5g} on {difference.reference_side}"
-
-
-# --- ties ------------------------------------------------------------------------------------------------------
-
-
-def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
-    """Classes, indices or ranks that differ only where the scores behind them tie."""
-    for difference in situation.differing(Quantity.PREDICTED_CLASS, Quantity.VALUE):
-        if difference.left.dtype.kind not in "iu" or not difference.left.ndim or situation.differs_upstream(difference):
-            continue
-        if difference.quantity is Quantity.PREDICTED_CLASS and difference.oracle == Oracle.AGREEMENT:
-            continue  # those that tie are no finding there
-        apart = difference.left != difference.right
-        scores = _scores(difference, situation)
-        for name, tied in scores:
-            if tied.shape == apart.shape and apart.any() and not (apart & ~tied).any():
-                places = np.argwhere(apart)
-                index = tuple(places[0])
-                text = (
-                    f"{difference.observation} differs in {len(places)} of {apart.size} places, and in all of them "
-                    f"{name} ties: at "
-                    f"{places[0].tolist()} it is {int(difference.left[index])} on {difference.side}, "
-                    f"{int(difference.right[index])} on {difference.reference_side}"
-                )
-                yield Diagnosis(
-                    code="tie-order", backends=difference.suspects, headline=f"TIE ORDER: {text}",
-                    message=f"{sentence(text)}. {_BREAK_TIES}", remedy=_BREAK_TIES,
-                    evidence={"observation": difference.observation, "ties in": name,
-                              "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
-                )  # fmt: skip
-                break
-
-
-def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays beside the differing one, the same on both sides, with the places where they tie."""
-    if difference.quantity is Quantity.PREDICTED_CLASS:
-        predictions = difference.recording.observations.get(difference.observation.replace("predicted_class", "predictions", 1))
-        if predictions is not None and predictions.value.shape[:-1] == difference.left.shape:
-            yield "the best score", _ties_between(predictions.value, difference, predictions.precision)
-        return
-    for name, observation in difference.recording.observations.items():
-        if name == difference.observation or observation.value.dtype.kind not in "fiu" or not observation.value.ndim:
-            continue
-        if situation.differs(name, *difference.suspects):
-            continue
-        values = observation.value.astype(np.float64)
-        short = name.removeprefix("value/")
-        if values.shape == difference.left.shape:
-            # Sorted values beside their indices: a tie is a value that its row holds twice.
-            twice = (values[..., :, None] == values[..., None, :]).sum(axis=-1) > 1
-            yield short, twice
-        if values.ndim == difference.left.ndim + 1 and values.shape[:-1] == difference.left.shape:
-            yield short, _ties_between(values, difference, observation.precision)
-        if (
-            values.shape[:-1] == difference.left.shape[:-1]
-            and difference.left.max(initial=0) < values.shape[-1]
-            and difference.left.min(initial=0) >= 0
-        ):
-            first = np.take_along_axis(values, difference.left.astype(np.int64), axis=-1)
-            second = np.take_along_axis(values, np.clip(difference.right.astype(np.int64), 0, values.shape[-1] - 1), axis=-1)
-            yield short, first == second
-
-
-def _ties_between(scores: np.ndarray, difference: Difference, precision: str) -> np.ndarray:
-    """Where the scores of the two classes chosen are as near as scores may move."""
-    n = scores.shape[-1]
-    chosen = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (difference.left, difference.right)]
-    first, second = (np.take_along_axis(scores.astype(np.float64), classes, axis=-1)[..., 0] for classes in chosen)
-    recording: Recording = difference.recording
-    allowance = Tolerances.of(recording).allowed("predictions", precision)
-    bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(first), np.abs(second))
-    tied: np.ndarray = np.abs(first - second) <= 2 * bound
-    return tied
-
-
-# --- NaN and infinity ------------------------------------------------------------------------------------------
-
-
-def _nan(situation: Situation) -> Iterator[Diagnosis]:
-    """NaN or Inf on one side: the first observation in the order of the computation that has it."""
-    with_nan = [difference for difference in situation.differences if "non-finite" in difference.kinds and difference.is_float]
-    for difference in sorted(with_nan, key=lambda difference: flow_key(difference.observation)):
-        bad_left, bad_right = ~np.isfinite(difference.left), ~np.isfinite(difference.right)
-        if np.array_equal(bad_left, bad_right):
-            continue
-        side, other_side, values, bad = (
-            (difference.side, difference.reference_side, difference.left, bad_left)
-            if bad_left.sum() >= bad_right.sum()
-            else (difference.reference_side, difference.side, difference.right, bad_right)
-        )
-        only = bad & ~(bad_left & bad_right)
-        value_name = "NaN" if np.isnan(values[only]).any() else "Inf"
-        places = np.argwhere(only)
-        at = f", first at {places[0].tolist()}" if only.ndim else ""
-        text = (
-            f"{value_name} first appears in {difference.observation} on {side} ({len(places)} of {only.size}{at}), "
-            f"where {other_side} has a number"
-        )
-        yield Diagnosis(
-            code="nan", backends=difference.suspects if side == difference.side or side not in situation.recordings else (side,),
-            headline=f"NAN: {text}",
-            message=f"{text}. {_ONE_STEP_BEFORE}", remedy=_ONE_STEP_BEFORE,
-            evidence={"observation": difference.observation, "places": [place.tolist() for place in places[:_LONGEST_LIST]]},
-        )  # fmt: skip
-        return

@@ -13,6 +13,7 @@ from backendcheck.diagnose.evidence.difference import Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("sign", "scale", "reduction")
 _SAME = 1e-3  # relative: what noise leaves of a factor that is a count
 _FEWEST = 3  # elements that have to show a factor
 _AFTER_TRAINING = (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT)

@@ -11,7 +11,7 @@ from backendcheck.text.words import listed
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import FindingKind
 
-_CODE = "foreign-optimizer"
+CODES = ("foreign-optimizer",)
 _STAGES = {"case", "build", "train"}  # where an optimizer is loaded, made and used
 _OF_ONE_BACKEND = re.compile(rf"keras\.src\.backend\.({'|'.join(one.value for one in Backend)})\.optimizers\.[\w.]*\w")
 
@@ -31,8 +31,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
     remedy = f"Compile the model again where it is loaded: model.compile(optimizer={name.lower()!r}, …)."
     message = f"{text} ({optimizer}). That is what a file has that was saved on {owner}; its weights are not concerned. {remedy}"
     evidence = {"optimizer": optimizer, "belongs to": owner, "raised": situation.recordings[legs[0]].raised[0].type}
-    headline = f"{title(_CODE)}: {text}"
-    return [Diagnosis(code=_CODE, backends=legs, message=message, evidence=evidence, headline=headline, remedy=remedy)]
+    headline = f"{title(CODES[0])}: {text}"
+    return [Diagnosis(code=CODES[0], backends=legs, message=message, evidence=evidence, headline=headline, remedy=remedy)]
 
 
 def _foreign(recording: Recording) -> tuple[str, str] | None:

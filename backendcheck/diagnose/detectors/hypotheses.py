@@ -16,6 +16,11 @@ from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.reference.of_recording import DeclaredLoss
 from backendcheck.text.words import listed
 
+CODES = (
+    "label-truncated", "label-wrapped", "off-by-one", "class-order", "example-order", "label-smoothing", "missing-label-counted",
+    "mask-ignored", "sample-weight-ignored", "sample-weight-misapplied", "logits-as-probabilities", "axis", "broadcast",
+    "reduction",
+)  # fmt: skip
 # A gradient takes 14 evaluations for each class and each hypothesis: entries of the predictions times classes.
 _LARGEST_GRADIENT = 40_000
 

@@ -14,6 +14,7 @@ from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, naming
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("class-order", "off-by-one", "example-order")
 _LONGEST_LIST = 12  # examples that evidence spells out
 _FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
 

@@ -17,6 +17,7 @@ from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.sides import Side
 
+CODES = ("output-order",)
 _BY_NAME = "Take outputs by name."
 
 

@@ -16,6 +16,7 @@ from backendcheck.diagnose.evidence.situation import Situation, declared_value
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("output-swap",)
 _PREFIXES = (
     "predictions/",
     "gradient/y_pred/",

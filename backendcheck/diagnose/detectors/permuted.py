@@ -19,6 +19,7 @@ from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("class-order", "off-by-one", "example-order")
 _COLUMNS = (Quantity.PREDICTIONS, Quantity.VALUE, Quantity.GRADIENT)
 _ROWS = (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.VALUE)
 _STORE_THE_ORDER = "Store the order of the names with the model instead of finding it anew."

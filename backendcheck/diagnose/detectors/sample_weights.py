@@ -16,6 +16,9 @@ from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = (
+    "mask-ignored", "missing-label-counted", "dropped-label", "sample-weight-ignored", "sample-weight-misapplied", "reduction",
+)  # fmt: skip
 _LONGEST_LIST = 12
 # Where nobody knows which side is right, the same figures say that the other dropped a label, or left weights out.
 _LESS_LIKELY = ("missing-label-counted", "sample-weight-misapplied")

@@ -18,6 +18,7 @@ from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation
 
+CODES = ("silent-acceptance", "never-rejected")
 _CHECK_THE_DATA = (
     "Check the data before training: a backend that accepts it trains on something else than what was meant."
 )

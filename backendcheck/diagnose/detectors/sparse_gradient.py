@@ -9,7 +9,7 @@ from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS, Quantity
 
-_CODE = "sparse-gradient"
+CODES = ("sparse-gradient",)
 _MOST = 3  # weights that are named
 
 
@@ -50,5 +50,5 @@ def detect(situation: Situation) -> list[Diagnosis]:
         "observation": differences[0].observation, "optimizer": differences[0].recording.optimizer.rpartition(".")[2],
         "excess": max(difference.excess() for difference in differences),
     }  # fmt: skip
-    headline = f"{title(_CODE)}: {text}"
-    return [Diagnosis(code=_CODE, backends=(leg,), message=message, remedy=remedy, evidence=evidence, headline=headline)]
+    headline = f"{title(CODES[0])}: {text}"
+    return [Diagnosis(code=CODES[0], backends=(leg,), message=message, remedy=remedy, evidence=evidence, headline=headline)]

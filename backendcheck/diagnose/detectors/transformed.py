@@ -13,10 +13,12 @@ import numpy as np
 
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.evidence.float_formats import rounded
 from backendcheck.diagnose.evidence.hypotheses import softmax
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity
 
+CODES = ("broadcast", "axis", "label-dtype", "label-truncated", "label-wrapped", "logits-as-probabilities", "label-smoothing")
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
@@ -196,17 +198,6 @@ def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         yield f"lost bits in {dtype}", rounded(whole, dtype)
     for width in _WIDTHS:
         yield f"stopped at the end of {width}", np.clip(whole, np.iinfo(width).min, np.iinfo(width).max)
-
-
-def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
-    """`values` as they come back from a float type, in float64; bfloat16 is the upper half of float32."""
-    if dtype != "bfloat16":
-        with np.errstate(over="ignore"):
-            return values.astype(dtype).astype(np.float64)
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).astype(np.uint64)
-    # To nearest, ties to even, as hardware rounds.
-    bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
-    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
 # --- predictions and encodings ---------------------------------------------------------------------------------

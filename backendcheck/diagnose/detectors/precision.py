@@ -1,0 +1,143 @@
+"""`precision`: one side was computed or stored in a coarser float format than the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis
+from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.evidence.float_formats import SIGNIFICAND_BITS, rounded
+from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.vocabulary.observations import Quantity
+
+CODES = ("precision",)
+_SAME_TYPES = "Compare the dtype policies, float types of inputs and matmul precision of both backends."
+_FEWEST = 4  # so many values must be representable in the coarser format; fewer may be so by accident
+_MANY = 16  # so many elements must show that an error is everywhere
+
+
+def detect(situation: Situation) -> list[Diagnosis]:
+    """Claims `precision` where the values of one side fit a coarser format exactly, or were computed in one."""
+    # What follows from a difference is no proof of anything: only the first of each pair of sides counts.
+    first: dict[tuple[str, str, str], Difference] = {}
+    for difference in situation.differences:
+        first.setdefault((difference.oracle, difference.suspects[0], difference.path), difference)
+    for difference in first.values():
+        for diagnosis in _precision(difference, situation):
+            return [diagnosis]
+    return []
+
+
+def _precision(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
+    if not difference.is_float or not difference.left.size:
+        return
+    dtypes = [
+        situation.recordings[leg].observations[difference.observation].dtype
+        for leg in (difference.suspects[0], difference.reference_side)
+        if leg in situation.recordings and difference.observation in situation.recordings[leg].observations
+    ]
+    floatx = difference.recording.settings.get("floatx", "float32")
+    for side, values, other_values, backends in (
+        (difference.side, difference.left, difference.right, difference.suspects),
+        (
+            difference.reference_side,
+            difference.right,
+            difference.left,
+            (difference.reference_side,) if difference.reference_side in situation.recordings else difference.suspects,
+        ),
+    ):
+        if side == "reference":
+            continue
+        for name in ("bfloat16", "float16", "float32"):
+            if name == "float32" and (floatx != "float64" and "float64" not in dtypes):
+                continue
+            if _only_rounding(values, other_values, name) and difference.excess() > 1.0:
+                error = _relative_error(values, other_values)
+                text = (
+                    f"{difference.observation} on {side} is rounded to {name} (relative error {error:.2g}), where "
+                    f"{floatx} is asked for"
+                )
+                yield _precision_claim(difference, backends, text, format=name, relative_error=error)
+                return
+    if "dtype" in difference.kinds and len({*dtypes}) == 2 and all("float" in dtype for dtype in dtypes):  # noqa: PLR2004
+        text = f"{difference.observation} is {dtypes[0]} on {difference.side}, {dtypes[1]} on {difference.reference_side}"
+        yield _precision_claim(difference, difference.suspects, text, dtypes=dtypes)
+        return
+    # Computed in a coarse format and stored in a finer one: no value shows it, the size of the error does.
+    if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) and difference.observation.startswith(
+        ("per_example", "loss", "gradient/y_pred")
+    ):
+        return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
+    error = _relative_error(difference.left, difference.right)
+    if floatx == "float32" and difference.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and difference.excess() > NEAR:
+        if _patternless(difference):
+            name = "bfloat16" if error > 2.0**-9 else "float16 or TF32"
+            text = (
+                f"{difference.observation} differs by {error:.2g} of its magnitude everywhere, as if "
+                f"{difference.side} computed in {name}"
+            )
+            yield _precision_claim(difference, difference.suspects, text, relative_error=error)
+    elif (
+        floatx == "float64"
+        and difference.left.size >= _FEWEST
+        and 2.0**-30 < error < 2.0**-16
+        and difference.excess() >= FAR
+        and _patternless(difference)
+    ):
+        text = (
+            f"{difference.observation} differs by {error:.2g} of its magnitude, as if {difference.side} computed "
+            f"in float32, not float64"
+        )
+        yield _precision_claim(difference, difference.suspects, text, relative_error=error)
+
+
+def _precision_claim(difference: Difference, backends: tuple[str, ...], text: str, **evidence: object) -> Diagnosis:
+    return Diagnosis(
+        code="precision",
+        backends=backends,
+        message=f"{text}. {_SAME_TYPES}",
+        remedy=_SAME_TYPES,
+        evidence={"observation": difference.observation, **evidence},
+        headline=f"PRECISION: {text}",
+    )
+
+
+def _only_rounding(values: np.ndarray, other: np.ndarray, name: str) -> bool:
+    """Whether `here` is `there` rounded to a format: every value representable, none further away than one step of it."""
+    values, other = values.astype(np.float64).ravel(), other.astype(np.float64).ravel()
+    finite = np.isfinite(values) & np.isfinite(other)
+    values, other = values[finite], other[finite]
+    if np.count_nonzero(values != other) < _FEWEST or not np.array_equal(rounded(values, name), values):
+        return False
+    # A value that is whole or a short fraction anyway proves nothing; the other side has to need the finer format.
+    if np.count_nonzero(rounded(other, name) != other) < _FEWEST:
+        return False
+    step = 2.0 ** (1 - SIGNIFICAND_BITS[name])
+    return bool((np.abs(values - other) <= 4 * step * np.abs(other) + 1e-7).all())
+
+
+def _relative_error(left: np.ndarray, right: np.ndarray) -> float:
+    """The median |difference| as a share of the magnitude, of the elements that have one."""
+    left, right = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
+    magnitude = np.maximum(np.abs(left), np.abs(right))
+    telling = np.isfinite(magnitude) & (magnitude > 1e-3 * np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
+    if not telling.any():
+        return 0.0
+    with np.errstate(all="ignore"):
+        return float(np.median(np.abs(left - right)[telling] / magnitude[telling]))
+
+
+def _patternless(difference: Difference) -> bool:
+    """Whether the difference is everywhere, of either sign, and of about one size: no element stands out."""
+    left, right = difference.left.astype(np.float64).ravel(), difference.right.astype(np.float64).ravel()
+    deviation, magnitude = left - right, np.maximum(np.abs(left), np.abs(right))
+    if not np.isfinite(deviation).all() or not magnitude.any():
+        return False
+    telling = magnitude > 1e-3 * magnitude.max()
+    relative = np.abs(deviation[telling]) / magnitude[telling]
+    signs = np.sign(deviation[telling][relative > 0])
+    if len(signs) < _FEWEST or abs(signs.mean()) > 0.9:  # noqa: PLR2004 - all to one side is a factor, not rounding
+        return False
+    return bool(relative.max() <= 12 * np.median(relative) + 1e-12)

@@ -1,0 +1,52 @@
+"""A hypothesis: the declared loss with one thing changed, evaluated in float64 by the built-in reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backendcheck import reference
+from backendcheck.reference.of_recording import DeclaredLoss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hypothesis:
+    """`declared`, changed: what is supposed in words that follow "as if".
+
+    `factor` multiplies the reduced loss and its gradients. `scalar` is the reduced loss where no declared loss says it,
+    `each` the loss of each example; `evidence` goes into the diagnosis.
+    """
+
+    code: str
+    words: str
+    remedy: str
+    declared: DeclaredLoss
+    factor: float = 1.0
+    scalar: Callable[[], float] | None = None
+    each: np.ndarray | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, quantity: str) -> np.ndarray | None:
+        """What a backend records if it does this: its per_example_loss, loss or gradient; None where that cannot be said."""
+        try:
+            with np.errstate(all="ignore"):
+                if self.each is not None:
+                    return self._of_each(quantity, self.each)
+                if quantity == "loss":
+                    return np.asarray(self.scalar() if self.scalar else self.factor * self.declared.loss())
+                if self.scalar is not None:
+                    return None
+                if quantity == "per_example_loss":
+                    return self.declared.per_example()
+                return np.asarray(self.factor * self.declared.gradient().value)
+        except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+            return None
+
+    def _of_each(self, quantity: str, each: np.ndarray) -> np.ndarray | None:
+        if quantity == "per_example_loss":
+            return each
+        reduced = {"sum": each.sum(), "sum_over_batch_size": each.mean(), "mean": each.mean()}
+        return np.asarray(reduced[str(self.declared.spec.reduction)]) if quantity == "loss" else None
