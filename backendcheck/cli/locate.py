@@ -98,9 +98,9 @@ def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: 
 
 def _check_layers(result: CaseResult) -> None:
     """Refuse a case without layers."""
-    from backendcheck.results.stages import kind_of_case
+    from backendcheck.results.stages import case_type
 
-    kind = kind_of_case(result.recordings)
+    kind = case_type(result.recordings)
     if kind in ("model", "loss"):
         return
     got = "a dict of values or a ValueCase" if kind == "value" else "a case of which nothing was recorded"

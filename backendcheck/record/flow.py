@@ -27,8 +27,7 @@ from backendcheck.record.oracles.order import observe_loss_order, observe_order,
 from backendcheck.record.oracles.paths import observe_paths, observe_prediction_paths
 from backendcheck.record.oracles.weight_reference import add_weight_references
 from backendcheck.vocabulary.findings import Oracle
-
-STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
+from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage
 
 _EXPECTED = "expected a dict of arrays, a ValueCase, a FunctionCase, a LossCase or a ModelCase"
 
@@ -51,7 +50,7 @@ def observe(
     elif isinstance(case, FunctionCase):
         observe_function(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):
-        with trace.stage("compute"):
+        with trace.stage(RecordingStage.COMPUTE):
             add_values(case.compute(), trace, "ValueCase: compute")
     elif isinstance(case, Mapping):
         add_values(case, trace, "the case")
@@ -76,9 +75,9 @@ def observe_model(
 ) -> None:
     """Fill `trace` with the observations of a model, its labels and its training, and with the variants of `oracles`.
 
-    `last` is the last of `STAGES` to observe. Stages after it may be left out.
+    `last` is the last of `MODEL_STAGES` to observe. Stages after it may be left out.
     """
-    stages = STAGES[: STAGES.index(last) + 1]
+    stages = MODEL_STAGES[: MODEL_STAGES.index(RecordingStage(last)) + 1]
     under_test = build_model(case, trace, seed, noise)
     if under_test is None:
         return

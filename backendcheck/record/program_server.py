@@ -31,6 +31,7 @@ from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.nest_json import encode
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.stages import RecordingStage
 
 
 class Workbench:
@@ -135,7 +136,7 @@ class Workbench:
             seed_everything(seed)
             with trace.ended_by_problems():
                 case: Any = None
-                with trace.stage("case"):
+                with trace.stage(RecordingStage.CASE):
                     case = self._case_of(request)
                 if not trace.raised:
                     oracles = frozenset(map(Oracle, request["oracles"]))

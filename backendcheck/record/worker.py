@@ -35,6 +35,7 @@ from backendcheck.sessions.signals import end_with_parent
 from backendcheck.sessions.worker_files import REFUSED, in_one_line, noted
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.stages import RecordingStage
 from backendcheck.vocabulary.states import Status
 
 
@@ -186,7 +187,7 @@ class Worker:
         fields: dict[str, Any] = {}
         with trace.ended_by_problems():
             with self.injection:
-                with trace.stage("case"):
+                with trace.stage(RecordingStage.CASE):
                     case = materialized(make())
                 if missing := missing_library(trace.raised):
                     raise InvalidCase(missing)

@@ -12,7 +12,7 @@ from backendcheck.case import Tolerance
 from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.vocabulary.findings import ORACLES, Oracle
-from backendcheck.vocabulary.observations import Observation, ReferenceValue
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue
 from backendcheck.vocabulary.states import ExitState, Status
 
 
@@ -135,8 +135,8 @@ class Environment:
 def returned(recording: Recording) -> Any:
     """What the function returned on one backend: an array, or a dict of arrays by path where it returned a nest of them."""
     values: dict[str, np.ndarray] = {
-        name.removeprefix("value/"): seen.value
+        ObservationName.parse(name).part: seen.value
         for name, seen in recording.observations.items()
-        if name.startswith("value/") and not name.endswith(" (order)")
+        if ObservationName.parse(name).quantity is Quantity.VALUE and not name.endswith(" (order)")
     }
     return values["result"] if set(values) == {"result"} else values

@@ -14,7 +14,7 @@ import numpy as np
 
 from backendcheck import reference
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import ReferenceValue
+from backendcheck.vocabulary.observations import ReferenceValue, of_output
 
 # In float32, a probability this close to 0 or 1 does not determine its logit. A backend that computes the loss from the logits
 # behind an activation, as TensorFlow does, then correctly differs from the loss of the probabilities.
@@ -90,13 +90,12 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     description = recording.losses.get(output, {})
     if spec is None and not description.get("from_keras"):
         return None
-    suffix = f"/{output}" if output else ""
-    y_true = recording.labels.get(f"y_true{suffix}")
+    y_true = recording.labels.get(of_output("y_true", output))
     y_pred = recording.labels.get("y_pred")
     of_model = y_pred is None
-    if of_model and f"output{suffix}" in recording.labels:  # the input of the loss, where `predict` returns something else
-        y_pred = recording.labels[f"output{suffix}"]
-    elif of_model and (predictions := recording.observations.get(f"predictions{suffix}")) is not None:
+    if of_model and (output_key := of_output("output", output)) in recording.labels:
+        y_pred = recording.labels[output_key]  # the input of the loss, where `predict` returns something else
+    elif of_model and (predictions := recording.observations.get(of_output("predictions", output))) is not None:
         y_pred = predictions.value
     if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype):
         return None
@@ -108,7 +107,8 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
         return None
     return DeclaredLoss(
         spec=spec, y_true=y_true, y_pred=y_pred,
-        sample_weight=recording.labels.get(f"sample_weight{suffix}"), mask=recording.labels.get(f"mask{suffix}"),
+        sample_weight=recording.labels.get(of_output("sample_weight", output)),
+        mask=recording.labels.get(of_output("mask", output)),
         alone=not of_model or bool(description.get("alone")), of_model=of_model,
     )  # fmt: skip
 
@@ -117,14 +117,13 @@ def _of_output(recording: Recording, output: str) -> dict[str, ReferenceValue]:
     declared = declared_loss(recording, output)
     if declared is None or declared.saturated:
         return {}
-    suffix = f"/{output}" if output else ""
     values: dict[str, ReferenceValue] = {}
     with np.errstate(all="ignore"):
-        _add(values, f"per_example_loss{suffix}", lambda: _present(declared.per_example()))
-        for name in (f"loss{suffix}",) * bool(suffix) + ("loss",) * declared.alone:
+        _add(values, of_output("per_example_loss", output), lambda: _present(declared.per_example()))
+        for name in (of_output("loss", output),) * bool(output) + ("loss",) * declared.alone:
             _add(values, name, lambda: ReferenceValue(value=np.asarray(declared.loss())))
         if declared.alone and declared.y_pred.size <= _LARGEST_GRADIENT:
-            _add(values, f"gradient/y_pred{suffix}", lambda: _gradient(declared))
+            _add(values, of_output("gradient/y_pred", output), lambda: _gradient(declared))
     return values
 
 

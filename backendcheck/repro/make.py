@@ -29,10 +29,9 @@ from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
-from backendcheck.vocabulary.observations import quantity_of
 from backendcheck.vocabulary.sides import Side
+from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage, recorded_in
 
-_STAGES = ("build", "forward", "loss", "gradient", "metrics", "train")
 Say = Callable[[str], None]
 
 
@@ -136,17 +135,17 @@ def _begun(
     return None, None, reasons
 
 
-def _needed_stage(symptom: Symptom) -> str:
+def _needed_stage(symptom: Symptom) -> RecordingStage:
     """The stage in which the finding appears: what comes after it need not be recorded."""
     finding = symptom.finding
     if finding.oracle in INSIDE_ONE_BACKEND:
-        return "train"
+        return RecordingStage.TRAIN
     if finding.observation == "raised":
-        stages = [stage for stage, _, _ in symptom.raised.values() if stage in _STAGES]
-        return max(stages, key=_STAGES.index, default="train") if len(stages) == len(symptom.raised) else "train"
-    kind = str(quantity_of(finding.observation))
-    return {"output_order": "forward", "predictions": "forward", "predicted_class": "forward", "per_example_loss": "loss",
-            "loss": "loss", "gradient": "gradient", "metric": "metrics"}.get(kind, "train")  # fmt: skip
+        stages = [RecordingStage(stage) for stage, _, _ in symptom.raised.values() if stage in MODEL_STAGES]
+        last = max(stages, key=MODEL_STAGES.index, default=RecordingStage.TRAIN)
+        return last if len(stages) == len(symptom.raised) else RecordingStage.TRAIN
+    stage = recorded_in(finding.observation)
+    return stage if stage in MODEL_STAGES else RecordingStage.TRAIN
 
 
 def _needed_oracles(symptom: Symptom) -> list[Oracle]:

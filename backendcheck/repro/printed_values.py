@@ -18,7 +18,7 @@ from backendcheck.repro.target_finding import Symptom
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable, source_of
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import quantity_of
+from backendcheck.vocabulary.observations import ObservationName, quantity_of
 
 # Functions of a script, by name; each is there if something needs it.
 HELPERS = {
@@ -151,7 +151,7 @@ def _figure(program: Program, name: str) -> Figure:
 
 
 def _of_values(_: Program, name: str) -> tuple[str, list[str]]:
-    path = name.removeprefix("value/")
+    path = ObservationName.parse(name).part
     order = path.endswith(" (order)")
     path = path.removesuffix(" (order)")
     plain = "/" not in path and not path.isdecimal()  # else it may be the path to an entry of a list, or a key that is a number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backendcheck.repro.program import Program
 from backendcheck.text.literals import NotWritable
+from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 HELPERS = {
     "returned": '''def returned(arguments):
@@ -36,15 +37,15 @@ def function_figure(program: Program, name: str) -> tuple[str, list[str]]:
     Raises:
         NotWritable: if it is a gradient by one array of several in an input.
     """
-    if name.startswith("gradient/"):
-        path = name.removeprefix("gradient/")
+    if ObservationName.parse(name).quantity is Quantity.GRADIENT:
+        path = ObservationName.parse(name).rest
         if path not in program.parameters:
             message = f"{name} is by one array of several in one input, which a script does not print"
             raise NotWritable(message)
         position = program.parameters.index(path)
         key = f"(list(inputs)[{position}] if isinstance(inputs, dict) else {position})"
         return f"slope({key})", ["slope", "gradient", "returned", "fed"]
-    path = name.removeprefix("value/")
+    path = ObservationName.parse(name).part
     order = path.endswith(" (order)")
     code = f"at(returned(fed(inputs)), {path.removesuffix(' (order)')!r})"
     return (f"list({code})" if order else code), ["at", "returned", "fed"]

@@ -13,7 +13,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.findings import FindingKind
-from backendcheck.vocabulary.observations import quantity_of
+from backendcheck.vocabulary.observations import Quantity, quantity_of
 from backendcheck.vocabulary.sides import Side
 
 _WORDS = 8  # of an exception's message: enough to tell two complaints apart, short of the values that it quotes
@@ -47,7 +47,8 @@ class Symptom:
 def _family(finding: Finding) -> tuple[str, str | None, str]:
     name = finding.observation
     # What a case calls its own figures tells them apart; of everything else the kind does.
-    family = name.partition(" (")[0] if name.startswith("value/") else str(quantity_of(name)) if name != "raised" else name
+    quantity = quantity_of(name)
+    family = str(quantity) if quantity is not Quantity.VALUE else name.partition(" (")[0]
     if family == "train/metric":
         family = name
     return finding.oracle, finding.kind, family

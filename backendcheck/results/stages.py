@@ -1,7 +1,7 @@
 """Where a difference begins: the computation stage by stage, with what is known of each. Pure; it changes no verdict.
 
-Differences are those between backends, and from the reference. What a backend says through another door (the oracles ``paths``
-and ``order``) is another computation, and belongs to no stage of this one.
+Differences are those between backends, and from the reference. What a backend returns on another path (the oracles ``paths``
+and ``order``) is another computation, which these stages leave out.
 """
 
 from __future__ import annotations
@@ -14,37 +14,9 @@ from typing import Any
 from backendcheck.compare.findings import Comparison, findings_of, odd_one_out
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.stages import FLOW_STAGES, FlowStage, RecordingStage, flow_stage_of, raised_in
 
-CASE, LABELS, INPUTS, VALUE = "case", "labels", "inputs", "value"
-FORWARD, LOSS, BY_PREDICTIONS, BY_WEIGHTS = "forward", "loss", "gradient by predictions", "weight gradients"
-UPDATE, METRICS = "update", "metrics"
-
-# In the order of the computation. Metrics come last, for nothing else is made from them.
-STAGES = {
-    "model": (LABELS, INPUTS, FORWARD, LOSS, BY_PREDICTIONS, BY_WEIGHTS, UPDATE, METRICS),
-    "loss": (LABELS, INPUTS, LOSS, BY_PREDICTIONS),
-    "value": (VALUE,),
-}
 STATES = ("same", "differs", "raised", "not compared", "not recorded")
-
-_OF_KIND = {
-    Quantity.VALUE: VALUE,
-    Quantity.OUTPUT_ORDER: FORWARD,
-    Quantity.PREDICTIONS: FORWARD,
-    Quantity.PREDICTED_CLASS: FORWARD,
-    Quantity.PER_EXAMPLE_LOSS: LOSS,
-    Quantity.LOSS: LOSS,
-    Quantity.GRADIENT: BY_WEIGHTS,
-    Quantity.METRIC: METRICS,
-    Quantity.TRAIN_LOSS: UPDATE,
-    Quantity.TRAIN_METRIC: UPDATE,
-    Quantity.TRAIN_WEIGHT: UPDATE,
-}
-_OF_RAISED = {
-    "case": CASE, "compute": VALUE, "build": FORWARD, "forward": FORWARD, "loss": LOSS, "gradient": BY_PREDICTIONS,
-    "metrics": METRICS, "train": UPDATE,
-}  # fmt: skip
 _GIVEN_AS_LABELS = ("y", "y_true", "sample_weight", "class_weight")
 _ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE)
 
@@ -58,66 +30,57 @@ class Stage:
     that differ (the odd one out where there is one, otherwise all that are involved), or that are missing where others agree.
     """
 
-    name: str
+    name: FlowStage
     state: str
     first: bool = False
     backends: tuple[str, ...] = ()
 
 
-def kind_of_case(recordings: Mapping[str, Recording]) -> str:
+def case_type(recordings: Mapping[str, Recording]) -> str:
     """``model``, ``loss`` or ``value``, by what was recorded; empty where the case raised before that could be seen."""
     fed = {name.partition("/")[0] for recording in recordings.values() for name in recording.digests}
     if "x" in fed or "y" in fed:
         return "model"
-    seen = {_stage_of(name) for recording in recordings.values() for name in recording.observations}
+    recorded = {flow_stage_of(name) for recording in recordings.values() for name in recording.observations}
     if "y_true" in fed:
         return "loss"
-    if seen == {VALUE} or any(raised.stage == "compute" for one in recordings.values() for raised in one.raised):
+    errors = [error for recording in recordings.values() for error in recording.raised]
+    if recorded == {FlowStage.VALUE} or any(error.stage == RecordingStage.COMPUTE for error in errors):
         return "value"
-    if seen:  # recorded without digests
-        return "model" if seen - set(STAGES["loss"]) else "loss"
+    if recorded:  # recorded without digests
+        return "model" if recorded - set(FLOW_STAGES["loss"]) else "loss"
     return ""
 
 
 def stages(recordings: Mapping[str, Recording], comparisons: Sequence[Comparison]) -> tuple[Stage, ...]:
     """The stages of one case in the order of the computation, from its recordings by leg and all that was compared of them."""
-    raised: dict[str, list[str]] = {}
+    raised: dict[FlowStage, list[str]] = {}
     for leg, recording in recordings.items():
         for error in recording.raised:
-            for name in _raised_stages(error.stage):
+            for name in raised_in(error.stage):
                 raised.setdefault(name, []).append(leg)
-    names = ((CASE,) if CASE in raised else ()) + STAGES.get(kind_of_case(recordings), ())
-    recorded = {_stage_of(name) for recording in recordings.values() for name in recording.observations}
-    found: list[Stage] = []
+    names = ((FlowStage.CASE,) if FlowStage.CASE in raised else ()) + FLOW_STAGES.get(case_type(recordings), ())
+    recorded = {flow_stage_of(name) for recording in recordings.values() for name in recording.observations}
+    results: list[Stage] = []
     for name in names:
-        began = any(stage.first for stage in found)
+        began = any(stage.first for stage in results)
         legs = tuple(dict.fromkeys(raised.get(name, ())))
         if legs:
-            found.append(Stage(name=name, state="raised", first=not began and len(legs) < len(recordings), backends=legs))
+            results.append(Stage(name=name, state="raised", first=not began and len(legs) < len(recordings), backends=legs))
             continue
-        if name in (LABELS, INPUTS):
+        if name in (FlowStage.LABELS, FlowStage.INPUTS):
             state, backends = _fed(name, recordings)
         else:
-            state, backends = _compared([one for one in comparisons if _about(one, name)], list(recordings))
+            state, backends = _compared([comparison for comparison in comparisons if _about(comparison, name)], list(recordings))
         if state == "not recorded" and name in recorded:
             state = "not compared"
-        found.append(Stage(name=name, state=state, first=state == "differs" and not began, backends=backends))
-    return tuple(found)
+        results.append(Stage(name=name, state=state, first=state == "differs" and not began, backends=backends))
+    return tuple(results)
 
 
-def _raised_stages(where: str) -> tuple[str, ...]:
-    return (BY_PREDICTIONS, BY_WEIGHTS) if where == "gradient" else (_OF_RAISED[where],) if where in _OF_RAISED else ()
-
-
-def _stage_of(observation: str) -> str:
-    kind = quantity_of(observation)
-    by_predictions = kind is Quantity.GRADIENT and observation.split("/")[1:2] == ["y_pred"]
-    return BY_PREDICTIONS if by_predictions else _OF_KIND[kind]
-
-
-def _about(comparison: Comparison, name: str) -> bool:
-    structural = comparison.observation == "raised"  # told by the recordings themselves
-    return comparison.oracle in _ORACLES and not structural and _stage_of(comparison.observation) == name
+def _about(comparison: Comparison, name: FlowStage) -> bool:
+    structural = comparison.observation == "raised"  # the recordings themselves say that
+    return comparison.oracle in _ORACLES and not structural and flow_stage_of(comparison.observation) is name
 
 
 def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -133,7 +96,7 @@ def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[s
     return "not compared" if missing else "same", missing
 
 
-def _fed(name: str, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:
+def _fed(name: FlowStage, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:
     """What the case was fed, by digest: labels with their weights, or everything else it started from."""
     fed = {leg: dict(_given(name, recording.digests)) for leg, recording in recordings.items()}
     if not any(fed.values()):
@@ -151,9 +114,9 @@ def _fed(name: str, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str
     return "differs", tuple(leg for leg in recordings if leg in involved)
 
 
-def _given(name: str, digests: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _given(name: FlowStage, digests: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for path, digest in digests.items():
-        if (path.partition("/")[0] in _GIVEN_AS_LABELS) == (name == LABELS):
+        if (path.partition("/")[0] in _GIVEN_AS_LABELS) == (name is FlowStage.LABELS):
             yield path, digest
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity
 from backendcheck.vocabulary.sides import Side
 
 _RAISES = re.compile(r"raises ([A-Za-z_]\w*)")
@@ -77,7 +77,7 @@ def default_observation(recording: Recording) -> str:
     """The observation that an outcome speaks of where the entry names none: the loss, or the only value; empty without one."""
     if "loss" in recording.observations:
         return "loss"
-    values = [name for name in recording.observations if name.startswith("value/")]
+    values = [name for name in recording.observations if ObservationName.parse(name).quantity is Quantity.VALUE]
     return values[0] if len(values) == 1 else ""
 
 

@@ -72,11 +72,16 @@ class ObservationName:
     @classmethod
     def of(cls, quantity: Quantity, rest: str = "") -> ObservationName:
         """The observation of an output, a variable, a metric or a value; `rest` is empty where there is only one."""
-        return cls.parse(f"{quantity}/{rest}" if rest else str(quantity))
+        return cls.parse(of_output(quantity, rest))
 
     @classmethod
     def gradient_by_predictions(cls, output: str = "") -> ObservationName:
-        return cls.of(Quantity.GRADIENT, f"{_Y_PRED}/{output}" if output else _Y_PRED)
+        return cls.of(Quantity.GRADIENT, of_output(_Y_PRED, output))
+
+    @property
+    def rest(self) -> str:
+        """All that follows the quantity: of a case that is a function, ``y_pred`` may be an input like any other."""
+        return self.text.removeprefix(self.quantity).removeprefix("/")
 
     @property
     def is_order(self) -> bool:
@@ -96,6 +101,11 @@ class ObservationName:
     def flow_key(self) -> tuple[int, int, str]:
         """A sort key that puts observations in the order of the computation."""
         return _PLACES[self.quantity], 0 if self.of_predictions else 1, self.text
+
+
+def of_output(name: str, output: str) -> str:
+    """The key of what belongs to an output, an observation or labels: ``loss/age``, or ``loss`` for the only output."""
+    return f"{name}/{output}" if output else name
 
 
 @cache

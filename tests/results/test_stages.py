@@ -10,7 +10,8 @@ from backendcheck.report.formats import json as json_report
 from backendcheck.report.formats import text
 from backendcheck.report.html import page as html_report
 from backendcheck.results.results import CaseResult
-from backendcheck.results.stages import STAGES, kind_of_case, runs_in_words
+from backendcheck.results.stages import case_type, runs_in_words
+from backendcheck.vocabulary.stages import FLOW_STAGES
 
 FED = {"x": "1", "y": "2", "sample_weight": "3", "weights/dense/kernel": "4"}
 HEALTHY = {
@@ -45,7 +46,7 @@ def states(found: CaseResult) -> dict[str, str]:
 
 def test_a_healthy_model_is_the_same_in_every_stage() -> None:
     found = model()
-    assert tuple(stage.name for stage in found.stages) == STAGES["model"]
+    assert tuple(stage.name for stage in found.stages) == FLOW_STAGES["model"]
     assert set(states(found).values()) == {"same"}
     assert not any(stage.backends for stage in found.stages)
 
@@ -126,13 +127,13 @@ def test_what_cannot_be_compared_is_not_called_the_same() -> None:
 def test_values_have_one_stage_and_losses_four() -> None:
     assert states(result({"jax": {"observations": {"value/v": 2.0}}}, observations={"value/v": 1.0})) == {"value": "differs!"}
     loss = result({}, digests={"y_true": "1", "y_pred": "2"}, observations={"loss": 0.5, "gradient/y_pred": [1.0]})
-    assert tuple(one.name for one in loss.stages) == STAGES["loss"]
+    assert tuple(one.name for one in loss.stages) == FLOW_STAGES["loss"]
     assert set(states(loss).values()) == {"same"}
 
 
 def test_a_case_that_raised_before_anything_was_seen() -> None:
     found = result({"jax": {"raised": make.raised("ValueError: no", "case")}}, digests={}, observations={})
-    assert kind_of_case({"jax": found.recordings["jax"]}) == ""
+    assert case_type({"jax": found.recordings["jax"]}) == ""
     assert [(one.name, one.state, one.first) for one in found.stages] == [("case", "raised", True)]
 
 

@@ -11,7 +11,7 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("edge-gradient", "saturation")
 _SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clipping of a loss (epsilon 1e-7), or soon will
@@ -36,13 +36,13 @@ def _predictions(difference: Difference) -> np.ndarray | None:
     recording = difference.recording
     if (y_pred := recording.labels.get("y_pred")) is not None:
         return y_pred
-    predictions = recording.observations.get(f"predictions/{difference.output}" if difference.output else "predictions")
+    predictions = recording.observations.get(of_output("predictions", difference.output))
     return None if predictions is None else predictions.value
 
 
 def _values_agree(difference: Difference, situation: Situation) -> bool:
     """Whether the losses behind a gradient agree, so that it is the gradient alone that differs."""
-    names = [f"{kind}/{difference.output}" if difference.output else kind for kind in ("predictions", "per_example_loss", "loss")]
+    names = [of_output(kind, difference.output) for kind in ("predictions", "per_example_loss", "loss")]
     return not any(situation.differs(name, *difference.suspects) for name in names)
 
 
@@ -53,7 +53,7 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
     """A gradient by predictions that differs only where the loss has a kink, while the losses agree."""
     for difference in situation.differing(Quantity.GRADIENT):
         if (
-            not difference.observation.startswith("gradient/y_pred")
+            not difference.name.of_predictions
             or not _values_agree(difference, situation)
             or difference.excess() < FAR
         ):
@@ -96,7 +96,7 @@ def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
         kinks |= np.isclose(p, 1.0 - epsilon, rtol=0, atol=epsilon / 2)
     if not name:
         kinks |= p == -1.0
-    labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")
+    labels = difference.recording.labels.get(of_output("y_true", difference.output))
     if labels is not None and labels.dtype != object and labels.size == p.size:
         y = labels.reshape(p.shape).astype(np.float64)
         if not name or "absolute" in name:
@@ -125,7 +125,7 @@ def _epsilon(recording: Recording) -> float:
 def _saturation(situation: Situation) -> Iterator[Diagnosis]:
     """Losses or gradients that differ only in examples with a probability at 0 or 1, or an extreme logit."""
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT):
-        if difference.quantity is Quantity.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
+        if difference.quantity is Quantity.GRADIENT and not difference.name.of_predictions:
             continue
         if difference.excess() < FAR or not _saturates(difference) or situation.differs_upstream(difference):
             continue

@@ -11,7 +11,7 @@ from backendcheck.diagnose.evidence.counts import factors as counted_factors
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import Difference
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("sign", "scale", "reduction")
 _SAME = 1e-3  # relative: what noise leaves of a factor that is a count
@@ -54,11 +54,11 @@ def _count_behind(difference: Difference, factor: float) -> str | None:
     """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
     if difference.quantity is not Quantity.PER_EXAMPLE_LOSS:
         return None
-    recording, suffix = difference.recording, f"/{difference.output}" if difference.output else ""
+    recording, output = difference.recording, difference.output
     predictions = recording.labels.get("y_pred")
-    if predictions is None and (observation := recording.observations.get(f"predictions{suffix}")) is not None:
+    if predictions is None and (observation := recording.observations.get(of_output("predictions", output))) is not None:
         predictions = observation.value
-    mask = recording.labels.get(f"mask{suffix}")
+    mask = recording.labels.get(of_output("mask", output))
     numbers = counts(predictions, len(difference.left), mask=mask, ignored=ignored_labels(difference))
     fitting = [words for words, number in counted_factors(numbers) if abs(factor / number - 1.0) < _SAME]
     return " or ".join(fitting) or None

@@ -10,9 +10,10 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.stages import RecordingStage
 
 CODES = ("foreign-optimizer",)
-_STAGES = {"case", "build", "train"}  # where an optimizer is loaded, made and used
+_STAGES = {RecordingStage.CASE, RecordingStage.BUILD, RecordingStage.TRAIN}  # where an optimizer is loaded, made and used
 _OF_ONE_BACKEND = re.compile(rf"keras\.src\.backend\.({'|'.join(one.value for one in Backend)})\.optimizers\.[\w.]*\w")
 
 

@@ -15,6 +15,7 @@ from backendcheck.diagnose.evidence.identified import identified_loss
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.reference.of_recording import DeclaredLoss
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.observations import of_output
 
 CODES = (
     "label-truncated", "label-wrapped", "off-by-one", "class-order", "example-order", "label-smoothing", "missing-label-counted",
@@ -171,13 +172,13 @@ def _matches(hypothesis: Hypothesis, side: _Side) -> bool:
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
     """The sides of `leg`, as it recorded them and as its other paths did, each with its opposite."""
-    suffix = f"/{output}" if output else ""
-    names = {f"per_example_loss{suffix}": "per_example_loss", f"loss{suffix}": "loss", f"gradient/y_pred{suffix}": "gradient"}
+    names = {of_output(quantity, output): quantity for quantity in ("per_example_loss", "loss")}
+    names[of_output("gradient/y_pred", output)] = "gradient"
     if declared.alone:
         names |= {"loss": "loss"}
     else:
-        names.pop(f"gradient/y_pred{suffix}", None)
-        if not suffix:
+        names.pop(of_output("gradient/y_pred", output), None)
+        if not output:
             names.pop("loss", None)
     recording = situation.recordings[leg]
     observed = {

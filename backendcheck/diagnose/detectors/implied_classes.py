@@ -12,7 +12,7 @@ from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
 from backendcheck.diagnose.evidence.order_words import classes_exchanged, of_examples, off_by_one
 from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, naming
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("class-order", "off-by-one", "example-order")
 _LONGEST_LIST = 12  # examples that evidence spells out
@@ -136,9 +136,9 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
             if counted is not None and label_classes is not None:
                 yield side, counted, label_classes, label_classes, declared.y_pred.shape[-1]
     for difference in situation.differing(Quantity.GRADIENT):
-        if not difference.observation.startswith("gradient/y_pred") or difference.left.ndim < 2:  # noqa: PLR2004
+        if not difference.name.of_predictions or difference.left.ndim < 2:  # noqa: PLR2004
             continue
-        labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")
+        labels = difference.recording.labels.get(of_output("y_true", difference.output))
         if labels is None or not implied.has_implied_class(difference.recording.losses.get(difference.output)):
             continue
         label_classes = implied.label_class(labels, difference.left.shape[-1], difference.left.shape[:-1])

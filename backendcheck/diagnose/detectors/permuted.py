@@ -125,7 +125,7 @@ def _is_gradient_of_its_own(difference: Difference, situation: Situation) -> boo
     """Whether a gradient may show an order: no bias, not a mere change of sign, not what follows from losses."""
     if difference.left.ndim < 2 or difference.explained(right=-difference.right.astype(np.float64)):  # noqa: PLR2004
         return False
-    if difference.observation.startswith("gradient/y_pred"):
+    if difference.name.of_predictions:
         return True
     names = {d.observation for d in situation.differing(Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)}
     return not any(situation.differs(name, *difference.suspects) for name in names)
@@ -173,7 +173,7 @@ def _examples(situation: Situation) -> Iterator[Diagnosis]:
     """Rows of predictions, per-example losses, values and gradients by predictions."""
     rows = [*situation.differing(*_ROWS), *situation.differing(Quantity.GRADIENT)]
     for difference in rows:
-        if difference.quantity is Quantity.GRADIENT and not difference.observation.startswith("gradient/y_pred"):
+        if difference.quantity is Quantity.GRADIENT and not difference.name.of_predictions:
             continue
         if difference.is_float and difference.explained(right=-difference.right.astype(np.float64)):
             continue  # a change of sign

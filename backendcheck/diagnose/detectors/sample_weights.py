@@ -14,7 +14,7 @@ from backendcheck.diagnose.evidence.counts import counts, factors, ignored_label
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = (
     "mask-ignored", "missing-label-counted", "dropped-label", "sample-weight-ignored", "sample-weight-misapplied", "reduction",
@@ -45,7 +45,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _labels(difference: Difference, name: str) -> np.ndarray | None:
-    return difference.recording.labels.get(f"{name}/{difference.output}" if difference.output else name)
+    return difference.recording.labels.get(of_output(name, difference.output))
 
 
 def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
@@ -69,7 +69,7 @@ def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagn
         return  # as asked: it is the other side that counts them
     if dropped.any() and not (different & ~dropped).any() and (right[dropped] != 0).all():
         gradient = situation.recordings[difference.suspects[0]].observations.get(
-            f"gradient/y_pred/{difference.output}" if difference.output else "gradient/y_pred"
+            of_output("gradient/y_pred", difference.output)
         )
         rows = None if gradient is None or len(gradient.value) != n else gradient.value.reshape(n, -1)[dropped]
         if rows is None or not rows.any():
@@ -142,7 +142,7 @@ def _of_mean(difference: Difference, situation: Situation) -> Iterator[Diagnosis
     ):
         return
     recording = difference.recording
-    name = f"per_example_loss/{difference.output}" if difference.output else "per_example_loss"
+    name = of_output("per_example_loss", difference.output)
     each = recording.observations.get(name)
     if each is None or situation.differs(name, *difference.suspects) or each.value.ndim != 1:
         return
@@ -182,9 +182,8 @@ def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
     )
     if difference.observation.rpartition("/")[2].removeprefix(f"{output}_") not in _ACCURACIES or difference.left.size != 1:
         return
-    suffix = f"/{output}" if output else ""
-    predictions = difference.recording.observations.get(f"predictions{suffix}")
-    labels = difference.recording.labels.get(f"y_true{suffix}")
+    predictions = difference.recording.observations.get(of_output("predictions", output))
+    labels = difference.recording.labels.get(of_output("y_true", output))
     if predictions is None or labels is None or labels.dtype == object:
         return
     scores = predictions.value
@@ -194,8 +193,8 @@ def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
         right = scores.argmax(axis=-1) == labels.argmax(axis=-1)
     else:
         return
-    mask = difference.recording.labels.get(f"mask{suffix}")
-    weight = difference.recording.labels.get(f"sample_weight{suffix}")
+    mask = difference.recording.labels.get(of_output("mask", output))
+    weight = difference.recording.labels.get(of_output("sample_weight", output))
     counted = np.ones(right.shape) if mask is None or mask.shape != right.shape else mask.astype(np.float64)
     plain = np.array(right.mean(), np.float64)
     values = {"left": difference.left.astype(np.float64), "right": difference.right.astype(np.float64)}

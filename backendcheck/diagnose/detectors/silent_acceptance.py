@@ -16,7 +16,7 @@ from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.observations import Observation, of_output
 
 CODES = ("silent-acceptance", "never-rejected")
 _CHECK_THE_DATA = (
@@ -79,25 +79,25 @@ def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
     """For each label that names no class: what the leg made of it, such as "label 3 of example 2 is counted as class 0 (cat)"."""
     recording = situation.recordings[leg]
     for output in recording.losses or {"": {}}:
-        suffix = f"/{output}" if output else ""
-        labels, losses = recording.labels.get(f"y_true{suffix}"), recording.observations.get(f"per_example_loss{suffix}")
+        labels, loss_name = recording.labels.get(of_output("y_true", output)), of_output("per_example_loss", output)
+        losses = recording.observations.get(loss_name)
         if labels is None or losses is None or labels.dtype.kind not in "iufb" or not _are_losses(losses):
             continue
         if not labels.ndim or not len(labels) == labels.size == len(losses.value):
             continue
         declared = situation.declared.get((leg, output))
-        gradient = recording.observations.get(f"gradient/y_pred{suffix}")
+        gradient = recording.observations.get(of_output("gradient/y_pred", output))
         n_classes = _n_classes(recording, output, gradient)
         flat = labels.reshape(-1).astype(np.float64)
         counted = None
         if declared is not None:
-            counted = class_by_loss(declared, losses.value, allowance_of(recording, f"per_example_loss{suffix}"))
+            counted = class_by_loss(declared, losses.value, allowance_of(recording, loss_name))
         name = naming(recording.class_names, output, n_classes)
-        of_output = f" of {output}" if output else ""
+        whose = f" of {output}" if output else ""
         for at in np.flatnonzero(_names_no_class(flat, n_classes, recording.losses.get(output, {}))):
             rows = _row(gradient, int(at), len(flat))
             k = -1 if counted is None else int(counted[at])
-            yield f"label {flat[at]:g}{of_output} of example {at} {_fate_of_one(float(losses.value[at]), rows, k, name)}"
+            yield f"label {flat[at]:g}{whose} of example {at} {_fate_of_one(float(losses.value[at]), rows, k, name)}"
 
 
 def _row(gradient: Observation | None, example: int, n: int) -> np.ndarray | None:
@@ -113,7 +113,7 @@ def _are_losses(observation: Observation) -> bool:
 
 def _n_classes(recording: Recording, output: str, gradient: Observation | None) -> int:
     """How many classes the predictions of an output have; 0 where that is not known, 1 for a single score."""
-    observation = recording.observations.get(f"predictions/{output}" if output else "predictions")
+    observation = recording.observations.get(of_output("predictions", output))
     scores = recording.labels.get(
         "y_pred", observation.value if observation is not None else gradient.value if gradient is not None else None
     )

@@ -12,7 +12,7 @@ from backendcheck.diagnose.evidence.difference import Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 CODES = ("tie-order",)
 _LONGEST_LIST = 12
@@ -68,7 +68,7 @@ def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str,
         if situation.differs(name, *difference.suspects):
             continue
         values = observation.value.astype(np.float64)
-        short = name.removeprefix("value/")
+        short = ObservationName.parse(name).part
         if values.shape == difference.left.shape:
             # Sorted values beside their indices: a tie is a value that its row holds twice.
             twice = (values[..., :, None] == values[..., None, :]).sum(axis=-1) > 1

@@ -39,7 +39,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         evidence = {"observation": difference.observation, "elements": f"{int(apart.sum())} of {apart.size}"}
         words = [f"{int(apart.sum())} of {apart.size} elements of {difference.observation}"]
         of_weights = difference.quantity in (Quantity.GRADIENT, Quantity.TRAIN_WEIGHT)
-        if (apart.ndim and not of_weights) or difference.observation.startswith("gradient/y_pred"):
+        if (apart.ndim and not of_weights) or difference.name.of_predictions:
             words.append(_axis_words(apart, 0, "examples", evidence))
         if apart.ndim > 1:
             words.append(_axis_words(apart, apart.ndim - 1, "classes", evidence))

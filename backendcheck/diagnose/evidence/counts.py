@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from backendcheck.diagnose.evidence.difference import Difference
+from backendcheck.vocabulary.observations import of_output
 
 
 def counts(
@@ -50,5 +51,5 @@ def factors(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 def ignored_labels(difference: Difference) -> np.ndarray | None:
     """Where labels are the `ignore_class` of the loss that an observation belongs to; None if there is none."""
     ignore_class = difference.recording.losses.get(difference.output, {}).get("options", {}).get("ignore_class")
-    labels = difference.recording.labels.get(f"y_true/{difference.output}" if difference.output else "y_true")
+    labels = difference.recording.labels.get(of_output("y_true", difference.output))
     return None if ignore_class is None or labels is None else labels == ignore_class

@@ -10,7 +10,7 @@ import numpy as np
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 # What an explanation has to show: as recorded the values are at least this many times too far apart …
 FAR = 20.0
@@ -42,13 +42,17 @@ class Difference:
     other: Recording | None = None
 
     @property
+    def name(self) -> ObservationName:
+        return ObservationName.parse(self.observation)
+
+    @property
     def quantity(self) -> Quantity:
-        return quantity_of(self.observation)
+        return self.name.quantity
 
     @property
     def output(self) -> str:
         """The output that the observation is of; empty for the only one."""
-        return output_of(self.observation)
+        return self.name.output
 
     @property
     def is_numeric(self) -> bool:
@@ -99,14 +103,6 @@ class Difference:
     def explained(self, left: Any = None, right: Any = None) -> bool:
         """Whether the sides, far apart as recorded, agree once one of them is replaced: with the margin of `is_margin`."""
         return is_margin(self.excess(), self.excess(left, right))
-
-
-def output_of(observation: str) -> str:
-    """The output in the name of an observation: ``age`` of ``per_example_loss/age``."""
-    for prefix in ("predictions", "predicted_class", "per_example_loss", "loss", "gradient/y_pred"):
-        if observation.startswith(f"{prefix}/"):
-            return observation.removeprefix(f"{prefix}/")
-    return ""
 
 
 def is_margin(before: float, after: float) -> bool:

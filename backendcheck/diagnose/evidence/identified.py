@@ -8,6 +8,7 @@ from backendcheck import reference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
+from backendcheck.vocabulary.observations import of_output
 
 _CANDIDATES: tuple[tuple[str, dict[str, bool]], ...] = (
     ("sparse_categorical_crossentropy", {"from_logits": True}),
@@ -39,7 +40,7 @@ def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss
 
 
 def _is_loss_of(recording: Recording, output: str, spec: reference.LossSpec) -> bool:
-    observation = recording.observations.get(f"per_example_loss/{output}" if output else "per_example_loss")
+    observation = recording.observations.get(of_output("per_example_loss", output))
     declared = declared_loss(recording, output, spec)
     if observation is None or declared is None or observation.value.size < _FEWEST or observation.value.dtype.kind not in "iufb":
         return False

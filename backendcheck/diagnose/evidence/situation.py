@@ -12,11 +12,11 @@ from backendcheck import reference
 from backendcheck.case import Tolerance
 from backendcheck.compare.findings import Finding, partition
 from backendcheck.compare.tolerances import Allowed, Tolerances
-from backendcheck.diagnose.evidence.difference import NEAR, Difference, excess, output_of
+from backendcheck.diagnose.evidence.difference import NEAR, Difference, excess
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
-from backendcheck.vocabulary.observations import Observation, Quantity, flow_key, quantity_of
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, flow_key, of_output, quantity_of
 
 # Between backends first, then from the reference, then inside one backend: the order in which differences explain.
 _ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER)
@@ -58,7 +58,7 @@ class Situation:
         """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
         if difference.quantity in (Quantity.PREDICTIONS, Quantity.VALUE):
             return False
-        return self.differs(f"predictions/{difference.output}" if difference.output else "predictions", *difference.suspects)
+        return self.differs(of_output("predictions", difference.output), *difference.suspects)
 
     @cached_property
     def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
@@ -71,7 +71,7 @@ class Situation:
 
     def as_declared(self, observation: str, leg: str) -> bool | None:
         """Whether a leg's loss is what the declared loss gives for its predictions; None if there is no saying."""
-        output, recording = output_of(observation), self.recordings[leg]
+        output, recording = ObservationName.parse(observation).output, self.recordings[leg]
         declared, recorded = self.declared.get((leg, output)), recording.observations.get(observation)
         if declared is None or recorded is None or declared.saturated:
             return None

@@ -39,6 +39,7 @@ from backendcheck.recordings.layer_calls import (
 )
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.stages import RecordingStage
 
 
 def observe_layers(case: Any, trace: Trace, *, seed: int, source: Recording | None) -> None:
@@ -62,7 +63,7 @@ def _observe_model(under_test: ModelUnderTest, trace: Trace, source: Recording |
     watch = LayerWatch(trace)
     data = under_test.tensors(under_test.arrays)
     y_pred: Any = None
-    with trace.stage("forward"), watched(watch.visit):
+    with trace.stage(RecordingStage.FORWARD), watched(watch.visit):
         y_pred = under_test.model(data["x"], training=False)
     if y_pred is not None:
 
@@ -70,9 +71,9 @@ def _observe_model(under_test: ModelUnderTest, trace: Trace, source: Recording |
             return under_test.total_loss(predictions, data)
 
         watch.observe_loss(loss, y_pred, "compute_loss", under_test.model.trainable_variables)
-        with trace.stage("gradient"):
+        with trace.stage(RecordingStage.GRADIENT):
             watch.observe_upstream(under_test, data)
-        with trace.stage("forward"):  # the penalties that layers add to the loss are those of the last pass
+        with trace.stage(RecordingStage.FORWARD):  # the penalties that layers add to the loss are those of the last pass
             under_test.model(data["x"], training=False)
     paths = {id(variable): path for path, variable in named_weights(under_test.model)}
     Replay(watch, source, paths).run()
@@ -81,7 +82,7 @@ def _observe_model(under_test: ModelUnderTest, trace: Trace, source: Recording |
 def _observe_loss(case: LossCase, trace: Trace, source: Recording | None) -> None:
     arrays = losses.loss_arrays(case, trace)
     watch = LayerWatch(trace)
-    with trace.stage("loss"):
+    with trace.stage(RecordingStage.LOSS):
         loss = losses.resolve(case.loss)
         labels, y_pred, weight = map(to_tensor, arrays)
         watch.observe_loss(lambda tensor: scalar(loss(labels, tensor, sample_weight=weight)), y_pred, type(loss).__name__)

@@ -22,6 +22,7 @@ from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace, as_raised
 from backendcheck.recordings.layer_calls import INPUT, LOSS, OUTPUT, UPSTREAM, LayerCall, LayerTrace, named, parts
 from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.stages import RecordingStage
 
 _COLORS = re.compile(r"\x1b\[\d*m")
 
@@ -95,7 +96,7 @@ class LayerWatch:
         precision = self.trace.lowest_precision or arrays[0].precision
         self._add_call(LOSS, path=LOSS, type=name, arguments=arguments, precision=precision)
         self.add_arrays(LOSS, INPUT, arrays)
-        with self.trace.stage("loss"):
+        with self.trace.stage(RecordingStage.LOSS):
             try:
                 self.add_outputs(LOSS, OUTPUT, loss_of_masked(y_pred))
                 self.add_arrays(LOSS, UPSTREAM, [value_of(np.ones((), np.float32))])

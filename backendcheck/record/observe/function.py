@@ -16,6 +16,8 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import ObservationName
+from backendcheck.vocabulary.stages import RecordingStage
 
 _RESULT = "result"  # the name of a returned value that is not in a dict
 
@@ -72,7 +74,7 @@ def observe_function(
     arrays = {name: noise.inputs(name, nest, trace, seed=seed, codes=True) for name, nest in arrays.items()}
     call = _call_of(case)
     returned: Any = None
-    with trace.stage("compute"):
+    with trace.stage(RecordingStage.COMPUTE):
         returned = call(_tensors(arrays))
         if returned is None:
             message = "FunctionCase: the function returned None; expected an array or a nest of arrays. Is a return missing?"
@@ -110,7 +112,7 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
     weights = {
         path: _cotangent(path, observation.value.shape, seed)
         for name, observation in trace.observations.items()
-        for path in [name.removeprefix("value/")]
+        for path in [ObservationName.parse(name).rest]
         if observation.is_float
     }
     if not floats or not weights:
@@ -132,7 +134,7 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
     if text := sorted(path for path, leaf in flat.items() if np.asarray(leaf).dtype.kind in "OUST"):
         trace.notes.append(f"no gradient: the function takes text ({', '.join(text)})")
         return
-    with trace.stage("gradient"):
+    with trace.stage(RecordingStage.GRADIENT):
         gradients = backend_module().gradient_function(
             lambda data: data["by"], lambda by, data: weighted_sum(by, data["rest"]), ()
         )

@@ -20,6 +20,7 @@ from backendcheck.record.observe.arrays import as_arrays, as_observation, check_
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.stages import RecordingStage
 
 # Losses for exclusive classes; the predicted class is then an observation as well.
 _EXCLUSIVE = (
@@ -146,7 +147,7 @@ class LossObserver:
             noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight),
         )  # fmt: skip
         self.loss: Any = None
-        with trace.stage("loss"):
+        with trace.stage(RecordingStage.LOSS):
             self.loss = resolve(case.loss)
             trace.losses[""] = description(self.loss)
         self._gradients = backend_module().gradient_function(
@@ -157,14 +158,14 @@ class LossObserver:
 
     def observe(self, arrays: Arrays, trace: Trace) -> None:
         """Add the loss of each example, the loss, and its gradient by y_pred."""
-        with trace.stage("loss"):
+        with trace.stage(RecordingStage.LOSS):
             labels, predictions, weight = (to_tensor(array) for array in arrays)
             n = len(arrays[1]) if arrays[1].ndim else 1
             if (values := per_example(self.loss, labels, predictions, weight, n)) is not None:
                 trace.add("per_example_loss", values)
             trace.add("loss", scalar(self.loss(labels, predictions, sample_weight=weight)))
         if "loss" in trace.observations:
-            with trace.stage("gradient"):
+            with trace.stage(RecordingStage.GRADIENT):
                 data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
                 _, by_pred, _ = self._gradients(data)
                 trace.add("gradient/y_pred", zeros_if_none(by_pred[0], arrays[1]))

@@ -19,11 +19,12 @@ from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor, zeros_if_none
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.model_under_test import ModelUnderTest, lowest_precision
-from backendcheck.record.observe.outputs import suffix
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights, seed_weights, state_fingerprints, weight_digests
+from backendcheck.vocabulary.observations import of_output
+from backendcheck.vocabulary.stages import RecordingStage
 
 # --- build -----------------------------------------------------------------------------------------------------
 
@@ -32,7 +33,7 @@ def build_model(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -
     """The model of a case, built, with its initial weights, compiled; None if it raised."""
     under_test = ModelUnderTest(case, trace, seed, noise)
     model = under_test.model
-    with trace.stage("build"):
+    with trace.stage(RecordingStage.BUILD):
         if not model.built or not model.weights:
             _create_variables(under_test)
         if case.weights == "seeded":
@@ -61,7 +62,7 @@ def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add the predictions of `predict`, and note what inference changes and whether it draws random numbers."""
     model = under_test.model
     before = random_state(model)
-    with trace.stage("forward"):
+    with trace.stage(RecordingStage.FORWARD):
         predictions = model.predict(under_test.x, batch_size=under_test.batch_size, verbose=0)
         named = outputs.by_output(predictions, model)
         if list(named) != [""]:
@@ -77,7 +78,7 @@ def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
 def add_predictions(named: Mapping[str, Any], trace: Trace) -> None:
     """Add predictions by output, each (N, C)."""
     for name, array in named.items():
-        trace.add(f"predictions{suffix(name)}", array)
+        trace.add(of_output("predictions", name), array)
 
 
 def _add_predicted_class(under_test: ModelUnderTest, name: str, n_outputs: int, trace: Trace) -> None:
@@ -85,9 +86,9 @@ def _add_predicted_class(under_test: ModelUnderTest, name: str, n_outputs: int, 
     loss = loss.get(name) if isinstance(loss, Mapping) else loss
     exclusive = not isinstance(loss, list | tuple) and loss is not None and losses.is_exclusive(losses.resolve(loss))
     if exclusive or outputs.is_softmax_output(under_test.model, name, n_outputs):
-        classes = outputs.predicted_class(trace.observations[f"predictions{suffix(name)}"].value)
+        classes = outputs.predicted_class(trace.observations[of_output("predictions", name)].value)
         if classes is not None:
-            trace.add(f"predicted_class{suffix(name)}", classes)
+            trace.add(of_output("predicted_class", name), classes)
 
 
 # --- loss and gradient -----------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ def observe_losses_and_gradients(
     """
     model, data = under_test.model, under_test.tensors(arrays)
     under_test.reset_state()
-    with trace.stage("loss"):
+    with trace.stage(RecordingStage.LOSS):
         y_pred = model(data["x"], training=False)
         named = outputs.by_output(y_pred, model)
         if predictions:
@@ -113,10 +114,10 @@ def observe_losses_and_gradients(
     if "loss" not in trace.observations:
         return
     under_test.reset_state()
-    with trace.stage("gradient"):
+    with trace.stage(RecordingStage.GRADIENT):
         _, by_pred, by_variable = under_test.gradients(under_test.tensors(arrays))
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
-            trace.add(f"gradient/y_pred{suffix(name)}", zeros_if_none(gradient, named[name]))
+            trace.add(of_output("gradient/y_pred", name), zeros_if_none(gradient, named[name]))
         paths = {id(variable): path for path, variable in named_weights(model)}
         for variable, gradient in zip(model.trainable_variables, by_variable, strict=True):
             trace.add(f"gradient/{paths[id(variable)]}", zeros_if_none(gradient, variable))
@@ -154,17 +155,17 @@ def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any
             continue
         loss = losses.resolve(spec)
         trace.losses[name] = losses.description(loss) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
-        trace.labels[f"y_true{suffix(name)}"] = as_observation(y_true, where="y").value
+        trace.labels[of_output("y_true", name)] = as_observation(y_true, where="y").value
         if weight is not None:
-            trace.labels[f"sample_weight{suffix(name)}"] = as_observation(weight, where="sample_weight").value
+            trace.labels[of_output("sample_weight", name)] = as_observation(weight, where="sample_weight").value
         if (mask := mask_of(named[name])) is not None:
-            trace.labels[f"mask{suffix(name)}"] = as_observation(mask, where="mask").value
+            trace.labels[of_output("mask", name)] = as_observation(mask, where="mask").value
         if under_test.predict_differs:
-            trace.labels[f"output{suffix(name)}"] = as_observation(named[name], where="output").value
+            trace.labels[of_output("output", name)] = as_observation(named[name], where="output").value
         under_test.reset_loss_state()
         values = losses.per_example(loss, y_true, named[name], _copied(weight), under_test.n)
         if values is not None:
-            trace.add(f"per_example_loss{suffix(name)}", values)
+            trace.add(of_output("per_example_loss", name), values)
         if name:
             under_test.reset_loss_state()
             reduced = loss(y_true, named[name], sample_weight=_copied(weight))
@@ -182,7 +183,7 @@ def _copied(weight: Any) -> Any:
 def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add the metrics of `evaluate`."""
     under_test.reset_state()
-    with trace.stage("metrics"):
+    with trace.stage(RecordingStage.METRICS):
         values = under_test.model.evaluate(*under_test.arrays[:2], **evaluate_options(under_test))
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
     if any(raised.stage == "metrics" for raised in trace.raised):
@@ -215,7 +216,7 @@ def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[s
     """Train the model by `fit`, which gets `options`. Returns what `fit` reports by epoch; empty if it raised."""
     before, n_raised_before = random_state(under_test.model), len(trace.raised)
     history: Mapping[str, list[float]] = {}
-    with trace.stage("train"):
+    with trace.stage(RecordingStage.TRAIN):
         history = fit(under_test, trace, **options)
     if len(trace.raised) > n_raised_before:
         under_test.restore_initial()

@@ -73,10 +73,6 @@ def matched(spec: Any, names: list[str], *, what: str, repeat: bool) -> dict[str
     raise InvalidCase(message)
 
 
-def suffix(name: str) -> str:
-    """The part of an observation name that stands for an output: ``/name``, or empty for the unnamed output."""
-    return f"/{name}" if name else ""
-
 
 def is_softmax_output(model: Any, name: str, n_outputs: int) -> bool:
     """Whether the output comes from a softmax."""

@@ -20,6 +20,7 @@ from backendcheck.record.observe.model import add_metrics, add_predictions, obse
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 # Losses of one-hot rows or of one score for each class, which do not depend on the order of the classes.
 _BY_COLUMN = (
@@ -232,7 +233,7 @@ def _reverse_outputs(under_test: ModelUnderTest, trace: Trace) -> None:
         values = model.evaluate(under_test.x, reversed_dict(under_test.y), verbose=0, return_dict=True, **options)
         add_metrics(values, variant, loss="loss")
         if not under_test.is_one_batch:
-            for name in [name for name in variant.observations if name.startswith("metric/")]:
+            for name in [name for name in variant.observations if ObservationName.parse(name).quantity is Quantity.METRIC]:
                 del variant.observations[name]
 
 

@@ -18,7 +18,6 @@ from backendcheck.compare.tolerances import default_tolerance
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_observation, leaves, map_nest
 from backendcheck.record.observe.model_under_test import ModelUnderTest
-from backendcheck.record.observe.outputs import suffix
 from backendcheck.record.observe.trace import Trace, as_raised
 from backendcheck.record.observe.weights import named_weights
 from backendcheck.record.oracles.float64 import DOUBLE, NoDouble, forward_pass, in_double
@@ -27,7 +26,7 @@ from backendcheck.reference import NoReference, directional
 from backendcheck.reference.directions import of_unit_length, random_directions
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.text.words import first_line
-from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue
+from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue, of_output
 from backendcheck.vocabulary.states import Status
 
 # Weights times positions (an example, or one of its steps or pixels): about the number of multiplications in a pass. Each
@@ -154,7 +153,7 @@ def _check_predictions(named: Mapping[str, np.ndarray], trace: Trace) -> None:
     for name, value in named.items():
         if value.dtype != np.float64:
             raise NoDouble(f"it returns {value.dtype} instead of float64")
-        recorded: Observation | None = trace.observations.get(f"predictions{suffix(name)}")
+        recorded: Observation | None = trace.observations.get(of_output("predictions", name))
         if recorded is None:
             continue
         tolerance = default_tolerance(Quantity.GRADIENT, recorded.precision)

@@ -19,7 +19,7 @@ from backendcheck.report.charts.svg import Chart
 from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
 _IMMEASURABLE = (FindingKind.NON_FINITE, FindingKind.SHAPE, FindingKind.MISSING)
 
@@ -44,12 +44,12 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
         if (
             one.oracle == Oracle.AGREEMENT
             and quantity_of(one.observation) is Quantity.GRADIENT
-            and not one.observation.startswith("gradient/y_pred")
+            and not ObservationName.parse(one.observation).of_predictions
         ):
             immeasurable = isinstance(one, Finding) and one.kind in _IMMEASURABLE
             found = np.inf if immeasurable else one.excess
             if found is not None:
-                path = one.observation.removeprefix("gradient/")
+                path = ObservationName.parse(one.observation).part
                 worst[path] = max(worst.get(path, 0.0), float(found) if found == found else np.inf)  # noqa: PLR0124 - NaN
     if len(worst) < 2 or max(worst.values()) <= 1:  # noqa: PLR2004
         return

@@ -15,7 +15,7 @@ from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
 
 _MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
@@ -163,7 +163,7 @@ def _legend(y: float) -> Iterator[Markup]:
 
 def _by_example(observation: str) -> bool:
     """Whether an array has a row for each example and a column for each class."""
-    return quantity_of(observation) is Quantity.PREDICTIONS or observation.startswith("gradient/y_pred")
+    return quantity_of(observation) is Quantity.PREDICTIONS or ObservationName.parse(observation).of_predictions
 
 
 def _range(block: int, n_pooled: int, n: int) -> str:

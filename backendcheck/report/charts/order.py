@@ -13,7 +13,7 @@ from backendcheck.report.charts.svg import Chart
 from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
 _MOST_CLASSES = 12
 _LONGEST_NAME = 22
@@ -80,7 +80,7 @@ def confusion(result: CaseResult) -> Iterator[Chart]:
 def implied_confusion(result: CaseResult) -> Iterator[Chart]:
     """How often one leg's gradient stands for another class than the other's; against the labels where only one leg has any."""
     for name in dict.fromkeys(name for one in result.recordings.values() for name in one.observations):
-        if not name.startswith("gradient/y_pred") or not _concerned(result, name):
+        if not ObservationName.parse(name).of_predictions or not _concerned(result, name):
             continue
         classes = {leg: one for leg, recording in result.recordings.items() if (one := _implied(recording, name)) is not None}
         first = next(iter(classes), "")
@@ -108,7 +108,7 @@ def _concerned(result: CaseResult, name: str) -> bool:
 def _implied(recording: Recording, name: str) -> np.ndarray | None:
     """The class that the gradient of each example stands for, -1 for none; None where it has none by the kind of its loss."""
     seen = recording.observations.get(name)
-    output = name.removeprefix("gradient/y_pred").removeprefix("/")
+    output = ObservationName.parse(name).output
     if seen is None or seen.value.ndim < 2 or seen.value.shape[-1] < 2 or seen.value.dtype.kind != "f":  # noqa: PLR2004
         return None
     if not has_implied_class(recording.losses.get(output)):

@@ -12,7 +12,7 @@ from backendcheck.diagnose import Diagnosis
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.findings import FindingKind
-from backendcheck.vocabulary.observations import flow_key, quantity_of
+from backendcheck.vocabulary.observations import Quantity, flow_key, quantity_of
 
 _MOST_EVIDENCE = 4  # items that a summary shows
 
@@ -84,7 +84,7 @@ def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
 
 
 def _predictions_agree(result: CaseResult) -> bool:
-    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.oracle == "agreement"]
+    held = [c for c in result.comparisons if quantity_of(c.observation) is Quantity.PREDICTIONS and c.oracle == "agreement"]
     return bool(held) and not findings_of(held)
 
 
@@ -150,7 +150,7 @@ def main_tolerance(result: CaseResult) -> str:
     if finding is not None:
         return f"{tolerance_words(finding)}; excess {excess_words(finding.excess)}"
     measured = [d for d in result.diagnoses if any("max|d|" in words for words in d.evidence)]
-    held = [c for c in result.comparisons if c.observation.partition("/")[0] == "predictions" and c.tolerance is not None]
+    held = [c for c in result.comparisons if quantity_of(c.observation) is Quantity.PREDICTIONS and c.tolerance is not None]
     if not measured or not held:
         return ""
     excess = measured[0].evidence.get("excess")

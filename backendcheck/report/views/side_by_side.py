@@ -14,7 +14,7 @@ from backendcheck.report.views.examples import label_words
 from backendcheck.report.views.values import class_names, value_text
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation, Quantity, flow_key, quantity_of
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, flow_key, of_output, quantity_of
 
 REFERENCE = "reference"
 _MOST_ROWS = 6
@@ -163,11 +163,11 @@ def _place(recording: Recording, name: str, index: tuple[int, ...] | None, shape
     """Where it is in words, and the label there: ``example 37, class grignolino``, ``0 barolo``."""
     if not index or len(index) != len(shape):
         return "", ""
-    if quantity_of(name) not in _BY_EXAMPLE and not name.startswith("gradient/y_pred"):
+    if quantity_of(name) not in _BY_EXAMPLE and not ObservationName.parse(name).of_predictions:
         return (f"epoch {index[0] + 1}" if quantity_of(name) is Quantity.TRAIN_LOSS else f"at {list(index)}"), ""
     names = class_names(name, recording)
     words = f"example {index[0]}"
-    of_classes = quantity_of(name) is Quantity.PREDICTIONS or name.startswith("gradient/y_pred")
+    of_classes = quantity_of(name) is Quantity.PREDICTIONS or ObservationName.parse(name).of_predictions
     steps = index[1:-1] if of_classes else index[1:]
     if steps:
         words += f", step {', '.join(map(str, steps))}"
@@ -177,8 +177,8 @@ def _place(recording: Recording, name: str, index: tuple[int, ...] | None, shape
 
 
 def _label_there(recording: Recording, name: str, index: tuple[int, ...], names: Sequence[str]) -> str:
-    output = name.removeprefix("gradient/y_pred").removeprefix(quantity_of(name).value).removeprefix("/")
-    labels = recording.labels.get(f"y_true/{output}" if output else "y_true")
+    output = ObservationName.parse(name).output
+    labels = recording.labels.get(of_output("y_true", output))
     if labels is None or not labels.ndim or index[0] >= len(labels):
         return ""
     one = labels[index[0]]

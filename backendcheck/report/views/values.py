@@ -10,7 +10,7 @@ import numpy as np
 from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
 from backendcheck.results.results import CaseResult
-from backendcheck.vocabulary.observations import Quantity, flow_key, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, flow_key, of_output, quantity_of
 
 MOST_ELEMENTS = 20
 _MOST_TABLES = 6
@@ -54,7 +54,7 @@ def value_tables(result: CaseResult, legs: Sequence[str]) -> list[ValueTable]:
 
 def _tells_what_came_instead(name: str) -> bool:
     kinds = (Quantity.VALUE, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
-    return quantity_of(name) in kinds or name.startswith("gradient/y_pred")
+    return quantity_of(name) in kinds or ObservationName.parse(name).of_predictions
 
 
 def _table(
@@ -145,10 +145,10 @@ def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarr
     """The labels that belong to an array of one row per example, where they have its shape."""
     kind = quantity_of(name)
     of_examples = (Quantity.PER_EXAMPLE_LOSS, Quantity.PREDICTED_CLASS, Quantity.PREDICTIONS)
-    if kind not in of_examples and not name.startswith("gradient/y_pred"):
+    if kind not in of_examples and not ObservationName.parse(name).of_predictions:
         return None
-    output = name.removeprefix("gradient/y_pred").removeprefix(kind.value).removeprefix("/")
-    labels = recording.labels.get(f"y_true/{output}" if output else "y_true")
+    output = ObservationName.parse(name).output
+    labels = recording.labels.get(of_output("y_true", output))
     if labels is None:
         return None
     if labels.shape == (*shape, 1):
@@ -180,7 +180,7 @@ def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> 
         return ("",)
     numbered = tuple(str(index) for index in range(width))
     kind = quantity_of(name)
-    of_classes = kind is Quantity.PREDICTIONS or name.startswith("gradient/y_pred")
+    of_classes = kind is Quantity.PREDICTIONS or ObservationName.parse(name).of_predictions
     if not of_classes or array.ndim < 2:  # noqa: PLR2004 - examples and classes
         return numbered
     classes = class_names(name, recording)
