@@ -11,6 +11,7 @@ from front_door import Ended, backendcheck, project
 from make import everywhere
 from pieces import SELECTION
 
+from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.errors import UsageError
 from backendcheck.recordings.files import write_environment, write_recording
 from backendcheck.results.known_add import add, entries_for
@@ -171,6 +172,12 @@ def test_entries_with_links_of_their_own_are_enough(tmp_path: Path) -> None:
 def test_a_problem_is_one_line_with_what_to_do() -> None:
     problem = KnownProblem(kind=ProblemKind.EXPIRED, where="a.toml, entry 1 (a/b)", what="expired on 2026-01-01. Look again.")
     assert str(problem) == "expired: a.toml, entry 1 (a/b): expired on 2026-01-01. Look again."
+
+
+def test_the_built_in_known_divergences_are_in_order() -> None:
+    place = builtin_cases() / "known_divergences"
+    functions = tuple(function.id for file in find_case_files([str(builtin_cases())]) for function in case_functions(file))
+    assert errors(place, functions=functions) == []
 
 
 # --- prune -----------------------------------------------------------------------------------------------------

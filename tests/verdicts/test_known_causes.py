@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import make
@@ -241,6 +242,13 @@ def test_the_built_in_known_divergences_are_grouped_into_causes_that_explain() -
     for cause in causes.values():
         assert cause.title.endswith(".")
         assert len(cause.explanation) > 40
+
+
+def test_the_wheel_carries_them() -> None:
+    project = tomllib.loads((builtin_cases().parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"]["cases"] == "backendcheck/cases"
+    assert "exclude" not in wheel
 
 
 def test_a_cause_that_one_file_uses_is_defined_there_and_others_in_one_place() -> None:

@@ -63,6 +63,13 @@ def test_another_exception_is_failed_again() -> None:
 def test_an_exception_instead_of_a_number_is_changed_and_the_other_way_round() -> None:
     assert changed({"raised": RAISED}, "0.0") == ["the outcome on jax was 0.0, it is raises IndexError"]
     assert changed({"loss": 0.5}, "raises IndexError") == ["the outcome on jax (loss) was raises IndexError, it is 0.5"]
+    assert changed({"loss": math.nan}, "raises IndexError") == ["the outcome on jax (loss) was raises IndexError, it is nan"]
+
+
+def test_what_a_case_recorded_before_it_raised_is_not_its_outcome() -> None:
+    recorded = {"raised": RAISED, "loss": 0.0, "status": "raised"}
+    assert changed(recorded, "0.0") == ["the outcome on jax was 0.0, it is raises IndexError"]
+    assert changed(recorded, "raises IndexError") == []
 
 
 def test_a_backend_that_is_left_out_or_did_not_run_may_do_anything() -> None:
