@@ -83,3 +83,14 @@ def test_several_tables_change_at_once() -> None:
 def test_what_stands_under_no_header_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="line 1: expected tables under a"):
         tables(text)
+
+
+def test_blank_lines_at_the_end_stay_where_no_table_goes() -> None:
+    text = "[[a]]\nx = 1\n\n\n"
+    assert edited(text, [TableEdit(table=tables(text)[0], values={"x": "2"})]) == "[[a]]\nx = 2\n\n\n"
+
+
+def test_a_comment_at_the_end_of_the_file_does_not_belong_to_a_table_at_its_beginning() -> None:
+    text = "[[a]]\nx = 1\n\n# The end.\n"
+    assert tables(text)[0].first == 0
+    assert edited(text, [TableEdit(table=tables(text)[0], removed=True)]) == "# The end.\n"
