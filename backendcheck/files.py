@@ -1,10 +1,12 @@
-"""Files written atomically, and their digests."""
+"""Files written atomically, their digests, and directories that one process has for itself."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from backendcheck.errors import OutputInTheWay
@@ -38,6 +40,27 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> No
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def locked(directory: Path, message: str) -> Iterator[None]:
+    """Keep other processes that lock the same directory out of it meanwhile.
+
+    Raises:
+        OutputInTheWay: with `message`, if another process has it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            import fcntl
+
+            handle = os.open(directory, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputInTheWay(message) from None
+        except (OSError, ImportError):
+            pass  # this system, or this file system, has no such locks
+        yield
 
 
 def _umask() -> int:

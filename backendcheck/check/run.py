@@ -97,7 +97,7 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     from backendcheck.report import write_reports
     from backendcheck.results.results import analyse
     from backendcheck.sessions.processes import check_out, record_all
-    from backendcheck.sessions.request import Request
+    from backendcheck.sessions.request import RecordingRequest
     from backendcheck.verdicts.known_files import known_in_force
 
     backends = options.parsed_backends()
@@ -105,7 +105,7 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     with _pickled_objects(source) as pickled:
         file = write_case(source, out / CASES, stem, pickled=pickled, **text)
         requests = [
-            Request(
+            RecordingRequest(
                 backend=backend, out=out, paths=[str(file)], timeout_s=options.timeout_s, device=options.device,
                 oracles=parse_oracles(",".join(options.oracles or ORACLES)), overwrite=True,
             )
@@ -116,7 +116,7 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
             ends = record_all(requests, progress)
     unusable = {name: end.message for name, end in ends.items() if not end.recorded}
     if len(unusable) == len(ends):
-        message = "; ".join(f"{name}: {ended.removeprefix('backendcheck: ')}" for name, ended in unusable.items())
+        message = "; ".join(f"{name}: {ended}" for name, ended in unusable.items())
         raise UsageError(message)
     legs = read_legs(find_legs([request.leg for request in requests if request.backend.value not in unusable]))
     configuration = load_configuration(Path.cwd())

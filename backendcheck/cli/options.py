@@ -83,7 +83,7 @@ def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: 
 
 
 timeout_option = click.option(
-    "--timeout", type=float, callback=_parse_seconds, default=300.0, show_default=True, metavar="S",
+    "--timeout", "timeout_s", type=float, callback=_parse_seconds, default=300.0, show_default=True, metavar="S",
     help="Seconds a case may take. After that it is stopped and recorded as timed out.",
 )  # fmt: skip
 device_option = click.option(
@@ -141,11 +141,6 @@ def check_resume(options: dict[str, Any]) -> None:
     if options["retry"] and not options["resume"]:
         message = "--retry-errors applies to the recordings of an earlier run; expected --resume with it."
         raise click.UsageError(message)
-
-
-def renamed(options: dict[str, Any]) -> dict[str, Any]:
-    options["timeout_s"] = options.pop("timeout")
-    return options
 
 
 def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,7 +25,7 @@ def end_on_signals(*, with_parent: bool = False) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, end)
     if with_parent:
-        from backendcheck.sessions.signals import end_with_parent
+        from backendcheck.sessions.child_processes import end_with_parent
 
         end_with_parent(signal.SIGINT)
 

@@ -18,7 +18,6 @@ from backendcheck.cli.options import (
     overwrite_option,
     paths_argument,
     recording_options,
-    renamed,
     strict_known_option,
 )
 from backendcheck.cli.process import end_on_signals
@@ -27,8 +26,9 @@ from backendcheck.cli.terminal import OutputOptions, output_options
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
+    from backendcheck.progress.progress import Progress
     from backendcheck.results.results import Results
-    from backendcheck.sessions.request import Request
+    from backendcheck.sessions.request import RecordingRequest
 
 _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minute
 
@@ -78,7 +78,7 @@ def run(
     from backendcheck.report import write_reports
     from backendcheck.sessions.noise import clear_noise, record_noise
     from backendcheck.sessions.processes import check_out, move_aside
-    from backendcheck.sessions.request import Request, check_expressions
+    from backendcheck.sessions.request import RecordingRequest, check_expressions
     from backendcheck.vocabulary.backends import parse_backends
 
     end_on_signals()
@@ -88,8 +88,7 @@ def run(
     find_case_files([*paths] or [str(builtin_cases())])
     wanted = parse_backends(backends or ",".join(configuration.backends) or "tensorflow,jax,torch")
     directory = out or LATEST
-    options = renamed(options)
-    requests = [Request(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
+    requests = [RecordingRequest(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
     check_expressions(requests[0])
     anew = not options["resume"]
     if anew and out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
@@ -98,22 +97,22 @@ def run(
     if anew:
         clear_noise(directory)
         clear_scripts(directory)
-    there: list[Request] = []
+    recordable: list[RecordingRequest] = []
     for request in requests:
         if missing := request.backend.missing_modules():
             names = " and ".join(missing)
             remedy = f"Install with: {request.backend.install_command}"
             click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
         else:
-            there.append(request)
-    # What an earlier run left there is not this one's, unless it is resumed.
+            recordable.append(request)
     progress = functools.partial(progress_of, quiet=output.quiet)
-    paths_of_legs = _record(there, progress, quiet=output.quiet)
+    # Only these directories are read: without --resume other legs in them are of an earlier run.
+    leg_dirs = _record(recordable, progress, quiet=output.quiet)
     if noise_floor:
-        runs = {leg.name: read_environment(leg).run for leg in paths_of_legs}
-        for name, backend, noise_end in record_noise(there, runs, progress):
-            _tell_messages(f"{backend} {name}", noise_end.message)
-    legs = read_legs(find_legs(paths_of_legs)) if paths_of_legs else []
+        runs = {leg.name: read_environment(leg).run for leg in leg_dirs}
+        for name, backend, noise_end in record_noise(recordable, runs, progress):
+            _echo_messages(f"{backend} {name}", noise_end.message)
+    legs = read_legs(find_legs(leg_dirs)) if leg_dirs else []
     results = analyze_legs(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
     if n_scripts and results.counts["FAILED"]:
         write_reports(results, directory)  # so that it is there whatever becomes of the scripts
@@ -121,26 +120,26 @@ def run(
     write_and_exit(results, directory, strict_known=strict_known, baseline=baseline, output=output)
 
 
-def _record(requests: Sequence[Request], progress: Callable[..., Any], *, quiet: bool) -> list[Path]:
-    """Record what is to be recorded; returns the directories of the legs that there are then."""
+def _record(requests: Sequence[RecordingRequest], progress: Callable[..., Progress], *, quiet: bool) -> list[Path]:
+    """Record what is not recorded yet; returns the directories of the legs."""
     from backendcheck.errors import UsageError
     from backendcheck.sessions.processes import record_all
     from backendcheck.sessions.resume import earlier, seconds_before
 
-    before = {request.backend: one for request in requests if request.resume and (one := earlier(request))}
-    for backend, one in before.items() if not quiet else ():
-        click.echo(f"{backend}: {one.in_words}", err=True)
+    before = {request.backend: session for request in requests if request.resume and (session := earlier(request))}
+    for backend, session in before.items() if not quiet else ():
+        click.echo(f"{backend}: {session.in_words}", err=True)
     left = [request for request in requests if request.backend not in before or not before[request.backend].is_whole]
     legs = [request.leg for request in requests if request not in left]
     if left:
         earlier_s = {request.backend.value: seconds_before(request) for request in left}
         with progress([str(request.backend) for request in left], earlier_s=earlier_s) as shown:
             ends = record_all(left, shown)
-        refused = [ends[one.backend.value].message for one in left if one.backend in before and ends[one.backend.value].refused]
-        if refused:
-            raise UsageError("\n".join(message.removeprefix("backendcheck: ") for message in refused))
+        resumed = [ends[request.backend.value] for request in left if request.backend in before]
+        if refused := [end.message for end in resumed if end.refused]:
+            raise UsageError("\n".join(refused))
         for name, end in ends.items():
-            _tell_messages(name, end.message)
+            _echo_messages(name, end.message)
         legs += [request.leg for request in left if ends[request.backend.value].recorded]
     return legs
 
@@ -158,6 +157,6 @@ def _make_scripts(results: Results, directory: Path, n: int, device: str, *, qui
             click.echo(f"script of {visible(case)}: {visible(ended)}", err=True)
 
 
-def _tell_messages(name: str, message: str) -> None:
+def _echo_messages(name: str, message: str) -> None:
     for line in message.splitlines():
-        click.echo(f"{name}: {visible(line.removeprefix('backendcheck: '))}", err=True)
+        click.echo(f"{name}: {visible(line)}", err=True)

@@ -100,20 +100,19 @@ def _faults_and_backends(faults: tuple[Fault, ...], backends: list[Backend], *, 
 def _record(
     directory: Path, backends: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
 ) -> None:  # fmt: skip
-    from backendcheck.cli.options import renamed
     from backendcheck.progress.terminal import progress_of
     from backendcheck.sessions.processes import check_out, record_all
-    from backendcheck.sessions.request import Request
+    from backendcheck.sessions.request import RecordingRequest
     from backendcheck.vocabulary.faults import NO_FAULT
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []
     for backend in backends:
-        plants = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
-        requests.append(Request(backend=backend, out=directory, plants=plants, **renamed(dict(options))))
+        injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
+        requests.append(RecordingRequest(backend=backend, out=directory, injections=injections, **options))
     check_out(directory, requests)
     with progress_of([str(backend) for backend in backends]) as progress:
         ends = record_all(requests, progress)
     for name, end in ends.items():
         for line in end.message.splitlines():
-            click.echo(f"{name}: {visible(line.removeprefix('backendcheck: '))}", err=True)
+            click.echo(f"{name}: {visible(line)}", err=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from backendcheck.files import write_atomically
 from backendcheck.sessions.processes import LegEnd
-from backendcheck.sessions.selected_items import Chosen, finished_log
+from backendcheck.sessions.selected_items import SelectedItems, finished_log
 
 _PREFIX = ".session-"
 
@@ -46,7 +46,7 @@ class Exchange:
     def chosen(self) -> Path:
         return self.folder / "chosen.json"
 
-    def choose(self, chosen: Chosen) -> None:
+    def choose(self, chosen: SelectedItems) -> None:
         """Say what is to be recorded.
 
         Raises:

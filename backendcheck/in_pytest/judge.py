@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +14,11 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.in_pytest.files import Exchange
 from backendcheck.in_pytest.settings import Settings
 from backendcheck.recordings.files import read_environment, read_recording, recording_path
-from backendcheck.recordings.leg_directory import WORK
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.report.formats.text import failing
 from backendcheck.results.results import CaseResult, analyse
+from backendcheck.sessions.worker_files import WorkerFiles
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.verdicts.verdict import UNSEEN
@@ -91,9 +90,8 @@ class Judge:
             environment = read_environment(leg)
             if not environment.versions:
                 try:
-                    note = next((leg / WORK).glob("*.environment")).read_text(encoding="utf-8")
-                    environment = replace(environment, **json.loads(note))
-                except (OSError, StopIteration):  # put away a moment ago: the session has ended
+                    environment = replace(environment, **WorkerFiles.of_leg(leg).environments()[0])
+                except (OSError, IndexError):  # put away a moment ago: the session has ended
                     environment = read_environment(leg)
             self._environments[backend] = environment
         return self._environments[backend]
@@ -115,7 +113,7 @@ class Judge:
         found = [f"{one['file']}:{one['line']}: {one['message']}." for one in of_file or problems]
         end = self.exchange.ended(backend)
         if not found and end is not None:
-            lines = [line.removeprefix("backendcheck: ") for line in end.message.splitlines()]
+            lines = end.message.splitlines()
             how = f"was killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"
             found = lines or [f"its recording process {how}."]
         return found

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.files import locked
 from backendcheck.in_pytest.files import Exchange
+from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import read_environment
 from backendcheck.recordings.leg_directory import WORK, clear_leg, describe, make_writable
 from backendcheck.sessions.processes import LegEnd, Stopped, record_all
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import Backend
 
 
 class Recorders:
     """Those of one session. It follows them in a thread, which tells of their end by `exchange`."""
 
-    def __init__(self, requests: Sequence[Request], exchange: Exchange, out: Path) -> None:
+    def __init__(self, requests: Sequence[RecordingRequest], exchange: Exchange, out: Path) -> None:
         self.requests = requests
         self.exchange = exchange
         self.out = out
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock: int | None = None
+        self._lock = contextlib.ExitStack()
 
     def start(self) -> None:
         """Clear the legs of an earlier session away, and start one recording session per backend that is installed.
@@ -36,7 +37,8 @@ class Recorders:
                 cannot be written.
         """
         make_writable(self.out)
-        self._lock = _locked(self.out)
+        remedy = "Wait for it, or choose another --backendcheck-out."
+        self._lock.enter_context(locked(self.out, f"{self.out}: is being recorded into by another pytest session. {remedy}"))
         legs = [self.out / backend.value for backend in Backend]  # those not asked for, too: what is read later is of one session
         for leg in legs:
             _check_ours(leg)
@@ -58,10 +60,10 @@ class Recorders:
         self._thread = threading.Thread(target=self._follow, args=(installed,), name="backendcheck-recorders", daemon=True)
         self._thread.start()
 
-    def _follow(self, requests: Sequence[Request]) -> None:
+    def _follow(self, requests: Sequence[RecordingRequest]) -> None:
         message = "its recording was ended, because the pytest session was"
         try:
-            record_all(requests, _Told(self.exchange), self._stop)
+            record_all(requests, _EndsToExchange(self.exchange), self._stop)
         except Stopped:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for what will not come
@@ -82,44 +84,17 @@ class Recorders:
     def release(self) -> None:
         """Let others use the directory, and put away what was exchanged."""
         self.exchange.remove()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.close()
 
 
-class _Told:
-    """Takes the progress of recording sessions; only their end is of interest, the rest they tell by themselves."""
+class _EndsToExchange(Progress):
+    """Passes on the ends of recording sessions; what they record they note in the exchange themselves."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
 
-    def collected(self, backend: str, n_cases: int) -> None:
-        pass
-
-    def started(self, backend: str, case: str) -> None:
-        pass
-
-    def finished(self, backend: str, n_done: int) -> None:
-        pass
-
-    def ended(self, backend: str, exit_code: int, message: str) -> None:
-        self.exchange.end(backend, LegEnd(exit_code=exit_code, message=message, recorded=True))
-
-
-def _locked(out: Path) -> int | None:
-    """A descriptor that keeps other pytest sessions from recording into the same directory, until it is closed."""
-    handle = None
-    try:
-        import fcntl
-
-        handle = os.open(out, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        message = f"{out}: is being recorded into by another pytest session. Wait for it, or choose another --backendcheck-out."
-        raise OutputInTheWay(message) from None
-    except (OSError, ImportError):
-        pass  # this system, or this file system, has no such locks
-    return handle
+    def ended(self, leg: str, exit_code: int, message: str) -> None:
+        self.exchange.end(leg, LegEnd(exit_code=exit_code, message=message, recorded=True))
 
 
 def _check_ours(leg: Path) -> None:

@@ -19,7 +19,7 @@ from backendcheck.in_pytest.recorders import Recorders
 from backendcheck.in_pytest.settings import settings_of
 from backendcheck.in_pytest.summary import Ending
 from backendcheck.in_pytest.waiting import wait_for
-from backendcheck.sessions.selected_items import Chosen, ChosenItem
+from backendcheck.sessions.selected_items import SelectedItem, SelectedItems
 from backendcheck.vocabulary.case_ids import case_id
 
 
@@ -67,7 +67,7 @@ class JudgingSession:
         option = self.config.option
         if not found or option.collectonly or option.setuponly or option.setupplan:
             return
-        chosen = Chosen(
+        chosen = SelectedItems(
             items=tuple(map(_chosen, found)),
             rootdir=str(self.config.rootpath),
             inifile=str(self.config.inipath or ""),
@@ -75,7 +75,7 @@ class JudgingSession:
             import_mode=str(getattr(option.importmode, "value", option.importmode)),
             import_path=tuple(folder for folder in sys.path if folder),
             options={name: value for name, value in self._own_options().items() if _plain(value)},
-            narrowed=self.n_deselected > 0 or self.config.args_source is pytest.Config.ArgsSource.ARGS,
+            is_subset=self.n_deselected > 0 or self.config.args_source is pytest.Config.ArgsSource.ARGS,
         )
         try:
             self.exchange.choose(chosen)
@@ -90,7 +90,7 @@ class JudgingSession:
         """Have recorded what was chosen, unless that is under way."""
         if self.recorders is not None or not self.exchange.chosen.exists():
             return
-        self.ending.chosen = Chosen.load(self.exchange.chosen)
+        self.ending.chosen = SelectedItems.load(self.exchange.chosen)
         recorders = Recorders(self.settings.requests(self.exchange.chosen), self.exchange, self.settings.out)
         try:
             recorders.start()
@@ -188,7 +188,7 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def _chosen(item: pytest.Item) -> ChosenItem:
+def _chosen(item: pytest.Item) -> SelectedItem:
     classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
     names = (*classes, getattr(item, "originalname", item.name))
-    return ChosenItem(nodeid=base_nodeid(item), file=str(item.path), names=names, is_case=isinstance(item, Case))
+    return SelectedItem(nodeid=base_nodeid(item), file=str(item.path), names=names, is_case=isinstance(item, Case))

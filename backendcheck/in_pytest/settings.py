@@ -10,7 +10,7 @@ import pytest
 from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
 from backendcheck.in_pytest.names import NONE
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import Backend, parse_backends
 from backendcheck.vocabulary.findings import Oracle, parse_oracles
 
@@ -39,12 +39,12 @@ class Settings:
     plugins: tuple[str, ...]
     configuration: Configuration
 
-    def requests(self, chosen: Path) -> list[Request]:
+    def requests(self, selected_items: Path) -> list[RecordingRequest]:
         """One for each backend."""
         return [
-            Request(
+            RecordingRequest(
                 backend=backend, out=self.out, workers=self.workers, timeout_s=self.timeout_s, device=self.device,
-                oracles=self.oracles, plugins=self.plugins, overwrite=True, chosen=chosen,
+                oracles=self.oracles, plugins=self.plugins, overwrite=True, selected_items=selected_items,
             )
             for backend in self.backends
         ]  # fmt: skip

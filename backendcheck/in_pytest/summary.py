@@ -16,7 +16,7 @@ from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.report import write_reports
 from backendcheck.report.views.case import counts_line, run_notes
 from backendcheck.results.results import Results, analyse
-from backendcheck.sessions.selected_items import Chosen
+from backendcheck.sessions.selected_items import SelectedItems
 from backendcheck.text.escape import one_line
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.case_ids import case_id, test_of
@@ -29,7 +29,7 @@ class Ending:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.chosen: Chosen | None = None
+        self.chosen: SelectedItems | None = None
         self.run: set[str] = set()  # items by the id of their case
         self.skipped: set[str] = set()  # of those, tests that their author has pytest skip
         self.results: Results | None = None
@@ -96,7 +96,7 @@ class Ending:
         there = find_legs(paths) if paths else []
         legs = [self._of_this_session(leg) for leg in read_legs(there)] if there else []
         known = known_in_force(legs, configuration.known)
-        whole = self.chosen is not None and not self.chosen.narrowed and self._all <= self.run
+        whole = self.chosen is not None and not self.chosen.is_subset and self._all <= self.run
         return analyse(
             legs, expected=[backend.value for backend in self.settings.backends],
             expected_cases=configuration.cases if whole and self.settings.cases else (), known=known,

@@ -1,4 +1,4 @@
-"""How far the legs are, in a notebook: a bar per backend that is drawn over and over, and gone when all have ended."""
+"""Progress in a notebook: a bar for each leg, drawn over and over, and removed when all legs have ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-_EVERY_S = 0.2  # a notebook draws no faster than anyone can read
+from backendcheck.progress.progress import Progress, end_in_words
+
+_EVERY_S = 0.2  # often enough to read
 
 
 def in_notebook() -> bool:
@@ -19,13 +21,13 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-class Cells:
+class Cells(Progress):
     """Bars in the output of the running cell."""
 
-    def __init__(self, backends: Sequence[str]) -> None:
-        self._total: dict[str, int | None] = dict.fromkeys(backends)
-        self._done = dict.fromkeys(backends, 0)
-        self._doing = dict.fromkeys(backends, "starting")
+    def __init__(self, legs: Sequence[str]) -> None:
+        self._total: dict[str, int | None] = dict.fromkeys(legs)
+        self._done = dict.fromkeys(legs, 0)
+        self._doing = dict.fromkeys(legs, "starting")
         self._drawn_s = 0.0
         self._handle: Any = None
 
@@ -45,29 +47,28 @@ class Cells:
 
     def _bars(self) -> str:
         rows = []
-        for backend, total in self._total.items():
-            value = f' value="{self._done[backend]}" max="{total}"' if total else ""
-            words = html.escape(f"{self._done[backend]} of {total or '?'} {self._doing[backend]}")
-            rows.append(f"<tr><td>{backend}</td><td><progress{value}></progress></td><td>{words}</td></tr>")
+        for leg, total in self._total.items():
+            value = f' value="{self._done[leg]}" max="{total}"' if total else ""
+            words = html.escape(f"{self._done[leg]} of {total or '?'} {self._doing[leg]}")
+            rows.append(f"<tr><td>{leg}</td><td><progress{value}></progress></td><td>{words}</td></tr>")
         return f"<table>{''.join(rows)}</table>"
 
-    def _update(self, backend: str, doing: str, *, now: bool = False) -> None:
-        self._doing[backend] = doing
+    def _update(self, leg: str, doing: str, *, now: bool = False) -> None:
+        self._doing[leg] = doing
         if now or time.monotonic() - self._drawn_s > _EVERY_S:
             self._drawn_s = time.monotonic()
             self._draw(self._bars())
 
-    def collected(self, backend: str, n_cases: int) -> None:
-        self._total[backend] = n_cases
-        self._update(backend, "")
+    def collected(self, leg: str, n_cases: int) -> None:
+        self._total[leg] = n_cases
+        self._update(leg, "")
 
-    def started(self, backend: str, case: str) -> None:
-        self._update(backend, case[:80])
+    def started(self, leg: str, case: str) -> None:
+        self._update(leg, case[:80])
 
-    def finished(self, backend: str, n_done: int) -> None:
-        self._done[backend] = n_done
-        self._update(backend, "")
+    def finished(self, leg: str, n_done: int) -> None:
+        self._done[leg] = n_done
+        self._update(leg, "")
 
-    def ended(self, backend: str, exit_code: int, message: str) -> None:  # noqa: ARG002 - told by whoever asked
-        words = {0: "recorded", 3: "recorded, incomplete"}.get(exit_code, f"failed with exit code {exit_code}")
-        self._update(backend, words, now=True)
+    def ended(self, leg: str, exit_code: int, message: str) -> None:  # noqa: ARG002 - printed when all have ended
+        self._update(leg, end_in_words(exit_code), now=True)

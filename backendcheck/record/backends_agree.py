@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Callable, Generator
 from typing import Any
@@ -12,10 +11,11 @@ import pytest
 
 from backendcheck.case import FunctionCase
 from backendcheck.record.case_module import is_case
+from backendcheck.record.case_recording import status_and_problem
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
 from backendcheck.record.observe.weights import numpy_initializers
-from backendcheck.record.worker import Worker, what_came_instead
+from backendcheck.record.worker import Worker
 from backendcheck.recordings.files import write_recording
 from backendcheck.recordings.recording import returned
 from backendcheck.vocabulary.case_ids import call_id
@@ -23,11 +23,11 @@ from backendcheck.vocabulary.states import Status
 
 
 class NoFurther(BaseException):
-    """Ends a test whose function has thrown something: what comes after the call needs what it returned."""
+    """Ends a test whose function has raised: the rest of the test needs what the call would have returned."""
 
 
 class AgreementTests:
-    """Runs the tests of a worker's session that are no cases, and notes what their calls of `backends_agree` give."""
+    """Runs the tests of a worker's session that are not cases, and records what their calls of `backends_agree` return."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -50,7 +50,7 @@ class AgreementTests:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """What a fixture draws depends on the fixture alone, not on which test asks first: that may be another elsewhere."""
+        """Seed each fixture by its name, because on another backend another test may be the first to use it."""
         if self.test is not None:
             key = f"{fixturedef.baseid}\0{fixturedef.argname}\0{getattr(request, 'param_index', 0)}"
             seed_everything(int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:4], "little"))
@@ -79,20 +79,20 @@ class AgreementTests:
             status: Status | None = None
             problem = ""
             if call.excinfo is not None:
-                status, problem = what_came_instead(call)
+                status, problem = status_and_problem(call)
                 if status == Status.ERROR and call.when == "call":
                     problem = f"the test ended {_where(self.n_calls)}: {problem.removeprefix('call failed: ')}"
             elif call.when == "call" and self.n_calls == 0:
                 status, problem = Status.ERROR, "the test has not called backends_agree"
             if status:
-                # As the call that did not come about: a leg on which it did is then held against this one.
+                # As the call that was not made: it is compared with legs on which it was.
                 case = call_id(item.nodeid, self.n_calls + 1)
-                write_recording(self.worker.leg, self.worker.recording(item, case, status=status, problem=problem))
+                write_recording(self.worker.leg, self.worker.recorder.not_observed(item, case, status=status, problem=problem))
         return report
 
     @pytest.fixture
     def backends_agree(self) -> Callable[..., Any]:
-        """Records what a function returns on this backend, and its gradients; the session that has chosen the test judges."""
+        """Records what a function returns on this backend, and its gradients. The session that selected the test judges."""
         return self._record
 
     def _record(self, function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
@@ -100,7 +100,7 @@ class AgreementTests:
         test = self.test
         assert test is not None  # noqa: S101 - the fixture is there in tests only
         case, seed = call_id(test.nodeid, self.n_calls + 1), seed_of(test)
-        self._note_running(case)
+        self.worker.files.note_running(case=case)  # what kills this process from here on is the end of this call
 
         def afresh(*tensors: Any) -> Any:
             # It is called several times, for values, gradients and compiled, and is to build the same layers each time.
@@ -108,20 +108,13 @@ class AgreementTests:
             return function(*tensors)
 
         afresh.__wrapped__ = function  # type: ignore[attr-defined]  # its parameters name the inputs
-        recording = self.worker.record(test, lambda: FunctionCase(afresh, list(arrays), **options), case)
+        recording = self.worker.recorder.record(test, lambda: FunctionCase(afresh, list(arrays), **options), case)
         write_recording(self.worker.leg, recording)
         self.n_calls += 1
         if recording.status != Status.RECORDED and recording.expect is None:
             raise NoFurther
         return returned(recording)
 
-    def _note_running(self, case: str) -> None:
-        """Have what kills this process recorded as the end of this call, and not of an earlier one."""
-        marker = self.worker.work / f"{self.worker.worker}.running"
-        begun = json.loads(marker.read_text(encoding="utf-8"))
-        marker.write_text(json.dumps({**begun, "case": case}), encoding="utf-8")
-
 
 def _where(n_calls: int) -> str:
     return f"after call {n_calls} of backends_agree" if n_calls else "before it called backends_agree"
-

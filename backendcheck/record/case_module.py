@@ -8,7 +8,7 @@ from backendcheck.case_files import case_names
 
 
 def is_case(item: pytest.Item) -> bool:
-    """Whether an item is a case; in a session of chosen items there are tests, too."""
+    """Whether an item is a case; in a session of selected items there are tests, too."""
     return isinstance(item.parent, CaseModule) and item.parent.holds_case(item)
 
 
@@ -35,3 +35,11 @@ class CaseModule(pytest.Module):
 
     def istestclass(self, obj: object, name: str) -> bool:  # noqa: ARG002
         return False
+
+
+def error_in_words(error: BaseException) -> str:
+    """An exception that pytest has caught, in one line if its message is one."""
+    if isinstance(error, pytest.FixtureLookupError):
+        return f"fixture {error.argname!r} not found"
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,9 +1,8 @@
-"""The half of a worker that collects: which files hold cases, which functions are one, and what is wrong with the others."""
+"""The half of a worker that collects: the files with cases, the functions that are cases, and problems of others."""
 
 from __future__ import annotations
 
 import faulthandler
-import json
 import sys
 import traceback
 from collections.abc import Generator
@@ -14,26 +13,24 @@ import pytest
 from _pytest.config import ConftestImportFailure
 
 from backendcheck.case_files import PREFIX, case_functions, defined_twice, holds_cases
-from backendcheck.files import write_atomically
-from backendcheck.record.case_module import CaseModule
-from backendcheck.sessions.session_file import SessionFile
+from backendcheck.record.case_module import CaseModule, error_in_words
+from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.source_files import sources
-from backendcheck.sessions.worker_files import in_one_line, note_problem
 from backendcheck.vocabulary.case_ids import case_id
 
 
 class Collection:
     """Collects the cases of one worker's session. `stacks` is where the stacks of an import that hangs go."""
 
-    def __init__(self, session: SessionFile, worker: str, stacks: Any) -> None:
+    def __init__(self, session: SessionState, worker: str, stacks: Any) -> None:
         self.session = session
-        self.work = Path(session.work)
-        self.worker = worker
+        self.files = session.files.of_worker(worker)
         self.stacks = stacks
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         # A file named outright is collected by pytest's own hook, which comes to pytest_pycollect_makemodule as well.
-        if self.session.only and file_path.stem != self.session.only.partition("/")[0]:
+        only = self.session.request.only
+        if only and file_path.stem != only.partition("/")[0]:
             return None
         if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or not holds_cases(file_path):
             return None
@@ -54,15 +51,13 @@ class Collection:
         if not isinstance(collector, CaseModule):
             report = yield
             if report.outcome == "failed":  # a conftest.py in a folder, mostly
-                note_problem(self.session, *_where_and_why(collector.path, report))
+                self.session.note_problem(*_where_and_why(collector.path, report))
             return report
-        poisoned = self.work / "poisoned"
-        if poisoned.exists() and str(collector.path) in poisoned.read_text(encoding="utf-8").splitlines():
+        if str(collector.path) in self.session.files.poisoned():
             collector.collect = list  # type: ignore[method-assign]  # it killed a worker before; that is noted already
             return (yield)
-        marker = self.work / f"{self.worker}.importing"
-        marker.write_text(str(collector.path), encoding="utf-8")
-        faulthandler.dump_traceback_later(self.session.timeout_s, exit=True, file=self.stacks)
+        self.files.importing.write_text(str(collector.path), encoding="utf-8")
+        faulthandler.dump_traceback_later(self.session.request.timeout_s, exit=True, file=self.stacks)
         try:
             report = yield
         except (KeyboardInterrupt, SystemExit) as error:  # these end a pytest session; here they only spoil their file
@@ -72,47 +67,47 @@ class Collection:
             report.call = info  # type: ignore[attr-defined]
         finally:
             faulthandler.cancel_dump_traceback_later()
-            marker.unlink()
+            self.files.importing.unlink()
         if report.outcome != "passed":
-            note_problem(self.session, *_where_and_why(collector.path, report))
+            self.session.note_problem(*_where_and_why(collector.path, report))
         for name, first, second in defined_twice(collector.path):
             message = (
                 f"{name} is defined twice, at lines {first} and {second}; expected one case to an id. "
                 "Python keeps only the last: rename one"
             )
-            note_problem(self.session, collector.path, second, message)
+            self.session.note_problem(collector.path, second, message)
         return report
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pycollect_makeitem(
         self, collector: pytest.Collector, name: str, obj: object
     ) -> Generator[None, pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None, Any]:
-        """One name that is no case must neither go unnoticed nor take the other cases of its file with it."""
+        """Report a name that is not a case, and keep the other cases of its file."""
         if not isinstance(collector, CaseModule) or not collector.funcnamefilter(name):
             return (yield)
-        message = f"{name} is no function but {type(obj).__name__}; expected a case. Rename it, or make it one"
+        message = f"{name}: not a function but {type(obj).__name__}; expected a case. Rename it, or make it a function"
         try:
-            made = yield
+            collected = yield
         except (pytest.fail.Exception, pytest.Collector.CollectError) as error:
             why = " ".join(str(error).split()).rstrip(".")
-            made, message = None, f"{name} cannot be collected: {why}. Correct it"
-        if not made:
-            note_problem(self.session, collector.path, _line_of(collector.path, name, obj), message)
-        return made
+            collected, message = None, f"{name} cannot be collected: {why}. Correct it"
+        if not collected:
+            self.session.note_problem(collector.path, _line_of(collector.path, name, obj), message)
+        return collected
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Say whose hook it was that ended this worker."""
+        """Report the hook that ended this worker."""
         frames = [entry for entry in excinfo.traceback if "site-packages" not in str(entry.path)]
         place = frames[-1] if frames else excinfo.traceback[-1]
-        what = in_one_line(excinfo.value)
+        what = error_in_words(excinfo.value)
         message = f"a pytest hook failed, and cases were lost: {what}. Correct it, or the plugin it belongs to"
-        note_problem(self.session, Path(place.path), place.lineno + 1, message)
+        self.session.note_problem(Path(place.path), place.lineno + 1, message)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_modifyitems(
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
-        """Each case once; of those that are left when -k, -m and everybody else have chosen, the ones still to be recorded."""
+        """Keep each case once. After -k, -m and the hooks of others, keep those that are still to be recorded."""
         self._keep_one_to_an_id(items)
         yield
         cases = {item: case_id(item.nodeid) for item in items}
@@ -120,9 +115,9 @@ class Collection:
         note = {
             "all": list(cases.values()),
             "selected": [cases[item] for item in mine],
-            "sources": sources(session, config.pluginmanager, Path(self.session.directory)),
+            "sources": sources(session, config.pluginmanager, self.session.directory),
         }
-        write_atomically(self.work / f"{self.worker}.collected", json.dumps(note).encode())
+        self.files.note_collected(note)
         kept = frozenset(self.session.kept)
         items[:] = [item for item in mine if cases[item] not in kept]
 
@@ -130,16 +125,16 @@ class Collection:
         first: dict[str, pytest.Item] = {}
         unique = []
         for item in items:
-            other = first.setdefault(case_id(item.nodeid), item)
-            if other is item:
+            namesake = first.setdefault(case_id(item.nodeid), item)
+            if namesake is item:
                 unique.append(item)
                 continue
-            where = f"{self.session.case_file(other.path)}:{(other.reportinfo()[1] or 0) + 1}"
+            where = f"{self.session.case_file(namesake.path)}:{(namesake.reportinfo()[1] or 0) + 1}"
             message = (
                 f"its case id {case_id(item.nodeid)} is taken by {where}; expected one case to an id "
                 "(<file stem>/<function>). Rename the file or the function"
             )
-            note_problem(self.session, item.path, (item.reportinfo()[1] or 0) + 1, message)
+            self.session.note_problem(item.path, (item.reportinfo()[1] or 0) + 1, message)
         items[:] = [item for item in unique if self.session.wants(case_id(item.nodeid))]
 
 
@@ -166,5 +161,5 @@ def _where_and_why(path: Path, report: pytest.CollectReport) -> tuple[Path, int,
         file = Path(error.filename) if error.filename else path
         return file, error.lineno or 1, f"does not import: {type(error).__name__}: {error.msg}. Correct it"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    what = in_one_line(error).partition("\n")[0].rstrip(".")
+    what = error_in_words(error).partition("\n")[0].rstrip(".")
     return path, (lines or [1])[-1] or 1, f"does not import: {what}. Correct it, or install what it needs"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
-from pathlib import Path
+from typing import Any
 
-from backendcheck.files import write_atomically
-from backendcheck.sessions.session_file import SessionFile
+from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.backends import Backend, installed_version, parse_backend
 
 # Variables of the environment that can move a number or its repeatability.
@@ -20,8 +18,8 @@ _NUMERIC_VARIABLES = (
 )  # fmt: skip
 
 
-def note_environment(session: SessionFile, path: Path) -> None:
-    """Write what a leg's environment file says of versions, device and settings into `path`; imports keras.
+def environment_note(session: SessionState) -> dict[str, Any]:
+    """The fields of environment.json that only a worker knows: versions, device, settings. Imports keras.
 
     Raises:
         RuntimeError: if keras runs on another backend than the session's.
@@ -35,11 +33,11 @@ def note_environment(session: SessionFile, path: Path) -> None:
     if keras.backend.backend() != session.backend:
         message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.backend} was set"
         raise RuntimeError(message)
-    Perturbation(name=session.noise).prepare_session()
+    Perturbation(name=session.request.noise).prepare_session()
     backend = parse_backend(session.backend)
     module = sys.modules[backend.value]
-    determinism = backend_module().configure(session.device)
-    note = {
+    determinism = backend_module().configure(session.request.device)
+    return {
         "versions": {
             "backendcheck": installed_version("backendcheck") or "",
             "python": platform.python_version(),
@@ -60,7 +58,6 @@ def note_environment(session: SessionFile, path: Path) -> None:
         "settings": settings(),
         "determinism": determinism | {name: os.environ[name] for name in _NUMERIC_VARIABLES if name in os.environ},
     }
-    write_atomically(path, json.dumps(note).encode())
 
 
 def settings() -> dict[str, str]:

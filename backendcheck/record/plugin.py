@@ -1,4 +1,4 @@
-"""The pytest plugin of a recording session: collects cases, runs them in warm workers, notes what became of each.
+"""The pytest plugin of a recording session: collects cases, runs them in warm workers, writes a recording of each.
 
 It is loaded in the controller and in every worker of pytest-xdist. `Collection` finds cases there, `Worker` runs them and writes
 recordings; `Controller` watches the workers and writes the recording of a case whose worker died. No keras is imported before
@@ -14,31 +14,32 @@ from pathlib import Path
 import pytest
 
 from backendcheck.record.fixtures import declare_mark, rng
-from backendcheck.sessions.selected_items import Chosen
-from backendcheck.sessions.session_file import SessionFile
+from backendcheck.sessions.selected_items import SelectedItems, finished_log
+from backendcheck.sessions.session_state import SessionState
 
 __all__ = ["rng"]  # pytest looks for fixtures here
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
-    """Give the options of conftest.py files the values that they have where the items were chosen."""
+    """Give the options of conftest.py files the values that they have where the items were selected."""
     before = set(vars(early_config.option))
     yield
-    session = _session_file()
-    if session.chosen:
-        for name, value in Chosen.load(Path(session.chosen)).options.items():
+    session = _session()
+    if (path := session.request.selected_items) is not None:
+        for name, value in SelectedItems.load(path).options.items():
             if name in set(vars(early_config.option)) - before:
                 setattr(early_config.option, name, value)
 
 
-def _session_file() -> SessionFile:
-    return SessionFile.load(Path(os.environ[SessionFile.VARIABLE]))
+def _session() -> SessionState:
+    return SessionState.load(Path(os.environ[SessionState.VARIABLE]))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     declare_mark(config)
-    session = _session_file()
+    session = _session()
+    selected = session.request.selected_items
     if hasattr(config, "workerinput"):
         from backendcheck.record.collection import Collection
         from backendcheck.record.worker import Worker
@@ -46,17 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
         worker = Worker(session, config.workerinput["workerid"])
         config.pluginmanager.register(worker, "backendcheck-worker")
         config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
-        if session.chosen:
+        if selected is not None:
             from backendcheck.record.backends_agree import AgreementTests
-            from backendcheck.record.selected_items import ChosenCollection
+            from backendcheck.record.selected_items import SelectedCollection
 
-            config.pluginmanager.register(ChosenCollection(session), "backendcheck-chosen")
+            config.pluginmanager.register(SelectedCollection(session, SelectedItems.load(selected)), "backendcheck-selected")
             config.pluginmanager.register(AgreementTests(worker), "backendcheck-agreement")
     else:
         from backendcheck.sessions.controller import Controller
 
         config.pluginmanager.register(Controller(session, config), "backendcheck-controller")
-        if session.chosen:
+        if selected is not None:
             from backendcheck.record.selected_items import FinishedLog
 
-            config.pluginmanager.register(FinishedLog(session), "backendcheck-finished")
+            config.pluginmanager.register(FinishedLog(finished_log(selected, session.backend)), "backendcheck-finished")

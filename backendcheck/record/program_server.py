@@ -182,11 +182,16 @@ class Workbench:
         )  # fmt: skip
 
 
-def main(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
+def main() -> None:
+    """Serve what the arguments of the process name."""
+    serve(*sys.argv[1:])
+
+
+def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
     """Serve the case `case`, which is in the file or node `nodeid`, on `backend` until standard input ends."""
     import signal
 
-    from backendcheck.sessions.signals import end_with_parent
+    from backendcheck.sessions.child_processes import end_with_parent
 
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which keeps what it has
@@ -234,9 +239,3 @@ def _arguments(nodeid: str, work: str) -> list[str]:
         "-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib",
         f"--basetemp={Path(work, 'tmp')}", nodeid,
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-
-

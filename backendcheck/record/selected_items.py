@@ -1,4 +1,4 @@
-"""A recording session of the items that a pytest session has chosen: those are collected, in that order, and nothing else."""
+"""A recording session of the items that a pytest session has selected: only those are collected, in that order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from backendcheck.record.case_module import CaseModule
-from backendcheck.sessions.selected_items import Chosen, finished_log
-from backendcheck.sessions.session_file import SessionFile
-from backendcheck.sessions.worker_files import note_problem
+from backendcheck.sessions.selected_items import SelectedItems
+from backendcheck.sessions.session_state import SessionState
 
 
-class ChosenModule(CaseModule):
-    """A file in which the chosen cases are items, and the chosen tests."""
+class SelectedModule(CaseModule):
+    """A file in which the selected cases and the selected tests are items."""
 
     wanted: frozenset[str] = frozenset()  # names of functions and classes
 
@@ -29,48 +28,48 @@ class ChosenModule(CaseModule):
         return pytest.Module.istestclass(self, obj, name)
 
 
-class ChosenCollection:
-    """Collects the chosen items of one worker's session."""
+class SelectedCollection:
+    """Collects the selected items of one worker's session."""
 
-    def __init__(self, session: SessionFile) -> None:
+    def __init__(self, session: SessionState, selected: SelectedItems) -> None:
         self.session = session
-        self.chosen = Chosen.load(Path(session.chosen))
+        self.selected = selected
         self.wanted: defaultdict[str, set[str]] = defaultdict(set)
-        for item in self.chosen.items:
+        for item in self.selected.items:
             self.wanted[item.file].add(item.names[0])
         self.uncollected: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
-        module: ChosenModule = ChosenModule.from_parent(parent, path=module_path)
+        module: SelectedModule = SelectedModule.from_parent(parent, path=module_path)
         module.wanted = frozenset(self.wanted[str(module_path)])
         return module
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.outcome != "passed":
-            self.uncollected.add(report.nodeid)  # what is the matter with it has been noted
+            self.uncollected.add(report.nodeid)  # already reported as a problem
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        order = {item.nodeid: number for number, item in enumerate(self.chosen.items)}
+        order = {item.nodeid: number for number, item in enumerate(self.selected.items)}
         items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
-        there = {item.nodeid for item in items}
-        for item in self.chosen.items:
+        collected = {item.nodeid for item in items}
+        for item in self.selected.items:
             file = item.nodeid.partition("::")[0]
-            if item.nodeid not in there and not any(file.startswith(failed) for failed in self.uncollected):
+            if item.nodeid not in collected and not any(file.startswith(failed) for failed in self.uncollected):
                 name = item.nodeid.partition("::")[2]
                 message = (
-                    f"{name} was chosen, but is not collected on {self.session.backend}; expected the same items on every "
+                    f"{name} was selected, but is not collected on {self.session.backend}; expected the same items on every "
                     "backend. See what its parameters, or the names in its file, depend on"
                 )
-                note_problem(self.session, Path(item.file), 1, message)
+                self.session.note_problem(Path(item.file), 1, message)
 
 
 class FinishedLog:
-    """In the controller: notes the items that the session is done with, their recordings all written."""
+    """In the controller: notes the items whose recordings are all written."""
 
-    def __init__(self, session: SessionFile) -> None:
-        self.path = finished_log(Path(session.chosen), session.backend)
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

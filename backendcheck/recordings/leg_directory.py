@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,28 +27,6 @@ def make_writable(directory: Path) -> None:
     except OSError as error:
         message = f"{directory}: cannot be written ({error.strerror or error}). Choose another --out."
         raise OutputInTheWay(message) from error
-
-
-@contextlib.contextmanager
-def alone_in(leg: Path) -> Iterator[None]:
-    """Keep other sessions from recording into the same directory meanwhile.
-
-    Raises:
-        OutputInTheWay: if one does just that.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            import fcntl
-
-            handle = os.open(leg, os.O_RDONLY)
-            stack.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"{leg}: is being recorded into by another process. Wait for it, or choose another --out."
-            raise OutputInTheWay(message) from None
-        except (OSError, ImportError):
-            pass  # this system, or this file system, has no such locks
-        yield
 
 
 def release(version: Any) -> str:

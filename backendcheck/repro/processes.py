@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,13 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
-import backendcheck
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.recordings.files import read_recording
 from backendcheck.recordings.recording import Recording
 from backendcheck.repro.program import Program, program_from
+from backendcheck.sessions.child_processes import environment_for, start_python
 from backendcheck.sessions.nest_json import decode
-from backendcheck.sessions.pytest_session import FORGOTTEN, session_environment
 from backendcheck.vocabulary.backends import parse_backend
 
 _START_S = 120.0
@@ -133,17 +131,10 @@ class Bench:
 
 
 def _started(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
-    # Not -m, which would put the current directory in front of every library.
-    code = (
-        "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.record.program_server import main; main(*sys.argv[1:])"
-    )
-    package = str(Path(backendcheck.__file__).parent.parent)
-    environment = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
-    environment |= session_environment(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, package, backend, nodeid, case, str(work), device],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
-        env=environment, start_new_session=True,
+    environment = environment_for(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
+    return start_python(
+        "backendcheck.record.program_server:main", backend, nodeid, case, str(work), device,
+        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from backendcheck.case import Tolerance
 from backendcheck.repro.printed_values import Figure
 from backendcheck.repro.target_finding import Symptom
-from backendcheck.sessions.pytest_session import FORGOTTEN, session_environment
+from backendcheck.sessions.child_processes import environment_for
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 
@@ -37,8 +37,7 @@ def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict
     processes = {}
     with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
         for backend in backends:
-            environment = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
-            environment |= session_environment(parse_backend(backend), device, os.cpu_count() or 1)
+            environment = environment_for(parse_backend(backend), device, os.cpu_count() or 1)
             processes[backend] = subprocess.Popen(
                 [sys.executable, "-P", str(path.absolute())], cwd=folder, env=environment, text=True, encoding="utf-8",
                 errors="backslashreplace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Who may record into the directory of a leg."""
+"""Permission to record into the directory of a leg."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from backendcheck.errors import OutputInTheWay
 from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES, read_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable, release
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import installed_version
 
 
-def claim_leg(request: Request) -> Path:
+def claim_leg(request: RecordingRequest) -> Path:
     """Make the directory of the leg; there may be an earlier recording of the same selection in it.
 
     Raises:
@@ -23,47 +23,48 @@ def claim_leg(request: Request) -> Path:
     return leg
 
 
-def check_leg(request: Request) -> None:
-    """See that the directory of the leg is empty, may be overwritten, or holds an earlier recording of the same selection.
+def check_leg(request: RecordingRequest) -> None:
+    """Check that the directory of the leg is empty, may be overwritten, or holds an earlier recording of the same selection.
 
-    Whether that can be resumed, if it is to be, is for `resume` to see.
+    `resume` checks whether that recording can be resumed.
 
     Raises:
-        OutputInTheWay: saying what is there.
+        OutputInTheWay: if the directory holds something else.
     """
     leg = request.leg
     try:
-        there = leg.exists() and (not leg.is_dir() or any(leg.iterdir()))
+        occupied = leg.exists() and (not leg.is_dir() or any(leg.iterdir()))
     except OSError as error:
         message = f"{leg}: cannot be read ({error.strerror or error}). Choose another --out."
         raise OutputInTheWay(message) from error
-    if there and not leg.is_dir():
+    if occupied and not leg.is_dir():
         message = f"{leg}: is a file; expected a directory to record into. Choose another --out."
         raise OutputInTheWay(message)
-    if there and not request.overwrite and not request.resume:
+    if occupied and not request.overwrite and not request.resume:
         _check_same_run(leg, request)
 
 
-def _check_same_run(leg: Path, request: Request) -> None:
+def _check_same_run(leg: Path, request: RecordingRequest) -> None:
     remedy = "Choose another --out, or use --overwrite"
     if not (leg / ENVIRONMENT).exists():
         names = ", ".join(sorted(entry.name for entry in leg.iterdir())[:5])
-        message = f"{leg}: holds what is no recording ({names}); expected an empty directory. {remedy}."
+        message = f"{leg}: contains other files ({names}); expected an empty directory. {remedy}."
         raise OutputInTheWay(message)
-    there = read_environment(leg)
-    before = {"selection": there.selection, "keras": there.versions.get("keras"), "backend": there.versions.get(there.backend)}
+    earlier = read_environment(leg)
+    versions = earlier.versions
+    before = {"selection": earlier.selection, "keras": versions.get("keras"), "backend": versions.get(earlier.backend)}
     now = {"selection": request.selection, "keras": installed_version("keras"), "backend": request.backend.version()}
-    if there.versions and before["selection"] == now["selection"]:
+    if versions and before["selection"] == now["selection"]:
         same = before["keras"] == now["keras"] and release(before["backend"]) == release(now["backend"])
     else:
         same = before["selection"] == now["selection"]
     if not same:
-        message = f"{leg}: holds another run: {describe(there)}. It is neither mixed with this one nor overwritten. {remedy}."
+        message = f"{leg}: holds another run: {describe(earlier)}. It is neither mixed with this one nor overwritten. {remedy}."
         raise OutputInTheWay(message)
 
 
-def clear_planted_legs(request: Request) -> None:
-    """Remove what an earlier session has recorded with faults planted, these or others."""
+def clear_injection_legs(request: RecordingRequest) -> None:
+    """Remove what an earlier session has recorded with faults injected, these or others."""
     for leg in (request.out.absolute() / PLANTED).glob(f"*/{request.backend.value}"):
         clear_leg(leg)
         for notes in leg.glob(f"{PLANTED_NOTES}-*"):

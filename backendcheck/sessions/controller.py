@@ -1,13 +1,11 @@
-"""The half of the recording plugin that runs in the controller: what was collected, how far it is, who died of what."""
+"""The half of the recording plugin that runs in the controller: collection, progress, and workers that died."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ from backendcheck.case_files import PREFIX, case_functions, file_digest
 from backendcheck.errors import BackendcheckError
 from backendcheck.recordings.files import read_environment, write_environment, write_recording
 from backendcheck.recordings.recording import Recording
-from backendcheck.sessions.session_file import SessionFile
-from backendcheck.sessions.worker_files import noted
+from backendcheck.sessions.events import Collected, Event, Finished, Started, report
+from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.states import Status
 
@@ -29,10 +27,10 @@ _COLLECTION_DEATHS = 20  # workers that may die while importing case files befor
 class Controller:
     """Follows the workers of one session."""
 
-    def __init__(self, session: SessionFile, config: pytest.Config) -> None:
+    def __init__(self, session: SessionState, config: pytest.Config) -> None:
         self.session = session
         self.config = config
-        self.work = Path(session.work)
+        self.files = session.files
         self.cases: dict[str, None] = {}
         self.n_done = 0
         self.seconds: dict[str, float] = {}
@@ -40,20 +38,17 @@ class Controller:
         self.deaths_while_collecting = 0
         self.root = config.rootpath
 
-    def _tell(self, **event: Any) -> None:
-        if self.session.report_events:
-            stream = sys.__stdout__
-            if stream is not None:
-                try:
-                    stream.write(json.dumps(event) + "\n")
-                    stream.flush()
-                except BrokenPipeError:  # whoever started this is gone
-                    raise KeyboardInterrupt from None
+    def _report(self, event: Event) -> None:
+        if self.session.request.report_events:
+            try:
+                report(event)
+            except BrokenPipeError:  # the parent process has gone
+                raise KeyboardInterrupt from None
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         if excinfo.type is KeyboardInterrupt:  # subclasses of it are how pytest ends itself
-            (self.work / "keyboard-interrupt").touch()
-        # Nobody waits for cases that are still running; every recording is written whole or not at all.
+            self.files.note_interrupt()
+        # Cases that still run are given up; every recording is written whole or not at all.
         dsession = self.config.pluginmanager.getplugin("dsession")
         for gateway in getattr(getattr(dsession, "nodemanager", None), "group", ()):
             with contextlib.suppress(Exception):
@@ -63,37 +58,36 @@ class Controller:
         self.collected.add(node.gateway.id)
         new = {case_id(nodeid): None for nodeid in ids}
         if not self.cases:
-            self._tell(event="collected", n=len(new))
+            self._report(Collected(len(new)))
         self.cases |= new
-        (self.work / "collected").write_text(json.dumps(list(self.cases)), encoding="utf-8")
+        self.files.note_collected(self.cases)
         if len(self.collected) == 1:
-            # From here on a session may be killed, and what there is still tell what it is of and what is missing.
-            leg = Path(self.session.leg)
-            write_environment(leg, noted(read_environment(leg), self.work))
+            # If the session is killed from here on, the leg still says which cases are missing.
+            leg = self.session.request.leg
+            write_environment(leg, self.files.noted(read_environment(leg)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """What the scheduler has to say about the workers' collections; the workers note all else themselves."""
+        """Note that workers have collected different cases; the workers note all other problems themselves."""
         if report.failed and report.longreprtext.startswith("Different tests were collected"):
             first = report.longreprtext.partition("\n")[0].rstrip(".: ")
             lines = [line for line in report.longreprtext.splitlines() if line.startswith(("+", "-")) and "::" in line]
             some = ", ".join(lines[:4])
             message = f"{first}: {some}. What is collected must not depend on chance or on the process: fix its order"
             file = lines[0][1:].partition("::")[0] if lines else report.nodeid
-            note = {"file": file, "line": 1, "message": message}
-            (self.work / "problem-different").write_text(json.dumps(note), encoding="utf-8")
+            self.files.note_problem(file, 1, message)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._tell(event="started", case=case_id(nodeid))
+        self._report(Started(case_id(nodeid)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         case = case_id(report.nodeid)
         self.seconds[case] = round(self.seconds.get(case, 0.0) + report.duration, 3)
         if report.when in ("teardown", "???"):
             self.n_done += 1
-            self._tell(event="finished", case=case, n=self.n_done)
+            self._report(Finished(case, self.n_done))
 
     def pytest_sessionfinish(self) -> None:
-        (self.work / "seconds").write_text(json.dumps(self.seconds), encoding="utf-8")
+        self.files.note_seconds(self.seconds)
 
     # --- deaths -----------------------------------------------------------------------------------------------
 
@@ -101,18 +95,15 @@ class Controller:
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker died while it ran `crashitem`: leave a recording that says so."""
         node: Any = report.node
-        worker = node.gateway.id
+        files = self.files.of_worker(node.gateway.id)
         path = self.root / crashitem.partition("::")[0]
         claim, line = _claim_and_line(path, crashitem)
-        running = self.work / f"{worker}.running"
-        begun: dict[str, Any] = {"nodeid": crashitem, "stderr_from": 0}
-        if running.exists():
-            begun = json.loads(running.read_text(encoding="utf-8"))
-        running.unlink(missing_ok=True)
-        stacks = _tail(self.work / f"{worker}.timeout", 0)
-        tail = _tail(self.work / f"{worker}.stderr", begun["stderr_from"])
+        begun = files.read_running()
+        files.running.unlink(missing_ok=True)
+        stacks = _tail(files.timeout, 0)
+        tail = _tail(files.stderr, begun.get("stderr_from", 0))
         if stacks:
-            limit = self._timeout_of(self.work / f"{worker}.timeout")
+            limit = self._timeout_of(files.timeout)
             status, problem = Status.TIMED_OUT, f"took longer than {limit} and was ended"
         else:
             status, problem = Status.CRASHED, _how_it_ended(node)
@@ -128,13 +119,13 @@ class Controller:
             problem=problem,
             stderr_tail=stacks or tail,
         )
-        write_recording(Path(self.session.leg), recording)
+        write_recording(self.session.request.leg, recording)
 
     def _timeout_of(self, stacks: Path) -> str:
         # faulthandler begins with "Timeout (1:23:45.678)!", which is the case's own limit if it has one.
         with stacks.open(encoding="utf-8", errors="replace") as file:
             spelt = re.match(r"Timeout \((\d+):(\d\d):(\d\d(?:\.\d+)?)\)", file.readline())
-        seconds = self.session.timeout_s if spelt is None else int(spelt[1]) * 3600 + int(spelt[2]) * 60 + float(spelt[3])
+        seconds = self.session.request.timeout_s if spelt is None else int(spelt[1]) * 3600 + int(spelt[2]) * 60 + float(spelt[3])
         return f"{seconds:g} s"
 
     @pytest.hookimpl(optionalhook=True)
@@ -144,26 +135,20 @@ class Controller:
         if not error or worker in self.collected:
             return
         self.deaths_while_collecting += 1
-        marker = self.work / f"{worker}.importing"
-        if marker.exists() and self.deaths_while_collecting < _COLLECTION_DEATHS:
-            path = marker.read_text(encoding="utf-8")
-            marker.unlink()
-            with (self.work / "poisoned").open("a", encoding="utf-8") as file:
-                file.write(path + "\n")
-            hung = bool(_tail(self.work / f"{worker}.timeout", 0))
-            reason = f"took longer than {self.session.timeout_s:g} s" if hung else f"killed its process ({_how_it_ended(node)})"
-            note = {
-                "file": self.session.case_file(Path(path)),
-                "line": 1,
-                "message": f"does not import: importing it {reason}. Correct it, or take it out",
-            }
-            (self.work / f"problem-import-{worker}").write_text(json.dumps(note), encoding="utf-8")
+        files = self.files.of_worker(worker)
+        if files.importing.exists() and self.deaths_while_collecting < _COLLECTION_DEATHS:
+            path = files.importing.read_text(encoding="utf-8")
+            files.importing.unlink()
+            self.files.note_poisoned(path)
+            hung = bool(_tail(files.timeout, 0))
+            limit_s = self.session.request.timeout_s
+            reason = f"took longer than {limit_s:g} s" if hung else f"killed its process ({_how_it_ended(node)})"
+            self.session.note_problem(Path(path), 1, f"does not import: importing it {reason}. Correct it, or take it out")
             return
-        if not (self.work / "fatal").exists():
-            tail = _tail(self.work / f"{worker}.stderr", 0).strip().splitlines()
+        if not self.files.fatal():
+            tail = _tail(files.stderr, 0).strip().splitlines()
             reason = tail[-1] if tail else _how_it_ended(node)
-            fatal = f"a {self.session.backend} worker died before its first case: {reason}"
-            (self.work / "fatal").write_text(fatal, encoding="utf-8")
+            self.files.note_fatal(f"a {self.session.backend} worker died before its first case: {reason}")
         dsession = self.config.pluginmanager.getplugin("dsession")
         if dsession is not None:
             dsession.shouldstop = "the workers cannot start"
@@ -186,7 +171,7 @@ _NOISE = re.compile(
 
 
 def _tail(path: Path, start: int) -> str:
-    """The end of what a worker wrote into `path` from byte `start` on, without what says nothing."""
+    """The end of what a worker wrote into `path` from byte `start` on, without the harness's own frames."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -198,7 +183,7 @@ def _tail(path: Path, start: int) -> str:
 
 
 def _how_it_ended(node: Any) -> str:
-    """How the process of a worker ended, from its exit code where that is to be had."""
+    """How the process of a worker ended, from its exit code if the system tells it."""
     try:
         code = node.gateway._io.popen.wait(timeout=5)  # noqa: SLF001 - execnet has no public way to ask
     except Exception:  # noqa: BLE001 - whatever it is, the process is gone

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from backendcheck.case_files import BUILT_IN, find_case_files, split_node_id
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.progress.progress import Progress
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.recordings.recording import Recording
-from backendcheck.sessions.processes import Progress, record_all
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.processes import record_all
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import Backend
 
 
@@ -52,19 +53,19 @@ def files_of(case: str, leg: Leg) -> tuple[str, ...]:
 
 
 def record_layers(
-    wanted: LayersOf, teacher: Backend, others: Sequence[Backend], work: Path, progress: Progress
+    wanted: LayersOf, source: Backend, others: Sequence[Backend], work: Path, progress: Progress
 ) -> Mapping[str, Recording]:
-    """The recordings of the layers by backend, the teacher first; `work` is an empty directory.
+    """The recordings of the layers by backend, the source backend first; `work` is an empty directory.
 
     Raises:
-        UnreadableInput: if a backend left no recording of it, with what it said.
+        UnreadableInput: if a backend left no recording of it, with its message.
     """
     recordings: dict[str, Recording] = {}
-    for backends, lesson in (((teacher,), None), (tuple(others), work / teacher.value)):
+    for backends, source_leg in (((source,), None), (tuple(others), work / source.value)):
         requests = [
-            Request(
+            RecordingRequest(
                 backend=backend, out=work, paths=wanted.paths, timeout_s=wanted.timeout_s, device=wanted.device,
-                plugins=wanted.plugins, only=wanted.case, layers=True, teacher=lesson,
+                plugins=wanted.plugins, only=wanted.case, layers=True, source_leg=source_leg,
             )
             for backend in backends
         ]  # fmt: skip
@@ -74,14 +75,14 @@ def record_layers(
     return recordings
 
 
-def _read(backend: Backend, leg: Path, case: str, said: str) -> Recording:
+def _read(backend: Backend, leg: Path, case: str, message: str) -> Recording:
     recording = None
     if leg.is_dir():
         recording = read_legs(find_legs([leg]), only=case)[0].recordings.get(case)
     if recording is None or not recording.was_observed:
-        why = f"{recording.status}: {recording.problem}" if recording is not None else said or "no recording"
-        message = (
+        why = f"{recording.status}: {recording.problem}" if recording is not None else message or "no recording"
+        problem = (
             f"{case}: its layers could not be recorded on {backend} ({why.strip()}). See that 'backendcheck run' records it."
         )
-        raise UnreadableInput(message)
+        raise UnreadableInput(problem)
     return recording

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from backendcheck.progress.progress import Progress, Relabeled
 from backendcheck.recordings.leg_directory import clear_leg
 from backendcheck.recordings.noise import FOLDER, MEASURES, recordings_for
-from backendcheck.sessions.processes import LegEnd, Progress, record_all
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.processes import LegEnd, record_all
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import earlier
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import Oracle
 
 
-def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict[str, list[Request]]:
+def noise_requests(requests: Sequence[RecordingRequest], runs: Mapping[str, str]) -> dict[str, list[RecordingRequest]]:
     """By noise recording, what to record for the legs of `requests`; `runs` has the run id of each leg that was recorded.
 
-    Agreement is all they record: paths and orders are held against what the leg itself has seen.
+    Agreement is all they record: the paths and order oracles compare with the leg itself.
     """
     return {
         name: [
@@ -36,39 +36,20 @@ def noise_requests(requests: Sequence[Request], runs: Mapping[str, str]) -> dict
 
 
 def record_noise(
-    requests: Sequence[Request], runs: Mapping[str, str], progress: Callable[[Sequence[str]], AbstractContextManager[Progress]]
+    requests: Sequence[RecordingRequest], runs: Mapping[str, str], progress: Callable[[Sequence[str]], Progress]
 ) -> Iterator[tuple[str, str, LegEnd]]:
     """Record the noise of the legs of `requests`; yields the name, the backend and the end of each recording."""
     for name, every in noise_requests(requests, runs).items():
         wanted = [request for request in every if not _is_whole(request)]
         if wanted:
             with progress([f"{request.backend} {name}" for request in wanted]) as shown:
-                ends = record_all(wanted, _Named(shown, name))
+                ends = record_all(wanted, Relabeled(shown, name))
             for backend, end in ends.items():
                 yield name, backend, end
 
 
-def _is_whole(request: Request) -> bool:
+def _is_whole(request: RecordingRequest) -> bool:
     return request.resume and (before := earlier(request)) is not None and before.is_whole
-
-
-class _Named:
-    """Progress under the name of the recording."""
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress, self._name = progress, name
-
-    def collected(self, backend: str, n_cases: int) -> None:
-        self._progress.collected(f"{backend} {self._name}", n_cases)
-
-    def started(self, backend: str, case: str) -> None:
-        self._progress.started(f"{backend} {self._name}", case)
-
-    def finished(self, backend: str, n_done: int) -> None:
-        self._progress.finished(f"{backend} {self._name}", n_done)
-
-    def ended(self, backend: str, exit_code: int, message: str) -> None:
-        self._progress.ended(f"{backend} {self._name}", exit_code, message)
 
 
 def clear_noise(out: Path) -> None:
@@ -84,5 +65,5 @@ def clear_noise(out: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not there, or something of somebody else's in it
+    with contextlib.suppress(OSError):  # not there, or not empty
         folder.rmdir()

@@ -7,45 +7,36 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import queue
 import signal
 import subprocess
-import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO
 
-import backendcheck
 from backendcheck.errors import OutputInTheWay, UnreadableInput
+from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import ENVIRONMENT, read_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
+from backendcheck.sessions.child_processes import start_python
 from backendcheck.sessions.claim import check_leg
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.events import Collected, Event, Finished, Message, Started, read_event
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.faults import CASE_SEPARATOR
 
-_Events = queue.Queue[tuple[str, dict[str, Any] | None]]
-_LOOK_EVERY_S = 0.1  # whether somebody wants an end
+_Events = queue.Queue[tuple[str, Event | None]]
+_LOOK_EVERY_S = 0.1  # at the request to stop
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end
-
-
-class Progress(Protocol):
-    """Whoever shows how far the legs are."""
-
-    def collected(self, backend: str, n_cases: int) -> None: ...
-    def started(self, backend: str, case: str) -> None: ...
-    def finished(self, backend: str, n_done: int) -> None: ...
-    def ended(self, backend: str, exit_code: int, message: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnd:
-    """How one recording process ended: its exit code, what it had to say on standard error, whether it wrote its leg at all."""
+    """How one recording process ended: its exit code, its messages, and whether it wrote its leg at all."""
 
     exit_code: int
     message: str
@@ -57,13 +48,13 @@ class LegEnd:
         return self.exit_code == 2 and not self.recorded  # noqa: PLR2004 - see the exit codes
 
 
-def check_out(out: Path, requests: Sequence[Request]) -> None:
-    """See that `out` can be written and holds nothing but, at most, an earlier run of the same selection.
+def check_out(out: Path, requests: Sequence[RecordingRequest]) -> None:
+    """Check that `out` can be written and holds at most an earlier run of the same selection.
 
-    Legs of other backends go where requests say that all may be overwritten.
+    Legs of other backends are removed if the requests overwrite.
 
     Raises:
-        OutputInTheWay: saying what is there.
+        OutputInTheWay: if it holds anything else.
     """
     asked = {request.backend for request in requests}
     for backend in Backend:
@@ -82,7 +73,7 @@ def check_out(out: Path, requests: Sequence[Request]) -> None:
     make_writable(out)
 
 
-def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:
+def move_aside(out: Path, requests: Sequence[RecordingRequest]) -> Path | None:
     """Move another run out of the default directory, to a name with its date beside it; returns that, or None."""
     try:
         check_out(out, requests)
@@ -102,11 +93,11 @@ def move_aside(out: Path, requests: Sequence[Request]) -> Path | None:
 
 
 class Stopped(Exception):
-    """Whoever asked for the recordings wants no more of them."""
+    """The recordings were stopped, because they are not needed any more."""
 
 
 def record_all(
-    requests: Sequence[Request], progress: Progress, stop: threading.Event | None = None
+    requests: Sequence[RecordingRequest], progress: Progress, stop: threading.Event | None = None
 ) -> dict[str, LegEnd]:
     """Record every request in a process of its own, all at once; returns how each ended.
 
@@ -119,32 +110,38 @@ def record_all(
     legs = {request.backend.value: request.leg for request in requests}
     before = {name: _session_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backendcheck-requests-")))
         processes: dict[str, subprocess.Popen[str]] = {}
         stack.callback(_end, processes.values())
         for request in requests:
-            process = processes[request.backend.value] = _started(request)
+            process = processes[request.backend.value] = _started(request, folder / f"{request.backend.value}.json")
             threading.Thread(target=_forward, args=(request.backend.value, process.stdout, events), daemon=True).start()
-        errors = {name: _collected(process.stderr) for name, process in processes.items()}
+        errors = {name: _lines_of(process.stderr) for name, process in processes.items()}
+        messages: dict[str, list[str]] = {name: [] for name in processes}
         ends: dict[str, LegEnd] = {}
         while len(ends) < len(processes):
             name, event = _next(events, stop)
-            if event is None:
-                exit_code = processes[name].wait()
-                thread, lines = errors[name]
-                thread.join(timeout=_GRACE_S)
-                recorded = _session_in(legs[name]) not in (None, before[name])
-                ends[name] = LegEnd(exit_code=exit_code, message="".join(lines).strip(), recorded=recorded)
-                progress.ended(name, exit_code, ends[name].message)
-            elif event["event"] == "collected":
-                progress.collected(name, event["n"])
-            elif event["event"] == "started":
-                progress.started(name, event["case"])
-            elif event["event"] == "finished":
-                progress.finished(name, event["n"])
+            match event:
+                case Collected(n_cases):
+                    progress.collected(name, n_cases)
+                case Started(case):
+                    progress.started(name, case)
+                case Finished(_, n_done):
+                    progress.finished(name, n_done)
+                case Message(text):
+                    messages[name].append(text)
+                case None:
+                    exit_code = processes[name].wait()
+                    thread, lines = errors[name]
+                    thread.join(timeout=_GRACE_S)
+                    message = "\n".join([*messages[name], "".join(lines)]).strip()
+                    recorded = _session_in(legs[name]) not in (None, before[name])
+                    ends[name] = LegEnd(exit_code=exit_code, message=message, recorded=recorded)
+                    progress.ended(name, exit_code, message)
         return ends
 
 
-def _next(events: _Events, stop: threading.Event | None) -> tuple[str, dict[str, Any] | None]:
+def _next(events: _Events, stop: threading.Event | None) -> tuple[str, Event | None]:
     while stop is not None:
         if stop.is_set():
             raise Stopped
@@ -162,52 +159,21 @@ def _session_in(leg: Path) -> tuple[str, int] | None:
     return environment.run, len(environment.sessions)
 
 
-def _started(request: Request) -> subprocess.Popen[str]:
-    # Not -m, which would put the current directory in front of every library.
-    code = "import sys; sys.path.append(sys.argv.pop(1)); from backendcheck.cli import main; main()"
-    package = str(Path(backendcheck.__file__).parent.parent)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, package, *_arguments(request)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-        errors="backslashreplace", start_new_session=True,
-    )  # fmt: skip
-
-
-def _arguments(request: Request) -> list[str]:
-    return [
-        "record",
-        *("--backend", request.backend.value, "--out", str(request.out), "-n", str(request.workers)),
-        *("--timeout", str(request.timeout_s), "--device", request.device, "--events"),
-        *("--oracles", ",".join(request.oracles)),
-        *(("-k", request.keyword) if request.keyword else ()),
-        *(("-m", request.marks) if request.marks else ()),
-        *(part for plugin in request.plugins for part in ("-p", plugin)),
-        *(("--overwrite",) if request.overwrite else ()),
-        *(("--shard", str(request.shard)) if request.shard else ()),
-        *(("--resume",) if request.resume else ()),
-        *(("--retry-errors",) if request.retry else ()),
-        *(part for fault, cases in request.plants.items() for part in ("--plant", f"{fault}={CASE_SEPARATOR.join(cases)}")),
-        *(("--noise", request.noise, "--noise-of", request.noise_of) if request.noise else ()),
-        *(("--only", request.only) if request.only else ()),
-        *(("--layers",) if request.layers else ()),
-        *(("--teacher", str(request.teacher)) if request.teacher else ()),
-        *(("--chosen", str(request.chosen)) if request.chosen else ()),
-        *("--", *request.paths),
-    ]  # fmt: skip
+def _started(request: RecordingRequest, path: Path) -> subprocess.Popen[str]:
+    replace(request, report_events=True).save(path)
+    return start_python(
+        "backendcheck.cli:main", "record", "--request", str(path), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
 
 
 def _forward(name: str, stream: IO[str] | None, events: _Events) -> None:
     for line in stream or ():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # something else wrote to standard output
-        if isinstance(event, Mapping) and "event" in event:
-            events.put((name, dict(event)))
+        if (event := read_event(line)) is not None:
+            events.put((name, event))
     events.put((name, None))
 
 
-def _collected(stream: IO[str] | None) -> tuple[threading.Thread, list[str]]:
+def _lines_of(stream: IO[str] | None) -> tuple[threading.Thread, list[str]]:
     lines: list[str] = []
     thread = threading.Thread(target=lambda: lines.extend(stream or ()), daemon=True)
     thread.start()
@@ -223,7 +189,7 @@ def _end(processes: Iterable[subprocess.Popen[str]]) -> None:
     for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=max(0.0, deadline - time.monotonic()))
-        # The workers are in the session of their controller: whoever is left of them goes, too.
+        # The workers are in the session of their controller: those that are left are killed, too.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -9,13 +9,12 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 
 from backendcheck.case_files import builtin_cases, split_node_id
-from backendcheck.sessions.request import Request
-from backendcheck.sessions.selected_items import Chosen
-from backendcheck.sessions.session_file import SessionFile
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.sessions.child_processes import FORGOTTEN, session_variables
+from backendcheck.sessions.selected_items import SelectedItems
+from backendcheck.sessions.session_state import SessionState
+from backendcheck.sessions.worker_files import WorkerFiles
 
 INTERRUPTED, INTERNAL_ERROR, WRONG_USAGE = 2, 3, 4  # pytest's exit codes
 
@@ -27,46 +26,6 @@ OVERRIDDEN = (
     "log_file=", "timeout=0", "empty_parameter_set_mark=skip",
     "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=false",
 )  # fmt: skip
-
-FORGOTTEN = (
-    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DEBUG", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT",
-)  # fmt: skip
-
-
-def session_environment(backend: Backend, device: str, threads: int) -> dict[str, str]:
-    """The environment variables that a session sets; everything else is the caller's."""
-    variables = {
-        "KERAS_BACKEND": backend.value,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        # The order of a set of names must not differ from one backend's process to the next.
-        "PYTHONHASHSEED": "0",  # also where the caller (tox does) has given each leg a seed of its own
-    }
-    if device == "cpu":
-        variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        variables[name] = os.environ.get(name, str(threads))
-    if backend is Backend.JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
-        variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
-    if backend is Backend.JAX:
-        for name, value in (
-            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
-            ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
-        ):
-            variables[name] = os.environ.get(name, value)
-    return variables
-
-
-def _cache_directory() -> Path | None:
-    import platformdirs
-
-    path = Path(platformdirs.user_cache_dir("backendcheck")) / "jax"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return path if os.access(path, os.W_OK) else None
-
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
@@ -81,31 +40,30 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
+def run_pytest(session: SessionState) -> tuple[int, str]:
     import pytest
 
+    request, files = session.request, session.files
     threads = max(1, (os.cpu_count() or 1) // max(1, request.workers))
-    variables = session_environment(request.backend, request.device, threads) | {SessionFile.VARIABLE: str(session.save())}
+    variables = session_variables(request.backend, request.device, threads) | {SessionState.VARIABLE: str(session.save())}
     builtin = str(builtin_cases())
     arguments = [
         *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin"),
         *("-p", "no:faulthandler", "-p", "no:unittest"),
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(part for setting in OVERRIDDEN for part in ("-o", setting)),
-        *("-o", f"cache_dir={Path(session.work).resolve()}/cache"),  # pytest refuses a path with .. in it
+        *("-o", f"cache_dir={files.cache}"),
         *("-q", "--no-header", "--tb=short", "--color=no", "--capture=no", "--import-mode=importlib"),
         *("--continue-on-collection-errors", "-n", str(request.workers), "--dist=load", "--maxschedchunk=1"),
-        *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={Path(session.work, 'tmp')}"),
+        *("--max-worker-restart=1000000", f"--timeout={request.timeout_s}", f"--basetemp={files.temporary}"),
         *(("-k", request.keyword) if request.keyword else ()),
         *(("-m", request.marks) if request.marks else ()),
     ]  # fmt: skip
-    if request.chosen is not None:
-        arguments += _as_chosen(Chosen.load(request.chosen), Path(session.work))
+    if request.selected_items is not None:
+        arguments += _as_selected(SelectedItems.load(request.selected_items), files)
     elif not request.paths:
-        # Nobody's project: no configuration and no conftest of the folders above applies.
-        ini = Path(session.work) / "pytest.ini"
-        ini.write_text("[pytest]\n", encoding="utf-8")
-        arguments += ["-c", str(ini), f"--rootdir={builtin}", f"--confcutdir={builtin}"]
+        # The built-in cases belong to no project: configurations and conftest files of the folders above do not apply.
+        arguments += ["-c", str(files.empty_configuration()), f"--rootdir={builtin}", f"--confcutdir={builtin}"]
     arguments += [_absolute(path) for path in request.paths] or [builtin]
     output = io.StringIO()
     with _environment(variables), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
@@ -115,21 +73,19 @@ def run_pytest(request: Request, session: SessionFile) -> tuple[int, str]:
             traceback.print_exc()
             output.write(f"ERROR: {type(error).__name__}: {error}\n")
             exit_code = INTERNAL_ERROR
-    (Path(session.work) / "pytest.log").write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
+    files.log.write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
     return exit_code, output.getvalue()
 
 
-def _as_chosen(chosen: Chosen, work: Path) -> list[str]:
-    """The arguments that give every item the node id by which it was chosen."""
+def _as_selected(selected: SelectedItems, files: WorkerFiles) -> list[str]:
+    """The arguments that give every item the node id by which it was selected."""
     # Before pytest-xdist is imported, which hands this list on to its workers. At the end: nothing of it hides a library.
-    sys.path += [folder for folder in chosen.import_path if folder not in sys.path]
-    inifile = Path(chosen.inifile)
-    if not chosen.inifile:
-        inifile = work / "pytest.ini"  # or one might be found from where the files are that was not before
-        inifile.write_text("[pytest]\n", encoding="utf-8")
+    sys.path += [folder for folder in selected.import_path if folder not in sys.path]
+    # Without one pytest would search for it from where the files are, and may find one that the user's session has not.
+    inifile = selected.inifile or str(files.empty_configuration())
     return [
-        "-c", str(inifile), f"--rootdir={chosen.rootdir}", f"--confcutdir={chosen.confcutdir}",
-        f"--import-mode={chosen.import_mode}",
+        "-c", inifile, f"--rootdir={selected.rootdir}", f"--confcutdir={selected.confcutdir}",
+        f"--import-mode={selected.import_mode}",
     ]  # fmt: skip
 
 

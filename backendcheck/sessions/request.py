@@ -1,33 +1,50 @@
-"""What a recording session is asked to do."""
+"""What a recording session is asked to do: one value, which a parent process writes to a file and its child reads."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from backendcheck.case_files import BUILT_IN
-from backendcheck.errors import UsageError
+from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.files import write_atomically
+from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.files import PLANTED
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, Oracle
-from backendcheck.vocabulary.shards import Shard
+from backendcheck.vocabulary.shards import Shard, parse_shard
+
+# Metadata of fields that are part of the selection in environment.json: a session with another value records another run.
+SELECTS: Final[Mapping[str, Any]] = {"selects": "always"}
+SELECTS_IF_SET: Final[Mapping[str, Any]] = {"selects": "if set"}
+
+
+CODEC = Codec({
+    Path: Form(encode=lambda path, _: str(path), decode=lambda text, _: Path(text), text="a path"),
+    Shard: Form(encode=lambda shard, _: str(shard), decode=lambda text, _: parse_shard(text), text="K/N"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to record. `paths` are files, directories or node ids; none stands for the built-in cases.
+class RecordingRequest:
+    """What to record. `paths` are files, directories or node ids; without any, the built-in cases are recorded.
 
-    `only` is the id of the one case to record, if there is but one. With `layers` the calls of its layers are recorded in
-    place of the case, and those in the leg `teacher` are replayed, or else its own.
-    `plants` maps faults to the cases on which each is planted, ``*`` for all; those recordings go to legs of their own, and no
-    other cases are recorded.
-    `noise` makes it the noise recording of that name, for the leg with the run id `noise_of`.
+    A new option of recording is a new field here. It reaches the child process and its workers, and with `SELECTS` or
+    `SELECTS_IF_SET` the selection as well.
+
+    `only` is the id of the case to record, if it is a single one. With `layers` the calls of its layers are recorded in place of
+    the case. The inputs replayed are those in the leg `source_leg`, or the case's own.
+    `injections` maps faults to the cases that each is injected into, ``*`` for all. Those recordings go to their own legs, and
+    other cases are not recorded.
+    `noise` is the name of a noise recording, made for the leg with the run id `noise_of`.
     `shard` records that part of the cases alone. With `resume` an earlier session in the same directory goes on: what it has
-    recorded is kept, with `retry` only where that was recorded or raised.
-    `chosen` names a file of items that a pytest session has chosen: those are recorded, and `paths` are their files; `narrowed`
-    is what that file says of them.
+    recorded is kept, with `retry` only what was recorded or raised.
+    `selected_items` is the file of the items that a pytest session has selected. Those are recorded, `paths` are their files, and
+    `is_subset` is what that file says.
+    `report_events` reports the progress on standard output.
     """
 
     backend: Backend
@@ -35,54 +52,81 @@ class Request:
     paths: Sequence[str] = ()
     workers: int = 1
     timeout_s: float = 300.0
-    keyword: str = ""
-    marks: str = ""
-    device: str = "cpu"
-    oracles: Sequence[Oracle] = ORACLES
-    plugins: Sequence[str] = ()
+    keyword: str = field(default="", metadata=SELECTS)
+    marks: str = field(default="", metadata=SELECTS)
+    device: str = field(default="cpu", metadata=SELECTS)
+    oracles: Sequence[Oracle] = field(default=ORACLES, metadata=SELECTS)
+    plugins: Sequence[str] = field(default=(), metadata=SELECTS_IF_SET)
+    shard: Shard | None = field(default=None, metadata=SELECTS_IF_SET)
+    noise: str = field(default="", metadata=SELECTS_IF_SET)
+    noise_of: str = field(default="", metadata=SELECTS_IF_SET)
     overwrite: bool = False
-    report_events: bool = False
-    plants: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    noise: str = ""
-    noise_of: str = ""
-    only: str = ""
-    layers: bool = False
-    teacher: Path | None = None
-    shard: Shard | None = None
     resume: bool = False
     retry: bool = False
-    chosen: Path | None = None
-    narrowed: bool = False
+    report_events: bool = False
+    injections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    only: str = ""
+    layers: bool = False
+    source_leg: Path | None = None
+    selected_items: Path | None = None
+    is_subset: bool = False
 
-    def planted_leg(self, fault: str) -> Path:
-        """Where the recordings with `fault` planted go."""
+    def injection_leg(self, fault: str) -> Path:
+        """Where the recordings with `fault` injected go."""
         return self.out.absolute() / PLANTED / fault / self.backend.value
 
     @property
     def leg(self) -> Path:
+        """The directory of the leg."""
         return self.out.absolute() / self.backend.value
 
     @property
     def selection(self) -> dict[str, Any]:
+        """What decides which cases are recorded and what of them, as environment.json has it."""
+        values = {field.name: (field.metadata.get("selects"), getattr(self, field.name)) for field in fields(self)}
         return {
             "paths": list(self.paths) or [BUILT_IN],
-            "keyword": self.keyword,
-            "marks": self.marks,
-            "device": self.device,
-            "oracles": list(self.oracles),
-            **({"plugins": list(self.plugins)} if self.plugins else {}),
-            **({"shard": str(self.shard)} if self.shard else {}),
-            **({"noise": self.noise, "noise_of": self.noise_of} if self.noise else {}),
-            **({"plants": sorted(self.plants)} if self.plants else {}),
-            **({"chosen_by": "pytest", "narrowed": self.narrowed} if self.chosen else {}),
+            **{name: CODEC.encode(value) for name, (when, value) in values.items() if when == "always" or (when and value)},
+            **({"plants": sorted(self.injections)} if self.injections else {}),
+            **({"chosen_by": "pytest", "narrowed": self.is_subset} if self.selected_items else {}),
         }
 
+    def to_json(self) -> str:
+        """The request as a file holds it."""
+        return json.dumps(CODEC.encode(self))
 
-def check_expressions(request: Request) -> None:
-    """See that -k and -m are expressions, before anything is cleared or started for them.
+    @classmethod
+    def from_json(cls, text: str) -> RecordingRequest:
+        """What `to_json` wrote."""
+        return CODEC.decode(cls, json.loads(text))
+
+    def save(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            OutputInTheWay: if it cannot be written.
+        """
+        write_atomically(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: Path) -> RecordingRequest:
+        """Read the file.
+
+        Raises:
+            UnreadableInput: if it cannot be read or holds anything else.
+        """
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            message = f"{path}: not a recording request ({error}); expected a file that backendcheck wrote."
+            raise UnreadableInput(message) from error
+
+
+def check_expressions(request: RecordingRequest) -> None:
+    """Check that -k and -m are expressions, before anything is cleared or started.
 
     Raises:
-        UsageError: saying where one is wrong.
+        UsageError: if one is not.
     """
     from _pytest.mark.expression import Expression
 
@@ -91,5 +135,5 @@ def check_expressions(request: Request) -> None:
             if expression:
                 Expression.compile(expression)
         except Exception as error:  # noqa: BLE001 - its class changed with pytest's versions
-            message = f"{flag} {expression!r}: is no expression ({error}); expected names joined by and, or, not, as in pytest."
+            message = f"{flag} {expression!r}: not an expression ({error}); expected names joined by and, or, not, as in pytest."
             raise UsageError(message) from None

@@ -14,7 +14,7 @@ from backendcheck.recordings.conditions import Unlike, unlike
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording
 from backendcheck.recordings.leg_directory import WORK, release
 from backendcheck.recordings.recording import Environment, Recording
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name
 from backendcheck.vocabulary.backends import installed_version
 from backendcheck.vocabulary.states import ExitState, Status
@@ -57,7 +57,7 @@ class Earlier:
         return replace(before, exit_state=ExitState.RUNNING, digests={}, problems=(), sessions=(*before.sessions, session))
 
 
-def earlier(request: Request) -> Earlier | None:
+def earlier(request: RecordingRequest) -> Earlier | None:
     """The earlier session in the directory of the leg; None if there is nothing yet.
 
     Raises:
@@ -92,7 +92,7 @@ def earlier(request: Request) -> Earlier | None:
     )
 
 
-def seconds_before(request: Request) -> Mapping[str, float]:
+def seconds_before(request: RecordingRequest) -> Mapping[str, float]:
     """How long the cases that are still to be recorded took before, as far as the directory of the leg tells."""
     try:
         environment = read_environment(request.leg)
@@ -123,7 +123,7 @@ def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording]
     return whole, damaged
 
 
-def _changed(request: Request, before: Environment, kept: dict[str, Recording]) -> Iterator[str]:
+def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Recording]) -> Iterator[str]:
     """What is not as it was, as far as can be told without starting the backend; the rest is for the worker to see."""
     selection = request.selection
     for key, name in (("paths", "PATH"), ("shard", "--shard")):
@@ -137,7 +137,7 @@ def _changed(request: Request, before: Environment, kept: dict[str, Recording]) 
         yield from (f"{name} has changed" for name, digest in files.items() if digest != file_digest(Path(name)))
 
 
-def _versions(request: Request, before: Environment) -> dict[str, str]:
+def _versions(request: RecordingRequest, before: Environment) -> dict[str, str]:
     """Of Keras and the backend, where they are not the noted ones; a build of the same release counts as that."""
     now = {"keras": installed_version("keras"), request.backend.value: request.backend.version()}
     noted = {name: version for name, version in now.items() if version and name in before.versions}
@@ -153,7 +153,7 @@ def _in_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "none")
 
 
-def _new_files(request: Request, before: Environment) -> list[str]:
+def _new_files(request: RecordingRequest, before: Environment) -> list[str]:
     """Case files that the earlier session has not collected."""
     files = find_case_files([*request.paths] or [str(builtin_cases())])
     names = [source_name(Path(os.path.abspath(path)), Path.cwd()) for path in files]  # noqa: PTH100 - as pytest: links stay links

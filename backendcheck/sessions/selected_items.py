@@ -1,7 +1,7 @@
-"""The items of somebody's pytest session that are to be recorded: exact node ids, and what it takes to find them again.
+"""The items of a user's pytest session that are to be recorded: exact node ids, and what it takes to find them again.
 
-A recording session is told of them by a file, for there may be thousands. Beside it the session notes which of them it is done
-with, so that whoever waits for one need not wait for all.
+They reach a recording session in a file, because there may be thousands. Beside that file the session notes which items it has
+recorded, so that a test can be judged before all of them are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backendcheck.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenItem:
+class SelectedItem:
     """One item. `names` are those of its classes, if any, and of its function; `is_case` tells ``case_*`` from tests."""
 
     nodeid: str
@@ -27,22 +27,22 @@ class ChosenItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The items, in the order in which they are waited for, and what has to be the same for their node ids to be.
+class SelectedItems:
+    """The items in the order in which they are needed, and what determines their node ids.
 
-    `rootdir`, `inifile` (empty: none), `confcutdir` and `import_mode` are those of the session that chose them; `import_path`
-    is where it finds modules, and `options` holds the values of the options that its conftest.py files have added. `narrowed`
-    says that it might have had more items, had it not been told to leave them out.
+    `rootdir`, `inifile` (empty: none), `confcutdir` and `import_mode` are those of the session that selected them. `import_path`
+    is where it finds modules, and `options` holds the values of the options that its conftest.py files have added. `is_subset`
+    says that options have left out other items.
     """
 
-    items: tuple[ChosenItem, ...]
+    items: tuple[SelectedItem, ...]
     rootdir: str
     inifile: str
     confcutdir: str
     import_mode: str
     import_path: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    narrowed: bool = False
+    is_subset: bool = False
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ class Chosen:
         write_atomically(path, json.dumps(asdict(self)).encode())
 
     @classmethod
-    def load(cls, path: Path) -> Chosen:
+    def load(cls, path: Path) -> SelectedItems:
         """Read the file.
 
         Raises:
@@ -66,13 +66,13 @@ class Chosen:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            items = tuple(ChosenItem(**{**item, "names": tuple(item["names"])}) for item in content.pop("items"))
+            items = tuple(SelectedItem(**{**item, "names": tuple(item["names"])}) for item in content.pop("items"))
             return cls(**{**content, "items": items, "import_path": tuple(content["import_path"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            message = f"{path}: holds no chosen items ({error}); expected a file that the pytest plugin wrote."
+            message = f"{path}: not a file of selected items ({error}); expected one that the pytest plugin wrote."
             raise UnreadableInput(message) from error
 
 
-def finished_log(chosen: Path, backend: str) -> Path:
-    """Where the session of a backend notes, a line in JSON each, the node ids that it is done with."""
-    return chosen.with_name(f"{backend}.finished")
+def finished_log(selected_items: Path, backend: str) -> Path:
+    """Where the session of a backend notes the node ids of the items that it has recorded, one line of JSON each."""
+    return selected_items.with_name(f"{backend}.finished")

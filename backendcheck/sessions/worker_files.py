@@ -1,64 +1,202 @@
-"""What the workers of a session have noted: versions and settings, and which cases they have collected from which files."""
+"""The files through which a recording session, its controller and its workers exchange notes.
+
+They lie in ``.work`` in the directory of the leg while a session records, and are removed at its end. All other modules use the
+names and functions of this one.
+
+| file                 | what it holds                                                        | written by | read by            |
+| -------------------- | -------------------------------------------------------------------- | ---------- | ------------------ |
+| `session.json`       | the session, see `SessionState`                                      | session    | controller, worker |
+| `pytest.ini`         | an empty configuration, where none of the user's may apply           | session    | pytest             |
+| `pytest.log`         | what pytest printed                                                  | session    | people             |
+| `cache`, `tmp`       | pytest's cache and temporary directories                             | pytest     | pytest             |
+| `collected`          | the ids of all cases that the scheduler has distributed              | controller | session            |
+| `seconds`            | how long each case took                                              | controller | session            |
+| `keyboard-interrupt` | nothing; it exists if Ctrl-C has ended the session                   | controller | session            |
+| `poisoned`           | paths of files that killed the worker that imported them, one a line | controller | worker             |
+| `fatal`              | why the session cannot go on                                         | both       | session            |
+| `refused`            | why the session is not resumed                                       | worker     | session            |
+| `problem-DIGEST`     | what is wrong with a case file: file, line and message               | both       | session            |
+| `W.environment`      | versions, settings and device, as in environment.json                | worker     | session, parent    |
+| `W.collected`        | the cases that worker W has collected, and their source files        | worker     | session            |
+| `W.importing`        | the path of the file that is being imported; removed afterwards      | worker     | controller         |
+| `W.running`          | the item that is being run; removed afterwards                       | worker     | controller         |
+| `W.timeout`          | the stacks of threads of a case that took too long                   | worker     | controller         |
+| `W.stderr`           | everything that the process of W has written                         | worker     | controller         |
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from backendcheck.files import write_atomically
+from backendcheck.recordings.leg_directory import WORK
 from backendcheck.recordings.recording import Environment
-from backendcheck.sessions.session_file import SessionFile
 
-REFUSED = "refused"  # the note of a worker that a session is not resumed, and why
-
-def noted(environment: Environment, work: Path) -> Environment:
-    """`environment` with what the workers have noted in the directory `work`; what they did not get to stays as it is."""
-    notes, collections = _read(work, "*.environment"), _read(work, "*.collected")
-    if notes:
-        environment = replace(environment, **notes[0])
-    # What the scheduler was told is more than the workers noted where one collects what others do not, or fails meanwhile.
-    told = _collected(work)
-    if collections or told:
-        selected = [case for one in collections for case in one["selected"]] if collections else environment.cases
-        every = [case for one in collections for case in one["all"]] if "shard" in environment.selection else []
-        environment = replace(
-            environment,
-            cases=tuple(dict.fromkeys([*selected, *told])),
-            all_cases=tuple(dict.fromkeys(every)) or environment.all_cases,
-            seconds={**environment.seconds, **_seconds(work)},
-            sources={name: digest for one in collections for name, digest in one["sources"].items()} or environment.sources,
-        )
-    return environment
+_PROBLEM = "problem-"
 
 
-def _read(work: Path, pattern: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob(pattern))]
+@dataclass(frozen=True, slots=True)
+class WorkerFiles:
+    """The files of one session in `folder`."""
+
+    folder: Path
+
+    @classmethod
+    def of_leg(cls, leg: Path) -> WorkerFiles:
+        """The files of the session that records into the directory of a leg."""
+        return cls(leg / WORK)
+
+    @property
+    def session(self) -> Path:
+        return self.folder / "session.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "pytest.log"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder.resolve() / "cache"  # pytest refuses a path with .. in it
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def of_worker(self, worker: str) -> FilesOfWorker:
+        return FilesOfWorker(self.folder, worker)
+
+    def empty_configuration(self) -> Path:
+        """Write a configuration of pytest without settings; returns its path."""
+        path = self.folder / "pytest.ini"
+        path.write_text("[pytest]\n", encoding="utf-8")
+        return path
+
+    # --- the end of a session ------------------------------------------------------------------------------------
+
+    def note_interrupt(self) -> None:
+        (self.folder / "keyboard-interrupt").touch()
+
+    def was_interrupted(self) -> bool:
+        return (self.folder / "keyboard-interrupt").exists()
+
+    def note_fatal(self, message: str) -> None:
+        write_atomically(self.folder / "fatal", message.encode())
+
+    def fatal(self) -> str:
+        """Why the session cannot go on; empty if it can."""
+        return _text(self.folder / "fatal")
+
+    def note_refused(self, message: str) -> None:
+        write_atomically(self.folder / "refused", message.encode())
+
+    def refused(self) -> str:
+        """Why the session is not resumed; empty if it is, or is a new one."""
+        return _text(self.folder / "refused")
+
+    # --- collection ----------------------------------------------------------------------------------------------
+
+    def note_collected(self, cases: Iterable[str]) -> None:
+        (self.folder / "collected").write_text(json.dumps(list(cases)), encoding="utf-8")
+
+    def note_seconds(self, seconds: Mapping[str, float]) -> None:
+        (self.folder / "seconds").write_text(json.dumps(seconds), encoding="utf-8")
+
+    def note_poisoned(self, path: str) -> None:
+        with (self.folder / "poisoned").open("a", encoding="utf-8") as file:
+            file.write(path + "\n")
+
+    def poisoned(self) -> list[str]:
+        """The files that killed the worker that imported them."""
+        return _text(self.folder / "poisoned").splitlines()
+
+    # --- problems ------------------------------------------------------------------------------------------------
+
+    def note_problem(self, file: str, line: int, message: str) -> None:
+        """Note a problem once, even if several workers do."""
+        text = json.dumps({"file": file, "line": line, "message": message})
+        write_atomically(self.folder / f"{_PROBLEM}{hashlib.sha256(text.encode()).hexdigest()[:16]}", text.encode())
+
+    def problems(self) -> list[dict[str, Any]]:
+        """The problems in the order of files and lines."""
+        problems = self._read_all(f"{_PROBLEM}*")
+        return sorted(problems, key=lambda problem: (problem["file"], problem["line"], problem["message"]))
+
+    # --- what becomes of the environment file --------------------------------------------------------------------
+
+    def environments(self) -> list[dict[str, Any]]:
+        """The fields of the environment file that each worker has noted."""
+        return self._read_all("*.environment")
+
+    def noted(self, environment: Environment) -> Environment:
+        """`environment` with what has been noted so far; other fields stay as they are."""
+        environments, collections = self.environments(), self._read_all("*.collected")
+        if environments:
+            environment = replace(environment, **environments[0])
+        # The scheduler knows of more cases than the workers noted, if they do not collect the same or one fails meanwhile.
+        distributed = json.loads(_text(self.folder / "collected") or "[]")
+        if collections or distributed:
+            selected = [case for note in collections for case in note["selected"]] if collections else environment.cases
+            every = [case for note in collections for case in note["all"]] if "shard" in environment.selection else []
+            sources = {name: digest for note in collections for name, digest in note["sources"].items()}
+            environment = replace(
+                environment,
+                cases=tuple(dict.fromkeys([*selected, *distributed])),
+                all_cases=tuple(dict.fromkeys(every)) or environment.all_cases,
+                seconds={**environment.seconds, **json.loads(_text(self.folder / "seconds") or "{}")},
+                sources=sources or environment.sources,
+            )
+        return environment
+
+    def _read_all(self, pattern: str) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob(pattern))]
 
 
-def _seconds(work: Path) -> dict[str, float]:
-    path = work / "seconds"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+@dataclass(frozen=True, slots=True)
+class FilesOfWorker:
+    """The files that one worker writes."""
+
+    folder: Path
+    worker: str
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / f"{self.worker}.environment"
+
+    @property
+    def importing(self) -> Path:
+        return self.folder / f"{self.worker}.importing"
+
+    @property
+    def running(self) -> Path:
+        return self.folder / f"{self.worker}.running"
+
+    @property
+    def timeout(self) -> Path:
+        return self.folder / f"{self.worker}.timeout"
+
+    @property
+    def stderr(self) -> Path:
+        return self.folder / f"{self.worker}.stderr"
+
+    def note_running(self, **note: Any) -> None:
+        """Note the item that is being run, or more about it."""
+        self.running.write_text(json.dumps(self.read_running() | note), encoding="utf-8")
+
+    def read_running(self) -> dict[str, Any]:
+        """The item that is being run; empty if there is none."""
+        return dict(json.loads(_text(self.running) or "{}"))
+
+    def note_environment(self, note: Mapping[str, Any]) -> None:
+        write_atomically(self.environment, json.dumps(note).encode())
+
+    def note_collected(self, note: Mapping[str, Any]) -> None:
+        write_atomically(self.folder / f"{self.worker}.collected", json.dumps(note).encode())
 
 
-def _collected(work: Path) -> list[str]:
-    path = work / "collected"
-    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
-
-
-def note_problem(session: SessionFile, path: Path, line: int, message: str) -> None:
-    note = {"file": session.case_file(path), "line": line, "message": message}
-    text = json.dumps(note)
-    name = f"problem-{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # one note, whichever workers write it
-    write_atomically(Path(session.work) / name, text.encode())
-
-
-def in_one_line(error: BaseException) -> str:
-    if isinstance(error, pytest.FixtureLookupError):
-        return f"fixture {error.argname!r} not found"
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

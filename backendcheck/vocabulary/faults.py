@@ -149,8 +149,6 @@ FAULTS: tuple[Fault, ...] = (
 
 NO_FAULT = "unplanted"  # the name under which a second recording without a fault is kept
 
-CASE_SEPARATOR = ";"  # in the option that hands faults and their cases to a recording process
-
 _BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
@@ -170,18 +168,3 @@ def backend_of(fault: Fault, backends: Sequence[Backend]) -> Backend | None:
     """The one of `backends` on which `fault` is planted: they take turns, by the place of the fault in the table."""
     possible = [backend for backend in backends if backend in fault.backends]
     return possible[FAULTS.index(fault) % len(possible)] if possible else None
-
-
-def parse_plants(options: Sequence[str]) -> dict[str, list[str]]:
-    """Faults and the cases for each, from ``fault=case;case``; ``*`` stands for every case.
-
-    Raises:
-        UsageError: if there is no such fault.
-    """
-    plants = {}
-    for option in options:
-        name, _, cases = option.partition("=")
-        if name != NO_FAULT:
-            faults_named([name])
-        plants[name] = cases.split(CASE_SEPARATOR)
-    return plants

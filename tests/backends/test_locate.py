@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from front_door import backendcheck, project, record
+from front_door import backendcheck, project, record_request
 
 from backendcheck.compare.layers import Location, locate
 from backendcheck.report.views.layers import sentences
@@ -134,11 +134,11 @@ FAULTS = """
 def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, Location]]:
     """Every case located, by backend and name, with PyTorch as the teacher."""
     folder = project(tmp_path_factory.mktemp("layers"), {"faults.py": FAULTS})
-    teacher = record(folder, "faults.py", "--layers", backend="torch")
+    teacher = record_request(folder, "faults.py", layers=True, backend="torch")
     assert set(teacher.statuses.values()) == {"recorded"}, teacher.ended.words
     by_backend = {}
     for backend in ("jax", "tensorflow"):
-        other = record(folder, "faults.py", "--layers", "--teacher", teacher.leg, backend=backend)
+        other = record_request(folder, "faults.py", layers=True, source_leg=teacher.leg, backend=backend)
         by_backend[backend] = {
             case.partition("/")[2]: locate(teacher.recordings[case], other.recordings[case]) for case in teacher.recordings
         }

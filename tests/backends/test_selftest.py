@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from front_door import backendcheck, project, record, session, variables
+from front_door import backendcheck, project, record_request, session, variables
 
 from backendcheck.recordings.legs import read_legs
 from backendcheck.results.selftest import compare_again
@@ -57,11 +57,11 @@ def test_a_plant_comes_and_goes(tmp_path: Path) -> None:
     """Planted recordings go to legs of their own, with fixtures of their own; the recording after them is as the one before."""
     folder = project(tmp_path, PROJECT)
     plants = {
-        "unplanted": "*",
-        "softmax-classes-swapped": "data/with_fixtures",
-        "gradient-reversed": "data/loss;data/with_fixtures",
+        "unplanted": ["*"],
+        "softmax-classes-swapped": ["data/with_fixtures"],
+        "gradient-reversed": ["data/loss", "data/with_fixtures"],
     }
-    recorded = record(folder, "cases", *(part for plant in plants.items() for part in ("--plant", "=".join(plant))))
+    recorded = record_request(folder, "cases", injections=plants)
     assert recorded.statuses == dict.fromkeys(["data/loss", "data/shared", "data/with_fixtures"], "recorded"), recorded.ended
     planted = {leg: session(folder / "out" / "faults" / leg / "jax", recorded.ended) for leg in plants}
     assert {leg: sorted(one.recordings) for leg, one in planted.items()} == {

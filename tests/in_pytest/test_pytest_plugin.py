@@ -629,9 +629,14 @@ def test_names_from_outside_cannot_command_the_terminal(pytester: pytest.Pyteste
 def test_the_record_command_refuses_what_is_no_choice(tmp_path: Path) -> None:
     from front_door import backendcheck
 
+    from backendcheck.sessions.request import RecordingRequest
+    from backendcheck.vocabulary.backends import Backend
+
     for name, content in (("empty", ""), ("text", "no json"), ("other", "[1]"), ("missing", '{"items": [{}]}')):
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
-        ended = backendcheck("record", "--backend", "jax", "--chosen", path, "--out", tmp_path / "out", cwd=tmp_path)
+        request = RecordingRequest(backend=Backend.JAX, out=tmp_path / "out", selected_items=path)
+        request.save(tmp_path / "request.json")
+        ended = backendcheck("record", "--request", tmp_path / "request.json", cwd=tmp_path)
         assert ended.exit_code == 2, name
-        assert "holds no chosen items" in ended.err, name
+        assert "not a file of selected items" in ended.out, name

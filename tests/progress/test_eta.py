@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from backendcheck.progress.eta import Pace, in_words
-from backendcheck.progress.terminal import Bars, Lines, Silence, progress_of
+from backendcheck.progress.progress import Progress
+from backendcheck.progress.terminal import Bars, Lines, progress_of
 
 
 class Clock:
@@ -141,5 +142,5 @@ def test_bars_are_for_terminals(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stderr", Stream(terminal))
     assert type(progress_of(["jax"])) is kind
-    assert type(progress_of(["jax"], quiet=True)) is Silence
+    assert type(progress_of(["jax"], quiet=True)) is Progress
     assert os.environ["TERM"] == env["TERM"]

@@ -23,7 +23,7 @@ from backendcheck.report.formats.selftest import as_dict, listed_faults, table
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
 from backendcheck.results.selftest_legs import judge
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, backend_of, faults_named, parse_plants
+from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, backend_of, faults_named
 from backendcheck.vocabulary.findings import Oracle
 
 CASE = "a/b"
@@ -310,7 +310,6 @@ def test_faults_by_name() -> None:
     assert faults_named([]) == FAULTS
     with pytest.raises(UsageError, match="loss-scaledd: no such fault; expected some of "):
         faults_named(["loss-scaledd"])
-    assert parse_plants(["loss-scaled=a/b;c/d[1]", "unplanted=*"]) == {"loss-scaled": ["a/b", "c/d[1]"], "unplanted": ["*"]}
     assert len(listed_faults(FAULTS)) == len(FAULTS)
 
 

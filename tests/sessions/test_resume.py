@@ -13,7 +13,7 @@ from pieces import SELECTION, write_leg
 from backendcheck.errors import BackendcheckError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
-from backendcheck.sessions.request import Request
+from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import Earlier, earlier, seconds_before
 from backendcheck.vocabulary.backends import Backend, installed_version
 
@@ -43,8 +43,8 @@ def left(folder: Path, cases: tuple[str, ...] = CASES[:2], **fields: object) -> 
     return leg
 
 
-def request(**fields: object) -> Request:
-    return Request(**({"backend": Backend.JAX, "out": Path("out"), "paths": ["cases"], "resume": True} | fields))
+def request(**fields: object) -> RecordingRequest:
+    return RecordingRequest(**({"backend": Backend.JAX, "out": Path("out"), "paths": ["cases"], "resume": True} | fields))
 
 
 def found(**fields: object) -> Earlier:

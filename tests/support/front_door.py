@@ -13,6 +13,8 @@ from typing import Any
 
 from backendcheck.recordings.files import read_environment, read_recording
 from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.sessions.request import RecordingRequest
+from backendcheck.vocabulary.backends import Backend
 
 # How this test session itself is run must not show in the sessions that it starts.
 _OWN = ("PYTEST_", "KERAS_", "JAX_", "TF_", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
@@ -89,6 +91,13 @@ def record(folder: Path, *arguments: object, backend: str = "jax", env: Mapping[
     """Record the project in `folder` and read what was recorded."""
     ended = backendcheck("record", *arguments, "--backend", backend, "--out", "out", cwd=folder, env=env)
     return session(folder / "out" / backend, ended)
+
+
+def record_request(folder: Path, *paths: str, backend: str = "jax", **fields: Any) -> Session:
+    """Record what a request asks for, as a parent process has it recorded."""
+    path = folder / f"{backend}-request.json"
+    RecordingRequest(backend=Backend(backend), out=folder / "out", paths=paths, **fields).save(path)
+    return session(folder / "out" / backend, backendcheck("record", "--request", path, cwd=folder))
 
 
 def session(leg: Path, ended: Ended) -> Session:

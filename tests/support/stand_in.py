@@ -22,8 +22,8 @@ from backendcheck.files import file_sha256
 from backendcheck.in_pytest import recorders
 from backendcheck.recordings.files import recording_path, write_environment, write_recording
 from backendcheck.sessions.processes import Stopped
-from backendcheck.sessions.request import Request
-from backendcheck.sessions.selected_items import Chosen, finished_log
+from backendcheck.sessions.request import RecordingRequest
+from backendcheck.sessions.selected_items import SelectedItems, finished_log
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.case_ids import case_id
 
@@ -39,23 +39,23 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, cases: Mapping[str, Any] | None, **endings: tuple[int, str]) -> None:
         self.cases = dict(cases or {})
         self.endings = endings
-        self.sessions: list[Chosen] = []
+        self.sessions: list[SelectedItems] = []
         self.stopped = threading.Event()
         monkeypatch.setattr(recorders, "record_all", self.record_all)
         monkeypatch.setattr(Backend, "missing_modules", lambda _: [])
 
-    def record_all(self, requests: Sequence[Request], progress: Any, stop: threading.Event) -> None:
-        chosen = [Chosen.load(request.chosen) for request in requests if request.chosen is not None]
+    def record_all(self, requests: Sequence[RecordingRequest], progress: Any, stop: threading.Event) -> None:
+        chosen = [SelectedItems.load(request.selected_items) for request in requests if request.selected_items is not None]
         self.sessions.append(chosen[0])
         for request in requests:
             self._record(request, chosen[0], stop)
             progress.ended(request.backend.value, *self.endings.get(request.backend.value, (0, "")))
 
-    def _record(self, request: Request, chosen: Chosen, stop: threading.Event) -> None:
+    def _record(self, request: RecordingRequest, chosen: SelectedItems, stop: threading.Event) -> None:
         backend = request.backend.value
         if backend in self.endings:
             return
-        request = replace(request, paths=chosen.files, narrowed=chosen.narrowed)
+        request = replace(request, paths=chosen.files, is_subset=chosen.is_subset)
         cases: list[str] = []
         state = {"selection": request.selection, "run": f"run of {backend}"}
         write_environment(request.leg, environment(backend, **state, exit_state="running", started="now"))
@@ -64,7 +64,7 @@ class World:
                 self._record_case(request.leg, case, backend, stop, item.file)
                 if recording_path(request.leg, case).exists():
                     cases.append(case)
-            with finished_log(request.chosen or Path(), backend).open("a") as file:
+            with finished_log(request.selected_items or Path(), backend).open("a") as file:
                 file.write(json.dumps(item.nodeid) + "\n")
         digests = {case: file_sha256(recording_path(request.leg, case)) for case in cases}
         write_environment(request.leg, environment(backend, cases, **state, digests=digests))

@@ -1,0 +1,54 @@
+"""What recording processes report while they run, and what a display does with it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+_ENDS = {0: "recorded", 3: "recorded, incomplete"}  # by exit code
+
+
+class Progress:
+    """Takes the events of recording processes by leg, and shows nothing. Displays override what they show."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Take the display away."""
+
+    def collected(self, leg: str, n_cases: int) -> None:
+        """A leg has found its cases."""
+
+    def started(self, leg: str, case: str) -> None:
+        """A case has begun."""
+
+    def finished(self, leg: str, n_done: int) -> None:
+        """One more case has ended; `n_done` have."""
+
+    def ended(self, leg: str, exit_code: int, message: str) -> None:
+        """The process of a leg has ended."""
+
+
+class Relabeled(Progress):
+    """Passes the events on under the name of the leg with `suffix` behind it."""
+
+    def __init__(self, progress: Progress, suffix: str) -> None:
+        self._progress, self._suffix = progress, suffix
+
+    def collected(self, leg: str, n_cases: int) -> None:
+        self._progress.collected(f"{leg} {self._suffix}", n_cases)
+
+    def started(self, leg: str, case: str) -> None:
+        self._progress.started(f"{leg} {self._suffix}", case)
+
+    def finished(self, leg: str, n_done: int) -> None:
+        self._progress.finished(f"{leg} {self._suffix}", n_done)
+
+    def ended(self, leg: str, exit_code: int, message: str) -> None:
+        self._progress.ended(f"{leg} {self._suffix}", exit_code, message)
+
+
+def end_in_words(exit_code: int, otherwise: str = "") -> str:
+    """How a leg ended: ``recorded, incomplete``, or what `otherwise` says of a failure."""
+    return _ENDS.get(exit_code, otherwise or f"failed with exit code {exit_code}")

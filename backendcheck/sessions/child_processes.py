@@ -1,0 +1,88 @@
+"""Python processes that this one starts: their interpreter, their environment, and their end with this process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import backendcheck
+from backendcheck.vocabulary.backends import Backend
+
+_PR_SET_PDEATHSIG = 1
+
+# Variables of a pytest session around this process, which its children must not take for theirs.
+FORGOTTEN = (
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DEBUG", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT",
+)  # fmt: skip
+
+
+def start_python(function: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start ``package.module:function`` in a new interpreter, with `arguments` in ``sys.argv``.
+
+    `options` are those of `subprocess.Popen`. The process is in a session of its own, so that it can be killed with its children.
+    """
+    module, _, name = function.partition(":")
+    # Not -m, which would put the current directory in front of every library.
+    code = f"import sys; sys.path.append(sys.argv.pop(1)); from {module} import {name}; {name}()"
+    package = str(Path(backendcheck.__file__).parent.parent)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code, package, *arguments],
+        stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="backslashreplace", start_new_session=True, **options,
+    )  # fmt: skip
+
+
+def environment_for(backend: Backend, device: str, threads: int) -> dict[str, str]:
+    """All environment variables of a child process that computes on `backend`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
+    return inherited | session_variables(backend, device, threads)
+
+
+def session_variables(backend: Backend, device: str, threads: int) -> dict[str, str]:
+    """The environment variables that a recording sets; all others are the caller's."""
+    variables = {
+        "KERAS_BACKEND": backend.value,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        # The order of a set of names must not differ from one backend's process to the next.
+        "PYTHONHASHSEED": "0",  # also where the caller (tox does) has given each leg a seed of its own
+    }
+    if device == "cpu":
+        variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        variables[name] = os.environ.get(name, str(threads))
+    if backend is Backend.JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
+        variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+    if backend is Backend.JAX:
+        for name, value in (
+            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
+            ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
+        ):
+            variables[name] = os.environ.get(name, value)
+    return variables
+
+
+def _cache_directory() -> Path | None:
+    import platformdirs
+
+    path = Path(platformdirs.user_cache_dir("backendcheck")) / "jax"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path if os.access(path, os.W_OK) else None
+
+
+def end_with_parent(signal_number: signal.Signals) -> None:
+    """Have the system signal this process when its parent dies in any way. Linux only; elsewhere a closed pipe tells."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the call
+            os.kill(os.getpid(), signal_number)
