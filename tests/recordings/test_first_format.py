@@ -15,9 +15,9 @@ import safetensors
 
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, read_legs
-from backendcheck.recordings.recording import STATUSES
 from backendcheck.report.formats.json import render
 from backendcheck.results.results import analyse
+from backendcheck.vocabulary.states import Status
 
 FOLDER = Path(__file__).parent / "first_format"
 LEGS = ("tensorflow", "jax", "torch", "layers/jax")
@@ -32,7 +32,7 @@ def report() -> dict[str, Any]:
 
 
 def test_each_status_is_among_them() -> None:
-    assert {str(read_recording(path).status) for path in RECORDINGS} == {str(status) for status in STATUSES}
+    assert {str(read_recording(path).status) for path in RECORDINGS} == {str(status) for status in Status}
 
 
 @pytest.mark.parametrize("case", VERDICTS)
