@@ -167,7 +167,7 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
     assert (verdict, claim) == ("PASSED", "from_torch.keras gives the same predictions on every backend.")
     assert observed == ["predictions"]
     assert told["text"][0] == told["text"][1]
-    assert told["unbuilt"].startswith("model: has no weights yet; expected one that is built")
+    assert told["unbuilt"].startswith("model: not built, so every backend would draw its own weights; expected a built model")
     endless, twice = told["refused"]
     assert endless.startswith("x: the PyDataset has no end; expected a finite one")
     assert twice == "y is given beside a data set; expected the data set (DataLoader) to bring it along."

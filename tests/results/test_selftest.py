@@ -326,8 +326,8 @@ def test_the_list_starts_nothing(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--faults", "nonsense"), "nonsense: no such fault"),
-        (("--faults", "range-clipped", "--backend", "jax"), "none of range-clipped can be planted on jax"),
-        (("--backend", "torch", "--backends", "jax"), "torch is not among the backends to be recorded"),
+        (("--faults", "range-clipped", "--backend", "jax"), "range-clipped: cannot be injected on jax"),
+        (("--backend", "torch", "--backends", "jax"), "--backend: torch is not in --backends jax"),
     ],
 )
 def test_wrong_usage(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
