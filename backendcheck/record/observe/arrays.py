@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from backendcheck import nests
+from backendcheck.nests import with_slashes
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable
 from backendcheck.vocabulary.observations import Observation
 
@@ -90,14 +92,12 @@ def leaves(nest: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
     A list of plain numbers, bools or strings is one leaf (an array). A list of anything else is a level of the nest.
     """
-    if isinstance(nest, Mapping):
-        for key, value in nest.items():
-            yield from leaves(value, f"{path}/{key}" if path else str(key))
-    elif isinstance(nest, list | tuple) and not is_plain(nest):
-        for index, value in enumerate(nest):
-            yield from leaves(value, f"{path}/{index}" if path else str(index))
-    else:
-        yield path, nest
+    for keys, leaf in nests.leaves(nest, is_leaf=_is_array):
+        yield with_slashes((path, *keys) if path else keys), leaf
+
+
+def _is_array(nest: Any) -> bool:
+    return nests.is_leaf(nest) or (not isinstance(nest, Mapping) and is_plain(nest))
 
 
 def is_plain(value: Any) -> bool:

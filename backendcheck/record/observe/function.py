@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import FunctionCase
+from backendcheck.nests import map_with_paths, with_slashes
 from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, to_tensor, zeros_if_none
 from backendcheck.record.observe.errors import InvalidCase
@@ -149,13 +150,9 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
             trace.add(f"gradient/{path}", zeros_if_none(gradient, flat[path]))
 
 
-def _with_leaves(nest: Any, by_path: Mapping[str, Any], path: str = "") -> Any:
+def _with_leaves(nest: Any, by_path: Mapping[str, Any]) -> Any:
     """`nest` with each leaf replaced by the value of its path."""
-    if list(dict(leaves(nest, path))) == [path]:
-        return by_path.get(path)
-    if isinstance(nest, Mapping):
-        return {key: _with_leaves(value, by_path, f"{path}/{key}" if path else str(key)) for key, value in nest.items()}
-    return type(nest)(_with_leaves(item, by_path, f"{path}/{index}" if path else str(index)) for index, item in enumerate(nest))
+    return map_with_paths(lambda path, _: by_path.get(with_slashes(path)), nest)
 
 
 def _cotangent(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:

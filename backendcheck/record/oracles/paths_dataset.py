@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+from backendcheck.nests import with_tuples
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import leaves, map_nest
 from backendcheck.record.observe.model import add_history, add_metrics, add_predictions, add_trained_weights
@@ -38,7 +39,7 @@ def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
             return 1
 
         def __getitem__(self, index: int) -> Any:
-            return _with_tuples(batch)
+            return with_tuples(batch)
 
     yield "PyDataset", OneBatch()
     if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
@@ -46,18 +47,12 @@ def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        yield "tf.data", tf.data.Dataset.from_tensors(_with_tuples(batch))
+        yield "tf.data", tf.data.Dataset.from_tensors(with_tuples(batch))
     if keras.backend.backend() == "torch":
         import torch
 
         tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
         yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda item: item)
-
-
-def _with_tuples(nest: Any) -> Any:
-    if isinstance(nest, Mapping):
-        return {key: _with_tuples(value) for key, value in nest.items()}
-    return tuple(map(_with_tuples, nest)) if isinstance(nest, list | tuple) else nest
 
 
 # --- given by the case -----------------------------------------------------------------------------------------
