@@ -1,21 +1,58 @@
-"""One module for each backend, with one interface: settings, device, gradients, float64, compilation.
-
-configure(device) -> dict: make the backend repeatable before it runs any op; the settings, for the record.
-device_name() -> str: the device that computes, such as ``cpu``.
-gradient_function(predict, loss, variables, compiled=True) -> function: see there.
-float64_enabled() -> context: float64 stays float64 while it is entered.
-compiled(function, values) -> (function, list): the compiled function of tensors, and the float types that it rounds float64 to.
-dense(gradient) -> tensor: only in `tensorflow`; a sparse gradient as one tensor.
-"""
+"""One module for each backend, named as the backend, with one interface: settings, device, gradients, float64, compilation."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
 
 import keras
 
+Gradients = Callable[[Any], tuple[Any, list[Any], list[Any]]]
 
-def backend_module() -> Any:
+
+class BackendModule(Protocol):
+    """The functions of each module. `tensorflow` also has `dense`, which makes one tensor of a gradient in slices."""
+
+    def configure(self, device: str) -> dict[str, str]:
+        """Make the backend repeatable, before any op runs. Returns the settings, for the record."""
+
+    def device_name(self) -> str:
+        """The device that computes, such as ``cpu``."""
+
+    def gradient_function(
+        self,
+        predict: Callable[[Any], Any],
+        loss: Callable[[Any, Any], Any],
+        variables: Sequence[Any],
+        *,
+        compiled: bool = True,
+    ) -> Gradients:
+        """A function of `data` that returns the loss and its gradients.
+
+        Args:
+            predict: from `data` to predictions, a nest of tensors.
+            loss: from predictions and `data` to a scalar.
+            variables: the variables to differentiate by.
+            compiled: whether to compile, on JAX. The other backends run op by op.
+
+        Returns:
+            A function of `data` to ``(loss, by_prediction, by_variable)``. The loss is the scalar ``loss(predict(data), data)``.
+            `by_prediction` has a gradient for each leaf of the predictions, in the order in which Keras flattens them, and
+            `by_variable` one for each variable, each in the shape of that leaf or variable. A gradient may be None where the loss
+            does not depend on it. On TensorFlow, the attribute `in_slices` tells whether a gradient by a variable came in slices.
+        """
+
+    def float64_enabled(self) -> AbstractContextManager[Any]:
+        """A context in which float64 is not rounded to float32."""
+
+    def compiled(
+        self, function: Callable[[list[Any]], Any], values: list[Any]
+    ) -> tuple[Callable[[list[Any]], Any], list[str]]:
+        """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
+
+
+def backend_module() -> BackendModule:
     """The module for the backend of this process."""
-    return importlib.import_module(f"backendcheck.record.backends.{keras.backend.backend()}")
+    return cast("BackendModule", importlib.import_module(f"backendcheck.record.backends.{keras.backend.backend()}"))

@@ -1,4 +1,4 @@
-"""The interface of `backends` for JAX: numerics settings, gradients, float64."""
+"""The backend JAX: see `BackendModule` for the interface."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from backendcheck.record.backends.masks import copy_mask
 
 
 def configure(device: str) -> dict[str, str]:
-    """Make JAX repeatable, before any op runs. Returns the settings for the record."""
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     if jax.config.jax_default_matmul_precision is None:
@@ -27,7 +26,6 @@ def configure(device: str) -> dict[str, str]:
 
 
 def device_name() -> str:
-    """The device that computes."""
     device = jax.devices()[0]
     return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
 
@@ -39,21 +37,10 @@ def gradient_function(
     *,
     compiled: bool = True,
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data` that returns the loss and its gradients.
+    """See `BackendModule`.
 
-    Args:
-        predict: from `data` to predictions, a nest of tensors.
-        loss: from predictions and `data` to a scalar.
-        variables: the variables to differentiate by.
-        compiled: whether to compile, on JAX. The other backends run op by op.
-
-    Returns:
-        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
-        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
-        shape of what it is taken by.
-
-    `data` is an argument of the compiled program, so that JAX does not fold it into constants, and a second call does not
-    compile again. A loss that branches on the value of a label cannot be compiled and runs op by op. So does a function with
+    `data` is an argument of the compiled program, so that JAX does not fold it into constants, and a second call does not compile
+    again. A loss that branches on the value of a label cannot be compiled and runs op by op. So does a function with
     ``compiled=False``, which is faster for a single call.
     """
 
@@ -97,7 +84,6 @@ def float64_enabled() -> AbstractContextManager[Any]:
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
     program = jax.jit(function)
     return program, sorted(set(_lowered(jax.make_jaxpr(program)(values).jaxpr)))
 

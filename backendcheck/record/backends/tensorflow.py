@@ -1,4 +1,4 @@
-"""The interface of `backends` for TensorFlow: numerics settings, gradients, float64."""
+"""The backend TensorFlow: see `BackendModule` for the interface."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from backendcheck.record.backends.masks import copy_mask
 
 
 def configure(device: str) -> dict[str, str]:
-    """Make TensorFlow repeatable, before any op runs. Returns the settings for the record."""
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     else:
@@ -32,7 +31,6 @@ def configure(device: str) -> dict[str, str]:
 
 
 def device_name() -> str:
-    """The device that computes."""
     gpus = tf.config.get_visible_devices("GPU")
     return gpus[0].name if gpus else "cpu"
 
@@ -44,20 +42,6 @@ def gradient_function(
     *,
     compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data` that returns the loss and its gradients.
-
-    Args:
-        predict: from `data` to predictions, a nest of tensors.
-        loss: from predictions and `data` to a scalar.
-        variables: the variables to differentiate by.
-        compiled: whether to compile, on JAX. The other backends run op by op.
-
-    Returns:
-        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
-        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
-        shape of what it is taken by, and is None where the loss does not depend on that.
-    """
-
     def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
         values = [variable.value for variable in variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -91,7 +75,6 @@ def float64_enabled() -> AbstractContextManager[Any]:
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
     program = tf.function(function)
     graph = program.get_concrete_function(values).graph.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]

@@ -1,4 +1,4 @@
-"""The interface of `backends` for PyTorch: numerics settings, gradients, float64."""
+"""The backend PyTorch: see `BackendModule` for the interface."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode  # where its document
 
 
 def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
-    """Make PyTorch repeatable. Returns the settings for the record."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
@@ -30,7 +29,6 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the 
 
 
 def device_name() -> str:
-    """The device that computes."""
     device = torch.empty(0, device=keras.ops.zeros(()).device).device
     return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
 
@@ -42,20 +40,6 @@ def gradient_function(
     *,
     compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
-    """A function of `data` that returns the loss and its gradients.
-
-    Args:
-        predict: from `data` to predictions, a nest of tensors.
-        loss: from predictions and `data` to a scalar.
-        variables: the variables to differentiate by.
-        compiled: whether to compile, on JAX. The other backends run op by op.
-
-    Returns:
-        A function of `data` to ``(loss, by_prediction, by_variable)``: the scalar ``loss(predict(data), data)``, one gradient for
-        each leaf of the predictions, in the order in which Keras flattens them, and one for each variable. Each gradient has the
-        shape of what it is taken by, and is None where the loss does not depend on that.
-    """
-
     def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
         y_pred = predict(data)
         flat = keras.tree.flatten(y_pred)
@@ -87,10 +71,7 @@ def float64_enabled() -> Iterator[None]:
 
 
 def compiled(function: Callable[[list[Any]], Any], values: list[Any]) -> tuple[Callable[[list[Any]], Any], list[str]]:
-    """`function` without gradients, and the names of the lower float types that it rounds float64 to on `values`.
-
-    It is not compiled, because that takes minutes.
-    """
+    """See `BackendModule`. The function is not compiled, because that takes minutes; it runs without gradients."""
     without_gradients = torch.no_grad()(function)
     observer = _LoweredTypes()
     with observer:

@@ -55,6 +55,7 @@ def permutation(n: int) -> np.ndarray:
 
 # --- a loss by itself ------------------------------------------------------------------------------------------
 
+
 def observe_loss_order(case: LossCase, observer: LossObserver, trace: Trace) -> None:
     """Permute the examples and the classes of a LossCase."""
     y_true, y_pred, sample_weight = observer.arrays

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.record.backends import backend_module
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.model import add_metrics, add_trained_weights, evaluate_options, fit, train
@@ -148,10 +147,12 @@ def _fit_with_dense_gradients(under_test: ModelUnderTest, trace: Trace) -> None:
 
 @contextmanager
 def _dense_gradients(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    from backendcheck.record.backends import tensorflow  # the only backend with gradients in slices
+
     apply = optimizer.apply
 
     def apply_dense(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        return apply([backend_module().dense(gradient) for gradient in grads], trainable_variables)
+        return apply([tensorflow.dense(gradient) for gradient in grads], trainable_variables)
 
     optimizer.apply = apply_dense
     try:
