@@ -129,7 +129,7 @@ def write_and_exit(
             click.echo(json_report.render(results), nl=False)
         else:
             place = directory_of(results.legs)
-            print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, place=place))
+            print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, run=place))
         for line in annotations:
             click.echo(line, err=output.as_json)
         if not output.quiet:

@@ -42,7 +42,7 @@ def show(case: str, run: Path, known_files: Sequence[Path], output: OutputOption
         print_lines([json_report.entry(result, results)])
     elif output.quiet:
         in_short = text.failing(result, terminal_width(), directory_of(results.legs))
-        print_lines(in_short if result.verdict in FAILING else [text.first_line(result)])
+        print_lines(in_short if result.verdict in FAILING else [text.verdict_line(result)])
     else:
         print_lines(text.case(result, results, width=terminal_width(), verbose=output.verbose))
     sys.exit(0)

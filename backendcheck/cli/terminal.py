@@ -72,9 +72,9 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 def styled(line: str) -> str:
     """The line in its own styles, or in the color of the verdict that it begins with. click drops colors that are off."""
-    from backendcheck.text.styled import Painted
+    from backendcheck.text.styled import StyledLine
 
-    if isinstance(line, Painted):
+    if isinstance(line, StyledLine):
         return "".join(click.style(text, **_STYLES.get(style, {})) if style else text for text, style in line.parts)
     word, space, rest = line.partition(" ")
     return click.style(word, fg=_COLORS[word], bold=True) + space + rest if word in _COLORS else line

@@ -11,7 +11,7 @@ from backendcheck.labels.contract.finding import LabelFinding, Severity
 from backendcheck.labels.contract.rules import GROUPS, RULES, Rule
 from backendcheck.text.escape import one_line
 from backendcheck.text.github import annotation
-from backendcheck.text.styled import Painted
+from backendcheck.text.styled import StyledLine
 
 _STYLES = {Severity.ERROR: "FAILED", Severity.WARNING: "XPASSED", Severity.INFO: "XFAILED"}  # red, yellow, cyan
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -35,7 +35,7 @@ def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[s
     """A line for each finding, and under it what backends do with such labels today; that once for each sort of finding."""
     shown_behaviors: set[str] = set()
     for finding in findings:
-        yield Painted([
+        yield StyledLine([
             (f"{finding.severity.value:<8}", _STYLES[finding.severity]), (f"{finding.code} ", "bold"),
             (f"{finding.name}  ", "dim"),
             (one_line(finding.message), ""),
@@ -43,7 +43,7 @@ def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[s
         behavior = finding.today if today else None
         if behavior is not None and behavior.says not in shown_behaviors:
             shown_behaviors.add(behavior.says)
-            yield Painted([("         today  ", "dim"), (one_line(behavior.says), "dim")])
+            yield StyledLine([("         today  ", "dim"), (one_line(behavior.says), "dim")])
 
 
 def last_line(findings: Sequence[LabelFinding], source: str, n_labels: int) -> str:
@@ -76,7 +76,7 @@ def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap 
 def rule_list() -> Iterator[str]:
     """Every rule in a line, by group."""
     for group, title in GROUPS.items():
-        yield Painted([(f"{group} {title}", "bold")])
+        yield StyledLine([(f"{group} {title}", "bold")])
         for rule in RULES.values():
             if rule.code.startswith(group):
                 severities = "/".join(severity.value for severity in rule.severities)
@@ -88,7 +88,7 @@ def rule_lines(rule: Rule) -> Iterator[str]:
     from backendcheck.labels.rule_examples import EXAMPLES, run_example
 
     severities = " or ".join(severity.value for severity in rule.severities)
-    yield Painted([(f"{rule.code} ", "bold"), (f"{rule.name} ({severities})", "")])
+    yield StyledLine([(f"{rule.code} ", "bold"), (f"{rule.name} ({severities})", "")])
     yield ""
     yield from (f"  looks for   {rule.looks_for}", f"  hurts       {rule.hurts}", f"  what to do  {rule.remedy}", "")
     example = EXAMPLES[rule.code][0]

@@ -1,24 +1,31 @@
-"""Reports: what a run found, as JSON, HTML, Markdown, JUnit XML, SARIF and terminal text.
+"""Results in, reports out: JSON, HTML, Markdown, JUnit XML, SARIF and terminal text.
 
-All are made from `Results` alone. What they show is worked out once, in `view` and its neighbours; each renderer only says how.
+`views` computes the values that reports show, once for all formats. A format only lays them out.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from backendcheck.results.results import Results
 
-__all__ = ["write_reports"]
+__all__ = ["Renderer", "write_reports"]
+
+
+class Renderer(Protocol):
+    """A report format: the text of one file."""
+
+    def __call__(self, results: Results, /) -> str: ...
 
 
 def write_reports(results: Results, out: Path) -> list[Path]:
-    """Write report.json, index.html, summary.md, junit.xml and report.sarif into `out`; returns their paths.
+    """Write report.json, index.html, summary.md, junit.xml and report.sarif into `out`; return their paths.
 
-    All are rendered before the first is written, so that a directory never holds the reports of two runs.
+    All are rendered before the first is written, so that a directory never contains the reports of two runs.
 
     Raises:
         OutputInTheWay: if `out` cannot be written.
@@ -28,15 +35,14 @@ def write_reports(results: Results, out: Path) -> list[Path]:
     from backendcheck.report.formats import junit, markdown, sarif
     from backendcheck.report.html import page as html_report
 
-    rendered = {
-        "report.json": json_report.render(results),
-        "index.html": html_report.render(results),
-        "summary.md": markdown.render(results),
-        "junit.xml": junit.render(results),
-        "report.sarif": sarif.render(results),
+    renderers: Mapping[str, Renderer] = {
+        "report.json": json_report.render,
+        "index.html": html_report.render,
+        "summary.md": markdown.render,
+        "junit.xml": junit.render,
+        "report.sarif": sarif.render,
     }
-    written = []
-    for name, text in rendered.items():
-        write_atomically(out / name, text.encode())
-        written.append(out / name)
-    return written
+    texts = {out / name: render(results) for name, render in renderers.items()}
+    for path, text in texts.items():
+        write_atomically(path, text.encode())
+    return list(texts)

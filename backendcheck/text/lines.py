@@ -1,4 +1,4 @@
-"""Laying out plain text: labels in a column, items in a row, everything within a width and harmless to a terminal."""
+"""The layout of plain text: labels in a column, items in a row, within a width. All text is escaped for the terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _LABEL = 12  # columns, "odd one out" and a space
 _GAP = " " * 6
 
 
-def labelled(label: str, items: Sequence[str], width: int | None, *, whole: bool = False) -> Iterator[str]:
-    """Lines of `items` behind `label`, as many to a line as fit in `width`; one that is wider is wrapped, unless `whole`."""
+def labeled(label: str, items: Sequence[str], width: int | None, *, whole: bool = False) -> Iterator[str]:
+    """`items` after `label`, as many in a line as `width` allows; a wider item is wrapped, unless `whole`."""
     hang = " " * (2 + _LABEL)
     line = f"  {label:<{_LABEL}}"
     started = False
@@ -32,7 +32,7 @@ def labelled(label: str, items: Sequence[str], width: int | None, *, whole: bool
 
 
 def wrapped(text: str, width: int | None, first: str = "", hang: str = "") -> list[str]:
-    """`text` behind `first`, wrapped at spaces, later lines behind `hang`; whole where `width` is None."""
+    """`text` after `first`, wrapped at spaces, later lines after `hang`; in one line if `width` is None."""
     text = visible(text)
     if width is None or len(first) + len(text) <= width:
         return [first + text]
@@ -43,13 +43,13 @@ def wrapped(text: str, width: int | None, first: str = "", hang: str = "") -> li
 
 
 def quoted(text: str, width: int | None, indent: str) -> Iterator[str]:
-    """Text of many lines from elsewhere (a message, a traceback), each line behind a bar."""
+    """Text of many lines from outside (a message, a traceback), each line after a bar."""
     for line in block(text).strip("\n").split("\n"):
         yield from wrapped(line.replace("\t", "    ").rstrip(), width, first=f"{indent}| ", hang=f"{indent}|   ")
 
 
 def table(rows: Iterable[Sequence[str]], indent: str, *, right: bool = False) -> Iterator[str]:
-    """Rows in columns as wide as their widest cell, the first to the left, the others to the right if `right`."""
+    """Rows in columns as wide as their widest cell; all columns but the first are right-aligned if `right`."""
     cells = [[visible(cell) for cell in row] for row in rows]
     if not cells:
         return

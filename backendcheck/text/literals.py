@@ -1,4 +1,4 @@
-"""Plain values as Python source that gives them back exactly, whatever text they hold."""
+"""Plain values as Python source that evaluates to exactly these values, whatever text they contain."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from backendcheck.text.escape import visible
 
 _LINE = 118  # characters a row of an array may take
-_LARGEST = 200_000  # characters of one array: beyond, nobody reads it, and Python takes long to
-_LONGEST_LINE = 1000  # characters of a line that is to be read
+_LARGEST = 200_000  # characters of one array: more cannot be read by a person and is slow to compile
+_LONGEST_LINE = 1000  # characters of a line that a person reads
 _USUAL_DTYPES = ("float64", "int64", "bool")  # what np.array makes of Python's floats, ints and bools
 
 
 class NotWritable(TypeError):
-    """Something that has no source of its own: a closure over a tensor, an object that does not tell how it was made."""
+    """A value that cannot be written as source, such as a closure over a tensor."""
 
 
 def source_of(value: Any, *, largest: int = _LARGEST) -> str:
@@ -37,11 +37,11 @@ def source_of(value: Any, *, largest: int = _LARGEST) -> str:
     if isinstance(value, np.str_):
         return repr(str(value))
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{source_of(key)}: {source_of(one, largest=largest)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{source_of(key)}: {source_of(item, largest=largest)}" for key, item in value.items()) + "}"
     if type(value) is tuple:
-        return "(" + ", ".join(source_of(one, largest=largest) for one in value) + ("," if len(value) == 1 else "") + ")"
+        return "(" + ", ".join(source_of(item, largest=largest) for item in value) + ("," if len(value) == 1 else "") + ")"
     if type(value) is list:
-        return "[" + ", ".join(source_of(one, largest=largest) for one in value) + "]"
+        return "[" + ", ".join(source_of(item, largest=largest) for item in value) + "]"
     if type(value) is range:
         return repr(value)
     message = f"{type(value).__name__} cannot be written as source"
@@ -49,14 +49,14 @@ def source_of(value: Any, *, largest: int = _LARGEST) -> str:
 
 
 def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
-    """An array as a call of NumPy that gives back its values and its dtype.
+    """An array as a NumPy call that returns its values with its dtype.
 
     Raises:
-        NotWritable: if its dtype is none of numbers, bools and text, or it is too large to be read.
+        NotWritable: if its dtype is not numeric, bool or text, or it is too large to read.
     """
     kind = array.dtype.kind
     if kind == "O" and not all(isinstance(item, str) for item in array.ravel().tolist()):
-        message = "an array of objects that are no text cannot be written as source"
+        message = "an array of objects that are not text cannot be written as source"
         raise NotWritable(message)
     if kind not in "biufUO" or array.dtype.name == "bfloat16":
         message = f"an array of dtype {array.dtype} cannot be written as source"
@@ -126,7 +126,7 @@ def _number(value: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """`text` with no line longer than a reader goes through; what is left out of one is counted."""
+    """`text` with long lines cut; the number of characters that were cut stands in their place."""
     return "\n".join(
         line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} … {len(line) - _LONGEST_LINE} more characters"
         for line in text.splitlines()
@@ -134,6 +134,6 @@ def shortened(text: str) -> str:
 
 
 def in_comment(text: str) -> str:
-    """`text` as lines of a comment: nothing in it can end the comment or hide."""
+    """`text` as lines of a comment; no character in it can end the comment."""
     lines = text.splitlines() or [""]
     return "\n".join(f"# {visible(line)}".rstrip() for line in lines)

@@ -1,4 +1,4 @@
-"""A line of text that knows which parts of it have what style. Whoever prints it decides whether there are colours."""
+"""Lines of text with styled parts, and text fitted to the columns of a terminal. What prints a line decides about color."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 
-_SHORTEST_CUT = 8  # below this nothing of an end would be left to read
+_SHORTEST_CUT = 8  # a narrower text has no room for a readable end
 
 Part = tuple[str, str]  # text, and its style: a verdict, ``dim``, ``bold`` or nothing
 
 
-class Painted(str):
+class StyledLine(str):
     """The text of its parts; `parts` says how each is styled."""
 
     __slots__ = ("parts",)
     parts: tuple[Part, ...]
 
     def __new__(cls, parts: Iterable[Part]) -> Self:
-        """The line that `parts` make; spaces at its end are cut off."""
-        given = [part for part in parts if part[0]]
-        while given and not given[-1][0].strip(" "):
-            given.pop()
-        if given:
-            given[-1] = (given[-1][0].rstrip(" "), given[-1][1])
-        line = super().__new__(cls, "".join(text for text, _ in given))
-        line.parts = tuple(given)
+        """The line of `parts`, without spaces at its end."""
+        kept = [part for part in parts if part[0]]
+        while kept and not kept[-1][0].strip(" "):
+            kept.pop()
+        if kept:
+            kept[-1] = (kept[-1][0].rstrip(" "), kept[-1][1])
+        line = super().__new__(cls, "".join(text for text, _ in kept))
+        line.parts = tuple(kept)
         return line
 
 
 def fitted(text: str, width: int) -> str:
-    """`text` in exactly `width` columns of a terminal, where some characters take two; what is cut off leaves two dots."""
+    """`text` in exactly `width` columns of a terminal, where some characters take two; two dots stand for the end cut off."""
     if cell_len(text) <= width:
         return text + " " * (width - cell_len(text))
     return set_cell_size(text, max(width - 2, 0)) + ".."[:width]
 
 
 def fitted_name(text: str, width: int) -> str:
-    """The same for the name of a case: cut in its middle, for names of one topic begin alike and end in their parameters."""
+    """The same for the name of a case, cut in the middle: names of one topic begin alike and end in their parameters."""
     if cell_len(text) <= width or width < _SHORTEST_CUT:
         return fitted(text, width)
     kept = width - 2
@@ -48,5 +48,5 @@ def fitted_name(text: str, width: int) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
+    """The number of columns that `text` takes in a terminal."""
     return cell_len(text)

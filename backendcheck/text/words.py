@@ -8,7 +8,7 @@ _LONGEST_LINE = 200  # characters of a message that another message quotes
 
 
 def listed(names: Sequence[str], *, most: int | None = None, none: str = "no backend") -> str:
-    """Names as a sentence has them: ``a, b and c``; beyond `most` of them ``a, b and 3 more``; `none` if there are no names."""
+    """Names in a sentence: ``a, b and c``; beyond `most` of them ``a, b and 3 more``; `none` for an empty sequence."""
     if most is not None and len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else none
@@ -39,6 +39,8 @@ def error_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
-def cut(text: str, longest: int) -> str:
-    """`text` in at most `longest` characters; an ellipsis stands for the end that was cut off."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def cut(text: str, longest: int, *, count: bool = False) -> str:
+    """`text` in at most `longest` characters, with an ellipsis for the end that was cut off; `count` adds the whole length."""
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - 1]}…{f' ({len(text)} characters)' if count else ''}"

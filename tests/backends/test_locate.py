@@ -10,7 +10,7 @@ import pytest
 from front_door import backendcheck, project, record_request
 
 from backendcheck.compare.layers import Location, locate
-from backendcheck.report.views.layers import sentences
+from backendcheck.report.formats.layers import sentences
 
 # JAX is the odd one in all of them.
 FAULTS = """

@@ -126,7 +126,7 @@ def test_of_a_noise_floor_that_was_interrupted_the_rest_is_recorded(place: tuple
 def test_show_tells_the_floor_beside_the_tolerance(place: tuple[Path, Ended]) -> None:
     folder, _ = place
     shown = backendcheck("show", "labels/model", "--out", "out", "--verbose", cwd=folder)
-    assert "noise floor, least room: " in shown.out
+    assert "noise floor, least headroom: " in shown.out
     assert "the tolerance is " in shown.out
 
 

@@ -147,7 +147,7 @@ def test_an_empty_shard_is_no_error_and_what_is_printed_is_up_to_the_caller(plac
     assert (ended.exit_code, ended.err) == (0, "")
     assert json.loads(ended.out) == report(tmp_path)
     assert report(tmp_path)["shard"] == f"{empty}/9"
-    assert report(tmp_path)["exit_reason"] == f"shard {empty}/9 holds none of the 1 case, which is no error"
+    assert report(tmp_path)["exit_reason"] == f"shard {empty}/9 contains none of the 1 case, so there was nothing to do"
 
 
 def test_legs_under_different_settings_are_not_compared(place: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from backendcheck.recordings.layer_calls import (
 )
 from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats import layers as locate_report
-from backendcheck.report.views.layers import sentences
+from backendcheck.report.formats.layers import sentences
 
 GOOD = np.array([[1.0, -2.0, 3.0]], np.float32)
 BAD = GOOD * np.float32(1.5)

@@ -228,7 +228,7 @@ def test_a_difference_and_its_tolerance_are_shown_as_multiples() -> None:
     assert noise_words(results.cases[0].findings[0]) == words
     assert words in "\n".join(text.case(results.cases[0], results, None))
     assert words in html_report.render(results)
-    assert "noise floor of 1 case, least room: a/b loss: 2.4e-07 (jitter on jax)" in "\n".join(text.summary(results, None))
+    assert "noise floor of 1 case, least headroom: a/b loss: 2.4e-07 (jitter on jax)" in "\n".join(text.summary(results, None))
 
 
 def test_report_json_keeps_the_kinds_apart_and_is_as_its_schema_says() -> None:

@@ -15,7 +15,7 @@ from what_differs import prose
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.diagnose import CODES
 from backendcheck.report.formats.markdown import escape
-from backendcheck.report.formats.text import first_line
+from backendcheck.report.formats.text import verdict_line
 from backendcheck.verdicts.known_entries import load, load_causes
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_the_example_of_a_diagnosis_is_what_a_report_says(code: str) -> None:
     case, legs = EXAMPLES[code]
     result = make.results({case: legs}).cases[0]
     assert result.diagnoses[0].code == code
-    assert re.search(r"```text\n(.*)\n```", described()[code]).group(1) == first_line(result)
+    assert re.search(r"```text\n(.*)\n```", described()[code]).group(1) == verdict_line(result)
 
 
 # --- what differs --------------------------------------------------------------------------------------------------

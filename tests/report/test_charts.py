@@ -89,21 +89,21 @@ def swapped(names=NAMES) -> CaseResult:
 
 
 def test_who_is_called_what():
-    chart = drawn(swapped())["Who is called what"]
+    chart = drawn(swapped())["Which class appears as which"]
     assert chart.texts == ["elsewhere", "on torch", "cat", "cat", "dog", "dog"]
     assert len(chart.marks("move")) == len(chart.marks("head")) == 2
     assert chart.titles == ["cat appears as dog", "dog appears as cat"]
     assert chart.said == "cat appears as dog; dog appears as cat"
-    assert chart.caption == "What is one class elsewhere appears as another on torch."
+    assert chart.caption == "On torch, a class appears as another than elsewhere."
 
 
 def test_decided_classes():
     result = swapped()
-    chart = drawn(result)["Decided classes"]
+    chart = drawn(result)["Predicted classes"]
     here, there = (result.recordings[leg].observations["predicted_class"].value for leg in ("tensorflow", "torch"))
     counts = {(a, b): int(((here == a) & (there == b)).sum()) for a in range(3) for b in range(3)}
     off = sum(n for (a, b), n in counts.items() if a != b)
-    assert chart.caption == f"{off} of 12 examples are in another class on torch than on tensorflow."
+    assert chart.caption == f"{off} of 12 examples have another predicted class on torch than on tensorflow."
     assert chart.texts[0] == "rows tensorflow, columns torch"
     assert sorted(int(text) for text in chart.texts if text.isdigit()) == sorted(n for n in counts.values() if n)
     assert len(chart.marks("other")) == sum(1 for (a, b), n in counts.items() if n and a != b)
@@ -142,7 +142,8 @@ def test_examples_whose_loss_differs_worst_first():
     labels = np.eye(3)[np.arange(40) % 3]
     result = differing("per_example_loss", loss, other, labels={"y_true": labels}, class_names=NAMES)
     [(name, table)] = disagreements(result, make.BACKENDS)
-    assert (name, table.what, table.n_differing, table.n_examples) == ("per_example_loss", "Examples whose loss differs", 4, 40)
+    assert (name, table.what) == ("per_example_loss", "Examples with different losses")
+    assert (table.n_differing, table.n_examples) == (4, 40)
     assert [row[0] for row in table.rows] == ["12", "7", "30", "3"]
     assert table.rows[2] == ("30", "0 cat", tuple((str(value), "") for value in (loss[30], other[30], loss[30])))
     assert table.rows[0][2][1] == ("NaN", "")
@@ -167,7 +168,7 @@ def test_the_classes_that_two_backends_imply():
     more = {"losses": CROSS_ENTROPY, "class_names": NAMES, "labels": {"y_true": np.array(given)}}
     result = differing("gradient/y_pred", gradient(given), gradient(turned), **more)
     chart = drawn(result)["Implied classes"]
-    assert chart.caption == "The gradients of 4 of 6 examples stand for another class on jax than on tensorflow."
+    assert chart.caption == "The gradients of 4 of 6 examples imply another class on jax than on tensorflow."
     assert chart.texts[0] == "rows tensorflow, columns jax"
     assert sorted(text for text in chart.texts if text.isdigit()) == ["2", "2", "2"]
     assert len(chart.marks("other")) == 2
@@ -181,7 +182,7 @@ def test_the_class_that_one_backend_implies_for_a_label_the_others_reject():
         "labels": {"y_true": np.array([0, 2, 3])}, "expect": {},
     }  # fmt: skip
     chart = drawn(case(tensorflow=rejects, jax=accepts, torch=rejects))["Implied classes"]
-    assert chart.caption == "On jax the gradients of 1 of 3 examples stand for another class than the label or none."
+    assert chart.caption == "On jax, the gradients of 1 of 3 examples do not imply the class of the label."
     assert [text for text in chart.texts if text in ("none", "3")] == ["3", "3", "none", "none"]
 
 
@@ -226,7 +227,7 @@ def test_the_heat_map_has_a_cell_for_each_element():
     assert [n_cells(chart, level) for level in range(5)] == [18, 1, 0, 0, 1]
     assert len(chart.marks("worst")) == 1
     assert chart.titles[0].startswith("example 3, class 2: ")
-    assert chart.said == "2 of 20 elements of predictions are further apart than allowed"
+    assert chart.said == "2 of 20 elements of predictions differ by more than the tolerance"
     assert chart.caption.startswith(f"{chart.said} (tensorflow and jax). The worst, outlined: example 3, class 2, ")
     assert "Each cell" not in chart.caption
 
@@ -244,7 +245,7 @@ def test_a_huge_array_is_pooled_and_says_so():
     right[4999, 129] += 1
     found = drawn(differing("predictions", left, right))
     chart = found["Where: examples by classes"]
-    assert chart.caption.startswith("1 of 650000 elements of predictions are further apart than allowed")
+    assert chart.caption.startswith("1 of 650000 elements of predictions differ by more than the tolerance")
     assert chart.caption.endswith(" Each cell is the largest of 70 x 4 elements.")
     assert "example 4970…4999, class 128…129" in chart.caption
     assert sum(n_cells(chart, level, 11) for level in range(5)) == 72 * 33
@@ -273,11 +274,11 @@ def test_points_that_are_drawn_are_counted():
     right = left * np.float32(1.001)
     chart = drawn(differing("predictions", left, right))["Error against magnitude"]
     n_drawn = chart.path("point").count("h0")
-    stated = re.search(r"(\d+) of (\d+) that differ are drawn, the worst among them\.", chart.caption)
+    stated = re.search(r"(\d+) of (\d+) that differ are shown, including the worst\.", chart.caption)
     assert int(stated[1]) == n_drawn
     assert int(stated[2]) == int((left != right).sum())
     assert 250 <= n_drawn <= 400
-    assert chart.said.startswith("1000 of 1000 elements lie above the line of what is allowed")
+    assert chart.said.startswith("1000 of 1000 elements lie above the line of the tolerance")
     assert not chart.marks("under")
     assert {"magnitude", "difference"} <= set(chart.texts)
     assert len(chart.marks("bound")) == 1
@@ -291,7 +292,7 @@ def test_points_below_the_line_and_those_left_out():
     found = differing("per_example_loss", left, right)
     chart = drawn(found)["Error against magnitude"]
     assert [chart.path(tone).count("h0") for tone in ("over", "under")] == [1, 5]
-    assert chart.said == "1 of 12 elements lie above the line of what is allowed; 6 are equal or no numbers and not drawn"
+    assert chart.said == "1 of 12 elements lie above the line of the tolerance; 6 are equal or not finite and not shown"
 
 
 def test_rounding_steps_are_counted():
@@ -306,7 +307,7 @@ def test_rounding_steps_are_counted():
         "2 elements",
         "1 elements",
     ]
-    assert chart.said.startswith("Half of the elements are within 0 rounding steps of float32, the worst is ")
+    assert chart.said.startswith("Half of the elements are within 0 rounding steps of float32; the worst is ")
     assert sum(int(re.search(r": (\d+) elements", title)[1]) for title in chart.titles) == 10
 
 
@@ -317,7 +318,7 @@ def test_rounding_steps_of_bfloat16_are_its_own():
     left, right = np.ones(10), np.ones(10)
     right[0] = 1 + 64 * 2.0**-7
     chart = drawn(differing("per_example_loss", bfloat16(left), bfloat16(right)))["Distance in rounding steps"]
-    assert chart.said == "Half of the elements are within 0 rounding steps of bfloat16, the worst is 64 away"
+    assert chart.said == "Half of the elements are within 0 rounding steps of bfloat16; the worst is 64 away"
 
 
 # --- layers and training -------------------------------------------------------------------------------------------
@@ -328,8 +329,8 @@ def test_gradients_by_layer():
     other = {name: value + n if n < 3 else value for n, (name, value) in enumerate(values.items())}
     seen = {backend: {"observations": other if backend == "jax" else values} for backend in make.BACKENDS}
     chart = drawn(case(**seen))["Gradients by layer"]
-    assert chart.said == "The gradients of 2 of 25 weights differ by more than allowed"
-    assert chart.caption == f"{chart.said}. 5 more are not drawn."
+    assert chart.said == "The gradients of 2 of 25 weights differ by more than the tolerance"
+    assert chart.caption == f"{chart.said}. 5 more are not shown."
     assert len(chart.marks("over-bar")) + len(chart.marks("bar-mark")) == 20
     assert any(title.startswith("layer_2/kernel: ") for title in chart.titles)
 

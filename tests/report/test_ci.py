@@ -70,7 +70,7 @@ def test_sarif_says_what_of_the_run_is_wrong_and_what_is_left_out(monkeypatch: p
     notes = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
     assert len(run["results"]) == 3
     assert notes[0].startswith("openvino: its leg is missing")
-    assert notes[-1] == "2 more cases fail, left out here; report.json has them"
+    assert notes[-1] == "2 more cases fail; see report.json"
 
 
 def test_there_are_ten_annotations_at_most_and_the_last_counts_the_rest() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backendcheck.report.formats import markdown
 from backendcheck.report.formats import text as text_report
-from backendcheck.report.views.exit_code import exit_sentence
+from backendcheck.report.views.run import exit_sentence
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 
@@ -71,7 +71,7 @@ def test_it_stays_within_what_github_shows_and_says_what_is_left_out():
     cases = {f"many/case_{n}_{long}": {"jax": {"loss": 1.0}, "torch": {"loss": 2.0}} for n in range(3000)}
     text = markdown.render(make.results(cases))
     assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
-    left_out = int(re.search(r"and (\d+) more failing cases, left out here", text).group(1))
+    left_out = int(re.search(r"and (\d+) more failing cases; see report", text).group(1))
     assert left_out + text.count("| FAILED |") - 1 == 3000
 
 
@@ -81,10 +81,10 @@ def test_ten_thousand_monstrous_failures_stay_within_it_too():
     results = replace(results, cases=results.cases * 25, problems=("a leg is missing " * 500,) * 300)
     text = markdown.render(results)
     assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
-    left_out = int(re.search(r"and (\d+) more failing cases, left out here; report\.json has them", text).group(1))
+    left_out = int(re.search(r"and (\d+) more failing cases; see report\.json", text).group(1))
     assert left_out + text.count("| FAILED |") - 1 == 10_000
     assert "- and 250 more" in text
-    assert "**exit code 3: incomplete: 300 problems of the run (PROBLEM); besides, 10000 cases differ (FAILED)**" in text
+    assert "**exit code 3: incomplete: 300 problems of the run (PROBLEM); also 10000 cases differ (FAILED)**" in text
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_strictness_about_known_divergences_is_a_reason_too():
     assert exit_sentence(results).startswith("exit code 0")
     strict = replace(results, strict_known=True)
     assert (strict.exit_code, results.exit_code) == (1, 0)
-    assert exit_sentence(strict) == "exit code 1: 2 entries of known_divergences.toml no longer in force (--strict-known)"
+    assert exit_sentence(strict) == "exit code 1: 2 entries of known_divergences.toml expired or unmatched (--strict-known)"

@@ -49,7 +49,7 @@ def test_what_crashed_was_not_recorded_and_what_holds_nothing_was_not_compared()
     assert found["recordings"] == (5, 6, "1 on jax")
     assert found["cases"] == (1, 2, "")
     n, expected, missing = found["comparisons"]
-    assert (expected - n, missing) == (3, "3 of nothing")
+    assert (expected - n, missing) == (3, "3 of empty arrays")
 
 
 def test_nothing_is_not_complete():
@@ -129,7 +129,7 @@ def test_a_hostile_case_is_named_so_that_a_shell_takes_it_whole():
     result = make.results(
         {"a/$(rm -rf x)'\n": {"jax": {"status": "crashed", "problem": "exit code 1"}, "torch": {"loss": 0.5}}}
     ).cases[0]
-    assert """backendcheck record 'cases/a.py::case_$(rm -rf x)'"'"'\\x0a' --backend jax""" in what_to_do(result)
+    assert """backendcheck record 'cases/a.py::case_$(rm -rf x)'"'"'\\n' --backend jax""" in what_to_do(result)
 
 
 def test_every_case_that_fails_has_something_to_do_and_no_other():

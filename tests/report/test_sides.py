@@ -21,7 +21,7 @@ def rows(result) -> dict[str, tuple[str, str, tuple[str, ...], set[str]]]:
     """By observation: place, label, values, and the sides that are marked."""
     table = sides(result, make.BACKENDS)
     return {
-        row.observation + (f" through {row.door}" if row.door else ""): (
+        row.observation + (f" through {row.path}" if row.path else ""): (
             row.place, row.label, row.values, {table.columns[at] for at in row.marked},
         )
         for row in table.rows
@@ -54,7 +54,7 @@ def test_the_reference_has_a_column_where_it_has_something_to_say():
     assert sides(case(jax={"loss": 0.5}, torch={"loss": 0.7}), make.BACKENDS).columns == ("jax", "torch")
 
 
-def test_another_door_has_a_row_of_its_own():
+def test_another_path_has_a_row_of_its_own():
     variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations={"loss": make.observation(0.9)})
     result = case(**everywhere_but("jax", {"loss": 0.5}, {"loss": 0.5, "variants": (variant,)}))
     found = rows(result)

@@ -12,7 +12,7 @@ import pytest
 
 from backendcheck.report.formats import text
 from backendcheck.text.escape import block, one_line, visible
-from backendcheck.text.lines import labelled, quoted, table, wrapped
+from backendcheck.text.lines import labeled, quoted, table, wrapped
 
 AS_DESIGNED = """\
 FAILED multi_output/dict_labels   \
@@ -110,7 +110,7 @@ def test_lines_that_do_not_apply_are_left_out():
 
 def test_the_odd_one_out_that_is_right_is_not_left_to_stand_alone():
     assert "odd one out torch (2 of 3 agree, but the reference confirms torch)" in printed(only("losses/against_the_reference"))
-    assert "odd one out jax (2 of 3 agree, and reject it as asked)" in printed(only("label_range/past_the_end"))
+    assert "odd one out jax (2 of 3 agree and raise as expected)" in printed(only("label_range/past_the_end"))
 
 
 def test_the_worst_element_and_the_tolerance_that_would_pass_are_shown():
@@ -122,8 +122,8 @@ def test_the_worst_element_and_the_tolerance_that_would_pass_are_shown():
 
 def test_passes_show_only_when_asked_for():
     assert "3 comparisons passed, the worst with excess 0.17; --verbose shows them" in shown("healthy/rounding")
-    assert "passed (3), least head-room first" in shown("healthy/rounding", verbose=True)
-    assert "timings in seconds" in shown("healthy/loss", verbose=True)
+    assert "passed (3), least headroom first" in shown("healthy/rounding", verbose=True)
+    assert "seconds by stage" in shown("healthy/loss", verbose=True)
 
 
 def test_large_arrays_are_not_printed():
@@ -149,10 +149,10 @@ def test_text_is_made_visible():
 
 
 def test_layout():
-    assert list(labelled("label", ["one", "two"], 80)) == ["  label       one      two"]
-    assert list(labelled("label", ["one", "two"], 20)) == ["  label       one", "              two"]
-    assert list(labelled("label", [], 80)) == []
-    assert list(labelled("label", ["a b c"], 16, whole=True)) == ["  label       a b c"]
+    assert list(labeled("label", ["one", "two"], 80)) == ["  label       one      two"]
+    assert list(labeled("label", ["one", "two"], 20)) == ["  label       one", "              two"]
+    assert list(labeled("label", [], 80)) == []
+    assert list(labeled("label", ["a b c"], 16, whole=True)) == ["  label       a b c"]
     assert wrapped("aa bb cc dd", 24, first="> ", hang="  ") == ["> aa bb cc dd"]
     assert list(table([["a", "bb"], ["cc", "d"]], "", right=True)) == ["a   bb", "cc   d"]
     assert list(quoted("\na\n b\n", 80, " ")) == [" | a", " |  b"]

@@ -8,16 +8,16 @@ import make
 import pytest
 from make import HOSTILE, everywhere
 
-from backendcheck.report.formats.text_matrix import picture
+from backendcheck.report.formats.text_matrix import matrix
 from backendcheck.results.results import Results
-from backendcheck.text.styled import Painted, fitted, fitted_name
+from backendcheck.text.styled import StyledLine, fitted, fitted_name
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 CRASHED = {**DIFFERS, "jax": {"status": "crashed", "problem": "exit code 139"}}
 
 
 def drawn(results: Results, width: int | None = 80, **options: Any) -> list[str]:
-    return [str(line) for line in picture(results, width, **options)]
+    return [str(line) for line in matrix(results, width, **options)]
 
 
 def topics(**n: tuple[int, int]) -> Results:
@@ -34,7 +34,7 @@ def test_topics_come_worst_first_with_a_mark_for_each_case() -> None:
         "  differs on  tensorflow   jax  torch",
         "  worse                -     3      -  FFF..",
         "  bad                  -     1      -  F....",
-        "  1 other topic passed whole, with 5 cases",
+        "  1 other topic passed, with 5 cases",
         "  F failed   . passed",
     ]
 
@@ -56,7 +56,7 @@ def test_where_all_passed_there_is_nothing_to_see_unless_it_is_asked_for() -> No
     assert drawn(make.results({})) == drawn(make.results({}), whole=True) == []
 
 
-def test_a_case_that_is_alone_has_no_picture() -> None:
+def test_a_case_that_is_alone_has_no_matrix() -> None:
     assert drawn(make.results({"a/b": DIFFERS})) == []
 
 
@@ -66,7 +66,7 @@ def test_very_many_cases_are_scaled_and_none_that_fails_gets_lost() -> None:
     assert lines[1].lstrip().startswith("huge")
     assert "  F...." in lines[1]
     assert lines[2].endswith("  F.")
-    assert "(a mark stands for up to " in lines[-1]
+    assert "(one mark is up to " in lines[-1]
 
 
 def test_very_many_topics_are_cut_with_the_number_of_those_left_out() -> None:
@@ -81,7 +81,7 @@ def test_very_many_topics_are_cut_with_the_number_of_those_left_out() -> None:
 def test_it_fits(results: Results, width: int) -> None:
     from rich.cells import cell_len
 
-    for line in picture(results, width, whole=True):
+    for line in matrix(results, width, whole=True):
         assert cell_len(str(line)) <= width, line
         assert "".join(text for text, _ in line.parts) == line
 
@@ -109,7 +109,7 @@ def test_nothing_hostile_gets_through() -> None:
 
 
 def test_a_line_knows_its_parts() -> None:
-    line = Painted([("  ", ""), ("F", "FAILED"), ("  ", "dim"), ("", "bold")])
+    line = StyledLine([("  ", ""), ("F", "FAILED"), ("  ", "dim"), ("", "bold")])
     assert line == "  F"
     assert line.parts == (("  ", ""), ("F", "FAILED"))
     assert fitted("漢字", 6) == "漢字  "

@@ -221,7 +221,7 @@ def test_the_table_says_what_was_missed() -> None:
     assert "not named:\n  planted on jax, a/b:" in text
     assert "expected class-order" in text
     assert "detected 1 of 1 (100.0%)" in text
-    assert "besides  output-order 1 times" in text
+    assert "also     output-order 1 times" in text
 
 
 def test_json_has_everything() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of numbers that differ: where, how large against their size and their tolerance, how many rounding steps."""
+"""Charts of numbers that differ: where they differ, by how much of their magnitude and tolerance, by how many rounding steps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from backendcheck.compare.tolerances import Allowed, Tolerances
 from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.results.results import CaseResult
+from backendcheck.text.words import cut
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
@@ -21,8 +22,8 @@ from backendcheck.vocabulary.sides import REFERENCE, Side
 _MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
 _LONGEST_NAME = 18
 _MOST_POINTS = 300
-_BFLOAT16 = 2.0**16  # rounding steps of float32, in which it is recorded
-_BINS = (1.0, 10.0, 1e2, 1e4)  # excess at which a cell of the heat map changes its colour
+_BFLOAT16 = 2.0**16  # rounding steps of float32, the dtype in which it is recorded
+_BINS = (1.0, 10.0, 1e2, 1e4)  # levels of excess, each with a color of the heat map
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,28 +37,27 @@ class Pair:
     precision: str
 
     def excess(self) -> np.ndarray:
-        """Each difference over what is allowed there; infinite where only one side is a number."""
+        """Each difference over the allowed one; infinite where only one side is a number."""
         left, right = self.left.astype(np.float64), self.right.astype(np.float64)
         with np.errstate(all="ignore"):
-            found = np.where(left == right, 0.0, np.abs(left - right) / self.bound())
-        return np.where(np.isnan(left) & np.isnan(right), 0.0, np.where(np.isnan(found), np.inf, found))
+            ratio = np.where(left == right, 0.0, np.abs(left - right) / self.bound())
+        return np.where(np.isnan(left) & np.isnan(right), 0.0, np.where(np.isnan(ratio), np.inf, ratio))
 
     def magnitude(self) -> np.ndarray:
-        """The larger of both sides by element; nothing where they are no numbers, for these would allow everything."""
+        """The larger of both sides by element; zero where a side is not finite, because that would allow every difference."""
         left, right = np.abs(self.left.astype(np.float64)), np.abs(self.right.astype(np.float64))
         return np.where(np.isfinite(left) & np.isfinite(right), np.maximum(left, right), 0.0)
 
     def bound(self) -> np.ndarray:
-        """What is allowed, by element."""
+        """The allowed difference, by element."""
         magnitude = self.magnitude()
         scale = np.broadcast_to(self.allowance.scale(magnitude), magnitude.shape)
         return self.allowance.tolerance.atol + self.allowance.tolerance.rtol * scale
 
 
 def leading_pair(result: CaseResult) -> Pair | None:
-    """The two arrays behind the finding that says most of numbers."""
-    numeric = (FindingKind.VALUE, FindingKind.NON_FINITE)
-    findings = [finding for finding in result.findings if finding.kind in numeric and finding.tolerance is not None]
+    """The two arrays of the leading numeric finding."""
+    findings = [f for f in result.findings if f.kind in (FindingKind.VALUE, FindingKind.NON_FINITE) and f.tolerance is not None]
     if not findings:
         return None
     finding = leading(findings)
@@ -67,10 +67,9 @@ def leading_pair(result: CaseResult) -> Pair | None:
     recording = result.recordings[finding.left.leg]
     usual = Tolerances(case=recording.case).allowed(finding.observation, "float32")
     allowance = Allowed(tolerance=finding.tolerance, origin=finding.origin, norm_wise=usual.norm_wise)
-    seen = recording.observations.get(finding.observation)
-    return Pair(
-        finding=finding, left=sides[0], right=sides[1], allowance=allowance, precision="" if seen is None else seen.precision
-    )
+    observation = recording.observations.get(finding.observation)
+    precision = "" if observation is None else observation.precision
+    return Pair(finding=finding, left=sides[0], right=sides[1], allowance=allowance, precision=precision)
 
 
 def _array(result: CaseResult, finding: Finding, side: Side) -> np.ndarray | None:
@@ -82,61 +81,61 @@ def _array(result: CaseResult, finding: Finding, side: Side) -> np.ndarray | Non
             expected = recording.reference_values.get(finding.observation)
             value = None if expected is None else expected.value
     elif side.path:
-        variants = [one for one in result.recordings[side.leg].variants if one.path == side.path and one.oracle == finding.oracle]
-        seen = variants[0].observations.get(finding.observation) if variants else None
-        value = None if seen is None else seen.value
+        variants = [v for v in result.recordings[side.leg].variants if v.path == side.path and v.oracle == finding.oracle]
+        observation = variants[0].observations.get(finding.observation) if variants else None
+        value = None if observation is None else observation.value
     else:
-        seen = result.recordings[side.leg].observations.get(finding.observation) if side.leg in result.recordings else None
-        value = None if seen is None else seen.value
+        observation = result.recordings[side.leg].observations.get(finding.observation) if side.leg in result.recordings else None
+        value = None if observation is None else observation.value
     return value if value is not None and value.dtype.kind in "fiub" else None
 
 
 def heat_map(pair: Pair, names: Sequence[str] = ()) -> Iterator[Chart]:
-    """Excess by example and class, the longer of the two across; large arrays by the largest of each block.
+    """Excess by example and class, the longer axis across; a cell of a large array is the largest of a block.
 
     `names` are those of the columns.
     """
     excess = pair.excess()
-    if excess.ndim < 2 or min(excess.shape[0], excess.shape[-1]) < 2 or excess.size < 6:  # noqa: PLR2004 - a picture of lines
+    if excess.ndim < 2 or min(excess.shape[0], excess.shape[-1]) < 2 or excess.size < 6:  # noqa: PLR2004 - too small for a chart
         return
     by_row = excess.reshape(-1, excess.shape[-1])
-    turned = by_row.shape[0] > by_row.shape[1]  # examples across, for there are more of them
-    one_row, one_column = ("example", "class") if _by_example(pair.finding.observation) else ("row", "column")
-    table, (one_down, one_across) = (by_row.T, (one_column, one_row)) if turned else (by_row, (one_row, one_column))
+    turned = by_row.shape[0] > by_row.shape[1]  # the longer axis, of examples, across
+    row_noun, column_noun = ("example", "class") if _by_example(pair.finding.observation) else ("row", "column")
+    table, (noun_down, noun_across) = (by_row.T, (column_noun, row_noun)) if turned else (by_row, (row_noun, column_noun))
     blocks, down, across = _pooled(table)
-    side = float(min(22, 860 // blocks.shape[1], 560 // blocks.shape[0]))  # as large as the page has room for
+    side = float(min(22, 860 // blocks.shape[1], 560 // blocks.shape[0]))  # as large as the page allows
     named = list(names) if turned and down == 1 and len(names) == len(blocks) else []
-    left = 14 + 6.6 * max([3, *(len(_short(name)) for name in named)])
+    left = 14 + 6.6 * max([3, *(len(cut(name, _LONGEST_NAME)) for name in named)])
     worst = np.unravel_index(int(np.argmax(blocks)), blocks.shape)
     marks = [
-        svg.element("text", f"{one_down} ↓  {one_across} 0 … {table.shape[1] - 1} →", x=4, y=12, class_="label"),
+        svg.element("text", f"{noun_down} ↓  {noun_across} 0 … {table.shape[1] - 1} →", x=4, y=12, class_="label"),
         *_row_names(named or ["0", *[""] * (len(blocks) - 2), str(table.shape[0] - 1)], left, side),
         *_cells(np.searchsorted(_BINS, blocks, side="left"), side, left),
     ]
     ranges = _range(int(worst[0]), down, table.shape[0]), _range(int(worst[1]), across, table.shape[1])
-    words = {one_down: named[worst[0]] if named else ranges[0], one_across: ranges[1]}
-    place = f"{one_row} {words[one_row]}, {one_column} {words[one_column]}"
+    words = {noun_down: named[worst[0]] if named else ranges[0], noun_across: ranges[1]}
+    place = f"{row_noun} {words[row_noun]}, {column_noun} {words[column_noun]}"
     outline = f"M{left + side * worst[1]:.0f} {20 + side * worst[0]:.0f}h{side - 1:.0f}v{side - 1:.0f}h{1 - side:.0f}z"
     ring = svg.element("path", d=outline, class_="halo") + svg.element("path", d=outline, class_="worst")
     largest = float(blocks[worst])
-    times = f"{largest:.3g} times what is allowed" if math.isfinite(largest) else "more than any tolerance allows"
+    times = f"{largest:.3g} x the tolerance" if math.isfinite(largest) else "more than any tolerance"
     marks.append(svg.titled(ring, f"{place}: {times}"))
     legend_y = 20 + side * len(blocks) + 18
     marks += _legend(legend_y)
     n_over = int((table > 1).sum())
-    what = f"{n_over} of {table.size} elements of {pair.finding.observation} are further apart than allowed"
+    what = f"{n_over} of {table.size} elements of {pair.finding.observation} differ by more than the tolerance"
     pooled = "" if down == across == 1 else f" Each cell is the largest of {max(down, across)} x {min(down, across)} elements."
     width = max(left + side * blocks.shape[1] + 6, 400.0)
     yield Chart(
-        title="Where: examples by classes" if one_row == "example" else "Where: rows by columns",
-        picture=svg.figure(marks, width=width, height=legend_y + 6, said=what),
+        title="Where: examples by classes" if row_noun == "example" else "Where: rows by columns",
+        picture=svg.picture(marks, width=width, height=legend_y + 6, label=what),
         caption=f"{what} ({pair.finding.left} and {pair.finding.right}). The worst, outlined: {place}, {times}.{pooled}",
-        wide=width > 470,  # noqa: PLR2004 - what half a page holds
+        wide=width > 470,  # noqa: PLR2004 - half the width of the page
     )
 
 
 def _pooled(table: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The largest of each block of a table that is too large to be drawn, and how many rows and columns a block has."""
+    """The largest element of each block, and the numbers of rows and columns of a block."""
     rows, columns = table.shape
     down, across = math.ceil(rows / _MOST_CELLS), math.ceil(columns / _MOST_CELLS_ACROSS)
     blocks = [[table[i : i + down, j : j + across].max() for j in range(0, columns, across)] for i in range(0, rows, down)]
@@ -147,33 +146,29 @@ def _row_names(names: Sequence[str], left: float, side: float) -> Iterator[Marku
     for n, name in enumerate(names):
         if name:
             y = 20 + side * n + side / 2 + 3.5
-            yield svg.element("text", _short(name), x=left - 6, y=y, class_="tick", text_anchor="end")
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+            yield svg.element("text", cut(name, _LONGEST_NAME), x=left - 6, y=y, class_="tick", text_anchor="end")
 
 
 def _legend(y: float) -> Iterator[Markup]:
-    for level, words in enumerate(("allowed", "to 10 x", "to 100 x", "to 1e4 x", "more")):
+    for level, words in enumerate(("within", "to 10 x", "to 100 x", "to 1e4 x", "more")):
         at = 24 + 74 * level
         yield svg.element("path", d=f"M{at} {y - 4:.0f}h10", stroke_width=10, class_=f"heat h{level}")
         yield svg.element("text", words, x=at + 14, y=y, class_="tick")
 
 
 def _by_example(observation: str) -> bool:
-    """Whether an array has a row for each example and a column for each class."""
+    """Whether the rows are examples and the columns classes."""
     return quantity_of(observation) is Quantity.PREDICTIONS or ObservationName.parse(observation).of_predictions
 
 
 def _range(block: int, n_pooled: int, n: int) -> str:
-    """The indices that a block stands for."""
+    """The indices of a block."""
     first, last = block * n_pooled, min(n, (block + 1) * n_pooled) - 1
     return str(first) if first == last else f"{first}…{last}"
 
 
 def _cells(levels: np.ndarray, side: float, left: float) -> Iterator[Markup]:
-    """One path for each level: dashed lines along the rows, whose dashes are the cells, for a page holds many thousands."""
+    """One path for each level, to keep the page small: dashed lines along the rows, with the cells as dashes."""
     for level in np.unique(levels):
         lines = []
         for i, row in enumerate(levels == level):
@@ -186,20 +181,20 @@ def _cells(levels: np.ndarray, side: float, left: float) -> Iterator[Markup]:
 
 
 def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
-    """Each element's difference over its size, beside the line of what is allowed."""
+    """The difference of each element by its magnitude, and the line of the allowed difference."""
     left, right = pair.left.astype(np.float64).ravel(), pair.right.astype(np.float64).ravel()
     magnitude, bound = pair.magnitude().ravel(), pair.bound().ravel()
     with np.errstate(all="ignore"):
         difference = np.abs(left - right)
     usable = np.flatnonzero(np.isfinite(difference) & (difference > 0) & (magnitude > 0))
-    if len(usable) < 4:  # noqa: PLR2004 - fewer points are a table
+    if len(usable) < 4:  # noqa: PLR2004 - too few points for a chart
         return
     worst_first = usable[np.argsort(-difference[usable])]
     every = max(1, math.ceil(len(usable) / _MOST_POINTS))
     shown = np.unique(np.concatenate([worst_first[: _MOST_POINTS // 3], worst_first[::every]]))
-    allowed_here = bound[usable][bound[usable] > 0]  # a tolerance of nothing has no place on a logarithmic axis
-    figures = np.concatenate([difference[shown], allowed_here])
-    low, high = float(figures.min()) / 2, float(figures.max()) * 2
+    allowed_here = bound[usable][bound[usable] > 0]  # a logarithmic axis has no zero
+    plotted = np.concatenate([difference[shown], allowed_here])
+    low, high = float(plotted.min()) / 2, float(plotted.max()) * 2
     if not low > 0:
         return
     x = svg.Scale(float(magnitude[shown].min()) / 1.5, float(magnitude[shown].max()) * 1.5, 60, 440, log=True)
@@ -208,29 +203,28 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
     if len(allowed_here):
         order = np.argsort(magnitude[usable])
         corners = usable[order][:: max(1, len(order) // 40)]
-        line = " ".join(f"{x(float(magnitude[one])):.1f},{y(float(bound[one])):.1f}" for one in corners)
+        line = " ".join(f"{x(float(magnitude[i])):.1f},{y(float(bound[i])):.1f}" for i in corners)
         marks.append(svg.element("polyline", points=line, class_="bound"))
     over = difference > bound
-    for tone, those in (("under", shown[~over[shown]]), ("over", shown[over[shown]])):
-        # Lines without length whose round ends are the points: a tenth of what as many circles weigh.
-        points = "".join(f"M{x(float(magnitude[one])):.0f} {y(float(difference[one])):.1f}h0" for one in those)
+    for tone, indices in (("under", shown[~over[shown]]), ("over", shown[over[shown]])):
+        # The points are lines of no length with round ends: a tenth of the size of circles.
+        points = "".join(f"M{x(float(magnitude[i])):.0f} {y(float(difference[i])):.1f}h0" for i in indices)
         if points:
             marks.append(svg.element("path", d=points, class_=f"point {tone}"))
     marks += [*svg.axis_below(x, 190, "magnitude"), *svg.axis_left(y, 60, "difference")]
-    said = f"{int(over[usable].sum())} of {len(left)} elements lie above the line of what is allowed"
+    sentence = f"{int(over[usable].sum())} of {len(left)} elements lie above the line of the tolerance"
     if len(usable) < len(left):
-        said += f"; {len(left) - len(usable)} are equal or no numbers and not drawn"
-    count = "" if len(shown) == len(usable) else f" {len(shown)} of {len(usable)} that differ are drawn, the worst among them."
-    yield Chart(
-        title="Error against magnitude", picture=svg.figure(marks, width=460, height=226, said=said), caption=f"{said}.{count}"
-    )
+        sentence += f"; {len(left) - len(usable)} are equal or not finite and not shown"
+    count = "" if len(shown) == len(usable) else f" {len(shown)} of {len(usable)} that differ are shown, including the worst."
+    picture = svg.picture(marks, width=460, height=226, label=sentence)
+    yield Chart(title="Error against magnitude", picture=picture, caption=f"{sentence}.{count}")
 
 
 def rounding_steps(pair: Pair) -> Iterator[Chart]:
-    """How many rounding steps (ulps) of their own float type the elements are apart."""
-    if pair.left.dtype.kind != "f" or pair.left.size < 8:  # noqa: PLR2004 - no distribution
+    """The distance of the elements in rounding steps (ulps) of their float type."""
+    if pair.left.dtype.kind != "f" or pair.left.size < 8:  # noqa: PLR2004 - too few for a distribution
         return
-    kind = min((one.dtype for one in (pair.left, pair.right) if one.dtype.kind == "f"), key=lambda one: one.itemsize)
+    kind = min((array.dtype for array in (pair.left, pair.right) if array.dtype.kind == "f"), key=lambda dtype: dtype.itemsize)
     coarser = _BFLOAT16 if pair.precision == "bfloat16" else 1.0
     left, right = pair.left.astype(np.float64).ravel(), pair.right.astype(np.float64).ravel()
     finite = np.isfinite(left) & np.isfinite(right)
@@ -240,7 +234,7 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
         ulps = np.abs(left - right)[finite] / step[finite]
     if not len(ulps):
         return
-    edges = [0.0, *(2.0**n for n in range(0, 25, 2))]  # each the largest of its bar
+    edges = [0.0, *(2.0**n for n in range(0, 25, 2))]  # the upper end of each bar
     counts = np.bincount(np.searchsorted(edges, ulps, side="left"), minlength=len(edges) + 1)
     last = int(np.max(np.flatnonzero(counts)))
     counts = counts[: last + 1]
@@ -257,11 +251,10 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
             marks.append(
                 svg.element("text", str(count), x=x + width / 2, y=y(float(count)) - 4, class_="tick", text_anchor="middle")
             )
-        if n < 2 or n % 2 == 0 or len(counts) < 9:  # noqa: PLR2004 - as many names as there is room for
+        if n < 2 or n % 2 == 0 or len(counts) < 9:  # noqa: PLR2004 - as many names as fit
             marks.append(svg.element("text", names[n], x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
     marks.append(svg.element("text", "rounding steps (ulps) apart, up to", x=230, y=182, class_="label", text_anchor="middle"))
     half, worst = f"{np.median(ulps):.3g}", f"{ulps.max():.3g}"
-    said = f"Half of the elements are within {half} rounding steps of {pair.precision or kind}, the worst is {worst} away"
-    yield Chart(
-        title="Distance in rounding steps", picture=svg.figure(marks, width=460, height=190, said=said), caption=f"{said}."
-    )
+    sentence = f"Half of the elements are within {half} rounding steps of {pair.precision or kind}; the worst is {worst} away"
+    picture = svg.picture(marks, width=460, height=190, label=sentence)
+    yield Chart(title="Distance in rounding steps", picture=picture, caption=f"{sentence}.")

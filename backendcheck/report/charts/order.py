@@ -1,4 +1,4 @@
-"""Pictures of label order: which class is called what, and which one backend decides for where another decides for another."""
+"""Charts of label order: which class appears as which, and how often backends predict or imply different classes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.report.views.values import class_names
 from backendcheck.results.results import CaseResult
+from backendcheck.text.words import cut
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
@@ -20,8 +21,8 @@ _LONGEST_NAME = 22
 _NONE = -1
 
 
-def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
-    """The classes of one side, and where they are on the other."""
+def class_mapping(result: CaseResult) -> Iterator[Chart]:
+    """The classes of one side, with arrows to the classes that they become on the other."""
     for diagnosis in result.diagnoses:
         cycles = diagnosis.evidence.get("columns")
         if diagnosis.code not in ("class-order", "off-by-one") or not isinstance(cycles, list) or not cycles:
@@ -49,18 +50,18 @@ def who_maps_to_whom(result: CaseResult) -> Iterator[Chart]:
             )
             head = svg.element("path", d=f"M{right - 8} {y[target] - 4} l8 4 l-8 4 Z", class_="head")
             marks += [svg.titled(line, f"{_name(names, source)} appears as {_name(names, target)}"), head]
-        said = "; ".join(f"{_name(names, a)} appears as {_name(names, b)}" for a, b in shown)
-        more = "" if len(shown) == len(moves) else f" {len(moves) - len(shown)} more are not drawn."
+        sentence = "; ".join(f"{_name(names, a)} appears as {_name(names, b)}" for a, b in shown)
+        more = "" if len(shown) == len(moves) else f" {len(moves) - len(shown)} more are not shown."
         yield Chart(
-            title="Who is called what",
-            picture=svg.figure(marks, width=2 * left + 150, height=40.0 + 26 * len(rows), said=said),
-            caption=f"What is one class elsewhere appears as another on {here}.{more}",
+            title="Which class appears as which",
+            picture=svg.picture(marks, width=2 * left + 150, height=40.0 + 26 * len(rows), label=sentence),
+            caption=f"On {here}, a class appears as another than elsewhere.{more}",
         )
         return
 
 
 def confusion(result: CaseResult) -> Iterator[Chart]:
-    """How often one leg decides for a class where the other decides for another."""
+    """How often one leg predicts a class where the other predicts another."""
     for finding in result.findings:
         if quantity_of(finding.observation) is not Quantity.PREDICTED_CLASS:
             continue
@@ -72,32 +73,33 @@ def confusion(result: CaseResult) -> Iterator[Chart]:
         if min(left.min(), right.min()) >= 0:
             names = _names(result, finding.observation)
             off = int((left != right).sum())
-            said = f"{off} of {left.size} examples are in another class on {finding.right} than on {finding.left}"
-            yield from _counted(left, right, finding.sides, names, title="Decided classes", said=said)
+            sentence = f"{off} of {left.size} examples have another predicted class on {finding.right} than on {finding.left}"
+            yield from _class_table(left, right, finding.sides, names, title="Predicted classes", sentence=sentence)
         return
 
 
 def implied_confusion(result: CaseResult) -> Iterator[Chart]:
-    """How often one leg's gradient stands for another class than the other's; against the labels where only one leg has any."""
-    for name in dict.fromkeys(name for one in result.recordings.values() for name in one.observations):
+    """How often the gradients of two legs imply different classes; with gradients on one leg only, compared with the labels."""
+    for name in dict.fromkeys(name for recording in result.recordings.values() for name in recording.observations):
         if not ObservationName.parse(name).of_predictions or not _concerned(result, name):
             continue
-        classes = {leg: one for leg, recording in result.recordings.items() if (one := _implied(recording, name)) is not None}
+        by_leg = {leg: _implied(recording, name) for leg, recording in result.recordings.items()}
+        classes = {leg: implied for leg, implied in by_leg.items() if implied is not None}
         first = next(iter(classes), "")
         others = [leg for leg in classes if classes[leg].shape == classes[first].shape and (classes[leg] != classes[first]).any()]
         names = _names(result, name)
         if others:
             left, right = classes[first].ravel(), classes[others[0]].ravel()
             off = int((left != right).sum())
-            said = f"The gradients of {off} of {left.size} examples stand for another class on {others[0]} than on {first}"
-            yield from _counted(left, right, (first, others[0]), names, title="Implied classes", said=said)
+            sentence = f"The gradients of {off} of {left.size} examples imply another class on {others[0]} than on {first}"
+            yield from _class_table(left, right, (first, others[0]), names, title="Implied classes", sentence=sentence)
             return
         labels = _labels(result.recordings[first], name, classes[first]) if len(classes) == 1 else None
         if labels is not None and (labels != classes[first].ravel()).any():
             right = classes[first].ravel()
             off = int((labels != right).sum())
-            said = f"On {first} the gradients of {off} of {right.size} examples stand for another class than the label or none"
-            yield from _counted(labels, right, ("labels", first), names, title="Implied classes", said=said)
+            sentence = f"On {first}, the gradients of {off} of {right.size} examples do not imply the class of the label"
+            yield from _class_table(labels, right, ("labels", first), names, title="Implied classes", sentence=sentence)
             return
 
 
@@ -106,15 +108,16 @@ def _concerned(result: CaseResult, name: str) -> bool:
 
 
 def _implied(recording: Recording, name: str) -> np.ndarray | None:
-    """The class that the gradient of each example stands for, -1 for none; None where it has none by the kind of its loss."""
-    seen = recording.observations.get(name)
+    """The class that the gradient of each example implies, -1 for no class; None if the loss implies no classes."""
+    observation = recording.observations.get(name)
     output = ObservationName.parse(name).output
-    if seen is None or seen.value.ndim < 2 or seen.value.shape[-1] < 2 or seen.value.dtype.kind != "f":  # noqa: PLR2004
+    if observation is None or not has_implied_class(recording.losses.get(output)):
         return None
-    if not has_implied_class(recording.losses.get(output)):
+    gradient = observation.value
+    if gradient.ndim < 2 or gradient.shape[-1] < 2 or gradient.dtype.kind != "f":  # noqa: PLR2004
         return None
-    found = implied_class(seen.value, 1e-6 * float(np.nanmax(np.abs(seen.value), initial=0.0)))
-    return found if (found >= 0).any() else None
+    classes = implied_class(gradient, 1e-6 * float(np.nanmax(np.abs(gradient), initial=0.0)))
+    return classes if (classes >= 0).any() else None
 
 
 def _labels(recording: Recording, name: str, classes: np.ndarray) -> np.ndarray | None:
@@ -124,18 +127,18 @@ def _labels(recording: Recording, name: str, classes: np.ndarray) -> np.ndarray 
     return labels.ravel()
 
 
-def _counted(
-    left: np.ndarray, right: np.ndarray, sides: Sequence[str], names: Sequence[str], *, title: str, said: str
+def _class_table(
+    left: np.ndarray, right: np.ndarray, sides: Sequence[str], names: Sequence[str], *, title: str, sentence: str
 ) -> Iterator[Chart]:
-    """A table of how often `left` is one class and `right` another; -1 is no class."""
-    found = np.unique(np.concatenate([left, right]))
-    classes = np.concatenate([found[found != _NONE], found[found == _NONE]])  # none comes last
+    """How often each class of `left` meets each class of `right`; -1 stands for no class."""
+    indices = np.unique(np.concatenate([left, right]))
+    classes = np.concatenate([indices[indices != _NONE], indices[indices == _NONE]])  # none comes last
     if len(classes) > _MOST_CLASSES:
         return
-    called = ["none" if one == _NONE else _name(names, int(one)) for one in classes]
+    labels = ["none" if index == _NONE else _name(names, int(index)) for index in classes]
     counts = np.array([[int(((left == a) & (right == b)).sum()) for b in classes] for a in classes])
     side = 34.0
-    x0, y0 = 14 + 6.6 * max(map(len, called)), 30 + 6.0 * max(map(len, called))
+    x0, y0 = 14 + 6.6 * max(map(len, labels)), 30 + 6.0 * max(map(len, labels))
     ends = x0 - 1, x0 + side * len(classes) - 1, y0 - 1, y0 + side * len(classes) - 1
     rules = "".join(
         f"M{ends[0]:.0f} {y:.0f}H{ends[1]:.0f}M{x:.0f} {ends[2]:.0f}V{ends[3]:.0f}"
@@ -145,7 +148,7 @@ def _counted(
         svg.element("text", f"rows {sides[0]}, columns {sides[1]}", x=4, y=12, class_="label"),
         svg.element("path", d=rules, class_="cell none"),
     ]
-    for n, name in enumerate(called):
+    for n, name in enumerate(labels):
         across, down = x0 + side * n + side / 2, y0 + side * n
         turned = f"rotate(-60 {across:.1f} {y0 - 6:.1f})"
         marks.append(svg.element("text", name, x=across, y=y0 - 6, class_="tick", transform=turned))
@@ -157,13 +160,14 @@ def _counted(
                 svg.element("text", str(counts[n, m]), x=x + side / 2 - 1, y=down + side / 2 + 4, text_anchor="middle")
             )
     size = x0 + side * len(classes) + 10
-    picture = svg.figure(marks, width=max(size + 5.0 * max(map(len, called)), 190.0), height=ends[3] + 8, said=said)
-    yield Chart(title=title, picture=picture, caption=f"{said}.")
+    width = max(size + 5.0 * max(map(len, labels)), 190.0)
+    picture = svg.picture(marks, width=width, height=ends[3] + 8, label=sentence)
+    yield Chart(title=title, picture=picture, caption=f"{sentence}.")
 
 
 def _rules(start: float, side: float, n: int) -> list[float]:
-    """Where the lines of a grid of `n` cells are."""
-    return [start + side * one for one in range(n + 1)]
+    """The coordinates of the lines of a grid of `n` cells."""
+    return [start + side * i for i in range(n + 1)]
 
 
 def _names(result: CaseResult, observation: str) -> list[str]:
@@ -171,5 +175,4 @@ def _names(result: CaseResult, observation: str) -> list[str]:
 
 
 def _name(names: Sequence[str], index: int) -> str:
-    text = names[index] if 0 <= index < len(names) else str(index)
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return cut(names[index] if 0 <= index < len(names) else str(index), _LONGEST_NAME)

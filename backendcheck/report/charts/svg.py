@@ -1,4 +1,4 @@
-"""A few SVG marks as text: everything escaped, coloured by the style sheet, so that dark mode and print follow."""
+"""SVG marks as text. All text is escaped, and the style sheet sets the colors, also for dark mode and print."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from markupsafe import Markup, escape
 
 from backendcheck.text.escape import visible
 
-LARGEST = 1e300  # that an axis reaches
+LARGEST = 1e300  # the end of an axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A picture with the sentence under it, which says what is shown and how much of it. A `wide` one has a row of its own."""
+    """A picture with a caption that says what it shows and how much was left out. A `wide` one has a row of its own."""
 
     title: str
     picture: Markup
@@ -23,15 +23,15 @@ class Chart:
     wide: bool = False
 
 
-def figure(marks: Sequence[Markup], *, width: float, height: float, said: str) -> Markup:
-    """An inline picture; `said` is what a screen reader says of it."""
+def picture(marks: Sequence[Markup], *, width: float, height: float, label: str) -> Markup:
+    """An inline picture; `label` is its text for screen readers."""
     return Markup('<svg class="chart" viewBox="0 0 {} {}" style="max-width:{}px" role="img" aria-label="{}">{}</svg>').format(
-        number(width), number(height), number(width), visible(said), Markup("").join(marks)
+        number(width), number(height), number(width), visible(label), Markup("").join(marks)
     )
 
 
 def element(name: str, text: str = "", **attributes: object) -> Markup:
-    """One element; an underscore in an attribute's name stands for a hyphen, a trailing one for nothing."""
+    """One element. An underscore in the name of an attribute becomes a hyphen; a trailing one is dropped."""
     parts = [Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), number(value)) for key, value in attributes.items()]
     inside = Markup("").join(parts)
     if not text:
@@ -46,12 +46,12 @@ def group(marks: Sequence[Markup], **attributes: object) -> Markup:
 
 
 def titled(mark: Markup, title: str) -> Markup:
-    """A mark that tells its figures when pointed at."""
+    """A mark with a tooltip."""
     return Markup("<g><title>{}</title>{}</g>").format(visible(title), mark)
 
 
 def number(value: object) -> object:
-    """Coordinates in two digits after the point: a page holds many."""
+    """A coordinate with two decimals, to keep a page small that has many."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) and math.isfinite(value) else value
 
 
@@ -72,7 +72,7 @@ class Scale:
         """Round values to label: powers of ten, or steps of 1, 2, 5."""
         if self.log:
             exponents = range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)
-            if len(exponents) < 2:  # noqa: PLR2004 - within a decade or two powers of ten say too little
+            if len(exponents) < 2:  # noqa: PLR2004 - too few powers of ten for an axis
                 return self._within_a_decade()
             step = max(1, math.ceil(len(exponents) / most))
             return [10.0**exponent for exponent in exponents if (exponent - exponents[0]) % step == 0]
@@ -82,16 +82,15 @@ class Scale:
         first = math.ceil(self.low / width)
         return [round(width * n, 12) for n in range(first, math.floor(self.high / width + 1e-9) + 1)]
 
-
     def _within_a_decade(self) -> list[float]:
-        """1, 2 and 5 times a power of ten, as far as they are in range."""
+        """1, 2 and 5 times a power of ten, within the range."""
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
         values = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
         return [value for value in values if self.low - 1e-9 <= math.log10(value) <= self.high + 1e-9]
 
 
 def axis_below(scale: Scale, y: float, label: str, *, whole: bool = False) -> list[Markup]:
-    """Ticks and a label below a plot; `whole` leaves out ticks that are no whole numbers."""
+    """Ticks and a label below a plot; `whole` keeps only ticks at whole numbers."""
     places = [(number(scale(tick)), short(tick)) for tick in scale.ticks() if not whole or tick == round(tick)]
     line = f"M{number(scale.start)} {number(y)}H{number(scale.end)}" + "".join(f"M{x} {number(y)}v4" for x, _ in places)
     names = [element("text", name, x=x, y=y + 15) for x, name in places]

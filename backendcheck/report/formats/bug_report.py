@@ -1,4 +1,4 @@
-"""A bug report in Markdown: what differs, the script, what it printed, the environment."""
+"""A bug report in Markdown: the difference, the script, its output, the environment."""
 
 from __future__ import annotations
 
@@ -6,67 +6,68 @@ from collections.abc import Mapping, Sequence
 
 from backendcheck.diagnose import Diagnosis
 from backendcheck.report.views.case import cells, exceptions
-from backendcheck.report.views.findings import main_tolerance
-from backendcheck.report.views.side_by_side import REFERENCE, sides
+from backendcheck.report.views.findings import GENERIC, main_tolerance
+from backendcheck.report.views.side_by_side import sides
 from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import shortened
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.sides import REFERENCE
 
 _LONGEST_MESSAGE = 2000  # characters of an exception
 
 
 def cause_in_words(diagnoses: Sequence[Diagnosis]) -> str:
-    """What the first diagnosis says; nothing where that no cause is known, which helps nobody who reads a report."""
-    named = [one for one in diagnoses if one.code not in ("unexplained", "undiagnosed")]
-    return named[0].message if named else ""
+    """The message of the first diagnosis that names a cause; empty if none does."""
+    return next((diagnosis.message for diagnosis in diagnoses if diagnosis.code not in GENERIC), "")
 
 
 def issue_text(
     *, headline: str, claim: str, message: str, script: str, outputs: Mapping[str, str],
     environment: Sequence[str], data: str | None, details: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """The report. Nothing in the case can break out of its place: fences are longer than any in what they hold.
+    """The report. Text from the case cannot break the layout: a fence is longer than any fence inside it.
 
-    Without a `script`, `details` are lines of Markdown that say what was found: see `found`.
+    Without a `script`, `details` are lines of Markdown: see `details_of`.
     """
     title = visible(headline.partition(": ")[2] or headline)
     lines = [f"# {_plain(title)}", ""]
     if claim:
         lines += ["**Expected.** " + _plain(visible(" ".join(claim.partition("\n\n")[0].split()))), ""]
-    lines += [f"**Seen.** {_plain(title)}", ""]
+    lines += [f"**Actual.** {_plain(title)}", ""]
     if message:
         lines += [_plain(visible(message)), ""]
     if script:
         runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
-        lines += [f"This script shows it; it was run with {runs}.", "", *_fenced(script, "python"), ""]
+        lines += [f"This script shows the difference; it was run with {runs}.", "", *_fenced(script, "python"), ""]
     if details:
         lines += [*details, ""]
     if data:
-        lines += [f"It reads its arrays from `{data}`, which belongs beside it.", ""]
+        lines += [f"It reads its arrays from `{data}`, a file in the same folder.", ""]
     for backend, output in outputs.items():
         lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
     lines += ["**Environment.**", "", *(f"- {_plain(visible(line))}" for line in environment), ""]
     return "\n".join(lines)
 
 
-def found(result: CaseResult, legs: Sequence[str]) -> list[str]:
-    """What each backend has, as lines of Markdown: a table, what was raised, the tolerance."""
-    seen, table = cells(result, legs), sides(result, legs)
+def details_of(result: CaseResult, legs: Sequence[str]) -> list[str]:
+    """The values of each backend as lines of Markdown: a table, the exceptions, the tolerance."""
+    outcomes, table = cells(result, legs), sides(result, legs)
     reference = table.columns[-1:] == (REFERENCE,)
-    rows = [["", *(one.leg for one in seen), *([REFERENCE] if reference else [])]]
-    rows.append(["outcome", *(f"{one.text}{' (odd one out)' if one.odd else ''}" for one in seen), *([""] if reference else [])])
+    rows = [["", *(cell.leg for cell in outcomes), *([REFERENCE] if reference else [])]]
+    texts = (f"{cell.text}{' (odd one out)' if cell.odd else ''}" for cell in outcomes)
+    rows.append(["outcome", *texts, *([""] if reference else [])])
     for row in table.rows:
-        door, label = f" through {row.door}" if row.door else "", f", label {row.label}" if row.label else ""
-        values = [row.values[at] if (at := table.place(one.leg)) is not None else "" for one in seen]
-        where = f" ({row.place}{label})" if row.place else ""
-        rows.append([f"{row.observation}{door}{where}", *values, *([row.values[-1]] if reference else [])])
+        path, label = f" through {row.path}" if row.path else "", f", label {row.label}" if row.label else ""
+        values = [row.values[at] if (at := table.place(cell.leg)) is not None else "" for cell in outcomes]
+        place = f" ({row.place}{label})" if row.place else ""
+        rows.append([f"{row.observation}{path}{place}", *values, *([row.values[-1]] if reference else [])])
     lines = [f"| {' | '.join(_plain(visible(cell)) for cell in row)} |" for row in rows]
     lines.insert(1, f"|{' --- |' * len(rows[0])}")
     for leg, errors, _ in exceptions(result, legs):
         for error in errors:
-            said = f"{leg} raises {visible(error.type)} in stage {error.stage}:"
-            lines += ["", _plain(said), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
+            sentence = f"{leg} raises {visible(error.type)} in stage {error.stage}:"
+            lines += ["", _plain(sentence), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
     if tolerance := main_tolerance(result):
         lines += ["", f"Tolerance: {_plain(visible(tolerance))}"]
     return lines
@@ -80,7 +81,7 @@ def _fenced(text: str, language: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as text."""
+    """Text in which Markdown finds no markup."""
     for sign in "\\`*_<>[]#|":
         text = text.replace(sign, f"\\{sign}")
     return text

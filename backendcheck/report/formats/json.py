@@ -20,10 +20,9 @@ from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import Noise, NoiseFloor, head_room, multiple
 from backendcheck.recordings.scripts import KeptScript
 from backendcheck.report.views.case import cells
-from backendcheck.report.views.exit_code import exit_reason
 from backendcheck.report.views.findings import required_tolerance
 from backendcheck.report.views.remedies import what_to_do
-from backendcheck.report.views.run import expected_and_compared
+from backendcheck.report.views.run import exit_reason, expected_and_compared
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.known import Divergence
 
@@ -31,7 +30,7 @@ SCHEMA = 1
 
 
 def render(results: Results) -> str:
-    """The text of report.json: one line for each top-level field and each result, so that it can be searched and compared."""
+    """The text of report.json: one line for each top-level field and each result, which helps to search and to compare."""
     lines = [f"{json.dumps(name)}: {_dumped(value)}" for name, value in _run(results).items()]
     by_case = ",\n".join(f"  {_dumped(_result(result, results))}" for result in results.cases)
     lines.append(f'"results": [\n{by_case}\n]' if by_case else '"results": []')
@@ -39,7 +38,7 @@ def render(results: Results) -> str:
 
 
 def entry(result: CaseResult, results: Results) -> str:
-    """The entry of one case, in one line, as it stands in report.json."""
+    """The entry of one case in one line, as in report.json."""
     return _dumped(_result(result, results))
 
 
@@ -49,12 +48,12 @@ def _dumped(value: Any) -> str:
         if "\\ud" not in text:  # a surrogate, which may be a lone one
             return text
     except (TypeError, ValueError):
-        pass  # NumPy, sets, NaN: what strict JSON has no word for
+        pass  # NumPy, sets, NaN: strict JSON cannot contain them
     return json.dumps(plain(value), allow_nan=False, separators=(", ", ": "))
 
 
 def plain(value: Any) -> Any:
-    """`value` as strict JSON has it: NaN and Infinity as text, lone surrogates written out, arrays as lists."""
+    """`value` as strict JSON: NaN and Infinity as text, lone surrogates escaped, arrays as lists."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, bool | int):
@@ -83,7 +82,7 @@ def _run(results: Results) -> dict[str, Any]:
         "backends": results.backends,
         "counts": results.counts,
         "n_comparisons": results.n_comparisons,
-        "compared": {one.noun: {"n": one.n, "expected": one.expected} for one in expected_and_compared(results)},
+        "compared": {row.noun: {"n": row.n, "expected": row.expected} for row in expected_and_compared(results)},
         "problems": results.problems,
         "known": {
             "entries": len(results.known),
@@ -94,7 +93,10 @@ def _run(results: Results) -> dict[str, Any]:
         },
         "baseline": {
             "created": results.since,
-            "changes": [{"case": one.case, "what": one.what, "before": one.before, "now": one.now} for one in results.changes],
+            "changes": [
+                {"case": change.case, "what": change.what, "before": change.before, "now": change.now}
+                for change in results.changes
+            ],
         }
         if results.since
         else None,
@@ -104,7 +106,7 @@ def _run(results: Results) -> dict[str, Any]:
 
 
 def _noise_of_run(results: Results) -> dict[str, Any]:
-    """Which noise recordings there were; nothing if none was asked for."""
+    """The noise recordings of the run; empty if none were asked for."""
     recorded = {leg.label: list(leg.noise) for leg in results.legs if leg.noise}
     if not recorded and not results.noise_problems:
         return {}
@@ -205,7 +207,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _compact(comparison: Comparison) -> dict[str, Any]:
-    """What every comparison has, those that passed too."""
+    """The fields of every comparison, also of those that passed."""
     excess, tolerance = comparison.excess, comparison.tolerance
     infinite = excess is not None and math.isinf(excess)
     return {

@@ -1,8 +1,8 @@
-"""junit.xml: one test case per case, for whatever reads JUnit XML.
+"""junit.xml: one test case per case, for every tool that reads JUnit XML.
 
-It is valid by the schema of Jenkins (`tests/report/schemas/junit-10.xsd`), and within what GitLab reads. That schema knows
-neither properties nor a place of a test case. So the cases of a file are a suite with the file as its attribute. The findings of
-a case are properties of its suite, with the case's name before them, and the line is in the text of a failure.
+The file follows the schema of Jenkins (`tests/report/schemas/junit-10.xsd`) and the limits of GitLab. In that schema, a test case
+has neither properties nor a file and a line. So the cases of a file are a suite with the file as its attribute. The findings of
+a case are properties of its suite, each after the name of the case. The line is in the text of a failure.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestS
 from backendcheck.report.formats import text
 from backendcheck.report.views.case import FAILING, reasons
 from backendcheck.report.views.environment import versions_line
-from backendcheck.report.views.exit_code import exit_sentence
 from backendcheck.report.views.findings import excess_words
+from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import block
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _Outcome = TypeVar("_Outcome", Error, Failure, Skipped)
-_MOST_FINDINGS = 50  # with properties of their own, by case
-_LONGEST = 20_000  # characters of one text; a traceback may be of any length
+_MOST_FINDINGS = 50  # of a case that have a property
+_LONGEST = 20_000  # characters of one text; a traceback can have any length
 _LONGEST_MESSAGE = 2_000
 _ROOM = 16 * 1024 * 1024  # bytes of all texts and properties; GitLab takes no file above 30 MB
-# XML 1.0 has no way to write these, not even as references; `block` has written out all of them but this is the proof.
+# XML 1.0 cannot contain these, not even as references. `block` has escaped all of them; this makes sure.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class _Suite(TestSuite):  # type: ignore[misc]  # its base class is built by an untyped metaclass
-    """With the file that its cases are in."""
+class _Suite(TestSuite):  # type: ignore[misc]  # a base class with an untyped metaclass
+    """A suite with the file of its cases."""
 
     file = Attr()
 
 
 class _Room:
-    """What may still be written of texts: with ten thousand long failures the last are told in a line each."""
+    """The bytes left for texts. With ten thousand long failures, the later ones are cut to a line each."""
 
     def __init__(self, n_bytes: int) -> None:
         self.left = n_bytes
 
     def cut(self, lines: Iterable[str], longest: int = _LONGEST) -> str:
-        """`lines` as one text, as far as there is room, with what was left out."""
+        """`lines` as one text, cut to the room that is left, with a note on what was cut."""
         if self.left <= 0:
-            return "left out here, for want of room; report.json has it"
+            return "left out to limit the size of this file; see report.json"
         whole = "\n".join(lines)
         shown = whole[:longest]
         self.left -= len(escape(shown, {'"': "&quot;"}).encode("utf-8", "backslashreplace"))
         if len(shown) < len(whole):
-            shown += f" … {len(whole) - len(shown)} more characters, left out here; report.json has them"
+            shown += f" … {len(whole) - len(shown)} more characters; see report.json"
         return shown
 
 
@@ -76,15 +76,15 @@ def render(results: Results) -> str:
         document.add_testsuite(_suite(topic, cases, results, room))
     document.update_statistics()
     for suite in (document, *document):
-        _as_the_schema_has_it(suite)
+        _adapt_to_schema(suite)
     content = io.BytesIO()
     document.write(content)
     return content.getvalue().decode() + "\n"
 
 
-def _as_the_schema_has_it(suite: Any) -> None:
-    """Seconds with three digits, and no count of what was skipped for the whole document."""
-    attributes = suite._elem.attrib  # noqa: SLF001 - junitparser has no way to leave one out
+def _adapt_to_schema(suite: Any) -> None:
+    """Write seconds with three digits, and remove the count of skipped cases from the document."""
+    attributes = suite._elem.attrib  # noqa: SLF001 - junitparser cannot leave an attribute out
     attributes["time"] = f"{float(attributes.get('time') or 0):.3f}"
     if isinstance(suite, JUnitXml):
         attributes.pop("skipped", None)
@@ -101,7 +101,7 @@ def _suite(topic: str, cases: Sequence[CaseResult], results: Results, room: _Roo
         for name, value in _properties(result) if room.left > 0 else ():
             suite.add_property(_xml(room.cut([f"{_name(result)}: {name}"])), _xml(room.cut([value])))
     if n_left_out:
-        suite.add_property("left out", f"the findings of {counted(n_left_out, 'case')}, for want of room; report.json has them")
+        suite.add_property("left out", f"the findings of {counted(n_left_out, 'case')}, to limit the file size; see report.json")
     suite.add_testcases([_case(result, results, room) for result in cases])
     return suite
 
@@ -111,12 +111,12 @@ def _name(result: CaseResult) -> str:
     return rest or stem
 
 
-def _xml(given: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(given))
+def _xml(text_: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", block(text_))
 
 
 def _problem(number: int, problem: str) -> TestCase:
-    """A problem of the whole run: nothing else would make a CI job fail that reads this file."""
+    """A problem of the whole run as an error, so that a CI job that reads this file fails."""
     case = TestCase(name=f"problem {number}", classname="backendcheck.run", time=0.0)
     case.result = _outcome(Error, problem, "incomplete", problem)
     return case
@@ -144,7 +144,7 @@ def _case(result: CaseResult, results: Results, room: _Room) -> TestCase:
 
 
 def _type(result: CaseResult) -> str:
-    """What kind of failure: that of the first finding, or the verdict."""
+    """The type of a failure: the kind of the first finding, or the verdict."""
     return result.findings[0].kind or "" if result.verdict is Verdict.FAILED and result.findings else result.verdict.value
 
 

@@ -1,4 +1,4 @@
-"""summary.md: the run for a job summary on GitHub, at most one MiB of it."""
+"""summary.md: the run as a job summary on GitHub, at most one MiB."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from backendcheck.report.views.case import (
     run_notes,
     web_link,
 )
-from backendcheck.report.views.exit_code import exit_sentence
+from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 LIMIT = 1024 * 1024  # bytes; GitHub drops a longer summary
-_RESERVE = 4096  # for the tables' ends and what says how much was left out
+_RESERVE = 4096  # for the ends of the tables and the count of rows left out
 _LONGEST_CELL = 400
 _MOST_NOTES = 50
 _SAFE_IN_LINKS = ":/?#&=%@+,;~-._"
@@ -39,12 +39,12 @@ def render(results: Results) -> str:
         for line in table(results, LIMIT - _RESERVE - size):
             lines.append(line)
             size += _size(line)
-    lines += ["", "<sub>All of it, with every figure: index.html and report.json of this run.</sub>", ""]
+    lines += ["", "<sub>All details are in index.html and report.json of this run.</sub>", ""]
     return "\n".join(lines)
 
 
 def escape(text: str) -> str:
-    """`text` in one line, as a table cell shows it: no markup, no link, no mention."""
+    """`text` in one line of plain text, for a table cell: without markup, links or mentions."""
     return _SPECIAL.sub(lambda match: _ENTITIES.get(match.group(), _escaped(match.group())), one_line(text))
 
 
@@ -115,12 +115,12 @@ def _known_row(result: CaseResult) -> str:
 
 
 def _rows(rows: list[str], room: int, noun: str) -> Iterator[str]:
-    """The rows that there is room for, and how many there are beyond."""
+    """The rows that fit, and the number of those that do not."""
     for number, row in enumerate(rows):
         room -= _size(row)
         if room < 0:
             yield ""
-            yield f"and {counted(len(rows) - number, f'more {noun}')}, left out here; report.json has them."
+            yield f"and {counted(len(rows) - number, f'more {noun}')}; see report.json."
             return
         yield row
 
@@ -130,7 +130,7 @@ def _name(result: CaseResult) -> str:
 
 
 def _cut(text: str) -> str:
-    """`text` within the longest cell, cut between words or entities."""
+    """`text` cut to the longest cell, between words or entities."""
     if len(text) <= _LONGEST_CELL:
         return text
     return re.sub(r"(&#?\w*|\\+)$", "", text[:_LONGEST_CELL]) + " …"

@@ -1,4 +1,4 @@
-"""report.sarif: what fails, for code scanning (SARIF 2.1.0, https://docs.oasis-open.org/sarif/sarif/v2.1.0/)."""
+"""report.sarif: the failing cases, for code scanning (SARIF 2.1.0, https://docs.oasis-open.org/sarif/sarif/v2.1.0/)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import quote
 
 from backendcheck import __version__
 from backendcheck.report.views.case import FAILING, by_verdict
-from backendcheck.report.views.exit_code import exit_sentence
+from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
 from backendcheck.verdicts.verdict import Verdict
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_MOST_RESULTS = 5000  # what code scanning takes of one run
+_MOST_RESULTS = 5000  # the limit of code scanning for one run
 
 
 def render(results: Results) -> str:
-    """The text of report.sarif: one result for each failing case, its rule the first diagnosis or else the kind of finding."""
+    """The text of report.sarif: a result for each failing case. Its rule is the first diagnosis, or else the kind of finding."""
     failing = by_verdict(results, *FAILING)
     left_out = len(failing) - _MOST_RESULTS
     failing = failing[:_MOST_RESULTS]
@@ -45,10 +45,10 @@ def render(results: Results) -> str:
 
 
 def _invocation(results: Results, left_out: int) -> dict[str, Any]:
-    """What the exit code means, what is wrong with the run, and what is not in this file."""
+    """The exit code with its meaning, the problems of the run, and the number of results left out."""
     notes = [one_line(problem) for problem in results.problems]
     if left_out > 0:
-        notes.append(f"{left_out} more cases fail, left out here; report.json has them")
+        notes.append(f"{left_out} more cases fail; see report.json")
     return {
         "executionSuccessful": results.exit_code in (0, 1),
         "exitCode": results.exit_code,
@@ -62,7 +62,7 @@ def _rule(result: CaseResult) -> str:
         return "incomplete"
     if result.verdict is Verdict.XPASSED:
         return "known-divergence-gone"
-    named = [one.code for one in result.diagnoses if one.code != "unexplained"]
+    named = [diagnosis.code for diagnosis in result.diagnoses if diagnosis.code != "unexplained"]
     return named[0] if named else f"differs-{result.findings[0].kind}" if result.findings else "differs"
 
 
@@ -72,16 +72,16 @@ def _pascal(rule: str) -> str:
 
 def _result(result: CaseResult, rules: list[str]) -> dict[str, Any]:
     message = f"{visible(result.case)}: {one_line(result.headline)}"
-    found: dict[str, Any] = {
+    alert: dict[str, Any] = {
         "ruleId": _rule(result),
         "ruleIndex": rules.index(_rule(result)),
         "level": "error",
         "message": {"text": message},
-        # A case keeps its alert from run to run, wherever it moves in its file.
+        # A case keeps its alert when it moves within its file.
         "partialFingerprints": {"case/v1": visible(result.case)},
     }
     path = PurePosixPath(result.file.replace("\\", "/"))
     if result.file and not path.is_absolute() and ".." not in path.parts:
-        where = {"artifactLocation": {"uri": quote(visible(str(path)))}, "region": {"startLine": max(result.line, 1)}}
-        found["locations"] = [{"physicalLocation": where}]
-    return found
+        location = {"artifactLocation": {"uri": quote(visible(str(path)))}, "region": {"startLine": max(result.line, 1)}}
+        alert["locations"] = [{"physicalLocation": location}]
+    return alert

@@ -1,4 +1,4 @@
-"""The outcome of `selftest` as a table and as JSON."""
+"""The results of `selftest` as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = 1
 
 
 def as_dict(result: SelfTest) -> dict[str, Any]:
-    """Everything, for a program to read."""
+    """Everything, for programs."""
     return {
         "schema": SCHEMA,
         "exit_code": result.exit_code,
@@ -33,40 +33,40 @@ def as_dict(result: SelfTest) -> dict[str, Any]:
 
 
 def listed_faults(faults: Sequence[Fault]) -> list[str]:
-    """The faults in a line each: name, what it does, what should name it."""
+    """The faults in a line each: name, effect, and the diagnoses that name it."""
     width = max(len(fault.name) for fault in faults)
     return [f"{fault.name:{width}}  {fault.what} -> {' or '.join(fault.codes)}" for fault in faults]
 
 
 def table(result: SelfTest) -> Iterator[str]:
-    """A line for each fault and backend, then what was missed, then the totals."""
+    """A line for each fault and backend, then the trials that were missed, then the totals."""
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in result.trials:
         groups.setdefault((trial.fault, trial.backend), []).append(trial)
     width = max((len(fault) for fault, _ in groups), default=5)
     yield f"{'fault':{width}}  {'backend':10}  cases  visible  detected  named  first  diagnoses"
     for (fault, backend), trials in groups.items():
-        owed = [trial for trial in trials if trial.visible]
-        found = [trial for trial in owed if trial.detected]
-        codes = ", ".join(dict.fromkeys(code for trial in owed for code in trial.diagnoses)) or "-"
-        counts = f"{len(trials):5}  {len(owed):7}  {len(found):8}  {_n(found, 'named'):5}  {_n(found, 'first'):5}"
+        visible = [trial for trial in trials if trial.visible]
+        detected = [trial for trial in visible if trial.detected]
+        codes = ", ".join(dict.fromkeys(code for trial in visible for code in trial.diagnoses)) or "-"
+        counts = f"{len(trials):5}  {len(visible):7}  {len(detected):8}  {_n(detected, 'named'):5}  {_n(detected, 'first'):5}"
         yield f"{fault:{width}}  {backend:10}  {counts}  {codes}"
     yield ""
     yield from _listed("not detected", [_line(t) for t in result.owed if not t.detected])
     unnamed = [f"{_line(t)}; expected {' or '.join(t.codes)}" for t in result.owed if t.detected and not t.named]
     yield from _listed("not named", unnamed)
-    unseen = [_line(t) for t in result.trials if not t.visible and not t.problem]
-    yield from _listed("not visible, and not counted", unseen)
+    invisible = [_line(t) for t in result.trials if not t.visible and not t.problem]
+    yield from _listed("not visible, so not counted", invisible)
     yield from _listed("false alarms", result.false_alarms)
     yield from _listed("incomplete", result.incomplete)
-    yield from _listed("left out, for they cannot be planted on the backends asked for", result.left_out)
-    n_owed = len(result.owed)
-    n_found = sum(t.detected for t in result.owed)
-    yield f"detected {n_found} of {n_owed} ({result.detection_rate:.1%})"
+    yield from _listed("left out, because they cannot be injected on these backends", result.left_out)
+    n_visible = len(result.owed)
+    n_detected = sum(t.detected for t in result.owed)
+    yield f"detected {n_detected} of {n_visible} ({result.detection_rate:.1%})"
     yield f"named    {result.naming_rate:.1%} of those, {result.first_rate:.1%} by the first diagnosis"
     if result.besides:
         others = ", ".join(f"{code} {n} times" for code, n in result.besides.items())
-        yield f"besides  {others}: diagnoses that do not fit the fault"
+        yield f"also     {others}: diagnoses that do not fit the fault"
     yield f"false alarms {len(result.false_alarms)} in {result.n_clean} clean cases"
 
 

@@ -1,4 +1,4 @@
-"""Terminal text: what a run found in lines, worst first. Plain, without colours; those are up to the command."""
+"""Terminal text: the summary of a run, worst case first. Plain text; the command adds color."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from backendcheck.report.formats.text_case import case
-from backendcheck.report.formats.text_matrix import picture
+from backendcheck.report.formats.text_matrix import matrix
 from backendcheck.report.views.case import (
     FAILING,
     by_verdict,
@@ -18,12 +18,12 @@ from backendcheck.report.views.case import (
     reasons,
     run_notes,
 )
-from backendcheck.report.views.exit_code import exit_sentence
 from backendcheck.report.views.findings import main_evidence, main_tolerance
 from backendcheck.report.views.noise import noise_line
+from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
-from backendcheck.text.lines import labelled, wrapped
+from backendcheck.text.lines import labeled, wrapped
 from backendcheck.text.styled import fitted
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
@@ -33,20 +33,20 @@ _MOST_KNOWN = 8  # in a line each
 _IN_FULL, _IN_LINES = 20, 200  # failing cases with their evidence, and those behind them in a line each
 _SOME = 3
 
-__all__ = ["case", "failing", "first_line", "last_line", "summary"]
+__all__ = ["case", "failing", "last_line", "summary", "verdict_line"]
 
 
 def summary(
-    results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False, place: str = ""
+    results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False, run: str = ""
 ) -> Iterator[str]:
-    """The failing cases, each with its evidence; the picture; known divergences; the run's problems; the counts; the exit code.
+    """The failing cases, each with its evidence; the matrix; known divergences; problems of the run; the counts.
 
-    Lines are wrapped at `width` with a hanging indent, or whole if it is None (for a file, or a log to be searched).
-    `verbose` leaves nothing out, `quiet` everything but what fails and the last line. `place` is as `failing` has it.
+    Lines are wrapped at `width` with a hanging indent, or not at all if it is None, for a file or a log. `verbose` shows
+    everything, `quiet` only failing cases and problems. `run` is that of `failing`.
     """
-    yield from _failing_cases(results, width, verbose=verbose, place=place)
+    yield from _failing_cases(results, width, verbose=verbose, run=run)
     if not quiet:
-        yield from _closed(picture(results, width, whole=verbose))
+        yield from _closed(matrix(results, width, whole=verbose))
         yield from _closed(_known(results, width, verbose=verbose))
     yield from _closed(_notes(results, width, quiet=quiet))
     if not quiet:
@@ -64,53 +64,52 @@ def last_line(results: Results, width: int | None = 80) -> Iterator[str]:
 
 
 def _closed(lines: Iterable[str]) -> Iterator[str]:
-    """Lines with an empty one behind them; none if there are none."""
-    there = False
-    for line in lines:
-        there = True
+    """`lines` followed by a blank one; empty if `lines` is."""
+    n_lines = 0
+    for n_lines, line in enumerate(lines, 1):  # noqa: B007 - the count is used after the loop
         yield line
-    if there:
+    if n_lines:
         yield ""
 
 
-def _failing_cases(results: Results, width: int | None, *, verbose: bool, place: str) -> Iterator[str]:
-    """Each with its evidence, worst first; many with the same problem as one. Of very many the last have a line each."""
+def _failing_cases(results: Results, width: int | None, *, verbose: bool, run: str) -> Iterator[str]:
+    """The failing cases, worst first; cases with the same problem are one. Of very many, the later ones have a line each."""
     cases = by_verdict(results, *FAILING)
     alike: dict[str, list[CaseResult]] = {}
     for result in cases:
-        same = f"{result.headline}\n{result.problems}" if result.verdict is Verdict.ERROR and not verbose else result.case
-        alike.setdefault(same, []).append(result)
+        key = f"{result.headline}\n{result.problems}" if result.verdict is Verdict.ERROR and not verbose else result.case
+        alike.setdefault(key, []).append(result)
     groups = list(alike.values())
     in_full = len(groups) if verbose else _IN_FULL
     in_lines = len(groups) if verbose else _IN_LINES
     for first, *others in groups[:in_full]:
-        yield from failing(first, width, place)
+        yield from failing(first, width, run)
         if others:
-            names = [visible(one.case) for one in others[:_SOME]]
-            more = f" and {len(others) - _SOME} more; --verbose has them all" if len(others) > _SOME else ""
-            yield from wrapped(f"  and the same of {counted(len(others), 'case')}: {', '.join(names)}{more}", width, hang="    ")
+            names = [visible(result.case) for result in others[:_SOME]]
+            more = f" and {len(others) - _SOME} more; --verbose lists them all" if len(others) > _SOME else ""
+            yield from wrapped(f"  the same in {counted(len(others), 'case')}: {', '.join(names)}{more}", width, hang="    ")
         yield ""
     rest = groups[in_full:in_lines]
     for first, *others in rest:
         more = f"   (and {counted(len(others), 'case')} more)" if others else ""
-        line = f"{first_line(first)}{more}"
+        line = f"{verdict_line(first)}{more}"
         yield line if width is None else fitted(line, width).rstrip()
     if rest:
         yield ""
     if left_out := sum(map(len, groups[in_lines:])):
-        yield f"and {left_out} more that fail; report.json and --verbose have them all"
+        yield f"and {left_out} more that fail; report.json and --verbose list them all"
         yield ""
 
 
 def _known(results: Results, width: int | None, *, verbose: bool) -> Iterator[str]:
-    """The known divergences, in a line each where there are few."""
+    """The known divergences, in a line each if they are few."""
     known = by_verdict(results, Verdict.XFAILED)
     if len(known) > _MOST_KNOWN and not verbose:
         text = f"{counted(len(known), 'known divergence')} (XFAILED), each with its reason in the report and with --verbose"
         yield from wrapped(text, width, hang="    ")
         return
     for result in known:
-        yield from wrapped(f"{first_line(result, '')}   {one_line(reasons(result.known))}".rstrip(), width, hang="    ")
+        yield from wrapped(f"{verdict_line(result, '')}   {one_line(reasons(result.known))}".rstrip(), width, hang="    ")
 
 
 def _notes(results: Results, width: int | None, *, quiet: bool) -> Iterator[str]:
@@ -135,62 +134,62 @@ def _changes(results: Results, width: int | None, *, verbose: bool) -> Iterator[
 
 
 def _environments(results: Results, width: int | None) -> Iterator[str]:
-    """Under what each leg was recorded, and of which pieces."""
+    """The environment of each leg, and the parts of a merged one."""
     for leg in results.legs:
         environment = leg.environment
         versions = " ".join(f"{name} {environment.versions[name]}" for name in environment.versions if name != "backendcheck")
         text = f"{leg.label}: {counted(len(leg.recordings), 'recording')} in {environment.duration_s:.1f} s; {versions}"
         yield from wrapped(one_line(text), width, hang="    ")
-        for piece in environment.pieces:
-            shard = f"shard {piece['shard']}, " if piece["shard"] else ""
-            where = f" {piece['path']}, run {str(piece['run'])[:8]}" if piece["run"] else ""
-            text = f"piece{where}: {shard}{piece['exit_state']}, {counted(int(piece['n_recordings']), 'recording')}"
+        for part in environment.pieces:
+            shard = f"shard {part['shard']}, " if part["shard"] else ""
+            source = f" {part['path']}, run {str(part['run'])[:8]}" if part["run"] else ""
+            text = f"part{source}: {shard}{part['exit_state']}, {counted(int(part['n_recordings']), 'recording')}"
             yield from wrapped(one_line(text), width, first="  ", hang="      ")
 
 
-def first_line(result: CaseResult, headline: str | None = None) -> str:
-    """Verdict, case and headline: enough alone."""
+def verdict_line(result: CaseResult, headline: str | None = None) -> str:
+    """Verdict, case and headline in one line."""
     text = one_line(result.headline if headline is None else headline)
     return f"{result.verdict.value} {visible(result.case)}   {text}".rstrip()
 
 
-def failing(result: CaseResult, width: int | None = 80, place: str = "") -> Iterator[str]:
-    """What a summary says of a failing case: the first line, then what proves it and what to do next.
+def failing(result: CaseResult, width: int | None = 80, run: str = "") -> Iterator[str]:
+    """A failing case in a summary: verdict and headline, then the evidence and what to do next.
 
-    `place` is the directory of its legs, if it is not the one where commands look by themselves.
+    `run` is the directory of the run, unless it is the one that commands read by default.
     """
-    yield from wrapped(first_line(result), width, hang="    ")
+    yield from wrapped(verdict_line(result), width, hang="    ")
     if result.verdict is Verdict.ERROR:
         yield from _problems(result, width)
     elif result.verdict is Verdict.FAILED:
         yield from _differences(result, width)
     for entry in result.known:
-        yield from labelled("known", [one_line(f"{entry.name}: {entry.reason}")], width)
+        yield from labeled("known", [one_line(f"{entry.name}: {entry.reason}")], width)
     for change in result.changed:
-        yield from labelled("changed", [change], width)
-    yield from labelled("next", _next(result, place), width, whole=True)
+        yield from labeled("changed", [change], width)
+    yield from labeled("next", _next(result, run), width, whole=True)
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
     for problem in further_problems(result):
-        yield from labelled("problem", [one_line(problem)], width)
+        yield from labeled("problem", [one_line(problem)], width)
     if result.findings:
-        words = f"{counted(len(result.findings), 'finding')} among the backends that were compared"
-        yield from labelled("besides", [words], width)
+        words = f"{counted(len(result.findings), 'finding')} between the backends that were compared"
+        yield from labeled("also", [words], width)
 
 
 def _differences(result: CaseResult, width: int | None) -> Iterator[str]:
-    yield from labelled("evidence", [f"{what}  {figures}".rstrip() for what, figures in main_evidence(result)], width)
+    yield from labeled("evidence", [f"{what}  {values}".rstrip() for what, values in main_evidence(result)], width)
     for label, text in (("odd one out", odd_one_out(result)), ("tolerance", main_tolerance(result))):
         if text:
-            yield from labelled(label, [text], width)
+            yield from labeled(label, [text], width)
 
 
-def _next(result: CaseResult, place: str) -> list[str]:
-    there = f" --run {shlex.quote(visible(place))}" if place else ""
-    steps = [f"backendcheck show {shlex.quote(visible(result.case))}{there}"]
+def _next(result: CaseResult, run: str) -> list[str]:
+    option = f" --run {shlex.quote(visible(run))}" if run else ""
+    steps = [f"backendcheck show {shlex.quote(visible(result.case))}{option}"]
     if result.verdict is Verdict.FAILED and not result.known:
         steps.append("known? add it to known_divergences.toml")
     if result.verdict is Verdict.FAILED and result.known:
-        steps.append("look again, then correct the entry")
+        steps.append("check the case, then correct the entry")
     return steps

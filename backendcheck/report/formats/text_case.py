@@ -10,10 +10,10 @@ from backendcheck.report.views.findings import (
     evidence,
     excess_words,
     finding_note,
-    in_words,
     ordered_findings,
     ordered_passes,
     required_tolerance,
+    tolerance_values,
     tolerance_words,
 )
 from backendcheck.report.views.noise import noise_words, noisiest
@@ -21,14 +21,14 @@ from backendcheck.report.views.values import ValueTable, value_tables
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
 from backendcheck.text.escape import one_line, visible
-from backendcheck.text.lines import labelled, quoted, table, wrapped
+from backendcheck.text.lines import labeled, quoted, table, wrapped
 from backendcheck.text.words import counted
 
 _BRIEF = 12  # findings shown unless asked for all
 
 
 def case(result: CaseResult, results: Results, width: int | None = 80, *, verbose: bool = False) -> Iterator[str]:
-    """What `backendcheck show CASE` prints. `verbose` adds every finding, the comparisons that passed and the timings."""
+    """The text of `backendcheck show CASE`. `verbose` adds all findings, the comparisons that passed and the timings."""
     legs = results.backends
     heading = f"{result.verdict.value} {visible(result.case)}   {one_line(result.headline)}".rstrip()
     yield from wrapped(heading, width, hang="    ")
@@ -60,30 +60,29 @@ def _behind_blank(lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
 def _identity(result: CaseResult, legs: Sequence[str], width: int | None, *, verbose: bool) -> Iterator[str]:
     claim, rest = shown_claim(result)
     if claim:
-        yield from labelled("claim", [claim], width)
+        yield from labeled("claim", [claim], width)
     if rest and verbose:
         yield from quoted(rest, width, "              ")
     if result.file:
-        yield from labelled("file", [f"{result.file}:{result.line}"], width)
+        yield from labeled("file", [f"{result.file}:{result.line}"], width)
     if result.recordings:
         shown = [f"{cell.leg}  {one_line(cell.text)}{'  (odd one out)' if cell.odd else ''}" for cell in cells(result, legs)]
-        yield from labelled("backends", shown, width)
+        yield from labeled("backends", shown, width)
     if odd := odd_one_out(result):
-        yield from labelled("odd one out", [odd], width)
+        yield from labeled("odd one out", [odd], width)
     yield from _stages(result, width)
     for entry in result.known:
         explanation = entry.cause.explanation if entry.cause and verbose else ""
         lines = [one_line(f"{entry.name}: {entry.reason}"), *filter(None, [one_line(explanation), entry.link])]
-        yield from labelled("known", lines, width)
+        yield from labeled("known", lines, width)
     for change in result.changed:
-        yield from labelled("changed", [change], width)
+        yield from labeled("changed", [change], width)
 
 
 def _stages(result: CaseResult, width: int | None) -> Iterator[str]:
-    """The computation as runs of one state, in words: they are read out as well as they are read."""
-    found = result.stages
-    if len(found) > 1:
-        yield from labelled("stages", [f"{words}: {names}" for words, names in runs_in_words(found)], width)
+    """The stages of the computation, those in a row with the same state together."""
+    if len(result.stages) > 1:
+        yield from labeled("stages", [f"{words}: {names}" for words, names in runs_in_words(result.stages)], width)
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
@@ -122,19 +121,19 @@ def _finding(finding: Finding, width: int | None) -> Iterator[str]:
     if finding.tolerance is None:
         return
     required = required_tolerance(finding)
-    passing = f"; the smallest that passes: {in_words(required)}" if required else ""
+    passing = f"; the smallest that passes: {tolerance_values(required)}" if required else ""
     yield from wrapped(f"tolerance {tolerance_words(finding)}{passing}", width, first="    ", hang="      ")
     if noise := noise_words(finding):
         yield from wrapped(one_line(noise), width, first="    ", hang="      ")
 
 
 def _exceptions(result: CaseResult, legs: Sequence[str], width: int | None) -> Iterator[str]:
-    seen = exceptions(result, legs)
-    if seen:
+    outcomes = exceptions(result, legs)
+    if outcomes:
         yield "raised"
-    for leg, errors, instead in seen:
+    for leg, errors, instead in outcomes:
         if not errors:
-            yield from wrapped(f"{leg}  {instead}, raised nothing", width, first="  ", hang="    ")
+            yield from wrapped(f"{leg}  {instead}, raised no exception", width, first="  ", hang="    ")
         for error in errors:
             yield visible(f"  {leg}  {error.type} in stage {error.stage}")
             if error.message.strip():
@@ -159,7 +158,7 @@ def _values(result: CaseResult, legs: Sequence[str]) -> Iterator[str]:
 
 
 def _value_rows(values: ValueTable) -> Iterator[list[str]]:
-    """A header of columns, then side and example with their values; the worst element is marked with a star."""
+    """A header of columns, then the values of each side and example; a star marks the worst element."""
     if len(values.columns) > 1:
         yield ["", *(f"{column} " for column in values.columns)]
     for row in values.rows:
@@ -168,10 +167,10 @@ def _value_rows(values: ValueTable) -> Iterator[list[str]]:
 
 
 def _notes(result: CaseResult, legs: Sequence[str], width: int | None) -> Iterator[str]:
-    said = notes(result, legs)
-    if said:
+    lines = notes(result, legs)
+    if lines:
         yield "notes"
-    for note in said:
+    for note in lines:
         yield from wrapped(one_line(note), width, first="  ", hang="    ")
 
 
@@ -179,7 +178,7 @@ def _passes(result: CaseResult) -> Iterator[str]:
     passes = ordered_passes(result)
     if not passes:
         return
-    yield f"passed ({len(passes)}), least head-room first"
+    yield f"passed ({len(passes)}), least headroom first"
     yield from table(
         (
             [
@@ -199,25 +198,24 @@ def _passes(result: CaseResult) -> Iterator[str]:
 
 def _passes_counted(result: CaseResult) -> str:
     n_passes = len(result.comparisons) - len(result.findings)
-    worst = (
-        "" if result.findings or result.worst_excess is None else f", the worst with excess {excess_words(result.worst_excess)}"
-    )
+    shows_worst = not result.findings and result.worst_excess is not None
+    worst = f", the worst with excess {excess_words(result.worst_excess)}" if shows_worst else ""
     return f"{counted(n_passes, 'comparison')} passed{worst}; --verbose shows them"
 
 
 def _noise(result: CaseResult, width: int | None) -> Iterator[str]:
-    found = noisiest(result)
-    if found is not None:
-        comparison, _ = found
+    noisy = noisiest(result)
+    if noisy is not None:
+        comparison, _ = noisy
         sides = f"{comparison.left} and {comparison.right}"
         words = noise_words(comparison).removeprefix("noise floor ")
-        line = f"noise floor, least room: {comparison.observation} ({comparison.oracle}, {sides}): {words}"
+        line = f"noise floor, least headroom: {comparison.observation} ({comparison.oracle}, {sides}): {words}"
         yield from wrapped(one_line(line), width, hang="  ")
 
 
 def _timings(result: CaseResult, legs: Sequence[str]) -> Iterator[str]:
     seconds = timings(result, legs)
     if seconds is not None:
-        yield "timings in seconds"
-        rows = [[leg, *figures, total] for leg, figures, total in seconds.rows]
+        yield "seconds by stage"
+        rows = [[leg, *texts, total] for leg, texts, total in seconds.rows]
         yield from table([["", *seconds.stages, "total"], *rows], "  ", right=True)

@@ -1,4 +1,4 @@
-"""A run at a glance: a row for each case where there are few, else one for each topic, with a mark for each case, worst first."""
+"""The matrix of a run: a row for each case if they are few, else a row for each topic with a mark for each case, worst first."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from backendcheck.report.views.case import FAILING, cells
+from backendcheck.report.views.case import FAILING, cells, differing_legs
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
-from backendcheck.text.styled import Painted, Part, columns, fitted, fitted_name
+from backendcheck.text.styled import Part, StyledLine, columns, fitted, fitted_name
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
 _MARKS = {Verdict.ERROR: "E", Verdict.FAILED: "F", Verdict.XPASSED: "X", Verdict.XFAILED: "x", Verdict.PASSED: "."}
 _LEGEND = {
-    Verdict.ERROR: "error", Verdict.FAILED: "failed", Verdict.XPASSED: "known, and gone", Verdict.XFAILED: "known",
+    Verdict.ERROR: "error", Verdict.FAILED: "failed", Verdict.XPASSED: "known, but gone", Verdict.XFAILED: "known",
     Verdict.PASSED: "passed",
 }  # fmt: skip
 _FEW_CASES = 12  # with a row each
@@ -25,14 +25,11 @@ _SHORTEST_BAR = 12
 _MOST_TOPICS = 40
 _GAP = 3
 _HEAD = "differs on"
-_WIDTH = 100  # where there is no terminal
+_WIDTH = 100  # columns without a terminal
 
 
-def picture(results: Results, width: int | None, *, whole: bool = False) -> Iterator[Painted]:
-    """The picture of a run, within `width` columns; nothing if all has passed. `whole` leaves out no topic.
-
-    A case that is alone has none either: what there is to say of it has been said.
-    """
+def matrix(results: Results, width: int | None, *, whole: bool = False) -> Iterator[StyledLine]:
+    """The matrix of a run within `width` columns; empty for a single case and if all passed. `whole` shows every topic."""
     if len(results.cases) < (1 if whole else 2) or (not whole and _all_passed(results)):
         return
     width = width or _WIDTH
@@ -46,22 +43,22 @@ def _all_passed(results: Results) -> bool:
     return all(result.verdict is Verdict.PASSED for result in results.cases)
 
 
-def _legend(results: Results, scale: int) -> Painted:
-    there = {result.verdict for result in results.cases}
+def _legend(results: Results, scale: int) -> StyledLine:
+    present = {result.verdict for result in results.cases}
     parts: list[Part] = [("  ", "")]
     for verdict, mark in _MARKS.items():
-        if verdict in there:
+        if verdict in present:
             parts += [(mark, verdict.value), (f" {_LEGEND[verdict]}   ", "dim")]
     if scale > 1:
-        parts.append((f"(a mark stands for up to {scale} cases)", "dim"))
-    return Painted(parts)
+        parts.append((f"(one mark is up to {scale} cases)", "dim"))
+    return StyledLine(parts)
 
 
 # --- few cases ---------------------------------------------------------------------------------------------------
 
 
-def _cases(results: Results, width: int) -> Iterator[Painted]:
-    """A row for each case: its verdict and name, and what each backend did."""
+def _cases(results: Results, width: int) -> Iterator[StyledLine]:
+    """A row for each case: its verdict, its name and the outcome on each backend."""
     legs = results.backends
     rows = [(result, cells(result, legs)) for result in results.cases]
     wide = [max(columns(leg), *(columns(one_line(row[n].text)) for _, row in rows)) for n, leg in enumerate(legs)]
@@ -70,19 +67,19 @@ def _cases(results: Results, width: int) -> Iterator[Painted]:
     room = width - 2 - word - 2 - 2 * len(legs)
     name = min(longest, _LONGEST_CASE, max(_LONGEST_NAME, room - sum(wide)))
     wide = _shared(wide, room - name)
-    heads = "".join(f"  {fitted(leg, one)}" for leg, one in zip(legs, wide, strict=True))
-    yield Painted([(" " * (2 + word + 2 + name), ""), (heads, "dim")])
+    heads = "".join(f"  {fitted(leg, n)}" for leg, n in zip(legs, wide, strict=True))
+    yield StyledLine([(" " * (2 + word + 2 + name), ""), (heads, "dim")])
     for result, row in rows:
         verdict = result.verdict.value
         parts = [("  ", ""), (f"{verdict:{word}}", verdict), (f"  {fitted_name(visible(result.case), name)}", "")]
-        for cell, one in zip(row, wide, strict=True):
+        for cell, n in zip(row, wide, strict=True):
             style = {"bad": "bold", "good": "dim"}.get(cell.tone, "")
-            parts += [("  ", ""), (fitted(one_line(cell.text), one), style)]
-        yield Painted(parts)
+            parts += [("  ", ""), (fitted(one_line(cell.text), n), style)]
+        yield StyledLine(parts)
 
 
 def _shared(wide: Sequence[int], room: int) -> list[int]:
-    """Widths of columns that have `room` together: those that are wide give first."""
+    """Widths of columns that fit into `room` together: the widest shrink first."""
     shared = list(wide)
     while shared and sum(shared) > max(room, 4 * len(shared)):
         shared[shared.index(max(shared))] -= 1
@@ -94,11 +91,11 @@ def _shared(wide: Sequence[int], room: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Topic:
-    """The cases of one file: how many have each verdict, and in how many of them a leg does not do what the others do."""
+    """The cases of one file: the number with each verdict, and for each leg the number in which it differs."""
 
     name: str
     verdicts: Counter[Verdict]
-    apart: Counter[str]
+    differing: Counter[str]
 
     @property
     def n_failing(self) -> int:
@@ -109,7 +106,7 @@ class _Topic:
         return self.verdicts.total()
 
 
-def _found(results: Results) -> list[_Topic]:
+def _topics_of(results: Results) -> list[_Topic]:
     by_name: dict[str, list[CaseResult]] = {}
     for result in results.cases:
         by_name.setdefault(result.case.partition("/")[0], []).append(result)
@@ -117,7 +114,7 @@ def _found(results: Results) -> list[_Topic]:
         _Topic(
             name=visible(name),
             verdicts=Counter(result.verdict for result in cases),
-            apart=Counter(cell.leg for one in cases for cell in cells(one, results.backends) if cell.tone == "bad" or cell.odd),
+            differing=Counter(leg for result in cases for leg in differing_legs(result, results.backends)),
         )
         for name, cases in by_name.items()
     ]
@@ -125,9 +122,9 @@ def _found(results: Results) -> list[_Topic]:
     return topics
 
 
-def _topics(results: Results, width: int, *, whole: bool) -> Iterator[Painted]:
-    """A row for each topic: how often each backend is apart, and a mark for each case. Two in a line where there is room."""
-    topics = _found(results)
+def _topics(results: Results, width: int, *, whole: bool) -> Iterator[StyledLine]:
+    """A row for each topic: how often each backend differs, and a mark for each case. Two rows in a line if `width` allows."""
+    topics = _topics_of(results)
     shown = [topic for topic in topics if whole or topic.verdicts[Verdict.PASSED] < topic.n]
     passed = [topic for topic in topics if topic not in shown]
     cut = shown if whole else shown[:_MOST_TOPICS]
@@ -135,7 +132,7 @@ def _topics(results: Results, width: int, *, whole: bool) -> Iterator[Painted]:
     name = min(max(columns(topic.name) for topic in cut), _LONGEST_NAME)
     name = max(name, len(_HEAD))
     fixed = 2 + name + sum(2 + _wide(leg) for leg in legs) + 2
-    if fixed + _SHORTEST_BAR > width:  # many legs in a narrow terminal: who differs is told elsewhere
+    if fixed + _SHORTEST_BAR > width:  # many legs in a narrow terminal: the marks alone
         legs, fixed = (), 2 + name + 2
     most = max(topic.n for topic in cut)
     n_panels = 2 if len(cut) > _FEW_CASES and 2 * (fixed + min(most, 2 * _SHORTEST_BAR)) + _GAP <= width else 1
@@ -144,18 +141,18 @@ def _topics(results: Results, width: int, *, whole: bool) -> Iterator[Painted]:
     heads = "".join(f"  {leg:>{_wide(leg)}}" for leg in legs)
     head: list[Part] = [(f"  {fitted(_HEAD if legs else '', name)}{heads}", "dim"), (" " * (2 + min(room, most)), "")]
     if legs:
-        yield Painted(_beside([head] * n_panels))
+        yield StyledLine(_beside([head] * n_panels))
     panels = [cut[start :: n_panels] for start in range(n_panels)]
     for number in range(len(panels[0])):
         rows = [_row(panel[number], legs, name, min(room, most), scale) for panel in panels if number < len(panel)]
-        yield Painted(_beside(rows))
+        yield StyledLine(_beside(rows))
     if len(cut) < len(shown):
         n_known = sum(topic.n for topic in shown[len(cut) :])
-        yield Painted([(f"  and {counted(len(shown) - len(cut), 'more topic')} with {counted(n_known, 'case')}", "dim")])
+        yield StyledLine([(f"  and {counted(len(shown) - len(cut), 'more topic')} with {counted(n_known, 'case')}", "dim")])
     if passed:
         n_passed = sum(topic.n for topic in passed)
         others = "other topics" if len(passed) > 1 else "other topic"
-        yield Painted([(f"  {len(passed)} {others} passed whole, with {counted(n_passed, 'case')}", "dim")])
+        yield StyledLine([(f"  {len(passed)} {others} passed, with {counted(n_passed, 'case')}", "dim")])
     yield _legend(results, scale)
 
 
@@ -177,10 +174,10 @@ def _beside(rows: Sequence[list[Part]]) -> list[Part]:
 def _row(topic: _Topic, legs: Sequence[str], name: int, room: int, scale: int) -> list[Part]:
     parts: list[Part] = [(f"  {fitted(topic.name, name)}", "")]
     for leg in legs:
-        n = topic.apart[leg]
+        n = topic.differing[leg]
         parts.append((f"  {n or '-':>{_wide(leg)}}", "" if n else "dim"))
     parts.append(("  ", ""))
-    # Rounded up: a case that fails shows, however many others there are.
+    # Rounded up, so that a single failing case is visible among many.
     parts += [(mark * -(-topic.verdicts[verdict] // scale), verdict.value) for verdict, mark in _MARKS.items()]
     parts.append((" " * max(room - _n_marks(topic, scale), 0), ""))
     return parts

@@ -1,4 +1,4 @@
-"""The matrix of cases and backends: a row for each case, the first in HTML, the rest as data that the page makes into rows."""
+"""The matrix of cases and backends: a row for each case, first as HTML, then as data for a script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import block
 from backendcheck.verdicts.verdict import Verdict
 
-# So many rows of a table are HTML. With all of 10,000 the page would be larger by half and laid out for seconds.
+# The number of rows in HTML. With all of 10,000, a page would be half as large again and take seconds to lay out.
 N_WRITTEN = 100
 _LONGEST_ANCHOR = 160
 
@@ -31,22 +31,22 @@ class Row:
 
     @property
     def topic(self) -> str:
-        """The case file, which is what its cases are about."""
+        """The name of the case file."""
         return self.result.case.partition("/")[0]
 
     @property
     def codes(self) -> str:
         """The diagnoses, for the filter."""
-        return " ".join(dict.fromkeys(one.code for one in self.result.diagnoses))
+        return " ".join(dict.fromkeys(diagnosis.code for diagnosis in self.result.diagnoses))
 
     @property
     def concerned(self) -> str:
-        """The legs that do not do what the others do, for the filter."""
-        return " ".join(one.leg for one in self.cells if one.tone == "bad" or one.odd)
+        """The legs that differ, for the filter."""
+        return " ".join(cell.leg for cell in self.cells if cell.tone == "bad" or cell.odd)
 
     @property
     def text(self) -> str:
-        """What it says under its name: what is wrong, or what is claimed."""
+        """The text under the name: the headline, or for a case that passed its claim."""
         return self.claim if self.result.verdict is Verdict.PASSED else self.result.headline
 
 
@@ -57,7 +57,7 @@ def row(result: CaseResult, legs: Sequence[str], change: str = "") -> Row:
 
 
 def anchor(case: str) -> str:
-    """The id of a case on the page: its own, with what a link could trip over written as ``~5B~``. Never the same for two."""
+    """The id of a case on the page, with special characters as ``~5B~``. Two cases never have the same."""
     written = re.sub(r"[^A-Za-z0-9_./-]", lambda match: f"~{ord(match.group()):X}~", case)
     if len(written) > _LONGEST_ANCHOR:
         digest = hashlib.sha256(case.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -68,24 +68,24 @@ def anchor(case: str) -> str:
 def stored(rows: Sequence[Row], glyphs: dict[str, str]) -> dict[str, Any]:
     """Rows as data: each ``[case, anchor, verdict, text, cells, codes, concerned, change, excess, over]``.
 
-    `text` and each of `cells` are places in the lists beside them, for most rows say the same. The anchor is empty where it is
-    the case id behind ``case/``.
+    `text` and each of `cells` are indices into lists, because most rows repeat the same texts. The anchor is empty if it is
+    ``case/`` and the case id.
     """
     texts: dict[str, int] = {}
     cells: dict[tuple[str, str, str, bool], int] = {}
     written = []
-    for one in rows:
-        case, excess = block(one.result.case), excess_of_verdict(one.result)
+    for entry in rows:
+        case, excess = block(entry.result.case), excess_of_verdict(entry.result)
         written.append(
             [
                 case,
-                "" if one.anchor == f"case/{case}" else one.anchor,
-                one.result.verdict.value,
-                texts.setdefault(block(one.text), len(texts)),
-                [cells.setdefault((c.tone, glyphs[c.tone], block(c.text), c.odd), len(cells)) for c in one.cells],
-                one.codes,
-                one.concerned,
-                one.change,
+                "" if entry.anchor == f"case/{case}" else entry.anchor,
+                entry.result.verdict.value,
+                texts.setdefault(block(entry.text), len(texts)),
+                [cells.setdefault((c.tone, glyphs[c.tone], block(c.text), c.odd), len(cells)) for c in entry.cells],
+                entry.codes,
+                entry.concerned,
+                entry.change,
                 excess_words(excess),
                 excess is not None and excess > 1,
             ]

@@ -1,8 +1,8 @@
-"""Cases in detail as the page holds them: the first as HTML, the others deflated, to be unpacked by the browser when asked for.
+"""The form of cases in a page: the first ones are HTML, the others are deflated, and the browser unpacks them on demand.
 
-Ten thousand cases in HTML would be a hundred megabytes. They repeat each other so much that deflating some dozens at a time
-leaves a tenth; `DecompressionStream`, which every current browser has, unpacks them without a request. What is packed was escaped
-by the same template as what is not: there is one way to make a case into HTML.
+Ten thousand cases in HTML would take a hundred megabytes. Cases are so similar that some dozens deflated together take a tenth.
+`DecompressionStream`, which every current browser has, unpacks them without a request. One template escapes all cases, packed or
+not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 
 from markupsafe import Markup
 
-SEPARATOR = "\x1e"  # between the cases of a pack; control characters are written out in all that is shown, so that none holds it
+SEPARATOR = "\x1e"  # between the cases of a pack; no case contains it, because control characters are escaped
 N_TOGETHER = 32
 
 

@@ -1,4 +1,4 @@
-"""index.html: the run in one file that opens offline, asks the network for nothing and trusts nothing that it shows."""
+"""index.html: the run in one file that opens offline, makes no network request and trusts no text that it shows."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _GLYPHS = {"good": "✓", "bad": "✗", "neutral": "·"}
 _MEANINGS = {
     "PASSED": "agree within tolerance",
     "FAILED": "differ",
-    "ERROR": "not comparable, or missing",
+    "ERROR": "not comparable or missing",
     "XFAILED": "differ as known",
     "XPASSED": "known, but gone",
 }
-_SCRIPTS = ("entries.js", "sections.js", "filter.js", "keys.js")  # one program in the order of its parts
-# So many cases are HTML, so that a viewer without scripts has the worst; the others are unpacked when asked for.
+_SCRIPTS = ("entries.js", "sections.js", "filter.js", "keys.js")  # parts of one program, in order
+# The number of cases in HTML, so that a viewer without scripts shows the worst; a script unpacks the others on demand.
 N_SECTIONS_WRITTEN = 8
 _N_UNFOLDED = 3
-_FINDINGS_AT_ONCE = 8  # the rest is folded
+_FINDINGS_AT_ONCE = 8  # the others are folded
 _CHIPS_AT_ONCE = 8
 _MOST_CAUSES = 5
 _MOST_CHANGES = 100
@@ -77,7 +77,7 @@ def render(results: Results) -> str:
 def _sections(
     environment: jinja2.Environment, cases: Sequence[CaseResult], results: Results, changes: Mapping[str, str]
 ) -> Iterator[Markup]:
-    """Every case in detail as HTML, all by the same template; the worst that nobody knows of are unfolded."""
+    """Every case in detail as HTML; the worst failing ones are unfolded."""
     parts: Any = environment.get_template("case.html.jinja").module
     for number, result in enumerate(cases):
         unfolded = number < _N_UNFOLDED and result.verdict in view.FAILING
@@ -86,7 +86,7 @@ def _sections(
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Table:
-    """Rows of the matrix: those in HTML, and the others as data."""
+    """Rows of the matrix: the first ones for HTML, the others as data."""
 
     written: Sequence[Row]
     stored: dict[str, Any]
@@ -109,7 +109,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "css": Markup(_asset("style.css")),  # noqa: S704 - our own file
         "js": Markup(program),  # noqa: S704 - our own files
-        # No other script runs on this page, whatever it shows: the policy has the digest of this one.
+        # The content security policy allows the script with this digest and no other.
         "js_digest": base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii"),
         "glyphs": _GLYPHS,
         "meanings": _MEANINGS,
@@ -123,8 +123,8 @@ def _environment() -> jinja2.Environment:
     }
     for function in (
         anchor, filter_address, packed.deflated, state_words, counted, view.web_link, view_findings.evidence,
-        view_findings.excess_of_verdict, view_findings.excess_words, view_findings.figure, view_findings.finding_note,
-        view_findings.in_words, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
+        view_findings.excess_of_verdict, view_findings.excess_words, view_findings.short_value, view_findings.finding_note,
+        view_findings.tolerance_values, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
         view_noise.noise_words,
     ):  # fmt: skip
         environment.globals[function.__name__] = function
@@ -136,13 +136,15 @@ def _asset(name: str) -> str:
 
 
 def _harmless(value: Any) -> Any:
-    """Control characters and lone surrogates written out in all that is shown; escaping comes after it, by the template."""
+    """`value` without control characters and lone surrogates; the template then escapes it for HTML."""
     return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def filter_address(**chosen: Any) -> str:
-    """The link that filters by what is chosen, such as ``#?codes=nan&legs=jax``; what is empty is left out."""
-    parts = [(by, value) for by, values in chosen.items() for value in ([values] if isinstance(values, str) else values) if value]
+def filter_address(**filters: Any) -> str:
+    """The link that filters by these values, such as ``#?codes=nan&legs=jax``; empty ones are left out."""
+    parts = [
+        (by, value) for by, values in filters.items() for value in ([values] if isinstance(values, str) else values) if value
+    ]
     return "#?" + urlencode(parts, errors="backslashreplace")
 
 
@@ -156,7 +158,7 @@ def _run(results: Results) -> dict[str, Any]:
         "compared": view_run.expected_and_compared(results),
         "causes": causes[:_MOST_CAUSES],
         "n_more_causes": max(0, len(causes) - _MOST_CAUSES),
-        "n_cases_of_more": sum(one.n for one in causes[_MOST_CAUSES:]),
+        "n_cases_of_more": sum(cause.n for cause in causes[_MOST_CAUSES:]),
         "changes": view.changes_line(results) if results.since else "",
         "counts": [(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
         "versions": versions_line(results),
@@ -172,14 +174,12 @@ def _run(results: Results) -> dict[str, Any]:
 
 
 def _codes(results: Results) -> list[tuple[str, int]]:
-    """The diagnoses with the number of cases that each is made of, most first; of equals those that name a cause."""
-    found = Counter(code for result in results.cases for code in dict.fromkeys(one.code for one in result.diagnoses))
-    return sorted(found.items(), key=lambda one: (-one[1], one[0] in view_run.GENERIC))
+    """The diagnoses with their number of cases, most frequent first; of equals, first those that name a cause."""
+    codes = Counter(code for result in results.cases for code in dict.fromkeys(d.code for d in result.diagnoses))
+    return sorted(codes.items(), key=lambda item: (-item[1], item[0] in view_findings.GENERIC))
 
 
 def _concerned(results: Results) -> list[tuple[str, int]]:
-    """Each leg with the number of cases in which it does not do what the others do."""
-    found = Counter(
-        one.leg for result in results.cases for one in view.cells(result, results.backends) if one.tone == "bad" or one.odd
-    )
-    return [(leg, found[leg]) for leg in results.backends if found[leg]]
+    """The legs that differ, with the number of cases."""
+    n = Counter(leg for result in results.cases for leg in view.differing_legs(result, results.backends))
+    return [(leg, n[leg]) for leg in results.backends if n[leg]]

@@ -1,4 +1,4 @@
-"""A case in detail, as the page shows it."""
+"""A case in detail, as a value that the page shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backendcheck.recordings.recording import Raised
 from backendcheck.recordings.scripts import KeptScript
 from backendcheck.report.charts import charts
 from backendcheck.report.charts.svg import Chart
-from backendcheck.report.formats.bug_report import cause_in_words, found, issue_text
+from backendcheck.report.formats.bug_report import cause_in_words, details_of, issue_text
 from backendcheck.report.html.matrix import Row, anchor
 from backendcheck.report.views import case as view
 from backendcheck.report.views import findings as view_findings
@@ -26,7 +26,7 @@ from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
 from backendcheck.verdicts.verdict import Verdict
 
-# Beyond these a case is summarised, with the count of what is left out: report.json has all of it.
+# A page shows at most so many, and counts the others; report.json has all.
 MOST_FINDINGS = 100
 MOST_PASSES = 60
 _LONGEST_TEXT = 6000  # characters of a message or of standard error
@@ -34,7 +34,7 @@ _LONGEST_TEXT = 6000  # characters of a message or of standard error
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Section(Row):
-    """Everything about one case. `remedy` is what to do; `brief` is what its folded line says beside its name."""
+    """Everything about one case. `remedy` is what to do; `brief` is the text beside the name while the case is folded."""
 
     unfolded: bool
     label: str
@@ -65,7 +65,7 @@ class Section(Row):
 
 
 def section(result: CaseResult, results: Results, *, change: str = "", unfolded: bool = False) -> Section:
-    """A case in detail; what is long is cut, with its length stated."""
+    """A case in detail; long texts are cut, with a note."""
     legs = results.backends
     label, sentence = view.split_headline(result.headline)
     passes = view_findings.ordered_passes(result)
@@ -90,9 +90,9 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
         passes=passes[:MOST_PASSES],
         n_passes=len(passes),
         exceptions=[
-            (leg, [_cut_message(error) for error in errors], instead) for leg, errors, instead in view.exceptions(result, legs)
+            (leg, [_shortened(error) for error in errors], instead) for leg, errors, instead in view.exceptions(result, legs)
         ],
-        stderr=[(leg, _cut(tail)) for leg, tail in _stderr(result, legs)],
+        stderr=[(leg, _without_middle(tail)) for leg, tail in _stderr(result, legs)],
         values=value_tables(result, legs),
         charts=charts(result),
         examples=disagreements(result, legs),
@@ -115,38 +115,38 @@ def _brief(result: CaseResult, claim: str) -> str:
 
 
 def _script_note(result: CaseResult, results: Results) -> str:
-    """Why there is no script where one might be looked for."""
+    """Why no script is shown, or what is wrong with the one that is."""
     if result.case in results.scripts.stale:
-        return "A script of this case lies beside the run, but it was made from other recordings, so it is not shown."
+        return "There is a script of this case, but it was made from other recordings, so it is not shown."
     script = results.script(result.case)
     if script is None:
         return ""
     if not script.source:
         return f"No script could be made: {'; '.join(script.notes)}"
-    return "" if script.shows else "This script was run, and did not show the difference."
+    return "" if script.shows else "The script was run and did not show the difference."
 
 
 def _toml(result: CaseResult) -> str:
-    """The entries that would make this a known divergence, but for the reason, which is left to be written."""
+    """The entries that would make this a known divergence, with a placeholder for the reason."""
     try:
-        return "\n".join(entries_for(result, reason="say what happens and why"))
-    except UsageError:  # known already, or an ERROR
+        return "\n".join(entries_for(result, reason="describe what happens and why"))
+    except UsageError:  # already known, or an ERROR
         return ""
 
 
 def _bug_report(result: CaseResult, results: Results) -> str:
-    """The case as Markdown, to be pasted into an issue: with the script that shows it, or else with all that was found."""
+    """The case as Markdown for an issue, with the script that shows it, or else with the values of each backend."""
     script = results.script(result.case)
-    given = script is not None and bool(script.source) and script.shows
+    shown = script if script is not None and script.source and script.shows else None
     return issue_text(
-        headline=script.headline if given and script is not None else result.headline,
+        headline=shown.headline if shown else result.headline,
         claim=result.claim,
         message=cause_in_words(result.diagnoses),
-        script=script.source if given and script is not None else "",
-        outputs=script.outputs if given and script is not None else {},
-        details=() if given else found(result, results.backends),
+        script=shown.source if shown else "",
+        outputs=shown.outputs if shown else {},
+        details=() if shown else details_of(result, results.backends),
         environment=environment_lines(results.legs),
-        data=script.data or None if given and script is not None else None,
+        data=(shown.data or None) if shown else None,
     )
 
 
@@ -157,13 +157,13 @@ def _stderr(result: CaseResult, legs: Sequence[str]) -> Iterator[tuple[str, str]
             yield leg, recording.stderr_tail.strip("\n")
 
 
-def _cut_message(error: Raised) -> Raised:
-    return Raised(stage=error.stage, type=error.type, type_names=error.type_names, message=_cut(error.message.strip()))
+def _shortened(error: Raised) -> Raised:
+    return Raised(stage=error.stage, type=error.type, type_names=error.type_names, message=_without_middle(error.message.strip()))
 
 
-def _cut(text: str) -> str:
-    """Beginning and end of a long text: the one says what, the other often why."""
+def _without_middle(text: str) -> str:
+    """The beginning and the end of a long text, where a traceback says most."""
     if len(text) <= _LONGEST_TEXT:
         return text
     half = _LONGEST_TEXT // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out, report.json has them …\n{text[-half:]}"
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out; see report.json …\n{text[-half:]}"

@@ -1,4 +1,4 @@
-"""What reports show of a case, apart from how: pure functions from results to small values that all renderers share."""
+"""What reports show of a case: pure functions from results to small values that all formats share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from backendcheck.text.words import counted
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
-from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.states import Status
 
 FAILING = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED)
 _DID_NOT_FINISH = {"error": "not observed"}  # other states read as they are: crashed, timed out, skipped
 _IN_CELLS = {
-    "shape": "other shape", "dtype": "other dtype", "order": "other order", "non-finite": "NaN or Inf", "missing": "differs",
+    "shape": "shape differs", "dtype": "dtype differs", "order": "order differs", "non-finite": "NaN or Inf",
 }  # fmt: skip
 _BY_ORACLE = {"reference": "differs from reference", "paths": "paths differ", "order": "depends on order"}
 
@@ -31,7 +30,7 @@ _BY_ORACLE = {"reference": "differs from reference", "paths": "paths differ", "o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What one leg did in one case, in a few words. `tone` is good, bad or neutral; `odd` marks the odd one out."""
+    """The outcome of one leg in one case, in a few words. `tone` is good, bad or neutral; `odd` marks the odd one out."""
 
     leg: str
     text: str
@@ -40,7 +39,7 @@ class Cell:
 
 
 def cells(result: CaseResult, legs: Sequence[str]) -> tuple[Cell, ...]:
-    """One cell for each of `legs`, those without a recording too."""
+    """One cell for each of `legs`, also for those without a recording."""
     confirmed, _ = confirmed_legs(result)
     return tuple(
         Cell(leg=leg, text=text, tone=tone, odd=leg == result.odd_one_out)
@@ -57,7 +56,7 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
         return _DID_NOT_FINISH.get(recording.status, recording.status), "bad"
     if recording.raised:
         text = f"raised {recording.raised[0].type}"
-        return text, "good" if raised_as_asked(recording) else "neutral" if _alone(result, leg) else "bad"
+        return text, "good" if raised_as_asked(recording) else "neutral" if _another_is_odd(result, leg) else "bad"
     raised = [finding for finding in result.findings if finding.kind is FindingKind.RAISED and leg in finding.sides]
     if any(finding.oracle in (Oracle.AGREEMENT, Oracle.EXPECTATION) for finding in raised):
         return f"returned {what_came_instead(recording)}", "bad" if recording.expect is not None else "neutral"
@@ -67,53 +66,53 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     if own:
         return _difference(leading(own), leg, recording), "bad"
     if leg in confirmed:
-        return "as the reference", "good"
-    compared = any(leg in map(_leg_of, comparison.sides) for comparison in result.comparisons if comparison.compared)
+        return "matches reference", "good"
+    compared = any(leg in (side.leg for side in comparison.sides) for comparison in result.comparisons if comparison.compared)
     return ("ok", "good") if compared else ("not compared", "neutral")
 
 
-def _leg_of(side: Side) -> str:
-    return side.leg
+def differing_legs(result: CaseResult, legs: Sequence[str]) -> tuple[str, ...]:
+    """The legs with a bad outcome, and the odd one out."""
+    return tuple(cell.leg for cell in cells(result, legs) if cell.tone == "bad" or cell.odd)
 
 
-def _alone(result: CaseResult, leg: str) -> bool:
-    """Whether another leg is the odd one out."""
+def _another_is_odd(result: CaseResult, leg: str) -> bool:
     return result.odd_one_out not in (None, leg)
 
 
 def _own_findings(result: CaseResult, leg: str) -> list[Finding]:
-    """The findings that are about `leg`: a disagreement with the odd one out is not held against the others."""
-    found = [finding for finding in result.findings if leg in map(_leg_of, finding.sides)]
-    if _alone(result, leg):
-        found = [f for f in found if f.oracle != Oracle.AGREEMENT or result.odd_one_out not in f.sides]
-    return found
+    """The findings that concern `leg`. A disagreement with the odd one out concerns the odd one out alone."""
+    findings = [finding for finding in result.findings if leg in (side.leg for side in finding.sides)]
+    if _another_is_odd(result, leg):
+        findings = [f for f in findings if f.oracle != Oracle.AGREEMENT or result.odd_one_out not in f.sides]
+    return findings
 
 
 def _difference(finding: Finding, leg: str, recording: Recording) -> str:
     kind = finding.kind or ""
-    if kind == "missing" and finding.observation not in recording.observations:
+    if kind == FindingKind.MISSING and finding.observation not in recording.observations:
         return "lacks an observation"
-    if kind == "non-finite":
-        value = finding.worst_left if _leg_of(finding.left) == leg else finding.worst_right
+    if kind == FindingKind.NON_FINITE:
+        value = finding.worst_left if finding.left.leg == leg else finding.worst_right
         return "differs" if isinstance(value, float) and math.isfinite(value) else _IN_CELLS[kind]
     return _BY_ORACLE.get(finding.oracle, "") or _IN_CELLS.get(kind, "differs")
 
 
 def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
-    """The legs that a reference, or else the case's expectation, confirms while it contradicts the rest; and whether the former.
+    """The legs that the reference, or else the expectation, confirms while it contradicts others; and whether a reference did.
 
-    Two of three agreeing proves nothing; this does. Empty where there is no such thing, or it confirms all or nobody.
+    That two of three agree proves nothing; a reference does. Empty without one, and where it confirms all legs or none.
     """
-    held = [comparison for comparison in result.comparisons if comparison.oracle == Oracle.REFERENCE and comparison.compared]
-    wrong = {finding.left for finding in findings_of(held)}
+    compared = [comparison for comparison in result.comparisons if comparison.oracle == Oracle.REFERENCE and comparison.compared]
+    wrong = {finding.left for finding in findings_of(compared)}
     if wrong:
-        return tuple(dict.fromkeys(c.left for c in held if c.left not in wrong)), True
-    asked = tuple(leg for leg, recording in result.recordings.items() if raised_as_asked(recording))
-    return (asked if len(asked) < len(result.recordings) else ()), False
+        return tuple(dict.fromkeys(c.left for c in compared if c.left not in wrong)), True
+    rejecting = tuple(leg for leg, recording in result.recordings.items() if raised_as_asked(recording))
+    return (rejecting if len(rejecting) < len(result.recordings) else ()), False
 
 
 def odd_one_out(result: CaseResult) -> str:
-    """The odd one out in words; empty if there is none."""
+    """The odd one out, how many agree, and whom the reference confirms; empty without an odd one out."""
     odd = result.odd_one_out
     if odd is None:
         return ""
@@ -124,23 +123,23 @@ def odd_one_out(result: CaseResult) -> str:
     if confirmed and by_reference:
         words += f", but the reference confirms {odd}" if odd in confirmed else ", and the reference confirms them"
     elif confirmed:
-        words += f", but only {odd} rejects it as asked" if odd in confirmed else ", and reject it as asked"
+        words += f", but only {odd} raises as expected" if odd in confirmed else " and raise as expected"
     return f"{odd} ({words})"
 
 
 def further_problems(result: CaseResult) -> tuple[str, ...]:
-    """The problems of a case, unless there is but one and the headline has it."""
+    """The problems of a case; empty if the headline already states the only one."""
     return () if len(result.problems) == 1 and result.problems[0] in result.headline else result.problems
 
 
 def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple[Raised, ...], str]]:
-    """By leg what it raised, or nothing and what it returned instead; empty if none raised."""
-    there = [(leg, result.recordings[leg]) for leg in legs if leg in result.recordings]
-    if not any(recording.raised for _, recording in there):
+    """By leg the exceptions, or else what it returned instead; empty if no leg raised."""
+    recordings = [(leg, result.recordings[leg]) for leg in legs if leg in result.recordings]
+    if not any(recording.raised for _, recording in recordings):
         return []
     return [
         (leg, recording.raised, "" if recording.raised else f"returned {what_came_instead(recording)}")
-        for leg, recording in there
+        for leg, recording in recordings
         if recording.raised or recording.status == Status.RECORDED
     ]
 
@@ -154,7 +153,7 @@ def by_verdict(results: Results, *verdicts: Verdict) -> list[CaseResult]:
 
 
 def counts_line(results: Results) -> str:
-    """The whole run in one line, such as ``3 backends, 83 cases: 70 passed, 1 failed, 12 known divergences (XFAILED)``."""
+    """The run in one line, such as ``3 backends, 83 cases: 70 passed, 1 failed, 12 known divergences (XFAILED)``."""
     counts = results.counts
     parts = [
         f"{counts['PASSED']} passed",
@@ -170,25 +169,25 @@ def counts_line(results: Results) -> str:
 
 
 def changes_line(results: Results) -> str:
-    """What has changed since the baseline, counted."""
+    """The number of changes of each kind since the baseline."""
     n = Counter(change.what for change in results.changes)
-    return ", ".join(f"{n[what]} {what}" for what in ("new", "changed", "gone") if n[what]) or "nothing has changed"
+    return ", ".join(f"{n[what]} {what}" for what in ("new", "changed", "gone") if n[what]) or "no changes"
 
 
 def known_notes(results: Results) -> list[tuple[str, str]]:
-    """What is wrong with entries of known_divergences.toml: EXPIRED or UNMATCHED, and what to do."""
+    """Entries of known_divergences.toml that need attention: EXPIRED or UNMATCHED, and what to do."""
     notes = []
     for entry in results.expired:
-        what = f"{entry.name}: expired on {entry.expires} and excuses nothing any more. Look again, then renew or remove it."
-        notes.append(("EXPIRED", what))
+        message = f"{entry.name}: expired on {entry.expires} and no longer applies. Check its cases, then renew or remove it."
+        notes.append(("EXPIRED", message))
     for entry in results.unmatched:
-        what = f"{entry.name}: matches no case of this run. Correct its pattern, or remove it."
-        notes.append(("UNMATCHED", what))
+        message = f"{entry.name}: matches no case of this run. Correct its pattern or remove it."
+        notes.append(("UNMATCHED", message))
     return notes
 
 
 def run_notes(results: Results) -> list[tuple[str, str]]:
-    """What a run has to say that decides nothing: about entries of known_divergences.toml, about noise that was not measured."""
+    """Notes on a run that do not change its verdicts: on known divergences, on noise that was not measured, on scripts."""
     return [
         *known_notes(results),
         *(("NOISE", problem) for problem in results.noise_problems),
@@ -203,7 +202,7 @@ def reasons(entries: Iterable[Divergence]) -> str:
 
 
 def web_link(link: str) -> str:
-    """`link` if it is a plain http or https address, else nothing: no other scheme is ever made clickable."""
+    """`link` if it is a plain http or https address, else an empty text: no other scheme becomes clickable."""
     try:
         parts = urlsplit(link)
     except ValueError:
@@ -213,13 +212,13 @@ def web_link(link: str) -> str:
 
 
 def shown_claim(result: CaseResult) -> tuple[str, str]:
-    """The claim and what its docstring says beyond it."""
+    """The claim, and the rest of the docstring."""
     first, _, rest = result.claim.strip().partition("\n\n")
     return " ".join(first.split()), rest.strip()
 
 
 def split_headline(headline: str) -> tuple[str, str]:
-    """The label in capitals and the sentence: ``OUTPUT ORDER``, ``predict returns …``; no label where there is none."""
+    """The label in capitals, which may be empty, and the sentence: ``OUTPUT ORDER``, ``predict returns …``."""
     label, separator, sentence = headline.partition(": ")
     return (label, sentence) if separator and label.isupper() else ("", headline)
 
@@ -228,32 +227,32 @@ def split_headline(headline: str) -> tuple[str, str]:
 
 
 def notes(result: CaseResult, legs: Sequence[str]) -> list[str]:
-    """What was noted while recording and what backends cannot agree on, with who says so."""
-    said: dict[str, list[str]] = {}
+    """Notes of the recordings and observations that are not compared, each with its legs in parentheses."""
+    legs_of: dict[str, list[str]] = {}
     for leg in legs:
         recording = result.recordings.get(leg)
         if recording is not None:
             for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
-                said.setdefault(note, []).append(leg)
-    return [*(f"{note} ({', '.join(of)})" for note, of in said.items()), *result.noise_notes]
+                legs_of.setdefault(note, []).append(leg)
+    return [*(f"{note} ({', '.join(names)})" for note, names in legs_of.items()), *result.noise_notes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds by stage: rows of leg, figures as text (empty where a leg did not get there), total."""
+    """Seconds by stage: rows of leg, seconds as text (empty where a leg did not reach the stage), total."""
 
     stages: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...], str], ...]
 
 
 def timings(result: CaseResult, legs: Sequence[str]) -> Timings | None:
-    """The timings of a case; None where there are none."""
+    """The timings of a case; None if no recording has any."""
     by_leg = {leg: result.recordings[leg].timings_s for leg in legs if leg in result.recordings}
     stages = tuple(dict.fromkeys(stage for seconds in by_leg.values() for stage in seconds))
     if not stages:
         return None
     rows = []
     for leg, seconds in by_leg.items():
-        figures = tuple(f"{seconds[stage]:.3f}" if stage in seconds else "" for stage in stages)
-        rows.append((leg, figures, f"{sum(seconds.values()):.3f}"))
+        texts = tuple(f"{seconds[stage]:.3f}" if stage in seconds else "" for stage in stages)
+        rows.append((leg, texts, f"{sum(seconds.values()):.3f}"))
     return Timings(stages=stages, rows=tuple(rows))

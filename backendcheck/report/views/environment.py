@@ -1,4 +1,4 @@
-"""The environments of the legs as one table: what differs first."""
+"""The environments of the legs as one table, settings that differ first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backendcheck.results.results import Results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
-    """One setting on every leg, empty where it has none. `differs` is about the legs that have it, or lack it."""
+    """One setting on every leg, empty where a leg lacks it. `differs` says whether the texts differ, empty ones included."""
 
     group: str
     name: str
@@ -26,14 +26,14 @@ def environment_rows(results: Results) -> list[EnvironmentRow]:
     environments = [leg.environment for leg in results.legs]
     rows = []
     for group in ("versions", "device", "settings", "determinism", "platform", "leg"):
-        by_leg = [_figures(environment, group) for environment in environments]
-        for name in dict.fromkeys(name for figures in by_leg for name in figures):
-            values = tuple(str(figures.get(name, "")) for figures in by_leg)
+        by_leg = [_settings(environment, group) for environment in environments]
+        for name in dict.fromkeys(name for settings in by_leg for name in settings):
+            values = tuple(str(settings.get(name, "")) for settings in by_leg)
             rows.append(EnvironmentRow(group=group, name=name, values=values, differs=len(set(values)) > 1))
     return sorted(rows, key=lambda row: not row.differs)
 
 
-def _figures(environment: Environment, group: str) -> Mapping[str, str]:
+def _settings(environment: Environment, group: str) -> Mapping[str, str]:
     if group == "device":
         return {"device": environment.device}
     if group == "leg":
@@ -42,36 +42,36 @@ def _figures(environment: Environment, group: str) -> Mapping[str, str]:
             "cases": str(len(environment.cases)),
             "started": environment.started,
             "duration": f"{environment.duration_s:.1f} s",
-            **({"resumed": ", ".join(str(one["resumed"]) for one in environment.sessions)} if environment.sessions else {}),
-            **({"joined of": "; ".join(map(_piece_in_words, environment.pieces))} if environment.pieces else {}),
+            **({"resumed": ", ".join(str(s["resumed"]) for s in environment.sessions)} if environment.sessions else {}),
+            **({"merged from": "; ".join(map(_part_in_words, environment.pieces))} if environment.pieces else {}),
         }
-    figures: Mapping[str, str] = getattr(environment, group)
-    return {name: value for name, value in figures.items() if value != ""}
+    settings: Mapping[str, str] = getattr(environment, group)
+    return {name: value for name, value in settings.items() if value != ""}
 
 
-def _piece_in_words(piece: Mapping[str, Any]) -> str:
-    """A piece of a merged leg: its shard, where it lay, how it ended unless that was well."""
-    parts = [f"shard {piece['shard']}" if piece["shard"] else "", piece["path"], piece["exit_state"]]
-    return " ".join(part for part in parts if part and part != "complete")
+def _part_in_words(part: Mapping[str, Any]) -> str:
+    """A part of a merged leg: its shard, its path, and its exit state unless that is complete."""
+    words = [f"shard {part['shard']}" if part["shard"] else "", part["path"], part["exit_state"]]
+    return " ".join(word for word in words if word and word != "complete")
 
 
 def versions_line(results: Results) -> list[tuple[str, str]]:
-    """By leg the version of its backend; empty where it is not known."""
+    """By leg the version of its backend; empty if unknown."""
     versions = {leg.label: leg.environment.versions.get(leg.environment.backend, "") for leg in results.legs}
     return [(label, versions.get(label, "missing")) for label in results.backends]
 
 
 def keras_versions(results: Results) -> str:
     """The version of Keras, or versions if the legs do not share one."""
-    found = [version for leg in results.legs if (version := leg.environment.versions.get("keras"))]
-    return ", ".join(dict.fromkeys(found))
+    versions = [version for leg in results.legs if (version := leg.environment.versions.get("keras"))]
+    return ", ".join(dict.fromkeys(versions))
 
 
 def environment_lines(legs: Sequence[Leg]) -> list[str]:
-    """Versions and platform, a line each."""
+    """A line of versions and a line with the platform."""
     versions: dict[str, str] = {}
     for leg in legs:
-        versions |= {name: one for name, one in leg.environment.versions.items() if one and name != "backendcheck"}
+        versions |= {name: text for name, text in leg.environment.versions.items() if text and name != "backendcheck"}
     platform = legs[0].environment.platform if legs else {}
-    place = " ".join(platform.get(name, "") for name in ("system", "release", "machine")).strip()
-    return [", ".join(f"{name} {one}" for name, one in versions.items()), place or "unknown platform"]
+    system = " ".join(platform.get(name, "") for name in ("system", "release", "machine")).strip()
+    return [", ".join(f"{name} {version}" for name, version in versions.items()), system or "unknown platform"]

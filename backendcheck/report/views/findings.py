@@ -1,4 +1,4 @@
-"""What reports show of findings and diagnoses: how far apart, by which tolerance, proved by what."""
+"""What reports show of findings and diagnoses: the difference, the tolerance, the evidence."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from backendcheck.compare.tolerances import NORM_WISE
 from backendcheck.diagnose import Diagnosis
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Quantity, flow_key, quantity_of
 
+GENERIC = ("unexplained", "undiagnosed")  # diagnoses that do not name a cause
 _MOST_EVIDENCE = 4  # items that a summary shows
 
 
 def ordered_findings(result: CaseResult) -> list[Finding]:
     """The findings by observation, in the order of the computation, an exception first."""
-    return sorted(result.findings, key=lambda finding: (finding.kind != "raised", flow_key(finding.observation)))
+    return sorted(result.findings, key=lambda finding: (finding.kind != FindingKind.RAISED, flow_key(finding.observation)))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FindingRow:
-    """A finding, and the pairs of which the same is true: the odd one out differs from every other backend alike."""
+    """A finding, and the other pairs with the same one: the odd one out may differ from every other backend alike."""
 
     finding: Finding
     likewise: tuple[str, ...] = ()
 
 
 def finding_rows(result: CaseResult) -> list[FindingRow]:
-    """The findings in order, those of one observation together that say the same of the odd one out."""
+    """The findings in order; the same finding on several pairs with the odd one out is one row."""
     rows: dict[object, list[Finding]] = {}
     for finding in ordered_findings(result):
-        alike = finding.oracle == "agreement" and result.odd_one_out in finding.sides
-        said = (finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out) if alike else id(finding)
-        rows.setdefault((finding.observation, finding.oracle, said), []).append(finding)
+        alike = finding.oracle == Oracle.AGREEMENT and result.odd_one_out in finding.sides
+        content = (finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out) if alike else id(finding)
+        rows.setdefault((finding.observation, finding.oracle, content), []).append(finding)
     return [FindingRow(finding=first, likewise=tuple(map(_between, others))) for first, *others in rows.values()]
 
 
@@ -45,13 +46,13 @@ def _between(finding: Finding) -> str:
 
 
 def ordered_passes(result: CaseResult) -> list[Comparison]:
-    """The comparisons that passed, least head-room first."""
+    """The comparisons that passed, least headroom first."""
     passes = [comparison for comparison in result.comparisons if not isinstance(comparison, Finding)]
     return sorted(passes, key=lambda comparison: -(comparison.excess or 0.0))
 
 
 def excess_of_verdict(result: CaseResult) -> float | None:
-    """The worst excess of what differs, or of all that was compared where nothing does; None where there is none to tell."""
+    """The worst excess of the findings, or of all comparisons if none differs; None if no comparison has an excess."""
     if result.verdict is Verdict.ERROR and not result.findings:
         return None
     shown = result.findings or result.comparisons
@@ -61,8 +62,8 @@ def excess_of_verdict(result: CaseResult) -> float | None:
 # --- why ---------------------------------------------------------------------------------------------------------
 
 
-def figure(value: object) -> str:
-    """A number in three digits, or in as many as tell it from 1; anything else as text."""
+def short_value(value: object) -> str:
+    """A number in three digits, or in as many as distinguish it from 1; anything else as text."""
     if not isinstance(value, float):
         return str(value)
     short = f"{value:.3g}"
@@ -70,26 +71,30 @@ def figure(value: object) -> str:
 
 
 def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
-    """What proves a diagnosis: words and figures. ``by name max|d|`` says as well whether that is within tolerance."""
+    """The evidence of a diagnosis: words and values. ``by name max|d|`` also says whether it is within tolerance."""
     items = []
     for words, value in diagnosis.evidence.items():
         if words == "columns" and "permutation" in diagnosis.evidence:
-            continue  # the same, for programs
+            continue  # the same again, as a list for programs
         what, measure, _ = words.partition("max|d|")
-        text = f"{measure} {figure(value)}" if measure and isinstance(value, float) else figure(value)
+        text = f"{measure} {short_value(value)}" if measure and isinstance(value, float) else short_value(value)
         if measure and what.strip() == "by name" and isinstance(value, float) and _predictions_agree(result):
             text += " (within tolerance)"
         items.append((what.strip(), text))
     return items
 
 
+def _of_predictions(result: CaseResult) -> list[Comparison]:
+    return [c for c in result.comparisons if quantity_of(c.observation) is Quantity.PREDICTIONS]
+
+
 def _predictions_agree(result: CaseResult) -> bool:
-    held = [c for c in result.comparisons if quantity_of(c.observation) is Quantity.PREDICTIONS and c.oracle == "agreement"]
-    return bool(held) and not findings_of(held)
+    compared = [c for c in _of_predictions(result) if c.oracle is Oracle.AGREEMENT]
+    return bool(compared) and not findings_of(compared)
 
 
 def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
-    """The few figures that a summary shows: those of the first diagnosis, else by observation how far apart."""
+    """The few values that a summary shows: those of the first diagnosis, or else the difference by observation."""
     for diagnosis in result.diagnoses[:1]:
         if items := [item for item in evidence(diagnosis, result) if item[0] != "excess"]:
             return items[:_MOST_EVIDENCE]
@@ -103,9 +108,9 @@ def main_evidence(result: CaseResult) -> list[tuple[str, str]]:
 
 
 def finding_note(comparison: Comparison) -> str:
-    """What a comparison rests on besides the two arrays, such as where its reference comes from; empty if nothing."""
+    """What a comparison rests on besides the two arrays, such as the origin of its reference; may be empty."""
     return "; ".join(
-        f"{words}: {figure(value)}" for words, value in comparison.evidence.items() if isinstance(value, str | int | float)
+        f"{words}: {short_value(value)}" for words, value in comparison.evidence.items() if isinstance(value, str | int | float)
     )
 
 
@@ -116,51 +121,51 @@ def tolerance_words(comparison: Comparison) -> str:
     """The tolerance in force with its origin: ``rtol 1e-05 atol 1e-06, default float32 loss``."""
     if comparison.tolerance is None:
         return "exact" if comparison.origin == "exact" else f"none ({comparison.origin})"
-    return f"{in_words(comparison.tolerance)}, {comparison.origin}"
+    return f"{tolerance_values(comparison.tolerance)}, {comparison.origin}"
 
 
-def in_words(tolerance: Tolerance) -> str:
+def tolerance_values(tolerance: Tolerance) -> str:
     """``rtol 1e-05 atol 1e-06``."""
     return f"rtol {tolerance.rtol:.3g} atol {tolerance.atol:.3g}"
 
 
 def rule_words(comparison: Comparison) -> str:
-    """The rule of a tolerance: what a difference may be, by element or by the magnitude of the tensor."""
+    """The allowed difference as a formula, by element or by the magnitude of the tensor."""
     if quantity_of(comparison.observation) in NORM_WISE:
         return "|d| ≤ atol + rtol · largest magnitude of the whole tensor"
     return "|d| ≤ atol + rtol · max(|left|, |right|), element by element"
 
 
 def leading_number(result: CaseResult) -> Finding | None:
-    """The finding that says most of those that have a tolerance."""
+    """The leading one of the findings that have a tolerance and an excess."""
     numeric = [finding for finding in result.findings if finding.tolerance is not None and finding.excess is not None]
     return leading(numeric) if numeric else None
 
 
 def excess_words(excess: float | None) -> str:
-    """An excess in two digits; empty where there is none."""
+    """An excess in two digits; empty for None."""
     if excess is None:
         return ""
     return f"{excess:.2g}" if math.isfinite(excess) else "infinite"
 
 
 def main_tolerance(result: CaseResult) -> str:
-    """The tolerance line of a summary; empty where all findings are exact or structural."""
+    """The tolerance line of a summary; empty if all findings are exact or structural."""
     finding = leading_number(result)
     if finding is not None:
         return f"{tolerance_words(finding)}; excess {excess_words(finding.excess)}"
     measured = [d for d in result.diagnoses if any("max|d|" in words for words in d.evidence)]
-    held = [c for c in result.comparisons if quantity_of(c.observation) is Quantity.PREDICTIONS and c.tolerance is not None]
-    if not measured or not held:
+    compared = [c for c in _of_predictions(result) if c.tolerance is not None]
+    if not measured or not compared:
         return ""
     excess = measured[0].evidence.get("excess")
-    return tolerance_words(held[0]) + (f"; excess {excess_words(excess)}" if isinstance(excess, float) else "")
+    return tolerance_words(compared[0]) + (f"; excess {excess_words(excess)}" if isinstance(excess, float) else "")
 
 
 def required_tolerance(comparison: Comparison) -> Tolerance | None:
-    """The smallest multiple of a finding's tolerance that would pass, in two digits rounded up; None where none would.
+    """The smallest multiple of a finding's tolerance that would pass, rounded up to two digits; None if no multiple would.
 
-    A tolerance of nothing has no multiples: there `atol` alone becomes the largest difference.
+    Zero has no multiples: from a tolerance of zero, `atol` alone becomes the largest difference.
     """
     tolerance, excess = comparison.tolerance, comparison.excess
     if not isinstance(comparison, Finding) or comparison.kind is not FindingKind.VALUE:
@@ -174,7 +179,7 @@ def required_tolerance(comparison: Comparison) -> Tolerance | None:
 
 
 def _round_up(value: float) -> float:
-    """`value` in two significant digits, never less than it."""
+    """`value` in two significant digits, never smaller than it."""
     if value == 0 or not math.isfinite(value):
         return value
     rounded = float(f"{value:.1e}")

@@ -1,4 +1,4 @@
-"""What became of each entry of known_divergences.toml in this run: active, changed, gone, stale, expired or not concerned."""
+"""The state of each entry of known_divergences.toml in this run: active, changed, gone, stale, expired or not concerned."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict
 
-# In the order in which they want looking after, with what each means.
+# Most urgent first, with the meaning of each.
 STATES = {
-    "changed": "something else is seen now, so that it fails",
-    "gone": "not seen any more: remove the entry",
-    "expired": "excuses nothing any more: look again, then renew or remove it",
-    "stale": "matches no case of this run: correct its pattern, or remove it",
-    "active": "seen as described",
-    "not concerned": "about other versions, backends, devices or oracles than ran here",
+    "changed": "the finding is a different one now, so the case fails",
+    "gone": "no longer occurs: remove the entry",
+    "expired": "no longer applies: check its cases, then renew or remove it",
+    "stale": "matches no case of this run: correct its pattern or remove it",
+    "active": "occurs as described",
+    "not concerned": "for versions, backends, devices or oracles that are not part of this run",
 }
 _BY_VERDICT = {Verdict.FAILED: "changed", Verdict.XPASSED: "gone", Verdict.XFAILED: "active"}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class KnownEntry:
-    """An entry with its state, the cases that it applies to in that state, and what is not as it says."""
+    """An entry with its state and the cases in which it is in that state."""
 
     entry: Divergence
     state: str
@@ -33,7 +33,7 @@ class KnownEntry:
 
     @property
     def conditions(self) -> str:
-        """Which backends, kinds, versions and other things it is about, and the outcome on each backend."""
+        """The backends, kinds, versions and other conditions of the entry, and the outcome on each backend."""
         entry = self.entry
         parts = [", ".join(sorted(entry.backends)), ", ".join(sorted(entry.kinds))]
         parts += [f"{package} {versions}" for package, versions in sorted(entry.versions.items())]
@@ -43,12 +43,12 @@ class KnownEntry:
 
 
 def known_entries(results: Results) -> list[KnownEntry]:
-    """Every entry once for each state that it is in, those that want looking after first."""
-    found: dict[tuple[Path, int, str], dict[str, list[CaseResult]]] = {}
+    """Every entry once for each of its states, the most urgent first."""
+    by_entry: dict[tuple[Path, int, str], dict[str, list[CaseResult]]] = {}
     for result in results.cases:
         state = _BY_VERDICT.get(result.verdict, "active")
         for entry in result.known:
-            found.setdefault(entry.key, {}).setdefault(state, []).append(result)
+            by_entry.setdefault(entry.key, {}).setdefault(state, []).append(result)
     entries = []
     for entry in results.known:
         if entry in results.expired:
@@ -56,13 +56,13 @@ def known_entries(results: Results) -> list[KnownEntry]:
         elif entry in results.unmatched:
             states = {"stale": []}
         else:
-            states = found.get(entry.key) or {"not concerned": []}
+            states = by_entry.get(entry.key) or {"not concerned": []}
         entries += [KnownEntry(entry=entry, state=state, cases=tuple(cases)) for state, cases in states.items()]
     order = list(STATES)
-    return sorted(entries, key=lambda one: order.index(one.state))
+    return sorted(entries, key=lambda entry: order.index(entry.state))
 
 
 def counted_states(entries: Sequence[KnownEntry]) -> str:
     """``1 changed, 3 active``."""
-    n = Counter(one.state for one in entries)
+    n = Counter(entry.state for entry in entries)
     return ", ".join(f"{n[state]} {state}" for state in STATES if n[state])

@@ -1,4 +1,4 @@
-"""What to do about a case, in one sentence or two: from its diagnosis, or from what kept it from being compared."""
+"""What to do about a case, in a sentence or two: from its diagnosis, or from the problem that kept it from being compared."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ _OF_PROBLEMS = (
 
 
 def what_to_do(result: CaseResult) -> str:
-    """What to do about a case that did not pass; empty for one that did, and for what is known and as described."""
+    """What to do about a case; empty if it passed or differs as known."""
     if result.verdict is Verdict.ERROR:
         remedies = (_of_problem(problem, result) for problem in result.problems)
-        return next((one for one in remedies if one), "See what its problem says, and record it again.")
+        return next(filter(None, remedies), "Correct what the problem says, then record the case again.")
     if result.verdict is Verdict.XPASSED:
-        return f"Delete {_entry(result.known)}, or give it the range of versions that it was seen on."
+        return f"Delete {_entry(result.known)}, or limit it to the versions that show the difference."
     if result.verdict is Verdict.FAILED and result.known:
-        return f"Look again, then correct {_entry(result.known)}."
-    return next((one.remedy for one in result.diagnoses if one.remedy), "") if result.verdict is Verdict.FAILED else ""
+        return f"Check the case, then correct {_entry(result.known)}."
+    if result.verdict is Verdict.FAILED:
+        return next((diagnosis.remedy for diagnosis in result.diagnoses if diagnosis.remedy), "")
+    return ""
 
 
 def _of_problem(problem: str, result: CaseResult) -> str:
@@ -44,7 +46,7 @@ def _of_problem(problem: str, result: CaseResult) -> str:
 
 
 def node_id(result: CaseResult) -> str:
-    """The case as pytest addresses it, ready for a shell; its file alone where it has no name there."""
+    """The id of the case in pytest, quoted for a shell; its file alone if the case has no name there."""
     name = result.case.partition("/")[2]
     return shlex.quote(visible(f"{result.file}::case_{name}" if name else result.file))
 

@@ -1,23 +1,22 @@
-"""What a report says of a run as a whole: how it stands, what is wrong in it and what to do, expected against compared."""
+"""What reports say of a run as a whole: its state, its exit code, causes and remedies, and expected against compared."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from backendcheck.report.views.case import FAILING, cells, split_headline
+from backendcheck.report.views.findings import GENERIC
 from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, listed
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.states import ExitState
 
-GENERIC = ("unexplained", "undiagnosed")  # diagnoses that name no cause
-
 
 def state(results: Results) -> tuple[str, str]:
-    """How the run as a whole stands, as a colour (good, bad or incomplete) and as a sentence."""
+    """The state of the run (good, bad or incomplete), and a sentence about it."""
     counts, n_cases = results.counts, len(results.cases)
     differing = counts["FAILED"] + counts["XPASSED"]
     also = f", and {differing} {'fails' if differing == 1 else 'fail'}" if differing else ""
@@ -34,7 +33,7 @@ def state(results: Results) -> tuple[str, str]:
 
 
 def stands_alone(results: Results) -> str:
-    """Who is the odd one out, how often, of the cases that fail: ``jax is the odd one out in 3 of them, torch in 1``."""
+    """How often each leg is the odd one out in the cases that fail: ``jax is the odd one out in 3 of them, torch in 1``."""
     failing = [result for result in results.cases if result.verdict in FAILING]
     alone = Counter(result.odd_one_out for result in failing if result.odd_one_out is not None).most_common()
     if not alone:
@@ -45,12 +44,58 @@ def stands_alone(results: Results) -> str:
     return f"{first} is the odd one out in {n} of them" + "".join(f", {leg} in {m}" for leg, m in rest)
 
 
+# --- the exit code ----------------------------------------------------------------------------------------------------
+
+
+def exit_sentence(results: Results) -> str:
+    """The exit code with its reason: ``exit code 1: 2 cases differ (FAILED)``."""
+    return f"exit code {results.exit_code}: {exit_reason(results)}"
+
+
+def exit_reason(results: Results) -> str:
+    """What the exit code means for this run."""
+    if results.exit_code == 0:
+        return _as_expected(results)
+    differing = ", ".join(_differing(results))
+    if results.exit_code == 1:
+        return differing
+    return f"incomplete: {', '.join(_missing(results))}" + (f"; also {differing}" if differing else "")
+
+
+def _as_expected(results: Results) -> str:
+    if not results.cases:
+        n_all = max((len(leg.environment.all_cases) for leg in results.legs), default=0)
+        return f"shard {results.shard} contains none of the {counted(n_all, 'case')}, so there was nothing to do"
+    if n := results.counts["XFAILED"]:
+        return f"all as expected; {counted(n, 'case')} {'differs' if n == 1 else 'differ'} as known_divergences.toml says"
+    return "all backends agree with each other and with what is expected"
+
+
+def _differing(results: Results) -> Iterator[str]:
+    counts = results.counts
+    if n := counts["FAILED"]:
+        yield f"{counted(n, 'case')} {'differs' if n == 1 else 'differ'} (FAILED)"
+    if n := counts["XPASSED"]:
+        yield f"{counted(n, 'known divergence')} {'is' if n == 1 else 'are'} gone (XPASSED)"
+    if n := len(results.unmatched) + len(results.expired) if results.strict_known else 0:
+        yield f"{counted(n, 'entry')} of known_divergences.toml expired or unmatched (--strict-known)"
+
+
+def _missing(results: Results) -> Iterator[str]:
+    if n := results.counts["ERROR"]:
+        yield f"{counted(n, 'case')} could not be compared (ERROR)"
+    if n := len(results.problems):
+        yield f"{counted(n, 'problem')} of the run (PROBLEM)"
+    if not results.counts["ERROR"] and not results.problems:
+        yield "nothing was compared"
+
+
 # --- expected against compared -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """How many of what was expected took part: ``47 of 48 recordings``. `missing` says which did not, in words."""
+    """How many of those expected took part: ``47 of 48 recordings``. `missing` names the others."""
 
     noun: str
     n: int
@@ -63,9 +108,9 @@ class Compared:
 
 
 def expected_and_compared(results: Results) -> list[Compared]:
-    """Backends, cases, recordings and comparisons: expected, and there."""
-    there = {leg.label for leg in results.legs if leg.environment.exit_state == ExitState.COMPLETE}
-    absent = [name for name in results.backends if name not in there]
+    """Backends, cases, recordings and comparisons: how many were expected, and how many took part."""
+    complete = {leg.label for leg in results.legs if leg.environment.exit_state == ExitState.COMPLETE}
+    absent = [name for name in results.backends if name not in complete]
     compared = [result for result in results.cases if result.verdict is not Verdict.ERROR]
     recorded = Counter(
         leg
@@ -77,15 +122,19 @@ def expected_and_compared(results: Results) -> list[Compared]:
     n_comparisons = sum(len(result.comparisons) for result in results.cases)
     empty = n_comparisons - results.n_comparisons
     return [
-        Compared(noun="backends", n=len(there & {*results.backends}), expected=len(results.backends), missing=", ".join(absent)),
+        Compared(
+            noun="backends", n=len(complete & {*results.backends}), expected=len(results.backends), missing=", ".join(absent)
+        ),
         Compared(noun="cases", n=len(compared), expected=len(results.cases), missing=""),
         Compared(
-            noun="recordings", n=recorded.total(), expected=len(results.backends) * len(results.cases), missing=", ".join(lacking)
+            noun="recordings", n=recorded.total(), expected=len(results.backends) * len(results.cases),
+            missing=", ".join(lacking),
         ),
         Compared(
-            noun="comparisons", n=results.n_comparisons, expected=n_comparisons, missing=f"{empty} of nothing" if empty else ""
+            noun="comparisons", n=results.n_comparisons, expected=n_comparisons,
+            missing=f"{empty} of empty arrays" if empty else "",
         ),
-    ]
+    ]  # fmt: skip
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------
@@ -93,9 +142,9 @@ def expected_and_compared(results: Results) -> list[Compared]:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Cause:
-    """What is wrong with some cases, alike: its name, on which backends, the case to look at first, and what to do.
+    """What several cases have in common: the name of the difference, its backends, the case to look at first, and what to do.
 
-    `code` is the diagnosis, for the filter; empty where there is none. `n_new` counts the cases that changed since a baseline.
+    `code` is the diagnosis, for the filter, or empty. `n_new` counts the cases that changed since a baseline.
     """
 
     name: str
@@ -110,17 +159,17 @@ class Cause:
 
 
 def causes(results: Results) -> list[Cause]:
-    """What is wrong, most pressing first: what has changed, what could not be compared, what has a name, what is frequent."""
+    """The causes, most urgent first: changed cases, then cases not compared, then named causes, then by number of cases."""
     changed = {change.case for change in results.changes if change.what in ("new", "changed")}
     groups: dict[tuple[str, str, str], list[tuple[CaseResult, tuple[str, ...]]]] = {}
     for result in results.cases:
         if result.verdict in FAILING:
             name, code, backends = _cause(result, results.backends)
             groups.setdefault((result.verdict.value, name, code), []).append((result, backends))
-    found = []
+    rows = []
     for (verdict, name, code), cases in groups.items():
-        worst, _ = min(cases, key=lambda one: one[0].case not in changed)  # the first that is new, else the first of all
-        found.append(
+        worst, _ = min(cases, key=lambda pair: pair[0].case not in changed)  # the first that is new, else the first of all
+        rows.append(
             Cause(
                 name=name, code=code, verdict=verdict, on=_on([backends for _, backends in cases], results.backends),
                 sentence=split_headline(worst.headline)[1], remedy=what_to_do(worst), worst=worst, n=len(cases),
@@ -128,11 +177,11 @@ def causes(results: Results) -> list[Cause]:
             )
         )  # fmt: skip
     severity = (Verdict.ERROR.value, Verdict.FAILED.value, Verdict.XPASSED.value)
-    return sorted(found, key=lambda one: (not one.n_new, severity.index(one.verdict), one.code in GENERIC, -one.n))
+    return sorted(rows, key=lambda row: (not row.n_new, severity.index(row.verdict), row.code in GENERIC, -row.n))
 
 
 def _cause(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """What is wrong with a case: its name, the code of the diagnosis, the backends that it is about."""
+    """The cause of one case: its name, the code of the diagnosis, the backends concerned."""
     label = split_headline(result.headline)[0]
     if result.verdict is Verdict.FAILED and result.diagnoses:
         first = result.diagnoses[0]
@@ -140,13 +189,13 @@ def _cause(result: CaseResult, legs: Sequence[str]) -> tuple[str, str, tuple[str
         return name, first.code, tuple(leg for leg in legs if leg in first.backends)
     if result.verdict is Verdict.XPASSED:
         return label or "GONE", "", ()
-    return label or result.verdict.value, "", tuple(one.leg for one in cells(result, legs) if one.tone == "bad")
+    return label or result.verdict.value, "", tuple(cell.leg for cell in cells(result, legs) if cell.tone == "bad")
 
 
 def _on(backends: Sequence[tuple[str, ...]], legs: Sequence[str]) -> str:
-    """Where it is: ``on jax``; where cases differ in that, how often: ``on jax in 3, torch in 1``."""
+    """The backends concerned: ``on jax``, or if cases differ in that, how often: ``on jax in 3, torch in 1``."""
     if len(set(backends)) > 1:
-        by_leg = Counter(leg for one in backends for leg in one).most_common()
+        by_leg = Counter(leg for names in backends for leg in names).most_common()
         return "on " + ", ".join(f"{leg} in {n}" for leg, n in by_leg) if by_leg else ""
     alike = backends[0]
     return "" if not alike else "on every backend" if len(alike) == len(legs) > 1 else f"on {listed(list(alike))}"

@@ -1,4 +1,4 @@
-"""Small arrays side by side: what each backend got, beside the labels it got it for."""
+"""Small arrays side by side: the values of each backend next to the labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_COLUMNS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueRow:
-    """One line of a table of values: whose it is, the example it is about, the values as text, the places of the worst."""
+    """One row of a table of values: its side, its example, the values as text, the columns of the worst elements."""
 
     side: str
     example: str
@@ -37,22 +37,22 @@ class ValueTable:
 
 
 def value_tables(result: CaseResult, legs: Sequence[str]) -> list[ValueTable]:
-    """The observations with findings that are small enough to be shown whole, in the order of the computation."""
-    found: dict[str, list[Finding]] = {}
+    """The observations with findings that are small enough to show whole, in the order of the computation."""
+    by_name: dict[str, list[Finding]] = {}
     for finding in result.findings:
-        found.setdefault(finding.observation, []).append(finding)
+        by_name.setdefault(finding.observation, []).append(finding)
     if any(finding.observation == "raised" for finding in result.findings):
         returned = {name for recording in result.recordings.values() for name in recording.observations}
-        found |= {name: [] for name in returned if name not in found and _tells_what_came_instead(name)}
+        by_name |= {name: [] for name in returned if name not in by_name and _shows_what_was_returned(name)}
     tables = []
-    for name in sorted(found, key=flow_key):
-        table = _table(name, found[name], result.recordings, legs)
+    for name in sorted(by_name, key=flow_key):
+        table = _table(name, by_name[name], result.recordings, legs)
         if table is not None:
             tables.append(table)
     return tables[:_MOST_TABLES]
 
 
-def _tells_what_came_instead(name: str) -> bool:
+def _shows_what_was_returned(name: str) -> bool:
     kinds = (Quantity.VALUE, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
     return quantity_of(name) in kinds or ObservationName.parse(name).of_predictions
 
@@ -60,14 +60,14 @@ def _tells_what_came_instead(name: str) -> bool:
 def _table(
     name: str, findings: Sequence[Finding], recordings: Mapping[str, Recording], legs: Sequence[str]
 ) -> ValueTable | None:
-    there = [leg for leg in legs if leg in recordings and name in recordings[leg].observations]
-    if not there:
+    present = [leg for leg in legs if leg in recordings and name in recordings[leg].observations]
+    if not present:
         return None
-    arrays = {leg: recordings[leg].observations[name].value for leg in there}
-    recording = recordings[there[0]]
+    arrays = {leg: recordings[leg].observations[name].value for leg in present}
+    recording = recordings[present[0]]
     reference = recording.reference.get(name)
     shown = arrays | ({"reference": _rounded(reference)} if reference is not None else {})
-    labels = _labels(name, recording, arrays[there[0]].shape)
+    labels = _labels(name, recording, arrays[present[0]].shape)
     if labels is not None:
         shown = {"y_true": labels} | shown
     if any(array.size > MOST_ELEMENTS or array.size == 0 for array in arrays.values()):
@@ -77,7 +77,7 @@ def _table(
         return None
     if classes := class_names(name, recording):
         shown = {side: _named(array, classes) if _holds_classes(name, side, array) else array for side, array in shown.items()}
-    worst = _worst_places(findings) if arrays[there[0]].size > 1 else {}
+    worst = _worst_places(findings) if arrays[present[0]].size > 1 else {}
     n_examples = max(_height(array) for array in shown.values())
     rows = []
     for example in range(n_examples):
@@ -85,7 +85,7 @@ def _table(
             if example < _height(array):
                 place = _place(array, example) if n_examples > 1 else ""
                 rows.append(_row(side, array, example, place, worst.get((side, example), set())))
-    return ValueTable(observation=name, columns=_columns(name, recording, arrays[there[0]], width), rows=tuple(rows))
+    return ValueTable(observation=name, columns=_columns(name, recording, arrays[present[0]], width), rows=tuple(rows))
 
 
 def _width(array: np.ndarray) -> int:
@@ -93,7 +93,7 @@ def _width(array: np.ndarray) -> int:
 
 
 def _height(array: np.ndarray) -> int:
-    """How many rows: one per place on all axes but the last."""
+    """The number of rows: one per index on all axes but the last."""
     return int(array.size // max(_width(array), 1))
 
 
@@ -108,12 +108,12 @@ def _row(side: str, array: np.ndarray, example: int, place: str, worst: set[int]
         side=side,
         example=place,
         values=tuple(value_text(value) for value in values),
-        worst=frozenset(worst) if array.ndim <= 2 else frozenset(),  # noqa: PLR2004 - beyond, rows are no examples
+        worst=frozenset(worst) if array.ndim <= 2 else frozenset(),  # noqa: PLR2004 - with more axes, a row is not an example
     )
 
 
 def _worst_places(findings: Sequence[Finding]) -> dict[tuple[str, int], set[int]]:
-    """The worst columns by side and row."""
+    """The columns of the worst elements, by side and row."""
     places: dict[tuple[str, int], set[int]] = {}
     for finding in findings:
         if finding.worst_index is None:
@@ -125,24 +125,24 @@ def _worst_places(findings: Sequence[Finding]) -> dict[tuple[str, int], set[int]
 
 
 def value_text(value: object) -> str:
-    """One element as NumPy prints it: as many digits as tell it from its neighbours."""
+    """One element as NumPy prints it: as many digits as distinguish it from the next number."""
     if isinstance(value, np.floating):
         if not np.isfinite(value):
             return str(value).replace("nan", "NaN").replace("inf", "Inf")
-        plain = value == 0 or 1e-4 <= abs(value) < 1e7  # noqa: PLR2004 - where positional notation is the shorter one
+        plain = value == 0 or 1e-4 <= abs(value) < 1e7  # noqa: PLR2004 - the range in which positional notation is shorter
         return np.format_float_positional(value, trim="0") if plain else np.format_float_scientific(value, trim="-", exp_digits=1)
     return str(value)
 
 
 def _rounded(reference: np.ndarray) -> np.ndarray:
-    """A float64 reference in nine digits, which is all that stands beside a float32."""
+    """A float64 reference in nine digits, which is enough next to a float32."""
     if reference.dtype != np.float64:
         return reference
     return np.array([float(f"{value:.9g}") for value in reference.ravel()]).reshape(reference.shape)
 
 
 def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The labels that belong to an array of one row per example, where they have its shape."""
+    """The labels of an array with one row per example, if they have its shape."""
     kind = quantity_of(name)
     of_examples = (Quantity.PER_EXAMPLE_LOSS, Quantity.PREDICTED_CLASS, Quantity.PREDICTIONS)
     if kind not in of_examples and not ObservationName.parse(name).of_predictions:
@@ -157,11 +157,11 @@ def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarr
 
 
 def class_names(name: str, recording: Recording) -> list[str]:
-    """The names of the classes that an observation is about; empty if it has none."""
+    """The class names of an observation; may be empty."""
     names = recording.class_names
     if isinstance(names, Mapping):
         names = names.get(name.removeprefix("gradient/").partition("/")[2])
-    return [str(one) for one in names] if isinstance(names, list | tuple) else []
+    return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
 def _holds_classes(name: str, side: str, array: np.ndarray) -> bool:
@@ -169,7 +169,7 @@ def _holds_classes(name: str, side: str, array: np.ndarray) -> bool:
 
 
 def _named(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Class indices with their names behind them: ``2 fox``."""
+    """Class indices followed by their names: ``2 fox``."""
     named = np.empty(array.size, dtype=object)
     named[:] = [f"{index} {classes[index]}" if 0 <= index < len(classes) else str(index) for index in array.ravel().tolist()]
     return named.reshape(array.shape)
