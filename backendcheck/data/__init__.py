@@ -1,9 +1,9 @@
-"""Inputs, labels and weights from the files that people keep them in, as arrays. No backend, no pickle.
+"""Files with inputs, labels and sample weights in, arrays out. Needs no backend and never unpickles.
 
 - ``.npz``: x, y, sample_weight, class_names; or arrays by the names of the model's inputs and outputs
-- ``.npy``: the inputs, the labels in another
-- ``.csv``, ``.parquet``: a label column, the other columns are the inputs (the extra ``tables``)
-- a directory of images by class, as `keras.utils.image_dataset_from_directory` takes it (the extra ``images``)
+- ``.npy``: the inputs; the labels are in a second one
+- ``.csv``, ``.parquet``: one or more label columns; the other columns are the inputs (needs the extra ``tables``)
+- a directory of images by class, as for `keras.utils.image_dataset_from_directory` (needs the extra ``images``)
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from backendcheck.data.read import Data, Wanted
+from backendcheck.data.read import Data, ReadOptions
 from backendcheck.errors import UsageError
 
-__all__ = ["Data", "Wanted", "read_data"]
+__all__ = ["Data", "ReadOptions", "read_data"]
 
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _KINDS = "a .npz, .npy, .csv or .parquet file, or a directory of images by class"
@@ -25,48 +25,48 @@ def read_data(
     inputs: Sequence[str] = (), outputs: Sequence[str] = (), image_shape: Sequence[int | None] | None = None,
     examples: int | None = None, as_found: bool = False,
 ) -> Data:  # fmt: skip
-    """Read the data at `path`.
+    """Read N examples from a file or a directory.
 
     Args:
-        path: the file, or the directory of images.
-        labels: a second ``.npy``, with the labels of the first.
+        path: the file, or the directory of images by class.
+        labels: for a ``.npy`` of inputs: the ``.npy`` of the labels.
         label_columns: the columns of a table that are labels.
-        weight_column: the column of a table that weighs examples.
-        inputs: the names of the model's inputs, to be found among the arrays or columns.
-        outputs: the names of its outputs, likewise.
-        image_shape: (height, width, channels) that images are brought to.
-        examples: how many images to decode, evenly spread over all; other files are read whole.
-        as_found: see `Wanted`.
+        weight_column: the column of a table that holds sample weights.
+        inputs: the names of the model's inputs, to find them among arrays or columns.
+        outputs: the same for the model's outputs.
+        image_shape: (height, width, channels) that images are resized to, in pixels.
+        examples: how many images to decode, spread evenly over all. Other files are read whole.
+        as_found: see `ReadOptions`.
 
     Raises:
-        UsageError: if this is no data, or not enough is said to tell inputs from labels.
-        UnreadableInput: if a file is damaged, or holds what is no array.
+        UsageError: if the kind of file is not known, or inputs and labels cannot be told apart.
+        UnreadableInput: if a file is damaged, or holds something other than arrays.
     """
     path = Path(path)
-    wanted = Wanted(
+    options = ReadOptions(
         labels=Path(labels) if labels is not None else None, label_columns=tuple(label_columns), weight_column=weight_column,
         inputs=tuple(inputs), outputs=tuple(outputs), image_shape=tuple(image_shape) if image_shape is not None else None,
         examples=examples, as_found=as_found,
     )  # fmt: skip
     if not path.exists():
-        message = f"{path}: no such file or directory; expected {_KINDS}."
+        message = f"{path}: file or directory not found; expected {_KINDS}."
         raise UsageError(message)
     suffix = path.suffix.lower()
-    for option, value in (("--label-column", wanted.label_columns), ("--weight-column", wanted.weight_column)):
-        if value and (path.is_dir() or suffix not in _TABLES):
-            message = f"{path}: {option} is for a table; expected a {' or '.join(_TABLES)} file with it. Leave {option} out."
+    for option, column in (("--label-column", options.label_columns), ("--weight-column", options.weight_column)):
+        if column and (path.is_dir() or suffix not in _TABLES):
+            message = f"{path}: {option} is only for tables; expected a {' or '.join(_TABLES)} file. Leave {option} out."
             raise UsageError(message)
     if path.is_dir():
         from backendcheck.data.images import read_images
 
-        return read_images(path, wanted)
+        return read_images(path, options)
     if suffix in (".npz", ".npy"):
         from backendcheck.data.numpy_files import read_arrays
 
-        return read_arrays(path, wanted)
+        return read_arrays(path, options)
     if suffix in _TABLES:
         from backendcheck.data.tables import read_table
 
-        return read_table(path, wanted)
-    message = f"{path}: is no data that is known by its name; expected {_KINDS}."
+        return read_table(path, options)
+    message = f"{path}: unknown kind of data; expected {_KINDS}."
     raise UsageError(message)

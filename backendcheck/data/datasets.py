@@ -1,6 +1,6 @@
-"""Batches drawn from what `model.fit` takes in place of arrays: a Keras PyDataset, a tf.data pipeline, a torch DataLoader.
+"""Data sets in, arrays out: a Keras PyDataset, a tf.data pipeline or a torch DataLoader, as `model.fit` takes them.
 
-Nothing is imported for it: an object of one of these classes has its library loaded already.
+No library is imported: the library of a data set is loaded already.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ import numpy as np
 from backendcheck.errors import UsageError
 from backendcheck.nests import leaves, map_leaves, with_brackets, with_tuples
 
-_MOST_BATCHES = 1000  # of a pipeline that does not say where it ends
+_MOST_BATCHES = 1000  # a longer data set counts as infinite
 _PARTS = 3  # x, y, sample_weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batches:
-    """All examples of a data set in their order: arrays of N, or dicts and tuples of them.
+    """All examples of a data set in their order.
 
-    `batch_size` is that of every batch but a smaller last one, 0 if they are of several sizes. `repeats` says whether the data
-    set gave the same batches a second time.
+    Attributes:
+        x: the inputs, (N, …), or a dict or tuple of such arrays.
+        y: the labels in the same form, or None.
+        sample_weight: the sample weights in the same form, or None.
+        batch_size: the size of every batch except a smaller last one; 0 if sizes differ otherwise.
+        repeats: whether the data set gave the same batches a second time.
     """
 
     x: Any
@@ -52,22 +56,24 @@ def kind_of_dataset(x: Any) -> str:
 
 
 def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
-    """All batches of a data set as arrays, drawn twice to see whether they are the same.
+    """Read all batches of a data set into arrays, twice, to see whether it repeats.
 
-    `beside` is what was given together with the data set, which should be nothing.
+    Args:
+        dataset: the data set.
+        beside: other arguments that the caller got, such as ``{"y": y}``. They must be None, because the data set has its own.
 
     Raises:
-        UsageError: if something is given that the data set brings along, if it is infinite, empty or a generator, or its batches
-            do not make up one array.
+        UsageError: if `beside` has a value, if the data set is infinite, empty or a generator, or if its batches do not fit
+            together.
     """
     for name, value in beside.items():
         if value is not None:
             kind = kind_of_dataset(dataset)
-            message = f"{name} is given beside a data set; expected the data set ({kind}) to bring it along."
+            message = f"{name}: given beside a data set ({kind}); expected it inside the data set. Leave {name} out."
             raise UsageError(message)
     first, second = ([_parts(batch, number) for number, batch in enumerate(_batches(dataset))] for _ in range(2))
     if not first:
-        message = "x: the data set is empty; expected one batch or more."
+        message = "x: empty data set; expected one batch or more."
         raise UsageError(message)
     for number, batch in enumerate(first):
         _check_alike(first[0], batch, number)
@@ -83,33 +89,33 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
 def _batches(dataset: Any) -> Iterator[Any]:
     kind = kind_of_dataset(dataset)
     if kind == "generator":
-        message = "x: is a generator, which can be read once; expected what can be read again and again. Make it a PyDataset."
+        message = "x: a generator can be read only once; expected a data set that can be read again. Make it a PyDataset."
         raise UsageError(message)
     if kind == "PyDataset":
         try:
             n_batches = dataset.num_batches
-        except NotImplementedError:  # neither that nor __len__ is written
+        except NotImplementedError:  # the class defines neither num_batches nor __len__
             n_batches = None
         if n_batches is None or n_batches == float("inf"):
-            raise UsageError(_endless("the PyDataset", "Give it a length"))
+            raise UsageError(_endless("the PyDataset", "Define its length"))
         for number in range(int(n_batches)):
             yield dataset[number]
-        dataset.on_epoch_end()  # as `fit` says after each epoch: some shuffle then
+        dataset.on_epoch_end()  # as `fit` does after each epoch; some data sets shuffle then
         return
     if kind == "tf.data" and int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
-        raise UsageError(_endless("the tf.data pipeline", "Take some of it, with .take(n)"))
+        raise UsageError(_endless("the tf.data pipeline", "Limit it with .take(n)"))
     for number, batch in enumerate(dataset):
         if number == _MOST_BATCHES:
-            raise UsageError(_endless(f"the data set (after {number} batches)", "Take some of it"))
+            raise UsageError(_endless(f"the data set (after {number} batches)", "Limit it"))
         yield batch
 
 
 def _endless(what: str, remedy: str) -> str:
-    return f"x: {what} has no end; expected a finite one, of {_MOST_BATCHES} batches at most. {remedy}."
+    return f"x: {what} is infinite; expected at most {_MOST_BATCHES} batches. {remedy}."
 
 
 def _parts(batch: Any, number: int) -> tuple[Any, ...]:
-    """A batch as x, y and sample_weight, None where it has none: as Keras reads it, a list is a tuple."""
+    """A batch as x, y and sample_weight, or None where it has none. Lists become tuples, as Keras reads them."""
     parts = tuple(batch) if isinstance(batch, list | tuple) else (batch,)
     if not 1 <= len(parts) <= _PARTS:
         message = f"x: batch {number} of the data set has {len(parts)} parts; expected (x,), (x, y) or (x, y, sample_weight)."
@@ -121,7 +127,7 @@ def _parts(batch: Any, number: int) -> tuple[Any, ...]:
 def _array(tensor: Any, number: int) -> np.ndarray:
     kind = type(tensor).__name__
     if "Ragged" in kind:
-        remedy = "Pad it to one length, with .to_tensor(shape=…) or keras.utils.pad_sequences"
+        remedy = "Pad it to one length with .to_tensor(shape=…) or keras.utils.pad_sequences"
     elif "Sparse" in kind or getattr(tensor, "is_sparse", False):
         remedy = "Make it dense"
     elif getattr(tensor, "is_nested", False):
@@ -131,7 +137,7 @@ def _array(tensor: Any, number: int) -> np.ndarray:
             tensor = tensor.detach().cpu()
             tensor = tensor.float() if "bfloat16" in str(tensor.dtype) else tensor
         return np.asarray(tensor)
-    message = f"x: batch {number} of the data set holds a {kind}; expected an array, the same shape for each example. {remedy}."
+    message = f"x: batch {number} of the data set holds a {kind}; expected an array with one shape for all examples. {remedy}."
     raise UsageError(message)
 
 
@@ -166,7 +172,7 @@ def _size(batch: tuple[Any, ...], number: int) -> int:
     for (path, n), (other_path, m) in pairwise(counted):
         if n != m:
             message = (
-                f"x: in batch {number} of the data set, {path} has {n} examples and {other_path} {m}; expected as many of each."
+                f"x: in batch {number} of the data set, {path} has {n} examples and {other_path} {m}; expected the same number."
             )
             raise UsageError(message)
     return counted[0][1]

@@ -1,4 +1,4 @@
-"""What data is, once it is read, and what was asked of the reader."""
+"""The data that readers return, the options that they get, and checks that they share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.text.words import some_of
 
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Data:
-    """N examples: `x`, `y` and `sample_weight` are arrays whose first axis is N, or dicts of them by name, or None.
+    """N examples.
 
-    Labels may be text where the source has names for classes. `class_names` names the classes in order, or by output. `columns`
-    are the columns that the inputs came from, `source` says for messages where all this is from.
+    Attributes:
+        x: the inputs, (N, …), or a dict of such arrays by name, or None.
+        y: the labels, (N, …), numbers or text; or a dict of such arrays by output, or None.
+        sample_weight: the same for sample weights.
+        class_names: the names of the classes in the order of their indices, or a dict of such lists by output.
+        columns: the columns of a table that the inputs came from.
+        source: where the data came from, for messages.
     """
 
     x: Any
@@ -31,11 +37,11 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What `read_data` was asked for.
+class ReadOptions:
+    """The options of `read_data`.
 
-    `as_found` is for those who look for what is wrong: lengths may differ and inputs may be of any type, or none; pictures are
-    not decoded, a digest of its file stands for each.
+    `as_found` is for checks that look for errors in data. Lengths may differ, and inputs may have any type or be missing. Images
+    are not decoded; a digest of its file stands for each image.
     """
 
     labels: Path | None = None
@@ -49,37 +55,37 @@ class Wanted:
 
 
 def missing_extra(path: Path, package: str, extra: str) -> UsageError:
-    """A reader that is not installed."""
+    """The error for a package that a reader needs and that is not installed."""
     remedy = f"Install with: pip install 'backendcheck[{extra}]'"
-    return UsageError(f"{path}: {package} reads this, and is not installed here. {remedy}")
+    return UsageError(f"{path}: {package} is needed to read this file, and is not installed. {remedy}")
 
 
 def check_lengths(source: str, parts: Mapping[str, np.ndarray]) -> None:
-    """See that all arrays hold the same number of examples, and some.
+    """Check that all arrays have the same number of examples, at least one.
 
     Raises:
-        UnreadableInput: naming the first two that do not.
+        UnreadableInput: if they have not; `source` is where they came from.
     """
     known = ""
     for name, array in parts.items():
         if array.ndim == 0:
-            message = f"{source}: {name} is a single number; expected an array of N examples."
+            message = f"{source}: {name} is a single value; expected an array of N examples."
             raise UnreadableInput(message)
         if not known:
             known = name
         elif len(array) != len(parts[known]):
-            message = f"{source}: {name} has {len(array)} examples, {known} has {len(parts[known])}; expected as many of each."
+            message = f"{source}: {name} has {len(array)} examples, {known} has {len(parts[known])}; expected the same number."
             raise UnreadableInput(message)
     if not known or not len(parts[known]):
-        message = f"{source}: holds no examples; expected one or more."
+        message = f"{source}: no examples; expected one or more."
         raise UnreadableInput(message)
 
 
 def labels_as_indices(y: Any, class_names: ClassNames | None, *, source: str, remedy: str) -> Any:
-    """Labels that are text as the indices of their classes, in the order of `class_names`; others, and None, as they are.
+    """Text labels as class indices, in the order of `class_names`. Other labels, and None, stay as they are.
 
     Raises:
-        UsageError: if nothing names the classes, with `remedy`, or a label is none of them.
+        UsageError: if there are no class names (the message ends with `remedy`), or if a label is not a class name.
     """
     if isinstance(y, Mapping):
         return {
@@ -92,27 +98,27 @@ def labels_as_indices(y: Any, class_names: ClassNames | None, *, source: str, re
         return y
     if not class_names or isinstance(class_names, Mapping):
         message = (
-            f"{source}: the labels are text, such as {str(y.ravel()[0])!r}, and nothing says which of them is which column of "
-            f"the model. {remedy}, in the order of the columns."
+            f"{source}: text labels, such as {str(y.ravel()[0])!r}, without class names; expected a name for each column of the "
+            f"model. {remedy}, in the order of the columns."
         )
         raise UsageError(message)
     return class_indices(y, class_names, source)
 
 
 def class_indices(labels: np.ndarray, class_names: Sequence[str], source: str) -> np.ndarray:
-    """Text labels as the indices of their classes, int64 of the shape of `labels`.
+    """Text labels as class indices, int64, in the shape of `labels`.
 
     Raises:
-        UsageError: if a label is none of `class_names`, or a name is there twice.
+        UsageError: if a label is not in `class_names`, or a name occurs twice.
     """
     index = {name: number for number, name in enumerate(class_names)}
     if len(index) != len(class_names):
         twice = next(name for name in class_names if list(class_names).count(name) > 1)
-        message = f"class names: {twice!r} is there twice; expected each name once."
+        message = f"class names: {twice!r} occurs twice; expected each name once."
         raise UsageError(message)
     unknown = sorted({str(label) for label in labels.ravel().tolist()} - index.keys())
     if unknown:
-        some = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")  # noqa: PLR2004
-        message = f"{source}: labels {some} are no class; expected one of {', '.join(map(repr, list(class_names)[:20]))}."
+        expected = some_of(list(map(repr, class_names)), 20)
+        message = f"{source}: unknown labels {some_of(list(map(repr, unknown)), 5)}; expected one of {expected}."
         raise UsageError(message)
     return np.array([index[str(label)] for label in labels.ravel().tolist()], np.int64).reshape(labels.shape)

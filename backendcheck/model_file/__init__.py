@@ -1,7 +1,7 @@
-"""What a ``.keras`` file says of itself, without keras: its inputs, its heads, what it was compiled with.
+"""A ``.keras`` file in, a description of the model out: inputs, heads, losses. Needs no keras.
 
-The file is a zip archive with ``config.json``, as Keras's serialization_lib writes it since 3.0. What cannot be told (the insides
-of a subclassed model, say) is left out, never guessed; `ModelFile.notes` says so.
+The file is a zip archive with ``config.json``, as Keras's serialization_lib writes it since 3.0. What it does not tell, such as
+the layers of a subclassed model, is left out and listed in `ModelFile.notes`. Nothing is guessed.
 """
 
 from backendcheck.model_file.compiled import Compiled

@@ -21,7 +21,7 @@ class Compiled:
 
 
 def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled | None:
-    """What stands in ``compile_config``; what fits no output goes into `notes`."""
+    """Read ``compile_config``. Entries that fit no output are added to `notes`. None if the model is not compiled."""
     if not isinstance(config, Mapping) or not config:
         return None
     losses: dict[str, DeclaredLoss] = {}
@@ -42,7 +42,7 @@ def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled
 
 
 def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dict[str, Any]:
-    """`spec` (a dict by name, a list by position, one thing) by output; what fits none is left out, and noted."""
+    """`spec` (a dict by name, a list by position, or a single entry) by output. What fits no output is left out and noted."""
     if spec is None:
         return {}
     if not is_single_loss(spec):
@@ -51,7 +51,7 @@ def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dic
             return {name: entry for name, entry in by_name.items() if entry is not None}
         if len(outputs) == 1 and len(by_name) == 1:
             return {outputs[0]: next(iter(by_name.values()))}
-        notes.append(f"{option} names {', '.join(map(str, by_name))}, the outputs are {', '.join(map(repr, outputs))}")
+        notes.append(f"{option} has entries for {', '.join(map(str, by_name))}; the outputs are {', '.join(map(repr, outputs))}")
         return {}
     if isinstance(spec, list) and len(outputs) > 1:
         if len(spec) != len(outputs):

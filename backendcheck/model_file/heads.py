@@ -1,4 +1,4 @@
-"""The inputs and outputs of a model, from the configuration of its layers."""
+"""The inputs and heads of a model, read from the configuration of its layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backendcheck.model_file.losses import snake
 
 Shape = tuple[int | None, ...]
 
-# Layers that hand on what comes in: which classes a column stands for, and how many there are, is as before.
+# Layers after which each column still stands for the same class.
 _PASSES_ON = frozenset({
     "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU", "GaussianDropout",
     "GaussianNoise", "GroupNormalization", "Identity", "LayerNormalization", "LeakyReLU", "Masking", "PReLU", "ReLU", "Rescaling",
@@ -21,7 +21,7 @@ _WIDTHS = ("units", "filters", "output_dim")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """An input of a model. `shape` begins with the number of examples, None; it is None where it cannot be told."""
+    """An input of a model. `shape` is (None, …), with None for the number of examples; it is None if not known."""
 
     name: str
     shape: Shape | None
@@ -30,10 +30,13 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """An output of a model; the single unnamed one is called ``""``.
+    """An output of a model.
 
-    `units` is how many columns its last axis has, `activation` what they went through last (``softmax``, ``sigmoid``, ``linear``,
-    …). Each is None where it cannot be told.
+    Attributes:
+        name: the name of the output; ``""`` for a single unnamed one.
+        shape: (None, …, units), with None for the number of examples; None if not known.
+        units: how many columns the last axis has; None if not known.
+        activation: the last activation, such as ``softmax`` or ``linear``; None if not known.
     """
 
     name: str
@@ -75,7 +78,7 @@ def _shape(value: Any) -> Shape | None:
 
 
 def _by_name(references: Any) -> list[tuple[str, str]]:
-    """For each tensor of `input_layers` or `output_layers` its name in the structure, if it has one, and that of its layer."""
+    """For each tensor of `input_layers` or `output_layers`: its name in a dict (or ``""``), and the name of its layer."""
     if isinstance(references, Mapping):
         pairs = []
         for key, reference in references.items():
@@ -98,15 +101,15 @@ def heads_of(config: Mapping[str, Any]) -> tuple[Head, ...]:
 
 
 def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order: list[str]) -> Head:
-    """The head that ends in `layer`: back through layers that hand on what comes in, to the one that makes the columns."""
+    """The head that ends in `layer`. Goes back through layers of `_PASSES_ON` to the one that produces the columns."""
     shape, activation = _shape_before(layer), None
-    wanders = layer
+    current = layer
     for _ in range(len(layers) + 1):
-        kind, config = str(wanders["class_name"]), wanders["config"]
+        kind, config = str(current["class_name"]), current["config"]
         if activation is None:
             activation = _activation(kind, config)
         if isinstance(config.get("layers"), list):  # a model inside the model
-            inside = heads_of(wanders)
+            inside = heads_of(current)
             if len(inside) != 1:
                 return Head(name=name, activation=activation)
             return Head(name=name, shape=inside[0].shape, units=inside[0].units, activation=activation or inside[0].activation)
@@ -115,21 +118,21 @@ def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order:
         if width is not None and kind not in _PASSES_ON:
             if kind == "TimeDistributed" and activation is None:
                 activation = _activation(str(config["layer"]["class_name"]), producer)
-            before = _shape_before(wanders)
-            if shape is None or wanders is layer:
+            before = _shape_before(current)
+            if shape is None or current is layer:
                 shape = (*before[:-1], width) if before is not None and kind in ("Dense", "TimeDistributed") else None
             return Head(name=name, shape=shape, units=width, activation=activation or "linear")
         if kind not in _PASSES_ON:
             return Head(name=name, activation=activation)
-        previous = _layer_before(wanders, order)
+        previous = _layer_before(current, order)
         if previous is None or previous not in layers:
             return Head(name=name, shape=shape, activation=activation)
-        wanders = layers[previous]
+        current = layers[previous]
     return Head(name=name, activation=activation)
 
 
 def _activation(kind: str, config: Mapping[str, Any]) -> str | None:
-    """What a layer applies at its end; None where that is nothing, so that the layer before it decides."""
+    """The activation of a layer; None if it has none, so that the layer before it decides."""
     if kind in ("Softmax", "ReLU"):
         return kind.lower()
     if kind == "Sigmoid":
@@ -160,5 +163,5 @@ def _layer_before(layer: Mapping[str, Any], order: list[str]) -> str | None:
     if layer.get("inbound_nodes"):
         sources = {str(tensor["keras_history"][0]) for tensor in _tensors_into(layer) if tensor.get("keras_history")}
         return next(iter(sources)) if len(sources) == 1 else None
-    place = order.index(layer["config"]["name"]) - 1  # of a Sequential, the one above
+    place = order.index(layer["config"]["name"]) - 1  # in a Sequential model, the layer above
     return order[place] if place >= 0 else None

@@ -1,4 +1,4 @@
-"""A loss as it is declared: by name, serialized in the file of a model, or as an object of this process."""
+"""Losses as users declare them: by name, serialized in a model file, or as objects in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from backendcheck.errors import UsageError
 
-_OWN = ("keras", "keras_core", "builtins")  # roots of modules that every Keras has
+_OWN = ("keras", "keras_core", "builtins")  # the top-level modules of Keras itself
 _ALIASES = {
     "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
     "msle": "mean_squared_logarithmic_error", "bce": "binary_crossentropy", "kld": "kl_divergence",
@@ -30,8 +30,13 @@ LOSSES = frozenset({
 class DeclaredLoss:
     """A loss by the name of its function (``sparse_categorical_crossentropy``), with its options.
 
-    `custom` says that it is none of Keras's, so that nothing is known of it; `subclass`, that it is a class of the user's, which
-    gets labels and predictions in the shapes that they have. (Keras brings those of a function to one shape first.)
+    Attributes:
+        name: the name of the function; for a custom loss the name of its class or function.
+        options: the options that were set, such as ``from_logits``.
+        reduction: the reduction, or None for a loss per example.
+        custom: whether it is not a loss of Keras, so that nothing is known about it.
+        subclass: whether it is a custom class. Such a loss gets labels and predictions in the shapes that they have; for a
+            function Keras makes the shapes equal first.
     """
 
     name: str
@@ -42,13 +47,13 @@ class DeclaredLoss:
 
 
 def declared_loss(spec: Any) -> DeclaredLoss:
-    """A loss as Keras writes it into a file or as a user hands it to `compile`.
+    """A loss as Keras writes it to a file, or as a user passes it to `compile`.
 
     It may be a name (``"mse"``, ``"BinaryCrossentropy"``), a serialized object, a `keras.losses.Loss`, or a function, with
     options by `functools.partial`.
 
     Raises:
-        UsageError: if it is none of these.
+        UsageError: if it is something else.
     """
     if isinstance(spec, DeclaredLoss):
         return spec
@@ -58,7 +63,7 @@ def declared_loss(spec: Any) -> DeclaredLoss:
         name = _canonical(spec)
         return DeclaredLoss(name=name, custom=name not in LOSSES)
     if "class_name" not in spec:
-        raise _no_loss(spec)
+        raise _invalid_loss(spec)
     config = spec.get("config")
     if spec["class_name"] == "function":
         name = _canonical(str(config))
@@ -85,7 +90,7 @@ def is_single_loss(spec: Any) -> bool:
 
 
 def _of_object(spec: Any) -> DeclaredLoss:
-    """A loss of this process, by the name of its class or function, and its own configuration."""
+    """A loss object: its class or function by name, with its configuration as options."""
     if isinstance(spec, functools.partial):
         inside = _of_object(spec.func)
         return DeclaredLoss(name=inside.name, options={**inside.options, **spec.keywords}, custom=inside.custom)
@@ -100,18 +105,18 @@ def _of_object(spec: Any) -> DeclaredLoss:
             return DeclaredLoss(name=inside.name, options=options, reduction=spec.reduction, custom=inside.custom)
         try:
             config = dict(spec.get_config())
-        except Exception:  # noqa: BLE001 - a class of the user's that cannot be serialized is a loss all the same
+        except Exception:  # noqa: BLE001 - a custom class that cannot be serialized is still a loss
             config = {}
         return declared_loss({"module": kind.__module__, "class_name": kind.__name__, "config": config})
     if callable(spec):
         name = _canonical(getattr(spec, "__name__", type(spec).__name__))
-        is_from_keras = is_own_module(getattr(spec, "__module__", "")) and name in LOSSES
+        is_from_keras = is_from_keras_module(getattr(spec, "__module__", "")) and name in LOSSES
         return DeclaredLoss(name=name, custom=not is_from_keras)
-    raise _no_loss(spec)
+    raise _invalid_loss(spec)
 
 
-def _no_loss(spec: Any) -> UsageError:
-    return UsageError(f"loss={spec!r}: is no loss; expected a name such as sparse_categorical_crossentropy.")
+def _invalid_loss(spec: Any) -> UsageError:
+    return UsageError(f"loss={spec!r}: invalid loss; expected a name such as sparse_categorical_crossentropy.")
 
 
 def _canonical(name: str) -> str:
@@ -125,13 +130,13 @@ def snake(name: str) -> str:
 
 
 def is_custom(entry: Mapping[str, Any]) -> bool:
-    """Whether a serialized object is of a class or a function that is not Keras's."""
+    """Whether a serialized object has a class or function that is not part of Keras."""
     module = entry.get("module")
     if module is None:
         return bool(entry.get("registered_name"))  # registered by the user: package>name
-    return not is_own_module(module)
+    return not is_from_keras_module(module)
 
 
-def is_own_module(module: Any) -> bool:
-    """Whether a module is Keras's, or Python's."""
+def is_from_keras_module(module: Any) -> bool:
+    """Whether a module is part of Keras or of Python."""
     return str(module).partition(".")[0] in _OWN

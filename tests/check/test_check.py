@@ -71,7 +71,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"x": [[1.0]], "y": [1], "examples": 0}, "examples=0: expected a whole number, 1 or more"),
         ({"x": [[1.0], [1.0, 2.0]], "y": [1, 2]}, "x: not an array"),
         ({"x": [[1.0]], "y": [1], "imports": ["no such"]}, "--import 'no such': invalid module"),
-        ({"x": (row for row in [[1.0]])}, "x: is a generator, which can be read once"),
+        ({"x": (row for row in [[1.0]])}, "x: a generator can be read only once"),
     ],
 )
 def test_what_is_no_data_is_refused(arguments: dict[str, Any], said: str) -> None:
@@ -82,9 +82,9 @@ def test_what_is_no_data_is_refused(arguments: dict[str, Any], said: str) -> Non
 
 def test_labels_that_are_text_need_the_names_of_classes(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"y: the labels are text, such as 'a', and nothing says .* Give class_names"):
+    with pytest.raises(UsageError, match=r"y: text labels, such as 'a', without class names; .* Give class_names"):
         check_model(tmp_path / "m.keras", [[1.0]], ["a"])
-    with pytest.raises(UsageError, match="y: labels 'a' are no class; expected one of 'b', 'c'"):
+    with pytest.raises(UsageError, match="y: unknown labels 'a'; expected one of 'b', 'c'"):
         check_model(tmp_path / "m.keras", [[1.0]], ["a"], class_names=["b", "c"])
 
 

@@ -69,7 +69,7 @@ def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--data", "nothing.npz"], "nothing.npz: no such file"),
+        (["--data", "nothing.npz"], "nothing.npz: file or directory not found"),
         ([], "Missing option '--data'"),
         (["--data", "good.npz", "--loss", "sparse_crossentropy"], "unknown loss; expected a loss of Keras, such as"),
         (["--data", "good.npz", "--loss", "mse(3)"], "invalid options"),

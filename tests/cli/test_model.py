@@ -24,11 +24,11 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     project(tmp_path, {"m.keras": "no zip", "d.csv": "a,label\n1,fox\n", "names.json": "{", "own.py": "def build(): pass"})
     np.savez(tmp_path / "d.npz", x=np.ones((2, 2)), y=[0, 1])
     np.savez(tmp_path / "unlabelled.npz", x=np.ones((2, 2)))
-    assert "m.keras: is damaged, or no .keras file" in refused(tmp_path, "m.keras", "--data", "d.npz")
+    assert "m.keras: damaged, or not a .keras file" in refused(tmp_path, "m.keras", "--data", "d.npz")
     assert "n.keras: no such file" in refused(tmp_path, "n.keras", "--data", "d.npz")
     assert "Missing option '--data'" in refused(tmp_path, "m.keras")
     build = ("own:build", "--data")
-    assert "nothing.npz: no such file or directory" in refused(tmp_path, *build, "nothing.npz")
+    assert "nothing.npz: file or directory not found" in refused(tmp_path, *build, "nothing.npz")
     assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
     assert "d.npz: --label-column is for a table" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
     assert "loss='foo': unknown loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
@@ -38,7 +38,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "the labels are text, such as 'fox'" in text
     assert "Give --class-names" in text
     named = (*build, "d.csv", "--label-column", "label", "--class-names")
-    assert "labels 'fox' are no class; expected one of 'cat', 'dog'" in refused(tmp_path, *named, "cat,dog")
+    assert "unknown labels 'fox'; expected one of 'cat', 'dog'" in refused(tmp_path, *named, "cat,dog")
     assert "names.json: invalid JSON" in refused(tmp_path, *named, "names.json")
     assert "names.txt: cannot be read" in refused(tmp_path, *named, "names.txt")
     assert "invalid number of examples 'few'" in refused(tmp_path, *build, "d.npz", "--examples", "few")

@@ -543,7 +543,7 @@ def test_what_cannot_be_an_array_is_refused_by_name() -> None:
         check_labels([[0, 1], [2]])
     with pytest.raises(UsageError, match="training: no labels; expected y"):
         check_labels(None)
-    with pytest.raises(UsageError, match="is no loss"):
+    with pytest.raises(UsageError, match="invalid loss"):
         check_labels([0], loss=3)
     with pytest.raises(UsageError, match="unknown loss; expected a loss of Keras, such as binary_crossentropy"):
         check_labels([0], loss="binary_crosentropy")

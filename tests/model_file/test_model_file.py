@@ -39,7 +39,7 @@ def test_what_is_not_of_keras_is_custom() -> None:
     wrapped = {"module": "keras.losses", "class_name": "LossFunctionWrapper", "registered_name": None}
     function = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}
     assert declared_loss(wrapped | {"config": {"fn": function}}) == DeclaredLoss(name="mine", custom=True)
-    with pytest.raises(UsageError, match="is no loss"):
+    with pytest.raises(UsageError, match="invalid loss"):
         declared_loss(3)
 
 
@@ -57,14 +57,17 @@ def archive(folder: Path, **members: Any) -> Path:
 @pytest.mark.parametrize(
     ("members", "said"),
     [
-        ({}, "has no config.json, so it is no .keras file"),
+        ({}, "not a .keras file; expected config.json inside"),
         ({"config": "{"}, "config.json is damaged"),
-        ({"config": "[1]"}, "config.json is no JSON object"),
-        ({"config": {}}, "config.json is none of a Keras model"),
-        ({"config": {"class_name": "Sequential", "config": {"layers": []}}}, "config.json is none of a Keras model"),
-        ({"config": {"class_name": "Functional", "config": {"layers": 3, "output_layers": []}}}, "none of a Keras model"),
+        ({"config": "[1]"}, "config.json is not a JSON object"),
+        ({"config": {}}, "config.json does not describe a Keras model"),
+        ({"config": {"class_name": "Sequential", "config": {"layers": []}}}, "config.json does not describe a Keras model"),
+        (
+            {"config": {"class_name": "Functional", "config": {"layers": 3, "output_layers": []}}},
+            "does not describe a Keras model",
+        ),
         ({"config": "[" * 100_000}, "config.json is damaged"),
-        ({"config": " " * 70_000_000}, "unpacks to 70000000 bytes; expected 64000000 at most"),
+        ({"config": " " * 70_000_000}, "unpacks to 70000000 bytes; expected at most 64000000"),
     ],
     ids=["empty", "cut", "list", "nothing", "no layers", "rubbish", "deep", "bomb"],
 )
@@ -79,6 +82,6 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, members: Any, said: s
 def test_what_is_no_model_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"no zip")
     (tmp_path / "m.h5").write_bytes(b"")
-    for name, said in (("m.keras", "is damaged, or no .keras file"), ("m.h5", "older format"), ("n.keras", "no such file")):
+    for name, said in (("m.keras", "damaged, or not a .keras file"), ("m.h5", "older format"), ("n.keras", "file not found")):
         with pytest.raises(BackendcheckError, match=said):
             read_model_file(tmp_path / name)
