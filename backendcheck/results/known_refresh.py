@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from backendcheck.results.known_edit import Entry, FileEdits, entries_of, toml_i
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.toml_tables import TableEdit, tables
 from backendcheck.verdicts.known import Cause, Divergence, excuse
-from backendcheck.verdicts.outcomes import backend_of, default_observation, observed_outcome
+from backendcheck.verdicts.outcomes import backend_of, changed_outcomes, default_observation, observed_outcome
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.findings import FindingKind
 
@@ -82,7 +83,8 @@ def refresh(
             outcome = _outcome([pattern for pattern in entry.patterns if pattern not in gone], cases, entry.name, edits)
             edit = replace(edit, values={**edit.values, **outcome})
             described |= of_entry if outcome else set()
-        if _changes(entry, edit.values):
+        edit = replace(edit, values=_changed_values(entry, edit.values))
+        if edit.values:
             words = "; ".join(f"{key} = {value}" for key, value in edit.values.items())
             edits.add(entry.path, edit, f"{entry.name}: {words}")
     return edits
@@ -162,7 +164,7 @@ def _outcome(
     if alternatives and alternatives[0] and all(values == alternatives[0] for values in alternatives):
         return dict(alternatives[0])
     if alternatives and patterns[0].outcome:
-        edits.messages.append(f"{name}: its cases differ in their outcomes, or no number says them. Correct it by hand.")
+        edits.messages.append(f"{name}: outcome kept; its cases differ in theirs, or do not diverge as described. Look by hand.")
     return {}
 
 
@@ -172,7 +174,10 @@ def _outcome_of(pattern: Divergence, result: CaseResult) -> dict[str, str] | Non
         return None
     outcome = {backend: str(known) for backend, known in pattern.outcome.items()}
     for leg, recording in result.recordings.items():
-        outcome[backend_of(leg)] = observed_outcome(recording, observation)
+        backend = backend_of(leg)
+        if pattern.outcome and not changed_outcomes(pattern.outcome, observation, {leg: recording}):
+            continue  # left out by the entry, or the same within its tolerance
+        outcome[backend] = observed_outcome(recording, observation)
     if not all(outcome.values()):
         return None
     return {"outcome": toml_inline(outcome)} | ({"observation": toml_string(observation)} if observation else {})
@@ -216,8 +221,8 @@ def _copied(entry: Entry, values: Mapping[str, str]) -> str:
     return "".join(text)
 
 
-def _changes(entry: Entry, values: Mapping[str, str | None]) -> bool:
-    """Whether any value differs from what stands there."""
+def _changed_values(entry: Entry, values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The values that are not in the file already."""
     lines = entry.path.read_text(encoding="utf-8").splitlines(keepends=True)
-    current = {key: "".join(lines[start:end]) for key, (start, end) in entry.table.values.items()}
-    return any(current.get(key, "").strip() != f"{key} = {value}" for key, value in values.items() if value is not None)
+    current = {key: tomllib.loads("".join(lines[start:end])) for key, (start, end) in entry.table.values.items()}
+    return {key: value for key, value in values.items() if value is None or current.get(key) != tomllib.loads(f"{key} = {value}")}

@@ -119,6 +119,7 @@ def test_without_a_run_patterns_are_compared_with_the_case_functions(tmp_path: P
         (entry("a/b", 'reason = "r"', 'keras = "==3.14.*"'), entry("a/b", 'reason = "r"', 'keras = ">3.14.0"'), True),
         (entry("a/b", 'reason = "r"', 'keras = ">=3.14"'), entry("a/b", 'reason = "r"', 'jax = "<0.9"'), True),
         (entry("a/b", 'reason = "r"', 'installed = "tensorflow"'), entry("a/b", 'reason = "r"', 'missing = "tensorflow"'), False),
+        (entry("a/b", 'reason = "r"', 'missing = "tensorflow"'), entry("a/b", 'reason = "r"', 'installed = "tensorflow"'), False),
         (entry("a/b", 'reason = "r"', 'device = "cpu"'), entry("a/b", 'reason = "r"', 'device = "gpu"'), False),
         (entry("a/b", 'reason = "r"', 'device = "cpu"'), entry("a/b"), True),
     ],
@@ -312,13 +313,19 @@ def test_a_later_version_does_not_begin_an_entry_that_has_ended(tmp_path: Path) 
 
 def test_an_outcome_becomes_that_of_the_run(tmp_path: Path) -> None:
     before = 'outcome = {jax = "7.0", torch = "raises TypeError"}'
-    after = 'outcome = {jax = "2.0", torch = "1.0", tensorflow = "1.0"}'
+    after = 'outcome = {jax = "2.0", torch = "1.0"}'
     place = folder(tmp_path, a=entry("a/b", 'reason = "r"', before))
     results = analyzed(place, {"a/b": JAX_DIFFERS})
     assert results.cases[0].verdict is Verdict.FAILED
     assert refreshed(place, results) == entry("a/b", 'reason = "r"', after)
     assert analyzed(place, {"a/b": JAX_DIFFERS}).cases[0].verdict is Verdict.XFAILED
     assert refresh(load(place), analyzed(place, {"a/b": JAX_DIFFERS})).edits == {}
+
+
+def test_an_outcome_that_is_the_same_within_its_tolerance_stays_with_its_comment(tmp_path: Path) -> None:
+    text = entry("a/b", 'reason = "r"', 'outcome = {jax = "2.000001"}  # of the loss')
+    place = folder(tmp_path, a=text)
+    assert refreshed(place, analyzed(place, {"a/b": JAX_DIFFERS})) == text
 
 
 def test_an_outcome_beside_another_finding_stays(tmp_path: Path) -> None:
@@ -373,7 +380,7 @@ def test_cases_with_different_outcomes_get_none_together(tmp_path: Path) -> None
     place = folder(tmp_path, a=entry('["a/b", "a/c"]', 'reason = "r"', 'outcome = {jax = "7.0"}'))
     edits = refresh(load(place), analyzed(place, {"a/b": JAX_DIFFERS, "a/c": other}))
     assert edits.edits == {}
-    assert "its cases differ in their outcomes" in edits.messages[0]
+    assert "outcome kept; its cases differ in theirs" in edits.messages[0]
 
 
 def test_text_and_orders_get_no_outcome(tmp_path: Path) -> None:
