@@ -34,7 +34,7 @@ from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.stages import RecordingStage
 
 
-class Workbench:
+class ProgramServer:
     """The pytest plugin: collects case files, takes the one case that was asked for, and answers requests about it."""
 
     def __init__(self, backend: str, case: str, work: Path, answers: IO[str], requests: IO[str]) -> None:
@@ -165,7 +165,7 @@ class Workbench:
         tolerance = getattr(self.made, "tolerance", None)
         names: Mapping[str, Any] = {"reference": reference, "tolerance": tolerance}
         if request["kind"] == "value":
-            return ValueCase(space["figures"], **names)
+            return ValueCase(space["compute_values"], **names)
         if request["kind"] == "function":
             gradients = getattr(self.made, "gradients", True)
             return FunctionCase(space["function"], space["inputs"], gradients=gradients, **names)
@@ -203,25 +203,25 @@ def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
     log = os.open(os.path.join(work, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118 - for a descriptor
     os.dup2(log, 1)
     os.dup2(log, 2)
-    bench = Workbench(backend, case, Path(work), answers, requests)
+    server = ProgramServer(backend, case, Path(work), answers, requests)
     try:
         import keras
 
         from backendcheck.record.backends import backend_module
 
         if keras.backend.backend() != backend:
-            bench.answer(error=f"keras runs on {keras.backend.backend()}")
+            server.answer(error=f"keras runs on {keras.backend.backend()}")
             return
         backend_module().configure(device)
         for folder in (os.getcwd(),):  # noqa: PTH109
             if folder not in sys.path:
                 sys.path.append(folder)
-        exit_code = pytest.main(_arguments(nodeid, work), plugins=[bench])
+        exit_code = pytest.main(_arguments(nodeid, work), plugins=[server])
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent is told, whatever it is
-        bench.answer(error=f"{type(error).__name__}: {error}")
+        server.answer(error=f"{type(error).__name__}: {error}")
         return
-    if not bench.served:
-        bench.answer(error=f"the case could not be set up (pytest ended with {int(exit_code)}): {_last_words(Path(work))}")
+    if not server.served:
+        server.answer(error=f"the case could not be set up (pytest ended with {int(exit_code)}): {_last_words(Path(work))}")
 
 
 def _last_words(work: Path) -> str:

@@ -1,4 +1,4 @@
-"""From a recorded case to a script that shows it: write it as a program, make that smaller, write the script, run it."""
+"""Make a script from a recorded case: write the case as a program, make it smaller, write the script, run it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from backendcheck.compare.tolerances import Override
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.recordings.recording import Recording
-from backendcheck.repro.printed_values import figures_of
-from backendcheck.repro.processes import Bench
-from backendcheck.repro.program import Program, written
+from backendcheck.repro.printed_values import printed_values
+from backendcheck.repro.processes import ProgramClient
+from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.run_script import run_script, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Repro:
-    """A script that was written and run."""
+    """A script that was written and run. `first` is the program before the reduction, `program` the smallest one."""
 
     path: Path
     data: Path | None
@@ -60,26 +60,26 @@ def make_repro(
     """Write the script that shows the leading finding of `result` to `out`, and run it.
 
     Raises:
-        UsageError: if the case shows nothing, cannot be run here, or cannot be written as a script.
+        UsageError: if the case has no finding, cannot be run here, or cannot be written as a script.
     """
     recordings = _by_backend(result.recordings)
     symptom = symptom_of(recordings, overrides)
     if symptom is None:
-        why = result.problems[0] if result.problems else "nothing differs in it, so there is nothing to show"
+        why = result.problems[0] if result.problems else "nothing differs, so a script has nothing to show"
         message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
     for backend in recordings:
         if missing := parse_backend(backend).missing_modules():
-            what = " and ".join(missing)
-            message = f"{backend}: {what} is not installed here. Install with: {parse_backend(backend).install_command}"
+            names = " and ".join(missing)
+            message = f"{backend}: {names} is not installed here. Install with: {parse_backend(backend).install_command}"
             raise UsageError(message)
     say(f"starting {', '.join(recordings)}")
-    with Bench(result.case, nodeid, {backend: backend for backend in recordings}, device) as bench:
-        programs, reasons = bench.describe()
-        reduction, chosen, unfit = _begun(programs, bench, symptom, recordings, overrides)
-        reasons += unfit
-        if reduction is None or chosen is None:
-            why = "; ".join(dict.fromkeys(reasons)) or "a program written from it does not show the finding"
+    with ProgramClient(result.case, nodeid, {backend: backend for backend in recordings}, device) as client:
+        programs, reasons = client.describe()
+        reduction, first, more_reasons = _begin_reduction(programs, client, symptom, recordings, overrides)
+        reasons += more_reasons
+        if reduction is None or first is None:
+            why = "; ".join(dict.fromkeys(reasons)) or "the program made from it does not show the finding"
             message = (
                 f"{result.case}: cannot be written as a script: {visible(why)}. Build what it needs inside the case "
                 "function, from plain values, Keras and NumPy, and return it in a ValueCase, LossCase or ModelCase."
@@ -87,27 +87,26 @@ def make_repro(
             raise UsageError(message)
         say(f"making it smaller, for {seconds:g} s at most")
         reduction.run(seconds)
-    assert reduction.program is not None  # noqa: S101 - it was begun
+    assert reduction.program is not None  # noqa: S101 - set by Reduction.begin
     assert reduction.symptom is not None  # noqa: S101
     say("running the script")
     notes = list(reasons)
     if reduction.program.foreign:
-        notes.append(f"it needs {', '.join(reduction.program.foreign)} besides Keras and NumPy")
-    best, found = reduction.program, reduction.symptom
-    repro = _written_and_run(result, best, found, reduction.recordings, out, device)
-    return replace(repro, first=chosen, notes=tuple(notes), n_tried=reduction.n_tried, ended=reduction.ended)
+        notes.append(f"needs {', '.join(reduction.program.foreign)} besides Keras and NumPy")
+    repro = _write_and_run(result, reduction.program, reduction.symptom, reduction.recordings, out, device)
+    return replace(repro, first=first, notes=tuple(notes), n_tried=reduction.n_tried, ended=reduction.ended)
 
 
 def _by_backend(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
-    """One recording per backend: the first, where a backend was recorded more than once."""
-    found: dict[str, Recording] = {}
+    """One recording per backend: the first of each."""
+    firsts: dict[str, Recording] = {}
     for leg, recording in recordings.items():
-        found.setdefault(Side(leg).backend, recording)
-    return found
+        firsts.setdefault(Side(leg).backend, recording)
+    return firsts
 
 
-def _begun(
-    programs: Sequence[Program], bench: Bench, symptom: Symptom, recordings: Mapping[str, Recording],
+def _begin_reduction(
+    programs: Sequence[Program], client: ProgramClient, symptom: Symptom, recordings: Mapping[str, Recording],
     overrides: Sequence[Override],
 ) -> tuple[Reduction | None, Program | None, list[str]]:  # fmt: skip
     """A reduction of the first program that shows the symptom."""
@@ -115,28 +114,28 @@ def _begun(
     reasons = []
     for program in programs:
         for oracles, last in ((_needed_oracles(symptom), _needed_stage(symptom)), (list(first.oracles), "train")):
-            wanted: dict[str, Any] = {
+            options: dict[str, Any] = {
                 "expect": None if first.expect is None else dict(first.expect), "class_names": first.class_names,
                 "oracles": oracles, "last": last,
             }  # fmt: skip
-            reduction = Reduction(bench, wanted, overrides)
+            reduction = Reduction(client, options, overrides)
             if not reduction.begin(program, symptom, any_diagnosis=last == "train" and oracles == list(first.oracles)):
                 continue
-            assert reduction.symptom is not None  # noqa: S101 - it has begun
+            assert reduction.symptom is not None  # noqa: S101 - set by Reduction.begin
             try:
-                figures_of(program, reduction.symptom, reduction.recordings)
+                printed_values(program, reduction.symptom, reduction.recordings)
             except NotWritable as error:
                 reasons.append(str(error))
                 continue
             return reduction, program, reasons
-        if bench.broken:
-            reasons.append(bench.broken)
+        if client.broken:
+            reasons.append(client.broken)
             break
     return None, None, reasons
 
 
 def _needed_stage(symptom: Symptom) -> RecordingStage:
-    """The stage in which the finding appears: what comes after it need not be recorded."""
+    """The stage of the finding. Later stages need not be recorded."""
     finding = symptom.finding
     if finding.oracle in INSIDE_ONE_BACKEND:
         return RecordingStage.TRAIN
@@ -149,22 +148,22 @@ def _needed_stage(symptom: Symptom) -> RecordingStage:
 
 
 def _needed_oracles(symptom: Symptom) -> list[Oracle]:
-    """The oracle of the finding; agreement is always there."""
+    """Agreement, and the oracle of the finding."""
     oracle = symptom.finding.oracle
     return [Oracle.AGREEMENT, *([oracle] if oracle in (Oracle.PATHS, Oracle.ORDER, Oracle.REFERENCE) else [])]
 
 
-def _written_and_run(
+def _write_and_run(
     result: CaseResult, program: Program, symptom: Symptom, recordings: Mapping[str, Recording], out: Path, device: str
 ) -> Repro:
     data = out.with_suffix(".npz")
-    figures = figures_of(program, symptom, recordings)
-    words = headline(judge(recordings, list(recordings)), recordings)  # of the smaller case: it is what the script shows
-    whole, program = program, pruned(program, figures)
-    text = written(program, data.name)
+    values = printed_values(program, symptom, recordings)
+    words = headline(judge(recordings, list(recordings)), recordings)  # of the smaller case, which the script shows
+    whole, program = program, pruned(program, values)
+    text = write_program(program, data.name)
     backends = list(recordings)
     source = script_source(
-        program, text, figures, heading=f"{words}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
+        program, text, values, heading=f"{words}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
         backends=backends, name=out.name,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
@@ -173,14 +172,14 @@ def _written_and_run(
         if text.stored:
             np.savez(Path(folder, data.name), **text.stored)  # type: ignore[arg-type]
         outputs = run_script(script, backends, device)
-    source = with_outputs(source, outputs, _where())
+    source = with_outputs(source, outputs, _platform())
     write_atomically(out, source.encode("utf-8", "backslashreplace"))
     if text.stored:
         buffer = io.BytesIO()
         np.savez(buffer, **text.stored)  # type: ignore[arg-type]
         write_atomically(data, buffer.getvalue())
     return Repro(
-        path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, figures, outputs),
+        path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, values, outputs),
         headline=words, symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
     )  # fmt: skip
 
@@ -190,7 +189,7 @@ def _claimed(result: CaseResult) -> str:
     return f" It claims:\n{claim}" if claim else ""
 
 
-def _where() -> str:
+def _platform() -> str:
     import platform
 
     return f"on Python {platform.python_version()}, {platform.system()} {platform.machine()}"

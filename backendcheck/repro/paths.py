@@ -1,4 +1,4 @@
-"""Where things are: the case file that was recorded, the name of a script, the machine in words."""
+"""The path of a recorded case file, and the file name of a script."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def script_name(case: str) -> str:
 
 
 def case_file(result: CaseResult, legs: Sequence[Leg]) -> Path:
-    """The file of a case, as it was recorded.
+    """The file of a case, unchanged since the recording.
 
     Raises:
-        UsageError: if it is not to be found, or has changed since.
+        UsageError: if it is not found, or has changed.
     """
     stem = Path(result.file).name
     candidates = [Path(result.file)]
     for leg in legs:
-        for given in leg.environment.selection.get("paths", []):
-            folder = builtin_cases() if given == BUILT_IN else split_node_id(str(given))[0]
+        for path in leg.environment.selection.get("paths", []):
+            folder = builtin_cases() if path == BUILT_IN else split_node_id(str(path))[0]
             candidates += [folder, *(folder.rglob(stem) if folder.is_dir() else ())]
-    there = [path for path in candidates if path.is_file() and path.name == stem]
-    if not there:
-        remedy = "Run this where it was recorded, or give --file."
-        message = f"{result.file}: is not here; expected the case file of {result.case}. {remedy}"
+    existing = [path for path in candidates if path.is_file() and path.name == stem]
+    if not existing:
+        remedy = "Run this in the directory where it was recorded, or pass --file."
+        message = f"{result.file}: not found; expected the case file of {result.case}. {remedy}"
         raise UsageError(message)
     digests = {recording.file_digest for recording in result.recordings.values() if recording.file_digest}
-    found = next((path for path in there if not digests or file_digest(path) in digests), None)
-    if found is None:
-        message = f"{there[0]}: has changed since {result.case} was recorded. Record it again."
+    unchanged = next((path for path in existing if not digests or file_digest(path) in digests), None)
+    if unchanged is None:
+        message = f"{existing[0]}: has changed since {result.case} was recorded. Record it again."
         raise UsageError(message)
-    return found.absolute()
+    return unchanged.absolute()

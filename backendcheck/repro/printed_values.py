@@ -1,4 +1,4 @@
-"""What a script prints: the figures in which a finding shows, each by a name and the code that computes it."""
+"""The values that a script prints to show a finding: the name of each, and the code that computes it."""
 
 from __future__ import annotations
 
@@ -6,128 +6,55 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
-from backendcheck.repro.printed_values_function import HELPERS as OF_FUNCTIONS
-from backendcheck.repro.printed_values_function import all_figures, function_figure
 from backendcheck.repro.program import Program, returned_names
 from backendcheck.repro.target_finding import Symptom
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable, source_of
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import ObservationName, quantity_of
-
-# Functions of a script, by name; each is there if something needs it.
-HELPERS = {
-    "tensors": '''def tensors(nest):
-    """Arrays as fit hands them to the model."""
-    return keras.tree.map_structure(keras.ops.convert_to_tensor, nest)''',
-    "named": '''def named(model, outputs):
-    """The outputs of a model by name."""
-    if isinstance(outputs, dict):
-        return outputs
-    return dict(zip(model.output_names, outputs if isinstance(outputs, (list, tuple)) else [outputs]))''',
-    "as_loss": '''def as_loss(loss):
-    """The loss object that model.compile makes of a string, a function or an object."""
-    loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        return loss
-
-    class LossOfFunction(keras.losses.Loss):
-        def call(self, y_true, y_pred):
-            return loss(y_true, y_pred)
-
-    return LossOfFunction()''',
-    "by_example": '''def by_example(loss, *arguments, **options):
-    """The loss of each example."""
-    reduction, loss.reduction = loss.reduction, "none"
-    try:
-        return loss(*arguments, **options)
-    finally:
-        loss.reduction = reduction''',
-    "gradient": '''def gradient(function, value):
-    """The gradient of a scalar function by an array."""
-    value = keras.ops.convert_to_tensor(value)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(value)
-            total = function(value)
-        found = tape.gradient(total, value)
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        found = jax.jit(jax.grad(function))(value)
-    else:
-        value.requires_grad_(True)
-        function(value).backward()
-        found = value.grad
-    return np.zeros(value.shape) if found is None else found''',
-    "gradients": '''def gradients(model):
-    """The gradients of the loss by the trainable weights, by path."""
-    def loss_now():
-        return model.compute_loss(x=tensors(x), y=tensors(y), y_pred=model(tensors(x), training=False){weight})
-
-    variables = model.trainable_variables
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            total = loss_now()
-        found = tape.gradient(total, [variable.value for variable in variables])
-        found = [None if one is None else tf.convert_to_tensor(one) for one in found]
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        def function(values):
-            with keras.StatelessScope(state_mapping=list(zip(variables, values))):
-                return loss_now()
-
-        found = jax.jit(jax.grad(function))([variable.value for variable in variables])
-    else:
-        loss_now().backward()
-        found = [variable.value.grad for variable in variables]
-    return {v.path: np.zeros(v.shape) if one is None else one for v, one in zip(variables, found)}''',
-}
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One line that a script prints: a name, the expression behind it, helpers that it uses. `role` is ``seen`` or ``right``."""
+class PrintedValue:
+    """One line of a script's output: its name, its expression, and the helper functions that the expression calls.
+
+    `role` is ``recorded`` for what a backend computes, and ``reference`` for the correct value.
+    """
 
     name: str
     code: str
     helpers: tuple[str, ...] = ()
-    role: str = "seen"
+    role: Literal["recorded", "reference"] = "recorded"
 
 
-def figures_of(program: Program, symptom: Symptom, recordings: Mapping[str, Recording]) -> list[Figure]:
-    """The figures that show `symptom`.
+def printed_values(program: Program, symptom: Symptom, recordings: Mapping[str, Recording]) -> list[PrintedValue]:
+    """The values that show `symptom`.
 
     Raises:
-        NotWritable: if what differs cannot be computed by a script.
+        NotWritable: if a script cannot compute what differs.
     """
     finding = symptom.finding
-    if finding.observation == "raised":
-        found = _raised(program, symptom)
-    else:
-        found = [_figure(program, finding.observation)]
-        if finding.kind in (FindingKind.DTYPE, FindingKind.SHAPE):
-            one = found[0]
-            attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind == FindingKind.DTYPE else "list({}.shape)"
-            found = [Figure(name=f"{finding.kind} of {one.name}", code=attribute.format(one.code), helpers=one.helpers), one]
-    door = finding.right.path
-    if finding.oracle == Oracle.PATHS and finding.observation != "raised":
-        found.append(_through(program, finding, door))
-    elif finding.oracle == Oracle.ORDER:
-        found += _permuted(program, finding, door, recordings)
-    elif finding.oracle == Oracle.REFERENCE:
-        found.append(_reference(finding, recordings))
-    return found
+    is_value = finding.observation != "raised"
+    values = [_value(program, finding.observation)] if is_value else _values_before_raise(program, symptom)
+    path = finding.right.path
+    if is_value and finding.kind in (FindingKind.DTYPE, FindingKind.SHAPE):
+        (value,) = values
+        attribute = "keras.backend.standardize_dtype({}.dtype)" if finding.kind is FindingKind.DTYPE else "list({}.shape)"
+        code = attribute.format(value.code)
+        values = [PrintedValue(name=f"{finding.kind} of {value.name}", code=code, helpers=value.helpers), value]
+    if is_value and finding.oracle is Oracle.PATHS:
+        values.append(_value_by_path(program, finding, path))
+    elif finding.oracle is Oracle.ORDER:
+        values.append(_value_permuted(program, finding, path, recordings))
+    elif finding.oracle is Oracle.REFERENCE:
+        values.append(_reference_value(finding, recordings))
+    return values
 
 
 def has(program: Program, name: str) -> bool:
@@ -144,28 +71,34 @@ def weight_of(program: Program) -> str:
 # --- by observation --------------------------------------------------------------------------------------------
 
 
-def _figure(program: Program, name: str) -> Figure:
-    by_kind = {"value": _of_values, "function": function_figure, "loss": _of_loss, "model": _of_model}
+def _value(program: Program, name: str) -> PrintedValue:
+    by_kind = {"value": _of_values, "function": _of_function, "loss": _of_loss, "model": _of_model}
     code, helpers = by_kind[program.kind](program, name)
-    return Figure(name=visible(name), code=code, helpers=tuple(helpers))
+    return PrintedValue(name=visible(name), code=code, helpers=tuple(helpers))
 
 
 def _of_values(_: Program, name: str) -> tuple[str, list[str]]:
     path = ObservationName.parse(name).part
     order = path.endswith(" (order)")
     path = path.removesuffix(" (order)")
-    plain = "/" not in path and not path.isdecimal()  # else it may be the path to an entry of a list, or a key that is a number
-    code = f"figures()[{path!r}]" if plain else f"at(figures(), {path!r})"
-    return (f"list({code})" if order else code), [] if plain else ["at"]
+    is_key = "/" not in path and not path.isdecimal()  # otherwise it may lead into a list, or be a number as a key
+    code = f"compute_values()[{path!r}]" if is_key else f"at(compute_values(), {path!r})"
+    return (f"list({code})" if order else code), [] if is_key else ["at"]
 
 
-HELPERS |= OF_FUNCTIONS
-HELPERS["at"] = '''def at(nest, path):
-    """What a nest of dicts and lists holds at a path; a key may hold a slash itself."""
-    keys = {str(key): key for key in (nest if isinstance(nest, dict) else range(len(nest)))}
-    key = max((key for key in keys if path == key or path.startswith(key + "/")), key=len)
-    rest = path[len(key) + 1 :]
-    return at(nest[keys[key]], rest) if rest else nest[keys[key]]'''
+def _of_function(program: Program, name: str) -> tuple[str, list[str]]:
+    if ObservationName.parse(name).quantity is Quantity.GRADIENT:
+        path = ObservationName.parse(name).rest
+        if path not in program.parameters:
+            message = f"a script cannot print {name}, which is by one of several arrays in one input"
+            raise NotWritable(message)
+        position = program.parameters.index(path)
+        key = f"(list(inputs)[{position}] if isinstance(inputs, dict) else {position})"
+        return f"gradient_by_input({key})", ["gradient_by_input", "gradient", "returned", "as_arguments"]
+    path = ObservationName.parse(name).part
+    order = path.endswith(" (order)")
+    code = f"at(returned(as_arguments(inputs)), {path.removesuffix(' (order)')!r})"
+    return (f"list({code})" if order else code), ["at", "returned", "as_arguments"]
 
 
 def _loss_name(program: Program) -> tuple[str, list[str]]:
@@ -182,7 +115,7 @@ def _of_loss(program: Program, name: str) -> tuple[str, list[str]]:
     if name == "gradient/y_pred":
         call = f"{loss}(tensors(y_true), p{weight_of(program)})"
         return f"gradient(lambda p: keras.ops.sum({call}), y_pred)", [*helpers, "gradient", "tensors"]
-    message = f"{name} is nothing that a script can print"
+    message = f"a script cannot print {name}"
     raise NotWritable(message)
 
 
@@ -192,11 +125,11 @@ def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
     batch = f", batch_size={program.batch_size}" if program.batch_size else ""
     predicted = f"model.predict(x{batch}, verbose=0)"
     if kind == "output_order":
-        return _with_model(f"list({predicted})", made="build()"), []
+        return _with_model(f"list({predicted})", model="build()"), []
     if kind in ("predictions", "predicted_class"):
         code = f"named(model, {predicted})[{rest!r}]" if rest else predicted
         code = f"np.argmax({code}, axis=-1)" if kind == "predicted_class" else code
-        return _with_model(code, made="build()"), ["named"] if rest else []
+        return _with_model(code, model="build()"), ["named"] if rest else []
     if kind == "per_example_loss" or (kind == "loss" and rest):
         return _by_hand(program, rest, each=kind == "per_example_loss")
     if kind == "loss":
@@ -211,7 +144,7 @@ def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
         return _with_model(f"{_fit(program)}.history[{rest or 'loss'!r}]"), []
     if kind == "train/weight":
         return _with_model(f"[{_fit(program)}, {{v.path: v for v in model.weights}}[{rest!r}]][1]"), []
-    message = f"{name} is nothing that a script can print"
+    message = f"a script cannot print {name}"
     raise NotWritable(message)
 
 
@@ -219,8 +152,8 @@ def _total(program: Program, y_pred: str) -> str:
     return f"model.compute_loss(x=tensors(x), y=tensors(y), y_pred={y_pred}{_weight_tensors(program)})"
 
 
-def _with_model(code: str, options: str = "", made: str = "") -> str:
-    return f"(lambda model: {code})({made or f'compiled({options})'})"
+def _with_model(code: str, options: str = "", model: str = "") -> str:
+    return f"(lambda model: {code})({model or f'compiled({options})'})"
 
 
 def _weight_tensors(program: Program) -> str:
@@ -240,7 +173,7 @@ def _fit(program: Program) -> str:
 
 
 def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[str]]:
-    """The declared loss of one output, called on what the model returns."""
+    """The declared loss of one output, called with the outputs of the model."""
     pick = f"[{output!r}]" if output else ""
     labels = f"(y[{output!r}] if isinstance(y, dict) else y[model.output_names.index({output!r})])" if output else "y"
     loss = f"as_loss(loss[{output!r}] if isinstance(loss, dict) else loss)" if output else "as_loss(loss)"
@@ -254,73 +187,78 @@ def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[st
 # --- by oracle -------------------------------------------------------------------------------------------------
 
 
-def _raised(program: Program, symptom: Symptom) -> list[Figure]:
+def _values_before_raise(program: Program, symptom: Symptom) -> list[PrintedValue]:
+    """Values up to the stages that raised; the script prints the exception instead of the value."""
     if program.kind == "value":
-        return [Figure(name="figures", code="figures()")]
+        return [PrintedValue(name="values", code="compute_values()")]
     if program.kind == "function":
-        return [Figure(name=name, code=code, helpers=tuple(helpers)) for name, code, helpers in all_figures(program)]
+        result = PrintedValue(name="returned", code="returned(as_arguments(inputs))", helpers=("returned", "as_arguments"))
+        return [result, *(_value(program, f"gradient/{path}") for path in program.parameters if path)]
     stages = {stage for stage, _, _ in symptom.raised.values()}
     if program.kind == "loss":
         names = ["loss", *(["gradient/y_pred"] if "gradient" in stages else [])]
-        return [_figure(program, name) for name in names]
-    found = []
+        return [_value(program, name) for name in names]
+    values = []
     if stages & {"case", "build"}:
-        found.append(Figure(name="build", code="len(compiled().weights)"))
+        values.append(PrintedValue(name="build", code="len(compiled().weights)"))
     if "forward" in stages:
-        found.append(Figure(name="predict", code=_with_model("model.predict(x, verbose=0)")))
+        values.append(PrintedValue(name="predict", code=_with_model("model.predict(x, verbose=0)")))
     if stages & {"loss", "gradient"} or not stages:
-        found.append(_figure(program, "loss"))
+        values.append(_value(program, "loss"))
     if "gradient" in stages:
-        found.append(Figure(name="gradients", code=_with_model("gradients(model)"), helpers=("gradients", "tensors")))
-    found.append(Figure(name="evaluate", code=_with_model(_evaluate(program))))
-    found.append(Figure(name="fit", code=_with_model(f"{_fit(program)}.history")))
-    return found
+        values.append(PrintedValue(name="gradients", code=_with_model("gradients(model)"), helpers=("gradients", "tensors")))
+    values.append(PrintedValue(name="evaluate", code=_with_model(_evaluate(program))))
+    values.append(PrintedValue(name="fit", code=_with_model(f"{_fit(program)}.history")))
+    return values
 
 
-_DOORS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_batch|evaluate)$")
+_METHODS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_batch|evaluate)$")
 
 
-def _through(program: Program, finding: Finding, door: str) -> Figure:
-    """The same figure through another door of Keras."""
+def _value_by_path(program: Program, finding: Finding, path: str) -> PrintedValue:
+    """The same value by another path of Keras."""
     name = finding.observation
     kind = str(quantity_of(name))
     rest = name.removeprefix(kind).removeprefix("/")
     code = None
-    if matched := _DOORS.match(door):
+    if matched := _METHODS.match(path):
         option, call = matched.groups()
         code = _with_model(f"{_evaluate(program, call)}[{rest or 'loss'!r}]", f"{option}=True" if option else "")
-    elif kind == "predictions" and (door in ("model(x)", "predict_on_batch") or door.startswith("predict(batch_size=")):
+    elif kind == "predictions" and (path in ("model(x)", "predict_on_batch") or path.startswith("predict(batch_size=")):
         call = {"model(x)": "model(tensors(x), training=False)", "predict_on_batch": "model.predict_on_batch(x)"}.get(
-            door, f"model.predict(x, {door.removeprefix('predict(').removesuffix(')')}, verbose=0)"
+            path, f"model.predict(x, {path.removeprefix('predict(').removesuffix(')')}, verbose=0)"
         )
         code = _with_model(f"named(model, {call})[{rest!r}]" if rest else call)
-    elif door == "losses by name" and program.code.get("loss", "{").startswith("{"):
+    elif path == "losses by name" and program.code.get("loss", "{").startswith("{"):
         names = getattr(ast.parse(program.code["loss"], mode="eval").body, "keys", []) if program.code else []
         parts = [_by_hand(program, str(key.value), each=False)[0] for key in names]
         code = f"sum([{', '.join(parts)}])" if parts and "loss_weights" not in program.code else None
     if code is None:
-        message = f"{name} through {door} is nothing that a script can print"
+        message = f"a script cannot print {name} by {path}"
         raise NotWritable(message)
-    return Figure(name=visible(f"{name} by {door}"), code=code, helpers=("named", "tensors", "as_loss"))
+    return PrintedValue(name=visible(f"{name} by {path}"), code=code, helpers=("named", "tensors", "as_loss"))
 
 
-def _permuted(program: Program, finding: Finding, door: str, recordings: Mapping[str, Recording]) -> list[Figure]:
-    if program.kind != "loss" or door != "examples permuted":
-        message = f"{finding.observation} with {door} is nothing that a script can print"
+def _value_permuted(
+    program: Program, finding: Finding, path: str, recordings: Mapping[str, Recording]
+) -> PrintedValue:  # fmt: skip
+    if program.kind != "loss" or path != "examples permuted":
+        message = f"a script cannot print {finding.observation} with {path}"
         raise NotWritable(message)
     code, helpers = _of_loss(program, finding.observation)
     names = [name for name in ("y_true", "y_pred", "sample_weight") if name in ("y_true", "y_pred") or has(program, name)]
     n = len(next(iter(recordings.values())).labels["y_pred"])
-    order = [int(one) for one in (np.roll(np.arange(n)[::-1], 1) if n > 2 else np.arange(n)[::-1])]  # noqa: PLR2004 - as it was recorded
-    moved = ", ".join(f"np.asarray({name})[{order}]" for name in names)
+    backwards = np.arange(n)[::-1]
+    order = [int(index) for index in (np.roll(backwards, 1) if n > 2 else backwards)]  # noqa: PLR2004 - as it was recorded
+    permuted = ", ".join(f"np.asarray({name})[{order}]" for name in names)
     back = "" if finding.observation == "loss" else f"[{[int(i) for i in np.argsort(order)]}]"
-    call = f"keras.ops.convert_to_numpy((lambda {', '.join(names)}: {code})({moved})){back}"
-    return [Figure(name=f"{finding.observation} with the examples permuted", code=call, helpers=tuple(helpers))]
+    call = f"keras.ops.convert_to_numpy((lambda {', '.join(names)}: {code})({permuted})){back}"
+    return PrintedValue(name=f"{finding.observation} with the examples permuted", code=call, helpers=tuple(helpers))
 
 
-def _reference(finding: Finding, recordings: Mapping[str, Recording]) -> Figure:
+def _reference_value(finding: Finding, recordings: Mapping[str, Recording]) -> PrintedValue:
     recording = recordings[finding.left]
     name = finding.observation
     value = recording.reference[name] if name in recording.reference else recording.reference_values[name].value
     origin = finding.evidence.get("reference", "the reference")
-    return Figure(name=visible(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="right")
+    return PrintedValue(name=visible(f"{name} by {origin}"), code=source_of(np.asarray(value)), role="reference")

@@ -1,4 +1,4 @@
-"""The parent's side of the recording processes: one warm process per backend, programs in, recordings out."""
+"""Client of the program servers: one warm process per backend, programs in, recordings out."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ _START_S = 120.0
 _ANSWER_S = 60.0
 
 
-class Bench:
-    """Warm processes for one case. To be closed; a context manager."""
+class ProgramClient:
+    """Runs programs in warm processes, one per backend (`backendcheck.record.program_server`). A context manager."""
 
     def __init__(self, case: str, nodeid: str, backends: Mapping[str, str], device: str) -> None:
-        """`backends` maps legs to backends.
+        """Start the processes; `backends` maps legs to backends.
 
         Raises:
-            UsageError: if the case cannot be run on one of them.
+            UsageError: if the case cannot be run on a backend.
         """
         self.folder = tempfile.TemporaryDirectory(prefix="backendcheck-repro-")
         self.case = case
         self.processes: dict[str, subprocess.Popen[str]] = {}
-        self.answers: dict[str, queue.Queue[str | None]] = {}
+        self.queues: dict[str, queue.Queue[str | None]] = {}
         self.works: dict[str, Path] = {}
         self.broken = ""
         try:
             for leg, backend in backends.items():
                 work = self.works[leg] = Path(self.folder.name, leg.replace("#", "-"))
                 work.mkdir()
-                self.processes[leg] = _started(case, nodeid, backend, work, device)
-                self.answers[leg] = queue.Queue()
-                threading.Thread(target=_forward, args=(self.processes[leg].stdout, self.answers[leg]), daemon=True).start()
-            for leg, answer in self._answered(_START_S).items():
+                self.processes[leg] = _start_server(case, nodeid, backend, work, device)
+                self.queues[leg] = queue.Queue()
+                threading.Thread(target=_forward, args=(self.processes[leg].stdout, self.queues[leg]), daemon=True).start()
+            for leg, answer in self._read_answers(_START_S).items():
                 if "ready" not in answer:
                     message = f"{case}: cannot be run on {leg}: {answer.get('error', 'no answer')}. Record it again to see why."
                     raise UsageError(message)
@@ -76,32 +76,32 @@ class Bench:
         self.folder.cleanup()
 
     def describe(self) -> tuple[list[Program], list[str]]:
-        """The case as programs, best first, and the reasons why others could not be written."""
+        """The case as programs, best first, and the reasons why other programs could not be written."""
         answers = self._ask({"do": "describe"}, _START_S)
-        usable = [one for one in answers.values() if "programs" in one]
+        usable = [answer for answer in answers.values() if "programs" in answer]
         if not usable:
             message = f"{self.case}: {next(iter(answers.values())).get('error', 'no answer')}"
             raise UsageError(message)
-        # A backend that could run the case function knows more of it than one on which it raised.
-        chosen = min(usable, key=lambda one: (one["raised"] is not None, -len(one["programs"])))
-        return [program_from(decode(one)) for one in chosen["programs"]], list(chosen["reasons"])
+        # Where the case function did not raise, more of it can be written as a program.
+        best = min(usable, key=lambda answer: (answer["raised"] is not None, -len(answer["programs"])))
+        return [program_from(decode(program)) for program in best["programs"]], list(best["reasons"])
 
-    def observe(self, program: Program, source: str, wanted: Mapping[str, Any]) -> dict[str, Recording] | None:
-        """The recordings of a program on every backend; None if a process failed at it."""
+    def observe(self, program: Program, source: str, options: Mapping[str, Any]) -> dict[str, Recording] | None:
+        """The recordings of a program on every backend; None if a process failed."""
         request = {
             "do": "observe", "kind": program.kind, "source": source, "epochs": program.epochs, "batch_size": program.batch_size,
-            **wanted,
+            **options,
         }  # fmt: skip
         answers = self._ask(request, _ANSWER_S)
-        found = {}
+        recordings = {}
         for leg, answer in answers.items():
             if "recording" not in answer:
                 return None
             try:
-                found[leg] = read_recording(Path(answer["recording"]))
+                recordings[leg] = read_recording(Path(answer["recording"]))
             except UnreadableInput:
                 return None
-        return found
+        return recordings
 
     def _ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, dict[str, Any]]:
         line = json.dumps(request) + "\n"
@@ -111,26 +111,26 @@ class Bench:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(line)
                 process.stdin.flush()
-        return self._answered(timeout_s)
+        return self._read_answers(timeout_s)
 
-    def _answered(self, timeout_s: float) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+    def _read_answers(self, timeout_s: float) -> dict[str, dict[str, Any]]:
+        answers: dict[str, dict[str, Any]] = {}
         deadline = time.monotonic() + timeout_s
-        for leg, answers in self.answers.items():
+        for leg, lines in self.queues.items():
             try:
-                line = answers.get(timeout=max(0.1, deadline - time.monotonic()))
+                line = lines.get(timeout=max(0.1, deadline - time.monotonic()))
             except queue.Empty:
                 self.broken = f"{leg} gave no answer in {timeout_s:g} s"
                 line = None
             if line is None:
                 self.broken = self.broken or f"{leg} ended"
-                found[leg] = {"error": self.broken}
+                answers[leg] = {"error": self.broken}
             else:
-                found[leg] = json.loads(line)
-        return found
+                answers[leg] = json.loads(line)
+        return answers
 
 
-def _started(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
+def _start_server(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
     environment = environment_for(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
     return start_python(
         "backendcheck.record.program_server:main", backend, nodeid, case, str(work), device,
@@ -139,7 +139,7 @@ def _started(case: str, nodeid: str, backend: str, work: Path, device: str) -> s
 
 
 def _forward(stream: IO[str] | None, answers: queue.Queue[str | None]) -> None:
-    with contextlib.suppress(ValueError):  # closed under it
+    with contextlib.suppress(ValueError):  # the stream was closed
         for line in stream or ():
             answers.put(line)
     answers.put(None)

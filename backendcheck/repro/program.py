@@ -1,11 +1,12 @@
-"""A case as a program: what it is made of, and its source.
+"""A case as a program: its parts and its source.
 
-The source binds, by kind of case, what the rest of a script and a recording process look for:
+The source binds names that the rest of a script and the program server use:
 
-    value   figures()                  returns the dict of figures
-    function  function, inputs         what it takes, in a list or a dict
-    loss    loss, y_true, y_pred       and sample_weight, if there is one
-    model   build(), loss, x, y        and sample_weight, class_weight, loss_weights, metrics, optimizer() where given
+    kind of case   names
+    value          compute_values()             returns the dict of values
+    function       function, inputs             inputs are a list or a dict
+    loss           loss, y_true, y_pred         and, if present, sample_weight
+    model          build(), loss, x, y          and, if present, sample_weight, class_weight, loss_weights, metrics, optimizer()
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.nests import leaves
 from backendcheck.text.literals import NotWritable, array_source, source_of
 
 _DATA = ("x", "y", "y_true", "y_pred", "sample_weight")
@@ -30,17 +32,17 @@ _RULES = {
     "zeros": "for variable in model.weights:\n    variable.assign(np.zeros(variable.shape))",
 }
 RULES = tuple(_RULES)
-_LARGEST_SOURCE = 20_000_000  # characters: what a process still reads in a second or two
-_LONGEST_ARRAY = 600  # numbers that a reader can still skip; what is larger goes into a file beside the script
+_LARGEST_SOURCE = 20_000_000  # characters, which a process reads in a second or two
+_LONGEST_ARRAY = 600  # numbers; larger arrays go into a file next to the script
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Program:
     """One way to write a case.
 
-    `form` is ``objects`` (written from what the case returned: `code` holds expressions, `arrays` the data, `model` the layers,
-    `weights` their values or the name of a rule) or ``source`` (`body` is the case function itself). `stored` holds arrays that
-    are read from a file under these names. `parameters` names, position by position, what a function is differentiated by.
+    `form` is ``objects`` or ``source``. An ``objects`` program is written from the return value of the case: `code` holds
+    expressions, `arrays` the data, `model` the layers, `weights` their values or the name of a rule. In a ``source`` program
+    `body` is the case function itself. `parameters` are the inputs by which a function is differentiated, by position.
     """
 
     kind: str
@@ -60,16 +62,16 @@ class Program:
 
     @property
     def n_examples(self) -> int | None:
-        """How many examples it has; None where nothing says so."""
+        """The number of examples; None if it is unknown."""
         for name in ("x", "y_pred"):
-            found = [leaf for leaf in nest_leaves(self.arrays.get(name)) if np.ndim(leaf)]
-            if found:
-                return len(found[0])
+            arrays = [leaf for _, leaf in leaves(self.arrays.get(name)) if leaf is not None and np.ndim(leaf)]
+            if arrays:
+                return len(arrays[0])
         return None
 
 
 def program_from(content: Mapping[str, Any]) -> Program:
-    """A program from what a recording process described."""
+    """The program described by a program server."""
     options = content.get("options", {})
     return Program(
         kind=content["kind"], form=content["form"], imports=tuple(content["imports"]), definitions=content["definitions"],
@@ -80,44 +82,33 @@ def program_from(content: Mapping[str, Any]) -> Program:
     )  # fmt: skip
 
 
-def nest_leaves(nest: Any) -> list[Any]:
-    """The arrays in a nest of dicts, lists and tuples."""
-    if nest is None:
-        return []
-    if isinstance(nest, Mapping):
-        return [leaf for one in nest.values() for leaf in nest_leaves(one)]
-    if isinstance(nest, list | tuple):
-        return [leaf for one in nest for leaf in nest_leaves(one)]
-    return [nest]
-
-
 # --- source ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, eq=False)
-class Written:
-    """The source of a program, and the arrays that it reads from a file."""
+class ProgramSource:
+    """The source of a program, and the arrays that it reads from a file, by name."""
 
     source: str
     stored: dict[str, np.ndarray]
 
 
-def written(program: Program, data_file: str | None = None) -> Written:
-    """The source of `program`. Large arrays are read from `data_file`, if there is one to be.
+def write_program(program: Program, data_file: str | None = None) -> ProgramSource:
+    """The source of `program`. With a `data_file`, large arrays are read from it.
 
     Raises:
-        NotWritable: if something in it has no source.
+        NotWritable: if a part of the program cannot be written as source.
     """
     stored: dict[str, np.ndarray] = {}
 
     def nest_source(nest: Any, name: str) -> str:
         if isinstance(nest, Mapping):
             items = enumerate(nest.items())
-            inner = [f"{source_of(key)}: {nest_source(one, f'{name}_{number}')}" for number, (key, one) in items]
+            inner = [f"{source_of(key)}: {nest_source(part, f'{name}_{number}')}" for number, (key, part) in items]
             text = "{" + ", ".join(inner) + "}"
             return text if len(text) < 110 and "\n" not in text else "{\n    " + ",\n    ".join(inner) + ",\n}"  # noqa: PLR2004
         if isinstance(nest, list | tuple):
-            inner = [nest_source(one, f"{name}_{number}") for number, one in enumerate(nest)]
+            inner = [nest_source(part, f"{name}_{number}") for number, part in enumerate(nest)]
             return f"[{', '.join(inner)}]"
         array = np.asarray(nest)
         if data_file is not None and array.size > _LONGEST_ARRAY and array.dtype.kind in "biuf":
@@ -127,7 +118,7 @@ def written(program: Program, data_file: str | None = None) -> Written:
 
     parts = [program.definitions] if program.definitions else []
     if program.form == "source":
-        parts += [program.body, *_made(program)]
+        parts += [program.body, *_unpack_case(program)]
     else:
         if program.kind == "model":
             parts.append(_build(program, stored, data_file))
@@ -135,18 +126,18 @@ def written(program: Program, data_file: str | None = None) -> Written:
         parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
         parts = [part for part in parts if part]
     if stored:
-        parts.insert(0, f"data = np.load({_beside(data_file or '')})")
+        parts.insert(0, f"data = np.load({_path_source(data_file or '')})")
     text = "".join(part + ("\n\n\n" if _is_definition(part) or _is_definition(after) else "\n\n")
                    for part, after in pairwise([*parts, ""]))  # fmt: skip
-    return Written(source="\n".join([*_imports(program, bool(stored)), ""]) + text.rstrip() + "\n", stored=stored)
+    return ProgramSource(source="\n".join([*_imports(program, bool(stored)), ""]) + text.rstrip() + "\n", stored=stored)
 
 
 def _is_definition(part: str) -> bool:
-    """Whether a part ends in a function or a class, after which two lines are left blank."""
+    """Whether a part ends in a function or a class, which two blank lines follow."""
     return part.rpartition("\n")[2].startswith(" ") or part.startswith(("def ", "class "))
 
 
-def _beside(name: str) -> str:
+def _path_source(name: str) -> str:
     return f"os.path.join(os.path.dirname(os.path.abspath(__file__)), {name!r})"
 
 
@@ -155,19 +146,21 @@ def _imports(program: Program, stored: bool) -> list[str]:
     return sorted(dict.fromkeys(lines), key=lambda line: (not line.startswith("import "), line))
 
 
-def _made(program: Program) -> list[str]:
+def _unpack_case(program: Program) -> list[str]:
+    """Source that binds the names of a program from the return value of the case function."""
     if program.kind == "value":
         return []
     names = {"function": ("function", "inputs"), "loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
-    given = returned_names(program.body)
-    more = [
+    returned = returned_names(program.body)
+    optional = [
         name
         for name in ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
-        if name in given and (program.kind == "model" or name == "sample_weight")
+        if name in returned and (program.kind == "model" or name == "sample_weight")
     ]
-    lines = ["made = make()", *(f"{name} = made[{name!r}]" for name in names), *(f"{name} = made.get({name!r})" for name in more)]
+    lines = ["case = make()", *(f"{name} = case[{name!r}]" for name in names)]
+    lines += [f"{name} = case.get({name!r})" for name in optional]
     if program.kind == "model":
-        if "optimizer" in given:
+        if "optimizer" in returned:
             lines.append('optimizer = lambda: make()["optimizer"]')
         rule = _indented(_RULES["random"]) + "\n" if program.seeded else ""
         lines.append(f'\n\ndef build():\n    model = make()["model"]\n{rule}    return model')
@@ -175,9 +168,9 @@ def _made(program: Program) -> list[str]:
 
 
 def returned_names(body: str) -> list[str]:
-    """The names under which the function `body` returns what makes up a case."""
+    """The names of the parts of the case that the function `body` returns."""
     returned = [node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Return)]
-    return [one.arg for call in returned if isinstance(call, ast.Call) for one in call.keywords if one.arg]
+    return [keyword.arg for call in returned if isinstance(call, ast.Call) for keyword in call.keywords if keyword.arg]
 
 
 def _indented(text: str) -> str:
@@ -187,11 +180,11 @@ def _indented(text: str) -> str:
 def _build(program: Program, stored: dict[str, np.ndarray], data_file: str | None) -> str:
     model: Mapping[str, Any] = program.model or {}
     lines = []
-    for one in model["inputs"]:
-        options = [str(tuple(one["shape"]))]
-        options += [f'dtype="{one["dtype"]}"'] if one["dtype"] else []
-        options += [f"name={one['label']!r}"] if one["label"] else []
-        lines.append(f"{one['name']} = keras.Input({', '.join(options)})")
+    for declared in model["inputs"]:
+        options = [str(tuple(declared["shape"]))]
+        options += [f'dtype="{declared["dtype"]}"'] if declared["dtype"] else []
+        options += [f"name={declared['label']!r}"] if declared["label"] else []
+        lines.append(f"{declared['name']} = keras.Input({', '.join(options)})")
     for step in model["steps"]:
         options = _positional(step)
         options += [f"name={step['label']!r}"] if step["label"] else []
@@ -208,7 +201,7 @@ def _build(program: Program, stored: dict[str, np.ndarray], data_file: str | Non
                 sources.append(f'data["weight_{number}"]')
             else:
                 sources.append(array_source(value, largest=_LARGEST_SOURCE))
-        lines.append("model.set_weights([\n" + "".join(f"    {_deeper(one)},\n" for one in sources) + "])")
+        lines.append("model.set_weights([\n" + "".join(f"    {_deeper(source)},\n" for source in sources) + "])")
     return "def build():\n" + _indented("\n".join([*lines, "return model"]))
 
 
@@ -220,24 +213,24 @@ _FIRST_ARGUMENT = ("units", "filters", "input_dim", "target_shape", "activation"
 
 
 def _positional(step: Mapping[str, Any]) -> list[str]:
-    """Arguments as people write them: ``Dense(3, activation="softmax")``."""
+    """The arguments of a layer as usually written: ``Dense(3, activation="softmax")``."""
     arguments = dict(step["arguments"])
-    written = []
+    positional = []
     if step["constructor"].rpartition(".")[2] != "Activation" or "activation" not in arguments:
         first = next(iter(arguments), "")
         if first in _FIRST_ARGUMENT and first != "activation":
-            written.append(arguments.pop(first))
+            positional.append(arguments.pop(first))
     else:
-        written.append(arguments.pop("activation"))
-    return [*written, *(f"{key}={value}" for key, value in arguments.items())]
+        positional.append(arguments.pop("activation"))
+    return [*positional, *(f"{key}={value}" for key, value in arguments.items())]
 
 
 def _structure(nest: Any) -> str:
     if isinstance(nest, Mapping):
-        return "{" + ", ".join(f"{source_of(key)}: {_structure(one)}" for key, one in nest.items()) + "}"
+        return "{" + ", ".join(f"{source_of(key)}: {_structure(part)}" for key, part in nest.items()) + "}"
     if isinstance(nest, list | tuple):
-        return f"[{', '.join(_structure(one) for one in nest)}]"
+        return f"[{', '.join(_structure(part) for part in nest)}]"
     return str(nest)
 
 
-__all__ = ["RULES", "NotWritable", "Program", "Written", "nest_leaves", "program_from", "written"]
+__all__ = ["RULES", "NotWritable", "Program", "ProgramSource", "program_from", "write_program"]

@@ -1,4 +1,4 @@
-"""Make a program smaller while it shows the same: greedy, bounded in time, the smallest so far wins."""
+"""Make a program smaller while it shows the same finding. The search is greedy and bounded in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck.compare.tolerances import Override
 from backendcheck.recordings.recording import Recording
-from backendcheck.repro.program import Program, written
+from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, fewer_options, simpler_numbers
 from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower, weights_by_rule, without_names
 from backendcheck.repro.reduce_source import smaller_source
@@ -27,47 +27,47 @@ _STEPS: Mapping[tuple[str, str], Sequence[Callable[[Program], Iterator[Program]]
 }  # fmt: skip
 
 
-class Records(Protocol):
-    """Whoever records a program on every backend."""
+class Recorder(Protocol):
+    """Records a program on every backend."""
 
     broken: str
 
-    def observe(self, program: Program, source: str, wanted: Mapping[str, Any]) -> dict[str, Recording] | None: ...
+    def observe(self, program: Program, source: str, options: Mapping[str, Any]) -> dict[str, Recording] | None: ...
 
 
 @dataclass(slots=True, eq=False)
 class Reduction:
-    """A reduction under way: what has to stay, the smallest program so far with its recordings, what was tried."""
+    """A reduction: what must stay the same, the smallest program so far with its recordings, and what was tried."""
 
-    bench: Records
-    wanted: Mapping[str, Any]
+    recorder: Recorder
+    options: Mapping[str, Any]
     overrides: Sequence[Override] = ()
     program: Program | None = None
     symptom: Symptom | None = None
     recordings: Mapping[str, Recording] = field(default_factory=dict)
     n_tried: int = 0
     ended: str = ""
-    _seen: set[str] = field(default_factory=set)
-    _held: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
+    _fixed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     def begin(self, program: Program, like: Symptom, *, any_diagnosis: bool = False) -> bool:
-        """Whether `program`, as it is, shows what `like` says; if so, it is what gets smaller."""
+        """Start from `program` if it shows the finding `like`; returns whether it does."""
         try:
-            source = written(program).source
+            source = write_program(program).source
         except NotWritable:
             return False
-        recordings = self.bench.observe(program, source, self.wanted)
-        found = symptom_of(recordings, self.overrides, like) if recordings else None
-        if recordings is None or found is None or found.sides != like.sides or found.raised.keys() != like.raised.keys():
+        recordings = self.recorder.observe(program, source, self.options)
+        symptom = symptom_of(recordings, self.overrides, like) if recordings else None
+        if recordings is None or symptom is None or symptom.sides != like.sides or symptom.raised.keys() != like.raised.keys():
             return False
-        if found.diagnosis != like.diagnosis and not any_diagnosis:
+        if symptom.diagnosis != like.diagnosis and not any_diagnosis:
             return False
-        self.program, self.symptom, self.recordings = program, found, recordings
-        self._held = _held(found, recordings)
+        self.program, self.symptom, self.recordings = program, symptom, recordings
+        self._fixed = _fixed_values(symptom, recordings)
         return True
 
     def run(self, seconds: float) -> None:
-        """Make the program smaller until nothing helps or the time is up. Ctrl-C ends it, and what there is stays."""
+        """Make the program smaller until no step helps or the time is up. Ctrl-C ends the reduction and keeps its result."""
         deadline = time.monotonic() + seconds
         try:
             while self._pass(deadline):
@@ -76,7 +76,7 @@ class Reduction:
             self.ended = "interrupted"
 
     def _pass(self, deadline: float) -> bool:
-        """One round of all steps; whether any of them made it smaller."""
+        """Try all steps once; returns whether one of them made the program smaller."""
         changed = False
         if self.program is None:
             return False
@@ -88,62 +88,63 @@ class Reduction:
         return changed
 
     def _step(self, step: Callable[[Program], Iterator[Program]], deadline: float) -> bool:
-        assert self.program is not None  # noqa: S101 - begin has seen to it
+        assert self.program is not None  # noqa: S101 - set by begin
         for candidate in step(self.program):
             if time.monotonic() > deadline:
                 self.ended = "out of time"
                 return False
             if self._try(candidate):
                 return True
-            if self.bench.broken:
-                self.ended = self.bench.broken
+            if self.recorder.broken:
+                self.ended = self.recorder.broken
                 return False
         return False
 
     def _try(self, candidate: Program) -> bool:
         try:
-            source = written(candidate).source
+            source = write_program(candidate).source
         except (NotWritable, SyntaxError):
             return False
-        if source in self._seen:
+        if source in self._tried:
             return False
-        self._seen.add(source)
+        self._tried.add(source)
         self.n_tried += 1
-        recordings = self.bench.observe(candidate, source, self.wanted)
+        recordings = self.recorder.observe(candidate, source, self.options)
         if not recordings or self.symptom is None:
             return False
-        found = symptom_of(recordings, self.overrides, self.symptom)
-        if found is None or not found.same_as(self.symptom) or not _holds(self._held, recordings):
+        symptom = symptom_of(recordings, self.overrides, self.symptom)
+        if symptom is None or not symptom.same_as(self.symptom) or not _has_values(self._fixed, recordings):
             return False
         self.program, self.recordings = candidate, recordings
-        self.symptom = found
+        self.symptom = symptom
         return True
 
 
-def _held(symptom: Symptom, recordings: Mapping[str, Recording]) -> dict[str, dict[str, np.ndarray]]:
-    """Values that have to stay, because what is right of them is known for these very numbers and no others."""
+def _fixed_values(symptom: Symptom, recordings: Mapping[str, Recording]) -> dict[str, dict[str, np.ndarray]]:
+    """Values that must not change, because the correct value is known for these numbers only."""
     name = symptom.finding.observation
-    if symptom.finding.oracle == Oracle.REFERENCE and any(name in one.reference for one in recordings.values()):
+    if symptom.finding.oracle == Oracle.REFERENCE and any(name in recording.reference for recording in recordings.values()):
         names = [name]
     elif not symptom.grounded:
         names = list(next(iter(recordings.values())).observations)[:2]
     else:
         return {}
     return {
-        leg: {one: recording.observations[one].value for one in names if one in recording.observations}
+        leg: {fixed: recording.observations[fixed].value for fixed in names if fixed in recording.observations}
         for leg, recording in recordings.items()
     }
 
 
-def _holds(held: Mapping[str, Mapping[str, np.ndarray]], recordings: Mapping[str, Recording]) -> bool:
-    for leg, values in held.items():
+def _has_values(fixed: Mapping[str, Mapping[str, np.ndarray]], recordings: Mapping[str, Recording]) -> bool:
+    for leg, values in fixed.items():
         for name, value in values.items():
-            seen = recordings[leg].observations.get(name)
-            if seen is None or seen.value.shape != value.shape:
+            observation = recordings[leg].observations.get(name)
+            if observation is None or observation.value.shape != value.shape:
                 return False
-            if object in (seen.value.dtype, value.dtype):
-                if not np.array_equal(seen.value, value):
+            now = observation.value
+            if object in (now.dtype, value.dtype):
+                if not np.array_equal(now, value):
                     return False
-            elif not np.allclose(seen.value.astype(np.float64), value.astype(np.float64), rtol=1e-6, atol=1e-7, equal_nan=True):
+            elif not np.allclose(now.astype(np.float64), value.astype(np.float64), rtol=1e-6, atol=1e-7, equal_nan=True):
                 return False
     return True

@@ -1,4 +1,4 @@
-"""Smaller source: fewer statements, entries of dicts and lists, and arguments, simpler numbers. Delta debugging on a tree."""
+"""Smaller source: fewer statements, entries of dicts and lists, and arguments; simpler numbers. Delta debugging on a tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAKES_ARRAYS = ("array", "asarray", "convert_to_tensor")
 
 
 def smaller_source(program: Program) -> Iterator[Program]:
-    """Every program that is one step smaller, the boldest steps first."""
+    """Every program that is one step smaller, the largest steps first."""
     if program.form == "source":
         for step in (_fewer_rows, _fewer_statements, _fewer_entries, _fewer_columns, _fewer_keywords, _simpler_constants):
             yield from (replace(program, body=source) for source in _steps(program.body, step))
@@ -29,14 +29,14 @@ def _steps(source: str, step: Callable[[ast.Module], Iterator[ast.Module]]) -> I
 
 
 def _changed(tree: ast.Module, place: int, change: Callable[[Any], object]) -> ast.Module:
-    """A copy of the tree in which the node at `place` of the walk is changed."""
-    other = copy.deepcopy(tree)
-    change(list(ast.walk(other))[place])
-    return other
+    """A copy of the tree in which the node at index `place` of the walk is changed."""
+    changed = copy.deepcopy(tree)
+    change(list(ast.walk(changed))[place])
+    return changed
 
 
 def _without(name: str, part: int | slice) -> Callable[[Any], None]:
-    """What takes one entry, or a run of them, out of the list `name` of a node."""
+    """A function that removes one entry, or a slice, from the list `name` of a node."""
 
     def change(node: Any) -> None:
         del getattr(node, name)[part]
@@ -49,19 +49,19 @@ def _places(tree: ast.Module, *kinds: type[ast.AST]) -> list[tuple[int, ast.AST]
 
 
 def _fewer_rows(tree: ast.Module) -> Iterator[ast.Module]:
-    """Without the same rows of all literal arrays of the same length: examples of x, y and weights at once."""
+    """Without the same rows in all literal arrays of one length, which removes examples from x, y and weights together."""
     arrays = [(place, node) for place, node in _places(tree, ast.List) if _in_array(tree, node)]
     for n in sorted({len(node.elts) for _, node in arrays if isinstance(node, ast.List)}, reverse=True):
         runs = [range(1), range(2), range(n // 2), range(n // 2, n)]
         all_but_one = [[index for index in range(n) if index != out] for out in reversed(range(n))]
-        for indices in [list(one) for one in (*runs, *all_but_one) if 0 < len(one) < n]:
-            other = copy.deepcopy(tree)
-            nodes = list(ast.walk(other))
+        for indices in [list(rows) for rows in (*runs, *all_but_one) if 0 < len(rows) < n]:
+            smaller = copy.deepcopy(tree)
+            nodes = list(ast.walk(smaller))
             for place, node in arrays:
-                found = nodes[place]
-                if isinstance(node, ast.List) and isinstance(found, ast.List) and len(node.elts) == n:
-                    found.elts = [found.elts[i] for i in indices]
-            yield other
+                copied = nodes[place]
+                if isinstance(node, ast.List) and isinstance(copied, ast.List) and len(node.elts) == n:
+                    copied.elts = [copied.elts[i] for i in indices]
+            yield smaller
 
 
 def _in_array(tree: ast.Module, node: ast.AST) -> bool:
@@ -88,7 +88,7 @@ def _fewer_entries(tree: ast.Module) -> Iterator[ast.Module]:
         n = len(getattr(node, "elts", ()))
         if n < 2 or isinstance(getattr(node, "ctx", ast.Load()), ast.Store):  # noqa: PLR2004 - one entry stays
             continue
-        if n > 4:  # noqa: PLR2004 - below, single entries are as good as halves
+        if n > 4:  # noqa: PLR2004 - for fewer, single entries do as well
             for part in (slice(n // 2, None), slice(None, n // 2)):
                 yield _changed(tree, place, _without("elts", part))
         for index in reversed(range(n)):
@@ -124,18 +124,18 @@ def _set_value(value: object, node: Any) -> None:
 
 
 def _simpler_constants(tree: ast.Module) -> Iterator[ast.Module]:
-    """Zero, one, fewer digits; a number that is no entry of data may count something, and does not become zero."""
+    """Zero, one, fewer digits. A number outside of a list may be a count, and does not become zero."""
     entries = {
         inner
         for _, node in _places(tree, ast.List, ast.Tuple, ast.Set)
-        for one in getattr(node, "elts", ())
-        for inner in (one, getattr(one, "operand", None))
+        for entry in getattr(node, "elts", ())
+        for inner in (entry, getattr(entry, "operand", None))
     }
     for place, node in _places(tree, ast.Constant):
         value = getattr(node, "value", None)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         digits = [round(value, n) for n in (1, 2)] if isinstance(value, float) else []
-        for one in [*([type(value)(0)] if node in entries else []), type(value)(1), *digits]:
-            if len(repr(one)) < len(repr(value)) or (len(repr(one)) == len(repr(value)) and abs(one) < abs(value)):
-                yield _changed(tree, place, partial(_set_value, one))
+        for simpler in [*([type(value)(0)] if node in entries else []), type(value)(1), *digits]:
+            if (len(repr(simpler)), abs(simpler)) < (len(repr(value)), abs(value)):
+                yield _changed(tree, place, partial(_set_value, simpler))

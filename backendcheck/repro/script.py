@@ -1,66 +1,66 @@
-"""The script itself: a program, the figures that it prints, and what they were here, in a comment at its end."""
+"""The script: a program, the values that it prints, and their output on this machine in a comment at the end."""
 
 from __future__ import annotations
 
+import ast
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from backendcheck.repro.printed_values import HELPERS, Figure, has
-from backendcheck.repro.program import Program, Written
+from backendcheck.repro.printed_values import PrintedValue, has
+from backendcheck.repro.program import Program, ProgramSource
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import in_comment, shortened
 
-_SHOW = '''def plain(value):
-    """A tensor or an array as numbers and text."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if keras.ops.is_tensor(value) or isinstance(value, keras.Variable):
-        value = value.numpy() if "string" in str(value.dtype) else keras.ops.convert_to_numpy(value)
-    return (value.astype("float32") if value.dtype.name == "bfloat16" else value).tolist()
+_ALWAYS = ("plain", "show")  # helpers of every script
 
 
-def show(name, compute):
-    """Print a figure, or what was raised in its place."""
-    try:
-        text = json.dumps(compute(), default=plain)
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        text = f"raised {type(error).__name__}: {(lines or [''])[0][:200]}"
-    print(f"{name}: {text}")'''
+@functools.cache
+def helper_functions() -> dict[str, str]:
+    """The source of each function in the template, by name."""
+    template = Path(__file__).with_name("templates").joinpath("helpers.py.txt").read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(template).body if isinstance(node, ast.FunctionDef)]
+    return {function.name: ast.get_source_segment(template, function) or "" for function in functions}
 
-MARK = "# What it printed"
+
+MARK = "# Output"
 
 
 def script_source(
-    program: Program, text: Written, figures: Sequence[Figure], *, heading: str, backends: Sequence[str], name: str
+    program: Program, text: ProgramSource, values: Sequence[PrintedValue], *, heading: str, backends: Sequence[str], name: str
 ) -> str:
-    """The source of the script without what it printed."""
-    needed = [helper for helper in HELPERS if any(helper in figure.helpers for figure in figures)]
+    """The source of the script, without its output."""
+    used = [name for name in helper_functions() if name in _ALWAYS or any(name in value.helpers for value in values)]
     imports = ["import json"]
     first, rest = _split_imports(text.source)
     lines = [*dict.fromkeys([*imports, *first])]
     standard = sorted(line for line in lines if _is_standard(line))
-    others = sorted((line for line in lines if line not in standard), key=lambda line: (line.startswith("from "), line))
+    third_party = sorted((line for line in lines if line not in standard), key=lambda line: (line.startswith("from "), line))
     runs = "\n".join(f"    KERAS_BACKEND={backend} python {visible(name)}" for backend in backends)
     parts = [
         in_comment(f"{heading}\n\nIt needs Keras, NumPy and one backend. Run it once under each:\n\n{runs}"),
-        "\n".join(standard) + "\n\n" + "\n".join(others),
+        "\n".join(standard) + "\n\n" + "\n".join(third_party),
         rest.strip("\n"),
-        *([_compiled(program)] if any("compiled(" in figure.code for figure in figures) else []),
-        *(HELPERS[helper].replace("{weight}", ", sample_weight=tensors(sample_weight)" if has(program, "sample_weight") else "")
-          for helper in needed),
-        _SHOW,
-        _main(figures),
+        *([_compiled(program)] if any("compiled(" in value.code for value in values) else []),
+        *(_helper(program, name) for name in used),
+        _main(values),
     ]  # fmt: skip
     return re.sub(r"\n{4,}", "\n\n\n", "\n\n\n".join(parts)) + "\n"
 
 
-def pruned(program: Program, figures: Sequence[Figure]) -> Program:
-    """The program without what no figure needs: a script that predicts needs no labels."""
+def _helper(program: Program, name: str) -> str:
+    source = helper_functions()[name]
+    return source if has(program, "sample_weight") else source.replace(", sample_weight=tensors(sample_weight)", "")
+
+
+def pruned(program: Program, values: Sequence[PrintedValue]) -> Program:
+    """The program without the data that no value needs, such as the labels in a script that predicts."""
     if program.form != "objects":
         return program
-    text = " ".join([*(figure.code for figure in figures), *(HELPERS[one] for figure in figures for one in figure.helpers)])
+    helpers = [helper_functions()[name] for value in values for name in value.helpers]
+    text = " ".join([*(value.code for value in values), *helpers])
     if "compiled(" in text:
         text += _compiled(program)
     if "tensors(sample_weight)" in text or "gradients(" in text:
@@ -68,26 +68,26 @@ def pruned(program: Program, figures: Sequence[Figure]) -> Program:
     used = set(re.findall(r"\w+", text))
     return replace(
         program,
-        code={name: one for name, one in program.code.items() if name in used},
-        arrays={name: one for name, one in program.arrays.items() if name in used},
+        code={name: code for name, code in program.code.items() if name in used},
+        arrays={name: nest for name, nest in program.arrays.items() if name in used},
     )
 
 
-def _main(figures: Sequence[Figure]) -> str:
+def _main(values: Sequence[PrintedValue]) -> str:
     lines = [
         "backend = keras.backend.backend()",
         'print(f"keras {keras.__version__}, {backend} {__import__(backend).__version__}, numpy {np.__version__}")',
     ]
-    lines += [f"show({figure.name!r}, lambda: {figure.code})" for figure in figures]
+    lines += [f"show({value.name!r}, lambda: {value.code})" for value in values]
     return "\n".join(lines)
 
 
 def _compiled(program: Program) -> str:
-    given = [name for name in ("loss_weights", "metrics", "weighted_metrics") if has(program, name)]
-    options = [f"{name}={name}" for name in ("loss", *given)]
+    optional = [name for name in ("loss_weights", "metrics", "weighted_metrics") if has(program, name)]
+    options = [f"{name}={name}" for name in ("loss", *optional)]
     optimizer = "optimizer()" if has(program, "optimizer") else "keras.optimizers.SGD(0.1)"
     return (
-        'def compiled(**options):\n    """The model afresh."""\n    model = build()\n'
+        'def compiled(**options):\n    """A new, compiled model."""\n    model = build()\n'
         f"    model.compile(optimizer={optimizer}, {', '.join(options)}, **options)\n    return model"
     )
 
@@ -105,7 +105,7 @@ def _is_standard(line: str) -> bool:
 
 
 def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
-    """The script with what it printed under each backend in a comment at its end."""
+    """The script with its output under each backend in a comment at the end."""
     blocks = [f"{MARK} {visible(where)}:"]
     for backend, output in outputs.items():
         lines = "\n".join(f"    {line}" for line in shortened(output).splitlines())

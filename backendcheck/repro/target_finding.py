@@ -1,4 +1,4 @@
-"""What is to be kept while a case is made smaller: its leading finding, its first diagnosis, who raised what."""
+"""What must stay the same while a case is made smaller: the leading finding, the first diagnosis, the exceptions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import Quantity, quantity_of
 from backendcheck.vocabulary.sides import Side
 
-_WORDS = 8  # of an exception's message: enough to tell two complaints apart, short of the values that it quotes
+_WORDS = 8  # of an exception's message: enough to distinguish errors, but without the values that it quotes
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Symptom:
-    """What a case shows: its leading finding, all pairs of sides that it holds for, the code of the first diagnosis, if any."""
+    """The leading finding of a case, all pairs of sides that have it, the first diagnosis, and the exceptions by leg."""
 
     finding: Finding
     sides: frozenset[frozenset[Side]]
@@ -35,18 +35,18 @@ class Symptom:
 
     @property
     def grounded(self) -> bool:
-        """Whether the recordings alone tell it. That *no* backend rejects something is known to the author only."""
+        """Whether the recordings alone show the finding. That every backend should raise is known to the author only."""
         return not (self.finding.kind == FindingKind.RAISED and not self.raised)
 
-    def same_as(self, other: Symptom) -> bool:
+    def same_as(self, symptom: Symptom) -> bool:
         return (self.family, self.sides, self.diagnosis, self.raised) == (
-            other.family, other.sides, other.diagnosis, other.raised
+            symptom.family, symptom.sides, symptom.diagnosis, symptom.raised
         )  # fmt: skip
 
 
 def _family(finding: Finding) -> tuple[str, str | None, str]:
     name = finding.observation
-    # What a case calls its own figures tells them apart; of everything else the kind does.
+    # Values have names given by the case; other observations are grouped by their quantity.
     quantity = quantity_of(name)
     family = str(quantity) if quantity is not Quantity.VALUE else name.partition(" (")[0]
     if family == "train/metric":
@@ -57,9 +57,9 @@ def _family(finding: Finding) -> tuple[str, str | None, str]:
 def symptom_of(
     recordings: Mapping[str, Recording], overrides: Sequence[Override] = (), like: Symptom | None = None
 ) -> Symptom | None:
-    """What these recordings show; None if nothing does, or they cannot be compared.
+    """The symptom in these recordings; None without a finding, or if they cannot be compared.
 
-    With `like`, the leading finding has to be of the same family; what else is found may differ.
+    With `like`, the leading finding must be of the same family; other findings may differ.
     """
     judgement = judge(recordings, list(recordings), overrides)
     if judgement.problems or not judgement.findings:
@@ -67,11 +67,11 @@ def symptom_of(
     finding = leading(judgement.findings)
     if like is not None and _family(finding) != like.family:
         return None
-    family = [one for one in judgement.findings if _family(one) == _family(finding)]
+    family = [similar for similar in judgement.findings if _family(similar) == _family(finding)]
     diagnoses = diagnose(judgement.findings, recordings)
     return Symptom(
         finding=finding,
-        sides=frozenset(frozenset(one.sides) for one in family),
+        sides=frozenset(frozenset(similar.sides) for similar in family),
         diagnosis=diagnoses[0].code if diagnoses else None,
         raised={leg: _raised(recording) for leg, recording in recordings.items() if recording.raised},
         legs=tuple(recordings),

@@ -1,4 +1,4 @@
-"""Scripts kept beside a run: that of one case, or those of the worst cases that failed."""
+"""Keep scripts in the directory of a run: that of one case, or those of the worst failed cases."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.sides import Side
 
 
-def keep(made: Repro, result: CaseResult, legs: Sequence[Leg], directory: Path) -> Path:
-    """Keep a script that was made beside the run in `directory`; returns where.
+def keep(repro: Repro, result: CaseResult, legs: Sequence[Leg], directory: Path) -> Path:
+    """Keep a copy of a script in the run `directory`; returns its path.
 
     Raises:
         OutputInTheWay: if `directory` cannot be written.
     """
     script = KeptScript(
-        case=result.case, source=made.script, outputs=made.outputs, shows=made.shows, recordings=_made_from(result, legs),
-        headline=made.headline, notes=made.notes, data=made.data.name if made.data else "",
-        data_sha256=hashlib.sha256(made.data.read_bytes()).hexdigest() if made.data else "",
+        case=result.case, source=repro.script, outputs=repro.outputs, shows=repro.shows, recordings=_digests(result, legs),
+        headline=repro.headline, notes=repro.notes, data=repro.data.name if repro.data else "",
+        data_sha256=hashlib.sha256(repro.data.read_bytes()).hexdigest() if repro.data else "",
     )  # fmt: skip
-    return keep_script(directory, script, made.data)
+    return keep_script(directory, script, repro.data)
 
 
-def _made_from(result: CaseResult, legs: Sequence[Leg]) -> dict[str, str]:
-    """The recordings that `make_repro` takes: of each backend the first."""
-    found: dict[str, str] = {}
+def _digests(result: CaseResult, legs: Sequence[Leg]) -> dict[str, str]:
+    """The recordings that `make_repro` uses: the first of each backend."""
+    digests: dict[str, str] = {}
     for label, digest in digests_of(result.case, legs).items():
-        found.setdefault(Side(label).backend, digest)
-    return found
+        digests.setdefault(Side(label).backend, digest)
+    return digests
 
 
 def keep_worst(
     results: Results, directory: Path, n: int, *, seconds: float, device: str, overrides: Sequence[Override], say: Say
 ) -> Iterator[tuple[str, str]]:
-    """Make and keep the scripts of the `n` worst cases that failed; yields each case with what became of it, in words.
+    """Make and keep scripts of the `n` worst failed cases; yields each case with the outcome in words.
 
-    Why one cannot be had is kept in its place, for the report to say.
+    If a script cannot be made, the reason is kept for the report.
     """
     failed = [result for result in results.cases if result.verdict is Verdict.FAILED]
     for result in failed[:n]:
         path = script_path(directory, result.case)
         try:
-            made = make_repro(
+            repro = make_repro(
                 result, nodeid=str(case_file(result, results.legs)), out=path, seconds=seconds, device=device,
                 overrides=overrides, say=say,
             )  # fmt: skip
         except UsageError as error:
             why = visible(str(error).removeprefix(f"{result.case}: "))
-            none = KeptScript(
-                case=result.case, source="", outputs={}, shows=False, recordings=_made_from(result, results.legs), notes=(why,)
+            missing = KeptScript(
+                case=result.case, source="", outputs={}, shows=False, recordings=_digests(result, results.legs), notes=(why,)
             )
-            keep_script(directory, none)
+            keep_script(directory, missing)
             yield result.case, f"no script: {why}"
             continue
-        keep(made, result, results.legs, directory)
-        yield result.case, f"{path}{'' if made.shows else ', which does not show the difference'}"
+        keep(repro, result, results.legs, directory)
+        yield result.case, f"{path}{'' if repro.shows else ', which does not show the difference'}"

@@ -163,7 +163,7 @@ def figures(output: str) -> str:
         ("edge/masked_accuracy", r"\b[123] of 6 examples"),
         ("edge/a_function", r"return values \* \(3(?s:.)*sum: \["),
         ("edge/a_loaded_model", r"deserialize_keras_object(?s:.)*fit: raised TypeError"),
-        ("edge/rows", r"one_hot\(labels, [1-3]\)(?s:.)*figures: raised"),
+        ("edge/rows", r"one_hot\(labels, [1-3]\)(?s:.)*values: raised"),
     ],
 )
 def test_the_script_runs_alone_and_shows_the_difference(recorded, case, smaller):
@@ -202,7 +202,7 @@ def test_what_cannot_be_written_or_shown_is_said(recorded):
     assert "fixture 'tensor_of_conftest'" in ended.err
     assert not script.exists()
     _, ended = repro(recorded, "edge/fine")
-    assert (ended.exit_code, "nothing differs in it" in ended.err) == (2, True)
+    assert (ended.exit_code, "nothing differs, so a script has nothing to show" in ended.err) == (2, True)
     _, ended = repro(recorded, "edge/past_the_ned")
     assert (ended.exit_code, "edge/past_the_end" in ended.err) == (2, True)
 

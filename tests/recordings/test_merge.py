@@ -368,7 +368,7 @@ def test_out_may_lie_among_the_pieces_but_not_on_them(artifacts: Path) -> None:
 def test_another_leg_in_the_way_is_kept_unless_told_otherwise(artifacts: Path) -> None:
     place = artifacts.parent
     write_leg(place / "out" / "jax", "jax", run="of yesterday")
-    refused(merge(place, "artifacts"), "out/jax: holds another leg", "say --overwrite")
+    refused(merge(place, "artifacts"), "out/jax: holds another leg", "use --overwrite")
     assert read_environment(place / "out" / "jax").run == "of yesterday"
     assert merge(place, "artifacts", "--overwrite").exit_code == 1
     # A leg of another backend would be taken for a part of this run.

@@ -10,13 +10,13 @@ from make import recording
 
 from backendcheck.case import Tolerance
 from backendcheck.report.formats.bug_report import issue_text
-from backendcheck.repro.printed_values import Figure, figures_of
-from backendcheck.repro.program import Program, written
+from backendcheck.repro.printed_values import PrintedValue, printed_values
+from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, simpler_numbers
 from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower
 from backendcheck.repro.reduce_source import smaller_source
-from backendcheck.repro.run_script import Threw, differ, printed, shows
+from backendcheck.repro.run_script import Raised, differ, printed, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.target_finding import symptom_of
 
@@ -135,7 +135,7 @@ def test_inputs_and_layers_become_narrower_with_their_data():
 
 
 def test_source_gets_smaller_one_step_at_a_time():
-    body = "def figures():\n    a = np.array([1.5, 2.5])\n    b = 3\n    return {'a': a, 'b': ops.f(b, keep=True)}"
+    body = "def compute_values():\n    a = np.array([1.5, 2.5])\n    b = 3\n    return {'a': a, 'b': ops.f(b, keep=True)}"
     bodies = {one.body for one in smaller_source(Program(kind="value", form="source", body=body))}
     assert all(len(one) <= len(ast.unparse(ast.parse(body))) for one in bodies)
     for piece in ("return {'a': a}", "ops.f(b)", "[1.5]", "b = 1", "[0.0, 2.5]"):
@@ -172,7 +172,7 @@ def test_a_reduction_ends_in_time_and_when_a_process_breaks():
     assert (reduction.ended, reduction.program.n_examples) == ("out of time", 3)
     broken = Reduction(Backends(), {})
     assert broken.begin(program, symptom_of(TORCH_RAISES))
-    broken.bench = type("Broken", (), {"broken": "jax ended", "observe": lambda *_: None})()
+    broken.recorder = type("Broken", (), {"broken": "jax ended", "observe": lambda *_: None})()
     broken.run(30)
     assert (broken.ended, broken.program.n_examples) == ("jax ended", 3)
 
@@ -203,7 +203,7 @@ def test_what_everybody_accepts_is_not_made_smaller_into_something_right():
     [
         (1.0, 1.0, False), (1.0, 1.1, True), ([1, 2], [1, 2], False), ([1, 2], [1, 3], True), ([1], [1, 1], True),
         (float("nan"), float("nan"), False), (float("nan"), 1.0, True), (["a", "b"], ["b", "a"], True), ("a", "a", False),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True), (Threw("E"), 1.0, True), (Threw("E"), Threw("F"), False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True), (Raised("E"), 1.0, True), (Raised("E"), Raised("F"), False),
         (float("inf"), float("-inf"), True), ([[]], [[]], False),
     ],
 )  # fmt: skip
@@ -217,11 +217,11 @@ def test_the_output_of_a_script_is_read_back():
     found = printed("\n".join(lines))
     assert found["loss"] == 0.0
     assert str(found["a: b"]) == "[1, nan]"
-    assert isinstance(found["fit"], Threw)
+    assert isinstance(found["fit"], Raised)
     assert found["text"] == "raised A: b"
 
 
-LOSS = [Figure(name="loss", code="0")]
+LOSS = [PrintedValue(name="loss", code="0")]
 
 
 def test_a_difference_is_shown_only_if_it_is_there():
@@ -238,11 +238,11 @@ def test_a_difference_is_shown_only_if_it_is_there():
 def test_a_reference_is_shown_as_a_literal_with_its_origin():
     recordings = {b: recording("a/b", b, loss=1.0, reference={"loss": 2.0}) for b in ("jax", "torch")}
     symptom = symptom_of(recordings)
-    figures = figures_of(loss_program([[1.0]], [[1.0]]), symptom, recordings)
-    assert [(one.role, one.name) for one in figures] == [("seen", "loss"), ("right", "loss by the case's reference")]
-    right = f"{figures[1].name}: 2.0"
-    assert shows(symptom, figures, dict.fromkeys(recordings, f"loss: 1.0\n{right}"))
-    assert not shows(symptom, figures, dict.fromkeys(recordings, f"loss: 2.0\n{right}"))
+    values = printed_values(loss_program([[1.0]], [[1.0]]), symptom, recordings)
+    assert [(one.role, one.name) for one in values] == [("recorded", "loss"), ("reference", "loss by the case's reference")]
+    right = f"{values[1].name}: 2.0"
+    assert shows(symptom, values, dict.fromkeys(recordings, f"loss: 1.0\n{right}"))
+    assert not shows(symptom, values, dict.fromkeys(recordings, f"loss: 2.0\n{right}"))
 
 
 HOSTILE = "x'); import os; os.abort()  # \"\"\"\nimport os; os.abort()\r\x0b\u2028`````"
@@ -250,8 +250,8 @@ HOSTILE = "x'); import os; os.abort()  # \"\"\"\nimport os; os.abort()\r\x0b\u20
 
 def test_hostile_text_stays_text():
     program = loss_program([[1.0]], [[1.0]])
-    figures = [Figure(name=HOSTILE, code="1")]
-    source = script_source(program, written(program), figures, heading=HOSTILE, backends=["jax"], name=HOSTILE)
+    values = [PrintedValue(name=HOSTILE, code="1")]
+    source = script_source(program, write_program(program), values, heading=HOSTILE, backends=["jax"], name=HOSTILE)
     source = with_outputs(source, {"jax": HOSTILE}, HOSTILE)
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr == "abort"]
     assert not calls
@@ -266,7 +266,7 @@ def test_hostile_text_stays_text():
 
 def test_large_arrays_go_into_a_file():
     program = loss_program(np.zeros(1000), np.arange(1000.0))
-    text = written(program, "big.npz")
+    text = write_program(program, "big.npz")
     assert set(text.stored) == {"y_true", "y_pred"}
     assert "'big.npz'" in text.source
     assert len(text.source) < 400
@@ -278,8 +278,8 @@ def test_a_script_that_predicts_lists_no_labels():
         tensorflow={"output_order": np.array(["b", "a"])}, jax={"output_order": np.array(["a", "b"])},
         torch={"output_order": np.array(["a", "b"])},
     )  # fmt: skip
-    figures = figures_of(model_program(), symptom_of(recordings), recordings)
-    less = pruned(model_program(), figures)
+    values = printed_values(model_program(), symptom_of(recordings), recordings)
+    less = pruned(model_program(), values)
     assert (list(less.arrays), dict(less.code)) == (["x"], {})
-    trained = [Figure(name="fit", code="(lambda model: model.fit(x, y))(compiled())")]
+    trained = [PrintedValue(name="fit", code="(lambda model: model.fit(x, y))(compiled())")]
     assert list(pruned(model_program(), trained).arrays) == ["x", "y"]

@@ -87,7 +87,7 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, case: Any, 
     except RecursionError as error:
         message = "its definitions need each other"
         raise NotWritable(message) from error
-    name = "figures" if kind == "value" else "make"
+    name = "compute_values" if kind == "value" else "make"
     wrapped = ast.FunctionDef(name=name, args=_NO_ARGUMENTS, body=body, decorator_list=[], returns=None)
     source = ast.unparse(ast.fix_missing_locations(ast.Module([wrapped], [])))
     return {
