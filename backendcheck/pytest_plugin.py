@@ -1,7 +1,7 @@
-"""The pytest plugin (entry point ``pytest11``): cases and `backends_agree` in somebody's own test suite.
+"""The pytest plugin (entry point ``pytest11``): cases and `backends_agree` in a user's own test suite.
 
-It is loaded into every pytest session where backendcheck is installed, so it imports next to nothing and does nothing until it is
-asked: by ``--backends``, or by a test that takes the fixture `backends_agree`. Then `in_pytest` does everything.
+pytest loads it into every session where backendcheck is installed. Therefore it imports very little, and does nothing until
+``--backends`` is given or a test takes the fixture `backends_agree`. Then `in_pytest` does the work.
 """
 
 from __future__ import annotations
@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backendcheck.in_pytest.names import FIXTURE, JUDGING, NODEID, NONE, OWN_OPTIONS, meeting, meeting_place, takes_fixture
+from backendcheck.in_pytest.names import (
+    FIXTURE,
+    JUDGING,
+    NODEID,
+    NONE,
+    OWN_OPTIONS,
+    exchange_directory,
+    session_id,
+    takes_fixture,
+)
 
 if TYPE_CHECKING:
     from backendcheck.in_pytest.session import JudgingSession
 
 
-_RECORDING = "backendcheck-worker"  # and of the one in a recording session, into which a conftest.py may have loaded this one
+_RECORDING = "backendcheck-worker"  # name of the plugin of a recording session, where a conftest.py may have loaded this one too
 _GROUP = "backendcheck"
 
 
@@ -27,14 +36,14 @@ _GROUP = "backendcheck"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup(_GROUP, "backendcheck: the same under every Keras backend")
-    group.addoption("--backendcheck-backends", **_backends("The same as --backends, where that is somebody else's."))
+    group.addoption("--backendcheck-backends", **_backends("The same as --backends, if another plugin has that option."))
     group.addoption(
         "--backendcheck-out", type=Path, default=Path("reports/pytest"), metavar="DIR",
-        help="Where recordings and reports go, in place of those of an earlier session. Default: reports/pytest",
+        help="Directory of recordings and reports, which replace those of an earlier session. Default: reports/pytest",
     )  # fmt: skip
     group.addoption(
         "--backendcheck-timeout", type=float, default=300.0, metavar="S",
-        help="Seconds a case may take on a backend before it is ended there. Default: 300",
+        help="Seconds a case may take on a backend before it is stopped. Default: 300",
     )  # fmt: skip
     group.addoption("--backendcheck-workers", type=int, default=1, metavar="N", help="Worker processes per backend. Default: 1")
     group.addoption(
@@ -43,73 +52,73 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--backendcheck-oracles", default="agreement,paths,order,reference", metavar="LIST",
-        help="What to hold against what. Default: agreement,paths,order,reference",
+        help="Comparisons to make. Default: agreement,paths,order,reference",
     )  # fmt: skip
     group.addoption(
         "--backendcheck-plugin", dest="backendcheck_plugins", action="append", default=[], metavar="NAME",
-        help="Load this pytest plugin where cases are recorded, for its fixtures; others are not loaded there. May be repeated.",
+        help="Load this pytest plugin where cases are recorded, for its fixtures. No others are loaded. May be repeated.",
     )  # fmt: skip
 
 
-def _backends(explained: str) -> dict[str, Any]:
-    return {"dest": "backendcheck_backends", "metavar": "LIST", "default": None, "help": explained}
+def _backends(text: str) -> dict[str, Any]:
+    return {"dest": "backendcheck_backends", "metavar": "LIST", "default": None, "help": text}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None, None, None]:
-    """Take ``--backends``, unless a conftest.py or another plugin has: then it is theirs, and ours has its long name only."""
+    """Add ``--backends``, unless a conftest.py or another plugin has it; then ours has its long name only."""
     before = set(vars(early_config.option))
     yield
     early_config.stash[OWN_OPTIONS] = frozenset(vars(early_config.option)) - before
     try:
         _, unknown = parser.parse_known_and_unknown_args(["--backends=jax"])
-    except pytest.UsageError:  # somebody's who takes other values
+    except pytest.UsageError:  # another plugin's option, with other values
         return
     if unknown:
-        explained = "Collect case_* functions, too, and judge each under these Keras backends (tensorflow,jax,torch), or none."
-        parser.getgroup(_GROUP).addoption("--backends", **_backends(explained))
+        text = "Collect case_* functions too, and judge each under these Keras backends (tensorflow,jax,torch); or none."
+        parser.getgroup(_GROUP).addoption("--backends", **_backends(text))
 
 
-# --- waking the rest ---------------------------------------------------------------------------------------------
+# --- starting the judging session ---------------------------------------------------------------------------------------------
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "backendcheck(seed): the seed of a case's rng fixture and of its initial weights")
-    given: str | None = config.option.backendcheck_backends
-    if given is not None and given.strip().lower() != NONE and not _records(config):
-        _wake(config)
+    backends: str | None = config.option.backendcheck_backends
+    if backends is not None and backends.strip().lower() != NONE and not _records(config):
+        _start_judging(config)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if getattr(config.option, "loadgroup", False):  # pytest-xdist is about to put the group of each item behind its node id
+    if getattr(config.option, "loadgroup", False):  # pytest-xdist will append the group to the node id of each item
         for item in items:
             item.stash[NODEID] = item.nodeid
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Choose what is to be recorded, if anybody has asked for anything."""
+    """Select the items to record, if the session compares at all."""
     judging = _judging(session.config)
     if judging is None and not _records(session.config) and any(map(takes_fixture, session.items)):
-        judging = _wake(session.config)
+        judging = _start_judging(session.config)
     if judging is not None:
         judging.choose(session)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where to meet."""
-    node.workerinput["backendcheck_meeting"] = meeting(node.config)
+    """Pass the id of the session to a worker of pytest-xdist."""
+    node.workerinput["backendcheck_meeting"] = session_id(node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
-    """In the controller of pytest-xdist: record what the workers have chosen."""
+    """In the controller of pytest-xdist: record the items that the workers selected."""
     config: pytest.Config = node.config
     judging = _judging(config)
-    if judging is None and (meeting_place(config) / "chosen.json").exists():
-        judging = _wake(config)
+    if judging is None and (exchange_directory(config) / "chosen.json").exists():
+        judging = _start_judging(config)
     if judging is not None:
         judging.record()
 
@@ -119,12 +128,12 @@ def _judging(config: pytest.Config) -> JudgingSession | None:
     return judging
 
 
-def _wake(config: pytest.Config) -> JudgingSession:
+def _start_judging(config: pytest.Config) -> JudgingSession:
     from backendcheck.errors import BackendcheckError
     from backendcheck.in_pytest.session import JudgingSession
 
     try:
-        judging = JudgingSession(config, meeting_place(config))
+        judging = JudgingSession(config, exchange_directory(config))
     except BackendcheckError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(judging, JUDGING)
@@ -140,11 +149,11 @@ def _records(config: pytest.Config) -> bool:
 
 @pytest.fixture
 def backends_agree(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """``backends_agree(function, *arrays)``: what it returns, and its gradients by the arrays, are the same on every backend.
+    """``backends_agree(function, *arrays)``: the result and its gradients by the arrays are the same on every backend.
 
-    `function` takes the arrays as tensors. It is called in the recording session of each backend, where the test around it runs
-    as well; here it is judged, and what it returned comes back as NumPy. Options are those of a FunctionCase: `gradients`,
-    `reference`, `expect`, `tolerance`.
+    `function` takes the arrays as tensors. Each backend's recording session runs the test and calls the function. This session
+    judges the results, and returns one of them as NumPy arrays. Options are those of a FunctionCase: `gradients`, `reference`,
+    `expect`, `tolerance`.
     """
     judging = _judging(request.config)
     if judging is None:

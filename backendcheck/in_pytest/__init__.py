@@ -1,5 +1,5 @@
-"""backendcheck inside somebody's own pytest session.
+"""backendcheck inside a user's own pytest session.
 
-The session chooses, waits and judges; it runs no case. One recording session per backend does that (`recorders`), told by a file
-what is chosen, and everything comes back through files (`exchange`), so that workers of pytest-xdist may wait for it as well.
+The session selects items, waits and judges; it runs no case. One recording session per backend runs them (`recorders`). It reads
+the selected items from a file and answers through files (`files`), so that workers of pytest-xdist can wait for it too.
 """

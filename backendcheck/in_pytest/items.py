@@ -1,4 +1,4 @@
-"""``case_*`` functions as items of a pytest session: found and named as pytest does it, judged instead of called."""
+"""``case_*`` functions as items of a pytest session: collected and named by pytest, judged instead of called."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from _pytest.pathlib import fnmatch_ex
 
 from backendcheck.case_files import PREFIX, case_names, holds_cases
 
-# Whether a case is skipped is for its recordings to say, each on its backend; its fixtures and its time limit are theirs as well.
-# And what is known to fail is an entry in known_divergences.toml, which says what exactly fails, and where.
-_NOT_HERE = frozenset({"skip", "skipif", "xfail", "timeout"})
+# These marks apply in the recording sessions, where a case may be skipped on one backend and has its own time limit. A case that
+# is known to fail has an entry in known_divergences.toml, which says what exactly fails, and where.
+_IGNORED_MARKS = frozenset({"skip", "skipif", "xfail", "timeout"})
 
 
 class Case(pytest.Function):
-    """A case. Its fixtures are not set up here, nor is it called: that is done in one recording session per backend."""
+    """A case. The recording session of each backend sets up its fixtures and calls it; this session does not."""
 
     def setup(self) -> None:
         pass
@@ -31,11 +31,11 @@ class Case(pytest.Function):
         judge_case(self)
 
     def iter_markers_with_node(self, name: str | None = None) -> Iterator[tuple[Any, Any]]:
-        return ((node, mark) for node, mark in super().iter_markers_with_node(name) if mark.name not in _NOT_HERE)
+        return ((node, mark) for node, mark in super().iter_markers_with_node(name) if mark.name not in _IGNORED_MARKS)
 
 
-class NoCase(pytest.Item):
-    """What is called like a case and is none: it must not go unnoticed."""
+class InvalidCase(pytest.Item):
+    """An object that is named like a case but is not one. It must fail visibly."""
 
     reason = ""
 
@@ -47,7 +47,7 @@ class NoCase(pytest.Item):
 
 
 class CaseFile(pytest.Module):
-    """A file that is none of the user's test files and holds cases: nothing else of it is collected."""
+    """A file with cases that is not a test file. Only its cases are collected."""
 
     def funcnamefilter(self, name: str) -> bool:  # noqa: ARG002
         return False
@@ -63,9 +63,9 @@ class CaseFile(pytest.Module):
 
 
 class CaseCollection:
-    """Collects cases beside the tests of a session: in every test file, and in other files below what pytest was given.
+    """Collects cases in test files, and in other files under the arguments of pytest.
 
-    Where the project says in which paths its cases are, they are looked for there alone.
+    If the project configures paths of its cases, only those are searched.
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
@@ -73,65 +73,65 @@ class CaseCollection:
         self._names: dict[Path, frozenset[str]] = {}
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        # Of test files, and of files named outright, pytest's own hook makes a module; its names come to the hook below.
+        # pytest's own hook collects test files and files given as arguments; their names come to the hook below.
         if file_path.suffix != ".py" or parent.session.isinitpath(file_path) or _is_test_file(file_path, parent.config):
             return None
         if not self._may_hold_cases(file_path) or not holds_cases(file_path):
             return None
-        _find_helpers_beside(file_path)
+        _import_from_folder_of(file_path)
         module: pytest.Collector = CaseFile.from_parent(parent, path=file_path)
         return module
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path) -> None:
         if holds_cases(module_path):
-            _find_helpers_beside(module_path)
+            _import_from_folder_of(module_path)
 
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
         if not name.startswith(PREFIX) or not isinstance(collector, pytest.Module):
             return None
         path = collector.path
         if path not in self._names:
-            wanted = self._may_hold_cases(path) or collector.session.isinitpath(path)
-            # By the source: a case that is imported from another file, to build upon, is a case of that file only.
-            self._names[path] = case_names(path) if wanted else frozenset()
+            has_cases = self._may_hold_cases(path) or collector.session.isinitpath(path)
+            # From the source, because a case imported from another file belongs to that file only.
+            self._names[path] = case_names(path) if has_cases else frozenset()
         if name not in self._names[path]:
             return None
         try:
             return _cases(collector, name, obj)
         except (pytest.fail.Exception, pytest.Collector.CollectError) as error:
             why = " ".join(str(error).split()).rstrip(".")
-            return [_no_case(collector, name, f"{name} cannot be collected: {why}. Correct it.")]
+            return [_invalid_case(collector, name, f"{name} cannot be collected: {why}. Correct it.")]
 
     def _may_hold_cases(self, path: Path) -> bool:
         return not self.paths or any(path.resolve().is_relative_to(folder) for folder in self.paths)
 
 
-def _find_helpers_beside(path: Path) -> None:
-    """Have what lies beside a case file found as it is where the file is recorded: last, so that none of it hides a library."""
+def _import_from_folder_of(path: Path) -> None:
+    """Make modules next to a case file importable, as in a recording session. The folder comes last, so it hides no library."""
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
 
 
 def _cases(module: pytest.Module, name: str, obj: object) -> list[pytest.Item]:
-    function = get_real_func(obj)  # type: ignore[no-untyped-call]  # a functools.partial, or what has been decorated, is a case as well
+    function = get_real_func(obj)  # type: ignore[no-untyped-call]  # a functools.partial or a decorated function is a case too
     if not inspect.isfunction(function):
-        reason = f"{name} is no function but {type(obj).__name__}; expected a case. Rename it, or make it one."
-        return [_no_case(module, name, reason)]
+        reason = f"{name}: not a function but {type(obj).__name__}; expected a case. Rename it, or make it a function."
+        return [_invalid_case(module, name, reason)]
     if inspect.isgeneratorfunction(function):
-        return [_no_case(module, name, f"{name} yields; expected a function that returns a case. Fixtures may yield.")]
-    found: list[pytest.Item] = []
-    for made in module._genfunctions(name, obj):  # noqa: SLF001 - parametrize, fixtures with parameters and hooks, as pytest has it
-        callspec = getattr(made, "callspec", None)
+        return [_invalid_case(module, name, f"{name} yields; expected a function that returns a case. Fixtures may yield.")]
+    cases: list[pytest.Item] = []
+    for item in module._genfunctions(name, obj):  # noqa: SLF001 - pytest's handling of parametrize, fixtures and hooks
+        callspec = getattr(item, "callspec", None)
         more = {} if callspec is None else {"callspec": callspec, "keywords": {callspec.id: True}}
-        found.append(
-            Case.from_parent(module, name=made.name, fixtureinfo=made._fixtureinfo, originalname=made.originalname, **more)  # noqa: SLF001
+        cases.append(
+            Case.from_parent(module, name=item.name, fixtureinfo=item._fixtureinfo, originalname=item.originalname, **more)  # noqa: SLF001
         )
-    return found
+    return cases
 
 
-def _no_case(module: pytest.Module, name: str, reason: str) -> pytest.Item:
-    item: NoCase = NoCase.from_parent(module, name=name)
+def _invalid_case(module: pytest.Module, name: str, reason: str) -> pytest.Item:
+    item: InvalidCase = InvalidCase.from_parent(module, name=name)
     item.reason = f"{module.nodeid}: {reason}"
     return item
 

@@ -1,4 +1,4 @@
-"""Names that the pytest plugin and the session behind it share; standard library and pytest only."""
+"""Names shared by the pytest plugin and the judging session. Imports the standard library and pytest only."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Any
 
 import pytest
 
-PLUGIN = "backendcheck.pytest_plugin"  # the module that pytest loads, and in which the fixture is defined
+PLUGIN = "backendcheck.pytest_plugin"  # the module that pytest loads; it defines the fixture
 FIXTURE = "backends_agree"
-NONE = "none"  # for --backends: what addopts asks for is not wanted this time
-JUDGING = "backendcheck-judging"  # the name of the plugin that does the rest, once it is woken
-OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # those that conftest.py files have added, by the names of their values
-_MEETING = pytest.StashKey[str]()
+NONE = "none"  # value of --backends that turns off a --backends in addopts
+JUDGING = "backendcheck-judging"  # name of the plugin that does the work, once it is needed
+OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # options added by conftest.py files, by dest
+_SESSION_ID = pytest.StashKey[str]()
 NODEID = pytest.StashKey[str]()
 
 
 def base_nodeid(item: pytest.Item) -> str:
-    """The node id of an item, without its group."""
+    """The node id of an item, without the group that pytest-xdist appends."""
     return item.stash.get(NODEID, item.nodeid)
 
 
-def meeting(config: pytest.Config) -> str:
-    """The name under which a session, its recorders and its workers meet: its controller makes it up."""
+def session_id(config: pytest.Config) -> str:
+    """The id that a session shares with its recorders and its workers; the controller creates it."""
     if hasattr(config, "workerinput"):
         return str(config.workerinput["backendcheck_meeting"])
-    return config.stash.setdefault(_MEETING, os.urandom(8).hex())
+    return config.stash.setdefault(_SESSION_ID, os.urandom(8).hex())
 
 
-def meeting_place(config: pytest.Config) -> Path:
-    """The directory of what they tell each other; it is made when there is something to tell."""
+def exchange_directory(config: pytest.Config) -> Path:
+    """The directory of the files that they exchange; it is created with the first file."""
     out: Path = config.invocation_params.dir / config.option.backendcheck_out
-    return out / f".session-{meeting(config)}"
+    return out / f".session-{session_id(config)}"
 
 
 def takes_fixture(item: pytest.Item) -> bool:
-    """Whether a test takes the fixture of this plugin, and not one that somebody else calls so."""
+    """Whether a test takes the fixture of this plugin, and not another fixture of that name."""
     if FIXTURE not in getattr(item, "fixturenames", ()):
         return False
-    known: Any = getattr(item, "_fixtureinfo", None)
-    for definition in reversed(known.name2fixturedefs.get(FIXTURE, ()) if known is not None else ()):
+    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    for definition in reversed(fixtures.name2fixturedefs.get(FIXTURE, ()) if fixtures is not None else ()):
         if getattr(definition.func, "__module__", "") == PLUGIN:
             return True
-        if FIXTURE not in definition.argnames:  # it does not build upon ours
+        if FIXTURE not in definition.argnames:  # it overrides ours without using it
             return False
     return False

@@ -1,4 +1,4 @@
-"""From a verdict to what pytest makes of an item: passed, failed with the message of the report, or expected to fail."""
+"""Turn a verdict into the outcome of a pytest item: passed, failed with the report's message, or an expected failure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from backendcheck.text.escape import one_line
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.case_ids import call_id, case_id
 
-PROPERTY = "backendcheck_case"  # of an item in JUnit XML, and in the reports that workers send to their controller
+PROPERTY = "backendcheck_case"  # of an item, in JUnit XML and in the reports of pytest-xdist workers
 VERDICT = "backendcheck_verdict"
-HEADLINE = pytest.StashKey[str]()  # what a summary in one line says of an item that failed
-KNOWN = pytest.StashKey[list[str]]()  # the reasons of known divergences: the report is made to say so, for a test may go on
+HEADLINE = pytest.StashKey[str]()  # of a failed item, for pytest's summary
+KNOWN = pytest.StashKey[list[str]]()  # reasons of known divergences in a test, which goes on after them
 _TERMINAL_MARGIN = 4  # columns that pytest puts before the message of an exception
 
 
 def judge_case(item: pytest.Item) -> None:
-    """Pass, or raise what has pytest report the verdict on a case."""
-    result = _judged(item, case_id(base_nodeid(item)))
+    """Return for PASSED; otherwise raise the exception with which pytest reports the verdict."""
+    result = _result_of(item, case_id(base_nodeid(item)))
     if result.verdict is Verdict.XFAILED and not item.config.option.runxfail:
         item.stash[KNOWN] = [reasons(result)]
     elif result.verdict is not Verdict.PASSED:
-        pytest.fail(_explained(item, result, 0), pytrace=False)
+        pytest.fail(_explain(item, result, 0), pytrace=False)
 
 
 class Agreement:
-    """The fixture `backends_agree` of one test: judges its calls one after the other."""
+    """The fixture `backends_agree` of a test. It judges the calls in order."""
 
     def __init__(self, test: pytest.Item) -> None:
         self.test = test
@@ -59,25 +59,25 @@ class Agreement:
 
     def _judge(self, case: str) -> Any:
         __tracebackhide__ = True
-        result = _judged(self.test, case)
+        result = _result_of(self.test, case)
         if result.verdict is Verdict.XFAILED and not self.test.config.option.runxfail:
             self.test.stash.setdefault(KNOWN, []).append(reasons(result))
         elif result.verdict is not Verdict.PASSED:
-            pytest.fail(_explained(self.test, result, _TERMINAL_MARGIN))
-        return next((returned(one) for one in result.recordings.values()), None)
+            pytest.fail(_explain(self.test, result, _TERMINAL_MARGIN))
+        return next((returned(recording) for recording in result.recordings.values()), None)
 
     def check_end(self) -> None:
-        """See that no backend went further in the test, or ended it otherwise, than it did here."""
+        """Fail if the test made more calls on a backend, or ended differently there, than here."""
         __tracebackhide__ = True
         case = call_id(base_nodeid(self.test), self.n_calls + 1)
         if not _judge_of(self.test).has_any(case):
             return
-        result = _judged(self.test, case)
+        result = _result_of(self.test, case)
         how_often = f"{self.n_calls} time{'' if self.n_calls == 1 else 's'}"
-        here = f"{case}: the test has called {FIXTURE} {how_often} here; expected as often as on the backends"
+        here = f"{case}: the test called {FIXTURE} {how_often} here; expected as many calls as on the backends"
         if result.verdict is Verdict.PASSED:
-            pytest.fail(f"{here}, which went on and agree.", pytrace=False)
-        pytest.fail(f"{_explained(self.test, result, 0)}\n{here}.", pytrace=False)
+            pytest.fail(f"{here}, which made more calls and agree.", pytrace=False)
+        pytest.fail(f"{_explain(self.test, result, 0)}\n{here}.", pytrace=False)
 
 
 AGREEMENT = pytest.StashKey[Agreement]()
@@ -95,7 +95,7 @@ def _judge_of(item: pytest.Item) -> Judge:
     return judge
 
 
-def _judged(item: pytest.Item, case: str) -> CaseResult:
+def _result_of(item: pytest.Item, case: str) -> CaseResult:
     try:
         result = _judge_of(item).result(case)
     except BackendcheckError as error:
@@ -104,12 +104,12 @@ def _judged(item: pytest.Item, case: str) -> CaseResult:
     return result
 
 
-def _explained(item: pytest.Item, result: CaseResult, margin: int) -> str:
+def _explain(item: pytest.Item, result: CaseResult, margin: int) -> str:
     item.stash[HEADLINE] = f"{result.verdict.value} {one_line(result.headline)}"
     return _judge_of(item).explain(result, item.path, _width(item.config, margin))
 
 
 def _width(config: pytest.Config, margin: int) -> int | None:
-    """The width of the terminal; None where there is none, so that lines of a log stay whole."""
+    """The width of the terminal; None without a terminal, so that lines of a log stay whole."""
     writer = config.get_terminal_writer()
     return max(80, writer.fullwidth - margin) if getattr(writer, "hasmarkup", False) else None

@@ -11,7 +11,7 @@ import pytest
 
 from backendcheck.errors import BackendcheckError
 from backendcheck.in_pytest.files import Exchange
-from backendcheck.in_pytest.items import Case, CaseCollection, NoCase
+from backendcheck.in_pytest.items import Case, CaseCollection, InvalidCase
 from backendcheck.in_pytest.judge import Judge
 from backendcheck.in_pytest.names import OWN_OPTIONS, base_nodeid, takes_fixture
 from backendcheck.in_pytest.outcomes import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
@@ -26,10 +26,10 @@ from backendcheck.vocabulary.case_ids import case_id
 class JudgingSession:
     """The plugin that does the work in a session that compares, in the controller and the workers of pytest-xdist as well."""
 
-    def __init__(self, config: pytest.Config, meeting_place: Path) -> None:
+    def __init__(self, config: pytest.Config, exchange_directory: Path) -> None:
         self.config = config
         self.settings = settings_of(config)
-        self.exchange = Exchange(meeting_place)
+        self.exchange = Exchange(exchange_directory)
         self.judge = Judge(self.settings, self.exchange, config.invocation_params.dir)
         self.recorders: Recorders | None = None
         self.is_worker = hasattr(config, "workerinput")
@@ -60,7 +60,7 @@ class JudgingSession:
 
     def choose(self, session: pytest.Session) -> None:
         """Note what is to be recorded of what the session is going to run."""
-        found = [item for item in session.items if _is_compared(item) and not isinstance(item, NoCase)]
+        found = [item for item in session.items if _is_compared(item) and not isinstance(item, InvalidCase)]
         for item in found:
             item.user_properties.append((PROPERTY, case_id(base_nodeid(item))))
         self.chosen = frozenset(base_nodeid(item) for item in found)
@@ -178,7 +178,7 @@ _FOUND = "backendcheck_found"  # by a worker
 
 
 def _is_compared(item: pytest.Item) -> bool:
-    return isinstance(item, Case | NoCase) or takes_fixture(item)
+    return isinstance(item, Case | InvalidCase) or takes_fixture(item)
 
 
 def _plain(value: object) -> bool:

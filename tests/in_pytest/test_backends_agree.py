@@ -110,8 +110,8 @@ def test_a_test_that_fails_by_itself_fails_by_itself(pytester: pytest.Pytester, 
     ("cases", "calls", "words"),
     [
         ({"test_x/test_a#2": values(jax=1.0)}, 2, "torch has no recording of it: the test has made fewer calls there"),
-        ({"test_x/test_a#2": values(jax=1.0)}, 1, "has called backends_agree 1 time here; expected as often as on the backends"),
-        ({"test_x/test_a#2": values(jax=1.0, torch=1.0)}, 1, "expected as often as on the backends, which went on and agree"),
+        ({"test_x/test_a#2": values(jax=1.0)}, 1, "called backends_agree 1 time here; expected as many calls as on the backends"),
+        ({"test_x/test_a#2": values(jax=1.0, torch=1.0)}, 1, "as many calls as on the backends, which made more calls and agree"),
         (
             {"test_x/test_a#2": {"jax": {"status": "error", "problem": "the test ended after call 1: KeyError: 3"}}}, 1,
             "jax could not observe it: the test ended after call 1: KeyError: 3",

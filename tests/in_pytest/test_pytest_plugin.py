@@ -190,8 +190,8 @@ def test_where_the_project_says_in_which_paths_cases_are_they_are_looked_for_the
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("case_count = 3", "case_count is no function but int"),
-        ("case_a = dict", "case_a is no function but type"),
+        ("case_count = 3", "case_count: not a function but int"),
+        ("case_a = dict", "case_a: not a function but type"),
         ("import pytest\n@pytest.mark.parametrize('n', [1])\ndef case_a(): ...", "case_a cannot be collected"),
         ("def case_a():\n    yield 1", "case_a yields; expected a function that returns a case"),
     ],
