@@ -167,7 +167,7 @@ def _anchor(rule: Rule) -> str:
 def report_json(schema: Mapping[str, Any]) -> Iterator[str]:
     """The fields of report.json, from its JSON Schema."""
     yield from ("# report.json", "", f"{schema.get('description', 'One run, for programs.')}", "")
-    yield f"The JSON Schema: [{SCHEMA.name}]({SCHEMA.name}), in the package as `backendcheck/report/{SCHEMA.name}`."
+    yield f"The JSON Schema: [{SCHEMA.name}]({SCHEMA.name}), in the package as `backendcheck/report/formats/{SCHEMA.name}`."
     yield ""
     definitions = schema.get("$defs", {})
     yield from _fields("the run", schema, definitions)

@@ -192,7 +192,7 @@ def test_what_is_not_the_finding_is_gone(recorded):
 def test_a_bug_report(recorded):
     _, ended = repro(recorded, "edge/rows", "--issue")
     assert ended.exit_code == 0, ended.words
-    for piece in ("**Expected.**", "**Seen.**", "```python", "KERAS_BACKEND=torch", "**Environment.**", "tensorflow "):
+    for piece in ("**Expected.**", "**Actual.**", "```python", "KERAS_BACKEND=torch", "**Environment.**", "tensorflow "):
         assert piece in ended.out, piece
 
 

@@ -111,7 +111,7 @@ def test_the_worst_comes_first_and_the_exit_code_last(place: Path) -> None:
     order = ("ERROR other/crash", "FAILED labels/case_2", "differs on", "3 backends, 50 cases")
     places = [ended.out.index(words) for words in order]
     assert places == sorted(places)
-    last = "exit code 3: incomplete: 1 case could not be compared (ERROR); besides, 3 cases differ (FAILED)"
+    last = "exit code 3: incomplete: 1 case could not be compared (ERROR); also 3 cases differ (FAILED)"
     assert ended.out.splitlines()[-2:] == ["report: run/index.html", last]
 
 
@@ -228,7 +228,7 @@ def test_a_job_on_github_gets_annotations_and_the_summary(place: Path, tmp_path:
     assert annotations[0].startswith("::error file=cases/labels.py,line=7,title=backendcheck ERROR%3A other/crash::")
     assert len(annotations) == 4
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
-    assert "**exit code 3: incomplete: 1 case could not be compared (ERROR); besides, 3 cases differ (FAILED)**" in summary
+    assert "**exit code 3: incomplete: 1 case could not be compared (ERROR); also 3 cases differ (FAILED)**" in summary
 
 
 def test_what_was_made_by_hand_is_what_the_commands_read(place: Path) -> None:

@@ -1,5 +1,5 @@
-// Every case is an entry: its row, made when it is first needed if it came as data, and its section, unpacked when asked for.
-const N_MORE = 500; // rows that are made at once on demand
+// Every case is an entry: a row, built when it is first needed if it came as data, and a section, unpacked on demand.
+const N_MORE = 500; // rows added at a time
 const GROUPS = ["verdict", "change", "codes", "legs", "topic"];
 const words = (text) => text.split(" ").filter(Boolean);
 const element = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text });
@@ -13,8 +13,8 @@ const tables = [...document.querySelectorAll("table[data-filtered]")].map((table
   return { table, body, rest, entries: [...written, ...stored], listed: written, limit: written.length };
 });
 const entries = tables.flatMap((table) => table.entries);
-entries.forEach((one, index) => { one.index = index; });
-const byAnchor = new Map(entries.map((one) => [one.anchor, one]));
+entries.forEach((item, index) => { item.index = index; });
+const byAnchor = new Map(entries.map((item) => [item.anchor, item]));
 
 function fromRow(row) {
   const { verdict, codes, legs, topic, change } = row.dataset;
@@ -23,50 +23,49 @@ function fromRow(row) {
 }
 
 function fromData({ texts, cells, rows }, model) {
-  return rows.map((one) => {
-    const [name, anchor, verdict, text, seen, codes, legs, change, excess, over] = one;
+  return rows.map(([name, anchor, verdict, text, outcomes, codes, legs, change, excess, over]) => {
     const topic = name.split("/")[0];
-    const said = () => [name, texts[text], verdict, ...seen.map((n) => `${cells[n][2]}${cells[n][3] ? " odd one out" : ""}`)].join(" ");
-    const found = entry(anchor || `case/${name}`, { verdict, codes, legs, topic, change }, said, () => {
+    const content = () => [name, texts[text], verdict, ...outcomes.map((n) => `${cells[n][2]}${cells[n][3] ? " odd one out" : ""}`)].join(" ");
+    const item = entry(anchor || `case/${name}`, { verdict, codes, legs, topic, change }, content, () => {
       const row = model.cloneNode(true);
       row.removeAttribute("class");
       Object.assign(row.dataset, { verdict, codes, legs, topic, change });
       const link = row.querySelector("th a");
-      link.href = `#${found.anchor}`;
+      link.href = `#${item.anchor}`;
       link.textContent = name;
       row.querySelector("th p").textContent = texts[text];
       Object.assign(row.querySelector(".badge"), { className: `badge ${verdict}`, textContent: verdict });
       const places = [...row.cells].slice(2, -1);
-      seen.forEach((n, index) => {
-        const [tone, glyph, did, odd] = cells[n];
+      outcomes.forEach((n, index) => {
+        const [tone, glyph, outcome, odd] = cells[n];
         const sign = element("span", "glyph", glyph);
         sign.setAttribute("aria-hidden", "true");
         places[index].className = tone;
-        places[index].replaceChildren(sign, did, ...(odd ? [" ", element("em", "", "odd one out")] : []));
+        places[index].replaceChildren(sign, outcome, ...(odd ? [" ", element("em", "", "odd one out")] : []));
       });
       row.cells[row.cells.length - 1].replaceChildren(...(excess ? [element("span", over ? "excess over" : "excess", excess)] : []));
       return row;
     });
-    return found;
+    return item;
   });
 }
 
-function entry(anchor, { verdict, codes, legs, topic, change }, said, make) {
+function entry(anchor, { verdict, codes, legs, topic, change }, content, make) {
   let row = null;
   let text = null;
   return {
     anchor, fits: true, opened: false, section: null, index: 0,
     verdict: [verdict], change: words(change), codes: words(codes), legs: words(legs), topic: [topic],
-    get text() { return (text ??= `${said()} ${codes}`.toLowerCase()); },
+    get text() { return (text ??= `${content()} ${codes}`.toLowerCase()); },
     get row() { return (row ??= make()); },
   };
 }
 
-// The rows of the first entries that fit.
+// Show the rows of the first entries that fit.
 function list(table) {
-  const fitting = table.entries.filter((one) => one.fits);
+  const fitting = table.entries.filter((item) => item.fits);
   table.listed = fitting.slice(0, table.limit);
-  table.body.replaceChildren(...table.listed.map((one) => one.row));
+  table.body.replaceChildren(...table.listed.map((item) => item.row));
   if (table.rest === null) return;
   table.rest.hidden = table.listed.length === fitting.length;
   table.rest.firstElementChild.textContent = `${table.listed.length} of ${fitting.length} cases are listed`;

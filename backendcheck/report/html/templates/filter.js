@@ -1,4 +1,4 @@
-// Filters: of one kind any will do, of several kinds all have to hold. The counts say what a chip would show beside the others.
+// An entry fits if it matches one chip of each kind that has pressed chips. The count on a chip: what it would show, given the others.
 const form = document.getElementById("filter");
 const query = document.getElementById("query");
 const shown = document.getElementById("shown");
@@ -10,27 +10,27 @@ const pressed = (chip) => chip.getAttribute("aria-pressed") === "true";
 const press = (chip, on) => chip.setAttribute("aria-pressed", String(on));
 
 function apply() {
-  const asked = words(query.value.toLowerCase().replace(/\s+/g, " "));
-  const wanted = Object.fromEntries(GROUPS.map((by) => [by, new Set()]));
-  for (const chip of chips.filter(pressed)) wanted[chip.dataset.by].add(chip.dataset.value);
+  const terms = words(query.value.toLowerCase().replace(/\s+/g, " "));
+  const selected = Object.fromEntries(GROUPS.map((by) => [by, new Set()]));
+  for (const chip of chips.filter(pressed)) selected[chip.dataset.by].add(chip.dataset.value);
   const counts = Object.fromEntries(GROUPS.map((by) => [by, new Map()]));
-  const count = (one, by) => { for (const value of one[by]) counts[by].set(value, (counts[by].get(value) ?? 0) + 1); };
+  const count = (item, by) => { for (const value of item[by]) counts[by].set(value, (counts[by].get(value) ?? 0) + 1); };
   let n = 0;
-  for (const one of entries) {
-    const said = asked.every((word) => one.text.includes(word));
-    const missed = said ? GROUPS.filter((by) => wanted[by].size > 0 && !one[by].some((value) => wanted[by].has(value))) : GROUPS;
-    one.fits = missed.length === 0;
-    if (one.fits) n += 1;
-    if (one.fits) for (const by of GROUPS) count(one, by);
-    else if (missed.length === 1) count(one, missed[0]); // would fit, but for the other chips of this kind
+  for (const item of entries) {
+    const matches = terms.every((word) => item.text.includes(word));
+    const missed = matches ? GROUPS.filter((by) => selected[by].size > 0 && !item[by].some((value) => selected[by].has(value))) : GROUPS;
+    item.fits = missed.length === 0;
+    if (item.fits) n += 1;
+    if (item.fits) for (const by of GROUPS) count(item, by);
+    else if (missed.length === 1) count(item, missed[0]); // fits except for the pressed chips of this kind
   }
   for (const chip of chips) {
     const number = counts[chip.dataset.by].get(chip.dataset.value) ?? 0;
     chip.lastElementChild.textContent = number;
     chip.classList.toggle("none", number === 0);
   }
-  const filtered = asked.length > 0 || chips.some(pressed);
-  if (fold && foldedAtFirst) fold.open = filtered && entries.some((one) => one.fits && one.verdict[0] === "PASSED");
+  const filtered = terms.length > 0 || chips.some(pressed);
+  if (fold && foldedAtFirst) fold.open = filtered && entries.some((item) => item.fits && item.verdict[0] === "PASSED");
   shown.textContent = filtered ? `${n} of ${entries.length} shown` : "";
   clear.hidden = !filtered;
   point(null);
@@ -38,28 +38,28 @@ function apply() {
   return show();
 }
 
-// The filter is in the address, so that what is seen can be linked to and survives reload.
+// The filter is part of the address, so that it can be linked to and survives a reload.
 function remember() {
-  const chosen = new URLSearchParams(chips.filter(pressed).map((chip) => [chip.dataset.by, chip.dataset.value]));
-  if (query.value.trim()) chosen.append("text", query.value.trim());
-  const text = chosen.toString();
+  const parameters = new URLSearchParams(chips.filter(pressed).map((chip) => [chip.dataset.by, chip.dataset.value]));
+  if (query.value.trim()) parameters.append("text", query.value.trim());
+  const text = parameters.toString();
   try {
     history.replaceState(null, "", location.pathname + location.search + (text ? `#?${text}` : ""));
   } catch {
-    // A page inside another, as in a notebook, has no address of its own.
+    // A page inside another one, as in a notebook, has no address.
   }
 }
 
 function recall(text) {
-  const chosen = new URLSearchParams(text);
-  query.value = chosen.get("text") ?? "";
-  for (const chip of chips) press(chip, chosen.getAll(chip.dataset.by).includes(chip.dataset.value));
+  const parameters = new URLSearchParams(text);
+  query.value = parameters.get("text") ?? "";
+  for (const chip of chips) press(chip, parameters.getAll(chip.dataset.by).includes(chip.dataset.value));
   return apply();
 }
 
 function change() {
   sectionLimit = N_SECTIONS;
-  for (const one of entries) one.opened = false;
+  for (const item of entries) item.opened = false;
   remember();
   return apply();
 }

@@ -1,14 +1,14 @@
 // Permalinks, the keyboard, copying.
-let at = null; // the row that arrows have come to
-let current = null; // the case that a link has led to
+let at = null; // the entry selected with arrow keys
+let current = null; // the entry that a link opened
 
-function point(one) {
+function point(item) {
   if (at) at.row.classList.remove("at");
-  at = one;
-  if (!one) return;
-  one.row.classList.add("at");
-  one.row.querySelector("th a").focus({ preventScroll: true });
-  one.row.scrollIntoView({ block: "nearest" });
+  at = item;
+  if (!item) return;
+  item.row.classList.add("at");
+  item.row.querySelector("th a").focus({ preventScroll: true });
+  item.row.scrollIntoView({ block: "nearest" });
 }
 
 function move(step) {
@@ -24,9 +24,9 @@ function move(step) {
   }
 }
 
-// The case before or after the one that is read, as the list has them.
+// Open the previous or next case of the list.
 function turnTo(step) {
-  const fitting = entries.filter((one) => one.fits);
+  const fitting = entries.filter((item) => item.fits);
   const next = fitting[fitting.indexOf(current) + step];
   if (next) location.hash = next.anchor;
 }
@@ -35,11 +35,11 @@ function addressed() {
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
-    return location.hash.slice(1); // not of our making
+    return location.hash.slice(1); // not an address of this page
   }
 }
 
-// What a link leads to is shown, whatever the filter says and however deep it is folded or packed.
+// Show the target of a link, even if it is outside the filter, folded or packed.
 async function follow() {
   const anchor = addressed();
   if (anchor.startsWith("?")) {
@@ -48,36 +48,36 @@ async function follow() {
     document.getElementById("cases").scrollIntoView();
     return;
   }
-  const one = byAnchor.get(anchor) ?? null;
-  if (one) {
-    current = one;
-    one.opened = true;
-    await (one.fits ? show() : recall(""));
+  const item = byAnchor.get(anchor) ?? null;
+  if (item) {
+    current = item;
+    item.opened = true;
+    await (item.fits ? show() : recall(""));
     if (addressed() !== anchor) return; // another link was followed meanwhile
   }
   const target = document.getElementById(anchor);
   if (!target) return;
   for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
-  if (one) target.querySelector("summary")?.focus({ preventScroll: true });
+  if (item) target.querySelector("summary")?.focus({ preventScroll: true });
   target.scrollIntoView();
 }
 
 function back() {
   remember();
-  const one = current ?? at;
+  const item = current ?? at;
   current = null;
   form.scrollIntoView();
-  if (one && tables.some(({ listed }) => listed.includes(one))) point(one);
+  if (item && tables.some(({ listed }) => listed.includes(item))) point(item);
 }
 
 async function copy(button) {
-  const { copy: given, copyOf } = button.dataset;
-  const text = given ?? button.closest(".case").querySelector(`[data-text="${copyOf}"]`).textContent;
+  const { copy: own, copyOf } = button.dataset;
+  const text = own ?? button.closest(".case").querySelector(`[data-text="${copyOf}"]`).textContent;
   let copied = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Pages opened from a disk may have no clipboard of their own.
+    // Pages opened from a disk may have no clipboard.
     const area = document.createElement("textarea");
     area.value = text;
     area.className = "off-screen";
@@ -97,7 +97,7 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
   const link = event.target.closest("a[href^='#']");
   if (link && location.protocol === "about:") {
-    // Inside another page, as in a notebook, links to a place in this one would lead to that one.
+    // Inside another page, as in a notebook, a link to an anchor would leave this page.
     event.preventDefault();
     location.hash = link.getAttribute("href");
   }
@@ -116,7 +116,7 @@ document.addEventListener("keydown", (event) => {
   } else if (key === "Escape") {
     back();
   } else if (key === "ArrowDown" || key === "ArrowUp") {
-    // Where something else has the focus, or is read further down, arrows scroll as everywhere.
+    // Arrows scroll if another element has the focus or the list is out of view.
     const reading = target === document.body && form.getBoundingClientRect().bottom < 0;
     if (reading || (target !== document.body && target !== query && !target.closest("table[data-filtered]"))) return;
     event.preventDefault();
@@ -128,6 +128,6 @@ document.addEventListener("keydown", (event) => {
 });
 window.addEventListener("hashchange", follow);
 if (entries.length > 1) form.hidden = false;
-for (const one of entries.slice(0, nWritten)) one.section.hidden = false;
+for (const item of entries.slice(0, nWritten)) item.section.hidden = false;
 show();
 follow();

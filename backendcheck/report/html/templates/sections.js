@@ -1,5 +1,5 @@
-// Cases in detail: the first are in the page, the others are unpacked some at a time, by the browser itself.
-const N_SECTIONS = 8; // that are shown at once, and more on demand
+// Cases in detail: the first ones are HTML in the page, the browser unpacks the others some at a time.
+const N_SECTIONS = 8; // sections shown at first
 const inDetail = document.getElementById("in-detail");
 const sections = document.getElementById("sections");
 const moreSections = document.getElementById("more-sections");
@@ -10,14 +10,14 @@ const unpacked = new Map();
 let sectionLimit = N_SECTIONS;
 let turn = 0;
 
-// What is wider than its place can be scrolled by keyboard too; the rest is no stop on the way.
+// Content that is wider than its container gets a tab stop, so that the keyboard can scroll it.
 const observer = new ResizeObserver((changes) => {
   for (const { target } of changes) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }
 });
-const observe = (node) => { for (const one of node.querySelectorAll(".scroll")) observer.observe(one); };
+const observe = (node) => { for (const child of node.querySelectorAll(".scroll")) observer.observe(child); };
 observe(document);
 [...sections.children].forEach((section, index) => { entries[index].section = section; });
 
@@ -27,7 +27,7 @@ async function inflate(script) {
   return new Response(stream).text();
 }
 
-// Escaped when the page was made, as all that is on it; and the page's policy runs no script but this one.
+// The HTML was escaped when the page was made, and the policy of the page allows no other script.
 const nodeOf = (html) => document.adoptNode(new DOMParser().parseFromString(html, "text/html").body.firstElementChild);
 
 function unpack(number) {
@@ -35,46 +35,46 @@ function unpack(number) {
   return unpacked.get(number);
 }
 
-async function sectionOf(one) {
-  if (one.section) return one.section;
-  const at = one.index - nWritten;
-  let made;
+async function sectionOf(item) {
+  if (item.section) return item.section;
+  const at = item.index - nWritten;
+  let section;
   try {
-    made = nodeOf((await unpack(Math.floor(at / nTogether)))[at % nTogether]);
+    section = nodeOf((await unpack(Math.floor(at / nTogether)))[at % nTogether]);
   } catch (error) {
-    made = element("p", "nothing", `${one.anchor.slice(5)}: this browser cannot unpack it (${error}). report.json has all of it.`);
-    made.id = one.anchor;
+    section = element("p", "nothing", `${item.anchor.slice(5)}: this browser cannot unpack the case (${error}). See report.json.`);
+    section.id = item.anchor;
   }
-  if (one.section === null) {
-    one.section = made;
-    observe(made);
+  if (item.section === null) {
+    item.section = section;
+    observe(section);
   }
-  return one.section;
+  return item.section;
 }
 
-// The sections of the first entries that fit, those that passed only where they were asked for. Nothing that is there is moved.
+// Show the sections of the first entries that fit; those that passed only after a link. Sections in the page are not moved.
 async function show() {
-  const mine = ++turn;
-  const fitting = entries.filter((one) => one.fits && (one.opened || one.verdict[0] !== "PASSED"));
-  const wanted = fitting.filter((one, index) => one.opened || index < sectionLimit);
-  const made = await Promise.all(wanted.map(sectionOf));
-  if (mine !== turn) return;
-  const shown = new Set(made);
+  const thisTurn = ++turn;
+  const fitting = entries.filter((item) => item.fits && (item.opened || item.verdict[0] !== "PASSED"));
+  const visible = fitting.filter((item, index) => item.opened || index < sectionLimit);
+  const ready = await Promise.all(visible.map(sectionOf));
+  if (thisTurn !== turn) return;
+  const shown = new Set(ready);
   let next = sections.firstElementChild;
-  for (const one of made) {
+  for (const section of ready) {
     while (next && !shown.has(next)) {
       next.hidden = true;
       next = next.nextElementSibling;
     }
-    one.hidden = false;
-    if (one === next) next = next.nextElementSibling;
-    else sections.insertBefore(one, next);
+    section.hidden = false;
+    if (section === next) next = next.nextElementSibling;
+    else sections.insertBefore(section, next);
   }
   for (; next; next = next.nextElementSibling) next.hidden = true;
   inDetail.hidden = fitting.length === 0;
   moreSections.hidden = fitting.length === 0;
-  moreSections.firstElementChild.textContent = `${made.length} of ${fitting.length} ${fitting.length === 1 ? "case is" : "cases are"} shown in detail`;
-  moreSections.querySelector("button").hidden = made.length === fitting.length;
+  moreSections.firstElementChild.textContent = `${ready.length} of ${fitting.length} ${fitting.length === 1 ? "case is" : "cases are"} shown in detail`;
+  moreSections.querySelector("button").hidden = ready.length === fitting.length;
 }
 
 document.addEventListener("toggle", async ({ target }) => {
@@ -90,5 +90,5 @@ moreSections.querySelector("button").addEventListener("click", () => {
   show();
 });
 document.getElementById("open-all").addEventListener("click", () => {
-  for (const one of sections.children) if (!one.hidden) one.open = true;
+  for (const section of sections.children) if (!section.hidden) section.open = true;
 });
