@@ -109,6 +109,7 @@ def test_without_a_run_patterns_are_compared_with_the_case_functions(tmp_path: P
         (entry("a/b"), entry("a/*"), True),
         (entry("a/*"), entry("a/b"), True),
         (entry("a/b[c]"), entry("a/b[[]*"), True),
+        (entry("a/b[c]"), entry("a/b[c]"), True),
         (entry("a/b"), entry("a/c"), False),
         (entry("a/b"), entry("a/b", kind="shape"), False),
         (entry("a/b"), entry("a/b").replace("jax", "torch"), False),
