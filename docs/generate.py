@@ -1,6 +1,6 @@
 """Write the pages that are made from the program and from a run.
 
-Those are case-index.md, commands.md, label-rules.md, report-json.md with its schema, and what-differs.md.
+Those are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, and what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
     python docs/generate.py --check        # fails where a page other than what-differs.md is out of date
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from format_page import format_page
 from what_differs import what_differs
 
 from backendcheck.case_files import CaseFunction, case_functions, find_case_files
@@ -43,7 +44,7 @@ def main() -> None:
     schema = SCHEMA.read_text(encoding="utf-8")
     pages = {
         "commands.md": commands(), "label-rules.md": label_rules(), "report-json.md": report_json(json.loads(schema)),
-        "case-index.md": case_index(), SCHEMA.name: [schema],
+        "case-index.md": case_index(), "format.md": format_page(), SCHEMA.name: [schema],
     }  # fmt: skip
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))

@@ -23,7 +23,7 @@ from backendcheck.record.case_recording import CaseRecorder, EndedSession, statu
 from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
-from backendcheck.recordings.conditions import unlike
+from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.files import PLANTED_NOTES, read_environment, write_recording
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
@@ -71,7 +71,7 @@ class Worker:
         """End a resumed session whose versions or settings differ from those of the earlier session."""
         before = read_environment(self.leg)
         now = self.session.files.noted(before)
-        if changed := unlike(before, now):
+        if changed := condition_mismatches(before, now):
             message = f"cannot be resumed, not all is as it was: {'; '.join(map(in_words, changed))}. {REMEDY}."
             self.session.files.note_refused(message)
             self.session.files.note_fatal(message)

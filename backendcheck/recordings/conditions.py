@@ -8,53 +8,57 @@ from typing import Any
 
 from backendcheck.recordings.recording import Environment
 
-# How many threads there are goes by the machine and by -n, a cache of compiled code by the machine: noted, not held against it.
+# The number of threads depends on the machine and on -n, a cache of compiled code on the machine: noted, but not compared.
 _OF_THE_MACHINE = frozenset({
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "intra_op_threads", "threads",
     "compilation_cache",
 })  # fmt: skip
-_OPTIONS = {"keyword": "-k", "marks": "-m", "device": "--device", "oracles": "--oracles", "plugins": "-p", "noise": "--noise"}
+# What a selection has besides options. Parts of a leg may differ there, or the caller compares it.
+_NO_CONDITIONS = frozenset({"paths", "shard", "noise_of", "plants", "chosen_by", "narrowed"})
+_SHORT_OPTIONS = {"keyword": "-k", "marks": "-m", "plugins": "-p"}  # all others are named after their key
 _NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unlike:
-    """One condition that is not the same: what it is, and what it was on each side."""
+class Mismatch:
+    """One condition that differs: its name, and its value on each side."""
 
     what: str
     left: str
     right: str
 
 
-def unlike(left: Environment, right: Environment) -> list[Unlike]:
-    """What was not the same when two legs of a backend were recorded: versions, settings, device, options, source files.
+def condition_mismatches(left: Environment, right: Environment) -> list[Mismatch]:
+    """The conditions that differ between two legs of a backend: versions, settings, device, options, source files.
 
-    What one of them does not know, because it ended before that could be seen, is no difference; a package that one of them
-    has and the other has not is one.
+    A condition that one leg does not know, because it ended too early, is not a mismatch. A package that only one leg has is a
+    mismatch.
     """
-    found = [*_options(left.selection, right.selection)]
+    mismatches = [*_options(left.selection, right.selection)]
     if left.versions and right.versions:
-        found += _unlike("", left.versions, right.versions)
-        found += _unlike("", {"device": left.device}, {"device": right.device})
-        found += _unlike("setting ", left.settings, right.settings)
-        found += _unlike("", _without_machine(left.determinism), _without_machine(right.determinism))
-    found += changed_sources(left.sources, right.sources)
-    return found
+        mismatches += _mismatches("", left.versions, right.versions)
+        mismatches += _mismatches("", {"device": left.device}, {"device": right.device})
+        mismatches += _mismatches("setting ", left.settings, right.settings)
+        mismatches += _mismatches("", _without_machine(left.determinism), _without_machine(right.determinism))
+    mismatches += changed_sources(left.sources, right.sources)
+    return mismatches
 
 
-def changed_sources(left: Mapping[str, str], right: Mapping[str, str]) -> list[Unlike]:
+def changed_sources(left: Mapping[str, str], right: Mapping[str, str]) -> list[Mismatch]:
     """The source files that both know and that do not have the same content."""
     return [
-        Unlike(what=name, left=f"SHA-256 {left[name][:8]}", right=f"SHA-256 {right[name][:8]}")
+        Mismatch(what=name, left=f"SHA-256 {left[name][:8]}", right=f"SHA-256 {right[name][:8]}")
         for name in left
         if name in right and left[name] != right[name]
     ]
 
 
-def _options(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Unlike]:
-    for key, option in _OPTIONS.items():
-        if (one := left.get(key) or "") != (other := right.get(key) or ""):
-            yield Unlike(what=option, left=_in_words(one), right=_in_words(other))
+def _options(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Mismatch]:
+    for key in dict.fromkeys([*left, *right]):
+        values = left.get(key) or "", right.get(key) or ""
+        if key not in _NO_CONDITIONS and values[0] != values[1]:
+            option = _SHORT_OPTIONS.get(key, f"--{key.replace('_', '-')}")
+            yield Mismatch(what=option, left=_in_words(values[0]), right=_in_words(values[1]))
 
 
 def _in_words(value: Any) -> str:
@@ -62,11 +66,11 @@ def _in_words(value: Any) -> str:
     return text or _NONE
 
 
-def _unlike(prefix: str, left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[Unlike]:
+def _mismatches(prefix: str, left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[Mismatch]:
     for name in dict.fromkeys([*left, *right]):
-        one, other = left.get(name, _NONE), right.get(name, _NONE)
-        if one != other:
-            yield Unlike(what=f"{prefix}{name}", left=one, right=other)
+        values = left.get(name, _NONE), right.get(name, _NONE)
+        if values[0] != values[1]:
+            yield Mismatch(what=f"{prefix}{name}", left=values[0], right=values[1])
 
 
 def _without_machine(determinism: Mapping[str, str]) -> dict[str, str]:

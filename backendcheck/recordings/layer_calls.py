@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from backendcheck.recordings.codec import stored_as
 from backendcheck.vocabulary.observations import Observation
 
 LOSS = "/loss"  # the key of the loss: no layer has it, for no path begins with a slash
@@ -17,41 +18,44 @@ LOSS = "/loss"  # the key of the loss: no layer has it, for no path begins with 
 INPUT, OUTPUT, UPSTREAM = "input", "output", "upstream"
 # Of a replay: outputs, and gradients by inputs (``0``) and by weights (``dense/kernel``).
 REPLAYED_OUTPUT, REPLAYED_BY_INPUT, REPLAYED_BY_WEIGHT = "replayed output", "replayed by input", "replayed by weight"
-# The same layer with the inputs of its own backend once more: what differs there is no function of its inputs.
+# The same layer with the inputs of its own backend once more: what differs there does not depend on its inputs alone.
 AGAIN = "output again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCall:
-    """One call of a layer, of an operation between layers, of the model itself, or of the loss.
-
-    `path` is the key without the number of the call. `within` is the key of the call that it is a part of, empty for the
-    outermost. `precision` is the float type that it computes in. `arguments` is the nest of its arguments, ``{"array": 0}``
-    standing for the first input array. `raised` is the exception that it threw, `problem` the reason why it cannot be replayed.
-    """
+    """One call of a layer, of an operation between layers, of the model itself, or of the loss."""
 
     key: str
+    """The path of the layer, with the number of the call behind it from the second on."""
     path: str
+    """The key without the number of the call."""
     type: str
+    """The class of the layer."""
     within: str = ""
+    """The key of the call that this one is a part of; empty for the outermost."""
     precision: str = "float32"
+    """The float type that it computes in."""
     arguments: Any = None
+    """The nest of its arguments. `{"array": 0}` stands for the first input array."""
     raised: str = ""
+    """The exception that it raised."""
     problem: str = ""
+    """Why it cannot be replayed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerTrace:
-    """The calls of one pass, in the order in which they began.
-
-    `teacher` is the backend whose inputs were replayed, `replays` maps the key of each of its calls to what went wrong with the
-    replay, empty if nothing. `unseen` are paths whose calls were traced, so that they had no values.
-    """
+    """The calls of layers in one pass."""
 
     calls: tuple[LayerCall, ...]
-    teacher: str = ""
+    """The calls, in the order in which they began."""
+    source: str = field(default="", metadata=stored_as("teacher"))
+    """The source backend: its inputs were replayed."""
     replays: Mapping[str, str] = field(default_factory=dict)
+    """What went wrong with the replay of each call of the source backend, by its key; empty if nothing did."""
     unseen: tuple[str, ...] = ()
+    """The paths whose calls were traced, so that they had no values."""
 
 
 def named(key: str, part: str, which: int | str) -> str:
@@ -62,4 +66,4 @@ def named(key: str, part: str, which: int | str) -> str:
 def parts(observations: Mapping[str, Observation], key: str, part: str) -> dict[str, Observation]:
     """The arrays of one part of a call: ``{"0": …}`` for outputs, by path for weights."""
     prefix = named(key, part, "")
-    return {name.removeprefix(prefix): seen for name, seen in observations.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): observation for name, observation in observations.items() if name.startswith(prefix)}

@@ -16,7 +16,7 @@ from typing import Any
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
-from backendcheck.recordings.conditions import unlike
+from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, recording_path
 from backendcheck.recordings.legs import Leg, read_leg
 from backendcheck.recordings.noise import noise_path, recordings_for
@@ -200,7 +200,7 @@ def _contradictions(piece: Piece, other: Piece) -> Iterator[str]:
         more = sorted({*piece.environment.all_cases} ^ {*other.environment.all_cases})
         if more:
             yield f"one is of a run that has {_some(more)}, the other is not"
-    for one in unlike(piece.environment, other.environment):
+    for one in condition_mismatches(piece.environment, other.environment):
         yield f"{one.what} {one.left} here and {one.right} there"
     for name, digest in piece.case_files.items():
         if other.case_files.get(name, digest) != digest and name not in piece.environment.sources:

@@ -18,74 +18,101 @@ from backendcheck.vocabulary.states import ExitState, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
-    """An exception that a backend threw at the case.
-
-    `stage` is where: case, compute, build, forward, loss, gradient, metrics or train. `type_names` holds the names of the
-    class and of its bases, so that an expectation can be checked without the class.
-    """
+    """An exception that a backend threw at the case."""
 
     stage: str
+    """Where: case, compute, build, forward, loss, gradient, metrics or train."""
     type: str
+    """The name of its class."""
     type_names: tuple[str, ...]
+    """The names of its class and of the bases of that, so that an expectation can be checked without the class."""
     message: str
+    """Its message."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Variant:
     """The same quantities once more, inside one backend: on another path, or with something permuted and put back.
 
-    `oracle` is ``paths`` or ``order``, `path` names the variant (``evaluate``, ``examples permuted``). Its observations are to
-    equal those of the recording by name. `raised` is what came instead of them.
+    Its observations are to equal those of the recording by name.
     """
 
     oracle: Oracle
+    """`paths` or `order`."""
     path: str = field(metadata=stored_as("door"))
+    """The name of the variant, such as `evaluate` or `examples permuted`."""
     observations: Mapping[str, Observation] = field(default_factory=dict)
+    """Its observations by name."""
     raised: Raised | None = None
+    """The exception that was raised in place of observations, if there was one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Recording:
-    """One case on one backend.
+    """One case on one backend, in a file of its own.
 
-    `digests` maps ``x``, ``y``, … and ``weights/<variable path>`` to a digest of what the case was fed; recordings that
-    differ there are not comparable. `state` holds fingerprints (mean, root mean square) of weights that the case built and
-    the harness did not draw. `reference` holds the reference values of the case, `reference_values` the built-in ones. `labels`
-    holds ``y_true``, ``sample_weight`` (and ``y_pred`` of a LossCase) by output, `losses` describes the declared loss of each
-    output. `not_compared` maps an observation's name to the reason why backends cannot agree on it. `oracles` names those
-    that were asked for; `notes` says what was left out and why. `optimizer` is the class of the one that trained. `layers` is
-    there only where the calls of layers were recorded instead of the case (see `layer_call`).
+    A new field is declared here, given its value where the case is recorded, and marked `LATER`. Its type decides how
+    it is written.
     """
 
     case: str
+    """The id of the case."""
     backend: str
+    """The name of the leg."""
     run: str
+    """The id of the recording session."""
     status: Status
+    """How the recording ended."""
     claim: str = ""
+    """The docstring of the case."""
     file: str = ""
+    """The case file, relative to where the session was started."""
     line: int = 0
+    """The line of the case in its file."""
     file_digest: str = ""
+    """A digest of the case file."""
     observations: Mapping[str, Observation] = field(default_factory=dict)
+    """What was observed, by the name of the observation."""
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The reference values that the case gives, by observation."""
     reference_values: Mapping[str, ReferenceValue] = field(default_factory=dict, metadata=stored_as("expected"))
+    """The built-in reference values, by observation."""
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """`y_true`, `sample_weight` and, of a LossCase, `y_pred`, by output."""
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The declared loss of each output."""
     variants: tuple[Variant, ...] = ()
+    """What the paths and order oracles have observed."""
     oracles: tuple[Oracle, ...] = ORACLES
+    """The oracles that were requested."""
     raised: tuple[Raised, ...] = ()
+    """The exceptions that the backend has raised, in order."""
     problem: str = ""
+    """Why the case was not observed; empty if it was."""
     stderr_tail: str = ""
+    """The end of what the process wrote, if it died."""
     expect: Mapping[str, Any] | None = None
+    """The exception that the case expects: `type_names` and `match`."""
     class_names: Any = None
+    """The names of the classes: a list, or lists by output."""
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    """The tolerances of the case, by observation or kind of observation."""
     digests: Mapping[str, str] = field(default_factory=dict)
+    """Digests of `x`, `y`, … and of `weights/<variable path>`. Recordings that differ there are not comparable."""
     state: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Mean and root mean square of each weight that the case built itself."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings of Keras that decide what a number means."""
     not_compared: Mapping[str, str] = field(default_factory=dict)
+    """Why backends cannot agree on an observation, by its name."""
     notes: tuple[str, ...] = ()
+    """What was left out, and why."""
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
     optimizer: str = field(default="", metadata=LATER)
+    """The class of the optimizer that trained."""
     layers: LayerTrace | None = field(default=None, metadata=LATER)
+    """The calls of layers, if they were recorded in place of the case."""
 
     @property
     def was_observed(self) -> bool:
@@ -95,36 +122,46 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What `environment.json` holds: one backend's leg of a run.
-
-    `exit_state` is ``running`` until the leg has ended, then ``complete`` or ``interrupted``; a leg that was killed
-    stays ``running``. `cases` are the ids collected, `digests` maps each to the SHA-256 of its file.
-
-    `seconds` is how long each case took. Of a shard `all_cases` are the ids of all shards. `sources` maps the source files
-    that the cases come from, and those that they import beside them, to their SHA-256. `sessions` are the earlier sessions of a
-    leg that was resumed: when each was started and `resumed`, its exit_state, and n_recordings that were kept. `pieces` are
-    what a merged leg was joined of, see `merge`.
-    """
+    """What `environment.json` holds: one backend's leg of a run."""
 
     backend: str
+    """The name of the leg."""
     run: str
+    """The id of the recording session."""
     exit_state: ExitState
+    """`running` until the leg has ended. A leg whose process was killed stays `running`."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """The versions of Python and of packages."""
     platform: Mapping[str, str] = field(default_factory=dict)
+    """Operating system, machine and number of cores."""
     device: str = ""
+    """Where tensors live."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings of Keras that decide what a number means."""
     determinism: Mapping[str, str] = field(default_factory=dict)
+    """Settings and variables that can change a number or its repeatability."""
     selection: Mapping[str, Any] = field(default_factory=dict)
+    """What was to be recorded: paths and the options that decide about cases and observations."""
     cases: tuple[str, ...] = ()
+    """The ids of the cases that were collected."""
     problems: tuple[Mapping[str, Any], ...] = ()
+    """What is wrong with case files: file, line and message."""
     digests: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of each recording, by case."""
     started: str = ""
+    """When the session was started."""
     duration_s: float = 0.0
+    """How long it took, all sessions together."""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long each case took."""
     all_cases: tuple[str, ...] = ()
+    """Of a shard: the ids of the cases in all shards."""
     sources: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of the case files, and of local files that they import."""
     sessions: tuple[Mapping[str, Any], ...] = ()
+    """The earlier sessions of a leg that was resumed: `started`, `resumed`, `exit_state`, and `n_recordings` that were kept."""
     pieces: tuple[Mapping[str, Any], ...] = ()
+    """The parts of a merged leg, see `merge`."""
 
     @property
     def runs(self) -> frozenset[str]:

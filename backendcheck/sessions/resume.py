@@ -10,7 +10,7 @@ from pathlib import Path
 from backendcheck.case_files import builtin_cases, file_digest, find_case_files
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256
-from backendcheck.recordings.conditions import Unlike, unlike
+from backendcheck.recordings.conditions import Mismatch, condition_mismatches
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording
 from backendcheck.recordings.leg_directory import WORK, release
 from backendcheck.recordings.recording import Environment, Recording
@@ -130,7 +130,7 @@ def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Rec
         if (left := before.selection.get(key)) != (right := selection.get(key)):
             yield f"{name} was {_in_words(left)} and is {_in_words(right)}"
     now = replace(before, selection=selection, versions={**before.versions, **_versions(request, before)})
-    yield from (in_words(one) for one in unlike(before, now))
+    yield from (in_words(one) for one in condition_mismatches(before, now))
     yield from (f"{name} has changed" for name in changed_since(before.sources, Path.cwd()))
     if not before.sources:  # of a format that did not note them
         files = {recording.file: recording.file_digest for recording in kept.values() if Path(recording.file).is_file()}
@@ -144,7 +144,7 @@ def _versions(request: RecordingRequest, before: Environment) -> dict[str, str]:
     return {name: version for name, version in noted.items() if release(version) != release(before.versions[name])}
 
 
-def in_words(one: Unlike) -> str:
+def in_words(one: Mismatch) -> str:
     """What was different then, for an error message."""
     return f"{one.what} was {one.left} and is {one.right}"
 

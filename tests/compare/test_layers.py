@@ -47,7 +47,7 @@ def recording(backend: str, changed: dict[tuple[str, str], Any] | None = None, c
     own = fields.pop("own", {})
     made = tuple(LayerCall(key=key, path=key, type="Layer", within=within, **own.get(key, {})) for key, within in calls)
     done = {key: "" for key, _ in calls} | replays
-    trace = LayerTrace(calls=made, teacher="torch", replays=done, unseen=fields.pop("unseen", ()))
+    trace = LayerTrace(calls=made, source="torch", replays=done, unseen=fields.pop("unseen", ()))
     return make.recording("a/b", backend, observations=seen, layers=trace, **fields)
 
 

@@ -155,7 +155,7 @@ class LayerWatch:
     def update_trace(self, source_backend: str = "", replays: Mapping[str, str] | None = None) -> None:
         """Write the calls to the trace."""
         self.trace.layers = LayerTrace(
-            calls=tuple(self.calls.values()), teacher=source_backend, replays=replays or {}, unseen=tuple(self.unseen)
+            calls=tuple(self.calls.values()), source=source_backend, replays=replays or {}, unseen=tuple(self.unseen)
         )
 
     def _add_call(self, key: str, **fields: Any) -> None:
