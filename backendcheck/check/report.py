@@ -46,7 +46,7 @@ class Report:
     def headline(self) -> str:
         """The difference in one sentence; empty without a difference."""
         if self.results.problems:
-            return self.results.problems[0]
+            return str(self.results.problems[0])
         return self.result.headline
 
     @property

@@ -21,7 +21,7 @@ from backendcheck.results.results import CaseResult, analyse
 from backendcheck.sessions.worker_files import WorkerFiles
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_files import known_in_force
-from backendcheck.verdicts.verdict import UNSEEN
+from backendcheck.vocabulary.problems import Problem, ProblemCode
 from backendcheck.vocabulary.states import ExitState
 
 
@@ -74,10 +74,14 @@ class Judge:
     def explain(self, result: CaseResult, file: Path, width: int | None) -> str:
         """What is wrong with a case, in lines: as reports say it, and why legs have no recording of it."""
         unseen = [name for name in self.backends if name not in result.recordings]
-        missing = {f"{name} {UNSEEN}": self._reasons(name, result.case, file) for name in unseen}
-        problems = tuple(": ".join([problem, *missing.get(problem, [])[:1]]) for problem in result.problems)
-        problems += tuple(reason for reasons in missing.values() for reason in reasons[1:])
-        return "\n".join(failing(replace(result, problems=problems), width, self.settings.place))
+        reasons = {name: self._reasons(name, result.case, file) for name in unseen}
+        problems = []
+        for problem in result.problems:
+            why = reasons.get(problem.legs[0], []) if problem.code is ProblemCode.NO_RECORDING else []
+            problems.append(replace(problem, detail=why[0]) if why else problem)
+        for name, why in reasons.items():
+            problems += [Problem(code=ProblemCode.NO_RECORDING, legs=(name,), text=reason) for reason in why[1:]]
+        return "\n".join(failing(replace(result, problems=tuple(problems)), width, self.settings.place))
 
     def _recording(self, backend: str, case: str) -> Recording | None:
         path = recording_path(self.settings.out / backend, case)

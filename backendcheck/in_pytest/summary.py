@@ -84,7 +84,7 @@ class Ending:
     def _lines(self) -> Iterator[str]:
         yield from (f"PROBLEM {one_line(problem)}" for problem in self.problems)
         if self.results is not None:
-            notes = [("PROBLEM", problem) for problem in self.results.problems] + run_notes(self.results)
+            notes = [("PROBLEM", str(problem)) for problem in self.results.problems] + run_notes(self.results)
             yield from (f"{label} {one_line(note)}" for label, note in notes)
             yield counts_line(self.results)
             yield f"report: {self.settings.place}/index.html"

@@ -65,7 +65,7 @@ def make_repro(
     recordings = _by_backend(result.recordings)
     symptom = symptom_of(recordings, overrides)
     if symptom is None:
-        why = result.problems[0] if result.problems else "nothing differs, so a script has nothing to show"
+        why = str(result.problems[0]) if result.problems else "nothing differs, so a script has nothing to show"
         message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
     for backend in recordings:

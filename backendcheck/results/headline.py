@@ -10,8 +10,17 @@ from backendcheck.text.words import first_line, listed
 from backendcheck.verdicts.verdict import Judgement
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation, quantity_of
+from backendcheck.vocabulary.problems import ProblemCode
 
 _LONGEST_LIST = 8  # names that a line can hold
+_LABELS = {
+    ProblemCode.NO_RECORDING: "MISSING",
+    ProblemCode.TIMED_OUT: "TIMED OUT",
+    ProblemCode.CRASHED: "CRASHED",
+    ProblemCode.SKIPPED: "SKIPPED",
+    ProblemCode.ONE_LEG: "NOTHING COMPARED",
+    ProblemCode.NOTHING_COMPARED: "NOTHING COMPARED",
+}
 
 
 def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
@@ -19,7 +28,7 @@ def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
     if judgement.problems:
         first = judgement.problems[0]
         more = f" (and {len(judgement.problems) - 1} more)" if len(judgement.problems) > 1 else ""
-        return f"{_problem_kind(first)}: {first_line(first.removeprefix('not comparable: '))}{more}"
+        return f"{_problem_label(first.code)}: {first_line(first.sentence)}{more}"
     if not judgement.findings:
         return ""
     finding = leading(judgement.findings)
@@ -27,14 +36,8 @@ def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
     return f"{_label(finding)}: {text}"
 
 
-def _problem_kind(problem: str) -> str:
-    for sign, kind in (
-        ("not comparable", "NOT COMPARABLE"), ("has no recording", "MISSING"), ("timed out", "TIMED OUT"), ("crashed", "CRASHED"),
-        ("skipped", "SKIPPED"), ("nothing could", "NOTHING COMPARED"),
-    ):  # fmt: skip
-        if sign in problem:
-            return kind
-    return "ERROR"
+def _problem_label(code: ProblemCode) -> str:
+    return "NOT COMPARABLE" if code.incomparable else _LABELS.get(code, "ERROR")
 
 
 def _label(finding: Finding) -> str:

@@ -22,8 +22,9 @@ from backendcheck.results.headline import headline
 from backendcheck.results.stages import Stage
 from backendcheck.results.stages import stages as find_stages
 from backendcheck.verdicts.known import Divergence, Excuse, excuse
-from backendcheck.verdicts.run_problems import alone, run_problems, unmet
+from backendcheck.verdicts.run_problems import missing_cases, run_problems, single_leg_problem
 from backendcheck.verdicts.verdict import Judgement, Verdict, judge
+from backendcheck.vocabulary.problems import Problem
 from backendcheck.vocabulary.sides import Side
 
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
@@ -44,7 +45,7 @@ class CaseResult:
     file: str
     line: int
     odd_one_out: str | None
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     comparisons: tuple[Comparison, ...]
     diagnoses: tuple[Diagnosis, ...]
     known: tuple[Divergence, ...]
@@ -81,7 +82,7 @@ class Results:
     legs: tuple[Leg, ...]
     expected: tuple[str, ...]
     cases: tuple[CaseResult, ...]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     noise_problems: tuple[str, ...] = ()
     known: tuple[Divergence, ...] = ()
     unmatched: tuple[Divergence, ...] = ()
@@ -177,11 +178,12 @@ def analyse(
     results.sort(key=_worst_first)
     cases = [result.case for result in results]
     everywhere = list(dict.fromkeys([*cases, *(case for leg in legs for case in leg.environment.all_cases)]))
+    of_run = [*run_problems(legs, missing, shard), *single_leg_problem(labels, expected)]
     return Results(
         legs=tuple(legs),
         expected=tuple(wanted),
         cases=tuple(results),
-        problems=(*run_problems(legs, missing, shard), *alone(labels, expected), *unmet(expected_cases, everywhere)),
+        problems=(*of_run, *missing_cases(expected_cases, everywhere)),
         noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
         known=tuple(known),
         unmatched=tuple(entry for entry in known if _is_unmatched(entry, legs, everywhere)),

@@ -162,7 +162,7 @@ def _problem(
     if result is None or backend not in result.recordings:
         return "has no clean recording; is it still among the built-in cases?"
     if result.verdict is Verdict.ERROR:
-        return f"cannot be judged even without a fault: {'; '.join(result.problems)}"
+        return f"cannot be judged even without a fault: {'; '.join(map(str, result.problems))}"
     if faulty is None or notes is None:
         return "has no recording with the fault planted"
     if not faulty.was_observed:

@@ -35,7 +35,7 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     legs = read_legs(find_legs([directory]))
     known = known_in_force(legs, ())
     clean = analyse(legs, known=known)
-    alarms, problems = false_alarms(clean), list(clean.problems)
+    alarms, problems = false_alarms(clean), list(map(str, clean.problems))
     for leg in legs:
         again = read_planted(directory, NO_FAULT, leg.label)
         if again is None:

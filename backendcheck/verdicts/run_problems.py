@@ -1,75 +1,92 @@
-"""What is wrong with a run as a whole, and concerns no single case: legs missing, unfinished, or a part of what was wanted."""
+"""Problems of a run as a whole: legs that are missing or unfinished, parts of what was wanted, case files that cannot be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment
+from backendcheck.vocabulary.problems import Problem, ProblemCode
 from backendcheck.vocabulary.states import ExitState
 
+_MISSING = "is missing; expected recordings of it. Record it, or see why its job produced none."
 
-def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> list[str]:
+
+def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> list[Problem]:
     """The problems of `legs`, of those that are `missing`, and of parts where another `shard` or the whole was asked for."""
-    remedy = "Record it, or see why its job produced none."
-    found = [f"{name}: its leg is missing; expected recordings of it. {remedy}" for name in missing]
+    problems = [Problem(code=ProblemCode.LEG_MISSING, legs=(leg,), text=f"{leg}: its leg {_MISSING}") for leg in missing]
     for leg in legs:
-        environment = leg.environment
-        there = f"{len(leg.recordings)} of its cases are there"
-        part = str(environment.selection.get("shard", ""))
-        if environment.pieces:
-            found += [f"{leg.label}: {problem}" for problem in _problems_of_pieces(environment)]
-        elif environment.exit_state != ExitState.COMPLETE:
-            found.append(f"{leg.label}: its recording {_ended(environment.exit_state)}; {there}. Record it again.")
-        if environment.exit_state == ExitState.COMPLETE and not (environment.cases or leg.recordings or environment.all_cases):
-            found.append(f"{leg.label}: its recording holds no case.")
-        if part != shard:
-            found.append(f"{leg.label}: is shard {part} alone; {there}. Join it with the others: backendcheck merge")
-        found += [f"{one['file']}:{one['line']}: {one['message']}. ({leg.label})" for one in environment.problems]
-    return _joined(found)
+        problems += _problems_of_leg(leg, shard)
+    return _merged(problems)
 
 
-def _problems_of_pieces(environment: Environment) -> list[str]:
-    """What is missing of a leg that was joined of pieces."""
-    found = []
-    for piece in environment.pieces:
-        name, state = f"shard {piece['shard']}" if piece["shard"] else "a piece", str(piece["exit_state"])
-        if state == "missing":
-            found.append(f"{name} is missing; expected recordings of it. Record it, or see why its job produced none.")
-        elif state != "complete":
-            there = f"{piece['n_recordings']} of its cases are there"
-            found.append(f"{name} ({piece['path']}) {_ended(state)}; {there}. Record it again.")
-    return found
+def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
+    def problem(code: ProblemCode, text: str) -> Problem:
+        return Problem(code=code, legs=(leg.label,), text=text if code is ProblemCode.CASE_FILE else f"{leg.label}: {text}")
+
+    environment = leg.environment
+    n_recorded = f"{len(leg.recordings)} of its cases are there"
+    part = str(environment.selection.get("shard", ""))
+    if environment.pieces:
+        yield from (problem(code, text) for code, text in _problems_of_parts(environment))
+    elif environment.exit_state != ExitState.COMPLETE:
+        text = f"its recording {_ended(environment.exit_state)}; {n_recorded}. Record it again."
+        yield problem(ProblemCode.LEG_UNFINISHED, text)
+    if environment.exit_state == ExitState.COMPLETE and not (environment.cases or leg.recordings or environment.all_cases):
+        yield problem(ProblemCode.NO_CASES, "its recording holds no case.")
+    if part != shard:
+        text = f"is shard {part} alone; {n_recorded}. Join it with the others: backendcheck merge"
+        yield problem(ProblemCode.PART_ALONE, text)
+    for entry in environment.problems:
+        yield problem(ProblemCode.CASE_FILE, f"{entry['file']}:{entry['line']}: {entry['message']}.")
+
+
+def _problems_of_parts(environment: Environment) -> Iterator[tuple[ProblemCode, str]]:
+    """What a merged leg lacks."""
+    for part in environment.pieces:
+        name, state = _part_name(part), str(part["exit_state"])
+        if state == ExitState.MISSING:
+            yield ProblemCode.PART_MISSING, f"{name} {_MISSING}"
+        elif state != ExitState.COMPLETE:
+            text = f"{name} ({part['path']}) {_ended(state)}; {part['n_recordings']} of its cases are there. Record it again."
+            yield ProblemCode.PART_UNFINISHED, text
+
+
+def _part_name(part: Any) -> str:
+    return f"shard {part['shard']}" if part["shard"] else "a piece"
 
 
 def _ended(exit_state: str) -> str:
-    return {"running": "was killed or is still running", "interrupted": "was interrupted"}.get(exit_state, "did not end")
+    words: dict[str, str] = {ExitState.RUNNING: "was killed or is still running", ExitState.INTERRUPTED: "was interrupted"}
+    return words.get(exit_state, "did not end")
 
 
-def alone(labels: Sequence[str], expected: Sequence[str] | None) -> list[str]:
-    """One leg, and nobody said that it is to be the only one."""
-    if len(labels) != 1 or expected is not None:
+def single_leg_problem(labels: Sequence[str], required: Sequence[str] | None) -> list[Problem]:
+    """One leg, where it was not asked for alone."""
+    if len(labels) != 1 or required is not None:
         return []
     remedy = f"Give the others, or --expect-backends {labels[0]}."
-    return [f"{labels[0]}: there is no other leg, so no backends were compared. {remedy}"]
+    text = f"{labels[0]}: there is no other leg, so no backends were compared. {remedy}"
+    return [Problem(code=ProblemCode.ONE_LEG, legs=tuple(labels), text=text)]
 
 
-def unmet(patterns: Sequence[str], cases: Sequence[str]) -> list[str]:
+def missing_cases(patterns: Sequence[str], cases: Sequence[str]) -> list[Problem]:
+    """Patterns of required cases that no case matches."""
+    text = "no case has this id; expected one, as [tool.backendcheck] cases says. Was its file recorded?"
     return [
-        f"{pattern}: no case has this id; expected one, as [tool.backendcheck] cases says. Was its file recorded?"
+        Problem(code=ProblemCode.CASE_NOT_FOUND, text=f"{pattern}: {text}")
         for pattern in patterns
         if pattern not in cases and not any(fnmatchcase(case, pattern) for case in cases)
     ]
 
 
-def _joined(problems: Sequence[str]) -> list[str]:
-    """One line for what several legs say alike."""
-    legs: dict[str, list[str]] = {}
+def _merged(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of case files once, with all legs that have them."""
+    merged: dict[tuple[str, ...], Problem] = {}
     for problem in problems:
-        text, separator, leg = problem.rpartition(" (")
-        if separator and leg.endswith(")"):
-            legs.setdefault(text, []).append(leg.removesuffix(")"))
-        else:
-            legs.setdefault(problem, [])
-    return [f"{text} ({', '.join(names)})" if names else text for text, names in legs.items()]
+        key = (problem.text,) if problem.code is ProblemCode.CASE_FILE else (problem.text, *problem.legs)
+        legs = (*merged[key].legs, *problem.legs) if key in merged else problem.legs
+        merged[key] = Problem(code=problem.code, legs=legs, text=problem.text)
+    return list(merged.values())

@@ -1,4 +1,4 @@
-"""Whether: the truth table that turns what the oracles saw into a verdict. Pure; it knows nothing of why.
+"""The truth table, which turns what the oracles found into a verdict. Pure; diagnoses have no part in it.
 
     1  a leg is missing, crashed or timed out; inputs or weights differ; nothing could be compared   ERROR
     2  expect=Raises() and every backend raised as asked                                             PASSED
@@ -25,9 +25,8 @@ from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.problems import Problem, ProblemCode, code_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
-
-UNSEEN = "has no recording of it"  # what is wrong with a leg that lacks one
 
 
 class Verdict(Enum):
@@ -49,7 +48,7 @@ class Judgement:
 
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -58,17 +57,18 @@ class Judgement:
 
 def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], overrides: Sequence[Override] = ()) -> Judgement:
     """The verdict on one case from its recordings by leg; `expected_legs` are the legs that have to be there."""
-    problems = [f"{leg} {UNSEEN}" for leg in expected_legs if leg not in recordings]
-    usable = {}
-    for leg, recording in recordings.items():
-        if recording.was_observed:
-            usable[leg] = recording
-        else:
-            problems.append(f"{leg} {_status_in_words(recording)}")
-    problems += incomparable(usable)
+    problems = [
+        Problem(code=ProblemCode.NO_RECORDING, legs=(leg,), text=f"{leg} has no recording of it")
+        for leg in expected_legs
+        if leg not in recordings
+    ]
+    usable = {leg: recording for leg, recording in recordings.items() if recording.was_observed}
+    problems += [problem for leg, recording in recordings.items() if (problem := _unobserved(leg, recording)) is not None]
+    differences = incomparable(usable)
+    problems += differences
     comparisons: list[Comparison] = []
     as_asked = bool(usable) and all(raised_as_asked(recording) for recording in usable.values())
-    if not incomparable(usable) and not as_asked:
+    if not differences and not as_asked:
         comparisons = [
             *_expectation_findings(usable),
             *compare_backends(usable, overrides),
@@ -76,7 +76,9 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
             *compare_reference(usable, overrides),
         ]
     if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
-        problems.append("nothing could be compared" + (": there is one leg only" if len(usable) == 1 else ""))
+        code = ProblemCode.ONE_LEG if len(usable) == 1 else ProblemCode.NOTHING_COMPARED
+        detail = "there is one leg only" if code is ProblemCode.ONE_LEG else ""
+        problems.append(Problem(code=code, legs=tuple(usable), text="nothing could be compared", detail=detail))
     if problems:
         verdict = Verdict.ERROR
     elif findings_of(comparisons):
@@ -86,9 +88,14 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     return Judgement(verdict=verdict, comparisons=tuple(comparisons), problems=tuple(problems))
 
 
-def _status_in_words(recording: Recording) -> str:
-    words = {"error": "could not observe it", "skipped": "skipped it"}.get(recording.status, recording.status)
-    return f"{words}: {recording.problem.removeprefix('skipped: ')}" if recording.problem else words
+def _unobserved(leg: str, recording: Recording) -> Problem | None:
+    """Why a recording has nothing to compare; None if the case was observed."""
+    if (code := code_of(recording.status)) is None:
+        return None
+    words = {ProblemCode.NOT_OBSERVED: "could not observe it", ProblemCode.SKIPPED: "skipped it"}.get(code, str(recording.status))
+    # Recordings of a skipped case begin their text so, those of earlier versions too.
+    detail = recording.problem.removeprefix("skipped: ")
+    return Problem(code=code, legs=(leg,), text=f"{leg} {words}", detail=detail)
 
 
 # --- expectation -----------------------------------------------------------------------------------------------
@@ -111,12 +118,12 @@ def _mismatch(recording: Recording) -> str:
 
 
 def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterator[Finding]:
-    everyone_raised = bool(recordings) and all(recording.raised for recording in recordings.values())
+    all_raised = bool(recordings) and all(recording.raised for recording in recordings.values())
     for leg, recording in recordings.items():
         message = ""
         if recording.expect is not None:
             message = _mismatch(recording) if recording.raised else "raised nothing; expected every backend to reject this"
-        elif everyone_raised:
+        elif all_raised:
             error = recording.raised[0]
             message = f"raised {error.type} in stage {error.stage}, unasked: {first_line(error.message)}"
         if message:
@@ -130,29 +137,35 @@ def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterator[Findi
 _STATE_DIFFERENCE = 1e-3  # relative; rounding of adapted statistics stays below, another random draw is far above
 
 
-def incomparable(recordings: Mapping[str, Recording]) -> list[str]:
-    """Why these recordings cannot be held against each other: other inputs, weights, settings, or case files."""
-    found = []
+def incomparable(recordings: Mapping[str, Recording]) -> list[Problem]:
+    """Why these recordings cannot be compared: other inputs, weights, settings, or case files."""
+    problems = []
     legs = list(recordings)
-    # Everyone is held against the first that got through: one that raised may not have seen all of its inputs.
-    whole = next((leg for leg in legs if not recordings[leg].raised), next(iter(legs), ""))
+    # Each is compared with the first that did not raise: one that raised may not have got all of its inputs.
+    complete = next((leg for leg in legs if not recordings[leg].raised), next(iter(legs), ""))
     for leg in legs:
-        if leg == whole:
-            continue
-        one, another = sorted((whole, leg), key=legs.index)
-        first, other = recordings[one], recordings[another]
-        pair = f"{one} and {another}"
-        if first.file_digest and other.file_digest and first.file_digest != other.file_digest:
-            found.append(f"not comparable: {pair} recorded different versions of {first.file or 'the case file'}")
-            continue
-        if settings := _differing(first.settings, other.settings):
-            words = ", ".join(f"{name} {first.settings.get(name)} and {other.settings.get(name)}" for name in settings)
-            found.append(f"not comparable: {pair} ran under different settings: {words}")
-        if inputs := [name for name in _differing_digests(first, other) if not name.startswith("weights/")]:
-            found.append(f"not comparable: {pair} were fed different inputs: {', '.join(inputs)}")
-        if weights := _differing_weights(first, other):
-            found.append(f"not comparable: {pair} started from different initial weights: {', '.join(weights)}")
-    return found
+        if leg != complete:
+            pair = tuple(sorted((complete, leg), key=legs.index))
+            first, second = (recordings[member] for member in pair)
+            problems += [
+                Problem(code=code, legs=pair, text=f"{pair[0]} and {pair[1]} {text}", detail=detail)
+                for code, text, detail in _differences(first, second)
+            ]
+    return problems
+
+
+def _differences(first: Recording, second: Recording) -> Iterator[tuple[ProblemCode, str, str]]:
+    """What differs in the conditions of two recordings of a case: its code, a text, and the names."""
+    if first.file_digest and second.file_digest and first.file_digest != second.file_digest:
+        yield ProblemCode.OTHER_CASE_FILE, f"recorded different versions of {first.file or 'the case file'}", ""
+        return
+    if names := _differing(first.settings, second.settings):
+        words = ", ".join(f"{name} {first.settings.get(name)} and {second.settings.get(name)}" for name in names)
+        yield ProblemCode.OTHER_SETTINGS, "ran under different settings", words
+    if inputs := [name for name in _differing_digests(first, second) if not name.startswith("weights/")]:
+        yield ProblemCode.OTHER_INPUTS, "were fed different inputs", ", ".join(inputs)
+    if weights := _differing_weights(first, second):
+        yield ProblemCode.OTHER_WEIGHTS, "started from different initial weights", ", ".join(weights)
 
 
 def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
@@ -160,7 +173,7 @@ def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> list[str]:
 
 
 def _differing_digests(left: Recording, right: Recording) -> list[str]:
-    """What differs where both got that far: a leg that raised may not have seen all of its inputs and weights."""
+    """What differs where both have a digest: a leg that raised may lack some of its inputs and weights."""
     differing = _differing(left.digests, right.digests)
     if left.raised or right.raised:
         return [name for name in differing if name in left.digests and name in right.digests]
@@ -168,10 +181,10 @@ def _differing_digests(left: Recording, right: Recording) -> list[str]:
 
 
 def _differing_weights(left: Recording, right: Recording) -> list[str]:
-    found = [name.removeprefix("weights/") for name in _differing_digests(left, right) if name.startswith("weights/")]
+    names = [name.removeprefix("weights/") for name in _differing_digests(left, right) if name.startswith("weights/")]
     for name in sorted({*left.state} & {*right.state}):
         sides = np.array([left.state[name], right.state[name]])
         allowed = _STATE_DIFFERENCE * np.max(sides[:, 1], initial=1e-6, where=np.isfinite(sides[:, 1]))
         if not np.allclose(sides[0], sides[1], rtol=0.0, atol=allowed, equal_nan=True):
-            found.append(name)
-    return found
+            names.append(name)
+    return names

@@ -57,7 +57,8 @@ def tried(
     trials = try_fault(
         fault(*codes), planted, {CASE: notes}, there, backend="jax", known=analysis.get("known", ())
     )  # fmt: skip
-    return SelfTest(trials=tuple(trials), false_alarms=tuple(false_alarms(there)), problems=there.problems, n_clean=1)
+    problems = tuple(map(str, there.problems))
+    return SelfTest(trials=tuple(trials), false_alarms=tuple(false_alarms(there)), problems=problems, n_clean=1)
 
 
 def test_a_fault_that_is_detected_and_named() -> None:

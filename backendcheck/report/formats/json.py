@@ -83,7 +83,7 @@ def _run(results: Results) -> dict[str, Any]:
         "counts": results.counts,
         "n_comparisons": results.n_comparisons,
         "compared": {row.noun: {"n": row.n, "expected": row.expected} for row in expected_and_compared(results)},
-        "problems": results.problems,
+        "problems": list(map(str, results.problems)),
         "known": {
             "entries": len(results.known),
             "active": len(results.known) - len(results.expired),
@@ -165,7 +165,7 @@ def _result(result: CaseResult, results: Results) -> dict[str, Any]:
         "claim": result.claim,
         "file": result.file,
         "line": result.line,
-        "problems": result.problems,
+        "problems": list(map(str, result.problems)),
         "statuses": {
             cell.leg: {"status": status, "shown": cell.text}
             for cell in cells(result, results.backends)

@@ -66,7 +66,7 @@ def render(results: Results) -> str:
     for leg, version in versions_line(results):
         run.add_property(_xml(leg), _xml(version))
     run.add_property("exit code", exit_sentence(results))
-    run.add_testcases([_problem(number, problem) for number, problem in enumerate(results.problems, 1)])
+    run.add_testcases([_problem(number, str(problem)) for number, problem in enumerate(results.problems, 1)])
     document.add_testsuite(run)
     room = _Room(_ROOM)
     by_topic: dict[str, list[CaseResult]] = {}

@@ -64,7 +64,7 @@ def _counts(results: Results) -> Iterator[str]:
 
 
 def _problems(results: Results) -> Iterator[str]:
-    notes = [("problem", problem) for problem in results.problems] + run_notes(results)
+    notes = [("problem", str(problem)) for problem in results.problems] + run_notes(results)
     if notes:
         yield ""
     for label, note in notes[:_MOST_NOTES]:

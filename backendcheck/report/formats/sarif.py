@@ -46,7 +46,7 @@ def render(results: Results) -> str:
 
 def _invocation(results: Results, left_out: int) -> dict[str, Any]:
     """The exit code with its meaning, the problems of the run, and the number of results left out."""
-    notes = [one_line(problem) for problem in results.problems]
+    notes = [one_line(str(problem)) for problem in results.problems]
     if left_out > 0:
         notes.append(f"{left_out} more cases fail; see report.json")
     return {

@@ -77,7 +77,8 @@ def _failing_cases(results: Results, width: int | None, *, verbose: bool, run: s
     cases = by_verdict(results, *FAILING)
     alike: dict[str, list[CaseResult]] = {}
     for result in cases:
-        key = f"{result.headline}\n{result.problems}" if result.verdict is Verdict.ERROR and not verbose else result.case
+        alike = result.verdict is Verdict.ERROR and not verbose
+        key = f"{result.headline}\n{further_problems(result)}" if alike else result.case
         alike.setdefault(key, []).append(result)
     groups = list(alike.values())
     in_full = len(groups) if verbose else _IN_FULL
@@ -113,7 +114,7 @@ def _known(results: Results, width: int | None, *, verbose: bool) -> Iterator[st
 
 
 def _notes(results: Results, width: int | None, *, quiet: bool) -> Iterator[str]:
-    notes = [("PROBLEM", problem) for problem in results.problems]
+    notes = [("PROBLEM", str(problem)) for problem in results.problems]
     if not quiet or results.strict_known:
         notes += known_notes(results) if quiet else run_notes(results)
     for label, note in notes:

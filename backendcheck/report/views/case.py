@@ -129,7 +129,8 @@ def odd_one_out(result: CaseResult) -> str:
 
 def further_problems(result: CaseResult) -> tuple[str, ...]:
     """The problems of a case; empty if the headline already states the only one."""
-    return () if len(result.problems) == 1 and result.problems[0] in result.headline else result.problems
+    problems = tuple(map(str, result.problems))
+    return () if len(problems) == 1 and problems[0] in result.headline else problems
 
 
 def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple[Raised, ...], str]]:

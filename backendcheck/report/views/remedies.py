@@ -8,21 +8,24 @@ from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import visible
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.problems import Problem, ProblemCode
+from backendcheck.vocabulary.sides import Side
 
-# What a problem says, and what to do about it; the first that fits.
-_OF_PROBLEMS = (
-    ("has no recording of it", "Record it on that backend, or see why its job left it out."),
-    ("timed out", "Make the case smaller, or give it more time with --timeout."),
-    ("crashed", "Read the last lines of its standard error, and record it alone: {command}"),
-    ("skipped", "A case that is skipped proves nothing: install what it asks for, or leave it out on every backend."),
-    ("different versions of", "Record every backend from the same case file."),
-    ("different settings", "Give every backend the same settings: keras.json, conftest.py and the environment set them."),
-    ("different inputs", "Draw data from the rng fixture, which gives the same on every backend."),
-    ("different initial weights", "Leave the weights to backendcheck (weights='seeded'), or set them from NumPy."),
-    ("one leg only", "Record another backend, or say --expect-backends with this one alone."),
-    ("nothing could be compared", "Return something that holds numbers or names."),
-    ("could not observe it", "Correct the case as the message says, and record it again."),
-)  # fmt: skip
+_OF_PROBLEMS = {
+    ProblemCode.NO_RECORDING: "Record it on that backend, or see why its job left it out.",
+    ProblemCode.TIMED_OUT: "Make the case smaller, or give it more time with --timeout.",
+    ProblemCode.CRASHED: "Read the last lines of its standard error, and record it alone: {command}",
+    ProblemCode.SKIPPED: (
+        "A case that is skipped proves nothing: install what it asks for, or leave it out on every backend."
+    ),
+    ProblemCode.OTHER_CASE_FILE: "Record every backend from the same case file.",
+    ProblemCode.OTHER_SETTINGS: "Give every backend the same settings: keras.json, conftest.py and the environment set them.",
+    ProblemCode.OTHER_INPUTS: "Draw data from the rng fixture, which gives the same on every backend.",
+    ProblemCode.OTHER_WEIGHTS: "Leave the weights to backendcheck (weights='seeded'), or set them from NumPy.",
+    ProblemCode.ONE_LEG: "Record another backend, or say --expect-backends with this one alone.",
+    ProblemCode.NOTHING_COMPARED: "Return something that holds numbers or names.",
+    ProblemCode.NOT_OBSERVED: "Correct the case as the message says, and record it again.",
+}
 
 
 def what_to_do(result: CaseResult) -> str:
@@ -39,10 +42,10 @@ def what_to_do(result: CaseResult) -> str:
     return ""
 
 
-def _of_problem(problem: str, result: CaseResult) -> str:
-    remedy = next((remedy for sign, remedy in _OF_PROBLEMS if sign in problem), "")
-    leg = problem.partition(" ")[0].partition("#")[0]
-    return remedy.replace("{command}", f"backendcheck record {node_id(result)} --backend {leg} --out DIR")
+def _of_problem(problem: Problem, result: CaseResult) -> str:
+    backend = Side(problem.legs[0]).backend if problem.legs else "BACKEND"
+    command = f"backendcheck record {node_id(result)} --backend {backend} --out DIR"
+    return _OF_PROBLEMS.get(problem.code, "").replace("{command}", command)
 
 
 def node_id(result: CaseResult) -> str:
