@@ -77,8 +77,8 @@ def _failing_cases(results: Results, width: int | None, *, verbose: bool, run: s
     cases = by_verdict(results, *FAILING)
     alike: dict[str, list[CaseResult]] = {}
     for result in cases:
-        alike = result.verdict is Verdict.ERROR and not verbose
-        key = f"{result.headline}\n{further_problems(result)}" if alike else result.case
+        of_problem = result.verdict is Verdict.ERROR and not verbose
+        key = f"{result.headline}\n{further_problems(result)}" if of_problem else result.case
         alike.setdefault(key, []).append(result)
     groups = list(alike.values())
     in_full = len(groups) if verbose else _IN_FULL
