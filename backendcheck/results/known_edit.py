@@ -73,11 +73,11 @@ def entries_of(divergences: Sequence[Divergence]) -> list[Entry]:
         patterns.setdefault(divergence.path, {}).setdefault(divergence.number, []).append(divergence)
     entries = []
     for path, by_number in patterns.items():
-        found = [table for table in tables(path.read_text(encoding="utf-8")) if table.name == "divergence"]
-        if len(found) < max(by_number):
+        of_file = [table for table in tables(path.read_text(encoding="utf-8")) if table.name == "divergence"]
+        if len(of_file) < max(by_number):
             message = f"{path}: has entries that do not stand under [[divergence]]; expected that form. Edit the file by hand."
             raise UsageError(message)
-        entries += [Entry(path=path, table=found[number - 1], patterns=tuple(same)) for number, same in by_number.items()]
+        entries += [Entry(path=path, table=of_file[number - 1], patterns=tuple(same)) for number, same in by_number.items()]
     return entries
 
 

@@ -145,15 +145,15 @@ def _earlier(divergences: Sequence[Divergence], results: Results, package: str, 
         begun = replace(entry, versions={**entry.versions, package: _from(entry.versions.get(package, ""), version)})
         if bounds and max(bounds) > version and not entry.applies(environments) and begun.applies(environments):
             later.append(entry)
-    found: set[tuple[Path, int, str]] = set()
+    described: set[tuple[Path, int, str]] = set()
     for result in results.cases:
         fitting = [entry for entry in later if entry.matches_case(result.case)]
         if result.verdict is not Verdict.FAILED or not fitting:
             continue
         excused = excuse(result.findings, result.recordings, [*result.known, *fitting])
         if excused is not None and excused.covered:
-            found |= {entry.key for entry in fitting}
-    return found
+            described |= {entry.key for entry in fitting}
+    return described
 
 
 def _outcome(
@@ -191,7 +191,7 @@ def _diverges_as_described(result: CaseResult) -> bool:
 
 
 def _observation(entry: Divergence, result: CaseResult) -> str | None:
-    """The observation that shows the divergence: empty for the one that outcomes speak of anyway, None if there is none."""
+    """The observation that shows the divergence: empty for the one that outcomes speak of anyway, None without one."""
     recordings = [recording for recording in result.recordings.values() if not recording.raised]
     defaults = {default_observation(recording) for recording in recordings}
     findings = [finding for finding in result.findings if finding.kind in entry.kinds and finding.oracle in entry.oracles]

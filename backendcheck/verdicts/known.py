@@ -101,14 +101,14 @@ class Divergence:
         if not self.backends & set(map(backend_of, legs)):
             return False
         for package, specifier in self.versions.items():
-            found = [v for env in legs.values() if (v := env.versions.get(package))]
-            if not all(_within(specifier, version) for version in found):
+            installed = [version for environment in legs.values() if (version := environment.versions.get(package))]
+            if not all(_within(specifier, version) for version in installed):
                 return False
         for leg in legs:
             if backend_of(leg) not in self.backends:
                 continue
-            there = legs[leg].versions
-            if not all(there.get(package) for package in self.installed) or any(there.get(package) for package in self.missing):
+            versions = legs[leg].versions
+            if not all(map(versions.get, self.installed)) or any(map(versions.get, self.missing)):
                 return False
         return not self.device or all(env.device.startswith(self.device) for env in legs.values())
 
@@ -182,18 +182,18 @@ def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[st
     gone = [f"the known finding of kind {kind} did not occur" for kind in absent]
     agreement = [finding for finding in of_entry if finding.oracle == Oracle.AGREEMENT]
     if agreement:
-        seen = {frozenset(finding.sides) for finding in agreement}
+        differing = {frozenset(finding.sides) for finding in agreement}
         # Where a pair differs in structure, as another entry may say, nothing below the structure is compared.
         structural = {frozenset(f.sides) for f in findings if f.oracle == Oracle.AGREEMENT and f.kind in _STRUCTURAL}
         gone += [
             f"{left} and {right} are known to differ and agree"
             for left, right in combinations(legs, 2)
             if (backend_of(left) in entry.backends) != (backend_of(right) in entry.backends)
-            and frozenset((left, right)) not in seen | structural
+            and frozenset((left, right)) not in differing | structural
         ]
     for oracle in (Oracle.EXPECTATION, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER):
-        there = {backend_of(finding.left) for finding in of_entry if finding.oracle == oracle}
-        missing = (entry.backends & set(map(backend_of, legs))) - there
-        if there and missing:
+        diverging = {backend_of(finding.left) for finding in of_entry if finding.oracle == oracle}
+        missing = (entry.backends & set(map(backend_of, legs))) - diverging
+        if diverging and missing:
             gone.append(f"{', '.join(sorted(missing))} no longer has the known finding ({oracle})")
     return gone
