@@ -132,15 +132,15 @@ FAULTS = """
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, Location]]:
-    """Every case located, by backend and name, with PyTorch as the teacher."""
+    """Every case located, by backend and name, with PyTorch as the source backend."""
     folder = project(tmp_path_factory.mktemp("layers"), {"faults.py": FAULTS})
-    teacher = record_request(folder, "faults.py", layers=True, backend="torch")
-    assert set(teacher.statuses.values()) == {"recorded"}, teacher.ended.words
+    source = record_request(folder, "faults.py", layers=True, backend="torch")
+    assert set(source.statuses.values()) == {"recorded"}, source.ended.words
     by_backend = {}
     for backend in ("jax", "tensorflow"):
-        other = record_request(folder, "faults.py", layers=True, source_leg=teacher.leg, backend=backend)
+        other = record_request(folder, "faults.py", layers=True, source_leg=source.leg, backend=backend)
         by_backend[backend] = {
-            case.partition("/")[2]: locate(teacher.recordings[case], other.recordings[case]) for case in teacher.recordings
+            case.partition("/")[2]: locate(source.recordings[case], other.recordings[case]) for case in source.recordings
         }
     return by_backend
 

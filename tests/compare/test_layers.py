@@ -51,8 +51,8 @@ def recording(backend: str, changed: dict[tuple[str, str], Any] | None = None, c
     return make.recording("a/b", backend, observations=seen, layers=trace, **fields)
 
 
-def located(changed: dict[tuple[str, str], Any] | None = None, teacher: Recording | None = None, **fields: Any) -> Location:
-    return locate(teacher or recording("torch"), recording("jax", changed, **fields))
+def located(changed: dict[tuple[str, str], Any] | None = None, source: Recording | None = None, **fields: Any) -> Location:
+    return locate(source or recording("torch"), recording("jax", changed, **fields))
 
 
 def by_name(location: Location) -> dict[str, LayerResult]:
@@ -143,8 +143,8 @@ def test_a_layer_that_does_not_repeat_itself_is_stateful_and_no_cause() -> None:
     found = located({("a", OUTPUT): BAD, ("a", REPLAYED_OUTPUT): BAD})  # and GOOD the second time
     assert verdicts(found)["a"] == "stateful"
     assert found.forward is None
-    teacher = recording("torch", {("a", AGAIN): BAD})
-    assert verdicts(located(teacher=teacher))["a"] == "stateful"
+    source = recording("torch", {("a", AGAIN): BAD})
+    assert verdicts(located(source=source))["a"] == "stateful"
 
 
 def test_what_cannot_be_replayed_is_judged_by_its_inputs() -> None:
@@ -196,27 +196,27 @@ def test_calls_inside_a_layer_that_one_backend_does_without_are_told_and_not_lis
 
 def test_rounding_is_no_difference_and_large_sums_are_measured_as_a_whole() -> None:
     large = np.array([[1e4, 1e-3]], np.float32)
-    teacher = recording("torch", {("a", part): large for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)})
+    source = recording("torch", {("a", part): large for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)})
     near = large + np.array([[0.0, 1e-3]], np.float32)  # nothing beside the terms of such a sum
-    assert verdicts(located({("a", part): near for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)}, teacher=teacher))["a"] == "same"
+    assert verdicts(located({("a", part): near for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)}, source=source))["a"] == "same"
     far = large + np.array([[0.0, 1.0]], np.float32)
-    assert verdicts(located({("a", part): far for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)}, teacher=teacher))["a"] == "local"
+    assert verdicts(located({("a", part): far for part in (OUTPUT, AGAIN, REPLAYED_OUTPUT)}, source=source))["a"] == "local"
 
 
 def test_layers_after_one_in_float16_inherit_its_rounding() -> None:
     near = GOOD * np.float32(1.001)
     changed = {("c", part): near for part in (OUTPUT, AGAIN)}
     assert verdicts(located(changed))["c"] == "inherited"
-    teacher = recording("torch", own={"a": {"precision": "float16"}})
-    assert verdicts(located(changed, teacher=teacher))["c"] == "same"
-    replayed = located(changed | {("c", REPLAYED_OUTPUT): near}, teacher=teacher)  # c itself computes in float32
+    source = recording("torch", own={"a": {"precision": "float16"}})
+    assert verdicts(located(changed, source=source))["c"] == "same"
+    replayed = located(changed | {("c", REPLAYED_OUTPUT): near}, source=source)  # c itself computes in float32
     assert verdicts(replayed)["c"] == "local"
 
 
 def test_nan_on_both_sides_is_no_cause_and_on_one_it_is() -> None:
     nan = np.array([[np.nan, 1.0, 2.0]], np.float32)
     everywhere = {("a", part): nan for part in (INPUT, OUTPUT, AGAIN, REPLAYED_OUTPUT)}
-    assert verdicts(located(everywhere, teacher=recording("torch", everywhere)))["a"] == "same"
+    assert verdicts(located(everywhere, source=recording("torch", everywhere)))["a"] == "same"
     assert verdicts(located(downstream("a") | {("a", REPLAYED_OUTPUT): nan}))["a"] == "local"
 
 

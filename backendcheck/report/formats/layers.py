@@ -37,7 +37,7 @@ def text(case: str, locations: Sequence[Location], width: int | None) -> Iterato
     for number, location in enumerate(locations):
         if number:
             yield ""
-        yield from wrapped(f"{one_line(case)}   {location.backend} against {location.teacher}", width, hang="    ")
+        yield from wrapped(f"{one_line(case)}   {location.backend} against {location.source}", width, hang="    ")
         yield ""
         yield from _forward(location)
         yield ""
@@ -110,7 +110,7 @@ def as_json(case: str, locations: Sequence[Location]) -> str:
 
 def _location(location: Location) -> Mapping[str, Any]:
     return {
-        "teacher": location.teacher,
+        "teacher": location.source,
         "backend": location.backend,
         "first_output": location.forward.name if location.forward else None,
         "first_gradient": location.backward.name if location.backward else None,
@@ -160,7 +160,7 @@ def sentences(location: Location) -> list[str]:
     if not texts:
         apart = [layer.name for layer in location.layers if INHERITED in (layer.verdict, layer.backward)]
         unsure = [layer.name for layer in location.layers if layer.verdict in (STATEFUL, NOT_COMPARABLE)]
-        sides = f"{location.backend} and {location.teacher}"
+        sides = f"{location.backend} and {location.source}"
         if not location.differs:
             rest = f"; {_some(unsure)} could not be compared" if unsure else ""
             texts.append(f"nothing differs: the layers of {sides} return the same, and so do their gradients{rest}")
