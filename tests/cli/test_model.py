@@ -29,13 +29,13 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     assert "Missing option '--data'" in refused(tmp_path, "m.keras")
     build = ("own:build", "--data")
     assert "nothing.npz: file or directory not found" in refused(tmp_path, *build, "nothing.npz")
-    assert "loss: is given without labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
-    assert "d.npz: --label-column is for a table" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
+    assert "loss: needs labels; expected y beside x" in refused(tmp_path, *build, "unlabelled.npz", "--loss", "mse")
+    assert "d.npz: --label-column is only for tables" in refused(tmp_path, *build, "d.npz", "--label-column", "y")
     assert "loss='foo': unknown loss" in refused(tmp_path, *build, "d.npz", "--loss", "foo")
     assert "options of a loss need a case file" in refused(tmp_path, *build, "d.npz", "--loss", "huber(delta=2)")
     assert "'foo'" in refused(tmp_path, *build, "d.npz", "--backends", "jax,foo")
     text = refused(tmp_path, *build, "d.csv", "--label-column", "label")
-    assert "the labels are text, such as 'fox'" in text
+    assert "text labels, such as 'fox'" in text
     assert "Give --class-names" in text
     named = (*build, "d.csv", "--label-column", "label", "--class-names")
     assert "unknown labels 'fox'; expected one of 'cat', 'dog'" in refused(tmp_path, *named, "cat,dog")

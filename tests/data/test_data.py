@@ -237,7 +237,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="with 1, 3 or 4 channels"):
         read_data(root, image_shape=(3, 4, 7))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="has no images in folders"):
+    with pytest.raises(UsageError, match="no images in folders"):
         read_data(tmp_path / "empty")
 
 

@@ -26,7 +26,7 @@ def weighted(**more: object) -> dict[str, object]:
         (WEIGHT / WEIGHT.mean(), "sample-weight-misapplied", "divided by their mean"),
         (WEIGHT / WEIGHT.sum(), "sample-weight-misapplied", "divided by their sum"),
         (WEIGHT[::-1], "sample-weight-misapplied", "reverse order"),
-        (np.roll(WEIGHT, 1), "sample-weight-misapplied", "of its neighbour"),
+        (np.roll(WEIGHT, 1), "sample-weight-misapplied", "of its neighbor"),
     ],
 )
 @pytest.mark.parametrize("broken", BACKENDS)

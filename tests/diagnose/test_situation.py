@@ -9,9 +9,10 @@ from make import BACKENDS, recording
 
 from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Allowed
-from backendcheck.diagnose.evidence.difference import excess, is_margin, output_of
+from backendcheck.diagnose.evidence.difference import excess, is_margin
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.verdicts.verdict import judge
+from backendcheck.vocabulary.observations import ObservationName
 
 YARD = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.1), origin="test", norm_wise=False)
 
@@ -95,4 +96,4 @@ def test_what_is_apart_leaves_noise_out_where_others_are_far() -> None:
 
 def test_an_observation_names_its_output() -> None:
     names = ("loss/age", "gradient/y_pred/age", "loss", "gradient/dense/kernel")
-    assert [output_of(name) for name in names] == ["age", "age", "", ""]
+    assert [ObservationName.parse(name).output for name in names] == ["age", "age", "", ""]

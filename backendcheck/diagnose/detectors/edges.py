@@ -14,17 +14,17 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("edge-gradient", "saturation")
-_SATURATED = 1e-6  # float32 probabilities this near 0 or 1 have met the clipping of a loss (epsilon 1e-7), or soon will
-_EXTREME = 15.0  # a logit whose probability is so near: exp(-15) = 3e-7
-_KINK = 1e-6  # relative distance of a prediction from a boundary that float32 cannot tell from none
+_SATURATED = 1e-6  # float32 probabilities as near to 0 or 1 are clipped by a loss (epsilon 1e-7), or nearly so
+_EXTREME = 15.0  # a logit whose probability is as near to 0: exp(-15) = 3e-7
+_KINK = 1e-6  # relative distance of a prediction from a kink that float32 cannot resolve
 _LONGEST_LIST = 12
-_OFF_THE_EDGE = "The derivative has no single value there; move predictions off the edge, or do not rely on it."
-_ON_LOGITS = "Backends clip in other places; train on logits (from_logits=True)."
+_OFF_THE_EDGE = "The derivative has no single value there; move predictions away from the kink, or do not rely on it."
+_ON_LOGITS = "Backends clip in different places; train on logits (from_logits=True)."
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims each code once, for the earliest observation that shows it."""
+    """Diagnoses the earliest observation that shows it, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_edge_gradient, _saturation):
         for diagnosis in look(situation):
@@ -41,7 +41,7 @@ def _predictions(difference: Difference) -> np.ndarray | None:
 
 
 def _values_agree(difference: Difference, situation: Situation) -> bool:
-    """Whether the losses behind a gradient agree, so that it is the gradient alone that differs."""
+    """Whether the losses behind a gradient agree, so that only the gradient differs."""
     names = [of_output(kind, difference.output) for kind in ("predictions", "per_example_loss", "loss")]
     return not any(situation.differs(name, *difference.suspects) for name in names)
 
@@ -50,7 +50,7 @@ def _values_agree(difference: Difference, situation: Situation) -> bool:
 
 
 def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
-    """A gradient by predictions that differs only where the loss has a kink, while the losses agree."""
+    """Gradients by predictions that differ only where the loss has a kink, while the losses agree."""
     for difference in situation.differing(Quantity.GRADIENT):
         if (
             not difference.name.of_predictions
@@ -81,9 +81,9 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
-    """Entries where the loss has no single derivative: as the reference found, and at boundaries that every loss may have."""
+    """Entries where the loss has no single derivative, as the reference found, or as this loss or a custom loss may have."""
     description = difference.recording.losses.get(difference.output, {})
-    name = str(description.get("name", "")) if description.get("from_keras") else ""  # a user's own may have any kink
+    name = str(description.get("name", "")) if description.get("from_keras") else ""  # a custom loss may have any kink
     p = predictions.astype(np.float64)
     kinks = ~np.isfinite(p)
     expected = difference.recording.reference_values.get(difference.observation)
@@ -102,11 +102,11 @@ def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
         if not name or "absolute" in name:
             kinks |= np.abs(p - y) <= _KINK * np.maximum(1.0, np.abs(y))
         if not name or "hinge" in name:
-            kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(p, (1.0, -1.0))  # labels may be 0 and 1, too
+            kinks |= np.isin(p * y, (1.0, -1.0)) | np.isin(p, (1.0, -1.0))  # labels may also be 0 and 1
         if not name or name == "huber":
             delta = description.get("options", {}).get("delta", 1.0)
             kinks |= np.isin(np.abs(p - y), (delta, 0.5) if not name else (delta,))
-    if p.ndim > 1 and (not name or "hinge" in name):  # ties for the largest: a maximum over classes has a kink there
+    if p.ndim > 1 and (not name or "hinge" in name):  # a maximum over classes has a kink where the largest ties
         best = p == np.max(p, axis=-1, keepdims=True)
         kinks |= best & (best.sum(axis=-1, keepdims=True) > 1)
     return kinks
@@ -123,7 +123,7 @@ def _epsilon(recording: Recording) -> float:
 
 
 def _saturation(situation: Situation) -> Iterator[Diagnosis]:
-    """Losses or gradients that differ only in examples with a probability at 0 or 1, or an extreme logit."""
+    """Losses or gradients that differ only in examples with a probability near 0 or 1, or with an extreme logit."""
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT):
         if difference.quantity is Quantity.GRADIENT and not difference.name.of_predictions:
             continue
@@ -134,7 +134,7 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         ) is not None:
             continue
         if (np.isnan(difference.left) != np.isnan(difference.right)).any():
-            continue  # what is clipped has a number, and log 0 is infinite
+            continue  # clipping gives numbers; NaN has another cause
         predictions = _predictions(difference)
         if (
             predictions is None
@@ -153,7 +153,7 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         quantity = "per-example losses" if difference.quantity is Quantity.PER_EXAMPLE_LOSS else "gradients by predictions"
         text = (
             f"{quantity} differ in {len(places)} of {len(apart)} examples, all of them saturated: "
-            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_figures(difference, places[0])}"
+            f"example {places[0]}, with a prediction of {extreme:.6g}, has {_values_text(difference, places[0])}"
         )
         yield Diagnosis(
             code="saturation", backends=difference.suspects, headline=f"SATURATION: {text}",
@@ -164,13 +164,13 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _saturates(difference: Difference) -> bool:
-    """Whether the loss is one of probabilities, or a user's own of which nobody knows."""
+    """Whether the loss takes probabilities, or is a custom loss, which may."""
     description = difference.recording.losses.get(difference.output)
     return not description or not description.get("from_keras") or any(p in description["name"] for p in _OF_PROBABILITIES)
 
 
 def _saturated(p: np.ndarray, difference: Difference) -> np.ndarray:
-    """Examples that hold an extreme prediction."""
+    """Examples with an extreme prediction, (N,) bools."""
     with np.errstate(all="ignore"):
         rows = p.reshape(len(p), -1)
         options = difference.recording.losses.get(difference.output, {}).get("options", {})
@@ -183,8 +183,8 @@ def _saturated(p: np.ndarray, difference: Difference) -> np.ndarray:
         return np.asarray((extreme | ~np.isfinite(rows)).any(axis=1))
 
 
-def _figures(difference: Difference, example: int) -> str:
-    """What both sides have where an example differs most."""
+def _values_text(difference: Difference, example: int) -> str:
+    """The values of both sides at the element of an example that differs most."""
     left, right = (np.asarray(side[example], np.float64).ravel() for side in (difference.left, difference.right))
     with np.errstate(all="ignore"):
         at = int(np.argmax(np.nan_to_num(np.abs(left - right), nan=np.inf)))

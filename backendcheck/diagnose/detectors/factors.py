@@ -1,4 +1,4 @@
-"""`sign` and `scale`: one side is a constant times the other, or its weights went a constant times further along the gradient."""
+"""`sign`, `scale`, `reduction`: one side is a constant times the other, or its weights moved a multiple of the gradient."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("sign", "scale", "reduction")
-_SAME = 1e-3  # relative: what noise leaves of a factor that is a count
-_FEWEST = 3  # elements that have to show a factor
+_SAME = 1e-3  # relative difference of a factor from a count that noise may cause
+_FEWEST = 3  # so many elements must show a factor
 _AFTER_TRAINING = (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT)
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims, for the earliest observation that it explains, each code once for each set of legs."""
+    """Diagnoses the earliest observation that a factor explains, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_sign_and_scale, _step):
         for difference in situation.differences:
@@ -31,27 +31,27 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _sign_and_scale(difference: Difference, _: Situation) -> Iterator[Diagnosis]:
-    """A constant factor in an array with enough elements to show that it is one; -1 in any number of them."""
+    """A constant factor, shown by enough elements; the factor -1 by any number of them."""
     if not difference.is_float or not difference.left.size or difference.quantity in _AFTER_TRAINING:
         return
     if difference.explained(right=-difference.right.astype(np.float64)):
-        remedy = "Look for a loss that is maximised there, or a subtraction the other way round."
+        remedy = "Look for a loss that is maximized there, or a subtraction with exchanged operands."
         yield claim(difference, "sign", f"{difference.subject} has the opposite sign", remedy)
     elif (factor := constant_factor(difference)) is not None:
         if (words := _count_behind(difference, factor)) is not None:
             text = f"{difference.subject} is {words}"
             yield claim(
-                difference, "reduction", text, "Say reduction= explicitly, and look over which axes is summed.", factor=factor
+                difference, "reduction", text, "Set reduction= explicitly, and check which axes are summed.", factor=factor
             )
             return
-        remedy = "Look for a mean that is a sum, or a constant that one side leaves out."
+        remedy = "Look for a sum instead of a mean, or a constant that one side leaves out."
         yield claim(
             difference, "scale", f"{difference.subject} is {factor:.6g} times what it is elsewhere", remedy, factor=factor
         )
 
 
 def _count_behind(difference: Difference, factor: float) -> str | None:
-    """What a factor of losses counts, if it counts something: classes, steps, examples, entries that are not left out."""
+    """What a factor of per-example losses counts (classes, steps, examples, unmasked entries), in words; None if nothing."""
     if difference.quantity is not Quantity.PER_EXAMPLE_LOSS:
         return None
     recording, output = difference.recording, difference.output
@@ -65,7 +65,7 @@ def _count_behind(difference: Difference, factor: float) -> str | None:
 
 
 def constant_factor(difference: Difference) -> float | None:
-    """The number by which one side is the other, if enough elements of different size show it."""
+    """The factor between the sides, if enough elements of different sizes show it; None otherwise."""
     left, right = difference.left.astype(np.float64).ravel(), difference.right.astype(np.float64).ravel()
     if left.shape != right.shape or not (np.isfinite(left).all() and np.isfinite(right).all()):
         return None
@@ -77,7 +77,7 @@ def constant_factor(difference: Difference) -> float | None:
 
 
 def _step(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
-    """Trained weights that differ along a gradient on which the sides agree: a step of another length, or the other way."""
+    """Trained weights that differ by a multiple of a gradient on which the sides agree: another step length or direction."""
     if difference.quantity is not Quantity.TRAIN_WEIGHT or not difference.is_float:
         return
     name = difference.observation.replace("train/weight", "gradient", 1)
@@ -99,5 +99,5 @@ def _step(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
             f"{difference.subject} is {abs(ahead):.4g} times its gradient {'short of' if ahead > 0 else 'beyond'} "
             f"where it is elsewhere"
         )
-        remedy = "The gradients agree, so look at the step: learning rate, sign, how often it is taken, what an optimizer scales."
+        remedy = "The gradients agree, so check the step: learning rate, sign, number of steps, scaling by the optimizer."
         yield claim(difference, "scale", text, remedy, **{"times the gradient": ahead})

@@ -1,4 +1,4 @@
-"""Replay the declared loss under hypotheses: the one whose value is that of a backend says what the backend did."""
+"""Test hypotheses about a loss: the one whose value equals that of a backend tells what the backend did."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CODES = (
     "mask-ignored", "sample-weight-ignored", "sample-weight-misapplied", "logits-as-probabilities", "axis", "broadcast",
     "reduction",
 )  # fmt: skip
-# A gradient takes 14 evaluations for each class and each hypothesis: entries of the predictions times classes.
+# Entries of the predictions times classes. A gradient takes 14 evaluations for each class and each hypothesis.
 _LARGEST_GRADIENT = 40_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Side:
-    """What one side recorded of a loss, by quantity, and where it differs from the other side."""
+    """What one side of a difference recorded of a loss, by quantity, and where it differs from the opposite side."""
 
     legs: tuple[str, ...]
     words: str
@@ -40,13 +40,16 @@ class _Side:
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims the first hypothesis that gives what a side recorded, in all quantities of the loss and with a margin."""
+    """Diagnoses the first hypothesis that gives all recorded quantities of the loss, with a margin.
+
+    The reference side is tested only if no hypothesis fits a suspected side.
+    """
     diagnoses = [*_claims(situation, reference_side=False)] or [*_claims(situation, reference_side=True)]
     return _joined(diagnoses)
 
 
 def _claims(situation: Situation, *, reference_side: bool) -> Iterator[Diagnosis]:
-    """One claim for each leg, of what it is suspected of; of sides that are `trusted` only if nobody else is to be explained."""
+    """At most one diagnosis for each leg, of its suspected sides or of its reference sides."""
     explained_legs: set[str] = set()
     for leg, recording in situation.recordings.items():
         for output in recording.losses:
@@ -60,7 +63,7 @@ def _claims(situation: Situation, *, reference_side: bool) -> Iterator[Diagnosis
 
 
 def _declarations(situation: Situation, leg: str, output: str) -> Iterator[DeclaredLoss]:
-    """The loss that this leg declares, then what other legs declare instead; or what a custom loss is known to be."""
+    """The loss that this leg declares, then those that other legs declare; or the standard loss that a custom loss equals."""
     own_loss = situation.declared.get((leg, output))
     if own_loss is None:
         identified = identified_loss(situation, leg, output)
@@ -111,7 +114,7 @@ def _claim(declared: DeclaredLoss, side: _Side, output: str) -> Diagnosis | None
 
 
 def _is_as_declared(declared: DeclaredLoss, side: _Side) -> bool:
-    """Whether the side did as declared: then whatever differs came with its predictions, or is the other side's doing."""
+    """Whether this side has the declared loss. Then its predictions differ, or the opposite side is wrong."""
     plain = Hypothesis(code="", words="", remedy="", declared=declared)
     decisive = [quantity for quantity in side.differing if quantity != "gradient"] or ["gradient"]
     values = [(quantity, plain.value(quantity)) for quantity in decisive]
@@ -129,7 +132,7 @@ def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Hypothesis]:
     if {*side.differing} == {"gradient"}:
         gradient = side.differing["gradient"]
         if not _is_small(declared) or gradient.explained(right=-gradient.right.astype(np.float64)):
-            return  # a change of sign is that, though of two classes their exchange may look alike
+            return  # a change of sign; with two classes their exchange looks the same
     order = [*hypotheses(declared)]
     late = ("logits-as-probabilities", "axis", "broadcast", "reduction")
     at = next(
@@ -142,9 +145,9 @@ def _candidates(declared: DeclaredLoss, side: _Side) -> Iterator[Hypothesis]:
 
 
 def _matches(hypothesis: Hypothesis, side: _Side) -> bool:
-    """Whether it gives every quantity of the side, and is far from the other side in one that differs.
+    """Whether the hypothesis gives every quantity of the side, and the sides were far apart before.
 
-    What noise may be left is measured by the quantity that differs most: it is one run, and one noise.
+    The quantity that differs most determines how much noise may remain, because all quantities come from one run.
     """
     before = {
         quantity: difference.excess(side.observed[quantity], side.opposite[quantity])
@@ -152,11 +155,11 @@ def _matches(hypothesis: Hypothesis, side: _Side) -> bool:
     }
     if max(before.values()) < FAR:
         return False
-    of_losses = max((figure for quantity, figure in before.items() if quantity != "gradient"), default=0.0)
+    of_losses = max((value for quantity, value in before.items() if quantity != "gradient"), default=0.0)
     bound = residue(max(before.values()))
     for quantity, observed in side.observed.items():
         if quantity == "gradient" and of_losses >= FAR:
-            continue  # costs much and decides nothing
+            continue  # expensive, and the losses decide already
         value = hypothesis.value(quantity)
         if value is None or value.shape != observed.shape:
             if quantity in side.differing:
@@ -171,7 +174,7 @@ def _matches(hypothesis: Hypothesis, side: _Side) -> bool:
 
 
 def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) -> Iterator[_Side]:
-    """The sides of `leg`, as it recorded them and as its other paths did, each with its opposite."""
+    """The sides of `leg`: as recorded, and through its other paths, each with the opposite side."""
     names = {of_output(quantity, output): quantity for quantity in ("per_example_loss", "loss")}
     names[of_output("gradient/y_pred", output)] = "gradient"
     if declared.alone:
@@ -212,7 +215,7 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
             allowances=allowances,
         )
     for path, differing in by_path.items():
-        if not path:  # this leg is trusted, without the reference having spoken: perhaps wrongly
+        if not path:  # the leg is on the reference side, perhaps wrongly: no reference has confirmed it
             opposite = {quantity: difference.left for quantity, difference in differing.items()}
             yield _Side(
                 legs=(leg,),
@@ -249,7 +252,7 @@ def _in_flow(differing: Mapping[str, Difference]) -> dict[str, Difference]:
 
 
 def _joined(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
-    """One diagnosis for legs of which the same is said."""
+    """One diagnosis for legs with the same hypothesis."""
     joined: dict[tuple[str, str], Diagnosis] = {}
     for diagnosis in diagnoses:
         joined.setdefault((diagnosis.code, str(diagnosis.evidence.get("supposed"))), diagnosis)

@@ -1,4 +1,4 @@
-"""`class-order`, `off-by-one`, `example-order`, by classes: those decided for, and those that a loss or a gradient implies."""
+"""`class-order`, `off-by-one`, `example-order`, from predicted classes and from those that a loss or gradient implies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("class-order", "off-by-one", "example-order")
-_LONGEST_LIST = 12  # examples that evidence spells out
-_FEWEST_INTEGERS = 3  # classes that have to move alike before a shift is believed
+_LONGEST_LIST = 12  # examples listed in the evidence
+_FEWEST_INTEGERS = 3  # so many classes must move alike to count as a shift
 
 _LARGEST_CLASS = 10_000_000
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims what explains the earliest observation it can, once for each code and set of legs."""
+    """Diagnoses the earliest observation that it explains, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_classes_by_integer, _classes_implied, _labels_implied):
         for diagnosis in look(situation):
@@ -31,7 +31,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _classes_by_integer(situation: Situation) -> Iterator[Diagnosis]:
-    """Classes decided for, and values that are integers: one mapping that holds for every example."""
+    """Predicted classes and integer values: one mapping that holds for every example."""
     for difference in situation.differing(Quantity.PREDICTED_CLASS, Quantity.VALUE):
         if difference.left.dtype.kind in "iu" and difference.left.size >= _FEWEST_INTEGERS:
             yield from _by_mapping(
@@ -44,21 +44,21 @@ def _classes_by_integer(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _classes_implied(situation: Situation) -> Iterator[Diagnosis]:
-    """The classes that losses and gradients by predictions imply, where those of the trusted side are the labels."""
+    """The classes that losses and gradients by predictions imply, if those of the reference side are the labels."""
     for difference, left, right, _, n_classes in _implied(situation):
         known = (left >= 0) & (right >= 0)
         if difference.quantity is Quantity.GRADIENT and difference.explained(right=-difference.right.astype(np.float64)):
-            continue  # of two classes, a change of sign looks like their exchange
+            continue  # with two classes, a change of sign looks like their exchange
         subject = f"{difference.observation}: the classes that it stands for are"
         yield from _by_mapping(difference, left[known], right[known], n_classes, subject)
 
 
 def _by_mapping(difference: Difference, left: np.ndarray, right: np.ndarray, n_classes: int, subject: str) -> Iterator[Diagnosis]:
-    """What one rule, right class to left class, explains all that differs."""
+    """A mapping from the classes of the reference side to those of the suspects that explains all differences."""
     if left.size < 2 or np.array_equal(left, right):  # noqa: PLR2004
         return
     if n_classes > _LARGEST_CLASS:
-        return  # no classes, but numbers of another sort
+        return  # not classes but other integers
     evidence = {"observation": difference.observation, "examples": int(np.count_nonzero(left != right)), "of": int(left.size)}
     steps = np.unique(left.astype(np.int64) - right.astype(np.int64))
     n_seen = len(np.unique(right))
@@ -74,10 +74,10 @@ def _by_mapping(difference: Difference, left: np.ndarray, right: np.ndarray, n_c
         return
     pairs = {(int(b), int(a)) for a, b in zip(left, right, strict=True)}
     images = dict(pairs)
-    if n_seen < 2:  # noqa: PLR2004 - one class that moves may be a shift as well
+    if n_seen < 2:  # noqa: PLR2004 - if a single class moves, it may also be a shift
         return
     if len(images) != len(pairs) or len(set(images.values())) != len(images) or len(images) > left.size // 2:
-        return  # no rule by class, two classes made one, or as many rules as examples, which prove nothing
+        return  # not a mapping, not one-to-one, or too few examples to prove it
     name = naming(difference.recording.class_names, difference.output, max(*images, *images.values(), n_classes - 1) + 1)
     chains, ends = _chains(images)
     if ends:
@@ -87,7 +87,7 @@ def _by_mapping(difference: Difference, left: np.ndarray, right: np.ndarray, n_c
 
 
 def _chains(images: dict[int, int]) -> tuple[list[list[int]], list[int]]:
-    """Where classes went, as cycles; or, if some class is counted as one that no label names, as chains with their ends."""
+    """The mapping as cycles; or as chains with their ends, if a class is mapped to one that no label has."""
     ends = sorted({*images.values()} - {*images})
     if not ends:
         permutation = np.arange(max(images) + 1)
@@ -111,7 +111,7 @@ def _n_classes(difference: Difference) -> int:
 
 
 def _labels_implied(situation: Situation) -> Iterator[Diagnosis]:
-    """The classes that a loss or a gradient implies are the labels of other examples."""
+    """Implied classes that are the labels of other examples."""
     for difference, *classes, _ in _implied(situation):
         left, right, labels = (each.ravel() for each in classes)
         if (left < 0).any() or np.array_equal(left, right) or not np.array_equal(np.sort(left), np.sort(labels)):
@@ -119,13 +119,13 @@ def _labels_implied(situation: Situation) -> Iterator[Diagnosis]:
         moved = np.flatnonzero(left != labels)
         images = {(int(b), int(a)) for a, b in zip(left, labels, strict=True)}
         if len(dict(images)) == len(images):
-            continue  # one rule for each class: the classes are permuted, not the examples
+            continue  # a mapping of classes: the classes are permuted, not the examples
         text = f"{len(moved)} examples are trained towards the label of another example on {difference.side}"
         yield of_examples(difference, text, {"observation": difference.observation, "examples": moved[:_LONGEST_LIST].tolist()})
 
 
 def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Losses and gradients that differ, with the class that each example implies on both sides, its label, and C."""
+    """Differing losses and gradients, with the implied class of each example on both sides, its label, and C."""
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         for side in difference.orientations:
             declared = situation.declared.get((side.suspects[0], difference.output))

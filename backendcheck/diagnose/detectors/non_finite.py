@@ -12,7 +12,7 @@ from backendcheck.vocabulary.observations import flow_key
 
 CODES = ("nan",)
 _LONGEST_LIST = 12
-_ONE_STEP_BEFORE = "Look at what is divided, or of which a logarithm is taken, one step before."
+_ONE_STEP_BEFORE = "Check divisions and logarithms one step before."
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -21,7 +21,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _nan(situation: Situation) -> Iterator[Diagnosis]:
-    """NaN or Inf on one side: the first observation in the order of the computation that has it."""
+    """The first observation, in the order of the computation, with NaN or Inf on one side."""
     with_nan = [difference for difference in situation.differences if "non-finite" in difference.kinds and difference.is_float]
     for difference in sorted(with_nan, key=lambda difference: flow_key(difference.observation)):
         bad_left, bad_right = ~np.isfinite(difference.left), ~np.isfinite(difference.right)

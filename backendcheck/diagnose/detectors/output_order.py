@@ -22,7 +22,7 @@ _BY_NAME = "Take outputs by name."
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims it where `predict` returns the same names in another order, and shows what unpacking by position would mix."""
+    """Diagnoses `predict` returning the same names in another order, and shows what unpacking by position would mix up."""
     findings, recordings = situation.findings, situation.recordings
     agreement = [finding for finding in findings if finding.oracle is Oracle.AGREEMENT]
     order = [f for f in agreement if f.observation == "output_order" and f.kind is FindingKind.ORDER]
@@ -47,7 +47,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         code="output-order",
         backends=(odd,) if odd else tuple(groups[0]),
         message=(
-            f"The outputs are the same, their positions are not: {listed(groups[0])} "
+            f"The outputs are the same, but their positions differ: {listed(groups[0])} "
             f"{'returns' if len(groups[0]) == 1 else 'return'} them in another order than {listed(groups[-1])}. "
             f"Code that unpacks the prediction by position swaps outputs when the backend changes. {_BY_NAME}"
         ),
@@ -58,7 +58,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _excess(recordings: Mapping[str, Recording], left: str, right: str, pairs: Sequence[tuple[str, str]]) -> float | None:
-    """How far outside the tolerance of predictions the outputs are that share a position."""
+    """The excess between outputs in the same position; None if no two can be compared."""
     largest = None
     for a, b in pairs:
         outputs = recordings[left].observations.get(f"predictions/{a}"), recordings[right].observations.get(f"predictions/{b}")
@@ -83,11 +83,11 @@ def _difference(recordings: Mapping[str, Recording], left: str, left_name: str, 
 
 
 def _largest(differences: Sequence[float | str]) -> float | str:
-    """The largest difference, or in words how many outputs cannot even be subtracted from one another."""
-    figures = [distance for distance in differences if isinstance(distance, float)]
+    """The largest difference, or how many outputs cannot be subtracted, in words."""
+    distances = [distance for distance in differences if isinstance(distance, float)]
     messages = [message for message in differences if isinstance(message, str)]
     if not messages:
-        return max(figures, default=0.0)
-    if not figures:
+        return max(distances, default=0.0)
+    if not distances:
         return messages[0]
-    return f"max|d| {max(figures):.3g}, {len(messages)} of {len(differences)} {messages[0]}"
+    return f"max|d| {max(distances):.3g}, {len(messages)} of {len(differences)} {messages[0]}"

@@ -1,4 +1,4 @@
-"""`output-swap`: values of two named outputs, or their losses, labels or metrics, exchanged."""
+"""`output-swap`: the values of two named outputs are exchanged, or their losses, labels or metrics."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _BY_NAME = "Give losses, labels and weights as dicts by output name, and take ou
 _APPLIED_BY_NAME = (
     "Give losses, labels and weights as dicts by output name, and check that this version of Keras applies them by name."
 )
-_MOST_OUTPUTS = 5  # all of their orders are tried: 120 of five
+_MOST_OUTPUTS = 5  # all their orders are tried, 120 for five outputs
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims it where two outputs have each other's values, or where the total is that of exchanged losses, labels or weights."""
+    """Diagnoses outputs with each other's values, and losses that result from exchanged losses, labels or weights."""
     for look in (_exchanged_values, _exchanged_parts, _parts_of_another):
         diagnoses = list(look(situation))
         if diagnoses:
@@ -87,7 +87,7 @@ def _of_values(first: Difference, second: Difference, prefix: str) -> Diagnosis:
 
 
 def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
-    """The total loss is the one in which another output has this loss, these labels or this weight."""
+    """The total loss is what results if outputs exchange their losses, labels or weights."""
     for total in [
         d for d in situation.differences if d.observation in ("loss", "train/loss") and d.is_numeric and d.left.size == 1
     ]:
@@ -106,7 +106,7 @@ def _exchanged_parts(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
-    """The losses of one output are those it has with the labels or the loss of another."""
+    """The losses of one output are what results with the labels or the loss of another."""
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS):
         for side in difference.orientations:
             own_loss = situation.declared.get((side.suspects[0], difference.output)) if difference.output else None
@@ -125,9 +125,9 @@ def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
                         continue
                     text = f"{side.subject} is what it would be with the {part} of {output}"
                     remedy = "Give losses, labels and weights as dicts by output name."
-                    figures = {"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)}
+                    excesses = {"excess as recorded": side.excess(), "excess exchanged": side.excess(right=value)}
                     yield claim(
-                        side, "output-swap", text, remedy, supposed=f"{difference.output} has the {part} of {output}", **figures
+                        side, "output-swap", text, remedy, supposed=f"{difference.output} has the {part} of {output}", **excesses
                     )
                     return
 
@@ -139,7 +139,7 @@ def _claim(
     outputs = list(declared)
     as_declared = next(total for part, total in _totals(declared, weights, {name: name for name in outputs}) if part == "loss")
     if as_declared is not None and difference.excess(values[0], np.full(values[0].shape, as_declared)) <= NEAR:
-        return None  # this side is right for its predictions
+        return None  # this side has the declared loss
     for order in permutations(outputs):
         if list(order) == outputs:
             continue

@@ -1,7 +1,7 @@
 """`class-order`, `off-by-one`, `example-order`: the same values in other places.
 
-Looked for in columns and rows of predictions, values, losses and gradients, and in lists of names; `relabelled` looks at single
-classes. A claim needs a margin: as recorded the values are far apart, reordered they agree.
+It compares columns and rows of predictions, values, losses and gradients, and lists of names; `implied_classes` compares single
+classes. A diagnosis needs a margin: as recorded the values are far apart, reordered they agree.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from backendcheck.vocabulary.observations import Quantity
 CODES = ("class-order", "off-by-one", "example-order")
 _COLUMNS = (Quantity.PREDICTIONS, Quantity.VALUE, Quantity.GRADIENT)
 _ROWS = (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.VALUE)
-_STORE_THE_ORDER = "Store the order of the names with the model instead of finding it anew."
-_LONGEST_LIST = 12  # examples that evidence spells out
-_MOST_COMPARED = 512  # columns of a gradient that are held against each other
+_STORE_THE_ORDER = "Store the order of the names with the model, and read it from there."
+_LONGEST_LIST = 12  # examples listed in the evidence
+_MOST_COMPARED = 512  # columns of a gradient that are compared with one another
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims what explains the earliest observation it can, once for each code and set of legs."""
+    """Diagnoses the earliest observation that it explains, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    # What was permuted by the order oracle and put back shows that there is a dependence, not which one.
+    # The order oracle permutes data itself; its findings show a dependence on order, but no permutation.
     situation = situation.without(Oracle.ORDER)
     for look in (_names, _classes_by_column, _examples):
         for diagnosis in look(situation):
@@ -42,7 +42,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _names(situation: Situation) -> Iterator[Diagnosis]:
-    """Lists of the same names in another order: a vocabulary, the classes of a directory."""
+    """Lists of the same names in another order, such as a vocabulary or the classes of a directory."""
     for difference in situation.differences:
         if (
             difference.quantity is not Quantity.VALUE
@@ -75,7 +75,7 @@ def _names(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
-    """Columns of predictions, of values, of gradients."""
+    """Columns of predictions, values and gradients."""
     for difference in situation.differing(*_COLUMNS):
         if (
             not difference.left.ndim
@@ -90,7 +90,7 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
         if difference.left.dtype.kind in "iu" and not (
             np.isin(difference.left, (0, 1)).all() and np.isin(difference.right, (0, 1)).all()
         ):
-            continue  # indices and ranks: their columns are no classes
+            continue  # indices and ranks, whose columns are not classes
         if step := _shift_with_wrap(difference):
             yield off_by_one(difference, f"every class sits one column {direction(step)}, wrapping around", {"shift": step})
             continue
@@ -106,9 +106,9 @@ def _classes_by_column(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _tells_apart(difference: Difference, permutation: np.ndarray) -> bool:
-    """Whether the columns that move differ from one another by more than noise, so that no other order would do as well.
+    """Whether the moved columns differ from one another by more than noise, so that no other order fits as well.
 
-    A gradient is measured by its largest element, beside which whole columns may vanish.
+    The tolerance of a gradient is relative to its largest element, so whole columns may be within it.
     """
     moved = np.flatnonzero(permutation != np.arange(len(permutation)))
     if not 2 <= len(moved) <= _MOST_COMPARED:  # noqa: PLR2004 - nothing moves alone
@@ -122,7 +122,7 @@ def _tells_apart(difference: Difference, permutation: np.ndarray) -> bool:
 
 
 def _is_gradient_of_its_own(difference: Difference, situation: Situation) -> bool:
-    """Whether a gradient may show an order: no bias, not a mere change of sign, not what follows from losses."""
+    """Whether a gradient can show an order: not a bias, not a change of sign, not a consequence of differing losses."""
     if difference.left.ndim < 2 or difference.explained(right=-difference.right.astype(np.float64)):  # noqa: PLR2004
         return False
     if difference.name.of_predictions:
@@ -132,14 +132,14 @@ def _is_gradient_of_its_own(difference: Difference, situation: Situation) -> boo
 
 
 def _shift_with_wrap(difference: Difference) -> int:
-    """1 or -1 if every column is the one next to it on the other side, the last one the first."""
-    if difference.left.shape[-1] < 3 or difference.excess() < FAR:  # noqa: PLR2004 - of two, a shift is an exchange
+    """1 or -1 if every column equals its neighbor on the reference side, with wrap-around; 0 otherwise."""
+    if difference.left.shape[-1] < 3 or difference.excess() < FAR:  # noqa: PLR2004 - a shift of two columns is an exchange
         return 0
     return next((step for step in (1, -1) if difference.explained(right=np.roll(difference.right, step, axis=-1))), 0)
 
 
 def _shift_without_wrap(difference: Difference) -> int:
-    """1 or -1 if all columns but the one at the edge are those next to them on the other side."""
+    """1 or -1 if all columns except the one at the edge equal their neighbor on the reference side; 0 otherwise."""
     if difference.left.shape[-1] < 3 or difference.left.dtype == bool:  # noqa: PLR2004
         return 0
     for step in (1, -1):

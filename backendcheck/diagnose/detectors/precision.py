@@ -19,8 +19,8 @@ _MANY = 16  # so many elements must show that an error is everywhere
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims `precision` where the values of one side fit a coarser format exactly, or were computed in one."""
-    # What follows from a difference is no proof of anything: only the first of each pair of sides counts.
+    """Diagnoses values that fit a coarser format exactly, or that were computed in one."""
+    # Only the first difference of each pair of sides is evidence; later ones may follow from it.
     first: dict[tuple[str, str, str], Difference] = {}
     for difference in situation.differences:
         first.setdefault((difference.oracle, difference.suspects[0], difference.path), difference)
@@ -57,7 +57,7 @@ def _precision(difference: Difference, situation: Situation) -> Iterator[Diagnos
                 error = _relative_error(values, other_values)
                 text = (
                     f"{difference.observation} on {side} is rounded to {name} (relative error {error:.2g}), where "
-                    f"{floatx} is asked for"
+                    f"{floatx} is set"
                 )
                 yield _precision_claim(difference, backends, text, format=name, relative_error=error)
                 return
@@ -65,11 +65,11 @@ def _precision(difference: Difference, situation: Situation) -> Iterator[Diagnos
         text = f"{difference.observation} is {dtypes[0]} on {difference.side}, {dtypes[1]} on {difference.reference_side}"
         yield _precision_claim(difference, difference.suspects, text, dtypes=dtypes)
         return
-    # Computed in a coarse format and stored in a finer one: no value shows it, the size of the error does.
+    # Values computed in a coarse format and stored in a finer one show it only by the size of their error.
     if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) and difference.observation.startswith(
         ("per_example", "loss", "gradient/y_pred")
     ):
-        return  # a loss multiplies no matrices, and other labels under near-uniform predictions look alike
+        return  # a loss has no matrix products; and with near-uniform predictions, other labels look like low precision
     error = _relative_error(difference.left, difference.right)
     if floatx == "float32" and difference.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and difference.excess() > NEAR:
         if _patternless(difference):
@@ -111,7 +111,7 @@ def _only_rounding(values: np.ndarray, other: np.ndarray, name: str) -> bool:
     values, other = values[finite], other[finite]
     if np.count_nonzero(values != other) < _FEWEST or not np.array_equal(rounded(values, name), values):
         return False
-    # A value that is whole or a short fraction anyway proves nothing; the other side has to need the finer format.
+    # Integers and short fractions are representable anyway, so the other side must need the finer format.
     if np.count_nonzero(rounded(other, name) != other) < _FEWEST:
         return False
     step = 2.0 ** (1 - SIGNIFICAND_BITS[name])
@@ -119,7 +119,7 @@ def _only_rounding(values: np.ndarray, other: np.ndarray, name: str) -> bool:
 
 
 def _relative_error(left: np.ndarray, right: np.ndarray) -> float:
-    """The median |difference| as a share of the magnitude, of the elements that have one."""
+    """The median of |difference| / magnitude, over elements that are not close to 0."""
     left, right = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
     magnitude = np.maximum(np.abs(left), np.abs(right))
     telling = np.isfinite(magnitude) & (magnitude > 1e-3 * np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
@@ -130,7 +130,7 @@ def _relative_error(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def _patternless(difference: Difference) -> bool:
-    """Whether the difference is everywhere, of either sign, and of about one size: no element stands out."""
+    """Whether the difference is everywhere, with both signs and similar sizes, as rounding is."""
     left, right = difference.left.astype(np.float64).ravel(), difference.right.astype(np.float64).ravel()
     deviation, magnitude = left - right, np.maximum(np.abs(left), np.abs(right))
     if not np.isfinite(deviation).all() or not magnitude.any():

@@ -13,14 +13,14 @@ from backendcheck.vocabulary.observations import Quantity
 
 CODES = ("rounding",)
 _MEASURE = (
-    "If every run shows as much, set a tolerance for this case and say why; measure with 'backendcheck run --noise-floor'."
+    "If every run shows it, set a tolerance for this case and state the reason; measure with 'backendcheck run --noise-floor'."
 )
 # What another order of summation may change, relative to the largest element and with a margin, by float format.
 _NOISE = {"float64": 1e-10, "float32": 3e-4, "float16": 5e-2, "bfloat16": 4e-1}
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims `rounding` where every finding is a number just outside its tolerance and small against its tensor."""
+    """Diagnoses findings that are all just outside their tolerance, and small relative to their tensor."""
     worst: Difference | None = None
     for difference in situation.differences:
         if not difference.is_float or difference.kinds - {"value"} or difference.quantity is Quantity.OUTPUT_ORDER:
@@ -57,5 +57,5 @@ def _precision_of(difference: Difference) -> str:
 
 
 def _least(difference: Difference) -> float:
-    """What a vanishing value may be off without being more than noise."""
+    """How far apart two values near 0 may be and still be noise."""
     return FAR * default_tolerance(difference.quantity, _precision_of(difference)).atol

@@ -1,7 +1,7 @@
-"""What became of weights, masks and single labels, from the per-example losses alone: holds for any loss, also a user's own.
+"""Errors with weights, masks and single labels that per-example losses show, for every loss, custom ones too.
 
-`mask-ignored`, `missing-label-counted`, `sample-weight-ignored`, `sample-weight-misapplied`, `dropped-label`, and `reduction`
-where the examples agree and their mean does not.
+`mask-ignored`, `missing-label-counted`, `sample-weight-ignored`, `sample-weight-misapplied`, `dropped-label`; and `reduction`, if
+the losses of the examples agree and their mean does not.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CODES = (
     "mask-ignored", "missing-label-counted", "dropped-label", "sample-weight-ignored", "sample-weight-misapplied", "reduction",
 )  # fmt: skip
 _LONGEST_LIST = 12
-# Where nobody knows which side is right, the same figures say that the other dropped a label, or left weights out.
+# If either side may be wrong, these explanations are less likely than that the other side dropped a label or a weight.
 _LESS_LIKELY = ("missing-label-counted", "sample-weight-misapplied")
-_FEWEST = 2  # examples with weights of their own that have to show what was done with them
+_FEWEST = 2  # so many weighted examples must show it
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims for each output what its per-example losses (or, for reductions, its loss) show."""
+    """Diagnoses, for each output, what its per-example losses, its encodings, its metrics and its loss show."""
     diagnoses: list[Diagnosis] = []
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         if not situation.differs_upstream(difference):
@@ -59,14 +59,14 @@ def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagn
         masked = ~mask.reshape(n, -1).astype(bool).any(axis=1)
         if different.any() and not (different & ~masked).any() and (right[different] == 0).all():
             text = f"on {difference.side} masked examples take part ({_places(different)})"
-            yield claim(difference, "mask-ignored", text, "Hand the mask on as sample weights.", examples=_list(different))
+            yield claim(difference, "mask-ignored", text, "Pass the mask on as sample weights.", examples=_list(different))
             return
     if weight is not None and weight.size == n:
         yield from _of_weights(difference, weight.reshape(n).astype(np.float64))
     labels = _labels(difference, "y_true")
     dropped = different & (left == 0)
     if mask is not None and len(mask) == n and not (dropped & ~masked).any():
-        return  # as asked: it is the other side that counts them
+        return  # this side follows the mask; the other side counts masked examples
     if dropped.any() and not (different & ~dropped).any() and (right[dropped] != 0).all():
         gradient = situation.recordings[difference.suspects[0]].observations.get(
             of_output("gradient/y_pred", difference.output)
@@ -84,7 +84,7 @@ def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagn
         named = "" if labels is None or labels.shape != (n,) else f" (labels {_some(labels[counted])})"
         text = f"on {difference.side} {int(counted.sum())} of {n} examples that should give no loss are counted{named}"
         yield claim(
-            difference, "missing-label-counted", text, "Give unlabelled examples a sample weight of 0.", examples=_list(counted)
+            difference, "missing-label-counted", text, "Give unlabeled examples a sample weight of 0.", examples=_list(counted)
         )
 
 
@@ -107,7 +107,7 @@ def _of_encodings(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _of_weights(difference: Difference, weight: np.ndarray) -> Iterator[Diagnosis]:
-    """Per-example losses are the weight times something: which power of it is there, and in which order."""
+    """Per-example losses that show how sample weights were applied: not at all, twice, normalized, or in another order."""
     telling = (weight > 0) & (weight != 1.0)
     if telling.sum() < _FEWEST:
         return
@@ -121,8 +121,8 @@ def _of_weights(difference: Difference, weight: np.ndarray) -> Iterator[Diagnosi
             ("sample-weight-misapplied", "sample weights are divided by their mean", plain * weight / weight.mean()),
             ("sample-weight-misapplied", "sample weights are divided by their sum", plain * weight / weight.sum()),
             ("sample-weight-misapplied", "sample weights are in reverse order", plain * weight[::-1]),
-            ("sample-weight-misapplied", "every example has the weight of its neighbour", plain * np.roll(weight, 1)),
-            ("sample-weight-misapplied", "every example has the weight of its neighbour", plain * np.roll(weight, -1)),
+            ("sample-weight-misapplied", "every example has the weight of its neighbor", plain * np.roll(weight, 1)),
+            ("sample-weight-misapplied", "every example has the weight of its neighbor", plain * np.roll(weight, -1)),
         ]
         for code, text, losses in hypotheses:
             if difference.explained(left=left, right=np.where(usable, losses, 0.0)):
@@ -134,7 +134,7 @@ def _of_weights(difference: Difference, weight: np.ndarray) -> Iterator[Diagnosi
 
 
 def _of_mean(difference: Difference, situation: Situation) -> Iterator[Diagnosis]:
-    """The examples agree, their reduction does not: the ratio counts something."""
+    """The losses of the examples agree, but not their reduction, and the ratio is a count."""
     if (
         difference.left.size != 1
         or not difference.left.dtype.kind == difference.right.dtype.kind == "f"
@@ -168,14 +168,14 @@ def _of_mean(difference: Difference, situation: Situation) -> Iterator[Diagnosis
     if fitting:
         more = {"or": "; ".join(fitting[1:])} if fitting[1:] else {}
         text = f"on {difference.side} the loss is {fitting[0]}; the losses of the examples agree"
-        yield claim(difference, "reduction", text, "Say reduction= explicitly.", ratio=left / right, **more)
+        yield claim(difference, "reduction", text, "Set reduction= explicitly.", ratio=left / right, **more)
 
 
 _ACCURACIES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy", "binary_accuracy")
 
 
 def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
-    """An accuracy that is right for all entries on one side, and for the unmasked (or by weight) on the other."""
+    """An accuracy of all entries on one side, and of unmasked or weighted entries on the other."""
     output = next(
         (name for name in difference.recording.losses if name and f"/{name}_" in f"/{difference.observation.rpartition('/')[2]}"),
         "",
@@ -212,7 +212,7 @@ def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
                 text = f"on {difference.side} the accuracy counts masked entries ({int((counted == 0).sum())} of {counted.size})"
                 if side != difference.side:
                     text = f"on {difference.side} the accuracy is that of unmasked entries, where {side} counts masked ones"
-                yield claim(difference, "mask-ignored", text, "Read masked metrics with care; weigh them by the mask yourself.")
+                yield claim(difference, "mask-ignored", text, "Do not rely on masked metrics; apply the mask yourself.")
                 return
     if weight is not None and weight.size == len(right) and right.ndim == 1:
         weight = weight.reshape(len(right)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""`silent-acceptance`: some backends reject the labels, others go on. `never-rejected`: none rejects what should be."""
+"""`silent-acceptance`: some backends reject the labels, others go on. `never-rejected`: no backend rejects invalid labels."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from backendcheck.vocabulary.observations import Observation, of_output
 
 CODES = ("silent-acceptance", "never-rejected")
 _CHECK_THE_DATA = (
-    "Check the data before training: a backend that accepts it trains on something else than what was meant."
+    "Check the data before training: a backend that accepts them trains on something else than you meant."
 )
-_MOST_FATES, _MOST_TOLD = 8, 3  # labels that evidence and message spell out
+_MOST_FATES, _MOST_IN_MESSAGE = 8, 3  # labels listed in the evidence and in the message
 
 _REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims it where one leg rejected the labels and another returned, and says what became of the labels there.
+    """Diagnoses legs that accept labels which another leg or the case rejects, and tells what they do with the labels.
 
-    An error counts as a rejection if the case asks for one, or if its message speaks of labels and ranges: a backend that fails
+    An error counts as a rejection if the case expects one, or if its message is about labels and ranges. A backend that fails
     on valid input is something else.
     """
     findings, recordings = situation.findings, situation.recordings
@@ -49,7 +49,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         fates = list(fates_of_labels(situation, leg))
         if fates:
             evidence[f"{leg} labels"] = "; ".join(fates[:_MOST_FATES])
-            sentences.setdefault("; ".join(fates[:_MOST_TOLD]), []).append(leg)
+            sentences.setdefault("; ".join(fates[:_MOST_IN_MESSAGE]), []).append(leg)
         elif (fate := _fate(recordings[leg])) is not None:
             evidence[f"{leg} examples"] = fate
     fates_text = "".join(f" On {listed(legs)} {text}." for text, legs in sentences.items())
@@ -76,7 +76,7 @@ def _who_rejects(throwers: Sequence[str]) -> str:
 
 
 def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
-    """For each label that names no class: what the leg made of it, such as "label 3 of example 2 is counted as class 0 (cat)"."""
+    """What the leg did with each invalid label: "label 3 of example 2 is counted as class 0 (cat)"."""
     recording = situation.recordings[leg]
     for output in recording.losses or {"": {}}:
         labels, loss_name = recording.labels.get(of_output("y_true", output)), of_output("per_example_loss", output)
@@ -94,10 +94,10 @@ def fates_of_labels(situation: Situation, leg: str) -> Iterator[str]:
             counted = class_by_loss(declared, losses.value, allowance_of(recording, loss_name))
         name = naming(recording.class_names, output, n_classes)
         whose = f" of {output}" if output else ""
-        for at in np.flatnonzero(_names_no_class(flat, n_classes, recording.losses.get(output, {}))):
+        for at in np.flatnonzero(_is_invalid(flat, n_classes, recording.losses.get(output, {}))):
             rows = _row(gradient, int(at), len(flat))
             k = -1 if counted is None else int(counted[at])
-            yield f"label {flat[at]:g}{whose} of example {at} {_fate_of_one(float(losses.value[at]), rows, k, name)}"
+            yield f"label {flat[at]:g}{whose} of example {at} {_fate_of_label(float(losses.value[at]), rows, k, name)}"
 
 
 def _row(gradient: Observation | None, example: int, n: int) -> np.ndarray | None:
@@ -112,7 +112,7 @@ def _are_losses(observation: Observation) -> bool:
 
 
 def _n_classes(recording: Recording, output: str, gradient: Observation | None) -> int:
-    """How many classes the predictions of an output have; 0 where that is not known, 1 for a single score."""
+    """How many classes the predictions of an output have; 1 for a single score, 0 if not known."""
     observation = recording.observations.get(of_output("predictions", output))
     scores = recording.labels.get(
         "y_pred", observation.value if observation is not None else gradient.value if gradient is not None else None
@@ -120,8 +120,8 @@ def _n_classes(recording: Recording, output: str, gradient: Observation | None) 
     return int(scores.shape[-1]) if scores is not None and scores.ndim > 1 else 0
 
 
-def _names_no_class(labels: np.ndarray, n_classes: int, description: Mapping[str, Any]) -> np.ndarray:
-    """Labels that are no number, and for losses that take classes those out of range or between two of them."""
+def _is_invalid(labels: np.ndarray, n_classes: int, description: Mapping[str, Any]) -> np.ndarray:
+    """Labels that are not finite, and, for losses that take classes, labels out of range or with a fraction."""
     name, ignored = str(description.get("name", "")), description.get("options", {}).get("ignore_class")
     bad = ~np.isfinite(labels)
     with np.errstate(invalid="ignore"):
@@ -133,8 +133,8 @@ def _names_no_class(labels: np.ndarray, n_classes: int, description: Mapping[str
         return wrong
 
 
-def _fate_of_one(loss: float, gradient: np.ndarray | None, counted: int, name: Callable[[int], str]) -> str:
-    """What a loss and its row of the gradient say became of one label; `counted` is the class whose loss it is, or -1."""
+def _fate_of_label(loss: float, gradient: np.ndarray | None, counted: int, name: Callable[[int], str]) -> str:
+    """What its loss and its row of the gradient tell about one label; `counted` is the class with this loss, or -1."""
     silent = gradient is not None and not gradient.any()
     if not np.isfinite(loss):
         return f"gives a loss of {loss:g}"
@@ -147,7 +147,7 @@ def _fate_of_one(loss: float, gradient: np.ndarray | None, counted: int, name: C
     if silent:
         return f"gives {loss_words} and no gradient"
     if gradient is not None and not np.isfinite(gradient).all():
-        return f"gives {loss_words} and a gradient that is no number"
+        return f"gives {loss_words} and a gradient that is not finite"
     towards = -1 if gradient is None or gradient.size < 2 else int(implied_class(gradient.ravel()))  # noqa: PLR2004
     return (
         f"gives {loss_words}, and is trained towards class {towards} ({name(towards)})" if towards >= 0 else f"gives {loss_words}"
@@ -155,7 +155,7 @@ def _fate_of_one(loss: float, gradient: np.ndarray | None, counted: int, name: C
 
 
 def _fate(recording: Recording) -> str | None:
-    """What became of single examples: no loss, no gradient, NaN, negative loss; by their positions."""
+    """Examples with no loss, no gradient, a NaN or a negative loss, by their positions; None if there are none."""
     losses = recording.observations.get("per_example_loss")
     gradient = recording.observations.get("gradient/y_pred")
     if losses is None or not _are_losses(losses):

@@ -1,4 +1,4 @@
-"""`sparse-gradient`: an optimizer takes the rows of a gradient one by one, where the sum of those of one label is meant."""
+"""`sparse-gradient`: an optimizer applies the rows of a sparse gradient one by one instead of their sum."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS, Quantity
 
 CODES = ("sparse-gradient",)
-_MOST = 3  # weights that are named
+_MOST = 3  # weights named in the message
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims it where a backend trains to other weights once rows of a gradient are added up, and then to those of the others.
+    """Diagnoses a backend that reaches the weights of the other backends only if the rows of its gradients are summed first.
 
-    Recording trains a second time for it, with every gradient as one tensor; nothing else is different.
+    For this, the recorder trains a second time with dense gradients; nothing else is different.
     """
     differences = [
         difference for difference in situation.differences
@@ -39,12 +39,13 @@ def detect(situation: Situation) -> list[Diagnosis]:
     then = f"it trains as {listed(other_legs)}" if len(other_legs) == 1 else f"it trains as {listed(other_legs)} do"
     text = f"{leg} takes the gradient of {named} row by row; added up first, {then if other_legs else 'it trains otherwise'}"
     remedy = (
-        "Train with plain SGD, or hand the optimizer dense gradients: in a train_step of your own, "
+        "Train with plain SGD, or give the optimizer dense gradients: in a custom train_step, "
         "tf.convert_to_tensor(gradient) for each tf.IndexedSlices."
     )
     message = (
-        f"{text}. What is looked up several times in a batch has as many rows in the gradient of an embedding, and the optimizer "
-        f"squares each by itself where the square of their sum is meant. {remedy}"
+        f"{text}. The gradient of an embedding has one row for each lookup in the batch. The optimizer squares each "
+        f"row instead of "
+        f"their sum. {remedy}"
     )
     evidence = {
         "observation": differences[0].observation, "optimizer": differences[0].recording.optimizer.rpartition(".")[2],

@@ -16,7 +16,7 @@ from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 CODES = ("tie-order",)
 _LONGEST_LIST = 12
-_BREAK_TIES = "No decision with a margin is touched; break ties yourself."
+_BREAK_TIES = "Only ties are affected; break ties yourself."
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -33,7 +33,7 @@ def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
         if difference.left.dtype.kind not in "iu" or not difference.left.ndim or situation.differs_upstream(difference):
             continue
         if difference.quantity is Quantity.PREDICTED_CLASS and difference.oracle == Oracle.AGREEMENT:
-            continue  # those that tie are no finding there
+            continue  # the agreement oracle accepts ties
         apart = difference.left != difference.right
         scores = _scores(difference, situation)
         for name, tied in scores:
@@ -56,7 +56,7 @@ def _tie_order(situation: Situation) -> Iterator[Diagnosis]:
 
 
 def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays beside the differing one, the same on both sides, with the places where they tie."""
+    """Arrays that agree on both sides, with the places where their values tie."""
     if difference.quantity is Quantity.PREDICTED_CLASS:
         predictions = difference.recording.observations.get(difference.observation.replace("predicted_class", "predictions", 1))
         if predictions is not None and predictions.value.shape[:-1] == difference.left.shape:
@@ -70,7 +70,7 @@ def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str,
         values = observation.value.astype(np.float64)
         short = ObservationName.parse(name).part
         if values.shape == difference.left.shape:
-            # Sorted values beside their indices: a tie is a value that its row holds twice.
+            # For indices of sorted values, a tie is a value that occurs twice in its row.
             twice = (values[..., :, None] == values[..., None, :]).sum(axis=-1) > 1
             yield short, twice
         if values.ndim == difference.left.ndim + 1 and values.shape[:-1] == difference.left.shape:
@@ -86,10 +86,10 @@ def _scores(difference: Difference, situation: Situation) -> Iterator[tuple[str,
 
 
 def _ties_between(scores: np.ndarray, difference: Difference, precision: str) -> np.ndarray:
-    """Where the scores of the two classes chosen are as near as scores may move."""
+    """Where the scores of the two classes differ by no more than the tolerance of scores."""
     n = scores.shape[-1]
-    chosen = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (difference.left, difference.right)]
-    first, second = (np.take_along_axis(scores.astype(np.float64), classes, axis=-1)[..., 0] for classes in chosen)
+    indices = [np.clip(classes.astype(np.int64), 0, n - 1)[..., None] for classes in (difference.left, difference.right)]
+    first, second = (np.take_along_axis(scores.astype(np.float64), classes, axis=-1)[..., 0] for classes in indices)
     recording: Recording = difference.recording
     allowance = Tolerances.of(recording).allowed("predictions", precision)
     bound = allowance.tolerance.atol + allowance.tolerance.rtol * np.maximum(np.abs(first), np.abs(second))

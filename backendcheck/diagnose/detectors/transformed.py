@@ -1,7 +1,7 @@
-"""One array is a known function of the other: transposed, spread, cut, wrapped, squashed, smoothed.
+"""One array is a known function of the other: transposed, broadcast, truncated, wrapped, activated, smoothed.
 
 `axis`, `broadcast`, `label-truncated`, `label-wrapped`, `logits-as-probabilities`, `label-smoothing`, `label-dtype`. For losses
-that the reference knows, `replayed` says more and is asked first.
+with a reference, `hypotheses` tells more and comes first.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CODES = ("broadcast", "axis", "label-dtype", "label-truncated", "label-wrapped",
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
-_SATURATED = 1e-3  # nearer to 0, 1 or an equal share than this a probability tells nothing of its logit
-_FEWEST_WHOLE = 3  # values that have to be whole before fractions are said to have been cut
-_CLASSES_LAST = "Say axis= explicitly and put classes last."
+_SATURATED = 1e-3  # a probability nearer to 0, 1 or an equal share does not determine its logit
+_FEWEST_WHOLE = 3  # so many float values must be integers to count as truncated
+_CLASSES_LAST = "Set axis= explicitly and put classes last."
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Claims, for the earliest observation that it explains, each code once for each set of legs."""
+    """Diagnoses the earliest observation that a transformation explains, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for look in (_shapes, _integer_types, _axis, _whole_numbers, _activation, _smoothing):
         for difference in situation.differences:
@@ -43,7 +43,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _shapes(difference: Difference) -> Iterator[Diagnosis]:
-    """Shapes that differ: one side transposed, or one side spread over examples twice."""
+    """Different shapes: one side is transposed, or broadcast over the examples."""
     left, right = difference.left, difference.right
     if left.shape == right.shape or not left.size or not right.size:
         return
@@ -58,7 +58,7 @@ def _shapes(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _integer_types(difference: Difference) -> Iterator[Diagnosis]:
-    """Equal whole numbers in other types."""
+    """Equal integers in different types."""
     if (
         difference.kinds != {"dtype"}
         or difference.left.shape != difference.right.shape
@@ -78,7 +78,7 @@ _WHOLE = frozenset(a + b for a in "iub" for b in "iub") | {"if", "fi", "uf", "fu
 
 
 def _axis(difference: Difference) -> Iterator[Diagnosis]:
-    """Equal shapes: transposed, or normalised over another axis."""
+    """Equal shapes: one side is transposed, or normalized over another axis."""
     left, right = difference.left, difference.right
     if left.shape != right.shape or left.ndim < 2:  # noqa: PLR2004
         return
@@ -96,10 +96,10 @@ def _axis(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _other_softmax_axis(left: np.ndarray, right: np.ndarray) -> int | None:
-    """The axis over which `left` is normalised, where `right` is over the last and both are of the same scores."""
+    """The axis over which `left` is normalized, if `right` is normalized over the last axis from the same scores."""
     if not (_sums_to_one(right, -1) and (left >= 0).all()) or _sums_to_one(left, -1):
         return None
-    # exp(scores) is left times its sums over the axis.
+    # exp(scores) equals left times its sums over the axis.
     return next((axis for axis in range(left.ndim - 1) if _sums_to_one(left, axis) and _same_scores(left, right, axis)), None)
 
 
@@ -109,7 +109,7 @@ def _sums_to_one(array: np.ndarray, axis: int) -> bool:
 
 
 def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
-    """Whether ``log left - log right`` is a term of one axis plus a term of the other, as for softmaxes of the same scores."""
+    """Whether ``log left - log right`` is a term per axis, as for softmaxes of the same scores over different axes."""
     ratio = np.log(left.astype(np.float64)) - np.log(right.astype(np.float64))
     if not np.isfinite(ratio).all():
         return False
@@ -123,7 +123,7 @@ def _same_scores(left: np.ndarray, right: np.ndarray, axis: int) -> bool:
 
 
 def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
-    """Values that were cut, or that wrapped around in a narrower type."""
+    """Values that were truncated, or that wrapped around in a narrower type."""
     if difference.quantity is not Quantity.VALUE or difference.left.shape != difference.right.shape or not difference.left.size:
         return
     if any(True for _ in _smoothing(difference)):
@@ -162,8 +162,8 @@ def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
 def _cut(values: np.ndarray, other: np.ndarray, recorded: np.ndarray) -> str | None:
     """How the fractions of one side became the whole numbers of the other; None if they did not.
 
-    A figure that happens to be whole, such as an accuracy of 1, proves nothing: the whole numbers are of an integer type, or
-    there are several, and they differ.
+    A value may be an integer by chance, such as an accuracy of 1. So the type must be an integer type, or there must be several
+    different integers.
     """
     if not (other != np.trunc(other)).any() or not (values == np.trunc(values)).all():
         return None
@@ -176,7 +176,7 @@ def _cut(values: np.ndarray, other: np.ndarray, recorded: np.ndarray) -> str | N
 
 
 def _narrowing(values: np.ndarray, other: np.ndarray) -> str:
-    """By which narrower type `there` became `here`, in words: each that would give it, of the first sort that does."""
+    """How a narrower type turns `other` into `values`, in words: all types that do, by the first mechanism that fits."""
     numbers = other.astype(np.float64)
     if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
         return ""
@@ -191,7 +191,7 @@ def _narrowing(values: np.ndarray, other: np.ndarray) -> str:
 
 
 def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Whole numbers as they come back from narrower types."""
+    """Integers as they come back from narrower types, with the mechanism in words."""
     for width in _WIDTHS:
         yield f"wrapped around in {width}", whole.astype(width).astype(np.int64)
     for dtype in _COARSE:
@@ -210,7 +210,7 @@ def _activation(difference: Difference) -> Iterator[Diagnosis]:
         for name, change in (("softmax", softmax), ("sigmoid", lambda z: 1.0 / (1.0 + np.exp(-z.astype(np.float64))))):
             if name == "softmax" and (difference.left.ndim < 2 or difference.left.shape[-1] < 2):  # noqa: PLR2004
                 continue
-            remedy = "Let the activation be applied once: in the last layer, or by the loss with from_logits=True."
+            remedy = "Apply the activation once: in the last layer, or in the loss with from_logits=True."
             if _telling(changed := change(difference.right)) and difference.explained(right=changed):
                 yield claim(
                     difference, "logits-as-probabilities", f"{difference.subject} has gone through {name} once more", remedy
@@ -222,14 +222,14 @@ def _activation(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _telling(activated: np.ndarray) -> bool:
-    """Whether probabilities tell what they were made of: 0, 1 and equal shares come of too many other things."""
+    """Whether probabilities determine their logits: values of 0, 1 and equal shares have many causes."""
     inside = activated[(activated > _SATURATED) & (activated < 1.0 - _SATURATED)]
     shares = 1.0 / activated.shape[-1] if activated.ndim > 1 else 0.5
     return bool((np.abs(inside - shares) > _SATURATED).any())
 
 
 def _smoothing(difference: Difference) -> Iterator[Diagnosis]:
-    """One-hot or multi-hot values pulled towards the middle."""
+    """One-hot or multi-hot values that are smoothed on one side."""
     left, right = difference.left, difference.right
     if difference.quantity is not Quantity.VALUE or not difference.is_numeric or left.ndim < 2 or left.shape[-1] < 2:  # noqa: PLR2004
         return
@@ -241,7 +241,7 @@ def _smoothing(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
-    """How far the 0 and 1 of `hard` are pulled together in `smooth`, all alike; None if they are not."""
+    """The smoothing that turns the 0 and 1 of `hard` into `smooth`; None if there is no such number."""
     if not np.isin(hard, (0, 1)).all() or not (hard == 1).any() or not (hard == 0).any() or not np.isfinite(smooth).all():
         return None
     low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))

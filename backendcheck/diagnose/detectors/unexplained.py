@@ -15,10 +15,10 @@ _REDUCE = "Reduce it to a script with 'backendcheck repro'; in a model, find the
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """What a difference looks like that no detector explains: how many elements, which examples, which classes."""
+    """Describes a difference that no detector explains: how many elements, which examples, which classes."""
     if not situation.differences:
         return _structural(situation)
-    # The first of those that are more than noise.
+    # The first difference that is more than noise.
     difference = min(
         situation.differences,
         key=lambda difference: (not difference.is_numeric, difference.excess() <= NEAR, situation.differences.index(difference)),
@@ -48,7 +48,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         Diagnosis(
             code="unexplained",
             backends=difference.suspects,
-            message=f"None of the causes that backendcheck knows fits. {text}.",
+            message=f"No cause that backendcheck knows fits. {text}.",
             remedy=_REDUCE,
             evidence=evidence,
         )
@@ -56,7 +56,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _structural(situation: Situation) -> list[Diagnosis]:
-    """What was raised, or is missing, on some legs only."""
+    """Describes what some legs raised, or what is missing there."""
     throwers = [leg for leg, recording in situation.recordings.items() if recording.raised]
     first = situation.findings[0]
     if throwers:
@@ -68,7 +68,7 @@ def _structural(situation: Situation) -> list[Diagnosis]:
         Diagnosis(
             code="unexplained",
             backends=tuple(throwers) or tuple(leg for leg in first.sides if leg in situation.recordings),
-            message=f"None of the causes that backendcheck knows fits. {text}.",
+            message=f"No cause that backendcheck knows fits. {text}.",
             remedy=_REDUCE,
             evidence={"observation": first.observation, "kind": first.kind},
         )

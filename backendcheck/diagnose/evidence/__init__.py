@@ -1,1 +1,1 @@
-"""What detectors look at: the situation of a case, differences, permutations, hypotheses in float64."""
+"""Findings and recordings in, evidence for detectors out: differences, implied classes, permutations, hypotheses in float64."""

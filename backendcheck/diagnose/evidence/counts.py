@@ -1,4 +1,4 @@
-"""What a loss may be divided or multiplied by: the numbers of examples, classes, steps, unmasked entries, and sums of weights."""
+"""Numbers by which a loss may be divided or multiplied: of examples, classes, steps and unmasked entries, and sums of weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ def counts(
     mask: np.ndarray | None = None,
     ignored: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Each number with its name; `ignored` marks labels that are left out, such as those of `ignore_class`."""
+    """The numbers by name.
+
+    Args:
+        predictions: (N, C) or (N, T, C), if known.
+        n_examples: N.
+        weight: sample weights, (N, …).
+        mask: (N, …), False for masked entries.
+        ignored: (N, …), True for labels that the loss leaves out, such as those of `ignore_class`.
+    """
     numbers = {"the number of examples": float(n_examples)}
     if predictions is not None and predictions.ndim > 1:
         n_classes = predictions.shape[-1]
@@ -41,7 +49,7 @@ def counts(
 
 
 def factors(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Each count as a factor, both ways, in words; without those that change nothing."""
+    """Each number as a factor and as a divisor, in words; without those that change nothing."""
     for words, count in numbers.items():
         if np.isfinite(count) and count > 0 and abs(count - 1.0) > 1e-9:  # noqa: PLR2004
             yield f"divided by {words}", 1.0 / count
@@ -49,7 +57,7 @@ def factors(numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 
 
 def ignored_labels(difference: Difference) -> np.ndarray | None:
-    """Where labels are the `ignore_class` of the loss that an observation belongs to; None if there is none."""
+    """Where labels equal the `ignore_class` of the loss; None if the loss does not have it."""
     ignore_class = difference.recording.losses.get(difference.output, {}).get("options", {}).get("ignore_class")
     labels = difference.recording.labels.get(of_output("y_true", difference.output))
     return None if ignore_class is None or labels is None else labels == ignore_class

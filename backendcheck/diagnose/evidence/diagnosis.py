@@ -1,4 +1,4 @@
-"""What a detector says."""
+"""A diagnosis, and how its sentences are put together."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A named cause: `code`, the legs it is about, a message with what to do, and figures that prove it.
+    """A named cause of findings.
 
-    `evidence` maps words to what they stand for, ready to be printed and to be JSON. `headline` replaces the headline of the
-    findings where the cause says more than they do. `remedy` is what to do: the end of the message,
-    by itself.
+    Attributes:
+        code: the name of the cause, one of `CODES`.
+        backends: the legs that show it.
+        message: one or more sentences, with the remedy at the end.
+        evidence: the numbers that prove it, by what they are, ready to be printed and for JSON.
+        headline: replaces the headline of the findings; empty if theirs is as good.
+        remedy: what to do; the end of the message.
     """
 
     code: str
@@ -27,12 +31,12 @@ class Diagnosis:
 
     @property
     def reason(self) -> str:
-        """The message without what to do."""
+        """The message without the remedy."""
         return self.message.removesuffix(self.remedy).rstrip()
 
 
 def claim(difference: Difference, code: str, text: str, remedy: str, **evidence: Any) -> Diagnosis:
-    """The diagnosis that explains one difference: `text` is a clause that says what is so on the suspected side."""
+    """A diagnosis of one difference. `text` is a clause about the suspected side; `evidence` is added to the observation."""
     return Diagnosis(
         code=code,
         backends=difference.suspects,
@@ -44,11 +48,11 @@ def claim(difference: Difference, code: str, text: str, remedy: str, **evidence:
 
 
 def sentence(clause: str) -> str:
-    """A clause as a sentence begins, unless it begins with the name of an observation."""
+    """A clause with a capital letter, unless it begins with the name of an observation."""
     first = clause.partition(" ")[0]
     return clause if "/" in first or "_" in first else clause[0].upper() + clause[1:]
 
 
 def title(code: str) -> str:
-    """A code as a headline begins: CLASS ORDER."""
+    """A code as the start of a headline: CLASS ORDER."""
     return code.upper().replace("-", " ")

@@ -1,4 +1,4 @@
-"""One observation on two sides that are not alike, and how far apart is far."""
+"""A difference: one observation on two sides that disagree, and how far apart they are."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import ObservationName, Quantity
 
-# What an explanation has to show: as recorded the values are at least this many times too far apart …
+# An explanation needs a margin. As recorded, the excess (largest |difference| / allowed) is at least FAR. As explained, it is at
+# most 1, or _CLOSER times smaller and at most NEAR, because noise remains beside any cause.
 FAR = 20.0
-# … and explained they are within tolerance, or at least this many times closer and near it: a cause does not come without noise.
 _CLOSER = 100.0
 NEAR = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Difference:
-    """One observation on two sides that are not alike.
+    """One observation on two sides that disagree: a suspected side and a reference side.
 
-    `left` is what the legs `suspects` recorded (or what came through their `door`), `right` what `trusted` has: a leg, or
-    ``reference``. Who is suspected is a matter of evidence, not of blame: those whom the reference contradicts, else the
-    minority, else the later leg. `recording` is that of the first suspect: its labels, weights and losses are those of the case.
-    `other` is that of the trusted leg where nothing but the order of the legs decides between the two.
+    The suspects are the legs that the reference contradicts, or else the minority, or else the later leg.
+
+    Attributes:
+        oracle: the oracle that found it.
+        observation: the name of the observation.
+        suspects: the legs on the suspected side.
+        reference_side: the leg on the other side, or ``reference``.
+        left: the values of the suspects.
+        right: the values of the reference side, usually in the same shape.
+        allowance: how far apart two values may be.
+        recording: the recording of the first suspect, with the labels, weights and losses of the case.
+        kinds: the kinds of the findings.
+        path: the path of the suspected values, for findings inside one leg; empty otherwise.
+        other: the recording of the reference side, if only the order of the legs decided which side is suspected.
     """
 
     oracle: Oracle
@@ -51,12 +61,12 @@ class Difference:
 
     @property
     def output(self) -> str:
-        """The output that the observation is of; empty for the only one."""
+        """The output that the observation belongs to; empty for a single one."""
         return self.name.output
 
     @property
     def is_numeric(self) -> bool:
-        """Whether both sides are numbers of one shape."""
+        """Whether both sides are numbers, in the same shape."""
         return object not in (self.left.dtype, self.right.dtype) and self.left.shape == self.right.shape
 
     @property
@@ -75,7 +85,7 @@ class Difference:
 
     @property
     def orientations(self) -> tuple[Difference, ...]:
-        """The difference, and where nobody knows who is right, the same seen from the other side."""
+        """The difference, and, if either side may be wrong, the same with the sides exchanged."""
         if self.other is None:
             return (self,)
         turned = replace(
@@ -85,7 +95,7 @@ class Difference:
         return self, turned
 
     def apart(self) -> np.ndarray:
-        """Where the sides differ by more than allowed, or by more than noise where others differ by far more: see `residue`."""
+        """The elements that differ by more than `residue` allows, as bools in the shape of the sides."""
         bound = residue(self.excess())
         left, right = self.left.astype(np.float64), self.right.astype(np.float64)
         with np.errstate(all="ignore"):
@@ -97,26 +107,26 @@ class Difference:
         return apart
 
     def excess(self, left: Any = None, right: Any = None) -> float:
-        """How far apart the sides are (or what is given instead of them), in units of what is allowed."""
+        """The largest |difference| / allowed of the sides, or of values in place of them."""
         return excess(self.left if left is None else left, self.right if right is None else right, self.allowance)
 
     def explained(self, left: Any = None, right: Any = None) -> bool:
-        """Whether the sides, far apart as recorded, agree once one of them is replaced: with the margin of `is_margin`."""
+        """Whether the sides agree, with the margin of `is_margin`, once one of them is replaced."""
         return is_margin(self.excess(), self.excess(left, right))
 
 
 def is_margin(before: float, after: float) -> bool:
-    """Whether an explanation carries: `before` it the excess was large, `after` it there is none, or only noise is left."""
+    """Whether an explanation holds: the excess is large before it, and at most noise after it."""
     return before >= FAR and after <= residue(before)
 
 
 def residue(before: float) -> float:
-    """What excess may be left of one of `before`: none beyond what is allowed, or noise where it was far larger."""
+    """The excess that may remain after an explanation: 1, or up to NEAR if the excess before was far larger."""
     return max(1.0, min(NEAR, before / _CLOSER))
 
 
 def excess(left: Any, right: Any, allowance: Allowed) -> float:
-    """The largest |difference| / allowed; infinite where shapes, text or NaN differ, or where an exact value does."""
+    """The largest |difference| / allowed; infinite if shapes, text, NaN or exact values differ."""
     left, right = np.asarray(left), np.asarray(right)
     if left.shape != right.shape:
         return np.inf

@@ -1,4 +1,4 @@
-"""Which standard loss a user's own loss is, told by its figures: a loss known so can be replayed like a declared one."""
+"""Which standard loss a custom loss equals by its values. Hypotheses can then be tested as for a declared loss."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CANDIDATES: tuple[tuple[str, dict[str, bool]], ...] = (
     ("mean_squared_error", {}),
     ("mean_absolute_error", {}),
 )
-_FEWEST = 3  # examples that have to agree before a loss is taken for a standard one
+_FEWEST = 3  # so many examples must agree before a loss counts as a standard one
 
 
 def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss | None:
-    """The standard loss whose figures another leg recorded for this output, on the data of `leg`; None if there is none.
+    """The standard loss that gives the per-example losses of another leg, applied to the data of `leg`; None if none does.
 
-    Labels, predictions and weights of that leg have to give its per-example losses, three or more of them, to float32.
+    The labels, predictions and weights of that other leg must give at least three of its per-example losses in float32.
     """
     for other_leg, recording in situation.recordings.items():
         description = recording.losses.get(output, {})

@@ -1,9 +1,8 @@
-"""Which class a backend took each example for: read off its gradient or its loss, whatever it says elsewhere.
+"""Implied classes: the class that a backend really used for each example, read off its gradient or its loss.
 
-The gradient of a cross-entropy by logits is ``w / N * (softmax(z) - target)``, by probabilities ``-w / N * target / p`` plus
-what normalising adds: negative at the class of a one-hot target and nowhere else. Its sign alone names the class, so that weights
-and reductions, right or wrong, do not matter. The loss of one example is that of one class, unless two are equally likely: then,
-or if it is that of none, it names no class.
+The gradient of a cross-entropy by logits is ``w / N * (softmax(z) - target)``. By probabilities ``-w / N * target / p`` plus
+a term from normalizing. It is negative only at the class of a one-hot target. So the sign alone gives the class, whatever weights
+and reductions are. The loss of an example also gives its class, unless two classes are equally likely.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from backendcheck.diagnose.evidence.situation import declared_value
 from backendcheck.reference.of_recording import DeclaredLoss
 from backendcheck.vocabulary.observations import Quantity
 
-# Losses whose gradient is negative at the class of the label and nowhere else.
+# Losses whose gradient is negative only at the class of the label.
 _ONE_NEGATIVE = frozenset({"categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"})
 
-_MOST_ENTRIES = 4_000_000  # predictions times classes: each class is a replay
+_MOST_ENTRIES = 4_000_000  # predictions times classes; each class costs an evaluation of the loss
 
 
 def has_implied_class(description: Mapping[str, Any] | None) -> bool:
-    """Whether the gradient of this loss may name a class: a cross-entropy over exclusive classes, its class axis last.
+    """Whether the gradient of this loss can give a class: a cross-entropy over exclusive classes, with the class axis last.
 
-    A loss of the user's own may be one; its gradient then has to show it.
+    A custom loss may be such a loss; its gradient has to show it.
     """
     if not description:
         return False
@@ -42,9 +41,9 @@ def has_implied_class(description: Mapping[str, Any] | None) -> bool:
 
 
 def implied_class(gradient: np.ndarray, noise: float = 0.0) -> np.ndarray:
-    """The class that each row of a gradient by predictions stands for, -1 where it names none; shape (…, C) to (…).
+    """The implied class of each row of a gradient by predictions, from (…, C) to (…); -1 if a row implies no class.
 
-    `noise`: what an element may be off; a row names no class unless one element is further below zero, and no other is.
+    A row implies a class if exactly one element is below zero by more than `noise`.
     """
     gradient = gradient.astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -56,9 +55,9 @@ def implied_class(gradient: np.ndarray, noise: float = 0.0) -> np.ndarray:
 
 
 def class_by_loss(declared: DeclaredLoss, losses: np.ndarray, allowance: Allowed) -> np.ndarray | None:
-    """The class as which each example was counted, by its loss alone: (N,), -1 where none or several would give it.
+    """The class that gives the recorded loss of each example: (N,), -1 if no class or several classes give it.
 
-    None where the loss has no such class, or one value for several labels.
+    None if the loss does not take exclusive classes, or if there are too many of them.
     """
     n, n_classes = len(declared.y_pred), declared.y_pred.shape[-1]
     if declared.spec.name not in _ONE_NEGATIVE or declared.y_pred.ndim != 2 or losses.shape != (n,) or n_classes < 2:  # noqa: PLR2004
@@ -81,7 +80,7 @@ def class_by_loss(declared: DeclaredLoss, losses: np.ndarray, allowance: Allowed
 
 
 def label_class(y_true: np.ndarray, n_classes: int, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The classes that labels name, as integers of `shape`: from integers, (N, 1), or one-hot rows; None where they name none."""
+    """The classes of labels (integers, (N, 1) or one-hot rows), as integers of `shape`; None if labels are something else."""
     if y_true.dtype == object:
         return None
     if y_true.shape == (*shape, n_classes) and n_classes > 1:

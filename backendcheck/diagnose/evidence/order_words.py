@@ -1,4 +1,4 @@
-"""What is said of classes and examples that are in other places, however that was found."""
+"""Diagnoses of permuted classes and examples, shared by the detectors that find them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def classes_exchanged(
 
 
 def off_by_one(difference: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
-    """Classes that sit one higher or one lower."""
+    """Classes whose index is one too high or one too low."""
     remedy = "Check where labels start (0 or 1), and whether a slot for unknown or padding is put in front of the classes."
     return claim(difference, "off-by-one", f"{difference.subject}: {text}", remedy, **evidence)
 
 
 def of_examples(difference: Difference, text: str, evidence: dict[str, Any]) -> Diagnosis:
-    """Examples that stand in another order."""
+    """Examples in another order."""
     remedy = "Labels no longer stand beside their predictions. Look at what batches, shuffles, sorts or gathers there."
     return claim(difference, "example-order", text, remedy, **evidence)
 

@@ -1,4 +1,4 @@
-"""Find which column of one array is which of another, with a margin; and say it in the words of the labels."""
+"""Match the columns of one array with those of another, and write the permutation with class names."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import numpy as np
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.diagnose.evidence.difference import NEAR
 
-_N_FEATURES = 16  # numbers by which a column is looked up; more rows are projected onto so many
-_FEW = 128  # columns that are compared all with all
-_LARGEST_ASSIGNMENT = 1500  # columns for which the best assignment is worth its cubic cost
-_LONGEST_CYCLE = 8  # names that a line can hold
+_N_FEATURES = 16  # a column is matched by so many numbers; more rows are projected onto them
+_FEW = 128  # up to so many columns, all pairs are compared
+_LARGEST_ASSIGNMENT = 1500  # up to so many columns, the best assignment is affordable; its cost is cubic
+_LONGEST_CYCLE = 8  # names in one line
 
 
 def match_columns(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray | None:
-    """The permutation p with ``left[..., j]`` close to ``right[..., p[j]]``, of the columns that differ as they are.
+    """The permutation p for which ``left[..., j]`` is close to ``right[..., p[j]]``; None if there is none.
 
-    Every other column stays, so that classes alike in all examples are not said to have moved. Returns None where no bijection is
-    found. Whether it explains anything is for the caller to check, with a margin.
+    Only columns that differ are moved, so that classes with equal columns stay in place. The caller must check, with a margin,
+    whether the permutation explains the difference.
 
     Args:
         left: shape (…, C).
-        right: of the same shape.
-        allowance: what two elements may differ by.
+        right: the same shape.
+        allowance: how far apart two elements may be.
+
+    Returns:
+        (C,) integers, or None.
     """
     n_classes = left.shape[-1]
     left, right = left.reshape(-1, n_classes).astype(np.float64), right.reshape(-1, n_classes).astype(np.float64)
@@ -48,7 +51,7 @@ def match_columns(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np
 
 
 def _same_values(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> bool:
-    """Whether each row holds the same values in some order: cheap to see, and no columns are permuted where it is not so."""
+    """Whether each row has the same values in some order: a cheap condition that every permutation meets."""
     left, right = (np.sort(rows[:_N_FEATURES], axis=1) for rows in (left, right))
     magnitude = np.maximum(np.abs(left), np.abs(right))
     within = allowance.tolerance.atol + allowance.tolerance.rtol * allowance.scale(magnitude)
@@ -56,7 +59,7 @@ def _same_values(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> boo
 
 
 def _features(columns: np.ndarray) -> np.ndarray:
-    """A few numbers by which each column can be told from the others: (C, at most `_N_FEATURES`)."""
+    """A few numbers that distinguish each column from the others: (C, at most `_N_FEATURES`)."""
     if len(columns) <= _N_FEATURES:
         return columns.T
     directions = np.random.default_rng(0).standard_normal((_N_FEATURES, len(columns)))
@@ -65,7 +68,7 @@ def _features(columns: np.ndarray) -> np.ndarray:
 
 
 def _assign(left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
-    """For each row of `left` its own row of `right`: the nearest, and where two want the same one, the best for all."""
+    """For each row of `left` a different row of `right`: the nearest, or the best for all if several have the same nearest."""
     nearest: np.ndarray
     if len(left) <= _FEW:
         nearest = np.abs(left[:, None, :] - right[None, :, :]).max(axis=-1).argmin(axis=1)
@@ -84,13 +87,13 @@ def _assign(left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    _, chosen = linear_sum_assignment(cdist(left[rows], right[free]))
-    nearest[rows] = free[chosen]
+    _, assigned = linear_sum_assignment(cdist(left[rows], right[free]))
+    nearest[rows] = free[assigned]
     return nearest
 
 
 def cycles(permutation: np.ndarray) -> list[list[int]]:
-    """The cycles of p in the sense "what is at p[j] elsewhere is at j here", longest first, without those of length 1."""
+    """The cycles of a permutation p, by which column p[j] of the other side is column j here; longest first, no fixed points."""
     destination = np.empty_like(permutation)
     destination[permutation] = np.arange(len(permutation))
     visited = np.zeros(len(permutation), bool)
@@ -107,10 +110,7 @@ def cycles(permutation: np.ndarray) -> list[list[int]]:
 
 
 def in_arrows(cycle_list: Sequence[Sequence[int]], name: Callable[[int], str], *, closed: bool = True) -> str:
-    """Cycles in words: ``cat → dog → cat``; several with commas between, long ones cut with their length stated.
-
-    Chains that are not `closed` do not come back to where they start.
-    """
+    """Cycles as text: ``cat → dog → cat``; several with commas, long ones cut. Chains that are not `closed` have no return."""
     texts = []
     for cycle in cycle_list[:3]:
         shown = [name(index) for index in cycle[:_LONGEST_CYCLE]]
@@ -122,7 +122,7 @@ def in_arrows(cycle_list: Sequence[Sequence[int]], name: Callable[[int], str], *
 
 
 def naming(class_names: Any, output: str, n_classes: int) -> Callable[[int], str]:
-    """How classes of an output are called: by their names where there is one for each, else by their index."""
+    """A function from class index to text: the class name if there are names for all classes, or else the index."""
     names = class_names.get(output) if isinstance(class_names, dict) else class_names
     if not isinstance(names, list | tuple) or len(names) < n_classes:
         return str

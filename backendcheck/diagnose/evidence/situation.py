@@ -1,4 +1,4 @@
-"""What detectors look at: the differences of one case, each with a side that is suspected and a side that is trusted."""
+"""The situation of a case: its findings and recordings, and the differences in them, with a suspected and a reference side."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Situation:
-    """All that is known of one case: its findings and its recordings by leg."""
+    """The findings of one case and its recordings by leg."""
 
     findings: Sequence[Finding]
     recordings: Mapping[str, Recording]
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
-        """In the order of the computation; between backends first, then against the reference, then inside one backend."""
+        """Differences between backends, then from the reference, then inside one leg; each part in the order of computation."""
         differences = [*_between_legs(self), *_against_reference(self), *_inside(self)]
         return tuple(
             sorted(differences, key=lambda difference: (_ORACLES.index(difference.oracle), flow_key(difference.observation)))
         )
 
     def without(self, oracle: Oracle) -> Situation:
-        """The same, without what one oracle has found."""
+        """The same without the findings of one oracle."""
         return Situation(findings=[finding for finding in self.findings if finding.oracle != oracle], recordings=self.recordings)
 
     def differing(self, *quantities: Quantity) -> list[Difference]:
-        """The differences of observations of these kinds whose sides can be held against each other."""
+        """The differences of these quantities whose sides are numbers in the same shape."""
         return [difference for difference in self.differences if difference.quantity in quantities and difference.is_numeric]
 
     def differs(self, observation: str, *legs: str) -> bool:
-        """Whether any oracle has more than noise against this observation of any of these legs."""
+        """Whether any oracle found more than noise in this observation of any of these legs."""
         return any(
             difference.observation == observation
             and {*legs} & {*difference.suspects, difference.reference_side}
@@ -55,14 +55,14 @@ class Situation:
         )
 
     def differs_upstream(self, difference: Difference) -> bool:
-        """Whether what goes into a loss or a gradient, the predictions of its output, is not alike either."""
+        """Whether the predictions behind a loss or a gradient differ too."""
         if difference.quantity in (Quantity.PREDICTIONS, Quantity.VALUE):
             return False
         return self.differs(of_output("predictions", difference.output), *difference.suspects)
 
     @cached_property
     def declared(self) -> dict[tuple[str, str], DeclaredLoss | None]:
-        """The standard loss of each leg and output, on what that leg predicted."""
+        """The declared standard loss by leg and output, on the predictions of that leg; None for other losses."""
         return {
             (leg, output): declared_loss(recording, output)
             for leg, recording in self.recordings.items()
@@ -70,7 +70,7 @@ class Situation:
         }
 
     def as_declared(self, observation: str, leg: str) -> bool | None:
-        """Whether a leg's loss is what the declared loss gives for its predictions; None if there is no saying."""
+        """Whether a leg recorded what its declared loss gives for its predictions; None if that is not known."""
         output, recording = ObservationName.parse(observation).output, self.recordings[leg]
         declared, recorded = self.declared.get((leg, output)), recording.observations.get(observation)
         if declared is None or recorded is None or declared.saturated:
@@ -82,7 +82,7 @@ class Situation:
 
 
 def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
-    """The per-example losses or the loss of `declared`; None where the reference is silent, and for gradients: they cost much."""
+    """The per-example losses or the loss of `declared`; None if there is no reference, and for gradients, which are expensive."""
     try:
         with np.errstate(all="ignore"):
             if kind is Quantity.PER_EXAMPLE_LOSS:
@@ -93,7 +93,7 @@ def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
 
 
 def allowance_of(recording: Recording, name: str) -> Allowed:
-    """What the observation of one leg may be off."""
+    """How far apart values of this observation may be."""
     observation = recording.observations[name]
     return Tolerances.of(recording).allowed(name, observation.precision) if observation.is_float else _EXACT
 
@@ -117,7 +117,7 @@ def _expected(recording: Recording, observation: str) -> np.ndarray | None:
 def _allowance(
     findings: Sequence[Finding], recording: Recording, name: str, sides: tuple[Observation, Observation]
 ) -> Allowed:
-    """The tolerance that the oracle used, so that a diagnosis measures with the same allowance."""
+    """The tolerance that the oracle used, so that diagnoses use it too."""
     if not sides[0].is_float:
         return _EXACT
     usual = Tolerances.of(recording).allowed(name, *(side.precision for side in sides))
@@ -137,7 +137,7 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
         for group in groups:
             if group is reference_group:
                 continue
-            undecided = trust[group[0]][:-1] == trust[reference_group[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one against one
+            undecided = trust[group[0]][:-1] == trust[reference_group[0]][:-1] and len(groups) == 2  # noqa: PLR2004 - one side against one
             of_pair = [f for f in findings if {*f.sides} & {*group} and {*f.sides} & {*reference_group}]
             left, right = recordings[group[0]].observations[name], recordings[reference_group[0]].observations[name]
             yield Difference(
@@ -152,21 +152,21 @@ def _between_legs(situation: Situation) -> Iterator[Difference]:
 def _trust(
     group: Sequence[str], name: str, values: Mapping[str, Observation], situation: Situation
 ) -> tuple[bool, bool, int, int]:
-    """Which side is held to be right: one that the reference does not contradict, one with numbers, that of most, the earlier."""
+    """How likely a side is right, as a sort key: not contradicted by the reference, finite, in the majority, the earlier leg."""
     contradicted = any(
         f.oracle == Oracle.REFERENCE and f.observation == name and f.left in group and (f.excess is None or f.excess > NEAR)
         for f in situation.findings
     )
-    # Asked or not, the reference is evidence of who is wrong.
+    # The built-in reference is evidence even if the reference oracle is off.
     contradicted = contradicted or situation.as_declared(name, group[0]) is False
-    alone = any(f.oracle in INSIDE_ONE_BACKEND and f.left in group for f in situation.findings)
+    contradicts_itself = any(f.oracle in INSIDE_ONE_BACKEND and f.left in group for f in situation.findings)
     value = values[group[0]].value
     finite = value.dtype.kind != "f" or bool(np.isfinite(value).all())
     allowance = allowance_of(situation.recordings[group[0]], name)
     n_near = len(group) + sum(
         leg not in group and excess(value, observation.value, allowance) <= NEAR for leg, observation in values.items()
     )
-    return not contradicted, finite and not alone, n_near, -list(situation.recordings).index(group[0])
+    return not contradicted, finite and not contradicts_itself, n_near, -list(situation.recordings).index(group[0])
 
 
 def _against_reference(situation: Situation) -> Iterator[Difference]:

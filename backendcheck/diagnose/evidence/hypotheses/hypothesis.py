@@ -14,10 +14,17 @@ from backendcheck.reference.of_recording import DeclaredLoss
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hypothesis:
-    """`declared`, changed: what is supposed in words that follow "as if".
+    """A changed declared loss.
 
-    `factor` multiplies the reduced loss and its gradients. `scalar` is the reduced loss where no declared loss says it,
-    `each` the loss of each example; `evidence` goes into the diagnosis.
+    Attributes:
+        code: the code of the diagnosis if the hypothesis fits.
+        words: the hypothesis, to follow "as if".
+        remedy: what to do.
+        declared: the loss with the change.
+        factor: multiplies the reduced loss and its gradients.
+        scalar: gives the reduced loss if `declared` cannot.
+        each: the loss of each example, (N,), if `declared` cannot give it.
+        evidence: goes into the diagnosis.
     """
 
     code: str
@@ -30,7 +37,7 @@ class Hypothesis:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, quantity: str) -> np.ndarray | None:
-        """What a backend records if it does this: its per_example_loss, loss or gradient; None where that cannot be said."""
+        """What a backend records if the hypothesis holds: per_example_loss, loss or gradient; None if that is not known."""
         try:
             with np.errstate(all="ignore"):
                 if self.each is not None:

@@ -61,7 +61,7 @@ def other_labels(declared: DeclaredLoss) -> Iterator[Hypothesis]:
         yield from hypothesis("example-order", "the labels were in reverse order", remedy, y[::-1])
         for step in (1, -1):
             yield from hypothesis(
-                "example-order", "every example had the label of its neighbour", remedy, np.roll(y, step, axis=0)
+                "example-order", "every example had the label of its neighbor", remedy, np.roll(y, step, axis=0)
             )
 
 

@@ -34,7 +34,7 @@ def other_activation(declared: DeclaredLoss) -> Iterator[Hypothesis]:
                 behind = {"a sigmoid": np.log(p) - np.log1p(-p), "a softmax": np.log(p)}
             for activation, logits in behind.items():
                 if not np.isfinite(logits).all():
-                    continue  # of a probability of 0 or 1 nobody knows the logit
+                    continue  # a probability of 0 or 1 has no finite logit
                 words = f"the loss took the logits behind {activation}, not the predictions"
                 of_logits = replace(declared, spec=spec, y_pred=logits)
                 yield Hypothesis(code="logits-as-probabilities", words=words, remedy=remedy, declared=of_logits)
@@ -49,9 +49,9 @@ def other_activation(declared: DeclaredLoss) -> Iterator[Hypothesis]:
 
 
 def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Hypothesis]:
-    """Logits that were clipped, or scaled to sum 1 and clipped, as probabilities are: a loss that does not hear from_logits.
+    """Logits that were clipped like probabilities, perhaps scaled to sum 1 first: a loss that ignores from_logits.
 
-    The reference has no value for what is no probability, so the cross-entropy is written out here.
+    The reference accepts only probabilities, so the cross-entropy is written out here.
     """
     z, y = declared.y_pred.astype(np.float64), np.asarray(declared.y_true)
     plain = declared.sample_weight is None and declared.mask is None and declared.spec.options.get("axis", -1) == -1
@@ -84,7 +84,7 @@ def softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:
 
 def other_axis(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     shape = declared.y_pred.shape
-    remedy = "Say axis= explicitly and put classes last."
+    remedy = "Set axis= explicitly and put classes last."
     if declared.spec.options.get("axis") is not None or "categorical" in declared.spec.name:
         declared_axis = int(declared.spec.options.get("axis", -1) or -1) % len(shape)
         for axis in range(len(shape)):
@@ -105,7 +105,7 @@ def other_axis(declared: DeclaredLoss) -> Iterator[Hypothesis]:
 
 
 def broadcast(declared: DeclaredLoss) -> Iterator[Hypothesis]:
-    """Labels (N,) against predictions (N, 1), spread to (N, N): every label against every prediction."""
+    """Labels (N,) and predictions (N, 1) broadcast to (N, N): every label with every prediction."""
     n = len(declared.y_pred)
     if declared.y_pred.size != n or declared.y_true.size != n or n < 2:  # noqa: PLR2004
         return
@@ -119,10 +119,10 @@ def broadcast(declared: DeclaredLoss) -> Iterator[Hypothesis]:
 
 
 def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> Iterator[Hypothesis]:
-    """Another `label_smoothing` than the declared one: the one that `observed` (quantity to array) fits best.
+    """The `label_smoothing` that fits `observed` (arrays by quantity) best, if it is not the declared one.
 
-    A cross-entropy is linear in it, so two evaluations give it. From a single figure any amount would follow; there only a round
-    one, such as 0.1, is believed.
+    A cross-entropy is linear in it, so two evaluations determine it. A single number fits some smoothing by chance, so then only
+    a round one, such as 0.1, counts.
     """
     options = declared.spec.options
     if "crossentropy" not in declared.spec.name or declared.spec.name == _SPARSE or "focal" in declared.spec.name:
@@ -153,9 +153,9 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
             continue
         amount = float(rise[known] @ slope[known] / (slope[known] @ slope[known]))
         rounded = round(amount, 3)
-        if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - what float32 leaves of a round figure
+        if abs(amount - rounded) < 1e-4:  # noqa: PLR2004 - the accuracy of float32
             amount = rounded
-        elif known.sum() < 3:  # noqa: PLR2004 - two unknowns' worth of proof, and more than noise
+        elif known.sum() < 3:  # noqa: PLR2004 - too few numbers to prove it
             continue
         if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != declared_amount:  # noqa: PLR2004 - more than noise, less than half
             yield smoothed(amount)

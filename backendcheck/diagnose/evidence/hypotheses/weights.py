@@ -24,7 +24,7 @@ def other_mask(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     inverted = ~declared.mask.astype(bool)
     yield Hypothesis(words="the mask were inverted", declared=replace(declared, mask=inverted), **common)
     if declared.spec.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
-        # Masked entries give nothing but are counted.
+        # Masked entries add 0 to the sum but are counted.
         spec = replace(declared.spec, reduction="sum_over_batch_size")
         as_weight = inverted.astype(np.float64)
         as_weight = (1.0 - as_weight) * (1.0 if declared.sample_weight is None else declared.sample_weight)
@@ -57,7 +57,7 @@ def other_weights(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     yield from hypothesis(code, "sample weights were cut to whole numbers", np.trunc(weight))
     yield from hypothesis(code, "sample weights were in reverse order", weight[::-1])
     for step in (1, -1):
-        yield from hypothesis(code, "every example had the weight of its neighbour", np.roll(weight, step, axis=0))
+        yield from hypothesis(code, "every example had the weight of its neighbor", np.roll(weight, step, axis=0))
     if declared.spec.reduction in ("sum_over_batch_size", "mean") and weight.ndim <= 2 and weight.size == len(weight):  # noqa: PLR2004
         plain = replace(declared, sample_weight=None)
         yield Hypothesis(
@@ -67,8 +67,8 @@ def other_weights(declared: DeclaredLoss) -> Iterator[Hypothesis]:
 
 
 def other_reduction(declared: DeclaredLoss) -> Iterator[Hypothesis]:
-    """The declared loss times a factor that counts something."""
-    remedy = "Say reduction= explicitly, and compare the number it divides by."
+    """The declared loss times or divided by a count."""
+    remedy = "Set reduction= explicitly, and compare the numbers by which the backends divide."
     groups: dict[float, list[str]] = {}
     ignored = _ignored(declared)
     for words, factor in factors(counts(declared.y_pred, len(declared.y_pred), declared.sample_weight, declared.mask, ignored)):
