@@ -18,6 +18,7 @@ from backendcheck.in_pytest.names import (
     NODEID,
     NONE,
     OWN_OPTIONS,
+    SELECTED_FILE,
     exchange_directory,
     session_id,
     takes_fixture,
@@ -103,7 +104,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if judging is None and not _records(session.config) and any(map(takes_fixture, session.items)):
         judging = _start_judging(session.config)
     if judging is not None:
-        judging.choose(session)
+        judging.select(session)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -117,7 +118,7 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     """In the controller of pytest-xdist: record the items that the workers selected."""
     config: pytest.Config = node.config
     judging = _judging(config)
-    if judging is None and (exchange_directory(config) / "chosen.json").exists():
+    if judging is None and (exchange_directory(config) / SELECTED_FILE).exists():
         judging = _start_judging(config)
     if judging is not None:
         judging.record()

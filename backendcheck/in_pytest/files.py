@@ -1,10 +1,10 @@
-"""The files through which a pytest session, its recorders and its workers, if it has some, tell each other how far they are.
+"""The files through which a pytest session, its recorders and its pytest-xdist workers exchange their progress.
 
 Files
-    chosen.json            what is to be recorded; written by the session, or by its workers
-    recorders.json         whose process the recorders belong to; there are none before it is there
-    <backend>.finished     a line per item that the backend is done with; written by its recording session
-    <backend>.ended        how the recording session ended; nothing comes after it
+    selected.json          the items to record; written by the session, or by its workers
+    recorders.json         the process that owns the recorders; written before they start
+    <backend>.finished     a line for each item that the backend has recorded; written by its recording session
+    <backend>.ended        how the recording session ended; it is written last
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from backendcheck.files import write_atomically
+from backendcheck.in_pytest.names import SELECTED_FILE
 from backendcheck.sessions.processes import LegEnd
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
 
@@ -26,79 +27,74 @@ _PREFIX = ".session-"
 class Exchange:
     """The directory of these files, which belongs to one pytest session.
 
-    `offsets` and `finished` are what this process has read of the logs so far.
+    `offsets` and `finished` hold what this process has read of the logs so far.
     """
 
     folder: Path
     offsets: dict[str, int] = field(default_factory=dict)
     finished: dict[str, set[str]] = field(default_factory=dict)
 
-    @classmethod
-    def of_session(cls, out: Path, session: str) -> Exchange:
-        """That of a session which writes its reports into `out`."""
-        return cls(out / f"{_PREFIX}{session}")
-
-    def others(self) -> list[Exchange]:
-        """Those that other sessions have begun in the same directory."""
+    def of_other_sessions(self) -> list[Exchange]:
+        """The exchanges of other sessions in the same directory."""
         return [Exchange(folder) for folder in self.folder.parent.glob(f"{_PREFIX}*") if folder != self.folder]
 
     @property
-    def chosen(self) -> Path:
-        return self.folder / "chosen.json"
+    def selected(self) -> Path:
+        return self.folder / SELECTED_FILE
 
-    def choose(self, chosen: SelectedItems) -> None:
-        """Say what is to be recorded.
+    def select(self, items: SelectedItems) -> None:
+        """Write the items to record.
 
         Raises:
             OutputInTheWay: if it cannot be written.
         """
-        chosen.save(self.chosen)
+        items.save(self.selected)
 
     def begin(self) -> None:
-        """Say that the recorders of this process are on their way."""
+        """Note that this process starts the recorders."""
         write_atomically(self.folder / "recorders.json", json.dumps({"process": os.getpid()}).encode())
 
     def has_begun(self) -> bool:
         return (self.folder / "recorders.json").exists()
 
     def owner_lives(self) -> bool:
-        """Whether the process that has the recorders is still there; True as long as it is not known which that is."""
+        """Whether the process that owns the recorders is running; True while it is unknown."""
         try:
             process = json.loads((self.folder / "recorders.json").read_text(encoding="utf-8"))["process"]
             os.kill(process, 0)
         except ProcessLookupError:
             return False
         except OSError:
-            return self.folder.exists()  # another user's; or the files are gone, and the owner has put them away
+            return self.folder.exists()  # another user's process; or the owner has removed the files
         return True
 
     def end(self, backend: str, end: LegEnd) -> None:
-        """Say that the recording session of a backend has ended."""
+        """Note how the recording session of a backend ended."""
         if self.folder.exists():
             write_atomically(self.folder / f"{backend}.ended", json.dumps(asdict(end)).encode())
 
     def ended(self, backend: str) -> LegEnd | None:
-        """How the recording session of a backend ended; None while it goes on."""
+        """How the recording session of a backend ended; None while it runs."""
         try:
             return LegEnd(**json.loads((self.folder / f"{backend}.ended").read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
     def is_finished(self, backend: str, nodeid: str) -> bool:
-        """Whether a backend is done with an item, and has said so."""
-        seen = self.finished.setdefault(backend, set())
-        if nodeid in seen:
+        """Whether a backend has recorded an item."""
+        finished = self.finished.setdefault(backend, set())
+        if nodeid in finished:
             return True
         try:
-            with finished_log(self.chosen, backend).open("rb") as file:
+            with finished_log(self.selected, backend).open("rb") as file:
                 file.seek(self.offsets.get(backend, 0))
                 content = file.read()
         except FileNotFoundError:
             return False
-        whole = content[: content.rfind(b"\n") + 1]  # the rest is being written
+        whole = content[: content.rfind(b"\n") + 1]  # the last line may be incomplete
         self.offsets[backend] = self.offsets.get(backend, 0) + len(whole)
-        seen |= {json.loads(line) for line in whole.splitlines()}
-        return nodeid in seen
+        finished |= {json.loads(line) for line in whole.splitlines()}
+        return nodeid in finished
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Judging one case of a pytest session as soon as its recordings are there, while others are still being made."""
+"""Judge one case of a pytest session as soon as it is recorded, while other cases are still being recorded."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from backendcheck.vocabulary.states import ExitState
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Without what the session makes of warnings and of floating-point errors: those are about its tests, not about this."""
+def ignoring_warnings() -> Iterator[None]:
+    """Run with the session's warning filters and NumPy error state disabled. They apply to its tests, not to this code."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
 class Judge:
-    """Judges cases by what has been recorded so far."""
+    """Judges cases from their recordings."""
 
     def __init__(self, settings: Settings, exchange: Exchange, start: Path) -> None:
         self.settings = settings
         self.exchange = exchange
-        self.start = start  # where pytest was started, from where reports name files
+        self.start = start  # where pytest was started; paths of files in reports are relative to its
         self.backends = tuple(backend.value for backend in settings.backends)
         self._environments: dict[str, Environment] = {}
         self._known_read: list[Divergence] | None = None
@@ -48,13 +48,13 @@ class Judge:
         """Whether any backend has a recording of the case."""
         return any(recording_path(self.settings.out / name, case).exists() for name in self.backends)
 
-    @undisturbed()
+    @ignoring_warnings()
     def result(self, case: str) -> CaseResult:
-        """The verdict on a case, from the recordings that are there.
+        """The verdict on a case, from the recordings made so far.
 
         Raises:
             UnreadableInput: if one is damaged.
-            UsageError: if the known divergences in force cannot be read.
+            UsageError: if the known divergences cannot be read.
         """
         legs = []
         for name in self.backends:
@@ -62,7 +62,7 @@ class Judge:
             if recording is not None:
                 environment = replace(self._environment(name), cases=(case,))
                 legs.append(Leg(label=name, path=self.settings.out / name, environment=environment, recordings={case: recording}))
-        if not legs:  # that nobody has seen it is a result as well
+        if not legs:  # a case without any recording has a result too
             environment = Environment(backend=self.backends[0], run="", exit_state=ExitState.INTERRUPTED, cases=(case,))
             legs = [Leg(label=self.backends[0], path=self.settings.out, environment=environment, recordings={})]
         results = analyse(
@@ -70,9 +70,9 @@ class Judge:
         )  # fmt: skip
         return next(result for result in results.cases if result.case == case)
 
-    @undisturbed()
+    @ignoring_warnings()
     def explain(self, result: CaseResult, file: Path, width: int | None) -> str:
-        """What is wrong with a case, in lines: as reports say it, and why legs have no recording of it."""
+        """What is wrong with a case, in lines as in reports, and why legs have no recording of it."""
         unseen = [name for name in self.backends if name not in result.recordings]
         reasons = {name: self._reasons(name, result.case, file) for name in unseen}
         problems = []
@@ -88,14 +88,14 @@ class Judge:
         return read_recording(path) if path.exists() else None
 
     def _environment(self, backend: str) -> Environment:
-        """That of a leg as far as it is known while the leg is being recorded: its versions are, its cases are not."""
+        """The environment of a leg that is being recorded; its versions are known, its cases are not yet."""
         if backend not in self._environments:
             leg = self.settings.out / backend
             environment = read_environment(leg)
             if not environment.versions:
                 try:
                     environment = replace(environment, **WorkerFiles.of_leg(leg).environments()[0])
-                except (OSError, IndexError):  # put away a moment ago: the session has ended
+                except (OSError, IndexError):  # the session has just ended and removed its files
                     environment = read_environment(leg)
             self._environments[backend] = environment
         return self._environments[backend]
@@ -106,18 +106,17 @@ class Judge:
         return self._known_read
 
     def _reasons(self, backend: str, case: str, file: Path) -> list[str]:
-        """Why a leg has no recording of a case in `file`: what is wrong with that, or else with the leg."""
+        """Why a leg has no recording of a case in `file`: the problems of the file, or else of the leg."""
         if case.rpartition("#")[0] and self._recording(backend, case.rpartition("#")[0]) is not None:
             return ["the test has made fewer calls there"]
         try:
             problems = read_environment(self.settings.out / backend).problems
         except UnreadableInput:
             problems = ()
-        of_file = [one for one in problems if (self.start / str(one["file"])).resolve() == file.resolve()]
-        found = [f"{one['file']}:{one['line']}: {one['message']}." for one in of_file or problems]
+        of_file = [problem for problem in problems if (self.start / str(problem["file"])).resolve() == file.resolve()]
+        reasons = [f"{problem['file']}:{problem['line']}: {problem['message']}." for problem in of_file or problems]
         end = self.exchange.ended(backend)
-        if not found and end is not None:
-            lines = end.message.splitlines()
+        if not reasons and end is not None:
             how = f"was killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"
-            found = lines or [f"its recording process {how}."]
-        return found
+            reasons = end.message.splitlines() or [f"its recording process {how}."]
+        return reasons

@@ -10,6 +10,7 @@ import pytest
 
 PLUGIN = "backendcheck.pytest_plugin"  # the module that pytest loads; it defines the fixture
 FIXTURE = "backends_agree"
+SELECTED_FILE = "selected.json"  # in the exchange directory
 NONE = "none"  # value of --backends that turns off a --backends in addopts
 JUDGING = "backendcheck-judging"  # name of the plugin that does the work, once it is needed
 OWN_OPTIONS = pytest.StashKey[frozenset[str]]()  # options added by conftest.py files, by dest

@@ -1,4 +1,4 @@
-"""The recording sessions of a pytest session: one per backend, all in the background, ended with it."""
+"""The recording sessions of a pytest session: one per backend, in the background. They end with the pytest session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backendcheck.vocabulary.backends import Backend
 
 
 class Recorders:
-    """Those of one session. It follows them in a thread, which tells of their end by `exchange`."""
+    """Starts and follows the recording sessions in a thread, which writes their ends to `exchange`."""
 
     def __init__(self, requests: Sequence[RecordingRequest], exchange: Exchange, out: Path) -> None:
         self.requests = requests
@@ -30,25 +30,24 @@ class Recorders:
         self._lock = contextlib.ExitStack()
 
     def start(self) -> None:
-        """Clear the legs of an earlier session away, and start one recording session per backend that is installed.
+        """Remove the legs of an earlier session, and start a recording session for each installed backend.
 
         Raises:
-            OutputInTheWay: if there is anything but legs of an earlier pytest session, another session uses the directory, or it
-                cannot be written.
+            OutputInTheWay: if the directory contains anything but legs of an earlier pytest session, is in use, or cannot be written.
         """
         make_writable(self.out)
         remedy = "Wait for it, or choose another --backendcheck-out."
         self._lock.enter_context(locked(self.out, f"{self.out}: is being recorded into by another pytest session. {remedy}"))
-        legs = [self.out / backend.value for backend in Backend]  # those not asked for, too: what is read later is of one session
+        legs = [self.out / backend.value for backend in Backend]  # of all backends, so that every leg is of this session
         for leg in legs:
-            _check_ours(leg)
+            _check_removable(leg)
         for leg in legs:
             clear_leg(leg)
             with contextlib.suppress(OSError):
                 leg.rmdir()
-        for other in self.exchange.others():
-            if not other.owner_lives():
-                other.remove()  # killed, and nobody was left to do so
+        for abandoned in self.exchange.of_other_sessions():
+            if not abandoned.owner_lives():
+                abandoned.remove()
         installed = []
         for request in self.requests:
             if missing := request.backend.missing_modules():
@@ -61,12 +60,12 @@ class Recorders:
         self._thread.start()
 
     def _follow(self, requests: Sequence[RecordingRequest]) -> None:
-        message = "its recording was ended, because the pytest session was"
+        message = "its recording ended with the pytest session"
         try:
             record_all(requests, _EndsToExchange(self.exchange), self._stop)
         except Stopped:
             pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for what will not come
+        except Exception as error:  # noqa: BLE001 - whatever it is, waiting for recordings must end
             message = f"its recording could not be followed ({type(error).__name__}: {error})"
         finally:
             for request in requests:
@@ -75,14 +74,14 @@ class Recorders:
                         self.exchange.end(request.backend.value, LegEnd(exit_code=3, message=message, recorded=False))
 
     def finish(self, patience_s: float) -> None:
-        """Wait for the recording sessions to end by themselves; those that have not after `patience_s` are ended."""
+        """Wait for the recording sessions to end; stop those still running after `patience_s`."""
         if self._thread is not None:
             self._thread.join(patience_s)
             self._stop.set()
             self._thread.join()
 
     def release(self) -> None:
-        """Let others use the directory, and put away what was exchanged."""
+        """Release the directory and remove the exchanged files."""
         self.exchange.remove()
         self._lock.close()
 
@@ -97,14 +96,14 @@ class _EndsToExchange(Progress):
         self.exchange.end(leg, LegEnd(exit_code=exit_code, message=message, recorded=True))
 
 
-def _check_ours(leg: Path) -> None:
-    """See that what lies in the directory of a leg is of an earlier pytest session, and may be cleared."""
+def _check_removable(leg: Path) -> None:
+    """Check that the directory of a leg is of an earlier pytest session, so that it may be removed."""
     try:
         if not leg.exists() or (leg.is_dir() and {entry.name for entry in leg.iterdir()} <= {WORK}):
             return
         environment = read_environment(leg)
     except (UnreadableInput, OSError) as error:
-        message = f"{leg}: holds what no pytest session has left ({error}). Choose another --backendcheck-out, or remove it."
+        message = f"{leg}: not written by a pytest session ({error}). Choose another --backendcheck-out, or remove it."
         raise OutputInTheWay(message) from error
     if "chosen_by" not in environment.selection:
         message = f"{leg}: holds another run: {describe(environment)}. It is not overwritten. Choose another --backendcheck-out."

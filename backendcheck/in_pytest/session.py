@@ -1,4 +1,4 @@
-"""The judging half of a pytest session: it chooses, has recorded in the background, and judges as the recordings come in."""
+"""The judging session: select the items, have them recorded in the background, judge each when its recordings arrive."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from backendcheck.in_pytest.names import OWN_OPTIONS, base_nodeid, takes_fixture
 from backendcheck.in_pytest.outcomes import AGREEMENT, HEADLINE, KNOWN, PROPERTY, Agreement
 from backendcheck.in_pytest.recorders import Recorders
 from backendcheck.in_pytest.settings import settings_of
-from backendcheck.in_pytest.summary import Ending
+from backendcheck.in_pytest.summary import Summary
 from backendcheck.in_pytest.waiting import wait_for
 from backendcheck.sessions.selected_items import SelectedItem, SelectedItems
 from backendcheck.vocabulary.case_ids import case_id
 
 
 class JudgingSession:
-    """The plugin that does the work in a session that compares, in the controller and the workers of pytest-xdist as well."""
+    """The plugin of a session that compares; it is used in the controller and in the workers of pytest-xdist."""
 
     def __init__(self, config: pytest.Config, exchange_directory: Path) -> None:
         self.config = config
@@ -34,10 +34,10 @@ class JudgingSession:
         self.recorders: Recorders | None = None
         self.is_worker = hasattr(config, "workerinput")
         self.collection = CaseCollection(self.settings.configuration.paths if self.settings.cases else ())
-        self.ending = Ending(self.settings)
-        self.n_found = self.n_deselected = 0
-        self.chosen: frozenset[str] = frozenset()
-        self.lost = ""  # why there will be no recordings
+        self.summary = Summary(self.settings)
+        self.n_compared = self.n_deselected = 0
+        self.selected: frozenset[str] = frozenset()
+        self.lost = ""  # why recordings cannot come, if so
         if self.settings.cases:
             config.pluginmanager.register(self.collection, "backendcheck-collection")
 
@@ -45,40 +45,40 @@ class JudgingSession:
         names = ", ".join(backend.value for backend in self.settings.backends)
         return f"backendcheck: {names}; report: {self.settings.place}/index.html"
 
-    # --- choosing -------------------------------------------------------------------------------------------------
+    # --- selecting -------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self.n_found = sum(map(_is_compared, items))
+        self.n_compared = sum(map(_is_compared, items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.n_found = max(self.n_found, getattr(node, "workeroutput", {}).get(_FOUND, 0))
+        self.n_compared = max(self.n_compared, getattr(node, "workeroutput", {}).get(_COMPARED, 0))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.n_deselected += len(items)
 
-    def choose(self, session: pytest.Session) -> None:
-        """Note what is to be recorded of what the session is going to run."""
-        found = [item for item in session.items if _is_compared(item) and not isinstance(item, InvalidCase)]
-        for item in found:
+    def select(self, session: pytest.Session) -> None:
+        """Write the items to record, among those that the session will run."""
+        items = [item for item in session.items if _is_compared(item) and not isinstance(item, InvalidCase)]
+        for item in items:
             item.user_properties.append((PROPERTY, case_id(base_nodeid(item))))
-        self.chosen = frozenset(base_nodeid(item) for item in found)
+        self.selected = frozenset(base_nodeid(item) for item in items)
         option = self.config.option
-        if not found or option.collectonly or option.setuponly or option.setupplan:
+        if not items or option.collectonly or option.setuponly or option.setupplan:
             return
-        chosen = SelectedItems(
-            items=tuple(map(_chosen, found)),
+        selected = SelectedItems(
+            items=tuple(map(_selected, items)),
             rootdir=str(self.config.rootpath),
             inifile=str(self.config.inipath or ""),
             confcutdir=str(self.config.known_args_namespace.confcutdir),
             import_mode=str(getattr(option.importmode, "value", option.importmode)),
             import_path=tuple(folder for folder in sys.path if folder),
-            options={name: value for name, value in self._own_options().items() if _plain(value)},
+            options={name: value for name, value in self._own_options().items() if _is_plain(value)},
             is_subset=self.n_deselected > 0 or self.config.args_source is pytest.Config.ArgsSource.ARGS,
         )
         try:
-            self.exchange.choose(chosen)
+            self.exchange.select(selected)
         except BackendcheckError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -87,11 +87,11 @@ class JudgingSession:
         return {name: getattr(self.config.option, name) for name in names}
 
     def record(self) -> None:
-        """Have recorded what was chosen, unless that is under way."""
-        if self.recorders is not None or not self.exchange.chosen.exists():
+        """Start recording the selected items, unless it has started."""
+        if self.recorders is not None or not self.exchange.selected.exists():
             return
-        self.ending.chosen = SelectedItems.load(self.exchange.chosen)
-        recorders = Recorders(self.settings.requests(self.exchange.chosen), self.exchange, self.settings.out)
+        self.summary.selected = SelectedItems.load(self.exchange.selected)
+        recorders = Recorders(self.settings.requests(self.exchange.selected), self.exchange, self.settings.out)
         try:
             recorders.start()
         except BackendcheckError as error:
@@ -103,21 +103,21 @@ class JudgingSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         stopped = session.testsfailed and not self.config.option.continue_on_collection_errors
         if not self.is_worker and not stopped:
-            self.record()  # in the controller of pytest-xdist nothing is chosen yet
+            self.record()  # the controller of pytest-xdist has not selected items yet
         return (yield)
 
     # --- judging --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        # Before everything, time limits too: the item has nothing to do with how long others take to be recorded.
-        if base_nodeid(item) in self.chosen and not self.lost and not self.config.option.setuponly:
+        # First of all hooks, also before time limits: waiting must not count as time of the item.
+        if base_nodeid(item) in self.selected and not self.lost and not self.config.option.setuponly:
             self.lost = wait_for(base_nodeid(item), self.judge.backends, self.exchange)
         return (yield)
 
     def agreement_of(self, item: pytest.Item) -> Agreement:
         """The fixture `backends_agree` of a test."""
-        if base_nodeid(item) not in self.chosen:
+        if base_nodeid(item) not in self.selected:
             message = "backends_agree was asked for while the test runs; expected it among the test's arguments. Name it there."
             pytest.fail(message, pytrace=False)
         return item.stash.setdefault(AGREEMENT, Agreement(item))
@@ -137,34 +137,34 @@ class JudgingSession:
         report = yield
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None and report.failed and (headline := item.stash.get(HEADLINE, "")):
-            crash.message = headline  # in one line that is more than the name of pytest's own exception
+            crash.message = headline  # for the one-line summary, instead of the name of pytest's exception
         known = item.stash.get(KNOWN, [])
         if known and call.when == "call" and report.passed and not hasattr(report, "wasxfail"):
             report.outcome = "skipped"
             report.wasxfail = "; ".join(dict.fromkeys(known))
         return report
 
-    # --- ending ---------------------------------------------------------------------------------------------------
+    # --- the end of the session ---------------------------------------------------------------------------------------
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.ending.see(report)
+        self.summary.note(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.is_worker:
-            self.config.workeroutput[_FOUND] = self.n_found  # type: ignore[attr-defined]  # pytest-xdist's
+            self.config.workeroutput[_COMPARED] = self.n_compared  # type: ignore[attr-defined]  # pytest-xdist's
             return
         if self.recorders is not None:
-            self.recorders.finish(self.ending.patience_s)
-            self.ending.report()
-        elif not self.n_found and not self.config.option.collectonly:
-            self.ending.see_nothing()
-        if self.ending.is_wrong and session.exitstatus == pytest.ExitCode.OK:
+            self.recorders.finish(self.summary.patience_s)
+            self.summary.report()
+        elif not self.n_compared and not self.config.option.collectonly:
+            self.summary.note_nothing_compared()
+        if self.summary.is_wrong and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.is_worker:
-            self.ending.tell(terminalreporter)
+            self.summary.print_summary(terminalreporter)
 
     def pytest_unconfigure(self) -> None:
         if self.recorders is not None:
@@ -174,21 +174,21 @@ class JudgingSession:
             self.exchange.remove()
 
 
-_FOUND = "backendcheck_found"  # by a worker
+_COMPARED = "backendcheck_compared"  # in the output of a worker
 
 
 def _is_compared(item: pytest.Item) -> bool:
     return isinstance(item, Case | InvalidCase) or takes_fixture(item)
 
 
-def _plain(value: object) -> bool:
-    """Whether an option's value can be told to another process."""
+def _is_plain(value: object) -> bool:
+    """Whether the value of an option can be sent to another process."""
     if isinstance(value, list):
-        return all(map(_plain, value))
+        return all(map(_is_plain, value))
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def _chosen(item: pytest.Item) -> SelectedItem:
+def _selected(item: pytest.Item) -> SelectedItem:
     classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
     names = (*classes, getattr(item, "originalname", item.name))
     return SelectedItem(nodeid=base_nodeid(item), file=str(item.path), names=names, is_case=isinstance(item, Case))

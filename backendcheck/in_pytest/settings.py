@@ -1,4 +1,4 @@
-"""What the options of pytest and ``[tool.backendcheck]`` ask for."""
+"""The settings of a session, from the options of pytest and ``[tool.backendcheck]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backendcheck.vocabulary.backends import Backend, parse_backends
 from backendcheck.vocabulary.findings import Oracle, parse_oracles
 
 _OPTIONS = ("--backends", "--backendcheck-backends")
-_LARGEST = 10_000_000  # seconds, or workers: more than anybody waits for or has
+_LARGEST = 10_000_000  # seconds or workers, far beyond any use
 _EVERY = ",".join(backend.value for backend in Backend)
 
 
@@ -23,13 +23,13 @@ _EVERY = ",".join(backend.value for backend in Backend)
 class Settings:
     """The settings of one pytest session.
 
-    `cases` says whether ``case_*`` functions are collected, `asked` whether that was asked for in so many words, on the command
-    line. `out` is where recordings and reports go, `place` how that was put.
+    `cases`: ``case_*`` functions are collected. `explicit`: --backends was on the command line. `out` is the directory of
+    recordings and reports, `place` that directory as it was written.
     """
 
     backends: tuple[Backend, ...]
     cases: bool
-    asked: bool
+    explicit: bool
     out: Path
     place: str
     workers: int
@@ -40,7 +40,7 @@ class Settings:
     configuration: Configuration
 
     def requests(self, selected_items: Path) -> list[RecordingRequest]:
-        """One for each backend."""
+        """The recording request of each backend."""
         return [
             RecordingRequest(
                 backend=backend, out=self.out, workers=self.workers, timeout_s=self.timeout_s, device=self.device,
@@ -51,9 +51,9 @@ class Settings:
 
 
 def wants_cases(config: pytest.Config) -> bool:
-    """Whether ``--backends`` was given, and not to say that none is wanted."""
-    given: str | None = config.option.backendcheck_backends
-    return given is not None and given.strip().lower() != NONE
+    """Whether ``--backends`` names backends; ``none`` names no backend."""
+    backends: str | None = config.option.backendcheck_backends
+    return backends is not None and backends.strip().lower() != NONE
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -78,7 +78,7 @@ def settings_of(config: pytest.Config) -> Settings:
     return Settings(
         backends=parse_backends(names),
         cases=cases,
-        asked=cases and any(str(one).startswith(_OPTIONS) for one in config.invocation_params.args),
+        explicit=cases and any(str(argument).startswith(_OPTIONS) for argument in config.invocation_params.args),
         out=config.invocation_params.dir / option.backendcheck_out,
         place=str(option.backendcheck_out),
         workers=option.backendcheck_workers,

@@ -1,4 +1,4 @@
-"""The end of a session that compares: its reports, what the terminal says of them, what fails although no item has."""
+"""The end of a session that compares: reports, the terminal summary, and problems that belong to no item."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backendcheck.errors import BackendcheckError
-from backendcheck.in_pytest.judge import undisturbed
+from backendcheck.in_pytest.judge import ignoring_warnings
 from backendcheck.in_pytest.outcomes import PROPERTY
 from backendcheck.in_pytest.settings import Settings
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
@@ -21,22 +21,22 @@ from backendcheck.text.escape import one_line
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.case_ids import case_id, test_of
 
-_PATIENCE_S = 120.0  # for recording sessions that are done with every item to end
+_PATIENCE_S = 120.0  # for recording sessions to end after the last item
 
 
-class Ending:
-    """Follows the items of a session to its end, and reports on them."""
+class Summary:
+    """Collects the outcomes of the items, and reports at the end of the session."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.chosen: SelectedItems | None = None
-        self.run: set[str] = set()  # items by the id of their case
-        self.skipped: set[str] = set()  # of those, tests that their author has pytest skip
+        self.selected: SelectedItems | None = None
+        self.run: set[str] = set()  # case ids of the items that were run
+        self.skipped: set[str] = set()  # of those, the tests that were skipped by their own marks
         self.results: Results | None = None
         self.problems: list[str] = []
 
-    def see(self, report: pytest.TestReport) -> None:
-        """Note what became of an item."""
+    def note(self, report: pytest.TestReport) -> None:
+        """Note the outcome of an item."""
         case = dict(report.user_properties).get(PROPERTY)
         if case is None:
             return
@@ -47,34 +47,34 @@ class Ending:
 
     @property
     def _all(self) -> set[str]:
-        return {case_id(item.nodeid) for item in self.chosen.items} if self.chosen is not None else set()
+        return {case_id(item.nodeid) for item in self.selected.items} if self.selected is not None else set()
 
     @property
     def patience_s(self) -> float:
-        """How long recording sessions may take to end by themselves: no time where this one was stopped before all was judged."""
+        """How long to wait for recording sessions to end; no time if this session was stopped before all items were judged."""
         return _PATIENCE_S if self._all <= self.run else 0.0
 
-    def see_nothing(self) -> None:
-        """Note that there was nothing to be recorded. That is wrong if somebody asked for it on the command line."""
-        if self.settings.asked:
-            self.problems.append("there is no case_* function and no test that takes backends_agree: nothing was compared.")
+    def note_nothing_compared(self) -> None:
+        """Note that the session had nothing to record; that is a problem if --backends is on the command line."""
+        if self.settings.explicit:
+            self.problems.append("nothing was compared: found no case_* function and no test that takes backends_agree.")
 
-    @undisturbed()
+    @ignoring_warnings()
     def report(self) -> None:
         """Write the reports."""
         try:
-            self.results = self._analysed()
+            self.results = self._analyze()
             write_reports(self.results, self.settings.out)
         except BackendcheckError as error:
             self.problems += str(error).splitlines()
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something is wrong that no item stands for."""
+        """Whether there is a problem that belongs to no item."""
         return bool(self.problems) or (self.results is not None and bool(self.results.problems))
 
-    def tell(self, terminal: Any) -> None:
-        """Say how many of what there were, and where the report is."""
+    def print_summary(self, terminal: Any) -> None:
+        """Print the problems, the counts, and the path of the report."""
         lines = list(self._lines())
         if lines:
             terminal.write_sep("=", "backendcheck")
@@ -89,26 +89,27 @@ class Ending:
             yield counts_line(self.results)
             yield f"report: {self.settings.place}/index.html"
 
-    def _analysed(self) -> Results:
+    def _analyze(self) -> Results:
         configuration = self.settings.configuration
         out = self.settings.out
         paths = [out / backend.value for backend in self.settings.backends if (out / backend.value).is_dir()]
-        there = find_legs(paths) if paths else []
-        legs = [self._of_this_session(leg) for leg in read_legs(there)] if there else []
+        leg_dirs = find_legs(paths) if paths else []
+        legs = [self._of_this_session(leg) for leg in read_legs(leg_dirs)] if leg_dirs else []
         known = known_in_force(legs, configuration.known)
-        whole = self.chosen is not None and not self.chosen.is_subset and self._all <= self.run
+        is_complete = self.selected is not None and not self.selected.is_subset and self._all <= self.run
         return analyse(
             legs, expected=[backend.value for backend in self.settings.backends],
-            expected_cases=configuration.cases if whole and self.settings.cases else (), known=known,
+            expected_cases=configuration.cases if is_complete and self.settings.cases else (), known=known,
             overrides=configuration.tolerances,
         )  # fmt: skip
 
     def _of_this_session(self, leg: Leg) -> Leg:
-        """The leg without what was not judged here: the session was stopped before, or a test skipped itself."""
-        ids, wanted = self._all, self.run - self.skipped
+        """The leg without cases that were not judged, because the session was stopped or the test was skipped."""
+        ids, judged_ids = self._all, self.run - self.skipped
 
         def judged(case: str) -> bool:
-            return test_of(case, ids) in wanted
+            return test_of(case, ids) in judged_ids
 
         environment = replace(leg.environment, cases=tuple(filter(judged, leg.environment.cases)))
-        return replace(leg, environment=environment, recordings={k: v for k, v in leg.recordings.items() if judged(k)})
+        recordings = {case: recording for case, recording in leg.recordings.items() if judged(case)}
+        return replace(leg, environment=environment, recordings=recordings)

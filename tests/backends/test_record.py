@@ -329,7 +329,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Session:
         "cases/does_not_parse.py:3: does not import: SyntaxError: invalid syntax",
         "cases/exits.py:2: does not import: SystemExit: 3",
         "cases/hangs.py:1: does not import: importing it took longer than 4 s",
-        "cases/hostile.py:17: case_no_function is no function but int",
+        "cases/hostile.py:17: case_no_function: not a function but int",
         "cases/hostile.py:20: case_generator cannot be collected: 'yield' keyword is allowed in fixtures, but not in tests",
         "cases/hostile.py:43: case_wrong_parameters cannot be collected: ",
         "cases/hostile.py:47: case_twice is defined twice, at lines 46 and 47",
