@@ -33,7 +33,7 @@ class Recorders:
         """Remove the legs of an earlier session, and start a recording session for each installed backend.
 
         Raises:
-            OutputInTheWay: if the directory contains anything but legs of an earlier pytest session, is in use, or cannot be written.
+            OutputInTheWay: if the directory has other content than legs of an earlier session, is in use, or cannot be written.
         """
         make_writable(self.out)
         remedy = "Wait for it, or choose another --backendcheck-out."
