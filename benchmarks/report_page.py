@@ -33,7 +33,7 @@ import chromium
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.report.html import matrix
 from backendcheck.report.html import page as html_report
-from backendcheck.results.results import Results, analyse
+from backendcheck.results.results import Results, analyze
 from backendcheck.verdicts.known_files import known_in_force
 
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
@@ -69,7 +69,7 @@ def real(folder: Path, *, unknown: bool) -> Results:
     legs = read_legs(find_legs([folder]))
     known = [] if unknown else known_in_force(legs, ())
     with warnings.catch_warnings(action="ignore"):
-        return analyse(legs, known=known)
+        return analyze(legs, known=known)
 
 
 def results(run: Results, n_cases: int) -> Results:

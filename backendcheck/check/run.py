@@ -95,7 +95,7 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.legs import find_legs, read_legs
     from backendcheck.report import write_reports
-    from backendcheck.results.results import analyse
+    from backendcheck.results.results import analyze
     from backendcheck.sessions.processes import check_out, record_all
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.verdicts.known_files import known_in_force
@@ -122,7 +122,7 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     configuration = load_configuration(Path.cwd())
     known = known_in_force(legs, configuration.known)
     expected = [backend.value for backend in backends]
-    results = analyse(legs, expected=expected, known=known, overrides=configuration.tolerances)
+    results = analyze(legs, expected=expected, known=known, overrides=configuration.tolerances)
     write_reports(results, out)
     return Report(results, out, temporary=directory.is_temporary)
 

@@ -28,12 +28,12 @@ def required_legs(option: str | None) -> list[str] | None:
 
 def analyze_legs(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
     from backendcheck.config import load_configuration
-    from backendcheck.results.results import analyse
+    from backendcheck.results.results import analyze
     from backendcheck.verdicts.known_files import known_in_force
 
     configuration = load_configuration(Path.cwd())
     known = known_in_force(legs, configuration.known, known_files)
-    return analyse(
+    return analyze(
         legs, expected=expected, expected_cases=configuration.cases, known=known, overrides=configuration.tolerances, shard=shard,
     )  # fmt: skip
 

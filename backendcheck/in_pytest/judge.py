@@ -17,7 +17,7 @@ from backendcheck.recordings.files import read_environment, read_recording, reco
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment, Recording
 from backendcheck.report.formats.text import failing
-from backendcheck.results.results import CaseResult, analyse
+from backendcheck.results.results import CaseResult, analyze
 from backendcheck.sessions.worker_files import WorkerFiles
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_files import known_in_force
@@ -65,7 +65,7 @@ class Judge:
         if not legs:  # a case without any recording has a result too
             environment = Environment(backend=self.backends[0], run="", exit_state=ExitState.INTERRUPTED, cases=(case,))
             legs = [Leg(label=self.backends[0], path=self.settings.out, environment=environment, recordings={})]
-        results = analyse(
+        results = analyze(
             legs, expected=self.backends, known=self._known(legs), overrides=self.settings.configuration.tolerances
         )  # fmt: skip
         return next(result for result in results.cases if result.case == case)

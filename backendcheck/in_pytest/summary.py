@@ -15,7 +15,7 @@ from backendcheck.in_pytest.settings import Settings
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.report import write_reports
 from backendcheck.report.views.case import counts_line, run_notes
-from backendcheck.results.results import Results, analyse
+from backendcheck.results.results import Results, analyze
 from backendcheck.sessions.selected_items import SelectedItems
 from backendcheck.text.escape import one_line
 from backendcheck.verdicts.known_files import known_in_force
@@ -97,7 +97,7 @@ class Summary:
         legs = [self._of_this_session(leg) for leg in read_legs(leg_dirs)] if leg_dirs else []
         known = known_in_force(legs, configuration.known)
         is_complete = self.selected is not None and not self.selected.is_subset and self._all <= self.run
-        return analyse(
+        return analyze(
             legs, expected=[backend.value for backend in self.settings.backends],
             expected_cases=configuration.cases if is_complete and self.settings.cases else (), known=known,
             overrides=configuration.tolerances,

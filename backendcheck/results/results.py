@@ -144,7 +144,7 @@ class Results:
         return next((result for result in self.cases if result.case == case), None)
 
 
-def analyse(
+def analyze(
     legs: Sequence[Leg],
     *,
     expected: Sequence[str] | None = None,

@@ -26,7 +26,7 @@ from backendcheck.compare.tolerances import Override
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Recording
-from backendcheck.results.results import CaseResult, Results, analyse
+from backendcheck.results.results import CaseResult, Results, analyze
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.faults import Fault
@@ -131,7 +131,7 @@ def try_fault(
     found = {}
     if recordings:
         legs = [_among(leg, recordings, planted=leg.label == backend) for leg in clean.legs]
-        results = analyse(legs, expected=clean.expected, known=known, overrides=overrides)
+        results = analyze(legs, expected=clean.expected, known=known, overrides=overrides)
         found = {result.case: result for result in results.cases}
     trials = []
     for case in fault.cases:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
-from backendcheck.results.results import analyse
+from backendcheck.results.results import analyze
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.backends import Backend
@@ -34,7 +34,7 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     """
     legs = read_legs(find_legs([directory]))
     known = known_in_force(legs, ())
-    clean = analyse(legs, known=known)
+    clean = analyze(legs, known=known)
     alarms, problems = false_alarms(clean), list(map(str, clean.problems))
     for leg in legs:
         again = read_planted(directory, NO_FAULT, leg.label)

@@ -22,7 +22,7 @@ from backendcheck.report.formats import json as json_report
 from backendcheck.report.formats import markdown, text
 from backendcheck.report.html import page as html_report
 from backendcheck.report.views.noise import noise_words
-from backendcheck.results.results import Results, analyse
+from backendcheck.results.results import Results, analyze
 
 CASE = "a/b"
 MOVED = {"jittered/x": "other", "x": "same"}
@@ -48,7 +48,7 @@ def noise_recording(name: str, backend: str, given: dict[str, Any], **fields: An
 
 
 def judged(*legs: Leg, **analysis: Any) -> Results:
-    return analyse(legs, today=make.TODAY, **analysis)
+    return analyze(legs, today=make.TODAY, **analysis)
 
 
 def floor(results: Results, observation: str = "loss", left: str = "jax", right: str = "torch") -> NoiseFloor | None:

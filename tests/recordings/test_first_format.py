@@ -16,7 +16,7 @@ import safetensors
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.report.formats.json import render
-from backendcheck.results.results import analyse
+from backendcheck.results.results import analyze
 from backendcheck.vocabulary.states import Status
 
 FOLDER = Path(__file__).parent / "first_format"
@@ -27,7 +27,7 @@ VERDICTS = json.loads((FOLDER / "verdicts.json").read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    results = analyse(read_legs(find_legs([FOLDER])), expected=("tensorflow", "jax", "torch"))
+    results = analyze(read_legs(find_legs([FOLDER])), expected=("tensorflow", "jax", "torch"))
     return {result["case"]: result for result in json.loads(render(results))["results"]}
 
 

@@ -15,7 +15,7 @@ from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, known_cases, read_legs
 from backendcheck.recordings.recording import Recording
-from backendcheck.results.results import analyse
+from backendcheck.results.results import analyze
 
 CASES = ("a/1", "a/2[x]", "b/1")
 
@@ -72,7 +72,7 @@ def test_legs_are_read_whole_and_in_the_order_of_the_backends(run: Path) -> None
     legs = read_legs([run / "torch", run / "tensorflow", run / "jax"])
     assert [leg.label for leg in legs] == list(make.BACKENDS)
     assert [sorted(leg.recordings) for leg in legs] == [sorted(CASES)] * 3
-    assert analyse(legs).exit_code == 0
+    assert analyze(legs).exit_code == 0
 
 
 def test_equal_backends_are_numbered(run: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_one_case_is_read_alone(run: Path) -> None:
 def test_a_case_that_one_leg_never_collected_is_read_as_missing_there(run: Path) -> None:
     shutil.rmtree(run / "jax")
     write_leg(run / "jax", "jax", cases=("a/1",))
-    result = analyse(read_legs(find_legs([run]), only="b/1")).result("b/1")
+    result = analyze(read_legs(find_legs([run]), only="b/1")).result("b/1")
     assert tuple(map(str, result.problems)) == ("jax has no recording of it",)
 
 
@@ -198,7 +198,7 @@ def test_everything_that_is_wrong_is_named_at_once(run: Path) -> None:
 
 def test_a_recording_that_vanished_from_a_leg_is_an_error_of_its_case(run: Path) -> None:
     recording_path(run / "jax", "a/1").unlink()
-    results = analyse(read_legs(find_legs([run])))
+    results = analyze(read_legs(find_legs([run])))
     assert tuple(map(str, results.result("a/1").problems)) == ("jax has no recording of it",)
     assert results.exit_code == 3
 
@@ -207,7 +207,7 @@ def test_a_leg_that_was_killed_is_read_as_far_as_it_got(run: Path) -> None:
     environment = read_environment(run / "jax")
     write_environment(run / "jax", replace(environment, exit_state="running", digests={}))
     recording_path(run / "jax", "b/1").unlink()
-    results = analyse(read_legs(find_legs([run])))
+    results = analyze(read_legs(find_legs([run])))
     assert {one.case: str(one.verdict) for one in results.cases} == {"a/1": "PASSED", "a/2[x]": "PASSED", "b/1": "ERROR"}
     assert results.exit_code == 3
 

@@ -38,7 +38,7 @@ def test_a_leg_that_was_interrupted_is_missing():
     legs = make.legs({"a/b": make.everywhere(loss=0.5)})
     states = {"jax": "running"}
     killed = [make.leg(one.label, *one.recordings.values(), exit_state=states.get(one.label, "complete")) for one in legs]
-    found = {one.noun: one for one in expected_and_compared(make.analyse(killed))}
+    found = {one.noun: one for one in expected_and_compared(make.analyze(killed))}
     assert (found["backends"].n, found["backends"].missing, found["backends"].complete) == (2, "jax", False)
 
 

@@ -59,7 +59,7 @@ def at_keras(place: Path, version: str, cases: dict[str, dict[str, dict[str, obj
     moved = [
         make.leg(leg.label, *leg.recordings.values(), versions={**leg.environment.versions, "keras": version}) for leg in legs
     ]  # fmt: skip
-    return make.analyse(moved, known=load(place), today=TODAY)
+    return make.analyze(moved, known=load(place), today=TODAY)
 
 
 # --- check -----------------------------------------------------------------------------------------------------

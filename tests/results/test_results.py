@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from make import BACKENDS, divergence, everywhere
 
-from backendcheck.results.results import Results, analyse
+from backendcheck.results.results import Results, analyze
 from backendcheck.verdicts.verdict import Verdict
 
 RAISED = "ValueError: no"
@@ -49,18 +49,18 @@ def test_the_exit_code_says_the_worst(cases: dict[str, dict], known: list, exit_
 
 
 def test_no_leg_at_all_is_incomplete() -> None:
-    assert analyse([]).exit_code == 3
-    assert analyse([], expected=BACKENDS).exit_code == 3
+    assert analyze([]).exit_code == 3
+    assert analyze([], expected=BACKENDS).exit_code == 3
 
 
 def test_legs_without_cases_are_incomplete() -> None:
-    results = analyse([make.leg(backend) for backend in BACKENDS])
+    results = analyze([make.leg(backend) for backend in BACKENDS])
     assert results.exit_code == 3
     assert "holds no case" in str(results.problems[0])
 
 
 def test_a_missing_leg_is_incomplete_even_if_there_is_no_case_to_miss() -> None:
-    results = analyse([make.leg("jax"), make.leg("torch")], expected=BACKENDS)
+    results = analyze([make.leg("jax"), make.leg("torch")], expected=BACKENDS)
     assert results.exit_code == 3
     assert any(str(problem).startswith("tensorflow: its leg is missing") for problem in results.problems)
 
@@ -85,7 +85,7 @@ def test_one_leg_alone_is_incomplete() -> None:
 def test_a_leg_that_did_not_end_is_incomplete_even_if_all_its_cases_passed(state: str) -> None:
     legs = make.legs({"a/1": PASSES})
     legs[1] = make.leg("jax", *legs[1].recordings.values(), exit_state=state)
-    results = analyse(legs)
+    results = analyze(legs)
     assert verdicts(results) == {"a/1": "PASSED"}
     assert results.exit_code == 3
     assert str(results.problems[0]).startswith("jax: its recording was ")
@@ -93,25 +93,25 @@ def test_a_leg_that_did_not_end_is_incomplete_even_if_all_its_cases_passed(state
 
 def test_a_case_that_one_leg_collected_and_another_did_not_is_an_error() -> None:
     legs = [make.leg("jax", make.recording("a/1", "jax", loss=1.0)), make.leg("torch", make.recording("a/2", "torch", loss=1.0))]
-    assert verdicts(analyse(legs)) == {"a/1": "ERROR", "a/2": "ERROR"}
+    assert verdicts(analyze(legs)) == {"a/1": "ERROR", "a/2": "ERROR"}
 
 
 def test_a_case_collected_on_all_legs_and_recorded_on_none_is_an_error() -> None:
     legs = [make.leg(backend, make.recording("a/1", backend, loss=1.0), cases=("a/1", "a/2")) for backend in BACKENDS]
-    results = analyse(legs)
+    results = analyze(legs)
     assert verdicts(results) == {"a/2": "ERROR", "a/1": "PASSED"}
     assert results.exit_code == 3
 
 
 def test_a_recording_that_no_list_names_is_judged_too() -> None:
     legs = [make.leg(backend, make.recording("a/1", backend, loss=float(n)), cases=()) for n, backend in enumerate(BACKENDS)]
-    assert verdicts(analyse(legs)) == {"a/1": "FAILED"}
+    assert verdicts(analyze(legs)) == {"a/1": "FAILED"}
 
 
 def test_a_file_that_did_not_import_is_incomplete_and_told_once_for_all_legs() -> None:
     problem = {"file": "cases/x.py", "line": 3, "message": "does not import (NameError: foo)"}
     legs = [make.leg(one.label, *one.recordings.values(), problems=(problem,)) for one in make.legs({"a/1": PASSES})]
-    results = analyse(legs)
+    results = analyze(legs)
     assert tuple(map(str, results.problems)) == ("cases/x.py:3: does not import (NameError: foo). (tensorflow, jax, torch)",)
     assert results.exit_code == 3
 
@@ -138,7 +138,7 @@ def test_a_leg_more_than_expected_has_to_agree_too() -> None:
 
 def test_the_order_of_the_legs_does_not_change_a_verdict() -> None:
     legs = make.legs({"a/1": PASSES, "a/2": FAILS, "a/3": BREAKS, "a/4": REJECTED})
-    first, last = analyse(legs), analyse(legs[::-1])
+    first, last = analyze(legs), analyze(legs[::-1])
     assert verdicts(first) == verdicts(last)
     assert [one.odd_one_out for one in first.cases] == [one.odd_one_out for one in last.cases]
 
@@ -203,6 +203,6 @@ def test_a_diagnosis_never_changes_a_verdict(monkeypatch: pytest.MonkeyPatch) ->
 def test_today_is_what_counts_if_no_day_is_given() -> None:
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     legs = make.legs({"a/1": FAILS})
-    assert verdicts(analyse(legs, known=[divergence("a/1", "jax", expires=yesterday)])) == {"a/1": "FAILED"}
+    assert verdicts(analyze(legs, known=[divergence("a/1", "jax", expires=yesterday)])) == {"a/1": "FAILED"}
     tomorrow = yesterday + dt.timedelta(days=2)
-    assert verdicts(analyse(legs, known=[divergence("a/1", "jax", expires=tomorrow)])) == {"a/1": "XFAILED"}
+    assert verdicts(analyze(legs, known=[divergence("a/1", "jax", expires=tomorrow)])) == {"a/1": "XFAILED"}

@@ -27,7 +27,7 @@ from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Environment, Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
 from backendcheck.results.changes import Baseline
-from backendcheck.results.results import Results, analyse
+from backendcheck.results.results import Results, analyze
 from backendcheck.verdicts.known import Divergence
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import Observation
@@ -154,8 +154,8 @@ def _made(case: str, label: str, given: Recording | Mapping[str, Any]) -> Record
 
 
 def results(cases: Mapping[str, Mapping[str, Any]], **analysis: Any) -> Results:
-    """The results of `cases` (see `legs`); `analysis` goes to `analyse`: expected, known, overrides, today."""
-    return replace(analyse(legs(cases), **({"today": TODAY} | analysis)), created=f"{TODAY}T12:00:00+00:00")
+    """The results of `cases` (see `legs`); `analysis` goes to `analyze`: expected, known, overrides, today."""
+    return replace(analyze(legs(cases), **({"today": TODAY} | analysis)), created=f"{TODAY}T12:00:00+00:00")
 
 
 def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[str] = "value", /, **fields: Any) -> Divergence:

@@ -209,7 +209,7 @@ def at_versions(entry: Divergence, **versions: str) -> Verdict:
             if package in ("keras", label):
                 found[package] = version
     legs = [make.leg(one.label, *one.recordings.values(), versions=there[one.label]) for one in legs]
-    return make.analyse(legs, known=[entry]).cases[0].verdict
+    return make.analyze(legs, known=[entry]).cases[0].verdict
 
 
 @pytest.mark.parametrize(

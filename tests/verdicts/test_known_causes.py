@@ -218,7 +218,7 @@ def test_an_entry_from_above_is_unmatched_only_where_its_case_file_ran(tmp_path:
     written(tmp_path / "cases" / "known_divergences", **known)
     for paths, unmatched in (([tmp_path / "cases" / "topic"], ["a/gone"]), ([tmp_path / "cases"], ["a/gone", "z/elsewhere"])):
         leg = make.leg("jax", make.recording("a/b", "jax", loss=1.0), selection={"paths": [str(path) for path in paths]})
-        results = make.analyse([leg], known=known_in_force([leg], []))
+        results = make.analyze([leg], known=known_in_force([leg], []))
         assert [entry.case for entry in results.unmatched] == unmatched
 
 
