@@ -42,7 +42,7 @@ def _record_for_parent(_context: click.Context, _parameter: click.Parameter, pat
 @paths_argument
 @backend_option
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
-              help="The recordings go to DIR/<backend>.")  # fmt: skip
+              help="Directory of the legs; recordings go to DIR/<backend>.")  # fmt: skip
 @recording_options
 @overwrite_option
 @click.option("--request", type=click.Path(path_type=Path), hidden=True, is_eager=True, expose_value=False,
@@ -51,7 +51,7 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     """Record cases under one backend.
 
     PATH is a case file, a directory of them, or a pytest node id. Without a PATH the built-in cases are recorded. Exit code 3
-    if a case crashed, hung or could not be observed; what differs between backends is for 'compare' to say.
+    if a case crashed, hung or could not be observed. Differences between backends are found by 'compare'.
 
     \b
     backendcheck record cases --backend jax --out reports

@@ -1,4 +1,4 @@
-"""`backendcheck run`: record under all backends, compare, report."""
+"""`backendcheck run`: record under all backends, compare and report."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
 @click.option(
     "--noise-floor",
     is_flag=True,
-    help="Measure healthy noise, too: record again as it is, with inputs moved by one unit in the last place, and in float64.",
+    help="Measure numerical noise: record again unchanged, with inputs changed by one unit in the last place, and in float64.",
 )
 @click.option(
     "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
-    help="Put a script into the report for each of the N worst cases that failed, as 'backendcheck repro' writes them.",
+    help="Add scripts of the N worst failed cases to the report, as written by 'backendcheck repro'.",
 )  # fmt: skip
 @output_options
 def run(
@@ -67,7 +67,7 @@ def run(
     backendcheck run tests/cases -k one_hot --backends tensorflow,torch
     backendcheck run tests/cases --noise-floor
     backendcheck run tests/cases --scripts 3
-    backendcheck run --resume                go on where an interrupted run has ended
+    backendcheck run --resume                continue an interrupted run
     """
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.config import load_configuration
@@ -86,15 +86,15 @@ def run(
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
-    wanted = parse_backends(backends or ",".join(configuration.backends) or "tensorflow,jax,torch")
+    selected = parse_backends(backends or ",".join(configuration.backends) or "tensorflow,jax,torch")
     directory = out or LATEST
-    requests = [RecordingRequest(backend=backend, out=directory, paths=paths, **options) for backend in wanted]
+    requests = [RecordingRequest(backend=backend, out=directory, paths=paths, **options) for backend in selected]
     check_expressions(requests[0])
-    anew = not options["resume"]
-    if anew and out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
+    is_new = not options["resume"]
+    if is_new and out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
     check_out(directory, requests)
-    if anew:
+    if is_new:
         clear_noise(directory)
         clear_scripts(directory)
     recordable: list[RecordingRequest] = []
@@ -113,9 +113,9 @@ def run(
         for name, backend, noise_end in record_noise(recordable, runs, progress):
             _echo_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(leg_dirs)) if leg_dirs else []
-    results = analyze_legs(legs, [str(backend) for backend in wanted], known_files, shard=str(options["shard"] or ""))
+    results = analyze_legs(legs, [str(backend) for backend in selected], known_files, shard=str(options["shard"] or ""))
     if n_scripts and results.counts["FAILED"]:
-        write_reports(results, directory)  # so that it is there whatever becomes of the scripts
+        write_reports(results, directory)  # before the scripts, which may be interrupted
         _make_scripts(results, directory, n_scripts, options["device"], quiet=output.quiet)
     write_and_exit(results, directory, strict_known=strict_known, baseline=baseline, output=output)
 
