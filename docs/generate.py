@@ -28,7 +28,7 @@ from backendcheck.cli import cli
 from backendcheck.labels import RULES, Rule
 from backendcheck.labels.contract.rules import GROUPS
 from backendcheck.labels.rule_examples import EXAMPLES, run_example
-from backendcheck.report.formats.markdown import escape
+from backendcheck.text.markdown import escape
 
 DOCS = Path(__file__).parent
 CASES = DOCS.parent / "cases"

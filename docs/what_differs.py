@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from backendcheck.report.formats.markdown import escape
+from backendcheck.text.markdown import escape
 
 _CODE = re.compile(r"(`[^`]+`)")
 _NO_CAUSE = "other"

@@ -109,9 +109,8 @@ def write_and_exit(
 
     from backendcheck.recordings.scripts import find_scripts
     from backendcheck.report import write_reports
+    from backendcheck.report.formats import github, text
     from backendcheck.report.formats import json as json_report
-    from backendcheck.report.formats import markdown, text
-    from backendcheck.report.formats.github_annotations import commands
     from backendcheck.results.changes import read_baseline
 
     output = output or OutputOptions()
@@ -122,8 +121,8 @@ def write_and_exit(
     write_reports(results, out)
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(markdown.render(results))
-    annotations = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(commands(results))
+            file.write(github.render(results))
+    annotations = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(github.annotation_commands(results))
     with while_read():
         if output.as_json:
             click.echo(json_report.render(results), nl=False)

@@ -31,14 +31,14 @@ def write_reports(results: Results, out: Path) -> list[Path]:
         OutputInTheWay: if `out` cannot be written.
     """
     from backendcheck.files import write_atomically
+    from backendcheck.report.formats import github, junit, sarif
     from backendcheck.report.formats import json as json_report
-    from backendcheck.report.formats import junit, markdown, sarif
     from backendcheck.report.html import page as html_report
 
     renderers: Mapping[str, Renderer] = {
         "report.json": json_report.render,
         "index.html": html_report.render,
-        "summary.md": markdown.render,
+        "summary.md": github.render,
         "junit.xml": junit.render,
         "report.sarif": sarif.render,
     }

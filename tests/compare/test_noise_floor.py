@@ -18,8 +18,8 @@ from backendcheck.files import file_sha256
 from backendcheck.recordings.files import recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, head_room, multiple, noise_path, recordings_for
+from backendcheck.report.formats import github, text
 from backendcheck.report.formats import json as json_report
-from backendcheck.report.formats import markdown, text
 from backendcheck.report.html import page as html_report
 from backendcheck.report.views.noise import noise_words
 from backendcheck.results.results import Results, analyze
@@ -303,7 +303,7 @@ def test_noise_that_was_never_recorded_is_said_but_decides_nothing(measured: Pat
     assert problem == "noise floor: jitter-1 on jax was not recorded. Run again with --noise-floor."
     results = judged(*read_legs(find_legs([measured])))
     assert results.exit_code == 0
-    for shown in ("\n".join(text.summary(results, None)), markdown.render(results), html_report.render(results)):
+    for shown in ("\n".join(text.summary(results, None)), github.render(results), html_report.render(results)):
         assert "jitter-1 on jax was not recorded" in shown
     assert json.loads(json_report.render(results))["noise_floor"]["problems"] == [problem]
 

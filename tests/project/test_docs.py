@@ -14,8 +14,8 @@ from what_differs import prose
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.diagnose import CODES
-from backendcheck.report.formats.markdown import escape
 from backendcheck.report.formats.text import verdict_line
+from backendcheck.text.markdown import escape
 from backendcheck.verdicts.known_entries import load, load_causes
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from make import HOSTILE
 
 from backendcheck.report.formats import sarif
-from backendcheck.report.formats.github_annotations import commands
+from backendcheck.report.formats.github import annotation_commands
 from backendcheck.results.results import Results
 
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
@@ -74,19 +74,19 @@ def test_sarif_says_what_of_the_run_is_wrong_and_what_is_left_out(monkeypatch: p
 
 
 def test_there_are_ten_annotations_at_most_and_the_last_counts_the_rest() -> None:
-    lines = list(commands(make.results({f"a/{n:02}": DIFFERS for n in range(14)})))
+    lines = list(annotation_commands(make.results({f"a/{n:02}": DIFFERS for n in range(14)})))
     assert len(lines) == 10
     assert lines[0].startswith("::error file=cases/a.py,line=7,title=backendcheck FAILED%3A a/00::VALUE")
     assert "5 more cases fail" in lines[-1]
 
 
 def test_a_run_of_passes_has_none() -> None:
-    assert not [*commands(make.results({"a/b": make.everywhere(loss=1.0)}))]
+    assert not [*annotation_commands(make.results({"a/b": make.everywhere(loss=1.0)}))]
 
 
 def test_hostile_text_starts_no_command_of_its_own() -> None:
     by_leg = {leg: one | {"file": f"{HOSTILE}\n::set-output name=x::y"} for leg, one in DIFFERS.items()}
-    for line in commands(make.results({f"a/{HOSTILE}\n::error::b": by_leg})):
+    for line in annotation_commands(make.results({f"a/{HOSTILE}\n::error::b": by_leg})):
         assert "\n" not in line
         assert line.startswith("::error ")
         assert line.count("::") == 2 or line.partition("title=")[2].partition("::")[2]

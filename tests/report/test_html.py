@@ -23,7 +23,6 @@ from backendcheck.compare.findings import Comparison
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.recording import Recording
 from backendcheck.report import write_reports
-from backendcheck.report.html import packs as packed
 from backendcheck.report.html import page as html_report
 from backendcheck.report.html.section import section
 from backendcheck.report.views import run as view_run
@@ -88,7 +87,7 @@ def unpacked(html: str) -> list[str]:
     """What the page holds packed, as the browser unpacks it: cases in detail, and folded tables."""
     found = []
     for text in re.findall(r'<script type="text/plain"[^>]*>([^<]*)</script>', html):
-        found += zlib.decompress(base64.b64decode(text, validate=True)).decode().split(packed.SEPARATOR)
+        found += zlib.decompress(base64.b64decode(text, validate=True)).decode().split(html_report.SEPARATOR)
     return found
 
 

@@ -10,8 +10,8 @@ import pytest
 from make import everywhere
 
 from backendcheck.errors import UnreadableInput
+from backendcheck.report.formats import github, text
 from backendcheck.report.formats import json as json_report
-from backendcheck.report.formats import markdown, text
 from backendcheck.report.html import page as html_report
 from backendcheck.results.changes import Baseline, changes, read_baseline
 
@@ -47,7 +47,7 @@ def test_figures_that_moved_are_no_change(baseline: Baseline) -> None:
 
 def test_every_report_says_what_has_changed(baseline: Baseline) -> None:
     results = make.results(NOW).compared_with(baseline)
-    for said in (html_report.render(results), markdown.render(results), "\n".join(text.summary(results, width=None))):
+    for said in (html_report.render(results), github.render(results), "\n".join(text.summary(results, width=None))):
         assert "1 new, 1 changed, 1 gone" in said
         assert "a/mended" in said
     assert json.loads(json_report.render(results))["baseline"]["changes"][0]["case"] == "a/new"

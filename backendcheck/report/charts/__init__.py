@@ -28,12 +28,12 @@ _LONGEST_PATH = 32
 
 def charts(result: CaseResult) -> list[Chart]:
     """The charts of a case, the most informative first."""
-    figures = [*class_mapping(result), *confusion(result), *implied_confusion(result)]
+    diagrams = [*class_mapping(result), *confusion(result), *implied_confusion(result)]
     pair = leading_pair(result)
     if pair is not None:
         names = class_names(pair.finding.observation, next(iter(result.recordings.values())))
-        figures += [*heat_map(pair, names), *error_against_magnitude(pair), *rounding_steps(pair)]
-    return [*figures, *_gradients_by_layer(result), *_training_curves(result)]
+        diagrams += [*heat_map(pair, names), *error_against_magnitude(pair), *rounding_steps(pair)]
+    return [*diagrams, *_gradients_by_layer(result), *_training_curves(result)]
 
 
 def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:

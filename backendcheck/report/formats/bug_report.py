@@ -11,6 +11,7 @@ from backendcheck.report.views.side_by_side import sides
 from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import shortened
+from backendcheck.text.markdown import escape
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.sides import REFERENCE
 
@@ -31,12 +32,12 @@ def issue_text(
     Without a `script`, `details` are lines of Markdown: see `details_of`.
     """
     title = visible(headline.partition(": ")[2] or headline)
-    lines = [f"# {_plain(title)}", ""]
+    lines = [f"# {escape(title)}", ""]
     if claim:
-        lines += ["**Expected.** " + _plain(visible(" ".join(claim.partition("\n\n")[0].split()))), ""]
-    lines += [f"**Actual.** {_plain(title)}", ""]
+        lines += ["**Expected.** " + escape(claim.partition("\n\n")[0]), ""]
+    lines += [f"**Actual.** {escape(title)}", ""]
     if message:
-        lines += [_plain(visible(message)), ""]
+        lines += [escape(message), ""]
     if script:
         runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
         lines += [f"This script shows the difference; it was run with {runs}.", "", *_fenced(script, "python"), ""]
@@ -46,7 +47,7 @@ def issue_text(
         lines += [f"It reads its arrays from `{data}`, a file in the same folder.", ""]
     for backend, output in outputs.items():
         lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
-    lines += ["**Environment.**", "", *(f"- {_plain(visible(line))}" for line in environment), ""]
+    lines += ["**Environment.**", "", *(f"- {escape(line)}" for line in environment), ""]
     return "\n".join(lines)
 
 
@@ -62,14 +63,14 @@ def details_of(result: CaseResult, legs: Sequence[str]) -> list[str]:
         values = [row.values[at] if (at := table.place(cell.leg)) is not None else "" for cell in outcomes]
         place = f" ({row.place}{label})" if row.place else ""
         rows.append([f"{row.observation}{path}{place}", *values, *([row.values[-1]] if reference else [])])
-    lines = [f"| {' | '.join(_plain(visible(cell)) for cell in row)} |" for row in rows]
+    lines = [f"| {' | '.join(escape(cell) for cell in row)} |" for row in rows]
     lines.insert(1, f"|{' --- |' * len(rows[0])}")
     for leg, errors, _ in exceptions(result, legs):
         for error in errors:
-            sentence = f"{leg} raises {visible(error.type)} in stage {error.stage}:"
-            lines += ["", _plain(sentence), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
+            sentence = f"{leg} raises {error.type} in stage {error.stage}:"
+            lines += ["", escape(sentence), "", *_fenced(error.message.strip()[:_LONGEST_MESSAGE], "text")]
     if tolerance := main_tolerance(result):
-        lines += ["", f"Tolerance: {_plain(visible(tolerance))}"]
+        lines += ["", f"Tolerance: {escape(tolerance)}"]
     return lines
 
 
@@ -78,10 +79,3 @@ def _fenced(text: str, language: str) -> list[str]:
     while fence in text:
         fence += "`"
     return [f"{fence}{language}", text, fence]
-
-
-def _plain(text: str) -> str:
-    """Text in which Markdown finds no markup."""
-    for sign in "\\`*_<>[]#|":
-        text = text.replace(sign, f"\\{sign}")
-    return text

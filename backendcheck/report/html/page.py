@@ -1,13 +1,20 @@
-"""index.html: the run in one file that opens offline, makes no network request and trusts no text that it shows."""
+"""index.html: the run in one file that opens offline, makes no network request and trusts no text that it shows.
+
+The first cases are HTML, the others are deflated, and the browser unpacks them on demand. Ten thousand cases in HTML would take
+a hundred megabytes. Cases are so similar that some dozens deflated together take a tenth. `DecompressionStream`, which every
+current browser has, unpacks them without a request. One template escapes all cases, packed or not.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import importlib.resources
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,7 +22,6 @@ import jinja2
 from markupsafe import Markup
 
 from backendcheck import __version__
-from backendcheck.report.html import packs as packed
 from backendcheck.report.html.matrix import N_WRITTEN, Row, anchor, row, stored
 from backendcheck.report.html.section import section
 from backendcheck.report.views import case as view
@@ -23,7 +29,7 @@ from backendcheck.report.views import findings as view_findings
 from backendcheck.report.views import noise as view_noise
 from backendcheck.report.views import run as view_run
 from backendcheck.report.views.environment import environment_rows, keras_versions, versions_line
-from backendcheck.report.views.known import STATES, counted_states, known_entries
+from backendcheck.report.views.known import STATES, KnownEntry, counted_states, known_entries
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import state_words
 from backendcheck.text.escape import block
@@ -38,6 +44,8 @@ _MEANINGS = {
     "XFAILED": "differ as known",
     "XPASSED": "known, but gone",
 }
+SEPARATOR = "\x1e"  # between the cases of a pack; no case contains it, because control characters are escaped
+N_TOGETHER = 32
 _SCRIPTS = ("entries.js", "sections.js", "filter.js", "keys.js")  # parts of one program, in order
 # The number of cases in HTML, so that a viewer without scripts shows the worst; a script unpacks the others on demand.
 N_SECTIONS_WRITTEN = 8
@@ -61,13 +69,13 @@ def render(results: Results) -> str:
     n_written = min(len(shown), N_SECTIONS_WRITTEN)
     page: str = environment.get_template("index.html.jinja").render(
         results=results,
-        run=_run(results) | {"known": counted_states(known)},
+        run=_run(results, known),
         known=known,
         states=STATES,
         sections=[next(sections) for _ in range(n_written)],
         n_sections=len(shown),
-        packs=list(packed.packs(sections)),
-        n_together=packed.N_TOGETHER,
+        packs=list(packs(sections)),
+        n_together=N_TOGETHER,
         tables={"failing": _table(shown, results, changes), "passed": _table(passed, results, changes)},
         environment=environment_rows(results),
     )
@@ -82,6 +90,18 @@ def _sections(
     for number, result in enumerate(cases):
         unfolded = number < _N_UNFOLDED and result.verdict in view.FAILING
         yield parts.case_section(section(result, results, change=changes.get(result.case, ""), unfolded=unfolded))
+
+
+def deflated(html: str) -> str:
+    """Text deflated (zlib), in base64."""
+    return base64.b64encode(zlib.compress(html.encode(), 9)).decode("ascii")
+
+
+def packs(sections: Iterable[Markup]) -> Iterator[str]:
+    """The sections, `N_TOGETHER` at a time, joined by `SEPARATOR` and deflated."""
+    remaining = iter(sections)
+    while together := list(islice(remaining, N_TOGETHER)):
+        yield deflated(SEPARATOR.join(together))
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -122,7 +142,7 @@ def _environment() -> jinja2.Environment:
         "generator_version": __version__,
     }
     for function in (
-        anchor, filter_address, packed.deflated, state_words, counted, view.web_link, view_findings.evidence,
+        anchor, filter_address, deflated, state_words, counted, view.web_link, view_findings.evidence,
         view_findings.excess_of_verdict, view_findings.excess_words, view_findings.short_value, view_findings.finding_note,
         view_findings.tolerance_values, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
         view_noise.noise_words,
@@ -148,29 +168,55 @@ def filter_address(**filters: Any) -> str:
     return "#?" + urlencode(parts, errors="backslashreplace")
 
 
-def _run(results: Results) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Run:
+    """The whole run in values that the template shows. `known` counts the states of known divergences."""
+
+    state: str
+    title: str
+    lead: str
+    compared: Sequence[view_run.Compared]
+    causes: Sequence[view_run.Cause]
+    n_more_causes: int
+    n_cases_of_more: int
+    changes: str
+    counts: Sequence[tuple[str, int]]
+    versions: Sequence[tuple[str, str]]
+    keras: str
+    notes: Sequence[tuple[str, str]]
+    created: str
+    legs: Sequence[str]
+    codes: Sequence[tuple[str, int]]
+    concerned: Sequence[tuple[str, int]]
+    topics: Sequence[tuple[str, int]]
+    since: Sequence[tuple[str, int]]
+    known: str
+
+
+def _run(results: Results, known: Sequence[KnownEntry]) -> _Run:
     state, title = view_run.state(results)
     causes = view_run.causes(results)
-    return {
-        "state": state,
-        "title": title,
-        "lead": view_run.stands_alone(results),
-        "compared": view_run.expected_and_compared(results),
-        "causes": causes[:_MOST_CAUSES],
-        "n_more_causes": max(0, len(causes) - _MOST_CAUSES),
-        "n_cases_of_more": sum(cause.n for cause in causes[_MOST_CAUSES:]),
-        "changes": view.changes_line(results) if results.since else "",
-        "counts": [(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
-        "versions": versions_line(results),
-        "keras": keras_versions(results),
-        "notes": view.run_notes(results),
-        "created": results.created.replace("T", " ").replace("+00:00", " UTC"),
-        "legs": [leg.label for leg in results.legs],
-        "codes": _codes(results),
-        "concerned": _concerned(results),
-        "topics": Counter(result.case.partition("/")[0] for result in results.cases).most_common(),
-        "since": Counter(change.what for change in results.changes if change.what != "gone").most_common(),
-    }
+    return _Run(
+        state=state,
+        title=title,
+        lead=view_run.stands_alone(results),
+        compared=view_run.expected_and_compared(results),
+        causes=causes[:_MOST_CAUSES],
+        n_more_causes=max(0, len(causes) - _MOST_CAUSES),
+        n_cases_of_more=sum(cause.n for cause in causes[_MOST_CAUSES:]),
+        changes=view.changes_line(results) if results.since else "",
+        counts=[(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
+        versions=versions_line(results),
+        keras=keras_versions(results),
+        notes=view.run_notes(results),
+        created=results.created.replace("T", " ").replace("+00:00", " UTC"),
+        legs=[leg.label for leg in results.legs],
+        codes=_codes(results),
+        concerned=_concerned(results),
+        topics=Counter(result.case.partition("/")[0] for result in results.cases).most_common(),
+        since=Counter(change.what for change in results.changes if change.what != "gone").most_common(),
+        known=counted_states(known),
+    )
 
 
 def _codes(results: Results) -> list[tuple[str, int]]:

@@ -76,6 +76,8 @@ def evidence(diagnosis: Diagnosis, result: CaseResult) -> list[tuple[str, str]]:
     for words, value in diagnosis.evidence.items():
         if words == "columns" and "permutation" in diagnosis.evidence:
             continue  # the same again, as a list for programs
+        if value == [[]]:
+            continue  # the only place of a scalar
         what, measure, _ = words.partition("max|d|")
         text = f"{measure} {short_value(value)}" if measure and isinstance(value, float) else short_value(value)
         if measure and what.strip() == "by name" and isinstance(value, float) and _predictions_agree(result):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import make
 import pytest
 
-from backendcheck.report.formats import markdown
+from backendcheck.report.formats import github
 from backendcheck.report.formats import text as text_report
 from backendcheck.report.views.run import exit_sentence
 
@@ -17,12 +17,12 @@ DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 
 
 
 def test_the_summary_of_everything():
-    make.assert_golden("summary.md", markdown.render(make.everything()))
+    make.assert_golden("summary.md", github.render(make.everything()))
 
 
 def test_every_row_has_the_columns_of_its_table():
     columns = 0
-    for line in markdown.render(make.everything()).splitlines():
+    for line in github.render(make.everything()).splitlines():
         if re.fullmatch(r"\|( ---:? \|?)+", line):
             columns = line.count("|")
         elif line.startswith("|") and columns and "---" not in line:
@@ -30,7 +30,7 @@ def test_every_row_has_the_columns_of_its_table():
 
 
 def test_nothing_hostile_becomes_markup():
-    text = markdown.render(make.everything())
+    text = github.render(make.everything())
     assert "<script" not in text
     assert not re.search(r"[\x00-\x09\x0b-\x1f\ud800-\udfff\u202e]", text)
     assert set(re.findall(r"<(/?\w+)", text)) <= {"code", "/code", "details", "/details", "summary", "/summary", "sub", "/sub"}
@@ -50,11 +50,11 @@ def test_nothing_hostile_becomes_markup():
     ],
 )
 def test_text_is_escaped(given, expected):
-    assert markdown.escape(given) == expected
+    assert github.escape(given) == expected
 
 
 def test_a_summary_of_passes_is_short():
-    text = markdown.render(make.results({"a/b": make.everywhere(loss=1.0)}))
+    text = github.render(make.results({"a/b": make.everywhere(loss=1.0)}))
     assert "3 backends, 1 case: 1 passed" in text
     assert "what differs" not in text
     assert len(text) < 400
@@ -62,15 +62,15 @@ def test_a_summary_of_passes_is_short():
 
 def test_problems_and_stale_entries_are_told():
     results = make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 1.0}}}, expected=make.BACKENDS)
-    assert "- **problem** tensorflow: its leg is missing" in markdown.render(results)
-    assert "- **EXPIRED** " in markdown.render(make.everything())
+    assert "- **problem** tensorflow: its leg is missing" in github.render(results)
+    assert "- **EXPIRED** " in github.render(make.everything())
 
 
 def test_it_stays_within_what_github_shows_and_says_what_is_left_out():
     long = "x" * 300
     cases = {f"many/case_{n}_{long}": {"jax": {"loss": 1.0}, "torch": {"loss": 2.0}} for n in range(3000)}
-    text = markdown.render(make.results(cases))
-    assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
+    text = github.render(make.results(cases))
+    assert 0.9 * github.LIMIT < len(text.encode()) <= github.LIMIT
     left_out = int(re.search(r"and (\d+) more failing cases; see report", text).group(1))
     assert left_out + text.count("| FAILED |") - 1 == 3000
 
@@ -79,8 +79,8 @@ def test_ten_thousand_monstrous_failures_stay_within_it_too():
     monstrous = {"jax": {"raised": f"ValueError: {'|<b>`&$' * 3000}\n{make.HOSTILE}"}, "torch": {"loss": 2.0}}
     results = make.results({f"many_{n % 7}/case_{n}_{'x' * n}_{make.HOSTILE}": monstrous for n in range(400)})
     results = replace(results, cases=results.cases * 25, problems=("a leg is missing " * 500,) * 300)
-    text = markdown.render(results)
-    assert 0.9 * markdown.LIMIT < len(text.encode()) <= markdown.LIMIT
+    text = github.render(results)
+    assert 0.9 * github.LIMIT < len(text.encode()) <= github.LIMIT
     left_out = int(re.search(r"and (\d+) more failing cases; see report\.json", text).group(1))
     assert left_out + text.count("| FAILED |") - 1 == 10_000
     assert "- and 250 more" in text
@@ -104,7 +104,7 @@ def test_ten_thousand_monstrous_failures_stay_within_it_too():
 def test_the_exit_code_says_why(cases, options, sentence):
     results = make.results(cases, **options)
     assert exit_sentence(results) == sentence
-    assert f"**{markdown.escape(sentence)}**" in markdown.render(results)
+    assert f"**{github.escape(sentence)}**" in github.render(results)
     assert list(text_report.last_line(results, None)) == [sentence]
 
 

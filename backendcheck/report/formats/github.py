@@ -1,4 +1,4 @@
-"""summary.md: the run as a job summary on GitHub, at most one MiB."""
+"""What GitHub shows of a run: summary.md, a job summary of at most one MiB, and annotations next to the lines of the cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from backendcheck.report.views.case import (
 )
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
-from backendcheck.text.escape import one_line, visible
+from backendcheck.text.escape import visible
+from backendcheck.text.github import annotation
+from backendcheck.text.markdown import escape
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
 
@@ -25,9 +27,8 @@ LIMIT = 1024 * 1024  # bytes; GitHub drops a longer summary
 _RESERVE = 4096  # for the ends of the tables and the count of rows left out
 _LONGEST_CELL = 400
 _MOST_NOTES = 50
+_MOST_ANNOTATIONS = 10  # GitHub shows no more of one step
 _SAFE_IN_LINKS = ":/?#&=%@+,;~-._"
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "@": "&#64;", "$": "&#36;"}
-_SPECIAL = re.compile(r"[&<>|`@$\\*\[\]~#!]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|://|(?<=\bwww)\.")
 
 
 def render(results: Results) -> str:
@@ -43,13 +44,15 @@ def render(results: Results) -> str:
     return "\n".join(lines)
 
 
-def escape(text: str) -> str:
-    """`text` in one line of plain text, for a table cell: without markup, links or mentions."""
-    return _SPECIAL.sub(lambda match: _ENTITIES.get(match.group(), _escaped(match.group())), one_line(text))
-
-
-def _escaped(special: str) -> str:
-    return {"://": "&#58;//", ".": "&#46;"}.get(special, f"\\{special}")
+def annotation_commands(results: Results) -> Iterator[str]:
+    """One ``::error`` line for each failing case, worst first, ten at most; the last one counts the rest."""
+    failing = by_verdict(results, *FAILING)
+    shown = failing if len(failing) <= _MOST_ANNOTATIONS else failing[: _MOST_ANNOTATIONS - 1]
+    for result in shown:
+        title = f"backendcheck {result.verdict}: {visible(result.case)}"
+        yield annotation("error", title, result.headline, file=result.file, line=result.line)
+    if len(shown) < len(failing):
+        yield annotation("error", "backendcheck", f"{len(failing) - len(shown)} more cases fail; see the report of this job.")
 
 
 def _size(line: str) -> int:
