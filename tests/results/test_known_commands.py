@@ -87,6 +87,11 @@ def test_a_divergence_that_is_gone_is_stale_and_one_that_changed_is_changed(tmp_
     ]
 
 
+def test_a_failed_case_without_an_entry_is_no_matter_of_entries(tmp_path: Path) -> None:
+    place = folder(tmp_path, a=entry("a/b"))
+    assert errors(place, analyzed(place, {"a/b": JAX_DIFFERS, "a/new": JAX_DIFFERS})) == []
+
+
 def test_a_pattern_that_matches_no_case_of_the_run_is_unmatched(tmp_path: Path) -> None:
     place = folder(tmp_path, a=entry('["a/b", "a/typo"]'))
     expected = [(ProblemKind.UNMATCHED, "known_divergences/a.toml, entry 1 (a/typo)")]
@@ -123,6 +128,10 @@ def test_without_a_run_patterns_are_compared_with_the_case_functions(tmp_path: P
         (entry("a/b", 'reason = "r"', 'missing = "tensorflow"'), entry("a/b", 'reason = "r"', 'installed = "tensorflow"'), False),
         (entry("a/b", 'reason = "r"', 'device = "cpu"'), entry("a/b", 'reason = "r"', 'device = "gpu"'), False),
         (entry("a/b", 'reason = "r"', 'device = "cpu"'), entry("a/b"), True),
+        (entry("a/b"), entry("a/b", 'reason = "r"', 'device = "cpu"'), True),
+        (entry("a/b", 'reason = "r"', 'installed = "tensorflow"'), entry("a/b"), True),
+        (entry("a/b"), entry("a/b", 'reason = "r"', 'installed = "tensorflow"'), True),
+        (entry("a/b", 'reason = "r"', 'missing = "tensorflow"'), entry("a/b"), True),
     ],
 )
 def test_entries_that_excuse_the_same_finding_overlap(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
