@@ -1,4 +1,4 @@
-"""docs/tutorial.md: every command in it is run, and prints what it is said to print."""
+"""docs/tutorial.md: runs every command in it and compares the output with the page."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def steps() -> Iterator[tuple[list[list[str]], list[str]]]:
 
 
 def test_every_command_prints_what_the_page_says(tmp_path):
-    [case] = re.findall(r"```python\n(# cases/unlabelled\.py\n.*?)```", TEXT, re.DOTALL)
+    [case] = re.findall(r"```python\n(# cases/unlabeled\.py\n.*?)```", TEXT, re.DOTALL)
     (tmp_path / "cases").mkdir()
-    (tmp_path / "cases" / "unlabelled.py").write_text(case, encoding="utf-8")
+    (tmp_path / "cases" / "unlabeled.py").write_text(case, encoding="utf-8")
     exit_codes = []
     for commands, lines in steps():
         printed = ""
