@@ -38,7 +38,7 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert not [page.name for page in PAGES if page.parent.name == "docs" and f": {page.name}" not in nav]
+    assert not [page.name for page in PAGES if page.parent == ROOT / "docs" and f": {page.name}" not in nav]
 
 
 # --- diagnoses -----------------------------------------------------------------------------------------------------
