@@ -149,6 +149,7 @@ class _Comparer:
             {call.key: call for call in recording.layers.calls} if recording.layers else {} for recording in (source, other)
         )
         self.replays = dict(other.layers.replays) if other.layers else {}
+        self.raised_in_replay = frozenset(other.layers.raised_in_replay) if other.layers else frozenset()
 
     def result(self, call: LayerCall, other_call: LayerCall | None) -> LayerResult:
         """The result of one call, without regard to the calls inside it."""
@@ -191,9 +192,9 @@ class _Comparer:
                 note = f"on {side.backend} the same inputs give another output the second time"
                 return replace(result, verdict=STATEFUL, note=note)
         problem = self.replays.get(key, "")
+        if key in self.raised_in_replay:
+            return replace(result, verdict=RAISED, note=f"given the same inputs, {self.sides[1]} {problem}")
         if result.replayed is None or problem:
-            if problem.startswith("raised"):
-                return replace(result, verdict=RAISED, note=f"given the same inputs, {self.sides[1]} {problem}")
             return self._unreplayed(result, problem)
         verdict = LOCAL if result.replayed else INHERITED if result.recorded else SAME
         return replace(result, verdict=verdict)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendcheck.recordings.codec import stored_as
+from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.vocabulary.observations import Observation
 
 LOSS = "/loss"  # the key of the loss: no layer has it, for no path begins with a slash
@@ -54,6 +54,8 @@ class LayerTrace:
     """The source backend: its inputs were replayed."""
     replays: Mapping[str, str] = field(default_factory=dict)
     """What went wrong with the replay of each call of the source backend, by its key; empty if nothing did."""
+    raised_in_replay: tuple[str, ...] = field(default=(), metadata=LATER)
+    """The keys of the calls whose replay raised."""
     unseen: tuple[str, ...] = ()
     """The paths whose calls were traced, so that they had no values."""
 

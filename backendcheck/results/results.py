@@ -64,7 +64,7 @@ class CaseResult:
 
     @property
     def worst_excess(self) -> float | None:
-        """The largest excess of all its comparisons: below 1 is head-room."""
+        """The largest excess of all its comparisons: below 1 there is headroom."""
         return max((c.excess for c in self.comparisons if c.excess is not None), default=None)
 
 
@@ -92,7 +92,7 @@ class Results:
     shard: str = ""
     strict_known: bool = False
     scripts: ScriptsFound = field(default_factory=ScriptsFound)
-    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    created: str = ""
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -114,10 +114,9 @@ class Results:
     def exit_code(self) -> int:
         """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
         counts = self.counts
-        rejected_as_asked = any(r.verdict is Verdict.PASSED and not r.comparisons for r in self.cases)
-        compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
-        nothing = not (compared or rejected_as_asked or self._holds_no_case)
-        if counts["ERROR"] or self.problems or nothing:
+        rejected_as_asked = any(result.verdict is Verdict.PASSED and not result.comparisons for result in self.cases)
+        compared = self.n_comparisons > 0 or rejected_as_asked or self._holds_no_case
+        if counts["ERROR"] or self.problems or not compared:
             return 3
         stale = self.strict_known and bool(self.unmatched or self.expired)
         return 1 if counts["FAILED"] or counts["XPASSED"] or stale else 0
@@ -133,9 +132,9 @@ class Results:
         now = {result.case: (result.verdict.value, result.headline) for result in self.cases}
         return replace(self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)))
 
-    def with_scripts(self, found: ScriptsFound) -> Results:
+    def with_scripts(self, scripts: ScriptsFound) -> Results:
         """The same, with the scripts that belong to its recordings."""
-        return replace(self, scripts=found)
+        return replace(self, scripts=scripts)
 
     def script(self, case: str) -> KeptScript | None:
         return self.scripts.by_case.get(case)
@@ -152,6 +151,7 @@ def analyze(
     known: Sequence[Divergence] = (),
     overrides: Sequence[Override] = (),
     today: datetime.date | None = None,
+    now: datetime.datetime | None = None,
     shard: str = "",
 ) -> Results:
     """Judge every case of `legs`.
@@ -159,11 +159,12 @@ def analyze(
     `expected` names the legs that have to be there, by default those that are; `expected_cases` are patterns of case ids, each of
     which has to match a case. Legs that hold one shard are incomplete, unless `shard` says that this one is what was asked for.
     """
-    today = today or datetime.datetime.now(datetime.UTC).date()
+    now = now or datetime.datetime.now(datetime.UTC)
+    today = today or now.date()
     labels = [leg.label for leg in legs]
     wanted = list(expected) if expected is not None else labels
     missing = [name for name in wanted if name not in labels]
-    # Legs may be labelled jax#1 and jax#2 where jax was asked for: that backend is there, twice.
+    # Labels may be jax#1 and jax#2 where jax was asked for: that backend is there, twice.
     missing = [name for name in missing if not any(Side(label).backend == name for label in labels)]
     wanted = [name for name in wanted if name in labels or name in missing] + [label for label in labels if label not in wanted]
     environments = {leg.label: leg.environment for leg in legs}
@@ -189,6 +190,7 @@ def analyze(
         unmatched=tuple(entry for entry in known if _is_unmatched(entry, legs, everywhere)),
         expired=tuple(entry for entry in known if entry.expired(today)),
         shard=shard,
+        created=now.isoformat(timespec="seconds"),
     )
 
 

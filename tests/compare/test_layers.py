@@ -45,9 +45,10 @@ def recording(backend: str, changed: dict[tuple[str, str], Any] | None = None, c
                 seen[named(key, part, 0)] = make.observation(value)
     replays = fields.pop("replays", {})
     own = fields.pop("own", {})
+    of_trace = {name: fields.pop(name, ()) for name in ("unseen", "raised_in_replay")}
     made = tuple(LayerCall(key=key, path=key, type="Layer", within=within, **own.get(key, {})) for key, within in calls)
     done = {key: "" for key, _ in calls} | replays
-    trace = LayerTrace(calls=made, source="torch", replays=done, unseen=fields.pop("unseen", ()))
+    trace = LayerTrace(calls=made, source="torch", replays=done, **of_trace)
     return make.recording("a/b", backend, observations=seen, layers=trace, **fields)
 
 
@@ -167,7 +168,7 @@ def test_one_that_raises_on_one_side_is_the_first_difference() -> None:
 
 
 def test_raising_on_the_inputs_of_the_other_is_one_too() -> None:
-    found = located({("a", REPLAYED_OUTPUT): None}, replays={"a": "raised ValueError: no"})
+    found = located({("a", REPLAYED_OUTPUT): None}, replays={"a": "raised ValueError: no"}, raised_in_replay=("a",))
     assert verdicts(found)["a"] == "raised"
     assert "given the same inputs, jax raised ValueError: no" in sentences(found)[0]
 

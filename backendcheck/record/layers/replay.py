@@ -103,6 +103,7 @@ class Replay:
         self.source_calls = tuple(watch.calls.values())
         self.source_arrays: Mapping[str, Observation] = watch.trace.observations
         self.source_backend = keras.backend.backend()
+        self.raised_in_replay: list[str] = []
         if source is not None:
             self.source_arrays, self.source_backend = source.observations, source.backend
         if source is not None and source.layers is not None:
@@ -117,7 +118,7 @@ class Replay:
                 if (call.key == LOSS) is is_loss and not (call.problem or call.raised):
                     self._repeat(call)
             replays |= {call.key: self._replay(call) for call in self.source_calls if (call.key == LOSS) is is_loss}
-        self.watch.update_trace(self.source_backend, replays)
+        self.watch.update_trace(self.source_backend, replays, self.raised_in_replay)
 
     def _repeat(self, call: LayerCall) -> None:
         """Call a layer a second time with its own inputs."""
@@ -149,6 +150,7 @@ class Replay:
             if upstream:
                 self._replay_gradient(call, inputs, upstream)
         except Exception as error:  # noqa: BLE001 - the exception is what this replay shows
+            self.raised_in_replay.append(call.key)
             return f"raised {exception_line(error)}"
         return ""
 

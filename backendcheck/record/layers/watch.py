@@ -152,11 +152,14 @@ class LayerWatch:
         """
         self.add_arrays(key, part, [value_of(leaf) for leaf in keras.tree.flatten(outputs) if leaf is not None])
 
-    def update_trace(self, source_backend: str = "", replays: Mapping[str, str] | None = None) -> None:
+    def update_trace(
+        self, source_backend: str = "", replays: Mapping[str, str] | None = None, raised_in_replay: Sequence[str] = ()
+    ) -> None:
         """Write the calls to the trace."""
         self.trace.layers = LayerTrace(
-            calls=tuple(self.calls.values()), source=source_backend, replays=replays or {}, unseen=tuple(self.unseen)
-        )
+            calls=tuple(self.calls.values()), source=source_backend, replays=replays or {},
+            raised_in_replay=tuple(raised_in_replay), unseen=tuple(self.unseen),
+        )  # fmt: skip
 
     def _add_call(self, key: str, **fields: Any) -> None:
         self.calls[key] = LayerCall(key=key, **fields)
