@@ -145,7 +145,7 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
         labels = [first, *(label for label in rest if label in differing or first in differing or not differing)]
         backends = [parse_backend(name) for name in dict.fromkeys(Side(label).backend for label in labels)]
     if len(backends) < 2:  # noqa: PLR2004 - locating compares two backends
-        message = f"{result.case}: needs two backends, got {', '.join(map(str, backends))} alone. Pass --backends A,B."
+        message = f"{result.case}: expected two backends, got {', '.join(map(str, backends))}. Pass --backends A,B."
         raise UsageError(message)
     for backend in backends:
         if missing := backend.missing_modules():

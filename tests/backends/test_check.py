@@ -169,8 +169,8 @@ def test_models_of_this_process_from_builders_and_from_files(tmp_path: Path) -> 
     assert told["text"][0] == told["text"][1]
     assert told["unbuilt"].startswith("model: not built, so every backend would draw its own weights; expected a built model")
     endless, twice = told["refused"]
-    assert endless.startswith("x: the PyDataset has no end; expected a finite one")
-    assert twice == "y is given beside a data set; expected the data set (DataLoader) to bring it along."
+    assert endless.startswith("x: the PyDataset is infinite; expected at most 1000 batches")
+    assert twice == "y: given beside a data set (DataLoader); expected it inside the data set. Leave y out."
     assert told["backend"][0] == "torch"
 
 

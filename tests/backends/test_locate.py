@@ -195,7 +195,7 @@ def test_what_a_model_computes_between_its_layers(found) -> None:
         "subclassed": "local", "one": "same", "shared": "same", "shared (call 2)": "inherited", "out": "inherited",
         "loss": "inherited",
     }  # fmt: skip
-    assert "what it computes between them, before `shared (call 2)`" in sentences(location)[0]
+    assert "the cause is in its own code, before `shared (call 2)`" in sentences(location)[0]
 
 
 def test_a_layer_that_raises(found) -> None:

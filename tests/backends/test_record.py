@@ -448,8 +448,8 @@ def test_cases_are_chosen_as_in_pytest(tmp_path: Path, arguments: list[str], cas
     [
         (["cases/one.py::case_nothing"], "case_nothing"),
         (["cases", "-k", "nothing_at_all"], "cases: no case is selected by -k 'nothing_at_all'"),
-        (["cases", "-k", "not (("], "-k 'not ((': is no expression"),
-        (["cases", "-m", "a b"], "-m 'a b': is no expression"),
+        (["cases", "-k", "not (("], "-k 'not ((': not an expression"),
+        (["cases", "-m", "a b"], "-m 'a b': not an expression"),
     ],
 )
 def test_a_choice_of_nothing_is_wrong_usage(tmp_path: Path, arguments: list[str], words: str) -> None:

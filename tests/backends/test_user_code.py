@@ -51,10 +51,10 @@ IN_KERAS = [
 ]
 
 REFUSED = [
-    ("datasets/infinite", "the tf.data pipeline has no end", "Take some of it, with .take(n)"),
+    ("datasets/infinite", "the tf.data pipeline is infinite", "Limit it with .take(n)"),
     ("datasets/ragged", "batch 0 of the data set holds a RaggedTensor", "Pad it to one length"),
-    ("datasets/generator", "is a generator, which can be read once", "Make it a PyDataset"),
-    ("datasets/labels_twice", "y is given beside a data set", "expected the data set (PyDataset) to bring it along"),
+    ("datasets/generator", "a generator can be read only once", "Make it a PyDataset"),
+    ("datasets/labels_twice", "y: given beside a data set (PyDataset)", "expected it inside the data set"),
     ("subclassed/ragged_as_it_is", "x: holds examples of several shapes", "keras.utils.pad_sequences"),
 ]
 

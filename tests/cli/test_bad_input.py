@@ -77,7 +77,7 @@ def test_a_path_without_cases_is_refused(place: Path, command: list[str], path: 
         (["run", "fine.py", "--backends", "jax,theano"], "backend 'theano': not a backend"),
         (["run", "fine.py", "--backends", "jax,jax"], "names one twice"),
         (["run", "fine.py", "--backends", ","], "names none"),
-        (["run", "fine.py", "-k", "a b"], "-k 'a b': is no expression"),
+        (["run", "fine.py", "-k", "a b"], "-k 'a b': not an expression"),
         (["run", "fine.py", "--known", "nowhere.toml"], "nowhere.toml"),
         (["run", "fine.py", "--out", "text.txt"], "text.txt"),
         (["compare"], "Missing argument"),
