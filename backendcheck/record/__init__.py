@@ -1,5 +1,5 @@
-"""Record cases under one backend: the only part of backendcheck that imports keras.
+"""Cases in, recordings on one backend out: the worker's half, and the only part of backendcheck that imports keras.
 
-`session` starts one pytest session with ``KERAS_BACKEND`` set; `plugin` runs in its workers; `observe` turns what a
-case returned into observations.
+`plugin` runs in the processes of a pytest session. `flow` is the order in which a case is observed, `observe` has its stages, and
+`oracles` the variants and references that need the backend.
 """
