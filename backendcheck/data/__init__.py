@@ -39,7 +39,7 @@ def read_data(
         as_found: see `ReadOptions`.
 
     Raises:
-        UsageError: if the kind of file is not known, or inputs and labels cannot be told apart.
+        UsageError: if the kind of file is not known, or inputs and labels cannot be distinguished.
         UnreadableInput: if a file is damaged, or holds something other than arrays.
     """
     path = Path(path)

@@ -85,7 +85,7 @@ def labels_as_indices(y: Any, class_names: ClassNames | None, *, source: str, re
     """Text labels as class indices, in the order of `class_names`. Other labels, and None, stay as they are.
 
     Raises:
-        UsageError: if there are no class names (the message ends with `remedy`), or if a label is not a class name.
+        UsageError: without class names (the message ends with `remedy`), or if a label is not a class name.
     """
     if isinstance(y, Mapping):
         return {

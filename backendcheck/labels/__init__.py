@@ -1,10 +1,9 @@
-"""A contract for labels: what Keras does not check, checked before training, without a backend.
+"""Labels and their task in, findings out: the label contract, which Keras does not check. Needs no backend.
 
     check_labels(y, loss="sparse_categorical_crossentropy", head=(3, "softmax")) -> list[LabelFinding]
 
-`rules` has the codes; each group of them has a module: `values` and `sentinels` (L1), `shapes` (L2), `rows` (L3),
-`head_and_loss` (L4), `names` and `class_map` (L5), `splits` (L6), `balance` (L7). `gather` sorts what was handed over, `takes`
-says which labels a loss takes, `today` what each backend does with the rest.
+`contract` has the rules, findings and class maps, and what backends do with labels that break a rule. `inputs` turns labels into
+numbers with their task. `checks` has a module for each group of rules: `l1_values`, `l2_shapes`, and so on.
 """
 
 from backendcheck.labels.check import check_labels

@@ -1,4 +1,4 @@
-"""Findings for readers, for programs and for GitHub."""
+"""Findings as text lines, as JSON and as GitHub commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backendcheck.text.styled import StyledLine
 
 _STYLES = {Severity.ERROR: "FAILED", Severity.WARNING: "XPASSED", Severity.INFO: "XFAILED"}  # red, yellow, cyan
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-_MOST_ANNOTATIONS = 10  # of one step GitHub shows no more
+_MOST_ANNOTATIONS = 10  # GitHub shows no more for a step
 SCHEMA = 1
 
 
@@ -26,13 +26,13 @@ def counts(findings: Sequence[LabelFinding]) -> dict[str, int]:
 
 
 def exit_code(findings: Sequence[LabelFinding], *, strict: bool) -> int:
-    """1 where something is an error, or, `strict`, a warning; 0 otherwise."""
+    """1 if there is an error, or, with `strict`, a warning; 0 otherwise."""
     failing = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
     return int(any(finding.severity in failing for finding in findings))
 
 
 def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[str]:
-    """A line for each finding, and under it what backends do with such labels today; that once for each sort of finding."""
+    """A line for each finding, and, with `today`, a line with what backends do with such labels, once for each behavior."""
     shown_behaviors: set[str] = set()
     for finding in findings:
         yield StyledLine([
@@ -47,13 +47,13 @@ def lines(findings: Sequence[LabelFinding], *, today: bool = True) -> Iterator[s
 
 
 def last_line(findings: Sequence[LabelFinding], source: str, n_labels: int) -> str:
-    """How many there are of what: ``1 error, 2 warnings in patients.csv (150 labels)``."""
+    """The number of findings: ``1 error, 2 warnings in patients.csv (150 labels)``."""
     parts = [f"{n} {name}{'s' if n != 1 and name != 'info' else ''}" for name, n in counts(findings).items() if n]
     return f"{', '.join(parts) or 'no finding'} in {one_line(source)} ({n_labels} labels)"
 
 
 def github_commands(findings: Sequence[LabelFinding]) -> Iterator[str]:
-    """A workflow command for each finding, ten at most; the last says how many there are beyond."""
+    """A workflow command for each finding, ten at most; the last one counts the others."""
     shown = findings if len(findings) <= _MOST_ANNOTATIONS else findings[: _MOST_ANNOTATIONS - 1]
     for finding in shown:
         yield annotation(_LEVELS[finding.severity], f"backendcheck {finding.code} {finding.name}", finding.message)
@@ -62,7 +62,7 @@ def github_commands(findings: Sequence[LabelFinding]) -> Iterator[str]:
 
 
 def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap | None, *, strict: bool) -> dict[str, Any]:
-    """Everything, for programs."""
+    """The findings and the class map as JSON."""
     return {
         "schema": SCHEMA, "data": source, "counts": counts(findings), "exit_code": exit_code(findings, strict=strict),
         "class_map": {"classes": class_map.as_json, "sha256": class_map.sha256} if class_map is not None else None,
@@ -74,7 +74,7 @@ def document(findings: Sequence[LabelFinding], source: str, class_map: ClassMap 
 
 
 def rule_list() -> Iterator[str]:
-    """Every rule in a line, by group."""
+    """A line for each rule, by group."""
     for group, title in GROUPS.items():
         yield StyledLine([(f"{group} {title}", "bold")])
         for rule in RULES.values():
@@ -84,7 +84,7 @@ def rule_list() -> Iterator[str]:
 
 
 def rule_lines(rule: Rule) -> Iterator[str]:
-    """One rule in full, with an example that it finds."""
+    """One rule in full, with an example."""
     from backendcheck.labels.rule_examples import EXAMPLES, run_example
 
     severities = " or ".join(severity.value for severity in rule.severities)

@@ -1,6 +1,6 @@
-"""An example for each rule that it finds, and one that comes close and is right. Tests hold them, the documentation shows them.
+"""For each rule an example that breaks it, and a near miss that is valid. Tests run them, the documentation shows them.
 
-Each is what stands between the parentheses of `check_labels(…)`, with NumPy as ``np``.
+Each is the arguments of `check_labels(…)` as source, with NumPy as ``np``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backendcheck.labels.contract.finding import LabelFinding
 _SPARSE, _ONE_HOT = 'loss="sparse_categorical_crossentropy"', 'loss="categorical_crossentropy"'
 _BINARY, _HEAD = 'loss="binary_crossentropy"', 'head=(3, "softmax")'
 
-#: By code: what is found, and the near miss.
+#: By code: the example that breaks the rule, and the near miss.
 EXAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType({
     "L101": ('[0.5, np.nan, 2.0], loss="mse"', '[0.5, 1e30, 2.0], loss="mse"'),
     "L102": (f"[0, 1, 2, -1], {_SPARSE}, {_HEAD}", f"[0, 1, 2, 1], {_SPARSE}, {_HEAD}"),
@@ -82,7 +82,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType({
 
 
 def run_example(arguments: str) -> list[LabelFinding]:
-    """What `check_labels` says of one of `EXAMPLES`."""
+    """The findings of `check_labels` for one of `EXAMPLES`."""
     names: dict[str, Any] = {"np": np, "check_labels": check_labels}
     findings: list[LabelFinding] = eval(f"check_labels({arguments})", names)  # noqa: S307 - our own text, from above
     return findings

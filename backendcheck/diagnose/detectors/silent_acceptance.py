@@ -155,7 +155,7 @@ def _fate_of_label(loss: float, gradient: np.ndarray | None, counted: int, name:
 
 
 def _fate(recording: Recording) -> str | None:
-    """Examples with no loss, no gradient, a NaN or a negative loss, by their positions; None if there are none."""
+    """Examples with no loss, no gradient, a NaN or a negative loss, by their positions; None without such examples."""
     losses = recording.observations.get("per_example_loss")
     gradient = recording.observations.get("gradient/y_pred")
     if losses is None or not _are_losses(losses):

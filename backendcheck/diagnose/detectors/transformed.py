@@ -241,7 +241,7 @@ def _smoothing(difference: Difference) -> Iterator[Diagnosis]:
 
 
 def _smoothed_by(smooth: np.ndarray, hard: np.ndarray) -> float | None:
-    """The smoothing that turns the 0 and 1 of `hard` into `smooth`; None if there is no such number."""
+    """The smoothing that turns the 0 and 1 of `hard` into `smooth`; None if nothing fits."""
     if not np.isin(hard, (0, 1)).all() or not (hard == 1).any() or not (hard == 0).any() or not np.isfinite(smooth).all():
         return None
     low, high = (smooth[hard == side].astype(np.float64) for side in (0, 1))

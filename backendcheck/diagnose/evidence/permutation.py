@@ -17,7 +17,7 @@ _LONGEST_CYCLE = 8  # names in one line
 
 
 def match_columns(left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray | None:
-    """The permutation p for which ``left[..., j]`` is close to ``right[..., p[j]]``; None if there is none.
+    """The permutation p for which ``left[..., j]`` is close to ``right[..., p[j]]``; None if nothing fits.
 
     Only columns that differ are moved, so that classes with equal columns stay in place. The caller must check, with a margin,
     whether the permutation explains the difference.

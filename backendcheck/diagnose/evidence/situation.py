@@ -82,7 +82,7 @@ class Situation:
 
 
 def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
-    """The per-example losses or the loss of `declared`; None if there is no reference, and for gradients, which are expensive."""
+    """The per-example losses or the loss of `declared`; None without a reference, and for gradients, which are expensive."""
     try:
         with np.errstate(all="ignore"):
             if kind is Quantity.PER_EXAMPLE_LOSS:

@@ -1,1 +1,1 @@
-"""Labels of one output in, findings out: one module for each group of rules."""
+"""The labels of one output in, findings out: modules by group of rules, L1 to L7."""

@@ -1,1 +1,1 @@
-"""What the label contract says: its rules, findings, class maps, and what backends do today."""
+"""The label contract: rules, findings, class maps, and what backends do with labels that break a rule."""

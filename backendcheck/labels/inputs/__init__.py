@@ -1,1 +1,1 @@
-"""Labels as the user has them in, numbers with their task out."""
+"""Labels as the user has them in, numbers with their encoding and task out."""

@@ -1,4 +1,4 @@
-"""How many examples each class has."""
+"""The classes of labels, and how many examples each class has."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.labels.inputs.output_labels import OutputLabels
 from backendcheck.labels.inputs.values import value_counts
 
-_NEAR_ONE = 0.5  # a row of soft labels is of the class of its largest share
+_NEAR_ONE = 0.5  # how far the sum of a soft row may be from 1; its class is that of its largest value
 
 
 def class_counts(labels: OutputLabels) -> dict[int, int] | None:
-    """How many labels there are of each class that occurs; of multi-hot labels, how many say yes to it.
+    """How many labels each occurring class has; for multi-hot labels, how many rows have a 1 for it.
 
-    None where labels have no classes. What is no class (a fraction, NaN, below 0, ignored) is left out.
+    None if the labels have no classes. Fractions, NaN, numbers below 0 and ignored labels are left out.
     """
     numbers = labels.numbers
     if numbers is None or not numbers.size:
@@ -35,7 +35,7 @@ def class_counts(labels: OutputLabels) -> dict[int, int] | None:
 
 
 def class_indices(labels: OutputLabels) -> np.ndarray:
-    """Those labels of integer or binary ones that are class indices, flat, as int64."""
+    """The integer or binary labels that are class indices, (n,) int64."""
     numbers = labels.numbers
     if numbers is None:
         return np.empty(0, np.int64)
@@ -49,7 +49,7 @@ def class_indices(labels: OutputLabels) -> np.ndarray:
 
 
 def class_of_examples(labels: OutputLabels) -> np.ndarray | None:
-    """The class of each example, (N,) int64, -1 where it has none; None where examples have more than one label each."""
+    """The class of each example, (N,) int64, or -1 without a class; None if examples have several labels each."""
     numbers = labels.numbers
     if numbers is None or not numbers.size or labels.unknown_names:
         return None

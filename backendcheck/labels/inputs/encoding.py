@@ -1,4 +1,4 @@
-"""Which labels a loss takes: class indices, one-hot rows, yes or no, signs, numbers."""
+"""The encoding of labels: class indices, one-hot rows, 0 and 1, signs, numbers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from backendcheck.model_file import DeclaredLoss, Head
 
 
 class Encoding(StrEnum):
-    """How labels are to be read. EXCLUSIVE ones are of one class each."""
+    """How labels are to be read. With an EXCLUSIVE encoding each label is one class."""
 
-    INTEGER = "integer"  # a class index for each example, or each step or pixel of it
+    INTEGER = "integer"  # a class index for each example, step or pixel
     ONE_HOT = "one-hot"  # rows that sum to 1
-    BINARY = "binary"  # each number is a yes or a no of its own: one column, or multi-hot
+    BINARY = "binary"  # each number is 0 or 1 by itself: one column, or multi-hot
     SIGN = "sign"  # -1 or 1
-    IDS = "ids"  # who it is, with no column for it: circle loss
-    LETTERS = "letters"  # CTC: 0 is the blank
+    IDS = "ids"  # an identity without a column in the head: circle loss
+    LETTERS = "letters"  # CTC, where 0 is the blank
     NUMBER = "number"
-    UNKNOWN = "unknown"  # a loss of the user's own: it may take anything
+    UNKNOWN = "unknown"  # a custom loss, which may take any labels
 
 
 EXCLUSIVE = (Encoding.INTEGER, Encoding.ONE_HOT)
@@ -35,12 +35,12 @@ _TAKES = MappingProxyType({
     "ctc": Encoding.LETTERS,
 })  # fmt: skip
 
-_FEWEST_OF_A_CLASS = 3  # examples on average; integers that repeat less are counts or measurements
-_MOST_FLOAT_CLASSES = 20  # floats that are all integers may be counts; more of them are no classes
+_FEWEST_OF_A_CLASS = 3  # examples of a class on average; integers that repeat less are counts or measurements
+_MOST_FLOAT_CLASSES = 20  # floats that are all integers count as classes only up to so many values
 
 
 def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None, n_classes: int | None) -> Encoding:
-    """What `labels` are meant to be: as their loss takes them; without one as the head, and without that as they look."""
+    """The encoding of `labels`: from the loss, or else from the head, or else from the labels themselves."""
     if loss is not None:
         return encoding_of_loss(loss)
     activation = head.activation if head is not None else None
@@ -54,7 +54,7 @@ def encoding_of(labels: np.ndarray, loss: DeclaredLoss | None, head: Head | None
 
 
 def encoding_of_loss(loss: DeclaredLoss) -> Encoding:
-    """What a loss takes its labels for."""
+    """The encoding that a loss takes."""
     return Encoding.UNKNOWN if loss.custom else _TAKES.get(loss.name, Encoding.NUMBER)
 
 

@@ -1,4 +1,4 @@
-"""The inputs of each example as a digest, to tell which examples are the same."""
+"""Digests of the inputs of each example, to find equal examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from backendcheck.nests import named_leaves
 
-WIDE = 32  # numbers in an example, from which on two are not alike by chance
+WIDE = 32  # examples of so many numbers are not equal by chance
 
 
 def input_arrays(x: Any) -> dict[str, np.ndarray]:
@@ -25,12 +25,12 @@ def _is_input(x: Any) -> bool:
 
 
 def width_of(arrays: Mapping[str, np.ndarray]) -> int:
-    """How many values an example has."""
+    """How many values each example has."""
     return sum(int(np.prod(array.shape[1:])) for array in arrays.values())
 
 
 def digests(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]]) -> list[bytes]:
-    """A digest for each example: the same for the same values. A wide example whose numbers are all one (blank) has none, b""."""
+    """A digest for each example, equal for equal values; b"" for a wide example whose values are all equal (blank)."""
     if not arrays:
         return []
     n = min(len(array) for array in arrays.values())
@@ -48,8 +48,9 @@ def digests(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, np.dtype[Any]
 
 
 def common_dtypes(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.dtype[Any]]:
-    """For each array that splits hold in different types the one to compare them in: floats in the narrowest, which is no
-    narrower than float32, so that a file of float32 and one of float64 can hold the same example.
+    """The dtypes in which to compare arrays that have different dtypes in different splits, by name: float32 or float64.
+
+    float32 if any split has it (or a narrower float), so that a float32 file and a float64 file can have the same example.
     """
     dtypes: dict[str, np.dtype[Any]] = {}
     for name in {name for arrays in several for name in arrays}:
@@ -61,7 +62,7 @@ def common_dtypes(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.d
 
 
 def _plain(array: np.ndarray, dtype: np.dtype[Any] | None) -> np.ndarray:
-    """(n, values), with -0.0 as 0.0 and one NaN for all."""
+    """(n, values), with 0.0 for -0.0 and a single NaN."""
     rows = array.reshape(len(array), int(np.prod(array.shape[1:])))
     if rows.dtype.kind in "OV":
         rows = rows.astype(str)

@@ -60,7 +60,7 @@ class OutputLabels:
 
     @property
     def units(self) -> int | None:
-        """How many columns the head has; None if there is no head or its width is not known."""
+        """How many columns the head has; None if not known."""
         return self.head.units if self.head is not None else None
 
     @property

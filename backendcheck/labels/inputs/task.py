@@ -50,7 +50,7 @@ def label_task(model: ModelFile | None, head: Any, loss: Any, labeled_outputs: S
         model: what the model file says, if there is one.
         head: see `check_labels`. It replaces the heads of the model.
         loss: see `check_labels`. It replaces the losses of the model.
-        labeled_outputs: the outputs that have labels. They are the outputs if there is no model.
+        labeled_outputs: the outputs that have labels. Without a model they are the outputs.
 
     Raises:
         UsageError: if a loss or a head is invalid.
