@@ -38,16 +38,16 @@ def merge(
     backendcheck merge artifacts --out reports --expect-backends tensorflow,jax,torch
     """
     from backendcheck.recordings.legs import read_legs
-    from backendcheck.recordings.merge import find_pieces, join, read_pieces
+    from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
     from backendcheck.recordings.merged_legs import check_place, write_legs
     from backendcheck.text.words import counted
 
     with without_garbage_collection():
-        joined = join(read_pieces(find_pieces(directories, out)))
+        joined = merge_parts(read_parts(find_parts(directories, out)))
         check_place(out, joined, overwrite=overwrite)
         for leg in joined if not output.quiet else ():
-            pieces = counted(len(leg.pieces), "piece")
-            click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {pieces}", err=True)
+            parts = counted(len(leg.parts), "part")
+            click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {parts}", err=True)
         legs = read_legs(write_legs(out, joined))
         results = analyze_legs(legs, required_legs(expect_backends), known_files)
         warn_if_known_not_found(results, known_files)

@@ -1,4 +1,4 @@
-"""Legs: one backend's part of a run, read from disk and checked to be of one piece."""
+"""Legs: one backend's part of a run, read from disk and checked for consistency."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backendcheck.vocabulary.states import ExitState
 class Leg:
     """One backend's recordings. `label` is the backend, with ``#1``, ``#2`` behind it when it is there more than once.
 
-    `noise` holds its noise recordings by name, where there are any; `noise_problems` says which of them are not to be had.
+    `noise` holds its noise recordings by name, where there are any; `noise_problems` says which of them cannot be used.
     """
 
     label: str
@@ -38,7 +38,7 @@ def find_legs(directories: Sequence[Path]) -> list[Path]:
     Raises:
         UsageError: if one does not exist or holds no leg.
     """
-    found: list[Path] = []
+    leg_dirs: list[Path] = []
     for directory in directories:
         if not directory.is_dir():
             message = f"{directory}: no such directory; expected one that 'backendcheck record' wrote."
@@ -54,8 +54,8 @@ def find_legs(directories: Sequence[Path]) -> list[Path]:
                 "Record first: backendcheck record --backend B --out DIR"
             )
             raise UsageError(message)
-        found += [leg for leg in legs if leg.resolve() not in {one.resolve() for one in found}]
-    return found
+        leg_dirs += [leg for leg in legs if leg.resolve() not in {path.resolve() for path in leg_dirs}]
+    return leg_dirs
 
 
 def _is_leg(directory: Path) -> bool:
@@ -85,11 +85,11 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
         raise UnreadableInput("\n".join(wrong))
     order = [backend.value for backend in Backend]
     legs.sort(key=lambda leg: order.index(leg.label) if leg.label in order else len(order))
-    total, seen = Counter(leg.label for leg in legs), Counter[str]()
+    total, numbers = Counter(leg.label for leg in legs), Counter[str]()
     numbered = []
     for leg in legs:
-        seen[leg.label] += 1
-        numbered.append(replace(leg, label=leg_label(leg.label, seen[leg.label])) if total[leg.label] > 1 else leg)
+        numbers[leg.label] += 1
+        numbered.append(replace(leg, label=leg_label(leg.label, numbers[leg.label])) if total[leg.label] > 1 else leg)
     return [_with_noise(leg, only) for leg in numbered]
 
 
@@ -118,7 +118,7 @@ def read_leg(path: Path, only: str | None = None) -> Leg:
 
 
 def _with_noise(leg: Leg, only: str | None) -> Leg:
-    """The leg with its noise recordings, if there are any beside it. What is wrong with those is no reason to refuse the leg."""
+    """The leg with its noise recordings, if there are any beside it. The leg is used even if those cannot be."""
     if not (leg.path.parent / FOLDER).is_dir():
         return leg
     noise, problems = {}, []
@@ -155,7 +155,7 @@ def _check_belongs(file: Path, recording: Recording, environment: Environment, l
         raise refuse(what)
     if recording_path(leg, recording.case) != file:
         raise refuse(f"holds the case {recording.case!r}, which does not belong under this name")
-    if environment.exit_state == ExitState.COMPLETE or environment.pieces:
+    if environment.exit_state == ExitState.COMPLETE or environment.parts:
         expected = environment.digests.get(recording.case)
         if expected is None:
             raise refuse(f"is not on the list of this leg's recordings in {ENVIRONMENT}")

@@ -1,7 +1,7 @@
-"""Whole legs from pieces that were recorded elsewhere: shards of a leg, parts of it, or legs as they are.
+"""Whole legs from parts that were recorded elsewhere: shards of a leg, other parts of it, or legs as they are.
 
 Recordings are copied byte for byte, with the run ids of the sessions that made them, so their checksums and digests remain what
-those sessions wrote. The environment file of a joined leg lists its `pieces`: where each lay, its run, shard, how it ended, how
+those sessions wrote. The environment file of a merged leg lists its parts: where each lay, its run, shard, how it ended, how
 many recordings came from it, and on what machine. A shard that is missing is listed as such, and its cases with all others.
 """
 
@@ -29,7 +29,7 @@ _SOME = 3  # names in a message
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Piece:
+class Part:
     """What was recorded of one backend in one place. `files` are its recordings by case, `noise` its noise recordings by name.
 
     `case_files` maps the names of case files to the digests that the recordings note.
@@ -40,57 +40,57 @@ class Piece:
     files: Mapping[str, Path]
     digests: Mapping[str, str]
     case_files: Mapping[str, str]
-    noise: Mapping[str, Piece]
+    noise: Mapping[str, Part]
 
     @property
     def shard(self) -> Shard | None:
-        """The shard that it is; None if it is none."""
+        """The shard that the part is; None if the leg was not divided into shards."""
         text = self.environment.selection.get("shard")
         return parse_shard(str(text)) if text else None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Joined:
-    """A leg joined of `pieces`: its environment, where each recording comes from, and its noise recordings likewise."""
+class MergedLeg:
+    """A leg merged from `parts`: its environment, where each recording comes from, and its noise recordings likewise."""
 
     environment: Environment
     files: Mapping[str, Path]
-    pieces: tuple[Piece, ...]
-    noise: Mapping[str, Joined]
+    parts: tuple[Part, ...]
+    noise: Mapping[str, MergedLeg]
 
 
-def find_pieces(directories: Sequence[Path], out: Path) -> list[Path]:
-    """The directories of pieces in `directories`, however deep; what an earlier merge has written to `out` is none.
+def find_parts(directories: Sequence[Path], out: Path) -> list[Path]:
+    """The directories of parts in `directories`, however deep. What an earlier merge has written to `out` is left out.
 
     Raises:
-        UsageError: if a directory does not exist or holds none, or a piece lies where the result would go.
+        UsageError: if a directory does not exist or holds no part, or a part lies where the result would go.
         UnreadableInput: if what lies there cannot be read.
     """
-    found: dict[Path, Path] = {}
+    by_resolved: dict[Path, Path] = {}
     for directory in directories:
         if not directory.is_dir():
             message = f"{directory}: no such directory; expected one with what 'backendcheck record' wrote."
             raise UsageError(message)
-        below = list(_pieces_below(directory))
+        below = list(_parts_below(directory))
         if not below:
             message = f"{directory}: holds no recordings; expected {ENVIRONMENT} in it or below. See why its job wrote none."
             raise UsageError(message)
         for path in below:
-            found.setdefault(path.resolve(), path)
-    pieces = []
-    for where, path in found.items():
+            by_resolved.setdefault(path.resolve(), path)
+    parts = []
+    for where, path in by_resolved.items():
         if not where.is_relative_to(out.resolve()):
-            pieces.append(path)
-        elif not read_environment(path).pieces:
-            message = f"{path}: lies in --out, where the result is to go; expected pieces elsewhere. Choose another --out."
+            parts.append(path)
+        elif not read_environment(path).parts:
+            message = f"{path}: lies in --out, where the result goes; expected parts elsewhere. Choose another --out."
             raise UsageError(message)
-    if not pieces:
-        message = f"{', '.join(map(str, directories))}: holds nothing but what an earlier merge wrote to --out. Give the pieces."
+    if not parts:
+        message = f"{', '.join(map(str, directories))}: holds nothing but what an earlier merge wrote to --out. Give the parts."
         raise UsageError(message)
-    return pieces
+    return parts
 
 
-def _pieces_below(directory: Path) -> Iterator[Path]:
+def _parts_below(directory: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(directory):
         path = Path(folder)
         if ENVIRONMENT in files or any((path / RECORDINGS).rglob(f"*{SUFFIX}")):
@@ -100,14 +100,14 @@ def _pieces_below(directory: Path) -> Iterator[Path]:
         names[:] = sorted(name for name in names if not name.startswith("."))
 
 
-def read_pieces(paths: Sequence[Path]) -> list[Piece]:
-    """Read and check the pieces at `paths`.
+def read_parts(paths: Sequence[Path]) -> list[Part]:
+    """Read and check the parts at `paths`.
 
     Raises:
         UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
-        UsageError: if one is no piece of a leg.
+        UsageError: if one is not a part of a leg.
     """
-    pieces, wrong = [], []
+    parts, wrong = [], []
     for path in paths:
         try:
             leg = read_leg(path)
@@ -115,95 +115,97 @@ def read_pieces(paths: Sequence[Path]) -> list[Piece]:
         except UnreadableInput as error:
             wrong.append(str(error))
             continue
-        _check_piece(leg)
-        pieces.append(_piece(leg, {name: _piece(one, {}) for name, one in noise.items()}))
+        _check_part(leg)
+        parts.append(_part(leg, {name: _part(noise_leg, {}) for name, noise_leg in noise.items()}))
     if wrong:
         raise UnreadableInput("\n".join(wrong))
-    return pieces
+    return parts
 
 
 def _is_noise_of(leg: Path, name: str) -> bool:
     return (noise_path(leg, name) / ENVIRONMENT).is_file()
 
 
-def _piece(leg: Leg, noise: Mapping[str, Piece]) -> Piece:
+def _part(leg: Leg, noise: Mapping[str, Part]) -> Part:
     files = {case: recording_path(leg.path, case) for case in leg.recordings}
-    return Piece(
+    return Part(
         path=leg.path,
         environment=leg.environment,
         files=files,
         digests={case: file_sha256(path) for case, path in files.items()},
-        case_files={one.file: one.file_digest for one in leg.recordings.values() if one.file_digest},
+        case_files={
+            recording.file: recording.file_digest for recording in leg.recordings.values() if recording.file_digest
+        },
         noise=noise,
     )
 
 
-def _check_piece(leg: Leg) -> None:
+def _check_part(leg: Leg) -> None:
     environment = leg.environment
-    if environment.pieces and environment.exit_state != ExitState.COMPLETE:
-        message = f"{leg.path}: was joined by 'merge' and is not whole. Give its pieces themselves, and those that were missing."
+    if environment.parts and environment.exit_state != ExitState.COMPLETE:
+        message = f"{leg.path}: was merged and is not whole. Give its parts themselves, and those that were missing."
         raise UsageError(message)
     for key, what in (("plants", "by 'selftest', with faults planted"), ("noise", "as a noise recording of another leg")):
         if environment.selection.get(key):
-            message = f"{leg.path}: was recorded {what}; expected a piece of a leg. Leave it out."
+            message = f"{leg.path}: was recorded {what}; expected a part of a leg. Leave it out."
             raise UsageError(message)
 
 
-# --- joining -----------------------------------------------------------------------------------------------------
+# --- merging -----------------------------------------------------------------------------------------------------
 
 
-def join(pieces: Sequence[Piece]) -> list[Joined]:
+def merge_parts(parts: Sequence[Part]) -> list[MergedLeg]:
     """One leg for each backend, in the order of the backends.
 
     Raises:
-        UsageError: naming all pieces that overlap or contradict each other.
+        UsageError: naming all parts that overlap or contradict each other.
     """
-    by_backend = {backend.value: [p for p in pieces if p.environment.backend == backend.value] for backend in Backend}
+    by_backend = {backend.value: [p for p in parts if p.environment.backend == backend.value] for backend in Backend}
     wrong = [problem for group in by_backend.values() for problem in _problems(group)]
     if wrong:
         raise UsageError("\n".join(wrong))
-    return [_joined(group) for group in by_backend.values() if group]
+    return [_merged(group) for group in by_backend.values() if group]
 
 
-def _problems(pieces: Sequence[Piece]) -> Iterator[str]:
-    """What is wrong with pieces of one backend, each held against those before it."""
-    for number, piece in enumerate(pieces):
-        for other in pieces[:number]:
-            if overlap := _overlap(piece, other):
+def _problems(parts: Sequence[Part]) -> Iterator[str]:
+    """What is wrong with parts of one backend, each compared with those before it."""
+    for number, part in enumerate(parts):
+        for earlier in parts[:number]:
+            if overlap := _overlap(part, earlier):
                 yield overlap
                 break
-        # Which of them are right nobody knows; one sentence for each that is not like the first is enough.
-        for other in pieces[:number]:
-            if differences := [*_contradictions(piece, other)]:
+        # Report each part that differs from an earlier one; we cannot know which one is right.
+        for earlier in parts[:number]:
+            if differences := [*_contradictions(part, earlier)]:
                 remedy = "A leg is recorded under one set of conditions: record one of them again, or leave it out"
-                yield f"{piece.path}: contradicts {other.path}: {'; '.join(differences)}. {remedy}."
+                yield f"{part.path}: contradicts {earlier.path}: {'; '.join(differences)}. {remedy}."
                 break
 
 
-def _overlap(piece: Piece, other: Piece) -> str:
+def _overlap(part: Part, earlier: Part) -> str:
     remedy = "Give one of the two."
-    if piece.environment.run == other.environment.run:
-        return f"{piece.path}: is a copy of {other.path} (run {piece.environment.run[:8]}). {remedy}"
-    if piece.shard is not None and piece.shard == other.shard:
-        return f"{piece.path}: is shard {piece.shard}, and so is {other.path}. {remedy}"
-    mine = {*piece.files, *piece.environment.cases}
-    if both := sorted(mine & {*other.files, *other.environment.cases}):
-        return f"{piece.path}: has {len(both)} of the cases that {other.path} has, such as {_some(both)}. {remedy}"
+    if part.environment.run == earlier.environment.run:
+        return f"{part.path}: is a copy of {earlier.path} (run {part.environment.run[:8]}). {remedy}"
+    if part.shard is not None and part.shard == earlier.shard:
+        return f"{part.path}: is shard {part.shard}, and so is {earlier.path}. {remedy}"
+    mine = {*part.files, *part.environment.cases}
+    if both := sorted(mine & {*earlier.files, *earlier.environment.cases}):
+        return f"{part.path}: has {len(both)} of the cases that {earlier.path} has, such as {_some(both)}. {remedy}"
     return ""
 
 
-def _contradictions(piece: Piece, other: Piece) -> Iterator[str]:
-    mine, theirs = piece.shard, other.shard
+def _contradictions(part: Part, earlier: Part) -> Iterator[str]:
+    mine, theirs = part.shard, earlier.shard
     if mine and theirs and mine.of != theirs.of:
         yield f"shard {mine} here and {theirs} there"
-    elif mine and theirs and piece.environment.all_cases and other.environment.all_cases:
-        more = sorted({*piece.environment.all_cases} ^ {*other.environment.all_cases})
+    elif mine and theirs and part.environment.all_cases and earlier.environment.all_cases:
+        more = sorted({*part.environment.all_cases} ^ {*earlier.environment.all_cases})
         if more:
             yield f"one is of a run that has {_some(more)}, the other is not"
-    for one in condition_mismatches(piece.environment, other.environment):
-        yield f"{one.what} {one.left} here and {one.right} there"
-    for name, digest in piece.case_files.items():
-        if other.case_files.get(name, digest) != digest and name not in piece.environment.sources:
+    for mismatch in condition_mismatches(part.environment, earlier.environment):
+        yield f"{mismatch.what} {mismatch.left} here and {mismatch.right} there"
+    for name, digest in part.case_files.items():
+        if earlier.case_files.get(name, digest) != digest and name not in part.environment.sources:
             yield f"{name} is another version there"
 
 
@@ -211,57 +213,57 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME} more" if len(names) > _SOME else "")
 
 
-def _joined(pieces: Sequence[Piece], noise_of: str = "", *, whole: bool = True) -> Joined:
-    environments = [piece.environment for piece in pieces]
-    listed = [entry for piece in pieces for entry in _entries(piece)] + list(_missing_shards(pieces))
-    first = next((one for one in environments if one.versions), environments[0])
-    runs = sorted(one.run for one in environments)
+def _merged(parts: Sequence[Part], noise_of: str = "", *, whole: bool = True) -> MergedLeg:
+    environments = [part.environment for part in parts]
+    listed = [entry for part in parts for entry in _entries(part)] + list(_missing_shards(parts))
+    first = next((source for source in environments if source.versions), environments[0])
+    runs = sorted(source.run for source in environments)
     run = runs[0] if len(runs) == 1 else hashlib.sha256("\n".join(runs).encode()).hexdigest()[:32]
     selection = {key: value for key, value in first.selection.items() if key != "shard"}
-    selection["paths"] = list(dict.fromkeys(path for one in environments for path in one.selection.get("paths", [])))
-    problems = {str(problem): problem for one in environments for problem in one.problems}
+    selection["paths"] = list(dict.fromkeys(path for source in environments for path in source.selection.get("paths", [])))
+    problems = {str(problem): problem for source in environments for problem in source.problems}
     whole = whole and all(entry["exit_state"] == ExitState.COMPLETE for entry in listed)
     environment = Environment(
         backend=first.backend,
         run=run,
         exit_state=ExitState.COMPLETE if whole else ExitState.INTERRUPTED,
         versions=first.versions,
-        platform=_of_all([one.platform for one in environments]),
+        platform=_of_all([source.platform for source in environments]),
         device=first.device,
         settings=first.settings,
-        determinism=_of_all([one.determinism for one in environments]),
+        determinism=_of_all([source.determinism for source in environments]),
         selection=selection | ({"noise_of": noise_of} if noise_of else {}),
-        cases=tuple(dict.fromkeys(case for one in environments for case in (*one.all_cases, *one.cases))),
+        cases=tuple(dict.fromkeys(case for source in environments for case in (*source.all_cases, *source.cases))),
         problems=tuple(problems.values()),
-        digests={case: digest for piece in pieces for case, digest in piece.digests.items()},
-        started=min(one.started for one in environments),
-        duration_s=round(sum(one.duration_s for one in environments), 3),
-        seconds={case: seconds for one in environments for case, seconds in one.seconds.items()},
-        sources={name: digest for one in environments for name, digest in one.sources.items()},
-        pieces=tuple(listed),
+        digests={case: digest for part in parts for case, digest in part.digests.items()},
+        started=min(source.started for source in environments),
+        duration_s=round(sum(source.duration_s for source in environments), 3),
+        seconds={case: seconds for source in environments for case, seconds in source.seconds.items()},
+        sources={name: digest for source in environments for name, digest in source.sources.items()},
+        parts=tuple(listed),
     )
-    names = dict.fromkeys(name for piece in pieces for name in piece.noise)
-    noise = {name: [piece.noise[name] for piece in pieces if name in piece.noise] for name in names}
-    return Joined(
+    names = dict.fromkeys(name for part in parts for name in part.noise)
+    noise = {name: [part.noise[name] for part in parts if name in part.noise] for name in names}
+    return MergedLeg(
         environment=environment,
-        files={case: path for piece in pieces for case, path in piece.files.items()},
-        pieces=tuple(pieces),
-        noise={name: _joined(group, noise_of=run, whole=len(group) == len(pieces)) for name, group in noise.items()},
+        files={case: path for part in parts for case, path in part.files.items()},
+        parts=tuple(parts),
+        noise={name: _merged(group, noise_of=run, whole=len(group) == len(parts)) for name, group in noise.items()},
     )
 
 
-def _entries(piece: Piece) -> list[dict[str, Any]]:
-    """What the joined leg notes of a piece; of one that was joined itself, its own pieces."""
-    environment = piece.environment
-    if environment.pieces:
-        return [{**entry, "path": f"{piece.path} ({entry['path']})"} for entry in environment.pieces]
+def _entries(part: Part) -> list[dict[str, Any]]:
+    """What the merged leg notes of a part; of one that was merged itself, its own parts."""
+    environment = part.environment
+    if environment.parts:
+        return [{**entry, "path": f"{part.path} ({entry['path']})"} for entry in environment.parts]
     entry = {
-        "path": str(piece.path),
+        "path": str(part.path),
         "run": environment.run,
-        "shard": str(piece.shard or ""),
+        "shard": str(part.shard or ""),
         "exit_state": environment.exit_state,
         "n_cases": len(environment.cases),
-        "n_recordings": len(piece.files),
+        "n_recordings": len(part.files),
         "started": environment.started,
         "duration_s": environment.duration_s,
         "platform": environment.platform,
@@ -269,13 +271,13 @@ def _entries(piece: Piece) -> list[dict[str, Any]]:
     return [entry]
 
 
-def _missing_shards(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
-    shards = [shard for piece in pieces if (shard := piece.shard) is not None]
+def _missing_shards(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    shards = [shard for part in parts if (shard := part.shard) is not None]
     if not shards:
         return
-    there, of = {shard.number for shard in shards}, shards[0].of
-    every = next((piece.environment.all_cases for piece in pieces if piece.environment.all_cases), ())
-    for number in sorted({*range(1, of + 1)} - there):
+    numbers, of = {shard.number for shard in shards}, shards[0].of
+    every = next((part.environment.all_cases for part in parts if part.environment.all_cases), ())
+    for number in sorted({*range(1, of + 1)} - numbers):
         shard = Shard(number=number, of=of)
         n_cases = sum(map(shard.holds, every))
         yield {"path": "", "run": "", "shard": str(shard), "exit_state": ExitState.MISSING, "n_cases": n_cases, "n_recordings": 0}
@@ -283,5 +285,5 @@ def _missing_shards(pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
 
 def _of_all(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The value of each name; all of them where they differ, as they may from machine to machine."""
-    names = dict.fromkeys(name for one in mappings for name in one)
-    return {name: ", ".join(dict.fromkeys(one[name] for one in mappings if name in one)) for name in names}
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    return {name: ", ".join(dict.fromkeys(mapping[name] for mapping in mappings if name in mapping)) for name in names}

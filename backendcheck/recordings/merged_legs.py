@@ -1,4 +1,4 @@
-"""The files of joined legs: where they may be put, and how they are written so that nothing half-done is taken for whole."""
+"""The files of merged legs: where they may be put, and writing them so that an unfinished leg is never taken for a whole one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backendcheck.files import write_atomically
 from backendcheck.recordings.earlier_report import runs_in
 from backendcheck.recordings.files import ENVIRONMENT, read_environment, recording_path, write_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
-from backendcheck.recordings.merge import Joined
+from backendcheck.recordings.merge import MergedLeg
 from backendcheck.recordings.noise import noise_path
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.states import ExitState
@@ -20,11 +20,11 @@ from backendcheck.vocabulary.states import ExitState
 _REMEDY = "Choose another --out, or use --overwrite."
 
 
-def check_place(out: Path, legs: Sequence[Joined], *, overwrite: bool) -> None:
-    """See that `out` holds nothing but, at most, what joining the same pieces has put there before.
+def check_place(out: Path, legs: Sequence[MergedLeg], *, overwrite: bool) -> None:
+    """Check that `out` holds at most what an earlier merge of the same parts has written.
 
     Raises:
-        OutputInTheWay: saying what is there.
+        OutputInTheWay: if it holds anything else.
     """
     runs = {leg.environment.backend: leg.environment.run for leg in legs}
     for backend in Backend:
@@ -32,11 +32,11 @@ def check_place(out: Path, legs: Sequence[Joined], *, overwrite: bool) -> None:
         if overwrite or not path.exists():
             continue
         if not (path / ENVIRONMENT).is_file():
-            message = f"{path}: is no leg; expected none, or the one that was joined of these pieces before. {_REMEDY}"
+            message = f"{path}: not a leg; expected nothing, or the leg that was merged from these parts before. {_REMEDY}"
             raise OutputInTheWay(message)
-        there = read_environment(path)
-        if there.run != runs.get(backend.value):
-            message = f"{path}: holds another leg: {describe(there)}. {_REMEDY}"
+        earlier = read_environment(path)
+        if earlier.run != runs.get(backend.value):
+            message = f"{path}: holds another leg: {describe(earlier)}. {_REMEDY}"
             raise OutputInTheWay(message)
     reported = runs_in(out)
     if not overwrite and reported is not None and reported != {*runs.values()}:
@@ -45,8 +45,8 @@ def check_place(out: Path, legs: Sequence[Joined], *, overwrite: bool) -> None:
     make_writable(out)
 
 
-def write_legs(out: Path, legs: Sequence[Joined]) -> list[Path]:
-    """Write joined legs below `out`, in place of those that are there; returns their directories.
+def write_legs(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
+    """Write merged legs below `out`, in place of earlier ones; returns their directories.
 
     Raises:
         OutputInTheWay: if they cannot be written.
@@ -67,7 +67,7 @@ def write_legs(out: Path, legs: Sequence[Joined]) -> list[Path]:
     return written
 
 
-def _write(path: Path, leg: Joined) -> None:
+def _write(path: Path, leg: MergedLeg) -> None:
     # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
     write_environment(path, replace(leg.environment, exit_state=ExitState.RUNNING))
     for case, file in leg.files.items():

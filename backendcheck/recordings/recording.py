@@ -160,20 +160,20 @@ class Environment:
     """The SHA-256 of the case files, and of local files that they import."""
     sessions: tuple[Mapping[str, Any], ...] = ()
     """The earlier sessions of a leg that was resumed: `started`, `resumed`, `exit_state`, and `n_recordings` that were kept."""
-    pieces: tuple[Mapping[str, Any], ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = field(default=(), metadata=stored_as("pieces"))
     """The parts of a merged leg, see `merge`."""
 
     @property
     def runs(self) -> frozenset[str]:
-        """The ids that the recordings of this leg may carry: its own, or those of its pieces."""
-        return frozenset(str(piece["run"]) for piece in self.pieces if piece.get("run")) or frozenset({self.run})
+        """The ids that the recordings of this leg may carry: its own, or those of its parts."""
+        return frozenset(str(part["run"]) for part in self.parts if part.get("run")) or frozenset({self.run})
 
 
 def returned(recording: Recording) -> Any:
     """What the function returned on one backend: an array, or a dict of arrays by path where it returned a nest of them."""
     values: dict[str, np.ndarray] = {
-        ObservationName.parse(name).part: seen.value
-        for name, seen in recording.observations.items()
+        ObservationName.parse(name).part: observation.value
+        for name, observation in recording.observations.items()
         if ObservationName.parse(name).quantity is Quantity.VALUE and not name.endswith(" (order)")
     }
     return values["result"] if set(values) == {"result"} else values

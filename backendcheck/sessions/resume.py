@@ -72,8 +72,8 @@ def earlier(request: RecordingRequest) -> Earlier | None:
         message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, so nobody can tell what was recorded. {REMEDY}."
         raise OutputInTheWay(message)
     environment = read_environment(leg)
-    if environment.pieces:
-        message = f"{leg}: cannot be resumed: it was joined by 'merge'. Resume the piece that is not whole, and merge again."
+    if environment.parts:
+        message = f"{leg}: cannot be resumed: it was merged. Resume the part that is not whole, and merge again."
         raise OutputInTheWay(message)
     kept, damaged = _readable(leg, environment)
     tried_again = [case for case, one in kept.items() if request.retry and one.status in TRIED_AGAIN]

@@ -29,7 +29,7 @@ def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
     environment = leg.environment
     n_recorded = f"{len(leg.recordings)} of its cases are there"
     part = str(environment.selection.get("shard", ""))
-    if environment.pieces:
+    if environment.parts:
         yield from (problem(code, text) for code, text in _problems_of_parts(environment))
     elif environment.exit_state != ExitState.COMPLETE:
         text = f"its recording {_ended(environment.exit_state)}; {n_recorded}. Record it again."
@@ -45,7 +45,7 @@ def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
 
 def _problems_of_parts(environment: Environment) -> Iterator[tuple[ProblemCode, str]]:
     """What a merged leg lacks."""
-    for part in environment.pieces:
+    for part in environment.parts:
         name, state = _part_name(part), str(part["exit_state"])
         if state == ExitState.MISSING:
             yield ProblemCode.PART_MISSING, f"{name} {_MISSING}"
@@ -55,7 +55,7 @@ def _problems_of_parts(environment: Environment) -> Iterator[tuple[ProblemCode, 
 
 
 def _part_name(part: Any) -> str:
-    return f"shard {part['shard']}" if part["shard"] else "a piece"
+    return f"shard {part['shard']}" if part["shard"] else "a part"
 
 
 def _ended(exit_state: str) -> str:

@@ -1,4 +1,4 @@
-"""Legs are read from disk whole, of one piece, or not at all."""
+"""Legs are read from disk whole, of one part, or not at all."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_left_over_temporary_files_are_no_recordings(run: Path) -> None:
     assert len(read_legs([run / "jax"])[0].recordings) == len(CASES)
 
 
-# --- of one piece ----------------------------------------------------------------------------------------------
+# --- of one part ----------------------------------------------------------------------------------------------
 
 
 def rewritten(leg: Path, case: str, **changes: object) -> None:

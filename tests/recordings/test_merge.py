@@ -19,7 +19,7 @@ from backendcheck.files import file_sha256
 from backendcheck.recordings import merged_legs
 from backendcheck.recordings.files import read_environment, recording_path, write_environment
 from backendcheck.recordings.legs import find_legs, read_legs
-from backendcheck.recordings.merge import find_pieces, join, read_pieces
+from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
 from backendcheck.recordings.noise import noise_path
 from backendcheck.report.formats import json as json_report
 from backendcheck.results.results import analyze
@@ -65,7 +65,7 @@ def test_shards_are_judged_as_the_whole_would_have_been(artifacts: Path) -> None
     assert (ended.exit_code, in_one.exit_code) == (1, 1)
     assert report(place / "out")["results"] == report(whole)["results"]
     assert ended.out.splitlines()[-1] == "exit code 1: 1 case differs (FAILED)"
-    assert "jax: 8 recordings from 3 pieces" in ended.err
+    assert "jax: 8 recordings from 3 parts" in ended.err
 
 
 def test_a_merged_run_is_a_run_as_any_other(artifacts: Path) -> None:
@@ -84,13 +84,13 @@ def test_recordings_are_copied_byte_for_byte_and_pieces_are_named(artifacts: Pat
     place = artifacts.parent
     merge(place, "artifacts")
     environment = read_environment(place / "out" / "jax")
-    for piece in environment.pieces:
+    for piece in environment.parts:
         there = read_environment(place / piece["path"])
         assert (piece["run"], piece["n_recordings"]) == (there.run, len(there.cases))
         for case in there.cases:
             before = recording_path(place / piece["path"], case)
             assert file_sha256(before) == file_sha256(recording_path(place / "out" / "jax", case)) == environment.digests[case]
-    assert [piece["shard"] for piece in environment.pieces] == ["1/3", "2/3", "3/3"]
+    assert [piece["shard"] for piece in environment.parts] == ["1/3", "2/3", "3/3"]
     schema = json.loads((Path(json_report.__file__).parent / "report.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(report(place / "out"), schema)
     told = report(place / "out")["environments"]["jax"]["pieces"]
@@ -134,7 +134,7 @@ def test_what_was_merged_can_be_merged_again(artifacts: Path) -> None:
     merge(place, "artifacts")
     ended = backendcheck("merge", "out", "--out", "again", cwd=place)
     assert ended.exit_code == 1, ended.words
-    assert [piece["shard"] for piece in read_environment(place / "again" / "jax").pieces] == ["1/3", "2/3", "3/3"]
+    assert [piece["shard"] for piece in read_environment(place / "again" / "jax").parts] == ["1/3", "2/3", "3/3"]
     assert report(place / "again")["results"] == report(place / "out")["results"]
 
 
@@ -322,7 +322,7 @@ def test_what_was_merged_and_is_not_whole_is_no_piece(artifacts: Path) -> None:
     shutil.move(artifacts / "recordings-torch-2-of-3", place / "late")
     merge(place, "artifacts")
     ended = backendcheck("merge", "out", "late", "--out", "again", cwd=place)
-    refused(ended, "out/torch: was joined by 'merge' and is not whole. Give its pieces themselves")
+    refused(ended, "out/torch: was merged and is not whole. Give its parts themselves")
     assert backendcheck("merge", "artifacts", "late", "--out", "again", cwd=place).exit_code == 1
 
 
@@ -391,7 +391,7 @@ def test_a_report_of_another_run_is_kept_unless_told_otherwise(artifacts: Path) 
 
 def test_a_merge_that_is_killed_leaves_nothing_that_passes(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = artifacts.parent
-    joined = join(read_pieces(find_pieces([artifacts], place / "out")))
+    joined = merge_parts(read_parts(find_parts([artifacts], place / "out")))
     n_written = 0
     write = merged_legs.write_atomically
 
@@ -410,7 +410,7 @@ def test_a_merge_that_is_killed_leaves_nothing_that_passes(artifacts: Path, monk
 
 
 def test_a_recording_that_changes_meanwhile_is_refused(artifacts: Path) -> None:
-    joined = join(read_pieces(find_pieces([artifacts], artifacts.parent / "out")))
+    joined = merge_parts(read_parts(find_parts([artifacts], artifacts.parent / "out")))
     file = next(iter(joined[0].files.values()))
     file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(Exception, match="has changed while it was read"):

@@ -153,8 +153,8 @@ def test_a_recording_of_another_run_is_refused(place: Path) -> None:
 
 
 def test_what_was_merged_is_not_resumed(place: Path) -> None:
-    left(place, pieces=({"path": "x", "run": "the run", "shard": "", "exit_state": "complete", "n_cases": 2, "n_recordings": 2},))
-    with pytest.raises(BackendcheckError, match="it was joined by 'merge'"):
+    left(place, parts=({"path": "x", "run": "the run", "shard": "", "exit_state": "complete", "n_cases": 2, "n_recordings": 2},))
+    with pytest.raises(BackendcheckError, match="it was merged"):
         earlier(request())
 
 

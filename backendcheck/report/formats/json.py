@@ -128,7 +128,7 @@ def _environment(leg: Leg) -> dict[str, Any]:
         "n_recordings": len(leg.recordings),
         "started": environment.started,
         "duration_s": environment.duration_s,
-        **({"pieces": environment.pieces} if environment.pieces else {}),
+        **({"pieces": environment.parts} if environment.parts else {}),
         **({"sessions": environment.sessions} if environment.sessions else {}),
     }
 

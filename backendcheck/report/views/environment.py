@@ -43,7 +43,7 @@ def _settings(environment: Environment, group: str) -> Mapping[str, str]:
             "started": environment.started,
             "duration": f"{environment.duration_s:.1f} s",
             **({"resumed": ", ".join(str(s["resumed"]) for s in environment.sessions)} if environment.sessions else {}),
-            **({"merged from": "; ".join(map(_part_in_words, environment.pieces))} if environment.pieces else {}),
+            **({"merged from": "; ".join(map(_part_in_words, environment.parts))} if environment.parts else {}),
         }
     settings: Mapping[str, str] = getattr(environment, group)
     return {name: value for name, value in settings.items() if value != ""}
