@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class Pace:
-    """The pace of one leg. It begins with the first case: importing a backend says nothing of how quick it is.
+    """The pace of one leg. It begins with the first case: the time to import a backend does not count.
 
     `earlier_s` maps cases to the seconds that they took in an earlier run of the leg. Only their relations are used: the machine
     may be another, and busier.
@@ -32,7 +32,7 @@ class Pace:
         self._running.append(case)
 
     def finished(self, n_done: int) -> None:
-        """One more is done, the longest running one as far as anybody can tell."""
+        """One more case is done; which one is not reported, so the one that has run longest is assumed."""
         self.n_done = n_done
         if self._running:
             self._done += self._weight(self._running.pop(0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def runs_in(directory: Path) -> frozenset[str] | None:
-    """The ids of the runs that the report.json in `directory` is about; None if there is no report."""
+    """The ids of the runs that the report.json in `directory` is about; None without a report."""
     path = directory / "report.json"
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -15,4 +15,4 @@ def runs_in(directory: Path) -> frozenset[str] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return frozenset()  # something is there, and it is not ours
+        return frozenset()  # a file of that name that backendcheck has not written

@@ -170,11 +170,11 @@ def _without_format(header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:
-    found = header.get("format")
-    if not isinstance(found, int) or found < 1:
-        raise _unreadable(path, f"has no format version (got {found!r})", "Record again")
-    if found > FORMAT:
-        what = f"has format {found}, written by a later backendcheck; this one reads up to {FORMAT}"
+    version = header.get("format")
+    if not isinstance(version, int) or version < 1:
+        raise _unreadable(path, f"has no format version (got {version!r})", "Record again")
+    if version > FORMAT:
+        what = f"has format {version}, written by a later backendcheck; this one reads up to {FORMAT}"
         raise _unreadable(path, what, "Upgrade backendcheck here, or record again with this version")
 
 

@@ -1,6 +1,6 @@
 """The noise floor in words and values: which recordings measure it, where they lie, what they say of one comparison.
 
-How large healthy noise is shows when a backend computes the same thing once more: as it is (``repeat``), with its inputs moved by
+Numerical noise shows when a backend computes the same thing once more: as it is (``repeat``), with its inputs moved by
 one unit in the last place (``jitter``), in float64 (``float64``). Those recordings lie beside the legs, in
 ``DIR/.noise/<recording>/<backend>``, and are never compared as legs.
 """
@@ -67,12 +67,12 @@ def magnitude(noise: Noise) -> tuple[bool, float, int, float]:
     return bool(noise.message), noise.excess or 0.0, noise.n_different, noise.max_abs or 0.0
 
 
-def head_room(noise: Noise) -> float | None:
-    """How many times the noise goes into the tolerance; None where there is no noise, or no tolerance of values."""
+def headroom(noise: Noise) -> float | None:
+    """How many times the noise goes into the tolerance; None without noise, or without a tolerance of values."""
     return None if noise.message or not noise.excess or not math.isfinite(noise.excess) else 1.0 / noise.excess
 
 
 def multiple(excess: float | None, noise: Noise) -> float | None:
     """A difference of this excess as a multiple of the noise, in the norm of the tolerance; None where that has no meaning."""
-    room = head_room(noise)
+    room = headroom(noise)
     return None if room is None or excess is None or not math.isfinite(excess) else excess * room

@@ -2,7 +2,7 @@
 
 ``DIR/scripts/<case id>.json`` holds the script, what it printed, and the SHA-256 of the recording on each backend. A script
 whose recordings are not those at hand is never shown: it may show something else than the report says. ``<case id>.py`` beside
-it is the same script for whoever wants to run it, with its arrays if it reads any.
+it is the same script to be run, with its arrays if it reads any.
 
 Format history
     1  first version
@@ -94,18 +94,18 @@ def clear_scripts(directory: Path) -> None:
 
 def digests_of(case: str, legs: Sequence[Leg]) -> dict[str, str]:
     """The SHA-256 of the recording of `case` by leg, of those that have one."""
-    found = {}
+    digests = {}
     for leg in legs:
         if case in leg.recordings:
             with contextlib.suppress(OSError):
-                found[leg.label] = leg.environment.digests.get(case) or file_sha256(recording_path(leg.path, case))
-    return found
+                digests[leg.label] = leg.environment.digests.get(case) or file_sha256(recording_path(leg.path, case))
+    return digests
 
 
 def find_scripts(directories: Iterable[Path], legs: Sequence[Leg]) -> ScriptsFound:
     """The scripts beside the runs in `directories` that were made from the recordings of `legs`.
 
-    Nothing here is a reason to refuse a run: what cannot be used is told of.
+    What cannot be used is reported as a problem; the run is read all the same.
     """
     by_case: dict[str, KeptScript] = {}
     stale: set[str] = set()
@@ -126,10 +126,11 @@ def find_scripts(directories: Iterable[Path], legs: Sequence[Leg]) -> ScriptsFou
 
 def _belongs(script: KeptScript, legs: Sequence[Leg]) -> bool:
     """Whether `script` was made from the recordings of its case: one of each backend that has any, and no other."""
-    there: dict[str, set[str]] = {}
+    by_backend: dict[str, set[str]] = {}
     for label, digest in digests_of(script.case, legs).items():
-        there.setdefault(Side(label).backend, set()).add(digest)
-    return script.recordings.keys() == there.keys() and all(script.recordings[backend] in there[backend] for backend in there)
+        by_backend.setdefault(Side(label).backend, set()).add(digest)
+    same_backends = script.recordings.keys() == by_backend.keys()
+    return same_backends and all(script.recordings[backend] in digests for backend, digests in by_backend.items())
 
 
 def read_script(path: Path) -> KeptScript:
@@ -169,4 +170,4 @@ def _text(value: Any) -> str:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {_text(key): _text(one) for key, one in value.items()}
+    return {_text(key): _text(entry) for key, entry in value.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def encode(value: Any) -> Any:
-    """What `json.dumps` takes; arrays, tuples and keys that are no text are marked."""
+    """What `json.dumps` takes; arrays, tuples and dicts are marked."""
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return {"$text": [list(value.shape), [str(item) for item in value.ravel().tolist()]]}
@@ -19,18 +19,18 @@ def encode(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
-        return {"$dict": [[encode(key), encode(one)] for key, one in value.items()]}
+        return {"$dict": [[encode(key), encode(entry)] for key, entry in value.items()]}
     if isinstance(value, tuple):
-        return {"$tuple": [encode(one) for one in value]}
+        return {"$tuple": [encode(item) for item in value]}
     if isinstance(value, list):
-        return [encode(one) for one in value]
+        return [encode(item) for item in value]
     return value
 
 
 def decode(value: Any) -> Any:
     """What `encode` was given."""
     if isinstance(value, list):
-        return [decode(one) for one in value]
+        return [decode(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     ((mark, content),) = value.items()
@@ -41,5 +41,5 @@ def decode(value: Any) -> Any:
     if mark == "$array":
         return np.frombuffer(base64.b64decode(content[2]), np.dtype(content[0])).reshape(content[1]).copy()
     if mark == "$tuple":
-        return tuple(decode(one) for one in content)
-    return {decode(key): decode(one) for key, one in content}
+        return tuple(decode(item) for item in content)
+    return {decode(key): decode(entry) for key, entry in content}

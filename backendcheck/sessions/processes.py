@@ -151,7 +151,7 @@ def _next(events: _Events, stop: threading.Event | None) -> tuple[str, Event | N
 
 
 def _session_in(leg: Path) -> tuple[str, int] | None:
-    """The run in the directory of a leg, and how often it was resumed; None if there is none that can be read."""
+    """The run in the directory of a leg, and how often it was resumed; None if it has no readable environment file."""
     try:
         environment = read_environment(leg)
     except UnreadableInput:

@@ -19,7 +19,7 @@ from backendcheck.sessions.source_files import changed_since, source_name
 from backendcheck.vocabulary.backends import installed_version
 from backendcheck.vocabulary.states import ExitState, Status
 
-# What has come to no end of its own. These are results all the same, and kept unless somebody wants them tried again.
+# Cases that crashed, timed out or could not be observed. They are kept unless --retry-errors asks for another attempt.
 TRIED_AGAIN = (Status.CRASHED, Status.TIMED_OUT, Status.ERROR)
 REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
 
@@ -28,7 +28,7 @@ REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
 class Earlier:
     """An earlier session that can be resumed: the cases of which the recordings are `kept`, and those that are `tried_again`.
 
-    `damaged` maps files that are no whole recordings to what is wrong with them. `is_whole` says that nothing is left to do.
+    `damaged` maps damaged files to what is wrong with them. `is_whole` says that nothing is left to do.
     """
 
     environment: Environment
@@ -61,22 +61,22 @@ def earlier(request: RecordingRequest) -> Earlier | None:
     """The earlier session in the directory of the leg; None if there is nothing yet.
 
     Raises:
-        OutputInTheWay: if what is there is no session of the same options, versions and files, naming what is not the same.
+        OutputInTheWay: if options, versions or files differ from those of the earlier session, naming what differs.
         UnreadableInput: if its environment file is damaged, or a recording is another run's.
     """
     leg = request.leg
-    there = [entry.name for entry in leg.iterdir() if entry.name != WORK] if leg.is_dir() else []
-    if not there:
+    names = [entry.name for entry in leg.iterdir() if entry.name != WORK] if leg.is_dir() else []
+    if not names:
         return None
-    if ENVIRONMENT not in there:
-        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, so nobody can tell what was recorded. {REMEDY}."
+    if ENVIRONMENT not in names:
+        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, which says what was recorded. {REMEDY}."
         raise OutputInTheWay(message)
     environment = read_environment(leg)
     if environment.parts:
         message = f"{leg}: cannot be resumed: it was merged. Resume the part that is not whole, and merge again."
         raise OutputInTheWay(message)
     kept, damaged = _readable(leg, environment)
-    tried_again = [case for case, one in kept.items() if request.retry and one.status in TRIED_AGAIN]
+    tried_again = [case for case, recording in kept.items() if request.retry and recording.status in TRIED_AGAIN]
     changed = [*_changed(request, environment, kept)]
     if changed:
         message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {REMEDY}."
@@ -103,7 +103,7 @@ def seconds_before(request: RecordingRequest) -> Mapping[str, float]:
 
 
 def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
-    """The whole recordings by case; and the files that are none, with what is wrong with them."""
+    """The whole recordings by case, and the damaged files with what is wrong with them."""
     whole, damaged, foreign = {}, {}, []
     for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
         try:
@@ -124,13 +124,13 @@ def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording]
 
 
 def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Recording]) -> Iterator[str]:
-    """What is not as it was, as far as can be told without starting the backend; the rest is for the worker to see."""
+    """What differs from the earlier session, as far as it shows without the backend; the worker checks the rest."""
     selection = request.selection
     for key, name in (("paths", "PATH"), ("shard", "--shard")):
         if (left := before.selection.get(key)) != (right := selection.get(key)):
             yield f"{name} was {_in_words(left)} and is {_in_words(right)}"
     now = replace(before, selection=selection, versions={**before.versions, **_versions(request, before)})
-    yield from (in_words(one) for one in condition_mismatches(before, now))
+    yield from map(in_words, condition_mismatches(before, now))
     yield from (f"{name} has changed" for name in changed_since(before.sources, Path.cwd()))
     if not before.sources:  # of a format that did not note them
         files = {recording.file: recording.file_digest for recording in kept.values() if Path(recording.file).is_file()}
@@ -144,9 +144,9 @@ def _versions(request: RecordingRequest, before: Environment) -> dict[str, str]:
     return {name: version for name, version in noted.items() if release(version) != release(before.versions[name])}
 
 
-def in_words(one: Mismatch) -> str:
-    """What was different then, for an error message."""
-    return f"{one.what} was {one.left} and is {one.right}"
+def in_words(mismatch: Mismatch) -> str:
+    """What has changed, for an error message."""
+    return f"{mismatch.what} was {mismatch.left} and is {mismatch.right}"
 
 
 def _in_words(value: object) -> str:

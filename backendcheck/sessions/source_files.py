@@ -32,13 +32,13 @@ def sources(session: pytest.Session, plugins: pytest.PytestPluginManager, direct
 
 def _files(modules: Any) -> Iterator[str]:
     for module in modules:
-        name = getattr(module, "__file__", None)  # which may be anything in a module of somebody's own making
+        name = getattr(module, "__file__", None)  # which may be anything in a module made by hand
         if isinstance(name, str) and name.endswith(".py"):
             yield name
 
 
 def source_name(path: Path, directory: Path) -> str:
-    """How a source file is named wherever it lies: built-in cases as such, others from `directory` on if they are below it."""
+    """The name of a source file: below `built-in cases`, or relative to `directory` if it is below that."""
     for root, prefix in ((builtin_cases(), f"{BUILT_IN}/"), (directory, "")):
         if path.is_relative_to(root):
             return prefix + path.relative_to(root).as_posix()

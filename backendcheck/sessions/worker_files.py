@@ -188,7 +188,7 @@ class FilesOfWorker:
         self.running.write_text(json.dumps(self.read_running() | note), encoding="utf-8")
 
     def read_running(self) -> dict[str, Any]:
-        """The item that is being run; empty if there is none."""
+        """The item that is being run; empty between items."""
         return dict(json.loads(_text(self.running) or "{}"))
 
     def note_environment(self, note: Mapping[str, Any]) -> None:

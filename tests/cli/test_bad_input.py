@@ -144,7 +144,7 @@ def test_another_run_is_neither_mixed_with_nor_overwritten(run: Path, command: l
 def test_what_is_no_recording_is_not_overwritten(tmp_path: Path) -> None:
     project(tmp_path, {"fine.py": FINE, "out/jax/thesis.txt": "ten years of work"})
     ended = backendcheck("record", "fine.py", "--backend", "jax", "--out", "out", cwd=tmp_path)
-    refused(ended, "holds what is no recording (thesis.txt); expected an empty directory")
+    refused(ended, "contains other files (thesis.txt); expected an empty directory")
     assert (tmp_path / "out/jax/thesis.txt").read_text(encoding="utf-8") == "ten years of work"
 
 

@@ -17,8 +17,12 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.files import file_sha256
 from backendcheck.recordings.files import recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
+<<<<<<< HEAD
 from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, head_room, multiple, noise_path, recordings_for
 from backendcheck.report.formats import github, text
+=======
+from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, headroom, multiple, noise_path, recordings_for
+>>>>>>> 33b4d28 (Sessions, recordings, progress: plain words)
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.html import page as html_report
 from backendcheck.report.views.noise import noise_words
@@ -135,7 +139,7 @@ def test_nan_that_comes_with_the_noise_is_said_and_nan_that_was_there_is_none() 
     new = two({"jitter-1": {"loss": single(nan, 1.0)}}, {"loss": single(1.0, 1.0)})
     largest = floor(new).largest  # type: ignore[union-attr]
     assert largest is not None
-    assert (largest.excess, head_room(largest)) == (None, None)
+    assert (largest.excess, headroom(largest)) == (None, None)
     assert "NaN" in largest.message
 
 
@@ -241,7 +245,7 @@ def test_report_json_keeps_the_kinds_apart_and_is_as_its_schema_says() -> None:
     measured = finding["noise_floor"]
     assert (measured["largest"], measured["max_abs"], measured["float64"]) == ("jitter", 2.0**-22, None)
     assert measured["repeat"] == {"leg": "jax", "max_abs": 0.0, "excess": 0.0, "n_different": 0, "message": None}
-    assert measured["head_room"] == pytest.approx(1.1e-5 * 2**22, rel=1e-3)
+    assert measured["headroom"] == pytest.approx(1.1e-5 * 2**22, rel=1e-3)
     assert measured["multiple"] == pytest.approx(1024, rel=1e-3)
     assert read["noise_floor"] == {"recordings": {"jax": ["repeat", "jitter-1"]}, "problems": []}
 
@@ -251,7 +255,7 @@ def test_no_noise_is_not_divided_by() -> None:
     assert noise_words(results.cases[0].findings[0]) == "noise floor 0"
     noise = floor(results).largest  # type: ignore[union-attr]
     assert noise is not None
-    assert (head_room(noise), multiple(5.0, noise)) == (None, None)
+    assert (headroom(noise), multiple(5.0, noise)) == (None, None)
 
 
 def test_a_tolerance_of_nothing_allows_no_noise() -> None:

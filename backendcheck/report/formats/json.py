@@ -17,7 +17,7 @@ from backendcheck import __version__
 from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.noise import Noise, NoiseFloor, head_room, multiple
+from backendcheck.recordings.noise import Noise, NoiseFloor, headroom, multiple
 from backendcheck.recordings.scripts import KeptScript
 from backendcheck.report.views.case import cells
 from backendcheck.report.views.findings import required_tolerance
@@ -232,7 +232,7 @@ def _noise_floor(floor: NoiseFloor, excess: float | None) -> dict[str, Any]:
     return {
         "largest": largest.source if largest else None,
         "max_abs": largest.max_abs if largest else None,
-        "head_room": head_room(largest) if largest else None,
+        "headroom": headroom(largest) if largest else None,
         "multiple": multiple(excess, largest) if largest else None,
         **{source: None if noise is None else _noise(noise) for source, noise in floor.by_source.items()},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backendcheck.compare.findings import Comparison
-from backendcheck.recordings.noise import Noise, head_room, magnitude, multiple
+from backendcheck.recordings.noise import Noise, headroom, magnitude, multiple
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted
 
@@ -14,7 +14,7 @@ def noise_words(comparison: Comparison) -> str:
     if noise is None:
         return ""
     words = _size(noise)
-    room, times = head_room(noise), multiple(comparison.excess, noise)
+    room, times = headroom(noise), multiple(comparison.excess, noise)
     if room is not None:
         words += f", the tolerance is {_times(room)} x that"
         if times:
