@@ -17,12 +17,8 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.files import file_sha256
 from backendcheck.recordings.files import recording_path, write_environment, write_recording
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
-<<<<<<< HEAD
-from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, head_room, multiple, noise_path, recordings_for
-from backendcheck.report.formats import github, text
-=======
 from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, headroom, multiple, noise_path, recordings_for
->>>>>>> 33b4d28 (Sessions, recordings, progress: plain words)
+from backendcheck.report.formats import github, text
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.html import page as html_report
 from backendcheck.report.views.noise import noise_words
