@@ -386,7 +386,7 @@ def test_a_report_of_another_run_is_kept_unless_told_otherwise(artifacts: Path) 
     refused(merge(place, "artifacts"), "out: holds the report of another run")
     project(place, {"out/jax/notes.txt": "mine"})
     (place / "out" / "report.json").unlink()
-    refused(merge(place, "artifacts"), "out/jax: is no leg")
+    refused(merge(place, "artifacts"), "out/jax: not a leg")
 
 
 def test_a_merge_that_is_killed_leaves_nothing_that_passes(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
