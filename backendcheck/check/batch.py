@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.check.case_source import as_array, is_rectangle
-from backendcheck.data.datasets import draw_batches, kind_of_dataset
+from backendcheck.data.datasets import draw_batches, type_of_dataset
 from backendcheck.errors import UsageError
 from backendcheck.nests import is_leaf, leaves, map_leaves, map_with_paths, with_brackets
 
@@ -36,7 +36,7 @@ def materialized(x: Any, y: Any, sample_weight: Any) -> tuple[Batch, int | None]
     Raises:
         UsageError: if the data set cannot be read into arrays, or comes with separate labels or weights.
     """
-    if not kind_of_dataset(x):
+    if not type_of_dataset(x):
         return Batch(x=x, y=y, sample_weight=sample_weight), None
     batches = draw_batches(x, {"y": y, "sample_weight": sample_weight})
     return Batch(x=batches.x, y=batches.y, sample_weight=batches.sample_weight), batches.batch_size or None

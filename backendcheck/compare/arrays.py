@@ -124,7 +124,7 @@ def _index(array: np.ndarray) -> tuple[int, ...]:
 
 
 def _quotient(difference: Any, by: Any) -> Any:
-    """`difference` / `by`; 0 where there is no difference, whatever it is divided by."""
+    """`difference` / `by`; 0 where the difference is 0, whatever it is divided by."""
     return np.divide(difference, by, out=np.zeros_like(difference), where=difference > 0.0)
 
 

@@ -109,7 +109,7 @@ def partition(name: str, findings: Sequence[Finding], legs: Sequence[str]) -> li
 
 
 def odd_one_out(legs: Sequence[str], findings: Sequence[Finding]) -> str | None:
-    """The leg that every disagreement involves, while the others agree among themselves; None if there is no such leg."""
+    """The leg that every disagreement involves, while the others agree among themselves; None without such a leg."""
     pairs = {frozenset(finding.sides) for finding in findings if finding.oracle is Oracle.AGREEMENT}
     if len(legs) > 2 and pairs:  # noqa: PLR2004 - of two that differ, neither is the odd one
         common = frozenset.intersection(*pairs)

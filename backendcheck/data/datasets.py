@@ -40,7 +40,7 @@ class Batches:
     repeats: bool = True
 
 
-def kind_of_dataset(x: Any) -> str:
+def type_of_dataset(x: Any) -> str:
     """What kind of data set `x` is: ``PyDataset``, ``tf.data``, ``DataLoader``, ``generator``; empty for arrays."""
     if inspect.isgenerator(x):
         return "generator"
@@ -68,7 +68,7 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
     """
     for name, value in beside.items():
         if value is not None:
-            kind = kind_of_dataset(dataset)
+            kind = type_of_dataset(dataset)
             message = f"{name}: given beside a data set ({kind}); expected it inside the data set. Leave {name} out."
             raise UsageError(message)
     first, second = ([_parts(batch, number) for number, batch in enumerate(_batches(dataset))] for _ in range(2))
@@ -87,7 +87,7 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
 
 
 def _batches(dataset: Any) -> Iterator[Any]:
-    kind = kind_of_dataset(dataset)
+    kind = type_of_dataset(dataset)
     if kind == "generator":
         message = "x: a generator can be read only once; expected a data set that can be read again. Make it a PyDataset."
         raise UsageError(message)

@@ -27,7 +27,7 @@ class ModelFile:
     Attributes:
         path: the file; for a model in this process, its name.
         keras_version: the version of Keras that saved it; empty if not known.
-        kind: the class of the model, such as ``Sequential``.
+        class_name: the class of the model, such as ``Sequential``.
         inputs: the inputs, in order; empty if not known.
         outputs: the heads, in order; empty if not known.
         compiled: what the model was compiled with, or None.
@@ -37,7 +37,7 @@ class ModelFile:
 
     path: Path
     keras_version: str
-    kind: str
+    class_name: str
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Head, ...] = ()
     compiled: Compiled | None = None
@@ -116,19 +116,19 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
 
 def _model_file(path: Path, config: Mapping[str, Any], metadata: Mapping[str, Any]) -> ModelFile:
-    kind = str(config["class_name"])
+    class_name = str(config["class_name"])
     inner = config["config"]
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Head, ...] = ()
     notes: list[str] = []
-    if "layers" in inner and ("output_layers" in inner or kind == "Sequential"):
+    if "layers" in inner and ("output_layers" in inner or class_name == "Sequential"):
         inputs, outputs = ports_of(config), heads_of(config)
         notes += [f"the file does not tell the head of {head.name or 'the model'}" for head in outputs if head.units is None]
     else:
-        notes.append(f"{kind} is a custom class; the file does not tell its inputs and outputs")
+        notes.append(f"{class_name} is a custom class; the file does not tell its inputs and outputs")
     compiled = compiled_with(config.get("compile_config"), [head.name for head in outputs] or [""], notes)
     return ModelFile(
-        path=path, keras_version=str(metadata.get("keras_version", "")), kind=kind, inputs=inputs, outputs=outputs,
+        path=path, keras_version=str(metadata.get("keras_version", "")), class_name=class_name, inputs=inputs, outputs=outputs,
         compiled=compiled, custom=tuple(dict.fromkeys(_custom(config))), notes=tuple(notes),
     )  # fmt: skip
 

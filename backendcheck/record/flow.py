@@ -88,7 +88,7 @@ def observe_model(
         changed = ", ".join(under_test.changed_state)
         trace.notes.append(f"batches of other sizes are not compared: inference changes {changed}")
     if isinstance(under_test.case, MaterializedCase) and (reason := under_test.case.skip_reason):
-        trace.notes.append(f"the {under_test.case.kind} is not compared with its examples as arrays: {reason}")
+        trace.notes.append(f"the {under_test.case.dataset_type} is not compared with its examples as arrays: {reason}")
 
     only_predicts = not trace.raised and under_test.only_predicts
     if only_predicts:

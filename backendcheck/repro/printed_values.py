@@ -72,8 +72,8 @@ def weight_of(program: Program) -> str:
 
 
 def _value(program: Program, name: str) -> PrintedValue:
-    by_kind = {"value": _of_values, "function": _of_function, "loss": _of_loss, "model": _of_model}
-    code, helpers = by_kind[program.kind](program, name)
+    by_case_type = {"value": _of_values, "function": _of_function, "loss": _of_loss, "model": _of_model}
+    code, helpers = by_case_type[program.case_type](program, name)
     return PrintedValue(name=visible(name), code=code, helpers=tuple(helpers))
 
 
@@ -189,13 +189,13 @@ def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[st
 
 def _values_before_raise(program: Program, symptom: Symptom) -> list[PrintedValue]:
     """Values up to the stages that raised; the script prints the exception instead of the value."""
-    if program.kind == "value":
+    if program.case_type == "value":
         return [PrintedValue(name="values", code="compute_values()")]
-    if program.kind == "function":
+    if program.case_type == "function":
         result = PrintedValue(name="returned", code="returned(as_arguments(inputs))", helpers=("returned", "as_arguments"))
         return [result, *(_value(program, f"gradient/{path}") for path in program.parameters if path)]
     stages = {stage for stage, _, _ in symptom.raised.values()}
-    if program.kind == "loss":
+    if program.case_type == "loss":
         names = ["loss", *(["gradient/y_pred"] if "gradient" in stages else [])]
         return [_value(program, name) for name in names]
     values = []
@@ -242,7 +242,7 @@ def _value_by_path(program: Program, finding: Finding, path: str) -> PrintedValu
 def _value_permuted(
     program: Program, finding: Finding, path: str, recordings: Mapping[str, Recording]
 ) -> PrintedValue:  # fmt: skip
-    if program.kind != "loss" or path != "examples permuted":
+    if program.case_type != "loss" or path != "examples permuted":
         message = f"a script cannot print {finding.observation} with {path}"
         raise NotWritable(message)
     code, helpers = _of_loss(program, finding.observation)

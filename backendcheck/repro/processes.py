@@ -89,7 +89,8 @@ class ProgramClient:
     def observe(self, program: Program, source: str, options: Mapping[str, Any]) -> dict[str, Recording] | None:
         """The recordings of a program on every backend; None if a process failed."""
         request = {
-            "do": "observe", "kind": program.kind, "source": source, "epochs": program.epochs, "batch_size": program.batch_size,
+            "do": "observe", "kind": program.case_type, "source": source,
+            "epochs": program.epochs, "batch_size": program.batch_size,
             **options,
         }  # fmt: skip
         answers = self._ask(request, _ANSWER_S)

@@ -45,7 +45,7 @@ class Program:
     `body` is the case function itself. `parameters` are the inputs by which a function is differentiated, by position.
     """
 
-    kind: str
+    case_type: str
     form: str
     imports: tuple[str, ...] = ()
     definitions: str = ""
@@ -74,7 +74,7 @@ def program_from(content: Mapping[str, Any]) -> Program:
     """The program described by a program server."""
     options = content.get("options", {})
     return Program(
-        kind=content["kind"], form=content["form"], imports=tuple(content["imports"]), definitions=content["definitions"],
+        case_type=content["kind"], form=content["form"], imports=tuple(content["imports"]), definitions=content["definitions"],
         body=content.get("body", ""), code=content.get("code", {}), arrays=content.get("arrays", {}),
         model=content.get("model"), weights=tuple(content.get("weights", ())), seeded=content.get("seeded", False),
         epochs=options.get("epochs", 1), batch_size=options.get("batch_size"), foreign=tuple(content.get("foreign", ())),
@@ -120,7 +120,7 @@ def write_program(program: Program, data_file: str | None = None) -> ProgramSour
     if program.form == "source":
         parts += [program.body, *_unpack_case(program)]
     else:
-        if program.kind == "model":
+        if program.case_type == "model":
             parts.append(_build(program, stored, data_file))
         parts.append("\n".join(f"{name} = {code}" for name, code in program.code.items() if code != name))
         parts.append("\n".join(f"{name} = {nest_source(nest, name)}" for name, nest in program.arrays.items()))
@@ -148,18 +148,19 @@ def _imports(program: Program, stored: bool) -> list[str]:
 
 def _unpack_case(program: Program) -> list[str]:
     """Source that binds the names of a program from the return value of the case function."""
-    if program.kind == "value":
+    if program.case_type == "value":
         return []
-    names = {"function": ("function", "inputs"), "loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}[program.kind]
+    by_type = {"function": ("function", "inputs"), "loss": ("loss", "y_true", "y_pred"), "model": ("loss", "x", "y")}
+    names = by_type[program.case_type]
     returned = returned_names(program.body)
     optional = [
         name
         for name in ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
-        if name in returned and (program.kind == "model" or name == "sample_weight")
+        if name in returned and (program.case_type == "model" or name == "sample_weight")
     ]
     lines = ["case = make()", *(f"{name} = case[{name!r}]" for name in names)]
     lines += [f"{name} = case.get({name!r})" for name in optional]
-    if program.kind == "model":
+    if program.case_type == "model":
         if "optimizer" in returned:
             lines.append('optimizer = lambda: make()["optimizer"]')
         rule = _indented(_RULES["random"]) + "\n" if program.seeded else ""

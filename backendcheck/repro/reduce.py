@@ -80,7 +80,7 @@ class Reduction:
         changed = False
         if self.program is None:
             return False
-        for step in _STEPS.get((self.program.kind, self.program.form), (smaller_source,)):
+        for step in _STEPS.get((self.program.case_type, self.program.form), (smaller_source,)):
             while self._step(step, deadline):
                 changed = True
             if self.ended:

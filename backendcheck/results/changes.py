@@ -35,16 +35,16 @@ def read_baseline(path: Path) -> Baseline:
     """Read the report.json of an earlier run.
 
     Raises:
-        UnreadableInput: if it is no report.json, or one of a later version.
+        UnreadableInput: if it is not a report.json, or is of a later version.
     """
     remedy = "Give the report.json that an earlier run wrote."
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = f"{path}: cannot be read as JSON ({error}). {remedy}"
+        message = f"{path}: unreadable, or invalid JSON ({error}). {remedy}"
         raise UnreadableInput(message) from error
     if not isinstance(report, dict) or not isinstance(report.get("results"), list):
-        message = f"{path}: is no report; expected an object with 'schema' and 'results'. {remedy}"
+        message = f"{path}: is not a report; expected an object with 'schema' and 'results'. {remedy}"
         raise UnreadableInput(message)
     if report.get("schema") != _SCHEMA:
         message = f"{path}: has schema {report.get('schema')!r}; expected {_SCHEMA}. {remedy}"
@@ -52,8 +52,8 @@ def read_baseline(path: Path) -> Baseline:
     try:
         return Baseline(
             created=str(report.get("created", "")),
-            verdicts={str(one["case"]): str(one["verdict"]) for one in report["results"]},
-            headlines={str(one["case"]): str(one.get("headline", "")) for one in report["results"]},
+            verdicts={str(result["case"]): str(result["verdict"]) for result in report["results"]},
+            headlines={str(result["case"]): str(result.get("headline", "")) for result in report["results"]},
         )
     except (KeyError, TypeError) as error:
         message = f"{path}: a result lacks {error}; expected 'case' and 'verdict' in each. {remedy}"
@@ -62,22 +62,22 @@ def read_baseline(path: Path) -> Baseline:
 
 def changes(baseline: Baseline, now: Mapping[str, tuple[str, str]]) -> list[Change]:
     """What is new, changed or gone; `now` maps each case to its verdict and headline. What fails comes first."""
-    found = []
+    differences = []
     for case, (verdict, headline) in now.items():
         before = baseline.verdicts.get(case)
         if before is None:
-            found.append(Change(case=case, what="new", before="", now=verdict))
+            differences.append(Change(case=case, what="new", before="", now=verdict))
         elif before != verdict:
-            found.append(Change(case=case, what="changed", before=before, now=verdict))
-        elif verdict != "PASSED" and _told(baseline.headlines.get(case, "")) != _told(headline):
-            found.append(Change(case=case, what="changed", before=f"{before}, {baseline.headlines[case]}", now=headline))
-    found += [
+            differences.append(Change(case=case, what="changed", before=before, now=verdict))
+        elif verdict != "PASSED" and _without_numbers(baseline.headlines.get(case, "")) != _without_numbers(headline):
+            differences.append(Change(case=case, what="changed", before=f"{before}, {baseline.headlines[case]}", now=headline))
+    differences += [
         Change(case=case, what="gone", before=verdict, now="") for case, verdict in baseline.verdicts.items() if case not in now
     ]
     worst = ("ERROR", "FAILED", "XPASSED")
-    return sorted(found, key=lambda one: (one.now.partition(",")[0] not in worst, one.what == "new", one.case))
+    return sorted(differences, key=lambda change: (change.now.partition(",")[0] not in worst, change.what == "new", change.case))
 
 
-def _told(headline: str) -> str:
-    """A headline without its figures, which differ in their last digits from run to run."""
+def _without_numbers(headline: str) -> str:
+    """A headline without its numbers, which differ in their last digits from run to run."""
     return "".join(char for char in headline if not char.isdigit() and char not in ".+-e")

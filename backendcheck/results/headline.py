@@ -63,38 +63,40 @@ def _sentence(finding: Finding, findings: Sequence[Finding], recordings: Mapping
         parts = [f"{_listed(_text(recordings[group[0]], name))} on {listed(group)}" for group in groups]
         return f"{what} {'; '.join(parts)}"
     if finding.kind == FindingKind.MISSING:
-        there = [leg for leg, recording in recordings.items() if name in recording.observations]
-        absent = [leg for leg in recordings if leg not in there]
-        return f"{name} recorded on {listed(there)}, missing on {listed(absent)}"
+        present = [leg for leg, recording in recordings.items() if name in recording.observations]
+        absent = [leg for leg in recordings if leg not in present]
+        return f"{name} recorded on {listed(present)}, missing on {listed(absent)}"
     if finding.kind in (FindingKind.SHAPE, FindingKind.DTYPE):
         parts = [
-            f"{seen.value.shape if finding.kind == FindingKind.SHAPE else seen.dtype} on {listed(group)}"
-            for group, seen in _seen(name, groups, recordings)
+            f"{observation.value.shape if finding.kind == FindingKind.SHAPE else observation.dtype} on {listed(group)}"
+            for group, observation in _by_group(name, groups, recordings)
         ]
         return f"{name} is {'; '.join(parts)}"
     if finding.kind == FindingKind.VALUE and finding.n_elements == 1:
-        singles = [(group, seen.value.item()) for group, seen in _seen(name, groups, recordings) if seen.value.size == 1]
-        figures = _figures([value for _, value in singles])
-        parts = [f"{figure} on {listed(group)}" for (group, _), figure in zip(singles, figures, strict=True)]
+        by_group = _by_group(name, groups, recordings)
+        singles = [(group, observation.value.item()) for group, observation in by_group if observation.value.size == 1]
+        numbers = _numbers([value for _, value in singles])
+        parts = [f"{number} on {listed(group)}" for (group, _), number in zip(singles, numbers, strict=True)]
         return f"{name} is {'; '.join(parts)}"
     return f"{name}: {finding.message}"
 
 
-def _seen(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]) -> list[tuple[list[str], Observation]]:
+def _by_group(name: str, groups: Sequence[list[str]], recordings: Mapping[str, Recording]) -> list[tuple[list[str], Observation]]:
     """The groups that have the observation, each with what its first leg recorded."""
-    seen = [(group, recordings[group[0]].observations.get(name)) for group in groups]
-    return [(group, observation) for group, observation in seen if observation is not None]
+    observations = [(group, recordings[group[0]].observations.get(name)) for group in groups]
+    return [(group, observation) for group, observation in observations if observation is not None]
 
 
 def _against_reference(finding: Finding, findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     """Which legs differ from the reference: all of them, or some."""
     name = finding.observation
-    legs = [one.left for one in findings if one.oracle == Oracle.REFERENCE and one.observation == name]
+    against = [finding for finding in findings if finding.oracle is Oracle.REFERENCE and finding.observation == name]
+    legs = [finding.left for finding in against]
     who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
     if finding.n_elements != 1 or finding.kind != FindingKind.VALUE or "directions" in finding.evidence:
         return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
-    seen, right = _figures([finding.worst_left, finding.worst_right])
-    return f"{name} is {seen} on {who}; the reference says {right}"
+    left, right = _numbers([finding.worst_left, finding.worst_right])
+    return f"{name} is {left} on {who}; the reference says {right}"
 
 
 def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
@@ -120,8 +122,8 @@ def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) ->
 
 
 def _text(recording: Recording, name: str) -> list[str]:
-    seen = recording.observations.get(name)
-    return [] if seen is None else [str(item) for item in seen.value.ravel().tolist()]
+    observation = recording.observations.get(name)
+    return [] if observation is None else [str(item) for item in observation.value.ravel().tolist()]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -130,7 +132,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LONGEST_LIST])} … ({len(names)})"
 
 
-def _figures(values: Sequence[object]) -> list[str]:
-    """Values in so many digits that they can be told apart; all but floats in full."""
+def _numbers(values: Sequence[object]) -> list[str]:
+    """Values with enough digits to tell them apart; all but floats in full."""
     short = [f"{value:.7g}" if isinstance(value, float) else repr(value) for value in values]
     return short if len(set(short)) == len(short) else [repr(value) for value in values]

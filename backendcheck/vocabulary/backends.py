@@ -1,4 +1,4 @@
-"""The three backends, by name: what to import, what to install."""
+"""Backends by name: what to import, what to install."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def parse_backend(name: str) -> Backend:
     """The backend of that name.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if the name is unknown.
     """
     try:
         return Backend(name.strip().lower())
@@ -60,7 +60,7 @@ def parse_backends(names: str) -> tuple[Backend, ...]:
     """Backends from a comma-separated list, in that order.
 
     Raises:
-        UsageError: if the list is empty, names one twice, or holds something that is no backend.
+        UsageError: if the list is empty, names one twice, or holds an unknown name.
     """
     backends = tuple(parse_backend(name) for name in names.split(",") if name.strip())
     if not backends:

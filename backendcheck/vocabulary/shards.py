@@ -31,11 +31,11 @@ def parse_shard(text: str) -> Shard:
     """The shard that ``K/N`` stands for.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if the text has another form.
     """
     spelt = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     shard = Shard(number=int(spelt[1]), of=int(spelt[2])) if spelt else None
     if shard is None or not 1 <= shard.number <= shard.of:
-        message = f"shard {text!r}: is none; expected K/N with K from 1 to N, such as 2/8, and N up to {_MOST}."
+        message = f"invalid shard {text!r}: expected K/N with K from 1 to N, such as 2/8, and N up to {_MOST}."
         raise UsageError(message)
     return shard

@@ -25,7 +25,7 @@ EXACT = Tolerance(rtol=0.0, atol=0.0)
 
 def loss_program(y_true, y_pred, **arrays):
     data = {"y_true": np.asarray(y_true), "y_pred": np.asarray(y_pred, "float32"), **arrays}
-    return Program(kind="loss", form="objects", code={"loss": "keras.losses.MeanSquaredError()"}, arrays=data)
+    return Program(case_type="loss", form="objects", code={"loss": "keras.losses.MeanSquaredError()"}, arrays=data)
 
 
 # --- symptoms --------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ MODEL = {
 
 def model_program(**changes):
     fields = {
-        "kind": "model", "form": "objects", "model": MODEL, "weights": "random",
+        "case_type": "model", "form": "objects", "model": MODEL, "weights": "random",
         "code": {"loss": "{'b': 'mse', 'a': 'mae'}"},
         "arrays": {"x": np.ones((3, 4), "float32"), "y": {"b": np.ones((3, 1)), "a": np.zeros((3, 1))}},
     }  # fmt: skip
@@ -136,7 +136,7 @@ def test_inputs_and_layers_become_narrower_with_their_data():
 
 def test_source_gets_smaller_one_step_at_a_time():
     body = "def compute_values():\n    a = np.array([1.5, 2.5])\n    b = 3\n    return {'a': a, 'b': ops.f(b, keep=True)}"
-    bodies = {one.body for one in smaller_source(Program(kind="value", form="source", body=body))}
+    bodies = {one.body for one in smaller_source(Program(case_type="value", form="source", body=body))}
     assert all(len(one) <= len(ast.unparse(ast.parse(body))) for one in bodies)
     for piece in ("return {'a': a}", "ops.f(b)", "[1.5]", "b = 1", "[0.0, 2.5]"):
         assert any(piece in one for one in bodies), piece

@@ -56,7 +56,7 @@ def test_every_report_says_what_has_changed(baseline: Baseline) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "invalid JSON"), ("[]", "is no report"), ('{"schema": 2, "results": []}', "expected 1"),
+    [("{", "invalid JSON"), ("[]", "is not a report"), ('{"schema": 2, "results": []}', "expected 1"),
      ('{"schema": 1, "results": [{}]}', "lacks 'case'"), ('{"schema": 1, "results": [3]}', "lacks")],
 )  # fmt: skip
 def test_what_is_no_report_is_refused_by_name(tmp_path: Path, content: str, words: str) -> None:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import AS_COMPILED, FunctionCase, ModelCase, Tolerance
-from backendcheck.data.datasets import draw_batches, kind_of_dataset
+from backendcheck.data.datasets import draw_batches, type_of_dataset
 from backendcheck.errors import UsageError
 from backendcheck.record.observe.arrays import as_arrays, as_observation
 from backendcheck.record.observe.errors import InvalidCase
@@ -26,12 +26,12 @@ class MaterializedCase(ModelCase):
     """A model case whose data set was read into arrays, which every oracle needs.
 
     dataset: the data set itself. The paths oracle uses it as well.
-    kind: its kind, such as ``tf.data``.
+    dataset_type: its type, such as ``tf.data``.
     skip_reason: why the paths oracle leaves the data set out; empty if it does not.
     """
 
     dataset: Any
-    kind: str
+    dataset_type: str
     skip_reason: str
 
 
@@ -41,7 +41,7 @@ def materialized(case: Any) -> Any:
     Raises:
         InvalidCase: if the data set cannot be read, or the case has labels, weights or a batch size as well.
     """
-    if not isinstance(case, ModelCase) or isinstance(case, MaterializedCase) or not (kind := kind_of_dataset(case.x)):
+    if not isinstance(case, ModelCase) or isinstance(case, MaterializedCase) or not (dataset_type := type_of_dataset(case.x)):
         return case
     separate = {name: getattr(case, name) for name in ("y", "sample_weight", "batch_size")}
     try:
@@ -56,7 +56,7 @@ def materialized(case: Any) -> Any:
         skip_reason = "its batches have several sizes; give batches of one size"
     values = {field.name: getattr(case, field.name) for field in fields(case)}
     values |= {"x": batches.x, "y": batches.y, "sample_weight": batches.sample_weight, "batch_size": batches.batch_size or None}
-    return MaterializedCase(**values, dataset=case.x, kind=kind, skip_reason=skip_reason)
+    return MaterializedCase(**values, dataset=case.x, dataset_type=dataset_type, skip_reason=skip_reason)
 
 
 def missing_library(raised: Iterable[Raised]) -> str:

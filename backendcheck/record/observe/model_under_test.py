@@ -64,7 +64,7 @@ class ModelUnderTest:
         self.dataset: Any = None
         self.dataset_kind = ""
         if isinstance(case, MaterializedCase) and not case.skip_reason and not noise.source:
-            self.dataset, self.dataset_kind = case.dataset, case.kind
+            self.dataset, self.dataset_kind = case.dataset, case.dataset_type
         self.initial = State(())
         self.changed_state: list[str] = []
         self.is_random = False
