@@ -425,7 +425,7 @@ def test_xdist_without_anything_to_compare_records_nothing(pytester: pytest.Pyte
 
 
 def test_a_leg_that_never_came_fails_every_item_with_its_reason(pytester: pytest.Pytester, world: Worlds) -> None:
-    world(torch=(-9, ""), jax=(2, "backendcheck: jax cannot be used here: ImportError: no libfoo"))
+    world(torch=(-9, ""), jax=(2, "jax cannot be used here: ImportError: no libfoo"))
     pytester.makepyfile(test_x="def case_a(): ...\ndef test_b(backends_agree): backends_agree(abs, 1.0)")
     result = pytester.runpytest_inprocess(BACKENDS)
     assert outcomes(result) == {"failed": 2}
