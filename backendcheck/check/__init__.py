@@ -1,4 +1,4 @@
-"""Checks from Python or in one command: a model, a saved model, or a function, on every backend.
+"""A model, a saved model or a function in, a case file recorded on every backend, and a report out.
 
     check_model("classifier.keras", x, y)      a model with its labels
     check_function(my_loss, y_true, y_pred)    a function with its values and gradients

@@ -1,4 +1,4 @@
-"""The command line. It is thin and starts fast; no command imports a backend in this process."""
+"""A command line in, messages, files and an exit code out; no command imports a backend in this process."""
 
 from __future__ import annotations
 

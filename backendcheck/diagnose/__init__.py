@@ -1,4 +1,4 @@
-"""Why a case fails: small pure detectors, from findings and recordings to diagnoses. A diagnosis never changes a verdict."""
+"""Findings and recordings of a case in, diagnoses out: why it fails, never whether."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels and their task in, findings out: the label contract, which Keras does not check. Needs no backend.
+"""Labels, a loss and a head in, findings of the label contract out, before training and without a backend.
 
     check_labels(y, loss="sparse_categorical_crossentropy", head=(3, "softmax")) -> list[LabelFinding]
 

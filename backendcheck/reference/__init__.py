@@ -1,4 +1,4 @@
-"""The right value of Keras losses: float64 NumPy values from their documented definitions.
+"""A loss with its inputs in, its right value out: float64 NumPy from documented definitions.
 
 Backends can agree and be wrong together. This package computes the right number without importing keras or any backend. Each
 formula is taken from the Keras documentation of the loss and from the paper that it names. Where the documentation gives no

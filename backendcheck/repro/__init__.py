@@ -1,1 +1,1 @@
-"""A case as one small script that shows what was found, without backendcheck."""
+"""A failing case in, one small script out that shows the finding without backendcheck."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -91,3 +93,28 @@ def test_a_circle_through_a_function_is_seen() -> None:
 def test_at_most_a_dozen_modules_lie_flat() -> None:
     assert len(list((ROOT / "backendcheck").glob("*.py"))) <= 12
     assert len(module_files()) > 200, "the modules are found at all"
+
+
+# --- the page about the rooms ---
+
+
+PAGE = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_each_room_in_the_order_of_the_contract_with_its_own_sentence() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract.get("containers") == ["backendcheck"])
+    names = [name for layer in layers for name in layer.split(" | ")]
+    rooms = [name for name in names if (ROOT / "backendcheck" / name).is_dir()]
+    rows = re.findall(r"^\| `(\w+)/` \| (.*) \|$", PAGE, re.MULTILINE)
+    assert [name for name, _ in rows] == rooms
+    for name, sentence in rows:
+        module = ast.parse((ROOT / "backendcheck" / name / "__init__.py").read_text(encoding="utf-8"))
+        assert (ast.get_docstring(module) or "").splitlines()[0] == sentence
+
+
+def test_the_page_names_files_that_exist() -> None:
+    names = {name for name in re.findall(r"`([\w/.]+/[\w/.]*)`", PAGE) if "<" not in name}
+    assert len(names) > 20
+    missing = [name for name in names if not any((base / name).exists() for base in (ROOT, ROOT / "backendcheck"))]
+    assert missing == []
