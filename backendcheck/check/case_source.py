@@ -21,6 +21,7 @@ import numpy as np
 from backendcheck.case import Raises, Tolerance
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
+from backendcheck.text.escape import block
 from backendcheck.text.literals import NotWritable, source_of
 
 DATA = "data"
@@ -254,9 +255,8 @@ _STANDARD = Path(inspect.__file__).resolve().parent
 
 
 def _in_docstring(text: str) -> str:
-    """`text` without characters that would end a docstring or cannot be printed."""
-    safe = text.replace("\\", "\\\\").replace('"', '\\"')
-    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in safe)
+    """`text` without characters that would end a docstring or that are not visible."""
+    return block(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def identifier(text: str, default: str) -> str:

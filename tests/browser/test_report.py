@@ -683,7 +683,7 @@ def test_a_browser_that_cannot_unpack_says_so(visit, everything):
     page = visit(everything)
     page.evaluate("() => { delete window.DecompressionStream; }")
     page.evaluate("location.hash = 'case/known/there'")
-    expect(page.locator("[id='case/known/there']")).to_contain_text("known/there: this browser cannot unpack it")
+    expect(page.locator("[id='case/known/there']")).to_contain_text("known/there: this browser cannot unpack the case")
     expect(page.locator("[id='case/known/there']")).to_be_in_viewport()
 
 
