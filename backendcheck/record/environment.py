@@ -43,7 +43,7 @@ def environment_note(session: SessionState) -> dict[str, Any]:
             "python": platform.python_version(),
             "keras": keras.__version__,
             # The others too, if they are there: some layers of Keras need TensorFlow on every backend.
-            **{other.value: version for other in Backend if (version := other.version())},
+            **{installed.value: version for installed in Backend if (version := installed.version())},
             backend.value: str(getattr(module, "__version__", backend.version() or "")),
             "numpy": np.__version__,
             **{name: version for name in ("scikit-learn", "jaxlib") if (version := installed_version(name))},

@@ -29,8 +29,8 @@ def seed_of(item: pytest.Item) -> int:
     if mark is not None:
         seed = mark.kwargs.get("seed")
         if mark.args or set(mark.kwargs) != {"seed"} or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
-            said = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
-            message = f"@pytest.mark.{MARK}({said}): expected (seed=N), N a whole number from 0 to {_SEEDS - 1}."
+            arguments = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+            message = f"@pytest.mark.{MARK}({arguments}): expected (seed=N), N a whole number from 0 to {_SEEDS - 1}."
             raise UsageError(message)
         return seed
     return int.from_bytes(hashlib.sha256(case_id(item.nodeid).encode("utf-8", "surrogatepass")).digest()[:4], "little")

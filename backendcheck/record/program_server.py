@@ -111,11 +111,11 @@ class ProgramServer:
             import numpy as np
 
             arguments = {**arguments, "rng": np.random.default_rng(seed)}
-        self.made, error, seen = locals_of(item.obj, arguments)
+        self.made, error, values = locals_of(item.obj, arguments)
         self.made = materialized(self.made)
-        found, reasons = programs_of(item.obj, arguments, seed, self.made, seen)
+        programs, reasons = programs_of(item.obj, arguments, seed, self.made, values)
         return {
-            "programs": [encode(program) for program in found],
+            "programs": [encode(program) for program in programs],
             "reasons": reasons,
             "raised": None if error is None else type(error).__name__,
         }
@@ -174,11 +174,11 @@ class ProgramServer:
             weight = space.get("sample_weight")
             return LossCase(space["loss"], space["y_true"], space["y_pred"], sample_weight=weight, **names)
         options = ("sample_weight", "class_weight", "loss_weights", "metrics", "weighted_metrics")
-        given = {name: space[name] for name in options if name in space}
+        set_options = {name: space[name] for name in options if name in space}
         optimizer = space["optimizer"]() if callable(space.get("optimizer")) else None
         return ModelCase(
             space["build"](), space["loss"], space["x"], space["y"], optimizer=optimizer, weights="as built",
-            epochs=request["epochs"], batch_size=request["batch_size"], **given, **names,
+            epochs=request["epochs"], batch_size=request["batch_size"], **set_options, **names,
         )  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
             if folder not in sys.path:
                 sys.path.append(folder)
         exit_code = pytest.main(_arguments(nodeid, work), plugins=[server])
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent is told, whatever it is
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - any error is reported to the parent
         server.answer(error=f"{type(error).__name__}: {error}")
         return
     if not server.served:
