@@ -49,7 +49,7 @@ def test_a_closure_over_data_travels_to_every_backend_and_its_values_come_back(t
     assert (tmp_path / "index.html").is_file()
     # What travelled by value is gone; what was recorded holds nothing but arrays and text.
     case = (tmp_path / "cases" / "weighted.py").read_text()
-    assert not Path(case.partition("unpacked('")[2].partition("'")[0]).exists()
+    assert not Path(case.partition("unpickled('")[2].partition("'")[0]).exists()
 
 
 def test_a_difference_is_told_and_raised(tmp_path: Path) -> None:
