@@ -122,14 +122,9 @@ def locate(source: Recording, other: Recording, overrides: Sequence[Override] = 
     innermost = [layer for layer in layers if layer.verdict in (LOCAL, RAISED)]
     backwards = [layer for layer in reversed(layers) if layer.backward == LOCAL]
     return Location(
-        source=source.backend,
-        backend=other.backend,
-        layers=tuple(layers),
-        forward=innermost[0] if innermost else None,
-        backward=backwards[0] if backwards else None,
-        unseen=unseen,
-        notes=tuple(dict.fromkeys((*source.notes, *other.notes))),
-    )
+        source=source.backend, backend=other.backend, layers=tuple(layers), forward=innermost[0] if innermost else None,
+        backward=backwards[0] if backwards else None, unseen=unseen, notes=tuple(dict.fromkeys((*source.notes, *other.notes))),
+    )  # fmt: skip
 
 
 def _on_one_side(left: LayerTrace, right: LayerTrace) -> Iterator[str]:
