@@ -176,11 +176,9 @@ class _Comparer:
     def _forward(self, result: LayerResult, call: LayerCall) -> LayerResult:
         key, kind = call.key, "loss" if call.key == LOSS else "predictions"
         result = replace(
-            result,
-            recorded=self._compare(key, OUTPUT, OUTPUT, kind),
-            inputs=self._compare(key, INPUT, INPUT, "predictions"),
+            result, recorded=self._compare(key, OUTPUT, OUTPUT, kind), inputs=self._compare(key, INPUT, INPUT, "predictions"),
             replayed=self._compare(key, REPLAYED_OUTPUT, REPLAYED_OUTPUT, kind),
-        )
+        )  # fmt: skip
         for side in (self.source, self.other):
             difference = self._between((side, side), key, (OUTPUT, AGAIN), kind)
             if difference:
