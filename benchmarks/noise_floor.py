@@ -1,14 +1,13 @@
-"""How far healthy models differ between backends, and what head-room the default tolerances leave them.
+"""How far correct models differ between backends, and the headroom that the default tolerances leave.
 
     python benchmarks/noise_floor.py                 record benchmarks/noise_models under all backends, print the table
-    python benchmarks/noise_floor.py --out DIR       keep the recordings and the reports there
-    python benchmarks/noise_floor.py --read DIR      only print the table of what lies there
-    python benchmarks/noise_floor.py --oracles agreement,paths,order,reference    count what these compare, too
+    python benchmarks/noise_floor.py --out DIR       keep the recordings and the reports in DIR
+    python benchmarks/noise_floor.py --read DIR      only print the table of the recordings in DIR
+    python benchmarks/noise_floor.py --oracles agreement,paths,order,reference    count the comparisons of these oracles, too
 
-Everything goes through the command line as a user would have it, and of the models of noise_models nothing is expected to differ
-(exit code 0). Those of noise_float64 are: Keras computes in float64 throughout on TensorFlow alone. So the noise of float64 is
-measured inside TensorFlow (op by op, compiled, with XLA, in another order), and what three backends make of it has a table of its
-own.
+Everything runs through the command line, as for a user. The models in noise_models must not differ (exit code 0). Those in
+noise_float64 do differ, because Keras computes in float64 throughout only on TensorFlow. So the noise of float64 is measured on
+TensorFlow alone (op by op, compiled, with XLA, in another order). A second table has the differences between the three backends.
 """
 
 from __future__ import annotations
@@ -68,30 +67,30 @@ Floors = dict[tuple[str, Quantity], Floor]
 
 
 def measure(directory: Path, where: str) -> Floors:
-    """What the legs in `directory` differ by: between the backends, or inside each of them."""
+    """The differences of the legs in `directory`, between the backends or inside each of them."""
     floors: Floors = defaultdict(Floor)
     legs = read_legs(find_legs([directory]))
     for case in legs[0].recordings:
         recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
         if where == BETWEEN:
             for left, right in combinations(recordings, 2):
-                for name, seen, other in _shared(recordings[left].observations, recordings[right].observations):
+                for name, first, second in _shared(recordings[left].observations, recordings[right].observations):
                     if not inside_only(name):
-                        _add(floors, case, name, (seen, other), f"{name}, {left} and {right}")
+                        _add(floors, case, name, (first, second), f"{name}, {left} and {right}")
         for label, recording in recordings.items():
             for variant in recording.variants if where == INSIDE else ():
-                for name, seen, other in _shared(recording.observations, variant.observations):
-                    _add(floors, case, name, (seen, other), f"{name}, {label} and {label}:{variant.path}")
+                for name, first, second in _shared(recording.observations, variant.observations):
+                    _add(floors, case, name, (first, second), f"{name}, {label} and {label}:{variant.path}")
     return floors
 
 
 def _shared(
     left: Mapping[str, Observation], right: Mapping[str, Observation]
 ) -> Iterator[tuple[str, Observation, Observation]]:  # fmt: skip
-    for name, seen in left.items():
-        other = right.get(name)
-        if other is not None and seen.is_float and other.is_float and seen.value.shape == other.value.shape:
-            yield name, seen, other
+    for name, first in left.items():
+        second = right.get(name)
+        if second is not None and first.is_float and second.is_float and first.value.shape == second.value.shape:
+            yield name, first, second
 
 
 def _add(floors: Floors, case: str, name: str, pair: tuple[Observation, Observation], words: str) -> None:
@@ -101,7 +100,7 @@ def _add(floors: Floors, case: str, name: str, pair: tuple[Observation, Observat
 
 
 def record(models: Path, out: Path, *options: str, expected: int = 0) -> int:
-    """Run the command line over healthy models; returns its exit code, and shows what it said if that is not `expected`."""
+    """Run the command line over correct models. Return its exit code, and show its output if the code is not `expected`."""
     command = [sys.executable, "-m", "backendcheck", "run", str(models), "--out", str(out), "--overwrite", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != expected:
@@ -110,8 +109,8 @@ def record(models: Path, out: Path, *options: str, expected: int = 0) -> int:
 
 
 def table(floors: Floors, title: str) -> Iterator[str]:
-    """One Markdown table: kinds in the order of the computation, below each the float types, coarser ones last."""
-    columns = ["observation", "computed in", "default", "compared", "needed rtol", "needed atol", "excess", "head-room", "where"]
+    """A Markdown table: kinds in the order of the computation, each with its float types, the coarsest last."""
+    columns = ["observation", "computed in", "default", "compared", "needed rtol", "needed atol", "excess", "headroom", "where"]
     yield f"### {title}"
     yield ""
     yield f"| {' | '.join(columns)} |"
@@ -122,23 +121,23 @@ def table(floors: Floors, title: str) -> Iterator[str]:
             if floor is None:
                 continue
             default = default_tolerance(kind, precision)
-            room = _figure(1 / floor.excess) if floor.excess else "all equal"
+            room = _text(1 / floor.excess) if floor.excess else "all equal"
             yield (
                 f"| {kind.words} | {precision} | rtol {default.rtol:g} atol {default.atol:g} | {floor.n} | {floor.rtol:.2g} | "
-                f"{floor.atol:.2g} | {_figure(floor.excess)} | {room} | {floor.worst} |"
+                f"{floor.atol:.2g} | {_text(floor.excess)} | {room} | {floor.worst} |"
             )
     yield ""
 
 
-def _figure(value: float) -> str:
-    """Two digits, and no exponent for what is read at a glance without."""
+def _text(value: float) -> str:
+    """Two digits, without an exponent for small numbers."""
     return f"{float(f'{value:.2g}'):.0f}" if 10 <= value < 1e5 else f"{value:.2g}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, help="keep the recordings there")
-    parser.add_argument("--read", type=Path, help="record nothing, read what an earlier --out kept")
+    parser.add_argument("--out", type=Path, help="keep the recordings in this directory")
+    parser.add_argument("--read", type=Path, help="record nothing; read the recordings of an earlier --out")
     parser.add_argument("--oracles", default="agreement", help="default: agreement")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -153,7 +152,7 @@ def main() -> int:
     n_models = len({case for floor in between.values() for case in floor.cases})
     print("\n".join(table(between, f"Between backends ({n_models} models)")))
     if inside:
-        print("\n".join(table(inside, "Inside each backend: through other doors, in another order")))
+        print("\n".join(table(inside, "Inside each backend: by other paths, in another order")))
     print("\n".join(table(double, "float64, inside TensorFlow")))
     print("\n".join(table(everywhere, "float64, between backends: JAX and PyTorch compute in float32")))
     print(f"exit code of backendcheck run {MODELS.name}: {'not recorded' if options.read else exit_code}")

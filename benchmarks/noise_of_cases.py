@@ -3,8 +3,8 @@
     backendcheck run --noise-floor --out DIR
     python benchmarks/noise_of_cases.py DIR
 
-Of each comparison between backends: what share of its tolerance (the excess) repeating, jitter and float64 take on the noisier
-side, and what share the backends are apart.
+The table is about comparisons between backends. It has the share of the tolerance (the excess) of repeats, jitter and float64 on
+the noisier side, and the share of the difference between the backends.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ Rows = list[tuple[str, dict[str, Any]]]
 
 def by_kind(report: dict[str, Any]) -> dict[Quantity, Rows]:
     """The comparisons between backends that have a noise floor and a tolerance, with their cases."""
-    found: dict[Quantity, Rows] = defaultdict(list)
+    rows: dict[Quantity, Rows] = defaultdict(list)
     for result in report["results"]:
         for comparison in result["comparisons"]:
             if comparison["oracle"] == "agreement" and "noise_floor" in comparison and comparison["excess"] is not None:
-                found[quantity_of(comparison["observation"])].append((result["case"], comparison))
-    return found
+                rows[quantity_of(comparison["observation"])].append((result["case"], comparison))
+    return rows
 
 
 def table(rows: dict[Quantity, Rows]) -> Iterator[str]:
     yield "| observation | measured | repeat | jitter: median | largest below 1 | beyond | float64: median | largest below 1 | beyond | difference: median |"  # noqa: E501
     yield f"| --- {'| --: ' * 9}|"
     for kind in (kind for kind in FLOW if kind in rows):
-        figures = [figure for noise in SOURCES for figure in _figures(rows[kind], noise)]
+        cells = [cell for noise in SOURCES for cell in _cells(rows[kind], noise)]
         apart = median(comparison["excess"] for _, comparison in rows[kind])
-        yield f"| {kind.words} | {len(rows[kind])} | {' | '.join(figures)} | {apart:.2g} |"
+        yield f"| {kind.words} | {len(rows[kind])} | {' | '.join(cells)} | {apart:.2g} |"
 
 
-def _figures(rows: Rows, noise: str) -> Iterator[str]:
-    """For repeats the largest excess; for the others the median, the largest within tolerance, and how many are not."""
+def _cells(rows: Rows, noise: str) -> Iterator[str]:
+    """For repeats the largest excess; for the others the median, the largest within tolerance, and the number beyond."""
     excesses = [c["noise_floor"][noise]["excess"] for _, c in rows if c["noise_floor"][noise] is not None]
     known = [excess for excess in excesses if excess is not None]
     if noise == "repeat":
@@ -57,24 +57,24 @@ def _figures(rows: Rows, noise: str) -> Iterator[str]:
 
 
 def beyond(rows: dict[Quantity, Rows]) -> Iterator[str]:
-    """Where noise goes beyond the tolerance, by case and kind of noise."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for case, comparison in (row for one in rows.values() for row in one):
+    """Noise that exceeds the tolerance, by case and kind of noise."""
+    exceeding: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for case, comparison in (row for of_kind in rows.values() for row in of_kind):
         for noise in SOURCES:
             measured = comparison["noise_floor"][noise]
             if measured is not None and (measured["excess"] is None or measured["excess"] > 1):
-                found[case, noise].add(comparison["observation"])
-    for (case, noise), observations in sorted(found.items()):
+                exceeding[case, noise].add(comparison["observation"])
+    for (case, noise), observations in sorted(exceeding.items()):
         yield f"{noise} beyond tolerance: {case}: {', '.join(sorted(observations))}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("directory", type=Path, help="what 'backendcheck run --noise-floor --out' wrote")
+    parser.add_argument("directory", type=Path, help="directory of 'backendcheck run --noise-floor --out'")
     report = json.loads((parser.parse_args().directory / "report.json").read_text(encoding="utf-8"))
     rows = by_kind(report)
     if not rows:
-        print("the report has no noise floor; expected one of 'backendcheck run --noise-floor'.", file=sys.stderr)
+        print("the report has no noise floor; expected the report of 'backendcheck run --noise-floor'.", file=sys.stderr)
         return 2
     print("\n".join([*table(rows), "", *beyond(rows)]))
     notes = [note for result in report["results"] for note in result.get("noise_notes", [])]

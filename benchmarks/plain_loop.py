@@ -1,11 +1,11 @@
-"""What `backendcheck run` is measured against: the same cases in a plain loop, without recording anything.
+"""Compare the time of `backendcheck run` with a plain loop over the same cases that records nothing.
 
     python benchmarks/plain_loop.py BACKEND     one backend: import it once, run every built-in case, print the seconds
-    python benchmarks/plain_loop.py             three of those at once, then `backendcheck run`, and the ratio
+    python benchmarks/plain_loop.py             all three at once, then `backendcheck run`, and the ratio
 
-For each case it does what a careful script would do by hand: build it, predict, loss, gradients, evaluate, fit. The gradient
-functions and the environment (threads, JAX's compilation cache) are those of the recorder, so that the ratio shows what pytest,
-xdist, the recordings, the comparison and the report cost. Both sides are warmed up once before they are timed.
+For each case the loop does the same as a careful script: build it, predict, loss, gradients, evaluate, fit. The gradient
+functions and the environment (threads, JAX's compilation cache) are those of the recorder. So the ratio shows the cost of pytest,
+xdist, the recordings, the comparison and the report. Both sides are warmed up once before they are timed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 
 from backendcheck.case_files import builtin_cases, case_names, find_case_files
-from backendcheck.sessions.pytest_session import session_environment
+from backendcheck.sessions.child_processes import environment_for
 from backendcheck.vocabulary.backends import Backend
 
 
 def loop(backend: str) -> int:
-    """Run every built-in case under the backend of this process; returns how many."""
+    """Run every built-in case under the backend of this process, and return their number."""
     import warnings
 
     import keras
@@ -61,7 +61,7 @@ def loop(backend: str) -> int:
                         _plain_loss(case, losses, backend_numerics)
                     elif isinstance(case, ModelCase):
                         _plain_model(case, keras, backend_numerics)
-                except Exception:  # noqa: BLE001 - raising is what some cases are about
+                except Exception:  # noqa: BLE001 - some cases raise on purpose
                     pass
     return n_cases
 
@@ -124,13 +124,13 @@ def _plain_model(case, keras, backend_numerics) -> None:
     )
 
 
-def _three_at_once() -> float:
+def _all_at_once() -> float:
     began = time.perf_counter()
     threads = os.cpu_count() or 1
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, backend.value],
-            env=os.environ | session_environment(backend, "cpu", threads),
+            env=environment_for(backend, "cpu", threads),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -155,6 +155,6 @@ if __name__ == "__main__":
         n = loop(sys.argv[1])
         print(f"{sys.argv[1]}: {n} cases in {time.perf_counter() - began:.1f} s")
     else:
-        _three_at_once(), _run()  # both warm: JAX's compilation cache is filled
-        plain, whole = _three_at_once(), _run()
+        _all_at_once(), _run()  # warm-up: this fills JAX's compilation cache
+        plain, whole = _all_at_once(), _run()
         print(f"plain loop {plain:.1f} s, backendcheck run {whole:.1f} s, ratio {whole / plain:.2f}")

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: the sources of the built-in cases are part of the site, so that the links of case-index.md work there too."""
+"""A hook of MkDocs that adds the sources of the built-in cases to the site, for the links of case-index.md."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def on_files(files: Files, config: Any) -> None:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """On the site they lie beside the pages, in the repository beside the folder of the pages."""
+    """Correct the links: on the site the cases are next to the pages, in the repository next to the folder of the pages."""
     return markdown.replace("](../cases/", "](cases/")

@@ -1,11 +1,11 @@
-"""Write the pages that are made from the program and from a run.
+"""Write the pages that are generated from the program and from a run.
 
-Those are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, and what-differs.md.
+These are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, and what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
-    python docs/generate.py --check        # fails where a page other than what-differs.md is out of date
+    python docs/generate.py --check        # fails if a page other than what-differs.md is out of date
 
-What differs today is told by a run, so that page is written only when a report.json is given.
+The page what-differs.md comes from a run, so it is written only if a report.json is passed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", nargs="?", type=Path, help="report.json of a run of the built-in cases")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     options = parser.parse_args()
     schema = SCHEMA.read_text(encoding="utf-8")
     pages = {
@@ -64,8 +64,8 @@ def _stale(path: Path, text: str, *, check: bool) -> bool:
 
 
 def commands() -> Iterator[str]:
-    """Every command as its own --help has it."""
-    yield from ("# Commands", "", "As `backendcheck COMMAND --help` prints them.", "")
+    """Every command with its --help text."""
+    yield from ("# Commands", "", "The output of `backendcheck COMMAND --help`.", "")
     yield from _help(cli, ["backendcheck"])
 
 
@@ -74,16 +74,16 @@ def _help(command: click.Command, path: list[str]) -> Iterator[str]:
     yield from (f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", "")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            one = command.get_command(context, name)
-            if one is not None and not one.hidden:
-                yield from _help(one, [*path, name])
+            subcommand = command.get_command(context, name)
+            if subcommand is not None and not subcommand.hidden:
+                yield from _help(subcommand, [*path, name])
 
 
 # --- built-in cases --------------------------------------------------------------------------------------------
 
 
 def case_index() -> Iterator[str]:
-    """Every built-in case with its claim, by topic and file. The README.md of a folder says what its topic is."""
+    """Every built-in case with its claim, by topic and file. The README.md of a folder describes its topic."""
     files = {path: case_functions(path) for path in find_case_files([str(CASES)])}
     topics = {folder: [path for path in files if path.parent == folder] for folder in sorted({path.parent for path in files})}
     described = {folder: _topic(folder) for folder in topics}
@@ -118,7 +118,7 @@ def _case_file(path: Path, cases: Sequence[CaseFunction]) -> Iterator[str]:
 
 
 def _prose(docstring: str) -> str:
-    """The first paragraph as Markdown: what stands in backticks is code, and nothing else is markup."""
+    """The first paragraph as Markdown: text in backticks is code, and other text is not markup."""
     paragraph = " ".join(docstring.partition("\n\n")[0].split())
     parts = re.split(r"(`+[^`]*`+)", paragraph)
     return "".join(part if part.startswith("`") else re.sub(r"[\\*_<\[\]|]", r"\\\g<0>", part) for part in parts)
@@ -128,10 +128,10 @@ def _prose(docstring: str) -> str:
 
 
 def label_rules() -> Iterator[str]:
-    """Every rule of the label contract, with what it says of an example."""
+    """Every rule of the label contract, with its message for an example."""
     yield from ("# Label rules", "")
-    yield "Each code keeps its meaning. The examples are run when this page is made, and what each backend does today was"
-    yield "recorded by the built-in cases that are named. [The contract for labels](labels.md) says how to use the rules."
+    yield "The codes are stable. The examples are run when this page is generated. The line *Today* states what each backend"
+    yield "does, as recorded by the named built-in case. [The contract for labels](labels.md) explains how to use the rules."
     yield from ("", "| code | rule | severity | looks for |", "| --- | --- | --- | --- |")
     for rule in RULES.values():
         yield f"| [{rule.code}](#{_anchor(rule)}) | {rule.name} | {_severities(rule)} | {rule.looks_for} |"
@@ -143,15 +143,15 @@ def label_rules() -> Iterator[str]:
 
 
 def _rule(rule: Rule) -> Iterator[str]:
-    found, near_miss = EXAMPLES[rule.code]
-    finding = next(one for one in run_example(found) if one.code == rule.code)
+    example, near_miss = EXAMPLES[rule.code]
+    finding = next(finding for finding in run_example(example) if finding.code == rule.code)
     yield from ("", f"### {rule.code} {rule.name}", "", f"*{_severities(rule)}.* {rule.looks_for}", "")
-    yield from ("```python", f"check_labels({found})", "```", "", "```text", str(finding), "```", "")
-    yield f"- **Hurts** {rule.hurts}"
+    yield from ("```python", f"check_labels({example})", "```", "", "```text", str(finding), "```", "")
+    yield f"- **Effect** {rule.hurts}"
     yield f"- **What to do** {rule.remedy}"
     if finding.today is not None:
         yield f"- **Today** {escape(finding.today.says)}"
-    yield f"- **Is right** `{near_miss}`"
+    yield f"- **Correct** `{near_miss}`"
 
 
 def _severities(rule: Rule) -> str:
@@ -197,7 +197,7 @@ def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return f"`{schema['const']}`"
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return " or ".join(_type(one, definitions) for one in schema[several])
+            return " or ".join(_type(option, definitions) for option in schema[several])
     kind = schema.get("type", "any")
     if kind == "array":
         return f"list of {_type(schema.get('items', {}), definitions)}"

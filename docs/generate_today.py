@@ -1,11 +1,11 @@
 """Write backendcheck/labels/contract/backend_behavior.json.
 
-It says what each backend does with labels that break a rule, from runs of the built-in cases.
+It states what each backend does with labels that break a rule, from runs of the built-in cases.
 
     backendcheck run --out reports/latest && python docs/generate_today.py reports/latest
-    python docs/generate_today.py --check reports/latest     # fails where backend_behavior.json is out of date
+    python docs/generate_today.py --check reports/latest     # fails if backend_behavior.json is out of date
 
-today.toml, beside this file, says which cases show it. Several runs may be given, of the same versions.
+The file today.toml, next to this one, names the cases for each rule. Several runs of the same versions may be passed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from backendcheck.vocabulary.observations import quantity_of
 MAPPING = Path(__file__).parent / "today.toml"
 TODAY = MAPPING.parents[1] / "backendcheck" / "labels" / "contract" / "backend_behavior.json"
 SCHEMA = 1
-# Which observation stands for all of a recording, the first that is there; the word is that of the sentence.
-_TELLING = {"loss": "loss", "train/loss": "loss", "value/loss": "loss", "value/result": "result"}
-_ROUNDING = 1e-6  # smaller is what float32 leaves of a zero
+# The observation that represents a recording: the first that is present. The value is its word in the sentence.
+_REPRESENTATIVE = {"loss": "loss", "train/loss": "loss", "value/loss": "loss", "value/result": "result"}
+_ROUNDING = 1e-6  # smaller values are rounding errors of zero in float32
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A finished run: its directory, its versions by backend, and the result of each case as report.json has it."""
+    """A finished run: its directory, its versions by backend, and the result of each case from report.json."""
 
     path: Path
     versions: Mapping[str, Mapping[str, str]]
@@ -66,25 +66,25 @@ def read_run(path: Path) -> Run:
     if report["backends"] != legs:
         sys.exit(f"{path}: has {', '.join(report['backends'])}; expected {', '.join(legs)}. Run the cases on all backends.")
     versions = {leg: report["environments"][leg]["versions"] for leg in legs}
-    return Run(path=path, versions=versions, results={one["case"]: one for one in report["results"]})
+    return Run(path=path, versions=versions, results={result["case"]: result for result in report["results"]})
 
 
 def facts_of(mapping: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    """What backend_behavior.json is to hold, see `backendcheck.labels.contract.backend_behavior.facts`."""
+    """The content of backend_behavior.json; see `backendcheck.labels.contract.backend_behavior.facts`."""
     versions = {leg: of_leg[leg] for leg, of_leg in runs[0].versions.items()}
     keras = {of_leg["keras"] for run in runs for of_leg in run.versions.values()}
     if len(keras) != 1 or any(run.versions[leg][leg] != versions[leg] for run in runs for leg in versions):
-        sys.exit(f"{', '.join(str(run.path) for run in runs)}: were recorded with other versions each; expected one.")
+        sys.exit(f"{', '.join(str(run.path) for run in runs)}: recorded with different versions; expected the same versions.")
     return {
         "schema": SCHEMA,
         "keras": keras.pop(),
         "versions": versions,
-        "rules": {code: [shown(one, runs) for one in entries(rule)] for code, rule in sorted(mapping.items())},
+        "rules": {code: [shown(entry, runs) for entry in entries(rule)] for code, rule in sorted(mapping.items())},
     }
 
 
 def entries(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The cases of a rule of today.toml, one entry each: ``{loss}`` is written out."""
+    """The cases of a rule of today.toml, one entry for each case: ``{loss}`` is replaced by each loss."""
     for entry in rule["shown"]:
         if "{loss}" not in entry["case"]:
             yield entry
@@ -93,32 +93,32 @@ def entries(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def shown(entry: Mapping[str, Any], runs: Iterable[Run]) -> dict[str, Any]:
-    """One case as backend_behavior.json has it: the entry of today.toml, what is right, and what each backend did."""
+    """A case in backend_behavior.json: the entry of today.toml, the correct result, and the behavior of each backend."""
     case = entry["case"]
     run = next((run for run in runs if case in run.results), None)
     if run is None:
-        sys.exit(f"{MAPPING.name}: {case} is in no run; expected every case that it names. Run all built-in cases.")
+        sys.exit(f"{MAPPING.name}: {case} not found in the runs; expected every case of the file. Run all built-in cases.")
     result = run.results[case]
     if result["verdict"] == "ERROR":
-        sys.exit(f"{run.path}: {case} is an ERROR ({result['headline']}), so that nothing is known of it. Run it again.")
+        sys.exit(f"{run.path}: {case} is an ERROR ({result['headline']}), so its behavior is unknown. Run it again.")
     recordings = {leg: read_recording(recording_path(run.path / leg, case)) for leg in run.versions}
-    name = _telling(list(recordings.values()))
+    name = _representative(list(recordings.values()))
     return {
         "case": case,
         "given": entry["given"],
         "losses": entry.get("losses", []),
         "kinds": entry.get("kinds", []),
         "does": entry.get("does", DOES),
-        "figure": _TELLING.get(name, ""),
-        "right": _right(list(recordings.values()), name),
-        "backends": {leg: _did(recording, result, name) for leg, recording in recordings.items()},
+        "figure": _REPRESENTATIVE.get(name, ""),
+        "right": _correct(list(recordings.values()), name),
+        "backends": {leg: _behavior(recording, result, name) for leg, recording in recordings.items()},
     }
 
 
-def _did(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _behavior(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str, Any]:
     if recording.raised:
         return {"raised": recording.raised[0].type, "stage": recording.raised[0].stage}
-    seen = recording.observations.get(name)
+    observation = recording.observations.get(name)
     differs = {
         quantity_of(finding["observation"]).words if not finding["observation"].startswith("value/") else "result"
         for finding in result["findings"]
@@ -126,22 +126,22 @@ def _did(recording: Recording, result: Mapping[str, Any], name: str) -> dict[str
     }
     weights = recording.observations.get("value/finite_weights")
     return {
-        "figure": None if seen is None else _rounded(seen.value),
+        "figure": None if observation is None else _rounded(observation.value),
         "differs": sorted(differs),
         **({"weights": "NaN"} if weights is not None and not weights.value else {}),
     }
 
 
-def _telling(recordings: Sequence[Recording]) -> str:
+def _representative(recordings: Sequence[Recording]) -> str:
     going = [recording for recording in recordings if not recording.raised]
-    for name in sorted(_TELLING, key=lambda one: (not any(one in {*r.reference, *r.reference_values} for r in going),)):
+    for name in sorted(_REPRESENTATIVE, key=lambda name: (not any(name in {*r.reference, *r.reference_values} for r in going),)):
         if any(name in recording.observations and recording.observations[name].value.size == 1 for recording in going):
             return name
     return ""
 
 
-def _right(recordings: Sequence[Recording], name: str) -> str | None:
-    """``raise``, or the right figure, or ``other`` if only something else has a reference; None if nothing says what is right."""
+def _correct(recordings: Sequence[Recording], name: str) -> str | None:
+    """``raise``, or the correct value; ``other`` if only another observation has a reference; None without any reference."""
     if any(recording.expect is not None for recording in recordings):
         return "raise"
     for recording in recordings:

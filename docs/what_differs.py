@@ -1,4 +1,4 @@
-"""The page what-differs.md: every known divergence that a run of the built-in cases has shown, by cause."""
+"""The page what-differs.md: every known divergence that a run of the built-in cases shows, by cause."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _by_cause(results: Sequence[Mapping[str, Any]], causes: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """The cases of each cause, the one with the most cases first. A case with two causes is a case of both."""
+    """The cases of each cause, the cause with the most cases first. A case with two causes is listed under both."""
     by_cause: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         if result["verdict"] == "XFAILED":
@@ -46,12 +46,12 @@ def _by_cause(results: Sequence[Mapping[str, Any]], causes: Mapping[str, Any]) -
 def _row(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
     entries = [entry for result in results for entry in result["known"] if (entry.get("cause") or _NO_CAUSE) == name]
     backends = sorted({backend for entry in entries for backend in entry["backends"]}, key=["tensorflow", "jax", "torch"].index)
-    everyone = "all" if len(backends) == 3 else ", ".join(backends)  # noqa: PLR2004 - all backends
+    deviating = "all" if len(backends) == 3 else ", ".join(backends)  # noqa: PLR2004 - all backends
     bounds = [f"{word} {'Keras ' * cause[word][0].isdigit()}{cause[word]}" for word in ("since", "until") if cause.get(word)]
     ranges = sorted({f"Keras {entry['versions']['keras']}" for entry in entries if "keras" in entry["versions"]})
     links = dict.fromkeys(entry["link"] for entry in entries if entry["link"])
     cells = [
-        f"[{prose(cause.get('title', 'Not told by cause'))}](#{name})", everyone, ", ".join(bounds or ranges),
+        f"[{prose(cause.get('title', 'Without a cause'))}](#{name})", deviating, ", ".join(bounds or ranges),
         str(len(results)),
         ", ".join(f"[{_short(link)}]({link})" for link in links),
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def _entry(name: str, cause: Mapping[str, Any], result: Mapping[str, Any]) -> It
 
 
 def prose(text: str) -> str:
-    """Text as Markdown shows it, with its code in backticks as code."""
+    """Text as Markdown, with code in backticks kept as code."""
     parts = _CODE.split(" ".join(text.split()))
     if any("`" in part for part in parts[::2]):
         return escape(text)
@@ -92,6 +92,6 @@ def prose(text: str) -> str:
 
 
 def _escaped(part: str) -> str:
-    """`escape`, which strips, with the spaces that part it from the code beside it."""
+    """Like `escape`, which strips, but with the spaces around the text."""
     before, after = part[: len(part) - len(part.lstrip())], part[len(part.rstrip()) :]
     return f"{before}{escape(part)}{after}" if part.strip() else part

@@ -1,7 +1,7 @@
-"""Every cause of the table, planted: each function draws a world in which it can occur, and the fault.
+"""Every cause of the table, injected: each function draws a world in which it can occur, and the fault.
 
-What is another cause by construction is not drawn: a cycle of all classes by one (that is `off-by-one`), an exchange of equal
-rows, weights dropped or applied twice on one of two legs under a loss that nobody knows.
+Worlds that have another cause by construction are not drawn: a cycle of all classes by one (`off-by-one`), an exchange of equal
+rows, or weights dropped or applied twice on one of two legs under an unknown loss.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from backendcheck.recordings.recording import Raised
-from planted.backend import Array, Fault, Head, sigmoid, softmax, softmax_pullback
-from planted.trial import Plant, World, kind_allowance
-from planted.worlds import heads_world, outputs_world, values_world
+from simulated.backend import Array, Fault, Head, sigmoid, softmax, softmax_pullback
+from simulated.trial import Injection, World, kind_allowance
+from simulated.worlds import heads_world, outputs_world, values_world
 
-Draw = Callable[[np.random.Generator], tuple[World, Plant]]
+Draw = Callable[[np.random.Generator], tuple[World, Injection]]
 CLASSES = ("sparse", "categorical")
 ALL = ("sparse", "categorical", "binary", "mse", "mae", "huber")
 
@@ -46,59 +46,62 @@ def class_order(rng):
     if sort == "names":
         names = np.array([f"class {k}" for k in range(int(rng.integers(2, 9)))], object)
         p = _permutation(rng, len(names))
-        return values_world(rng, "vocabulary", names), Plant(edit=lambda seen: seen.update({"value/vocabulary": names[p]}))
+        world = values_world(rng, "vocabulary", names)
+        return world, Injection(edit=lambda arrays: arrays.update({"value/vocabulary": names[p]}))
     if sort == "rows":
         n, c = int(rng.choice([4, 16, 64])), int(rng.choice([3, 5, 10]))
         labels = np.arange(n) % c
         p = _permutation(rng, min(c, n))
         p = np.concatenate([p, np.arange(len(p), c)])
         rows = np.eye(c, dtype=np.float32)[labels]
-        return values_world(rng, "rows", rows), Plant(edit=lambda seen: seen.update({"value/rows": seen["value/rows"][:, p]}))
+        world = values_world(rng, "rows", rows)
+        return world, Injection(edit=lambda arrays: arrays.update({"value/rows": arrays["value/rows"][:, p]}))
     if sort == "integers":
         c = int(rng.choice([3, 5, 10]))
         labels = np.repeat(np.arange(c), 3)
         rng.shuffle(labels)
         p = _permutation(rng, c)
-        return values_world(rng, "classes", labels), Plant(edit=lambda seen: seen.update({"value/classes": p[labels]}))
+        return values_world(rng, "classes", labels), Injection(edit=lambda arrays: arrays.update({"value/classes": p[labels]}))
     world = heads_world(rng, losses=CLASSES)
     p = _permutation(rng, world.head.n_classes)
     if sort == "forward":
         world.heads[""] = replace(world.head, y_pred=None)
         apply, pull = _gathered(p, -1)
-        return world, Plant(fault=Fault(forward=apply, forward_pullback=pull))
-    # Enough examples that each class that moves is seen twice: one example is no rule.
+        return world, Injection(fault=Fault(forward=apply, forward_pullback=pull))
+    # Enough examples that each class that moves occurs twice: one example does not show a rule.
     n, c = world.head.y.shape[0], world.head.n_classes
     if n < 3 * c:
         world = heads_world(rng, losses=CLASSES, like={"c": int(rng.choice([2, 3, 4])), "n": int(rng.choice([16, 64]))})
         p = _permutation(rng, world.head.n_classes)
     inverse = np.argsort(p)
-    return world, Plant(fault=Fault(targets=lambda t: t[..., inverse]))
+    return world, Injection(fault=Fault(targets=lambda t: t[..., inverse]))
 
 
 def off_by_one(rng):
     sort, step = rng.choice(["forward", "labels", "clip", "rows", "lost", "integers"]), int(rng.choice([1, -1]))
     if sort == "integers":
         labels = rng.integers(0, 6, 12)
-        return values_world(rng, "labels", labels), Plant(edit=lambda seen: seen.update({"value/labels": labels + step}))
+        return values_world(rng, "labels", labels), Injection(edit=lambda arrays: arrays.update({"value/labels": labels + step}))
     if sort in ("rows", "lost"):
         c, n = int(rng.choice([3, 5, 10])), int(rng.choice([6, 16, 64]))
         rows = np.eye(c, dtype=np.float32)[np.arange(n) % c]
         shifted = np.roll(rows, step, axis=-1)
         if sort == "lost":
             shifted[:, 0 if step == 1 else -1] = 0
-        return values_world(rng, "rows", rows), Plant(
-            edit=lambda seen: seen.update({"value/rows": shifted.astype(seen["value/rows"].dtype)})
+        return values_world(rng, "rows", rows), Injection(
+            edit=lambda arrays: arrays.update({"value/rows": shifted.astype(arrays["value/rows"].dtype)})
         )
     like = {"c": int(rng.choice([3, 4, 5, 10, 30])), "n": int(rng.choice([4, 8, 16, 64]))}
     if sort == "forward":
         world = heads_world(rng, losses=CLASSES, like=like | {"alone": False})
-        return world, Plant(fault=Fault(forward=lambda a: np.roll(a, step, -1), forward_pullback=lambda g: np.roll(g, -step, -1)))
+        rolled = Fault(forward=lambda a: np.roll(a, step, -1), forward_pullback=lambda g: np.roll(g, -step, -1))
+        return world, Injection(fault=rolled)
     world = heads_world(rng, losses=("sparse",) if sort == "clip" else CLASSES, like=like)
     c = world.head.n_classes
     if sort == "clip":
         world.custom = False
-        return world, Plant(fault=Fault(labels=lambda y: np.clip(y + step, 0, c - 1)))
-    return world, Plant(fault=Fault(targets=lambda t: np.roll(t, step, -1)))
+        return world, Injection(fault=Fault(labels=lambda y: np.clip(y + step, 0, c - 1)))
+    return world, Injection(fault=Fault(targets=lambda t: np.roll(t, step, -1)))
 
 
 def example_order(rng):
@@ -110,32 +113,32 @@ def example_order(rng):
     if sort == "forward":
         world.heads[""] = replace(world.head, y_pred=None)
         apply, pull = _gathered(p, 0)
-        return world, Plant(fault=Fault(forward=apply, forward_pullback=pull))
+        return world, Injection(fault=Fault(forward=apply, forward_pullback=pull))
     if sort == "losses":
-        return world, Plant(edit=lambda seen: seen.update({"per_example_loss": seen["per_example_loss"][p]}))
+        return world, Injection(edit=lambda arrays: arrays.update({"per_example_loss": arrays["per_example_loss"][p]}))
     world.custom = False
     change = (lambda t: t[::-1]) if sort == "reverse labels" else (lambda t: np.roll(t, 1, axis=0))
-    return world, Plant(fault=Fault(targets=change))
+    return world, Injection(fault=Fault(targets=change))
 
 
 def output_order(rng):
-    world = outputs_world(rng, alike=bool(rng.random() < 0.5))
+    world = outputs_world(rng, same_loss=bool(rng.random() < 0.5))
     order = np.array([*world.heads][::-1], dtype=object)
-    return world, Plant(edit=lambda seen: seen.update({"output_order": order}))
+    return world, Injection(edit=lambda arrays: arrays.update({"output_order": order}))
 
 
 def output_swap(rng):
     sort = rng.choice(["predictions", "labels", "losses", "weights"])
-    world = outputs_world(rng, alike=sort in ("predictions", "labels"))
+    world = outputs_world(rng, same_loss=sort in ("predictions", "labels"))
     if sort == "predictions":
-        # The layers of two outputs are exchanged: everything after them follows.
+        # The layers of two outputs are exchanged, and all later values follow.
         def rewire(heads: dict[str, Head]) -> dict[str, Head]:
             a, b = heads["stage"], heads["tumor"]
             fields = ("x", "kernel", "bias")
             of_a, of_b = ({field: getattr(head, field) for field in fields} for head in (a, b))
             return heads | {"stage": replace(a, **of_b), "tumor": replace(b, **of_a)}
 
-        return world, Plant(rewire=rewire)
+        return world, Injection(rewire=rewire)
     if sort == "labels":
 
         def labels(heads: dict[str, Head]) -> dict[str, Head]:
@@ -144,18 +147,18 @@ def output_swap(rng):
                 "tumor": replace(heads["tumor"], y=heads["stage"].y),
             }
 
-        return world, Plant(rewire=labels)
-    world = outputs_world(rng, alike=False)
+        return world, Injection(rewire=labels)
+    world = outputs_world(rng, same_loss=False)
     if sort == "weights":
         a, b = rng.uniform(0.3, 1.0), rng.uniform(1.5, 3.0)
         world.loss_weights = dict.fromkeys(world.heads, 1.0) | {"stage": float(a), "tumor": float(b)}
 
-        def weights(seen: dict[str, Array]) -> None:
-            total = seen["loss"] + (b - a) * seen["loss/stage"] + (a - b) * seen["loss/tumor"]
-            seen["loss"] = total.astype(seen["loss"].dtype)
-            seen["train/loss"] = np.asarray([total], np.float64)
+        def weights(arrays: dict[str, Array]) -> None:
+            total = arrays["loss"] + (b - a) * arrays["loss/stage"] + (a - b) * arrays["loss/tumor"]
+            arrays["loss"] = total.astype(arrays["loss"].dtype)
+            arrays["train/loss"] = np.asarray([total], np.float64)
 
-        return world, Plant(edit=weights)
+        return world, Injection(edit=weights)
     for output in ("stage", "tumor"):  # cross-entropies exchanged: both take (N, C) and rows of 0 and 1
         world.heads[output].activation = {"stage": "softmax", "tumor": "sigmoid"}[output]
 
@@ -164,7 +167,7 @@ def output_swap(rng):
 
     world.reference = True
     world.n_legs = 3
-    return world, Plant(rewire=losses)
+    return world, Injection(rewire=losses)
 
 
 # --- labels ----------------------------------------------------------------------------------------------------
@@ -175,12 +178,12 @@ def label_wrapped(rng):
         world = heads_world(rng, losses=("sparse",), like={"c": 300, "n": 6, "custom": False, "steps": 0})
         world.reference = False  # finite differences over 300 classes take a second
         world.head.y[:] = rng.integers(256, 300, world.head.y.shape)
-        return world, Plant(fault=Fault(labels=lambda y: y.astype(np.uint8).astype(np.int64)))
+        return world, Injection(fault=Fault(labels=lambda y: y.astype(np.uint8).astype(np.int64)))
     width = str(rng.choice(["int8", "uint8", "int16", "int32"]))
     labels = rng.integers(0, 100, 8)
     labels[-2:] = int(np.iinfo(width).max) + rng.integers(1, 50, 2)
-    return values_world(rng, "labels", labels), Plant(
-        edit=lambda seen: seen.update({"value/labels": labels.astype(width).astype(np.int64)})
+    return values_world(rng, "labels", labels), Injection(
+        edit=lambda arrays: arrays.update({"value/labels": labels.astype(width).astype(np.int64)})
     )
 
 
@@ -190,10 +193,10 @@ def label_truncated(rng):
         world = values_world(rng, "labels", labels)
         world.noise = 0.0
         change = np.trunc if rng.random() < 0.5 else np.rint
-        return world, Plant(edit=lambda seen: seen.update({"value/labels": change(seen["value/labels"])}))
+        return world, Injection(edit=lambda arrays: arrays.update({"value/labels": change(arrays["value/labels"])}))
     world = heads_world(rng, losses=("mse", "mae", "huber"), like={"custom": False})
     world.heads[""] = replace(world.head, y=(world.head.y * 3).astype(np.float32))
-    return world, Plant(fault=Fault(targets=np.trunc))
+    return world, Injection(fault=Fault(targets=np.trunc))
 
 
 def label_smoothing(rng):
@@ -202,17 +205,18 @@ def label_smoothing(rng):
         c = int(rng.choice([3, 5, 10]))
         rows = np.eye(c, dtype=np.float32)[rng.integers(0, c, 12)]
         smooth = rows * (1 - amount) + amount / c
-        return values_world(rng, "rows", rows), Plant(
-            edit=lambda seen: seen.update({"value/rows": smooth.astype(seen["value/rows"].dtype)})
+        return values_world(rng, "rows", rows), Injection(
+            edit=lambda arrays: arrays.update({"value/rows": smooth.astype(arrays["value/rows"].dtype)})
         )
     world = heads_world(rng, losses=("categorical", "binary"), like={"custom": False})
     c = world.head.n_classes if world.head.loss == "categorical" else 2
-    return world, Plant(fault=Fault(targets=lambda t: t * (1 - amount) + amount / c))
+    return world, Injection(fault=Fault(targets=lambda t: t * (1 - amount) + amount / c))
 
 
 def label_dtype(rng):
     labels = rng.integers(0, 9, 6)
-    return values_world(rng, "labels", labels), Plant(edit=lambda seen: seen.update({"value/labels": labels.astype(np.int32)}))
+    world = values_world(rng, "labels", labels)
+    return world, Injection(edit=lambda arrays: arrays.update({"value/labels": labels.astype(np.int32)}))
 
 
 def dropped_label(rng):
@@ -221,8 +225,8 @@ def dropped_label(rng):
         rows = np.eye(c, dtype=np.float32)[rng.integers(0, c, 12)]
         lost = rows.copy()
         lost[rng.choice(12, int(rng.integers(1, 4)), replace=False)] = 0
-        return values_world(rng, "rows", rows), Plant(
-            edit=lambda seen: seen.update({"value/rows": lost.astype(seen["value/rows"].dtype)})
+        return values_world(rng, "rows", rows), Injection(
+            edit=lambda arrays: arrays.update({"value/rows": lost.astype(arrays["value/rows"].dtype)})
         )
     world = heads_world(rng, losses=CLASSES, like={"steps": 0, "n": int(rng.choice([3, 4, 8, 16, 64])), "weight": False})
     n = len(world.head.y)
@@ -233,7 +237,7 @@ def dropped_label(rng):
         t[lost] = 0.0
         return t
 
-    return world, Plant(fault=Fault(targets=drop))
+    return world, Injection(fault=Fault(targets=drop))
 
 
 def missing_label_counted(rng):
@@ -244,7 +248,7 @@ def missing_label_counted(rng):
     ignored = world.head.ignore_class
     if ignored == 0:
         counted = 0
-    return world, Plant(fault=Fault(ignore=False, labels=lambda y: np.where(y == ignored, counted, y)))
+    return world, Injection(fault=Fault(ignore=False, labels=lambda y: np.where(y == ignored, counted, y)))
 
 
 # --- masks, weights, reductions --------------------------------------------------------------------------------
@@ -262,19 +266,19 @@ def mask_ignored(rng):
     if like["steps"]:
         world.custom, world.reference = False, bool(rng.random() < 0.6)
     change = (lambda _: None) if rng.random() < 0.8 or world.custom else (lambda m: ~m)
-    return world, Plant(fault=Fault(mask=change))
+    return world, Injection(fault=Fault(mask=change))
 
 
 def _weighted_world(rng):
     world = heads_world(rng, losses=ALL, like={"weight": True, "n": int(rng.choice([3, 4, 8, 16, 64]))})
-    if world.custom:  # of two legs nobody can tell weights dropped on one from weights applied twice on the other
+    if world.custom:  # with two legs, weights dropped on one look like weights applied twice on the other
         world.n_legs = 3
     return world
 
 
 def sample_weight_ignored(rng):
     world = _weighted_world(rng)
-    return world, Plant(fault=Fault(weight=lambda _: None))
+    return world, Injection(fault=Fault(weight=lambda _: None))
 
 
 def sample_weight_misapplied(rng):
@@ -282,7 +286,7 @@ def sample_weight_misapplied(rng):
     change = [
         lambda w: w * w, lambda w: w / w.mean(), lambda w: w / w.sum(), lambda w: w[::-1], lambda w: np.roll(w, 1),
     ][int(rng.integers(5))]  # fmt: skip
-    return world, Plant(fault=Fault(weight=change))
+    return world, Injection(fault=Fault(weight=change))
 
 
 def reduction(rng):
@@ -291,7 +295,7 @@ def reduction(rng):
     choices = [1.0 / n, float(n)] + ([1.0 / c, float(c), 1.0 / (n * c)] if c > 1 else [])
     if world.head.weight is not None:
         choices.append(1.0 / float(world.head.weight.sum()))
-    return world, Plant(fault=Fault(factor=float(rng.choice(choices))))
+    return world, Injection(fault=Fault(factor=float(rng.choice(choices))))
 
 
 def broadcast(rng):
@@ -299,8 +303,8 @@ def broadcast(rng):
     if rng.random() < 0.3:
         value = rng.standard_normal((n, 1))
         spread = rng.standard_normal((n, n))
-        return values_world(rng, "losses", value), Plant(
-            edit=lambda seen: seen.update({"value/losses": spread.astype(seen["value/losses"].dtype)})
+        return values_world(rng, "losses", value), Injection(
+            edit=lambda arrays: arrays.update({"value/losses": spread.astype(arrays["value/losses"].dtype)})
         )
     world = heads_world(
         rng, losses=("mse", "mae"), like={"n": n, "c": 1, "steps": 0, "custom": False, "weight": False, "alone": True}
@@ -310,17 +314,17 @@ def broadcast(rng):
     d = p[:, None] - t[None, :]
     each = (d**2 if head.loss == "mse" else np.abs(d)).mean(axis=1)
 
-    def spread_losses(seen: dict[str, Array]) -> None:
+    def spread_losses(arrays: dict[str, Array]) -> None:
         total = each.mean() if head.reduction == "sum_over_batch_size" else each.sum()
-        seen["per_example_loss"] = each.astype(world.floatx)
-        seen["loss"] = np.asarray(total, world.floatx)
+        arrays["per_example_loss"] = each.astype(world.floatx)
+        arrays["loss"] = np.asarray(total, world.floatx)
         slope = (2 * d if head.loss == "mse" else np.sign(d)).mean(axis=1)[:, None]
-        seen["gradient/y_pred"] = (slope / (n if head.reduction == "sum_over_batch_size" else 1)).astype(world.floatx)
+        arrays["gradient/y_pred"] = (slope / (n if head.reduction == "sum_over_batch_size" else 1)).astype(world.floatx)
 
-    return world, Plant(edit=spread_losses)
+    return world, Injection(edit=spread_losses)
 
 
-# --- what the loss makes of predictions ------------------------------------------------------------------------
+# --- how the loss uses predictions -----------------------------------------------------------------------------
 
 
 def axis(rng):
@@ -333,14 +337,14 @@ def axis(rng):
     z = rng.standard_normal((n, c)) * float(rng.choice([0.3, 1.0, 3.0]))
     world = values_world(rng, "scores", softmax(z) if sort == "softmax" else z)
     changed = softmax(z.T).T if sort == "softmax" else None
-    if sort == "softmax":  # noise of such a probability is that of its logit, which is not what `values_world` adds
+    if sort == "softmax":  # the noise of a probability comes from its logit, and `values_world` does not add that
         world.noise = 0.0
 
-    def edit(seen: dict[str, Array]) -> None:
-        own = seen["value/scores"]
-        seen["value/scores"] = own.T.copy() if changed is None else changed.astype(own.dtype)
+    def edit(arrays: dict[str, Array]) -> None:
+        scores = arrays["value/scores"]
+        arrays["value/scores"] = scores.T.copy() if changed is None else changed.astype(scores.dtype)
 
-    return world, Plant(edit=edit)
+    return world, Injection(edit=edit)
 
 
 def logits_as_probabilities(rng):
@@ -348,19 +352,19 @@ def logits_as_probabilities(rng):
     if sort == "predict":
         world = heads_world(rng, losses=("sparse", "categorical"), like={"alone": False})
 
-        seen: dict[str, Array] = {}
+        arrays: dict[str, Array] = {}
 
         def once_more(p: Array) -> Array:
-            seen["q"] = softmax(p)
-            return seen["q"]
+            arrays["q"] = softmax(p)
+            return arrays["q"]
 
         def pull(g: Array) -> Array:
-            return softmax_pullback(seen["q"])(g)
+            return softmax_pullback(arrays["q"])(g)
 
-        return world, Plant(fault=Fault(forward=once_more, forward_pullback=pull))
+        return world, Injection(fault=Fault(forward=once_more, forward_pullback=pull))
     world = heads_world(rng, losses=("sparse", "categorical", "binary"), like={"custom": False})
     if sort == "flag" and world.head.from_logits is False:
-        return world, Plant(fault=Fault(logits=True))
+        return world, Injection(fault=Fault(logits=True))
     kept: dict[str, Array] = {}
     if world.head.loss == "binary":
 
@@ -368,7 +372,7 @@ def logits_as_probabilities(rng):
             kept["q"] = sigmoid(p)
             return kept["q"]
 
-        return world, Plant(fault=Fault(into_loss=squash, into_loss_pullback=lambda g: g * kept["q"] * (1 - kept["q"])))
+        return world, Injection(fault=Fault(into_loss=squash, into_loss_pullback=lambda g: g * kept["q"] * (1 - kept["q"])))
 
     def again(p: Array) -> Array:
         kept["q"] = softmax(p)
@@ -377,7 +381,7 @@ def logits_as_probabilities(rng):
     def back(g: Array) -> Array:
         return softmax_pullback(kept["q"])(g)
 
-    return world, Plant(fault=Fault(into_loss=again, into_loss_pullback=back))
+    return world, Injection(fault=Fault(into_loss=again, into_loss_pullback=back))
 
 
 # --- edges -----------------------------------------------------------------------------------------------------
@@ -389,11 +393,11 @@ def tie_order(rng):
     indices = np.array([rng.permutation(10)[:k] for _ in range(n)])
     tied = rng.choice(n, max(1, n // 3), replace=False)
     values[tied, 1] = values[tied, 2]
-    other = indices.copy()
-    other[tied, 1], other[tied, 2] = indices[tied, 2], indices[tied, 1]
+    exchanged = indices.copy()
+    exchanged[tied, 1], exchanged[tied, 2] = indices[tied, 2], indices[tied, 1]
     world = values_world(rng, "indices", indices, values=values)
     world.noise = 0.0
-    return world, Plant(edit=lambda seen: seen.update({"value/indices": other}))
+    return world, Injection(edit=lambda arrays: arrays.update({"value/indices": exchanged}))
 
 
 def saturation(rng):
@@ -408,15 +412,15 @@ def saturation(rng):
     world.heads[""] = replace(head, activation="softmax", y_pred=p.astype(np.float32).astype(np.float64))
     less = float(rng.uniform(3, 12))
 
-    def clip_elsewhere(seen: dict[str, Array]) -> None:
-        each = seen["per_example_loss"].astype(np.float64)
+    def clip_elsewhere(arrays: dict[str, Array]) -> None:
+        each = arrays["per_example_loss"].astype(np.float64)
         changed = each.copy()
         changed[lost] += less
-        seen["per_example_loss"] = changed.astype(np.float32)
+        arrays["per_example_loss"] = changed.astype(np.float32)
         share = n if head.reduction == "sum_over_batch_size" else 1
-        seen["loss"] = np.asarray(seen["loss"] + less * len(lost) / share, np.float32)
+        arrays["loss"] = np.asarray(arrays["loss"] + less * len(lost) / share, np.float32)
 
-    return world, Plant(edit=clip_elsewhere)
+    return world, Injection(edit=clip_elsewhere)
 
 
 def edge_gradient(rng):
@@ -434,13 +438,13 @@ def edge_gradient(rng):
         labels.flat[at] = p.flat[at]
         world.heads[""] = replace(world.head, y=labels.astype(np.float32))
 
-    def other_side(seen: dict[str, Array]) -> None:
-        g = seen["gradient/y_pred"].copy()
+    def other_side(arrays: dict[str, Array]) -> None:
+        g = arrays["gradient/y_pred"].copy()
         size = np.abs(g).max() or 1.0
         g.flat[at] = size if sort == "mae" else -np.sign(y.flat[at]) * size
-        seen["gradient/y_pred"] = g
+        arrays["gradient/y_pred"] = g
 
-    return world, Plant(edit=other_side)
+    return world, Injection(edit=other_side)
 
 
 def nan(rng):
@@ -449,19 +453,19 @@ def nan(rng):
     at = int(rng.integers(n))
     if rng.random() < 0.5:
 
-        def in_gradient(seen: dict[str, Array]) -> None:
-            for name in [name for name in seen if name.startswith(("gradient", "train/weight"))]:
-                seen[name] = seen[name].copy()
-                seen[name].flat[0] = np.nan
+        def in_gradient(arrays: dict[str, Array]) -> None:
+            for name in [name for name in arrays if name.startswith(("gradient", "train/weight"))]:
+                arrays[name] = arrays[name].copy()
+                arrays[name].flat[0] = np.nan
 
-        return world, Plant(edit=in_gradient)
+        return world, Injection(edit=in_gradient)
 
     def poison(t: Array) -> Array:
         t = t.astype(np.float64).copy()
         t[at] = np.nan
         return t
 
-    return world, Plant(fault=Fault(targets=poison))
+    return world, Injection(fault=Fault(targets=poison))
 
 
 # --- factors and digits ----------------------------------------------------------------------------------------
@@ -470,26 +474,26 @@ def nan(rng):
 def sign(rng):
     world = heads_world(rng, losses=ALL)
     if rng.random() < 0.5:
-        return world, Plant(fault=Fault(each=-1.0))
+        return world, Injection(fault=Fault(each=-1.0))
 
-    def flip(seen: dict[str, Array]) -> None:
-        for name in [name for name in seen if name.startswith("gradient")]:
-            seen[name] = -seen[name]
+    def flip(arrays: dict[str, Array]) -> None:
+        for name in [name for name in arrays if name.startswith("gradient")]:
+            arrays[name] = -arrays[name]
 
-    return world, Plant(edit=flip)
+    return world, Injection(edit=flip)
 
 
 def scale(rng):
     factor = float(rng.choice([0.37, 0.71, 1.7, 2.9, 7.3])) * float(rng.uniform(0.95, 1.05))
     world = heads_world(rng, losses=ALL, like={"n": int(rng.choice([4, 8, 16, 64])), "weight": False})
     if rng.random() < 0.5:
-        return world, Plant(fault=Fault(each=factor))
+        return world, Injection(fault=Fault(each=factor))
 
-    def times(seen: dict[str, Array]) -> None:
-        for name in [name for name in seen if name.startswith("gradient")]:
-            seen[name] = (seen[name] * factor).astype(seen[name].dtype)
+    def times(arrays: dict[str, Array]) -> None:
+        for name in [name for name in arrays if name.startswith("gradient")]:
+            arrays[name] = (arrays[name] * factor).astype(arrays[name].dtype)
 
-    return world, Plant(edit=times)
+    return world, Injection(edit=times)
 
 
 def precision(rng):
@@ -500,7 +504,7 @@ def precision(rng):
     def rounded(p: Array) -> Array:
         return p.astype(coarse).astype(np.float64)
 
-    return world, Plant(fault=Fault(forward=rounded))
+    return world, Injection(fault=Fault(forward=rounded))
 
 
 def rounding(rng):
@@ -508,15 +512,15 @@ def rounding(rng):
     world.floatx, world.noise, world.reference = "float32", 0.0, False
     k = float(rng.uniform(1.5, 6.0))
 
-    def nudge(seen: dict[str, Array]) -> None:
-        name = "predictions" if "predictions" in seen else "per_example_loss"
-        value = seen[name].astype(np.float64)
+    def nudge(arrays: dict[str, Array]) -> None:
+        name = "predictions" if "predictions" in arrays else "per_example_loss"
+        value = arrays[name].astype(np.float64)
         allowance = kind_allowance(name, "float32")
         within = allowance.tolerance.atol + allowance.tolerance.rtol * np.abs(value)
-        seen[name] = (value + within * rng.uniform(-1, 1, value.shape)).astype(np.float32)
-        seen[name].flat[0] = value.flat[0] + k * within.flat[0]
+        arrays[name] = (value + within * rng.uniform(-1, 1, value.shape)).astype(np.float32)
+        arrays[name].flat[0] = value.flat[0] + k * within.flat[0]
 
-    return world, Plant(edit=nudge)
+    return world, Injection(edit=nudge)
 
 
 # --- labels that some reject -----------------------------------------------------------------------------------
@@ -536,10 +540,10 @@ def silent_acceptance(rng):
         t[0] = 0.0 if fate == "dropped" else np.nan if fate == "nan" else np.eye(c)[k]
         return t
 
-    return world, Plant(fault=Fault(targets=poison))
+    return world, Injection(fault=Fault(targets=poison))
 
 
-def large(cause: str, n: int, c: int, rng: np.random.Generator) -> tuple[World, Plant]:
+def large(cause: str, n: int, c: int, rng: np.random.Generator) -> tuple[World, Injection]:
     """A cause in a batch too large for the reference of gradients."""
     weighted = cause == "sample-weight-ignored"
     like = {"n": n, "c": c, "large": True, "steps": 0, "alone": weighted, "weight": weighted}
@@ -548,12 +552,12 @@ def large(cause: str, n: int, c: int, rng: np.random.Generator) -> tuple[World, 
     p = {"class-order": lambda: _permutation(rng, c), "example-order": lambda: _permutation(rng, n)}
     if cause in p:
         apply, pull = _gathered(p[cause](), -1 if cause == "class-order" else 0)
-        return world, Plant(fault=Fault(forward=apply, forward_pullback=pull))
+        return world, Injection(fault=Fault(forward=apply, forward_pullback=pull))
     if cause == "off-by-one":
-        return world, Plant(fault=Fault(forward=lambda a: np.roll(a, 1, -1), forward_pullback=lambda g: np.roll(g, -1, -1)))
+        return world, Injection(fault=Fault(forward=lambda a: np.roll(a, 1, -1), forward_pullback=lambda g: np.roll(g, -1, -1)))
     if cause == "reduction":
-        return world, Plant(fault=Fault(factor=float(n)))
-    return world, Plant(fault=Fault(weight=lambda _: None))
+        return world, Injection(fault=Fault(factor=float(n)))
+    return world, Injection(fault=Fault(weight=lambda _: None))
 
 
 CAUSES: dict[str, Draw] = {

@@ -1,4 +1,4 @@
-"""A trial: a world, a cause planted in it on some legs, and the recordings that workers would have written."""
+"""A trial: a world, a cause injected into it on some legs, and recordings as workers write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backendcheck.compare.tolerances import Allowed, default_tolerance
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
-from planted.backend import Array, Fault, Head, run
+from simulated.backend import Array, Fault, Head, run
 
 LEGS = ("tensorflow", "jax", "torch")
 _NAMES = {
@@ -22,16 +22,16 @@ _NAMES = {
 
 @dataclass(kw_only=True)
 class World:
-    """What a case declares: heads by output (``""`` for the only one), or plain values; and how it is run."""
+    """What a case declares: heads by output (``""`` if there is only one), or plain values; and how it runs."""
 
     heads: dict[str, Head] = field(default_factory=dict)
     values: dict[str, Array] = field(default_factory=dict)
     loss_weights: dict[str, float] = field(default_factory=dict)
     floatx: str = "float32"
-    noise: float = 0.0  # standard deviation in tenths of what is allowed: about the measured floor
+    noise: float = 0.0  # standard deviation in tenths of the tolerance: about the measured noise floor
     n_legs: int = 3
-    custom: bool = False  # a loss of the user's own: nothing to replay
-    reference: bool = True  # whether the reference is asked
+    custom: bool = False  # the user's own loss, which cannot be computed again
+    reference: bool = True  # whether the reference oracle is on
     class_names: object = None
     size: str = ""
 
@@ -41,8 +41,8 @@ class World:
 
 
 @dataclass(kw_only=True)
-class Plant:
-    """A cause in a world: the fault of an output, or what becomes of all that was observed."""
+class Injection:
+    """A cause in a world: the fault of an output, or a change of the observations."""
 
     fault: Fault = field(default_factory=Fault)
     output: str = ""
@@ -58,7 +58,7 @@ def kind_allowance(name: str, floatx: str) -> Allowed:
 
 
 def noisy(rng: np.random.Generator, amount: float, floatx: str) -> Callable[[str, Array], Array]:
-    """Gaussian noise of `amount` tenths of what is allowed, for every element that is not zero."""
+    """Gaussian noise of `amount` tenths of the tolerance, for every element that is not zero."""
 
     def add(name: str, value: Array) -> Array:
         if not amount or value.dtype.kind != "f" or not value.size:
@@ -72,39 +72,40 @@ def noisy(rng: np.random.Generator, amount: float, floatx: str) -> Callable[[str
     return add
 
 
-def record(world: World, leg: str, plant: Plant | None, rng: np.random.Generator) -> Recording:
-    """What the worker of one leg writes; the same without noise for the same world and plant."""
+def record(world: World, leg: str, injection: Injection | None, rng: np.random.Generator) -> Recording:
+    """The recording of one leg; without noise, it depends only on the world and the injection."""
     noise = noisy(rng, world.noise, world.floatx)
-    seen: dict[str, Array] = {}
-    plant = plant or Plant()
+    arrays: dict[str, Array] = {}
+    injection = injection or Injection()
     if world.heads:
-        wired = plant.rewire(world.heads)
+        wired = injection.rewire(world.heads)
         for output, head in wired.items():
-            observed = run(head, plant.fault if output == plant.output else Fault(), noise, world.floatx)
-            seen |= observed if not output else {_placed(name, output): value for name, value in observed.items()}
+            observed = run(head, injection.fault if output == injection.output else Fault(), noise, world.floatx)
+            arrays |= observed if not output else {_placed(name, output): value for name, value in observed.items()}
         if "" not in world.heads:
-            _total(world, seen)
-            seen["output_order"] = np.array([*world.heads], dtype=object)
+            _total(world, arrays)
+            arrays["output_order"] = np.array([*world.heads], dtype=object)
     else:
         for name, value in world.values.items():
-            given = noise(f"value/{name}", value) if value.dtype.kind == "f" and not np.isin(value, (0.0, 1.0)).all() else value
-            seen[f"value/{name}"] = given.astype(world.floatx) if value.dtype.kind == "f" else given
-    plant.edit(seen)
+            is_float = value.dtype.kind == "f"
+            computed = noise(f"value/{name}", value) if is_float and not np.isin(value, (0.0, 1.0)).all() else value
+            arrays[f"value/{name}"] = computed.astype(world.floatx) if is_float else computed
+    injection.edit(arrays)
     recording = Recording(
-        case="planted/trial", backend=leg, run=leg, status="raised" if plant.raised else "recorded",
-        observations={} if plant.raised else {name: _observation(value, world.floatx) for name, value in seen.items()},
-        raised=(plant.raised,) if plant.raised else (),
+        case="simulated/trial", backend=leg, run=leg, status="raised" if injection.raised else "recorded",
+        observations={} if injection.raised else {name: _observation(value, world.floatx) for name, value in arrays.items()},
+        raised=(injection.raised,) if injection.raised else (),
         labels=_labels(world), losses=_losses(world), class_names=world.class_names,
         settings={"floatx": world.floatx, "epsilon": "1e-07"},
         oracles=("agreement", "paths", "order", "reference") if world.reference else ("agreement", "paths", "order"),
     )  # fmt: skip
-    if world.reference and not plant.raised:
+    if world.reference and not injection.raised:
         return replace(recording, reference_values=built_in_reference_values(recording))
     return recording
 
 
-def recordings(world: World, faulty: Mapping[str, Plant], rng: np.random.Generator) -> dict[str, Recording]:
-    """All legs; those in `faulty` have the plant."""
+def recordings(world: World, faulty: Mapping[str, Injection], rng: np.random.Generator) -> dict[str, Recording]:
+    """The recordings of all legs; those in `faulty` have an injection."""
     return {leg: record(world, leg, faulty.get(leg), rng) for leg in LEGS[: world.n_legs]}
 
 
@@ -116,15 +117,15 @@ def _placed(name: str, output: str) -> str:
     return f"{name}/{output}"
 
 
-def _total(world: World, seen: dict[str, Array]) -> None:
+def _total(world: World, arrays: dict[str, Array]) -> None:
     weights = world.loss_weights or dict.fromkeys(world.heads, 1.0)
-    total = sum(weights[output] * float(seen[f"loss/{output}"]) for output in world.heads)
-    seen["loss"] = np.asarray(total, world.floatx)
-    seen["train/loss"] = np.asarray([total], np.float64)
+    total = sum(weights[output] * float(arrays[f"loss/{output}"]) for output in world.heads)
+    arrays["loss"] = np.asarray(total, world.floatx)
+    arrays["train/loss"] = np.asarray([total], np.float64)
 
 
 def _observation(value: Array, floatx: str) -> Observation:
-    """As the worker notes it: figures that Keras hands out as Python floats have the precision they were computed in."""
+    """As the worker records it: Python floats from Keras have the precision of their computation."""
     if value.dtype == object:
         return Observation(value=value, dtype="text", precision="float32")
     name = str(value.dtype)
@@ -132,16 +133,16 @@ def _observation(value: Array, floatx: str) -> Observation:
 
 
 def _labels(world: World) -> dict[str, Array]:
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for output, head in world.heads.items():
         suffix = f"/{output}" if output else ""
-        found[f"y_true{suffix}"] = head.y
+        arrays[f"y_true{suffix}"] = head.y
         for name, value in (("sample_weight", head.weight), ("mask", head.mask)):
             if value is not None:
-                found[f"{name}{suffix}"] = value
+                arrays[f"{name}{suffix}"] = value
         if head.y_pred is not None:
-            found["y_pred"] = head.y_pred.astype(world.floatx)
-    return found
+            arrays["y_pred"] = head.y_pred.astype(world.floatx)
+    return arrays
 
 
 def _losses(world: World) -> dict[str, dict[str, object]]:
@@ -165,8 +166,8 @@ def _losses(world: World) -> dict[str, dict[str, object]]:
 _WHERE_IT_BEGINS = (Quantity.VALUE, Quantity.OUTPUT_ORDER, Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
 
 
-def planted_excess(clean: Sequence[Mapping[str, Observation]], floatx: str) -> float:
-    """How far what was planted moves any observation, without noise, in units of what is allowed; infinite where not a number."""
+def injected_excess(clean: Sequence[Mapping[str, Observation]], floatx: str) -> float:
+    """The largest change of an observation by the injection, without noise, as a multiple of its tolerance; infinite for NaN."""
     healthy, faulty = clean
     largest = 0.0
     for name in {*healthy} & {*faulty}:

@@ -1,11 +1,11 @@
-"""Healthy worlds of every sort: drawn at random, each with its sizes, confidence and float type."""
+"""Random worlds without a fault, each with its sizes, confidence and float type."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from planted.backend import Head, sigmoid, softmax
-from planted.trial import World
+from simulated.backend import Head, sigmoid, softmax
+from simulated.trial import World
 
 LOGIT_SCALES = (0.01, 0.1, 1.0, 3.0, 8.0)  # near-uniform to confident
 _EXAMPLES = (2, 3, 4, 8, 16, 64, 256)
@@ -13,7 +13,7 @@ _CLASSES = (2, 3, 4, 5, 10, 30)
 
 
 def heads_world(rng: np.random.Generator, *, losses: tuple[str, ...], like: dict[str, object] | None = None) -> World:
-    """A model or a loss by itself, with one of `losses`. `like` forces weights, mask, ignore_class, sizes, custom, by name."""
+    """A model or a loss, with one of `losses`. `like` fixes weights, mask, ignore_class, sizes and custom, by name."""
     want = like or {}
     floatx = str(rng.choice(["float32", "float32", "float32", "float16", "float64"]))
     n, c = int(want.get("n", rng.choice(_EXAMPLES))), int(want.get("c", rng.choice(_CLASSES)))
@@ -27,7 +27,7 @@ def heads_world(rng: np.random.Generator, *, losses: tuple[str, ...], like: dict
         class_names=[f"class {k}" for k in range(c)] if rng.random() < 0.5 else None,
         size=f"N={n} C={c} {floatx} logits x {scale:g}",
     )  # fmt: skip
-    # At the limit of a clip the simulated gradient and the reference are both right: no noise, and no cause that was planted.
+    # At the limit of a clip the simulated gradient and the reference are both right. That is neither noise nor an injected cause.
     if world.custom or (head.activation and scale >= 3):
         world.reference = False
     return world
@@ -81,11 +81,11 @@ def draw_head(
     return head
 
 
-def outputs_world(rng: np.random.Generator, *, alike: bool) -> World:
-    """A model of two or three named outputs; `alike`: two of them of one shape and loss."""
+def outputs_world(rng: np.random.Generator, *, same_loss: bool) -> World:
+    """A model of two or three named outputs; `same_loss`: two of them have the same shape and loss."""
     floatx = str(rng.choice(["float32", "float32", "float16", "float64"]))
     n, scale = int(rng.choice(_EXAMPLES)), float(rng.choice([0.1, 1.0, 3.0]))
-    kinds = ["categorical", "categorical"] if alike else ["categorical", "binary"]
+    kinds = ["categorical", "categorical"] if same_loss else ["categorical", "binary"]
     if rng.random() < 0.5:
         kinds.append("mse")
     c = int(rng.choice([2, 3, 5]))
@@ -93,7 +93,7 @@ def outputs_world(rng: np.random.Generator, *, alike: bool) -> World:
     for output, kind in zip(("stage", "tumor", "age"), kinds, strict=False):
         want = {"alone": False, "steps": 0, "weight": False, "reduction": "sum_over_batch_size"}
         heads[output] = draw_head(rng, kind, (n, c), scale, floatx, want)
-    if alike:
+    if same_loss:
         heads["tumor"].activation = heads["stage"].activation
     loss_weights = dict(zip(heads, rng.uniform(0.3, 3.0, len(heads)), strict=True)) if rng.random() < 0.5 else {}
     return World(
@@ -104,7 +104,7 @@ def outputs_world(rng: np.random.Generator, *, alike: bool) -> World:
 
 
 def values_world(rng: np.random.Generator, name: str, value: np.ndarray, **more: np.ndarray) -> World:
-    """Plain values; of floats with noise."""
+    """Plain values; floats have noise."""
     floatx = str(rng.choice(["float32", "float32", "float16", "float64"]))
     return World(
         values={name: value, **more}, floatx=floatx, noise=float(rng.choice([0.0, 1.0, 3.0, 10.0])), reference=False,

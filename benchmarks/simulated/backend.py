@@ -1,7 +1,6 @@
 """A simulated backend: a dense head, its loss, gradients, metric and one step of training, with a hook for every fault.
 
-Formulas are written out here and share nothing with `backendcheck.reference`, so that a diagnosis that replays the reference is
-held against something else than itself.
+The formulas share nothing with `backendcheck.reference`. So a diagnosis that uses the reference is compared with other code.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ def same(x: Array) -> Array:
 
 @dataclass(kw_only=True)
 class Fault:
-    """What one backend does otherwise than the rest; by default nothing. Everything downstream follows from it.
+    """What one backend computes differently; by default nothing. All later values follow from it.
 
-    `forward` changes predictions, `into_loss` what the loss makes of them; each comes with the pullback of gradients. `targets`
-    changes encoded labels, `labels` integer ones. `factor` multiplies the reduced loss and its gradients, `each` the per-example
-    losses as well. `edit` changes what was observed, last; it is given the world.
+    `forward` changes predictions, and `into_loss` the predictions as the loss gets them; each has its pullback of gradients.
+    `targets` changes encoded labels, `labels` integer labels. `factor` multiplies the reduced loss and its gradients, `each` the
+    per-example losses as well. `edit` changes the observations at the end.
     """
 
     forward: Change = same
@@ -45,7 +44,7 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Head:
-    """One output with its loss: what a user declares. Shapes: x (…, D), kernel (D, C), y (…) or (…, C), weight (N,), mask (…)."""
+    """One output with its loss, as users declare it. Shapes: x (…, D), kernel (D, C), y (…) or (…, C), weight (N,), mask (…)."""
 
     loss: str  # sparse, categorical, binary, mse, mae, huber, hinge
     x: Array
@@ -57,7 +56,7 @@ class Head:
     mask: Array | None = None
     reduction: str = "sum_over_batch_size"
     ignore_class: int | None = None
-    y_pred: Array | None = None  # of a loss by itself
+    y_pred: Array | None = None  # for a loss without a model
 
     @property
     def from_logits(self) -> bool:
@@ -82,15 +81,15 @@ def sigmoid(z: Array) -> Array:
 
 
 def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: str) -> dict[str, Array]:
-    """What the backend records. `noise` is given the name of each observation and its value, and returns it as computed there."""
-    seen: dict[str, Array] = {}
+    """The observations of the backend. `noise` gets the name and the value of each, and returns the value with noise."""
+    arrays: dict[str, Array] = {}
     if head.y_pred is None:
         z = noise("predictions", head.x @ head.kernel + head.bias)
         p = softmax(z) if head.activation == "softmax" else sigmoid(z) if head.activation == "sigmoid" else z
         predictions = fault.forward(p).astype(floatx).astype(np.float64)
-        seen["predictions"] = predictions
+        arrays["predictions"] = predictions
         if head.loss in ("sparse", "categorical"):
-            seen["predicted_class"] = predictions.argmax(axis=-1)
+            arrays["predicted_class"] = predictions.argmax(axis=-1)
     else:
         predictions = head.y_pred
     values, gradient = _loss(head, fault, predictions)
@@ -115,9 +114,9 @@ def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: 
     with np.errstate(all="ignore"):
         scale = fault.each * fault.factor / denominator * np.where(counted, spread, 0.0)
         gradient = np.where(counted[..., None], gradient * scale[..., None], 0.0)
-        seen["per_example_loss"] = noise("per_example_loss", each.reshape(len(each), -1).mean(axis=1))
-        seen["loss"] = noise("loss", np.asarray(fault.factor * each.sum() / denominator))
-        seen["gradient/y_pred"] = noise("gradient/y_pred", gradient)
+        arrays["per_example_loss"] = noise("per_example_loss", each.reshape(len(each), -1).mean(axis=1))
+        arrays["loss"] = noise("loss", np.asarray(fault.factor * each.sum() / denominator))
+        arrays["gradient/y_pred"] = noise("gradient/y_pred", gradient)
         if head.y_pred is None:
             g = fault.forward_pullback(gradient)
             if head.activation == "softmax":
@@ -125,24 +124,24 @@ def run(head: Head, fault: Fault, noise: Callable[[str, Array], Array], floatx: 
             elif head.activation == "sigmoid":
                 g = g * p * (1 - p)
             flat_x, flat_g = head.x.reshape(-1, head.x.shape[-1]), g.reshape(-1, g.shape[-1])
-            seen["gradient/dense/kernel"] = noise("gradient/dense/kernel", flat_x.T @ flat_g)
-            seen["gradient/dense/bias"] = noise("gradient/dense/bias", flat_g.sum(axis=0))
+            arrays["gradient/dense/kernel"] = noise("gradient/dense/kernel", flat_x.T @ flat_g)
+            arrays["gradient/dense/bias"] = noise("gradient/dense/bias", flat_g.sum(axis=0))
             if head.loss in ("sparse", "categorical"):
                 labels = head.y if head.loss == "sparse" else head.y.argmax(axis=-1)
                 right = predictions.argmax(axis=-1) == labels
-                seen["metric/accuracy"] = np.asarray((right * counted).sum() / max(counted.sum(), 1))
-            seen["train/loss"] = noise("train/loss", np.asarray([seen["loss"]]))
+                arrays["metric/accuracy"] = np.asarray((right * counted).sum() / max(counted.sum(), 1))
+            arrays["train/loss"] = noise("train/loss", np.asarray([arrays["loss"]]))
             for name, start in (("kernel", head.kernel), ("bias", head.bias)):
-                seen[f"train/weight/dense/{name}"] = noise(
-                    f"train/weight/dense/{name}", start - 0.1 * seen[f"gradient/dense/{name}"]
+                arrays[f"train/weight/dense/{name}"] = noise(
+                    f"train/weight/dense/{name}", start - 0.1 * arrays[f"gradient/dense/{name}"]
                 )
-    for name, value in seen.items():
+    for name, value in arrays.items():
         if value.dtype.kind == "f":
             kept = "float64" if name.startswith(("metric", "train/loss")) else floatx
             with np.errstate(over="ignore"):
-                seen[name] = value.astype(kept)
-    fault.edit(seen)
-    return seen
+                arrays[name] = value.astype(kept)
+    fault.edit(arrays)
+    return arrays
 
 
 def _loss(head: Head, fault: Fault, predictions: Array) -> tuple[Array, Array]:
