@@ -338,6 +338,26 @@ def test_an_outcome_that_is_the_same_within_its_tolerance_stays_with_its_comment
     assert refreshed(place, analyzed(place, {"a/b": JAX_DIFFERS})) == text
 
 
+def test_an_outcome_of_another_observation_becomes_that_of_the_run(tmp_path: Path) -> None:
+    by_leg = {leg: {"loss": 1.0, "observations": {"metric/auc": 0.5 if leg == "jax" else 0.25}} for leg in make.BACKENDS}
+    place = folder(tmp_path, a=entry("a/b", 'reason = "r"', 'outcome = {jax = "7.0"}', 'observation = "metric/auc"'))
+    changed = refreshed(place, analyzed(place, {"a/b": by_leg}))
+    assert changed == entry("a/b", 'reason = "r"', 'outcome = {jax = "0.5"}', 'observation = "metric/auc"')
+
+
+def test_an_outcome_of_what_is_gone_or_did_not_run_stays(tmp_path: Path) -> None:
+    lines = ['reason = "r"', 'outcome = {jax = "7.0"}']
+    place = folder(tmp_path, a=entry("a/b", *lines) + entry("a/elsewhere", *lines))
+    changed = refreshed(place, at_keras(place, "3.16.0", {"a/b": ALIKE}))
+    assert changed == entry("a/b", *lines, 'keras = "<3.16"') + entry("a/elsewhere", *lines)
+
+
+def test_a_package_that_the_run_does_not_have_ends_nothing(tmp_path: Path) -> None:
+    place = folder(tmp_path, a=entry("a/b"))
+    two = everywhere(("jax", "torch"), loss=1.0)
+    assert refreshed(place, analyzed(place, {"a/b": two}), package="tensorflow") == entry("a/b")
+
+
 def test_an_outcome_beside_another_finding_stays(tmp_path: Path) -> None:
     text = entry("a/b", 'reason = "r"', 'outcome = {jax = "7.0"}', kind="raised")
     place = folder(tmp_path, a=text)
@@ -386,6 +406,7 @@ def test_cases_with_different_outcomes_get_none_together(tmp_path: Path) -> None
     place = folder(tmp_path, a=text)
     other = everywhere(loss=1.0) | {"jax": {"loss": 3.0}}
     results = analyzed(place, {"a/b": JAX_DIFFERS, "a/c": other})
+    assert refresh(load(place), results, add_outcomes=True).messages == []
     assert refreshed(place, results, add_outcomes=True) == text
     place = folder(tmp_path, a=entry('["a/b", "a/c"]', 'reason = "r"', 'outcome = {jax = "7.0"}'))
     edits = refresh(load(place), analyzed(place, {"a/b": JAX_DIFFERS, "a/c": other}))
@@ -396,7 +417,7 @@ def test_cases_with_different_outcomes_get_none_together(tmp_path: Path) -> None
 def test_text_and_orders_get_no_outcome(tmp_path: Path) -> None:
     text = entry("a/b", kind="order")
     place = folder(tmp_path, a=text)
-    by_leg = everywhere(output_order=["b", "a"]) | {"jax": {"output_order": ["a", "b"]}}
+    by_leg = everywhere(output_order=["b", "a"], loss=1.0) | {"jax": {"output_order": ["a", "b"], "loss": 1.0}}
     results = analyzed(place, {"a/b": by_leg})
     assert results.cases[0].verdict is Verdict.XFAILED
     assert refreshed(place, results, add_outcomes=True) == text
