@@ -143,7 +143,7 @@ def _earlier(divergences: Sequence[Divergence], results: Results, package: str, 
     for entry in divergences:
         bounds = [Version(part.version) for part in SpecifierSet(entry.versions.get(package, "")) if part.operator in (">=", ">")]
         begun = replace(entry, versions={**entry.versions, package: _from(entry.versions.get(package, ""), version)})
-        if bounds and max(bounds) > version and not entry.applies(environments) and begun.applies(environments):
+        if bounds and max(bounds) > version and begun.applies(environments):
             later.append(entry)
     described: set[tuple[Path, int, str]] = set()
     for result in results.cases:

@@ -315,6 +315,18 @@ def test_an_earlier_version_that_shows_anything_else_changes_nothing(tmp_path: P
     assert refreshed(place, at_keras(place, "3.14.0", cases)) == text
 
 
+def test_what_another_entry_excuses_already_does_not_begin_earlier(tmp_path: Path) -> None:
+    text = entry("a/b", 'reason = "r"', 'keras = "<3.15"') + entry("a/b", 'reason = "r"', 'keras = ">=3.15"')
+    place = folder(tmp_path, a=text)
+    assert refreshed(place, at_keras(place, "3.14.0", {"a/b": JAX_DIFFERS})) == text
+
+
+def test_an_entry_about_other_versions_of_another_package_does_not_begin_earlier(tmp_path: Path) -> None:
+    text = entry("a/b", 'reason = "r"', 'keras = ">=3.15"', 'jax = ">=99"')
+    place = folder(tmp_path, a=text)
+    assert refreshed(place, at_keras(place, "3.14.0", {"a/b": JAX_DIFFERS})) == text
+
+
 def test_a_later_version_does_not_begin_an_entry_that_has_ended(tmp_path: Path) -> None:
     text = entry("a/b", 'reason = "r"', 'keras = ">=3.5,<3.14"')
     place = folder(tmp_path, a=text)
