@@ -130,7 +130,7 @@ EXAMPLES: dict[str, tuple[str, Legs]] = {
         "labels/class_260_of_300", _but("jax", _wide(np.array([260, 3, 299, 280])), _wide(np.array([4, 3, 43, 24]))),
     ),
     "label-truncated": ("labels/half_a_star", _but("jax", {"ids": _f32([1.9, -0.6, 2.5])}, {"ids": _f32([1, -0.0, 2])})),
-    "missing-label-counted": ("labels/unlabelled", _but("jax", _ignoring(counted=False), _ignoring(counted=True))),
+    "missing-label-counted": ("labels/unlabeled", _but("jax", _ignoring(counted=False), _ignoring(counted=True))),
     "dropped-label": (
         "labels/out_of_range",
         _but("jax", _own(LOSSES, y_true=np.array([0, 7, 1, 1, 7, 0])), _own(DROPPED, y_true=np.array([0, 7, 1, 1, 7, 0]))),

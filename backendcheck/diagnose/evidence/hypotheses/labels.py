@@ -78,7 +78,7 @@ def ignored_labels_counted(declared: DeclaredLoss) -> Iterator[Hypothesis]:
         yield Hypothesis(
             code="missing-label-counted",
             words=f"ignore_class={ignored} were not ignored but counted as class {counted}",
-            remedy="Give unlabelled examples a sample weight of 0; that holds on every backend.",
+            remedy="Give unlabeled examples a sample weight of 0; that holds on every backend.",
             declared=replace(declared, spec=spec, y_true=np.where(labels == ignored, counted, labels)),
             evidence={
                 "counted as": counted,
