@@ -1,4 +1,4 @@
-"""What the cases of this directory need of a backend."""
+"""A fixture for the cases of this directory."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import keras
 import pytest
 
-sys.path.append(str(Path(__file__).parent.parent / "noise_models"))  # the models are those of the cases there
+sys.path.append(str(Path(__file__).parent.parent / "noise_models"))  # the models are in that directory
 
 
 @pytest.fixture
 def float64():
-    """The session in float64 while the case lasts; JAX has to be told as well."""
+    """Set float64 during a case, on JAX in its own configuration too."""
     if keras.backend.backend() == "jax":
         import jax
 

@@ -1,7 +1,7 @@
-"""Healthy models in float64, by themselves: only TensorFlow computes in it throughout, so that between backends they differ.
+"""Correct models in float64. They differ between backends, because only TensorFlow computes in float64 throughout.
 
-Keras promotes float64 to float32 in ``dtypes.result_type`` on every other backend, so that matmul and many more compute in
-float32 and what they return is labelled float64 again: https://github.com/keras-team/keras/issues/23704
+On every other backend Keras converts float64 to float32 in ``dtypes.result_type``. So matmul and many other operations compute in
+float32, and their results have the dtype float64: https://github.com/keras-team/keras/issues/23704
 """
 
 import keras
@@ -24,5 +24,5 @@ MODELS = {
 @pytest.mark.parametrize("model", MODELS)
 def case_float64(rng, model):
     """Double precision throughout."""
-    data, made = MODELS[model]
-    return ModelCase(made(), "sparse_categorical_crossentropy", data(rng, 64), integers(rng, 64), metrics=["accuracy"])
+    data, build = MODELS[model]
+    return ModelCase(build(), "sparse_categorical_crossentropy", data(rng, 64), integers(rng, 64), metrics=["accuracy"])

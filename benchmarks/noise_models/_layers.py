@@ -1,4 +1,4 @@
-"""The models and labels that the cases of this directory share. Nothing in them is at a kink, a tie or an edge of its range."""
+"""The models and labels of the cases in this directory. Their values are not at a kink, a tie or a limit of a range."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def series(rng, n, steps=N_STEPS):
 
 
 def sentences(rng, n, padded=True):
-    """N sentences (N, 12) of token ids 1 … 49, padded at the end with 0 if asked; none of them is empty."""
+    """N sentences (N, 12) of token ids 1 … 49, optionally padded at the end with 0; each has at least one token."""
     tokens = rng.integers(1, N_TOKENS, size=(n, N_STEPS))
     if padded:
         tokens[np.arange(N_STEPS) >= rng.integers(3, N_STEPS + 1, size=(n, 1))] = 0

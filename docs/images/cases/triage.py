@@ -1,6 +1,6 @@
-"""What the pictures of the report show: a small clinic whose code depends on its backend, in the ways that people meet.
+"""The cases of the report in README.md: a small clinic whose code depends on its backend, with common faults.
 
-Each fault is planted by name of the backend, so that the pictures can be made anew with any version.
+The name of the backend turns each fault on, so the images can be created again with any version.
 """
 
 import keras
@@ -24,7 +24,7 @@ def classifier(n_features, n_classes, width=16):
 
 
 class NamesFromASet(keras.layers.Layer):
-    """A head whose classes were found anew on one backend, in another order."""
+    """A head whose classes have another order on one backend."""
 
     def call(self, x):
         return ops.take(x, ops.convert_to_tensor([1, 0, 2]), axis=-1) if BACKEND == "torch" else x
