@@ -51,7 +51,7 @@ def selftest(
     """
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
-    from backendcheck.results.selftest_legs import judge, read_planted
+    from backendcheck.results.selftest_legs import judge, read_injected
     from backendcheck.vocabulary.backends import Backend, parse_backend, parse_backends
     from backendcheck.vocabulary.faults import faults_named
 
@@ -66,7 +66,7 @@ def selftest(
         message = f"--backend: {backend} is not in --backends {backends}. Add it there."
         raise UsageError(message)
     if kept is not None:
-        pairs = [(fault, on) for fault in selected for on in faulty if read_planted(kept, fault.name, on.value)]
+        pairs = [(fault, on) for fault in selected for on in faulty if read_injected(kept, fault.name, on.value)]
         result = judge(kept, pairs)
     else:
         pairs = _faults_and_backends(selected, faulty, every=every)

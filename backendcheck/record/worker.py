@@ -24,7 +24,7 @@ from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
 from backendcheck.recordings.conditions import condition_mismatches
-from backendcheck.recordings.files import PLANTED_NOTES, read_environment, write_recording
+from backendcheck.recordings.files import INJECTION_NOTES, read_environment, write_recording
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.child_processes import end_with_parent
@@ -112,7 +112,7 @@ class Worker:
             faulthandler.cancel_dump_traceback_later()
             line = json.dumps({"case": case_id(item.nodeid), **self.recorder.injection.notes()}) + "\n"
             self.leg.mkdir(parents=True, exist_ok=True)
-            with (self.leg / f"{PLANTED_NOTES}-{self.worker}.jsonl").open("a", encoding="utf-8") as file:
+            with (self.leg / f"{INJECTION_NOTES}-{self.worker}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line)
             self.leg, self.recorder.injection = clean, contextlib.nullcontext()
 

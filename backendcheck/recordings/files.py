@@ -32,8 +32,8 @@ FORMAT = 1
 SUFFIX = ".safetensors"
 ENVIRONMENT = "environment.json"
 RECORDINGS = "recordings"
-PLANTED = "faults"  # the directory of the legs that were recorded with a fault planted
-PLANTED_NOTES = "planted"  # beside the recordings of a planted fault: what it altered, one JSON object a case and a line
+INJECTED = "faults"  # the directory of the legs that were recorded with a fault injected
+INJECTION_NOTES = "planted"  # beside the recordings of an injected fault: what it altered, one JSON object a case and a line
 _LONGEST_NAME = 180  # bytes; file systems take 255, and a temporary suffix must fit
 
 

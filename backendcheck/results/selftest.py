@@ -1,15 +1,14 @@
-"""How well planted faults are found: each faulty recording among the clean ones of the other backends, judged and counted.
+"""How well injected faults are detected: each faulty recording is judged among the clean ones of the other backends, and counted.
 
-It reads no file and imports no backend. What the figures mean:
+It reads no file and imports no backend. The columns:
 
-    reached    the plant changed a number in the case, or sat in a function that was compiled, where there is none to look at
-    visible    on the backend where it was planted, a recorded number moved by more than twice what tolerance allows (or an exact
-               one, a shape, an exception changed at all). A backend that agreed with the clean recording within tolerance cannot
-               agree with the faulty one, so from here on detection is owed. So that a comparison which is blind for something
-               cannot excuse itself, a number that moved by 1 % of the largest beside it is visible whatever the comparison says.
-               What moved less is listed and counts nowhere.
+    reached    the fault changed a number in the case, or was in a compiled function, where its effect cannot be observed
+    visible    on the backend with the fault, a recorded number moved by more than twice its tolerance, or an exact value, a shape
+               or an exception changed. A backend that agreed with the clean recording within tolerance cannot agree with this
+               one, so the fault must be detected. A number that moved by 1 % of the largest beside it is visible whatever the
+               comparison says: a comparison that misses something must not excuse itself. Smaller changes are only listed.
     detected   the verdict on the case is FAILED, with a finding that the clean recordings do not have
-    named      among the diagnoses that the clean recordings do not have is one of those that fit the fault; first: it leads them
+    named      a diagnosis that the clean recordings do not have fits the fault; first: the first of them does
 """
 
 from __future__ import annotations
@@ -58,9 +57,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTest:
-    """All trials, what was invented where nothing was planted, what is missing; `left_out` are faults that no backend asked for
-    can have.
-    """
+    """All trials, the false alarms, and what is missing. `left_out` are faults that none of the selected backends can have."""
 
     trials: tuple[Trial, ...]
     false_alarms: tuple[str, ...] = ()
@@ -95,15 +92,16 @@ class SelfTest:
 
     @property
     def incomplete(self) -> tuple[str, ...]:
-        """What keeps the figures from being whole: recordings missing, plants not taken out, faults that never showed."""
-        seen = {trial.fault: any(one.visible for one in self.trials if one.fault == trial.fault) for trial in self.trials}
-        hidden = tuple(f"{fault}: showed on none of its cases" for fault, visible in seen.items() if not visible)
+        """Why the counts are incomplete: missing recordings, faults that could not be removed, faults that were never visible."""
+        visible = {trial.fault for trial in self.trials if trial.visible}
+        faults = dict.fromkeys(trial.fault for trial in self.trials)
+        hidden = tuple(f"{fault}: was not visible on any of its cases" for fault in faults if fault not in visible)
         missing = tuple(f"{t.fault} on {t.backend}, {t.case}: {t.problem}" for t in self.trials if t.problem)
         return (*self.problems, *missing, *hidden, *(() if self.trials else ("no fault was tried",)))
 
     @property
     def exit_code(self) -> int:
-        """0 all detected and nothing invented; 3 something is missing; otherwise 1. Naming is told, and decides nothing."""
+        """0 all detected, no false alarm; 3 something is missing; otherwise 1. The naming rate does not matter."""
         if self.incomplete:
             return 3
         return 0 if self.detection_rate == 1.0 and not self.false_alarms else 1
@@ -125,14 +123,14 @@ def try_fault(
 ) -> list[Trial]:
     """Judge `fault` on each of its cases: its leg takes the place of the clean one of that backend.
 
-    `notes` maps cases to what the plant counted there (``n_altered``, ``n_traced``, ``n_unsettled``).
+    `notes` maps cases to what the fault counted there (``n_altered``, ``n_traced``, ``n_unsettled``).
     """
     recordings = dict(faulty.recordings) if faulty is not None else {}
-    found = {}
+    faulty_results = {}
     if recordings:
-        legs = [_among(leg, recordings, planted=leg.label == backend) for leg in clean.legs]
+        legs = [_among(leg, recordings, injected=leg.label == backend) for leg in clean.legs]
         results = analyze(legs, expected=clean.expected, known=known, overrides=overrides)
-        found = {result.case: result for result in results.cases}
+        faulty_results = {result.case: result for result in results.cases}
     trials = []
     for case in fault.cases:
         trial = Trial(fault=fault.name, backend=backend, case=case, codes=fault.codes)
@@ -140,7 +138,7 @@ def try_fault(
         if problem:
             trials.append(replace(trial, problem=problem))
             continue
-        before, after = clean.result(case), found[case]
+        before, after = clean.result(case), faulty_results[case]
         assert before is not None  # noqa: S101 - _problem has seen to that
         moved = furthest_moved(before.recordings[backend], after.recordings[backend], overrides)
         reached = notes[case]["n_altered"] + notes[case]["n_traced"] > 0
@@ -148,11 +146,11 @@ def try_fault(
     return trials
 
 
-def _among(leg: Leg, recordings: Mapping[str, Recording], *, planted: bool) -> Leg:
+def _among(leg: Leg, recordings: Mapping[str, Recording], *, injected: bool) -> Leg:
     """The cases of `recordings` only, in the leg that they belong to and in the others."""
-    chosen = {case: leg.recordings[case] for case in recordings if case in leg.recordings}
+    selected = {case: leg.recordings[case] for case in recordings if case in leg.recordings}
     environment = replace(leg.environment, cases=tuple(recordings))
-    return replace(leg, environment=environment, recordings=dict(recordings) if planted else chosen)
+    return replace(leg, environment=environment, recordings=dict(recordings) if injected else selected)
 
 
 def _problem(
@@ -164,11 +162,11 @@ def _problem(
     if result.verdict is Verdict.ERROR:
         return f"cannot be judged even without a fault: {'; '.join(map(str, result.problems))}"
     if faulty is None or notes is None:
-        return "has no recording with the fault planted"
+        return "has no recording with the fault injected"
     if not faulty.was_observed:
-        return f"was not recorded with the fault planted ({faulty.status}): {faulty.problem}"
+        return f"was not recorded with the fault injected ({faulty.status}): {faulty.problem}"
     if notes["n_unsettled"]:
-        return "the plant was not taken out as it was put in"
+        return "the fault could not be removed: other code had replaced the function"
     return ""
 
 
@@ -209,14 +207,14 @@ def _in_words(moved: Comparison | None) -> str:
 
 
 def furthest_moved(before: Recording, after: Recording, overrides: Sequence[Override] = ()) -> Comparison | None:
-    """What differs most between two recordings of one case on one backend, through any door; None if nothing does."""
+    """What differs most between two recordings of one case on one backend, on any path; None if nothing does."""
     pairs = [(before, after)]
-    doors = {(variant.oracle, variant.path): variant for variant in before.variants}
+    by_path = {(variant.oracle, variant.path): variant for variant in before.variants}
     for variant in after.variants:
-        if (same := doors.get((variant.oracle, variant.path))) is not None:
+        if (same := by_path.get((variant.oracle, variant.path))) is not None:
             pairs.append((_as_recording(before, same), _as_recording(after, variant)))  # noqa: PERF401 - two lines of it
-    found = [c for left, right in pairs for c in compare_backends({"clean": left, "faulty": right}, overrides)]
-    moved = [comparison for comparison in found if isinstance(comparison, Finding) or (comparison.excess or 0.0) > 0.0]
+    comparisons = [c for left, right in pairs for c in compare_backends({"clean": left, "faulty": right}, overrides)]
+    moved = [comparison for comparison in comparisons if isinstance(comparison, Finding) or (comparison.excess or 0.0) > 0.0]
     return max(moved, key=lambda c: float("inf") if c.excess is None else c.excess, default=None)
 
 
@@ -242,7 +240,7 @@ def _as_recording(recording: Recording, variant: object) -> Recording:
 
 
 def false_alarms(clean: Results) -> list[str]:
-    """What was found where nothing is planted, known divergences apart."""
+    """Findings in the clean recordings, apart from known divergences."""
     alarms = []
     for result in clean.cases:
         if result.verdict in (Verdict.FAILED, Verdict.XPASSED, Verdict.ERROR):
@@ -252,25 +250,25 @@ def false_alarms(clean: Results) -> list[str]:
 
 
 def compare_again(leg: Leg, again: Leg, overrides: Sequence[Override] = ()) -> tuple[list[str], list[str]]:
-    """One backend, recorded twice without a fault: findings between the two, and cases that are not the same bit for bit.
+    """One backend, recorded twice without a fault: findings between the two, and cases that are not identical bit for bit.
 
-    One of the recordings was made before the faults of its case were planted, the other after they were taken out.
+    One of the recordings was made before the faults of its case were injected, the other after they were removed.
     """
-    alarms, unlike = [], []
+    alarms, changed = [], []
     for case, second in again.recordings.items():
         first = leg.recordings.get(case)
         if first is None or not (first.was_observed and second.was_observed):
-            unlike.append(f"{case} on {leg.label}: was not recorded twice")
+            changed.append(f"{case} on {leg.label}: was not recorded twice")
             continue
-        found = compare_backends({leg.label: first, f"{leg.label} again": second}, overrides)
+        comparisons = compare_backends({leg.label: first, f"{leg.label} again": second}, overrides)
         # NaN on both sides is a finding between backends; of one backend with itself, it is the same again.
-        findings = [finding for finding in findings_of(found) if not _alike(first, second, finding.observation)]
+        findings = [finding for finding in findings_of(comparisons) if not _alike(first, second, finding.observation)]
         alarms += [f"{case}: {leg.label} differs from itself: {c.observation}: {c.message}" for c in findings]
         names = {*first.observations} ^ {*second.observations}
         names |= {name for name in first.observations if not _alike(first, second, name)}
         if names:
-            unlike.append(f"{case} on {leg.label}: not the same bit for bit after the faults: {', '.join(sorted(names))}")
-    return alarms, unlike
+            changed.append(f"{case} on {leg.label}: not the same bit for bit after the faults: {', '.join(sorted(names))}")
+    return alarms, changed
 
 
 def _alike(first: Recording, second: Recording, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a self-test left on disk: a leg for each backend, and below ``faults`` one for each fault and backend."""
+"""A self-test on disk: a leg for each backend, and below ``faults`` one for each fault and backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES
+from backendcheck.recordings.files import ENVIRONMENT, INJECTED, INJECTION_NOTES
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.results.results import analyze
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
@@ -15,13 +15,13 @@ from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.faults import NO_FAULT, Fault
 
 
-def read_planted(directory: Path, fault: str, backend: str) -> Leg | None:
-    """The leg recorded with `fault` planted on `backend`, if there is one.
+def read_injected(directory: Path, fault: str, backend: str) -> Leg | None:
+    """The leg recorded with `fault` injected on `backend`; None if it does not exist.
 
     Raises:
         UnreadableInput: if it is damaged.
     """
-    path = directory / PLANTED / fault / backend
+    path = directory / INJECTED / fault / backend
     return read_legs([path])[0] if (path / ENVIRONMENT).is_file() else None
 
 
@@ -29,7 +29,7 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     """Score the faults on the backends of `pairs` by what is recorded in `directory`.
 
     Raises:
-        UsageError: if there are no legs.
+        UsageError: if no leg is found.
         UnreadableInput: if one is damaged.
     """
     legs = read_legs(find_legs([directory]))
@@ -37,26 +37,26 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
     clean = analyze(legs, known=known)
     alarms, problems = false_alarms(clean), list(map(str, clean.problems))
     for leg in legs:
-        again = read_planted(directory, NO_FAULT, leg.label)
+        again = read_injected(directory, NO_FAULT, leg.label)
         if again is None:
             problems.append(f"{leg.label}: was not recorded twice")
             continue
-        found, unlike = compare_again(leg, again)
-        alarms += found
-        problems += unlike
+        new_alarms, changed = compare_again(leg, again)
+        alarms += new_alarms
+        problems += changed
     trials = []
     for fault, backend in pairs:
         name = backend.value
-        planted = read_planted(directory, fault.name, name)
+        faulty = read_injected(directory, fault.name, name)
         run = next((leg.environment.run for leg in legs if leg.label == name), "")
-        if planted is not None and planted.environment.run != run:
-            problems.append(f"{planted.path}: is not of the run that recorded {directory / name}; record both again")
-        notes = _notes(directory / PLANTED / fault.name / name)
-        trials += try_fault(fault, planted, notes, clean, backend=name, known=known)
+        if faulty is not None and faulty.environment.run != run:
+            problems.append(f"{faulty.path}: is not of the run that recorded {directory / name}; record both again")
+        notes = _notes(directory / INJECTED / fault.name / name)
+        trials += try_fault(fault, faulty, notes, clean, backend=name, known=known)
     return SelfTest(trials=tuple(trials), false_alarms=tuple(alarms), problems=tuple(problems), n_clean=len(clean.cases))
 
 
 def _notes(leg: Path) -> dict[str, dict[str, int]]:
-    """What the plants of a leg counted, by case."""
-    lines = [line for file in leg.glob(f"{PLANTED_NOTES}-*") for line in file.read_text(encoding="utf-8").splitlines()]
+    """What the faults of a leg counted, by case."""
+    lines = [line for file in leg.glob(f"{INJECTION_NOTES}-*") for line in file.read_text(encoding="utf-8").splitlines()]
     return {note.pop("case"): note for note in map(json.loads, lines)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backendcheck.errors import OutputInTheWay
-from backendcheck.recordings.files import ENVIRONMENT, PLANTED, PLANTED_NOTES, read_environment
+from backendcheck.recordings.files import ENVIRONMENT, INJECTED, INJECTION_NOTES, read_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable, release
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import installed_version
@@ -65,7 +65,7 @@ def _check_same_run(leg: Path, request: RecordingRequest) -> None:
 
 def clear_injection_legs(request: RecordingRequest) -> None:
     """Remove what an earlier session has recorded with faults injected, these or others."""
-    for leg in (request.out.absolute() / PLANTED).glob(f"*/{request.backend.value}"):
+    for leg in (request.out.absolute() / INJECTED).glob(f"*/{request.backend.value}"):
         clear_leg(leg)
-        for notes in leg.glob(f"{PLANTED_NOTES}-*"):
+        for notes in leg.glob(f"{INJECTION_NOTES}-*"):
             notes.unlink()

@@ -12,7 +12,7 @@ from backendcheck.case_files import BUILT_IN
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import write_atomically
 from backendcheck.recordings.codec import Codec, Form
-from backendcheck.recordings.files import PLANTED
+from backendcheck.recordings.files import INJECTED
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.shards import Shard, parse_shard
@@ -73,7 +73,7 @@ class RecordingRequest:
 
     def injection_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` injected go."""
-        return self.out.absolute() / PLANTED / fault / self.backend.value
+        return self.out.absolute() / INJECTED / fault / self.backend.value
 
     @property
     def leg(self) -> Path:

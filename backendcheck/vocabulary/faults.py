@@ -1,6 +1,6 @@
-"""The faults that `selftest` can plant: what each does, which diagnosis it should get, on which built-in cases it is tried.
+"""The faults that `selftest` can inject: the effect of each, the diagnosis it should get, the built-in cases it is tried on.
 
-Data only. How a fault is planted into a live backend is in `backendcheck.record.faults`, under the same name.
+Data only. The code that injects a fault into a live backend is in `backendcheck.record.faults`, under the same name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SINGLE_LOSSES = (_LOGITS, _LOGITS_COLUMN, _CONFIDENCE, _YES_OR_NO)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A fault by name. `codes` are the diagnoses of which one should name it, the fittest first; `cases` are ids of built-in
-    cases; `backends` are those on which it can be planted.
+    cases; `backends` are those on which it can be injected.
     """
 
     name: str
@@ -51,8 +51,8 @@ def _fault(name: str, what: str, codes: str, *cases: str, backends: tuple[Backen
     return Fault(name=name, what=what, codes=tuple(codes.split()), cases=cases, backends=backends)
 
 
-# What a backend does by itself cannot be planted there: its clean recordings have it, as a known divergence. TensorFlow returns a
-# dict of outputs in another order than the others; JAX accepts labels out of range, counts padding in the accuracy of fit, and
+# What a backend does by itself cannot be injected there: its clean recordings have it, as a known divergence. TensorFlow returns
+# a dict of outputs in another order than the others. JAX accepts labels out of range, counts padding in the accuracy of fit, and
 # gives the absolute value a slope at 0.
 _NOT_JAX = (Backend.TENSORFLOW, Backend.TORCH)
 
@@ -116,7 +116,7 @@ FAULTS: tuple[Fault, ...] = (
            _LOGITS, _YES_OR_NO, _TRAINED_CONFIDENCE),
     _fault("labels-of-a-row-summed", "squared error and binary cross-entropy sum over a row instead of averaging", "reduction",
            _CONFIDENCE, _FINDINGS, _SQUARED),
-    _fault("column-broadcast", "squared and absolute error hold labels (N,) against predictions (N, 1)", "broadcast",
+    _fault("column-broadcast", "squared and absolute error compare labels (N,) with predictions (N, 1)", "broadcast",
            _THREE_HEADS, "several_outputs/losses_and_labels_by_list",
            "named_outputs/several_metrics_per_output[by_name]"),
     _fault("softmax-over-examples", "softmax runs along the examples", "axis", _TRAINED_INTEGERS, _TEXT, _STUDENT),
@@ -147,7 +147,7 @@ FAULTS: tuple[Fault, ...] = (
            _TRAINED_INTEGERS, _TEXT, _STUDENT),
 )  # fmt: skip
 
-NO_FAULT = "unplanted"  # the name under which a second recording without a fault is kept
+NO_FAULT = "unplanted"  # the name of the leg that holds a second recording without a fault
 
 _BY_NAME = {fault.name: fault for fault in FAULTS}
 
@@ -156,7 +156,7 @@ def faults_named(names: Sequence[str]) -> tuple[Fault, ...]:
     """These faults, or all of them if none is named.
 
     Raises:
-        UsageError: if there is no such fault.
+        UsageError: if a fault of that name does not exist.
     """
     if unknown := [name for name in names if name not in _BY_NAME]:
         message = f"{', '.join(unknown)}: no such fault; expected some of {', '.join(_BY_NAME)}."
@@ -165,6 +165,6 @@ def faults_named(names: Sequence[str]) -> tuple[Fault, ...]:
 
 
 def backend_of(fault: Fault, backends: Sequence[Backend]) -> Backend | None:
-    """The one of `backends` on which `fault` is planted: they take turns, by the place of the fault in the table."""
+    """The one of `backends` on which `fault` is injected: they take turns, by the place of the fault in the table."""
     possible = [backend for backend in backends if backend in fault.backends]
     return possible[FAULTS.index(fault) % len(possible)] if possible else None

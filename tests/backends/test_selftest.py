@@ -1,4 +1,4 @@
-"""How planted faults are judged and counted: what is missed, what is invented and what is missing all fail."""
+"""Faults injected into live backends: recorded apart, removed again, detected and named."""
 
 from __future__ import annotations
 
@@ -53,39 +53,39 @@ PROJECT = {
 }
 
 
-def test_a_plant_comes_and_goes(tmp_path: Path) -> None:
-    """Planted recordings go to legs of their own, with fixtures of their own; the recording after them is as the one before."""
+def test_a_fault_is_injected_and_removed(tmp_path: Path) -> None:
+    """Recordings with a fault go to their own legs, with their own fixtures; the recording after them is as the one before."""
     folder = project(tmp_path, PROJECT)
-    plants = {
+    injections = {
         "unplanted": ["*"],
         "softmax-classes-swapped": ["data/with_fixtures"],
         "gradient-reversed": ["data/loss", "data/with_fixtures"],
     }
-    recorded = record_request(folder, "cases", injections=plants)
+    recorded = record_request(folder, "cases", injections=injections)
     assert recorded.statuses == dict.fromkeys(["data/loss", "data/shared", "data/with_fixtures"], "recorded"), recorded.ended
-    planted = {leg: session(folder / "out" / "faults" / leg / "jax", recorded.ended) for leg in plants}
-    assert {leg: sorted(one.recordings) for leg, one in planted.items()} == {
+    faulty = {leg: session(folder / "out" / "faults" / leg / "jax", recorded.ended) for leg in injections}
+    assert {leg: sorted(one.recordings) for leg, one in faulty.items()} == {
         "unplanted": ["data/loss", "data/shared", "data/with_fixtures"],
         "softmax-classes-swapped": ["data/with_fixtures"],
         "gradient-reversed": ["data/loss", "data/with_fixtures"],
     }
-    legs = {name: read_legs([folder / "out" / "faults" / name / "jax"])[0] for name in plants}
+    legs = {name: read_legs([folder / "out" / "faults" / name / "jax"])[0] for name in injections}
     clean = read_legs([folder / "out" / "jax"])[0]
-    alarms, unlike = compare_again(clean, legs["unplanted"])
-    assert alarms == unlike == [] or unlike == ["data/shared on jax: not the same bit for bit after the faults: value/n"]
+    alarms, changed = compare_again(clean, legs["unplanted"])
+    assert alarms == changed == [] or changed == ["data/shared on jax: not the same bit for bit after the faults: value/n"]
     # The module's fixture was there for all four recordings of the first case, so that it was set up once.
     assert recorded.value("data/shared", "n") == 4
-    swapped = planted["softmax-classes-swapped"]
+    swapped = faulty["softmax-classes-swapped"]
     right = recorded.value("data/with_fixtures", "softmax")[0]
     assert swapped.value("data/with_fixtures", "softmax")[0] == [right[1], right[0], right[2]]
     assert swapped.value("data/with_fixtures", "drawn") == recorded.value("data/with_fixtures", "drawn")
-    loss = [one.recordings["data/loss"].observations for one in (recorded, planted["gradient-reversed"])]
+    loss = [one.recordings["data/loss"].observations for one in (recorded, faulty["gradient-reversed"])]
     assert np.array_equal(loss[0]["loss"].value, loss[1]["loss"].value)
     assert np.array_equal(loss[0]["gradient/y_pred"].value, -loss[1]["gradient/y_pred"].value)
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """Two faults planted on PyTorch are found and named among two backends, and kept to be judged again."""
+    """Two faults injected on PyTorch are detected and named among two backends, and kept to be judged again."""
     chosen = ("--faults", "outputs-reordered,loss-negated", "--backends", "jax,torch", "--backend", "torch")
     ended = backendcheck("selftest", *chosen, "--out", "kept", "--json", cwd=tmp_path, timeout=900)
     content = json.loads(ended.out)

@@ -1,4 +1,4 @@
-"""How planted faults are judged and counted: what is missed, what is invented and what is missing all fail."""
+"""How injected faults are judged and counted: a fault that is missed, a false alarm and a missing recording all fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORDER = ["tumor", "age"]
 
 
 def fault(*codes: str, cases: tuple[str, ...] = (CASE,)) -> Fault:
-    return Fault(name="planted", what="something is wrong", codes=codes or ("output-order",), cases=cases)
+    return Fault(name="injected", what="something is wrong", codes=codes or ("output-order",), cases=cases)
 
 
 def outputs(order: list[str], nudge: float = 0.0) -> dict[str, Any]:
@@ -50,15 +50,15 @@ def tried(
     codes: tuple[str, ...] = (),
     **analysis: Any,
 ) -> SelfTest:
-    """A self-test of one fault on JAX, `faulty` being what JAX records with it planted."""
+    """A self-test of one fault on JAX, `faulty` being what JAX records with it injected."""
     clean = everywhere(**outputs(ORDER)) if clean is None else clean
-    there = results({CASE: clean}, **analysis)
-    planted = leg("jax", recording(CASE, "jax", **faulty)) if faulty is not None else None
+    clean_results = results({CASE: clean}, **analysis)
+    with_fault = leg("jax", recording(CASE, "jax", **faulty)) if faulty is not None else None
     trials = try_fault(
-        fault(*codes), planted, {CASE: notes}, there, backend="jax", known=analysis.get("known", ())
+        fault(*codes), with_fault, {CASE: notes}, clean_results, backend="jax", known=analysis.get("known", ())
     )  # fmt: skip
-    problems = tuple(map(str, there.problems))
-    return SelfTest(trials=tuple(trials), false_alarms=tuple(false_alarms(there)), problems=problems, n_clean=1)
+    problems = tuple(map(str, clean_results.problems))
+    return SelfTest(trials=tuple(trials), false_alarms=tuple(false_alarms(clean_results)), problems=problems, n_clean=1)
 
 
 def test_a_fault_that_is_detected_and_named() -> None:
@@ -125,7 +125,7 @@ def test_what_moves_less_than_twice_the_tolerance_is_not_owed() -> None:
     (trial,) = ended.trials
     assert not trial.visible
     assert "predictions/tumor" in trial.moved
-    assert ended.incomplete == ("planted: showed on none of its cases",)
+    assert ended.incomplete == ("injected: was not visible on any of its cases",)
     assert ended.exit_code == 3
 
 
@@ -143,9 +143,12 @@ def test_a_compiled_function_counts_as_reached() -> None:
 @pytest.mark.parametrize(
     ("faulty", "notes", "problem"),
     [
-        (None, ALTERED, "has no recording with the fault planted"),
-        ({"status": "error", "problem": "why"}, ALTERED, "was not recorded with the fault planted (error): why"),
-        (outputs(ORDER[::-1]), ALTERED | {"n_unsettled": 1}, "the plant was not taken out as it was put in"),
+        (None, ALTERED, "has no recording with the fault injected"),
+        ({"status": "error", "problem": "why"}, ALTERED, "was not recorded with the fault injected (error): why"),
+        (
+            outputs(ORDER[::-1]), ALTERED | {"n_unsettled": 1},
+            "the fault could not be removed: other code had replaced the function",
+        ),
     ],
     ids=["missing", "error", "unsettled"],
 )  # fmt: skip
@@ -185,29 +188,29 @@ def test_visible_whatever_the_comparison_says() -> None:
     assert not moved_plainly(before, before)
 
 
-def test_what_only_moves_through_another_door_is_seen() -> None:
-    def with_door(loss: float) -> Recording:
-        seen = recording(CASE, "jax", loss=loss).observations
-        variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations=seen)
+def test_a_change_on_another_path_only_is_visible() -> None:
+    def with_path(loss: float) -> Recording:
+        observations = recording(CASE, "jax", loss=loss).observations
+        variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations=observations)
         return replace(recording(CASE, "jax", loss=0.5), variants=(variant,))
 
-    moved = furthest_moved(with_door(0.5), with_door(0.6))
+    moved = furthest_moved(with_path(0.5), with_path(0.6))
     assert moved is not None
     assert moved.kind == "value"
-    assert furthest_moved(with_door(0.5), with_door(0.5)) is None
+    assert furthest_moved(with_path(0.5), with_path(0.5)) is None
 
 
 def test_a_backend_against_itself() -> None:
     (first,) = legs({CASE: {"jax": {"loss": 0.5, "per_example_loss": [0.5, float("nan")]}}})
     assert compare_again(first, first) == ([], [])
     (rounded,) = legs({CASE: {"jax": {"loss": np.float32(0.5) + np.float32(1e-7), "per_example_loss": [0.5, float("nan")]}}})
-    alarms, unlike = compare_again(first, rounded)
+    alarms, changed = compare_again(first, rounded)
     assert alarms == []
-    assert unlike == ["a/b on jax: not the same bit for bit after the faults: loss"]
+    assert changed == ["a/b on jax: not the same bit for bit after the faults: loss"]
     (other,) = legs({CASE: {"jax": {"loss": 0.6, "per_example_loss": [0.5, float("nan")]}}})
-    alarms, unlike = compare_again(first, other)
+    alarms, changed = compare_again(first, other)
     assert alarms[0].startswith("a/b: jax differs from itself: loss: ")
-    assert len(unlike) == 1
+    assert len(changed) == 1
 
 
 def test_once_is_not_twice() -> None:
@@ -218,8 +221,8 @@ def test_once_is_not_twice() -> None:
 
 def test_the_table_says_what_was_missed() -> None:
     text = "\n".join(table(tried(outputs(ORDER[::-1]), codes=("class-order",))))
-    assert "planted  jax             1        1         1      0      0  output-order" in text
-    assert "not named:\n  planted on jax, a/b:" in text
+    assert "injected  jax             1        1         1      0      0  output-order" in text
+    assert "not named:\n  injected on jax, a/b:" in text
     assert "expected class-order" in text
     assert "detected 1 of 1 (100.0%)" in text
     assert "also     output-order 1 times" in text
