@@ -21,7 +21,7 @@ from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.run_script import run_script, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
-from backendcheck.repro.target_finding import Symptom, symptom_of
+from backendcheck.repro.target_finding import TargetFinding, target_finding_of
 from backendcheck.results.headline import headline
 from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import visible
@@ -45,7 +45,7 @@ class Repro:
     outputs: Mapping[str, str]
     shows: bool
     headline: str
-    symptom: Symptom
+    target: TargetFinding
     program: Program
     first: Program
     notes: tuple[str, ...]
@@ -63,8 +63,8 @@ def make_repro(
         UsageError: if the case has no finding, cannot be run here, or cannot be written as a script.
     """
     recordings = _by_backend(result.recordings)
-    symptom = symptom_of(recordings, overrides)
-    if symptom is None:
+    target = target_finding_of(recordings, overrides)
+    if target is None:
         why = str(result.problems[0]) if result.problems else "nothing differs, so a script has nothing to show"
         message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
@@ -76,7 +76,7 @@ def make_repro(
     say(f"starting {', '.join(recordings)}")
     with ProgramClient(result.case, nodeid, {backend: backend for backend in recordings}, device) as client:
         programs, reasons = client.describe()
-        reduction, first, more_reasons = _begin_reduction(programs, client, symptom, recordings, overrides)
+        reduction, first, more_reasons = _begin_reduction(programs, client, target, recordings, overrides)
         reasons += more_reasons
         if reduction is None or first is None:
             why = "; ".join(dict.fromkeys(reasons)) or "the program made from it does not show the finding"
@@ -88,12 +88,12 @@ def make_repro(
         say(f"making it smaller, for {seconds:g} s at most")
         reduction.run(seconds)
     assert reduction.program is not None  # noqa: S101 - set by Reduction.begin
-    assert reduction.symptom is not None  # noqa: S101
+    assert reduction.target is not None  # noqa: S101
     say("running the script")
     notes = list(reasons)
     if reduction.program.foreign:
         notes.append(f"needs {', '.join(reduction.program.foreign)} besides Keras and NumPy")
-    repro = _write_and_run(result, reduction.program, reduction.symptom, reduction.recordings, out, device)
+    repro = _write_and_run(result, reduction.program, reduction.target, reduction.recordings, out, device)
     return replace(repro, first=first, notes=tuple(notes), n_tried=reduction.n_tried, ended=reduction.ended)
 
 
@@ -106,24 +106,24 @@ def _by_backend(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
 
 
 def _begin_reduction(
-    programs: Sequence[Program], client: ProgramClient, symptom: Symptom, recordings: Mapping[str, Recording],
+    programs: Sequence[Program], client: ProgramClient, target: TargetFinding, recordings: Mapping[str, Recording],
     overrides: Sequence[Override],
 ) -> tuple[Reduction | None, Program | None, list[str]]:  # fmt: skip
-    """A reduction of the first program that shows the symptom."""
+    """A reduction of the first program that shows the target."""
     first = next(iter(recordings.values()))
     reasons = []
     for program in programs:
-        for oracles, last in ((_needed_oracles(symptom), _needed_stage(symptom)), (list(first.oracles), "train")):
+        for oracles, last in ((_needed_oracles(target), _needed_stage(target)), (list(first.oracles), "train")):
             options: dict[str, Any] = {
                 "expect": None if first.expect is None else dict(first.expect), "class_names": first.class_names,
                 "oracles": oracles, "last": last,
             }  # fmt: skip
             reduction = Reduction(client, options, overrides)
-            if not reduction.begin(program, symptom, any_diagnosis=last == "train" and oracles == list(first.oracles)):
+            if not reduction.begin(program, target, any_diagnosis=last == "train" and oracles == list(first.oracles)):
                 continue
-            assert reduction.symptom is not None  # noqa: S101 - set by Reduction.begin
+            assert reduction.target is not None  # noqa: S101 - set by Reduction.begin
             try:
-                printed_values(program, reduction.symptom, reduction.recordings)
+                printed_values(program, reduction.target, reduction.recordings)
             except NotWritable as error:
                 reasons.append(str(error))
                 continue
@@ -134,30 +134,30 @@ def _begin_reduction(
     return None, None, reasons
 
 
-def _needed_stage(symptom: Symptom) -> RecordingStage:
+def _needed_stage(target: TargetFinding) -> RecordingStage:
     """The stage of the finding. Later stages need not be recorded."""
-    finding = symptom.finding
+    finding = target.finding
     if finding.oracle in INSIDE_ONE_BACKEND:
         return RecordingStage.TRAIN
     if finding.observation == "raised":
-        stages = [RecordingStage(stage) for stage, _, _ in symptom.raised.values() if stage in MODEL_STAGES]
+        stages = [RecordingStage(stage) for stage, _, _ in target.raised.values() if stage in MODEL_STAGES]
         last = max(stages, key=MODEL_STAGES.index, default=RecordingStage.TRAIN)
-        return last if len(stages) == len(symptom.raised) else RecordingStage.TRAIN
+        return last if len(stages) == len(target.raised) else RecordingStage.TRAIN
     stage = recorded_in(finding.observation)
     return stage if stage in MODEL_STAGES else RecordingStage.TRAIN
 
 
-def _needed_oracles(symptom: Symptom) -> list[Oracle]:
+def _needed_oracles(target: TargetFinding) -> list[Oracle]:
     """Agreement, and the oracle of the finding."""
-    oracle = symptom.finding.oracle
+    oracle = target.finding.oracle
     return [Oracle.AGREEMENT, *([oracle] if oracle in (Oracle.PATHS, Oracle.ORDER, Oracle.REFERENCE) else [])]
 
 
 def _write_and_run(
-    result: CaseResult, program: Program, symptom: Symptom, recordings: Mapping[str, Recording], out: Path, device: str
+    result: CaseResult, program: Program, target: TargetFinding, recordings: Mapping[str, Recording], out: Path, device: str
 ) -> Repro:
     data = out.with_suffix(".npz")
-    values = printed_values(program, symptom, recordings)
+    values = printed_values(program, target, recordings)
     words = headline(judge(recordings, list(recordings)), recordings)  # of the smaller case, which the script shows
     whole, program = program, pruned(program, values)
     text = write_program(program, data.name)
@@ -172,15 +172,16 @@ def _write_and_run(
         if text.stored:
             np.savez(Path(folder, data.name), **text.stored)  # type: ignore[arg-type]
         outputs = run_script(script, backends, device)
-    source = with_outputs(source, outputs, _platform())
+    texts = {backend: output.text for backend, output in outputs.items()}
+    source = with_outputs(source, texts, _platform())
     write_atomically(out, source.encode("utf-8", "backslashreplace"))
     if text.stored:
         buffer = io.BytesIO()
         np.savez(buffer, **text.stored)  # type: ignore[arg-type]
         write_atomically(data, buffer.getvalue())
     return Repro(
-        path=out, data=data if text.stored else None, script=source, outputs=outputs, shows=shows(symptom, values, outputs),
-        headline=words, symptom=symptom, program=whole, first=whole, notes=(), n_tried=0, ended="",
+        path=out, data=data if text.stored else None, script=source, outputs=texts, shows=shows(target, values, outputs),
+        headline=words, target=target, program=whole, first=whole, notes=(), n_tried=0, ended="",
     )  # fmt: skip
 
 

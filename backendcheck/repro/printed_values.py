@@ -13,7 +13,7 @@ import numpy as np
 from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
 from backendcheck.repro.program import Program, returned_names
-from backendcheck.repro.target_finding import Symptom
+from backendcheck.repro.target_finding import TargetFinding
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable, source_of
 from backendcheck.vocabulary.findings import FindingKind, Oracle
@@ -33,15 +33,15 @@ class PrintedValue:
     role: Literal["recorded", "reference"] = "recorded"
 
 
-def printed_values(program: Program, symptom: Symptom, recordings: Mapping[str, Recording]) -> list[PrintedValue]:
-    """The values that show `symptom`.
+def printed_values(program: Program, target: TargetFinding, recordings: Mapping[str, Recording]) -> list[PrintedValue]:
+    """The values that show `target`.
 
     Raises:
         NotWritable: if a script cannot compute what differs.
     """
-    finding = symptom.finding
+    finding = target.finding
     is_value = finding.observation != "raised"
-    values = [_value(program, finding.observation)] if is_value else _values_before_raise(program, symptom)
+    values = [_value(program, finding.observation)] if is_value else _values_before_raise(program, target)
     path = finding.right.path
     if is_value and finding.kind in (FindingKind.DTYPE, FindingKind.SHAPE):
         (value,) = values
@@ -187,14 +187,14 @@ def _by_hand(program: Program, output: str, *, each: bool) -> tuple[str, list[st
 # --- by oracle -------------------------------------------------------------------------------------------------
 
 
-def _values_before_raise(program: Program, symptom: Symptom) -> list[PrintedValue]:
+def _values_before_raise(program: Program, target: TargetFinding) -> list[PrintedValue]:
     """Values up to the stages that raised; the script prints the exception instead of the value."""
     if program.case_type == "value":
         return [PrintedValue(name="values", code="compute_values()")]
     if program.case_type == "function":
         result = PrintedValue(name="returned", code="returned(as_arguments(inputs))", helpers=("returned", "as_arguments"))
         return [result, *(_value(program, f"gradient/{path}") for path in program.parameters if path)]
-    stages = {stage for stage, _, _ in symptom.raised.values()}
+    stages = {stage for stage, _, _ in target.raised.values()}
     if program.case_type == "loss":
         names = ["loss", *(["gradient/y_pred"] if "gradient" in stages else [])]
         return [_value(program, name) for name in names]

@@ -15,7 +15,7 @@ from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, fewer_options, simpler_numbers
 from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower, weights_by_rule, without_names
 from backendcheck.repro.reduce_source import smaller_source
-from backendcheck.repro.target_finding import Symptom, symptom_of
+from backendcheck.repro.target_finding import TargetFinding, target_finding_of
 from backendcheck.text.literals import NotWritable
 from backendcheck.vocabulary.findings import Oracle
 
@@ -43,27 +43,27 @@ class Reduction:
     options: Mapping[str, Any]
     overrides: Sequence[Override] = ()
     program: Program | None = None
-    symptom: Symptom | None = None
+    target: TargetFinding | None = None
     recordings: Mapping[str, Recording] = field(default_factory=dict)
     n_tried: int = 0
     ended: str = ""
     _tried: set[str] = field(default_factory=set)
     _fixed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
-    def begin(self, program: Program, like: Symptom, *, any_diagnosis: bool = False) -> bool:
+    def begin(self, program: Program, like: TargetFinding, *, any_diagnosis: bool = False) -> bool:
         """Start from `program` if it shows the finding `like`; returns whether it does."""
         try:
             source = write_program(program).source
         except NotWritable:
             return False
         recordings = self.recorder.observe(program, source, self.options)
-        symptom = symptom_of(recordings, self.overrides, like) if recordings else None
-        if recordings is None or symptom is None or symptom.sides != like.sides or symptom.raised.keys() != like.raised.keys():
+        target = target_finding_of(recordings, self.overrides, like) if recordings else None
+        if recordings is None or target is None or target.sides != like.sides or target.raised.keys() != like.raised.keys():
             return False
-        if symptom.diagnosis != like.diagnosis and not any_diagnosis:
+        if target.diagnosis != like.diagnosis and not any_diagnosis:
             return False
-        self.program, self.symptom, self.recordings = program, symptom, recordings
-        self._fixed = _fixed_values(symptom, recordings)
+        self.program, self.target, self.recordings = program, target, recordings
+        self._fixed = _fixed_values(target, recordings)
         return True
 
     def run(self, seconds: float) -> None:
@@ -110,22 +110,22 @@ class Reduction:
         self._tried.add(source)
         self.n_tried += 1
         recordings = self.recorder.observe(candidate, source, self.options)
-        if not recordings or self.symptom is None:
+        if not recordings or self.target is None:
             return False
-        symptom = symptom_of(recordings, self.overrides, self.symptom)
-        if symptom is None or not symptom.same_as(self.symptom) or not _has_values(self._fixed, recordings):
+        target = target_finding_of(recordings, self.overrides, self.target)
+        if target is None or not target.same_as(self.target) or not _has_values(self._fixed, recordings):
             return False
         self.program, self.recordings = candidate, recordings
-        self.symptom = symptom
+        self.target = target
         return True
 
 
-def _fixed_values(symptom: Symptom, recordings: Mapping[str, Recording]) -> dict[str, dict[str, np.ndarray]]:
+def _fixed_values(target: TargetFinding, recordings: Mapping[str, Recording]) -> dict[str, dict[str, np.ndarray]]:
     """Values that must not change, because the correct value is known for these numbers only."""
-    name = symptom.finding.observation
-    if symptom.finding.oracle == Oracle.REFERENCE and any(name in recording.reference for recording in recordings.values()):
+    name = target.finding.observation
+    if target.finding.oracle == Oracle.REFERENCE and any(name in recording.reference for recording in recordings.values()):
         names = [name]
-    elif not symptom.grounded:
+    elif not target.grounded:
         names = list(next(iter(recordings.values())).observations)[:2]
     else:
         return {}

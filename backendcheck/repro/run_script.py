@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.repro.printed_values import PrintedValue
-from backendcheck.repro.target_finding import Symptom
+from backendcheck.repro.target_finding import TargetFinding
 from backendcheck.sessions.child_processes import environment_for
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
@@ -23,7 +24,19 @@ from backendcheck.vocabulary.findings import FindingKind, Oracle
 _TIMEOUT_S = 180.0
 _DEFAULT = Tolerance(rtol=1e-5, atol=1e-6)
 _MISSING = object()
-_SCRIPT_FAILED = "the script itself failed: "  # in an output, before the last line of the traceback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptOutput:
+    """What a script printed under one backend. `error` is why it did not finish; empty if it exited with 0."""
+
+    printed: str
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The output for readers."""
+        return f"{self.printed}the script itself failed: {self.error}\n" if self.error else self.printed
 
 
 class Raised:
@@ -33,7 +46,7 @@ class Raised:
         self.text = text
 
 
-def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict[str, str]:
+def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict[str, ScriptOutput]:
     """The output of the script under each backend. All run at the same time, each in its own process and directory."""
     processes = {}
     with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
@@ -47,15 +60,16 @@ def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict
         try:
             for backend, process in processes.items():
                 try:
-                    output, errors = process.communicate(timeout=_TIMEOUT_S)
+                    printed_text, errors = process.communicate(timeout=_TIMEOUT_S)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.communicate()
-                    output, errors = "", f"it took longer than {_TIMEOUT_S:g} s"
+                    printed_text, errors = "", f"it took longer than {_TIMEOUT_S:g} s"
+                error = ""
                 if process.returncode:
-                    last = [line for line in errors.splitlines() if line.strip()][-1:] or [f"exit code {process.returncode}"]
-                    output += f"{_SCRIPT_FAILED}{last[0].strip()}\n"
-                outputs[backend] = output
+                    last = [line for line in errors.splitlines() if line.strip()][-1:]  # of the traceback
+                    error = last[0].strip() if last else f"exit code {process.returncode}"
+                outputs[backend] = ScriptOutput(printed=printed_text, error=error)
         finally:
             for process in processes.values():
                 if process.poll() is None:
@@ -82,32 +96,32 @@ def printed(output: str) -> dict[str, Any]:
     return values
 
 
-def shows(symptom: Symptom, printed_values: Sequence[PrintedValue], outputs: Mapping[str, str]) -> bool:
+def shows(target: TargetFinding, printed_values: Sequence[PrintedValue], outputs: Mapping[str, ScriptOutput]) -> bool:
     """Whether these outputs show the same difference as the recordings."""
-    values = {backend: printed(output) for backend, output in outputs.items()}
+    values = {backend: printed(output.printed) for backend, output in outputs.items()}
     names = [value.name for value in printed_values if value.role == "recorded"]
-    finding = symptom.finding
+    finding = target.finding
     tolerance = finding.tolerance or _DEFAULT
-    if any(_SCRIPT_FAILED in output for output in outputs.values()):
+    if any(output.error for output in outputs.values()):
         return False
     if not all(name in values[backend] for backend in values for name in names):
         return False
-    some_raised = finding.kind is FindingKind.RAISED and symptom.raised and len(symptom.raised) < len(symptom.legs)
+    some_raised = finding.kind is FindingKind.RAISED and target.raised and len(target.raised) < len(target.legs)
     if finding.oracle is Oracle.AGREEMENT or some_raised:
-        pairs = symptom.sides if finding.oracle == Oracle.AGREEMENT else _pairs_that_differ(symptom)
+        pairs = target.sides if finding.oracle == Oracle.AGREEMENT else _pairs_that_differ(target)
         return all(any(_differ_on([values[side][name] for side in pair], tolerance) for name in names) for pair in pairs)
     if finding.kind == FindingKind.RAISED and finding.oracle == Oracle.EXPECTATION:
         raised = [any(isinstance(values[leg][name], Raised) for name in names) for leg in values]
-        return all(raised) if symptom.raised else not any(raised)
-    legs = {side.leg for pair in symptom.sides for side in pair} & set(values)
+        return all(raised) if target.raised else not any(raised)
+    legs = {side.leg for pair in target.sides for side in pair} & set(values)
     if finding.oracle == Oracle.REFERENCE:
         reference = next(value.name for value in printed_values if value.role == "reference")
         return all(differ(values[leg][names[0]], values[leg].get(reference, _MISSING), tolerance) for leg in legs)
     return bool(legs) and len(names) > 1 and all(differ(values[leg][names[0]], values[leg][names[1]], tolerance) for leg in legs)
 
 
-def _pairs_that_differ(symptom: Symptom) -> list[tuple[str, str]]:
-    return [(raising, leg) for raising in symptom.raised for leg in symptom.legs if leg not in symptom.raised]
+def _pairs_that_differ(target: TargetFinding) -> list[tuple[str, str]]:
+    return [(raising, leg) for raising in target.raised for leg in target.legs if leg not in target.raised]
 
 
 def _differ_on(pair: Sequence[Any], tolerance: Tolerance) -> bool:

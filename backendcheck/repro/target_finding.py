@@ -20,7 +20,7 @@ _WORDS = 8  # of an exception's message: enough to distinguish errors, but witho
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Symptom:
+class TargetFinding:
     """The leading finding of a case, all pairs of sides that have it, the first diagnosis, and the exceptions by leg."""
 
     finding: Finding
@@ -38,9 +38,9 @@ class Symptom:
         """Whether the recordings alone show the finding. That every backend should raise is known to the author only."""
         return not (self.finding.kind == FindingKind.RAISED and not self.raised)
 
-    def same_as(self, symptom: Symptom) -> bool:
+    def same_as(self, target: TargetFinding) -> bool:
         return (self.family, self.sides, self.diagnosis, self.raised) == (
-            symptom.family, symptom.sides, symptom.diagnosis, symptom.raised
+            target.family, target.sides, target.diagnosis, target.raised
         )  # fmt: skip
 
 
@@ -54,10 +54,10 @@ def _family(finding: Finding) -> tuple[str, str | None, str]:
     return finding.oracle, finding.kind, family
 
 
-def symptom_of(
-    recordings: Mapping[str, Recording], overrides: Sequence[Override] = (), like: Symptom | None = None
-) -> Symptom | None:
-    """The symptom in these recordings; None without a finding, or if they cannot be compared.
+def target_finding_of(
+    recordings: Mapping[str, Recording], overrides: Sequence[Override] = (), like: TargetFinding | None = None
+) -> TargetFinding | None:
+    """The target finding in these recordings; None without a finding, or if they cannot be compared.
 
     With `like`, the leading finding must be of the same family; other findings may differ.
     """
@@ -69,7 +69,7 @@ def symptom_of(
         return None
     family = [similar for similar in judgement.findings if _family(similar) == _family(finding)]
     diagnoses = diagnose(judgement.findings, recordings)
-    return Symptom(
+    return TargetFinding(
         finding=finding,
         sides=frozenset(frozenset(similar.sides) for similar in family),
         diagnosis=diagnoses[0].code if diagnoses else None,

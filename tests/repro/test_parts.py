@@ -16,9 +16,9 @@ from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.reduce_data import fewer_classes, fewer_examples, simpler_numbers
 from backendcheck.repro.reduce_model import fewer_layers, fewer_outputs, narrower
 from backendcheck.repro.reduce_source import smaller_source
-from backendcheck.repro.run_script import Raised, differ, printed, shows
+from backendcheck.repro.run_script import Raised, ScriptOutput, differ, printed, shows
 from backendcheck.repro.script import pruned, script_source, with_outputs
-from backendcheck.repro.target_finding import symptom_of
+from backendcheck.repro.target_finding import target_finding_of
 
 EXACT = Tolerance(rtol=0.0, atol=0.0)
 
@@ -42,9 +42,9 @@ TORCH_RAISES = three(
 
 def test_a_symptom_stays_the_same_when_only_the_numbers_of_a_message_change():
     fewer = three(tensorflow={"loss": 2.0}, jax={"loss": 2.0}, torch={"raised": "IndexError: Target 1 is out of bounds."})
-    symptom = symptom_of(TORCH_RAISES)
-    assert symptom is not None
-    assert symptom_of(fewer, like=symptom).same_as(symptom)
+    target = target_finding_of(TORCH_RAISES)
+    assert target is not None
+    assert target_finding_of(fewer, like=target).same_as(target)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_a_symptom_stays_the_same_when_only_the_numbers_of_a_message_change():
     ],
 )
 def test_another_complaint_is_another_symptom(torch):
-    symptom = symptom_of(TORCH_RAISES)
-    found = symptom_of(three(tensorflow={"loss": 1.0}, jax={"loss": 1.0}, torch=torch), like=symptom)
-    assert found is None or not found.same_as(symptom)
+    target = target_finding_of(TORCH_RAISES)
+    found = target_finding_of(three(tensorflow={"loss": 1.0}, jax={"loss": 1.0}, torch=torch), like=target)
+    assert found is None or not found.same_as(target)
 
 
 def test_another_backend_is_another_symptom():
-    symptom = symptom_of(three(tensorflow={"loss": 1.0}, jax={"loss": 1.0}, torch={"loss": 2.0}))
-    other = symptom_of(three(tensorflow={"loss": 1.0}, jax={"loss": 2.0}, torch={"loss": 1.0}), like=symptom)
-    assert not other.same_as(symptom)
+    target = target_finding_of(three(tensorflow={"loss": 1.0}, jax={"loss": 1.0}, torch={"loss": 2.0}))
+    other = target_finding_of(three(tensorflow={"loss": 1.0}, jax={"loss": 2.0}, torch={"loss": 1.0}), like=target)
+    assert not other.same_as(target)
 
 
 # --- smaller programs ------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Backends:
 def test_a_reduction_keeps_the_one_example_that_matters():
     program = loss_program([0, 1, 9, 2, 1, 0, 2], np.arange(21.0).reshape(7, 3) + 0.123)
     reduction = Reduction(Backends(), {})
-    assert reduction.begin(program, symptom_of(TORCH_RAISES))
+    assert reduction.begin(program, target_finding_of(TORCH_RAISES))
     reduction.run(30)
     assert reduction.program.arrays["y_true"].tolist() == [9]
     assert reduction.program.arrays["y_pred"].tolist() == [[0.0]]
@@ -167,11 +167,11 @@ def test_a_reduction_keeps_the_one_example_that_matters():
 def test_a_reduction_ends_in_time_and_when_a_process_breaks():
     program = loss_program([0, 1, 9], np.ones((3, 3)))
     reduction = Reduction(Backends(), {})
-    assert reduction.begin(program, symptom_of(TORCH_RAISES))
+    assert reduction.begin(program, target_finding_of(TORCH_RAISES))
     reduction.run(0)
     assert (reduction.ended, reduction.program.n_examples) == ("out of time", 3)
     broken = Reduction(Backends(), {})
-    assert broken.begin(program, symptom_of(TORCH_RAISES))
+    assert broken.begin(program, target_finding_of(TORCH_RAISES))
     broken.recorder = type("Broken", (), {"broken": "jax ended", "observe": lambda *_: None})()
     broken.run(30)
     assert (broken.ended, broken.program.n_examples) == ("jax ended", 3)
@@ -188,7 +188,7 @@ def test_what_everybody_accepts_is_not_made_smaller_into_something_right():
             return {b: recording("a/b", b, loss=loss, expect={}) for b in ("tensorflow", "jax", "torch")}
 
     program = loss_program([1.9], [[1.25, 2.0]])
-    like = symptom_of(AcceptsAll().observe(program, "", {}))
+    like = target_finding_of(AcceptsAll().observe(program, "", {}))
     reduction = Reduction(AcceptsAll(), {})
     assert reduction.begin(program, like)
     reduction.run(30)
@@ -207,7 +207,7 @@ def test_what_everybody_accepts_is_not_made_smaller_into_something_right():
         (float("inf"), float("-inf"), True), ([[]], [[]], False),
     ],
 )  # fmt: skip
-def test_printed_figures_differ_beyond_the_tolerance(left, right, apart):
+def test_printed_values_differ_beyond_the_tolerance(left, right, apart):
     assert differ(left, right, Tolerance(rtol=1e-5, atol=0.0)) is apart
     assert differ(right, left, Tolerance(rtol=1e-5, atol=0.0)) is apart
 
@@ -224,25 +224,38 @@ def test_the_output_of_a_script_is_read_back():
 LOSS = [PrintedValue(name="loss", code="0")]
 
 
+def outputs(**printed_texts):
+    return {backend: ScriptOutput(printed=text) for backend, text in printed_texts.items()}
+
+
 def test_a_difference_is_shown_only_if_it_is_there():
-    symptom = symptom_of(TORCH_RAISES)
+    target = target_finding_of(TORCH_RAISES)
     raised = "loss: raised IndexError: Target"
-    assert shows(symptom, LOSS, {"tensorflow": "loss: 1.0", "jax": "loss: 1.0", "torch": raised})
-    assert not shows(symptom, LOSS, {"tensorflow": "loss: 1.0", "jax": "loss: 1.0", "torch": "loss: 1.0"})
-    assert not shows(symptom, LOSS, {"tensorflow": raised, "jax": "loss: 1.0", "torch": raised})
-    assert not shows(symptom, LOSS, {"tensorflow": "", "jax": "", "torch": raised})
-    failed = "the script itself failed: NameError: x"
-    assert not shows(symptom, LOSS, {"tensorflow": failed, "jax": "loss: 1.0", "torch": raised})
+    assert shows(target, LOSS, outputs(tensorflow="loss: 1.0", jax="loss: 1.0", torch=raised))
+    assert not shows(target, LOSS, outputs(tensorflow="loss: 1.0", jax="loss: 1.0", torch="loss: 1.0"))
+    assert not shows(target, LOSS, outputs(tensorflow=raised, jax="loss: 1.0", torch=raised))
+    assert not shows(target, LOSS, outputs(tensorflow="", jax="", torch=raised))
+
+
+def test_a_script_that_failed_shows_nothing():
+    """Whatever it printed before. What it prints is not searched for the words of a failure."""
+    target = target_finding_of(TORCH_RAISES)
+    raised = "loss: raised IndexError: Target"
+    complete = outputs(tensorflow="loss: 1.0\nthe script itself failed: no", jax="loss: 1.0", torch=raised)
+    assert shows(target, LOSS, complete)
+    failed = ScriptOutput(printed="loss: 1.0\n", error="NameError: x")
+    assert not shows(target, LOSS, complete | {"tensorflow": failed})
+    assert failed.text == "loss: 1.0\nthe script itself failed: NameError: x\n"
 
 
 def test_a_reference_is_shown_as_a_literal_with_its_origin():
     recordings = {b: recording("a/b", b, loss=1.0, reference={"loss": 2.0}) for b in ("jax", "torch")}
-    symptom = symptom_of(recordings)
-    values = printed_values(loss_program([[1.0]], [[1.0]]), symptom, recordings)
+    target = target_finding_of(recordings)
+    values = printed_values(loss_program([[1.0]], [[1.0]]), target, recordings)
     assert [(one.role, one.name) for one in values] == [("recorded", "loss"), ("reference", "loss by the case's reference")]
     right = f"{values[1].name}: 2.0"
-    assert shows(symptom, values, dict.fromkeys(recordings, f"loss: 1.0\n{right}"))
-    assert not shows(symptom, values, dict.fromkeys(recordings, f"loss: 2.0\n{right}"))
+    assert shows(target, values, outputs(**dict.fromkeys(recordings, f"loss: 1.0\n{right}")))
+    assert not shows(target, values, outputs(**dict.fromkeys(recordings, f"loss: 2.0\n{right}")))
 
 
 HOSTILE = "x'); import os; os.abort()  # \"\"\"\nimport os; os.abort()\r\x0b\u2028`````"
@@ -278,7 +291,7 @@ def test_a_script_that_predicts_lists_no_labels():
         tensorflow={"output_order": np.array(["b", "a"])}, jax={"output_order": np.array(["a", "b"])},
         torch={"output_order": np.array(["a", "b"])},
     )  # fmt: skip
-    values = printed_values(model_program(), symptom_of(recordings), recordings)
+    values = printed_values(model_program(), target_finding_of(recordings), recordings)
     less = pruned(model_program(), values)
     assert (list(less.arrays), dict(less.code)) == (["x"], {})
     trained = [PrintedValue(name="fit", code="(lambda model: model.fit(x, y))(compiled())")]
