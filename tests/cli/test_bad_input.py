@@ -11,7 +11,8 @@ from pathlib import Path
 import make
 import pytest
 from fine_case import FINE, without
-from front_door import Ended, backendcheck, project
+from forked import backendcheck
+from front_door import Ended, project
 
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.files import recording_path, write_environment, write_recording

@@ -13,7 +13,8 @@ from typing import Any
 
 import make
 import pytest
-from front_door import backendcheck, command, variables
+from forked import backendcheck
+from front_door import command, variables
 from pieces import CASES, write_leg
 
 BACKENDS = ("tensorflow", "jax", "torch")

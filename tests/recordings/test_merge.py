@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema
 import make
 import pytest
-from front_door import Ended, backendcheck, project
+from forked import backendcheck
+from front_door import Ended, project
 from pieces import CASES, SELECTION, write_leg, write_shard, write_shards
 
 from backendcheck.files import file_sha256

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import make
 import pytest
-from front_door import Ended, backendcheck, project
+from forked import backendcheck
+from front_door import Ended, project
 from make import everywhere
 from pieces import SELECTION
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from front_door import backendcheck
+from forked import backendcheck
 from make import divergence, environment, everywhere, leg, legs, recording, results
 
 from backendcheck.case_files import case_functions, find_case_files

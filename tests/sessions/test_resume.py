@@ -7,7 +7,8 @@ from pathlib import Path
 
 import make
 import pytest
-from front_door import backendcheck, project
+from forked import backendcheck
+from front_door import project
 from pieces import SELECTION, write_leg
 
 from backendcheck.errors import BackendcheckError
