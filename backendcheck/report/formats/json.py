@@ -232,7 +232,7 @@ def _noise_floor(floor: NoiseFloor, excess: float | None) -> dict[str, Any]:
     return {
         "largest": largest.source if largest else None,
         "max_abs": largest.max_abs if largest else None,
-        "headroom": headroom(largest) if largest else None,
+        "head_room": headroom(largest) if largest else None,
         "multiple": multiple(excess, largest) if largest else None,
         **{source: None if noise is None else _noise(noise) for source, noise in floor.by_source.items()},
     }
