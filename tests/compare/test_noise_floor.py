@@ -241,7 +241,7 @@ def test_report_json_keeps_the_kinds_apart_and_is_as_its_schema_says() -> None:
     measured = finding["noise_floor"]
     assert (measured["largest"], measured["max_abs"], measured["float64"]) == ("jitter", 2.0**-22, None)
     assert measured["repeat"] == {"leg": "jax", "max_abs": 0.0, "excess": 0.0, "n_different": 0, "message": None}
-    assert measured["headroom"] == pytest.approx(1.1e-5 * 2**22, rel=1e-3)
+    assert measured["head_room"] == pytest.approx(1.1e-5 * 2**22, rel=1e-3)
     assert measured["multiple"] == pytest.approx(1024, rel=1e-3)
     assert read["noise_floor"] == {"recordings": {"jax": ["repeat", "jitter-1"]}, "problems": []}
 
