@@ -11,7 +11,7 @@ import pytest
 
 from backendcheck.case import FunctionCase
 from backendcheck.record.case_module import is_case
-from backendcheck.record.case_recording import status_and_problem
+from backendcheck.record.case_recording import exception_in_words, status_and_problem
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
 from backendcheck.record.observe.weights import numpy_initializers
@@ -81,7 +81,7 @@ class AgreementTests:
             if call.excinfo is not None:
                 status, problem = status_and_problem(call)
                 if status == Status.ERROR and call.when == "call":
-                    problem = f"the test ended {_where(self.n_calls)}: {problem.removeprefix('call failed: ')}"
+                    problem = f"the test ended {_where(self.n_calls)}: {exception_in_words(call)}"
             elif call.when == "call" and self.n_calls == 0:
                 status, problem = Status.ERROR, "the test has not called backends_agree"
             if status:

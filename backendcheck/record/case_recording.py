@@ -103,9 +103,14 @@ def status_and_problem(call: pytest.CallInfo[None]) -> tuple[Status, str]:
         return Status.SKIPPED, f"skipped: {error}"
     if isinstance(error, pytest.xfail.Exception):
         return Status.SKIPPED, f"skipped: expected to fail: {error}"
-    if isinstance(error, EndedSession):
-        return Status.ERROR, f"{call.when} failed: {error}"
-    return Status.ERROR, f"{call.when} failed: {error_in_words(error)}"
+    return Status.ERROR, f"{call.when} failed: {exception_in_words(call)}"
+
+
+def exception_in_words(call: pytest.CallInfo[None]) -> str:
+    """The exception of an item that has raised one."""
+    assert call.excinfo is not None  # noqa: S101 - for the type
+    error = call.excinfo.value
+    return str(error) if isinstance(error, EndedSession) else error_in_words(error)
 
 
 def _expectation(expect: Any) -> dict[str, Any] | None:

@@ -174,6 +174,6 @@ def returned(recording: Recording) -> Any:
     values: dict[str, np.ndarray] = {
         ObservationName.parse(name).part: observation.value
         for name, observation in recording.observations.items()
-        if ObservationName.parse(name).quantity is Quantity.VALUE and not name.endswith(" (order)")
+        if ObservationName.parse(name).quantity is Quantity.VALUE and not ObservationName.parse(name).is_order
     }
     return values["result"] if set(values) == {"result"} else values

@@ -17,7 +17,7 @@ from backendcheck.repro.target_finding import TargetFinding
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable, source_of
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,29 +120,29 @@ def _of_loss(program: Program, name: str) -> tuple[str, list[str]]:
 
 
 def _of_model(program: Program, name: str) -> tuple[str, list[str]]:
-    kind = str(quantity_of(name))
-    rest = name.removeprefix(kind).removeprefix("/")
+    observation = ObservationName.parse(name)
+    quantity, rest = observation.quantity, observation.rest
     batch = f", batch_size={program.batch_size}" if program.batch_size else ""
     predicted = f"model.predict(x{batch}, verbose=0)"
-    if kind == "output_order":
+    if quantity is Quantity.OUTPUT_ORDER:
         return _with_model(f"list({predicted})", model="build()"), []
-    if kind in ("predictions", "predicted_class"):
+    if quantity in (Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS):
         code = f"named(model, {predicted})[{rest!r}]" if rest else predicted
-        code = f"np.argmax({code}, axis=-1)" if kind == "predicted_class" else code
+        code = f"np.argmax({code}, axis=-1)" if quantity is Quantity.PREDICTED_CLASS else code
         return _with_model(code, model="build()"), ["named"] if rest else []
-    if kind == "per_example_loss" or (kind == "loss" and rest):
-        return _by_hand(program, rest, each=kind == "per_example_loss")
-    if kind == "loss":
+    if quantity is Quantity.PER_EXAMPLE_LOSS or (quantity is Quantity.LOSS and rest):
+        return _by_hand(program, rest, each=quantity is Quantity.PER_EXAMPLE_LOSS)
+    if quantity is Quantity.LOSS:
         return _with_model(_total(program, "model(tensors(x), training=False)")), ["tensors"]
-    if kind == "gradient" and not rest.startswith("y_pred"):
+    if quantity is Quantity.GRADIENT and not observation.of_predictions:
         return _with_model(f"gradients(model)[{rest!r}]"), ["gradients", "tensors"]
-    if kind == "gradient" and rest == "y_pred":
+    if quantity is Quantity.GRADIENT and not observation.output:
         return _with_model(f"gradient(lambda p: {_total(program, 'p')}, model.predict(x, verbose=0))"), ["gradient", "tensors"]
-    if kind == "metric":
+    if quantity is Quantity.METRIC:
         return _with_model(f"{_evaluate(program)}[{rest!r}]"), []
-    if kind in ("train/loss", "train/metric"):
+    if quantity in (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC):
         return _with_model(f"{_fit(program)}.history[{rest or 'loss'!r}]"), []
-    if kind == "train/weight":
+    if quantity is Quantity.TRAIN_WEIGHT:
         return _with_model(f"[{_fit(program)}, {{v.path: v for v in model.weights}}[{rest!r}]][1]"), []
     message = f"a script cannot print {name}"
     raise NotWritable(message)
@@ -218,13 +218,13 @@ _METHODS = re.compile(r"(?:(run_eagerly|jit_compile): )?(test_on_batch|train_on_
 def _value_by_path(program: Program, finding: Finding, path: str) -> PrintedValue:
     """The same value by another path of Keras."""
     name = finding.observation
-    kind = str(quantity_of(name))
-    rest = name.removeprefix(kind).removeprefix("/")
+    observation = ObservationName.parse(name)
+    quantity, rest = observation.quantity, observation.rest
     code = None
     if matched := _METHODS.match(path):
         option, call = matched.groups()
         code = _with_model(f"{_evaluate(program, call)}[{rest or 'loss'!r}]", f"{option}=True" if option else "")
-    elif kind == "predictions" and (path in ("model(x)", "predict_on_batch") or path.startswith("predict(batch_size=")):
+    elif quantity is Quantity.PREDICTIONS and path.startswith(("model(x)", "predict_on_batch", "predict(batch_size=")):
         call = {"model(x)": "model(tensors(x), training=False)", "predict_on_batch": "model.predict_on_batch(x)"}.get(
             path, f"model.predict(x, {path.removeprefix('predict(').removesuffix(')')}, verbose=0)"
         )

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-DENSE_GRADIENTS = "fit with dense gradients"  # a door, which recording opens and a diagnosis reads
+DENSE_GRADIENTS = "fit with dense gradients"  # the name of a path, which recording adds and a diagnosis reads
 
 
 class Quantity(StrEnum):

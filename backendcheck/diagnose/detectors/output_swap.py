@@ -17,16 +17,10 @@ from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.vocabulary.observations import Quantity
 
 CODES = ("output-swap",)
-_PREFIXES = (
-    "predictions/",
-    "gradient/y_pred/",
-    "per_example_loss/",
-    "loss/",
-    "predicted_class/",
-    "metric/",
-    "train/metric/",
-    "value/",
-)
+_EXCHANGEABLE = (
+    Quantity.PREDICTIONS, Quantity.GRADIENT, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS, Quantity.PREDICTED_CLASS, Quantity.METRIC,
+    Quantity.TRAIN_METRIC, Quantity.VALUE,
+)  # fmt: skip
 _BY_NAME = "Give losses, labels and weights as dicts by output name, and take outputs by name."
 _APPLIED_BY_NAME = (
     "Give losses, labels and weights as dicts by output name, and check that this version of Keras applies them by name."
@@ -44,15 +38,22 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _exchanged_values(situation: Situation) -> Iterator[Diagnosis]:
-    for prefix in _PREFIXES:
+    for quantity in _EXCHANGEABLE:
         by_side: dict[tuple[str, str], list[Difference]] = {}
         for difference in situation.differences:
-            if difference.observation.startswith(prefix) and object not in (difference.left.dtype, difference.right.dtype):
+            concerned = difference.quantity is quantity and _owner(difference)
+            if concerned and object not in (difference.left.dtype, difference.right.dtype):
                 by_side.setdefault((difference.suspects[0], difference.path), []).append(difference)
         for group in by_side.values():
             for first, second in combinations(group, 2):
                 if _exchanged(first, second):
-                    yield _of_values(first, second, prefix)
+                    yield _of_values(first, second)
+
+
+def _owner(difference: Difference) -> str:
+    """The output, metric or value that an observation is of; empty for the only one, and for gradients by a variable."""
+    name = difference.name
+    return name.output if name.quantity is Quantity.GRADIENT else name.output or name.part
 
 
 def _exchanged(first: Difference, second: Difference) -> bool:
@@ -65,10 +66,10 @@ def _exchanged(first: Difference, second: Difference) -> bool:
     )
 
 
-def _of_values(first: Difference, second: Difference, prefix: str) -> Diagnosis:
-    names = [difference.observation.removeprefix(prefix) for difference in (first, second)]
-    kind_words = prefix.rstrip("/").replace("_", " ").replace("gradient/y pred", "gradients by predictions").replace("/", " ")
-    text = f"the {kind_words} of {names[0]} and {names[1]} are exchanged on {first.side}"
+def _of_values(first: Difference, second: Difference) -> Diagnosis:
+    names = [_owner(difference) for difference in (first, second)]
+    quantity = "gradients by predictions" if first.quantity is Quantity.GRADIENT else first.quantity.words
+    text = f"the {quantity} of {names[0]} and {names[1]} are exchanged on {first.side}"
     return Diagnosis(
         code="output-swap",
         backends=first.suspects,

@@ -52,7 +52,7 @@ def _names(situation: Situation) -> Iterator[Diagnosis]:
         ):
             continue
         left, right = difference.left.tolist(), difference.right.tolist()
-        if difference.observation.endswith(" (order)") or len({*left}) < len(left) or sorted(left) != sorted(right):
+        if difference.name.is_order or len({*left}) < len(left) or sorted(left) != sorted(right):
             continue
         place = {name: index for index, name in enumerate(right)}
         permutation = np.array([place[name] for name in left])

@@ -66,9 +66,7 @@ def _precision(difference: Difference, situation: Situation) -> Iterator[Diagnos
         yield _precision_claim(difference, difference.suspects, text, dtypes=dtypes)
         return
     # Values computed in a coarse format and stored in a finer one show it only by the size of their error.
-    if difference.quantity not in (Quantity.PREDICTIONS, Quantity.VALUE) and difference.observation.startswith(
-        ("per_example", "loss", "gradient/y_pred")
-    ):
+    if difference.quantity in (Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS) or difference.name.of_predictions:
         return  # a loss has no matrix products; and with near-uniform predictions, other labels look like low precision
     error = _relative_error(difference.left, difference.right)
     if floatx == "float32" and difference.left.size >= _MANY and 2.0**-14 < error < 2.0**-5 and difference.excess() > NEAR:

@@ -176,11 +176,9 @@ _ACCURACIES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_ac
 
 def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
     """An accuracy of all entries on one side, and of unmasked or weighted entries on the other."""
-    output = next(
-        (name for name in difference.recording.losses if name and f"/{name}_" in f"/{difference.observation.rpartition('/')[2]}"),
-        "",
-    )
-    if difference.observation.rpartition("/")[2].removeprefix(f"{output}_") not in _ACCURACIES or difference.left.size != 1:
+    metric = difference.name.part
+    output = next((name for name in difference.recording.losses if name and metric.startswith(f"{name}_")), "")
+    if metric.removeprefix(f"{output}_") not in _ACCURACIES or difference.left.size != 1:
         return
     predictions = difference.recording.observations.get(of_output("predictions", output))
     labels = difference.recording.labels.get(of_output("y_true", output))

@@ -34,7 +34,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
                 difference.excess()
             ):
                 return []
-    paths = [difference.observation.removeprefix("train/weight/") for difference in differences]
+    paths = [difference.name.part for difference in differences]
     named = listed(paths[:_MOST]) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
     then = f"it trains as {listed(other_legs)}" if len(other_legs) == 1 else f"it trains as {listed(other_legs)} do"
     text = f"{leg} takes the gradient of {named} row by row; added up first, {then if other_legs else 'it trains otherwise'}"

@@ -183,21 +183,21 @@ def _narrowing(values: np.ndarray, other: np.ndarray) -> str:
     whole = other.astype(np.int64)
     if np.array_equal(values, whole):
         return ""
-    fitting = [words for words, changed in _narrowed(whole) if np.array_equal(changed, values)]
-    if not fitting:
-        return ""
-    sort = fitting[0].rpartition(" ")[0]
-    return f"{sort} {' or '.join(words.rpartition(' ')[2] for words in fitting if words.startswith(sort))}"
+    fitting: dict[str, list[str]] = {}
+    for mechanism, narrower, changed in _narrowed(whole):
+        if np.array_equal(changed, values):
+            fitting.setdefault(mechanism, []).append(narrower)
+    return next((f"{mechanism} {' or '.join(types)}" for mechanism, types in fitting.items()), "")
 
 
-def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Integers as they come back from narrower types, with the mechanism in words."""
+def _narrowed(whole: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Integers as they come back from narrower types: the mechanism in words, the type, the integers."""
     for width in _WIDTHS:
-        yield f"wrapped around in {width}", whole.astype(width).astype(np.int64)
+        yield "wrapped around in", width, whole.astype(width).astype(np.int64)
     for dtype in _COARSE:
-        yield f"lost bits in {dtype}", rounded(whole, dtype)
+        yield "lost bits in", dtype, rounded(whole, dtype)
     for width in _WIDTHS:
-        yield f"stopped at the end of {width}", np.clip(whole, np.iinfo(width).min, np.iinfo(width).max)
+        yield "stopped at the end of", width, np.clip(whole, np.iinfo(width).min, np.iinfo(width).max)
 
 
 # --- predictions and encodings ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from backendcheck.record.observe.model import add_metrics, add_predictions, obse
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import ObservationName, Quantity
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
 # Losses of one-hot rows or of one score for each class, which do not depend on the order of the classes.
 _BY_COLUMN = (
@@ -66,14 +66,14 @@ def observe_loss_order(case: LossCase, observer: LossObserver, trace: Trace) -> 
         order = permutation(n)
         with trace.variant(Oracle.ORDER, "examples permuted") as variant:
             observer.observe((_take(y_true, order, n), _take(y_pred, order, n), _take(sample_weight, order, n)), variant)
-            _undo(variant, order, ("per_example_loss", "gradient/y_pred"), axis=0)
+            _undo(variant, order, (Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT), axis=0)
     if np.ndim(y_pred) > 1 and y_pred.shape[-1] > 1 and not opted_out(case, "classes", trace):
         order = permutation(y_pred.shape[-1])
         labels = _permuted_labels(y_true, y_pred, order, observer.loss, named=case.class_names is not None)
         if labels is not None:
             with trace.variant(Oracle.ORDER, "classes permuted") as variant:
                 observer.observe((labels, y_pred[..., order], _permuted_weights(sample_weight, y_pred, order)), variant)
-                _undo(variant, order, ("gradient/y_pred",), axis=-1)
+                _undo(variant, order, (Quantity.GRADIENT,), axis=-1)
 
 
 def _permuted_weights(sample_weight: Any, y_pred: np.ndarray, order: np.ndarray) -> Any:
@@ -86,12 +86,15 @@ def _take(array: Any, order: np.ndarray, n: int) -> Any:
     return array if array is None or np.ndim(array) == 0 or len(array) != n else array[order]
 
 
-def _undo(trace: Trace, order: np.ndarray, prefixes: Sequence[str], axis: int) -> None:
-    """Undo the permutation of every observation whose name starts with one of `prefixes`."""
+def _undo(
+    trace: Trace, order: np.ndarray, quantities: Sequence[Quantity], axis: int, variables: Sequence[str] = ()
+) -> None:  # fmt: skip
+    """Undo the permutation of the observations of `quantities`: of gradients, those by predictions and by `variables`."""
     inverse = np.argsort(order)
     for name, observation in list(trace.observations.items()):
-        value = observation.value
-        if name.startswith(tuple(prefixes)) and value.ndim and value.shape[axis] == len(order):
+        value, parsed = observation.value, ObservationName.parse(name)
+        permuted = parsed.quantity is not Quantity.GRADIENT or parsed.of_predictions or parsed.part in variables
+        if permuted and parsed.quantity in quantities and value.ndim and value.shape[axis] == len(order):
             trace.add(name, np.take(value, inverse, axis=axis), like=observation)
 
 
@@ -153,18 +156,19 @@ def _permute_examples(under_test: ModelUnderTest, trace: Trace) -> None:
         observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
         if under_test.overrides("predict_step"):
             add_predictions(outputs.by_output(under_test.model.predict_on_batch(arrays[0]), under_test.model), variant)
-        _undo(variant, order, ("predictions", "per_example_loss", "gradient/y_pred"), axis=0)
+        _undo(variant, order, (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT), axis=0)
 
 
 def observe_prediction_order(under_test: ModelUnderTest, trace: Trace) -> None:
     """Permute the examples of a model that only predicts."""
-    if under_test.n > 1 and "predictions" in " ".join(trace.observations) and not opted_out(under_test.case, "examples", trace):
+    predicts = Quantity.PREDICTIONS in map(quantity_of, trace.observations)
+    if under_test.n > 1 and predicts and not opted_out(under_test.case, "examples", trace):
         order = permutation(under_test.n)
         with under_test.variant(trace, Oracle.ORDER, "examples permuted") as variant:
             x = map_nest(lambda array: _take(array, order, under_test.n), under_test.x)
             predictions = under_test.model.predict(x, batch_size=under_test.batch_size, verbose=0)
             add_predictions(outputs.by_output(predictions, under_test.model), variant)
-            _undo(variant, order, ("predictions",), axis=0)
+            _undo(variant, order, (Quantity.PREDICTIONS,), axis=0)
 
 
 def _permute_classes(under_test: ModelUnderTest, trace: Trace) -> None:
@@ -190,8 +194,8 @@ def _permute_classes(under_test: ModelUnderTest, trace: Trace) -> None:
             weights = _permuted_weights(under_test.sample_weight, predictions.value, order)
             arrays = (under_test.x, labels, weights)
             observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
-            paths = tuple(f"gradient/{variable.path}" for variable in variables)
-            _undo(variant, order, ("predictions", "gradient/y_pred", *paths), axis=-1)
+            paths = [variable.path for variable in variables]
+            _undo(variant, order, (Quantity.PREDICTIONS, Quantity.GRADIENT), axis=-1, variables=paths)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)

@@ -26,7 +26,7 @@ from backendcheck.reference import NoReference, directional
 from backendcheck.reference.directions import of_unit_length, random_directions
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.text.words import first_line
-from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue, of_output
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue, of_output
 from backendcheck.vocabulary.states import Status
 
 # Weights times positions (an example, or one of its steps or pixels): about the number of multiplications in a pass. Each
@@ -110,7 +110,7 @@ def _declared(under_test: ModelUnderTest, trace: Trace) -> dict[str, tuple[float
         case="", backend="", run="", status=Status.RECORDED, observations=trace.observations, labels=trace.labels,
         losses=trace.losses, settings=settings,
     )  # fmt: skip
-    names = [name.removeprefix("predictions").removeprefix("/") for name in trace.observations if name.startswith("predictions")]
+    names = [name.output for name in map(ObservationName.parse, trace.observations) if name.quantity is Quantity.PREDICTIONS]
     factors = outputs.matched(
         under_test.case.loss_weights, outputs.declared_names(model, names), what="loss_weights", repeat=len(names) == 1
     )

@@ -16,7 +16,7 @@ from backendcheck.report.views.findings import (
     tolerance_values,
     tolerance_words,
 )
-from backendcheck.report.views.noise import noise_words, noisiest
+from backendcheck.report.views.noise import noise_measured, noise_words, noisiest
 from backendcheck.report.views.values import ValueTable, value_tables
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
@@ -208,7 +208,7 @@ def _noise(result: CaseResult, width: int | None) -> Iterator[str]:
     if noisy is not None:
         comparison, _ = noisy
         sides = f"{comparison.left} and {comparison.right}"
-        words = noise_words(comparison).removeprefix("noise floor ")
+        words = noise_measured(comparison)
         line = f"noise floor, least headroom: {comparison.observation} ({comparison.oracle}, {sides}): {words}"
         yield from wrapped(one_line(line), width, hang="  ")
 

@@ -11,7 +11,7 @@ from backendcheck.compare.findings import Finding
 from backendcheck.report.views.values import MOST_ELEMENTS, class_names, value_text
 from backendcheck.results.results import CaseResult
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 
 _MOST_EXAMPLES = 12
 
@@ -63,7 +63,7 @@ def disagreements(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, Ex
             n_differing=len(differing),
         )  # fmt: skip
         tables.append((name, table))
-    outputs = {name.removeprefix("predicted_class") for name in names}
+    outputs = {ObservationName.parse(name).output for name in names}
     return [*tables, *_losses(result, legs, without=outputs)]
 
 
@@ -76,7 +76,7 @@ def _losses(result: CaseResult, legs: Sequence[str], *, without: set[str]) -> It
     for name, findings in by_name.items():
         present = _legs_with(result, legs, name)
         arrays = [result.recordings[leg].observations[name].value for leg in present]
-        if name.removeprefix("per_example_loss") in without or any(array.shape != arrays[0].shape for array in arrays):
+        if ObservationName.parse(name).output in without or any(array.shape != arrays[0].shape for array in arrays):
             continue
         if len(present) < 2 or arrays[0].size <= MOST_ELEMENTS or any(array.dtype.kind not in "iuf" for array in arrays):  # noqa: PLR2004
             continue

@@ -10,6 +10,12 @@ from backendcheck.text.words import counted
 
 def noise_words(comparison: Comparison) -> str:
     """``noise floor 3e-07 (jitter on jax), the tolerance is 33 x that, the difference 12 x``; empty if not measured."""
+    words = noise_measured(comparison)
+    return f"noise floor {words}" if words else ""
+
+
+def noise_measured(comparison: Comparison) -> str:
+    """The noise floor of a comparison and what it is to the tolerance; empty if not measured."""
     noise = None if comparison.noise is None else comparison.noise.largest
     if noise is None:
         return ""
@@ -21,7 +27,7 @@ def noise_words(comparison: Comparison) -> str:
             words += f", the difference {_times(times)} x"
     elif noise.excess and not noise.message:
         words += ", and the tolerance allows none"
-    return f"noise floor {words}"
+    return words
 
 
 def _size(noise: Noise) -> str:
@@ -51,5 +57,5 @@ def noise_line(results: Results) -> str:
     if not worst:
         return ""
     case, comparison, _ = max(worst, key=lambda row: magnitude(row[2]))
-    words = noise_words(comparison).removeprefix("noise floor ")
+    words = noise_measured(comparison)
     return f"noise floor of {counted(len(worst), 'case')}, least headroom: {case} {comparison.observation}: {words}"

@@ -160,7 +160,8 @@ def class_names(name: str, recording: Recording) -> list[str]:
     """The class names of an observation; may be empty."""
     names = recording.class_names
     if isinstance(names, Mapping):
-        names = names.get(name.removeprefix("gradient/").partition("/")[2])
+        observation = ObservationName.parse(name)
+        names = names.get(observation.output or observation.part)
     return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
