@@ -8,14 +8,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 
-from backendcheck.recordings.codec import key_of
-from backendcheck.recordings.files import ENVIRONMENT, FORMAT, RECORDING, RECORDINGS, SUFFIX
+from backendcheck.recordings.codec import UNKNOWN_KEYS, key_of
+from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
+from backendcheck.recordings.files import ENVIRONMENT, ENVIRONMENT_FILE, FORMAT, RECORDING, RECORDINGS, SUFFIX
 from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
-from backendcheck.recordings.recording import Environment, Raised, Recording, Variant
+from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import ExitState, Status
 
-_TABLES = {cls.__name__: cls for cls in (Recording, Variant, Raised, LayerTrace, LayerCall, Environment)}
+_OF_RECORDINGS = (Recording, Variant, Raised, LayerTrace, LayerCall)
+_OF_ENVIRONMENTS = (Environment, Selection, CaseFileProblem, EarlierSession, MergedPart)
+_TABLES = {cls.__name__: cls for cls in (*_OF_RECORDINGS, *_OF_ENVIRONMENTS)}
 
 
 def format_page() -> Iterator[str]:
@@ -27,9 +30,10 @@ def format_page() -> Iterator[str]:
     yield from ("", "A recording is a [safetensors](https://huggingface.co/docs/safetensors) file. It holds the arrays, and two")
     yield "texts as metadata: `backendcheck`, the JSON object below, and `sha256`, a checksum of that text and of all tensors."
     yield f"`{ENVIRONMENT}` has the checksum of its other fields in `sha256`."
-    yield from ("", "A file with a later `format` is refused. So is one with a field that is not listed here.")
+    yield from ("", "A file with a later `format` is refused. So is one with a field that is not listed here,")
+    yield "except where keys of a later version are kept: there the table says so."
     yield from ("", "## Arrays and other values", "", "| type | in JSON |", "| --- | --- |")
-    for cls, form in RECORDING.forms.items():
+    for cls, form in {**RECORDING.forms, **ENVIRONMENT_FILE.forms}.items():
         yield f"| `{'array' if cls.__name__ == 'ndarray' else cls.__name__}` | {form.text} |"
     yield "| a list | a JSON array; tuples are written as lists |"
     yield "| an enumeration | its text |"
@@ -44,6 +48,9 @@ def _table(cls: type) -> Iterator[str]:
     if cls in (Recording, Environment):
         yield "| `format` | int | yes | The version of the format. |"
     for field in fields(cls):
+        if field.metadata == UNKNOWN_KEYS:
+            yield f"| any other | any | | {described[field.name]} |"
+            continue
         always = "" if field.metadata.get("later") else "yes"
         yield f"| `{key_of(field)}` | {_type(str(field.type))} | {always} | {described[field.name]} |"
 

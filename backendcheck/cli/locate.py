@@ -69,7 +69,7 @@ def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: 
     request = LayersOf(
         case=case,
         paths=files_of(case, legs[0]),
-        device=str(legs[0].environment.selection.get("device", "cpu")),
+        device=legs[0].environment.selection.device or "cpu",
         plugins=tuple(plugins),
         timeout_s=timeout,
     )

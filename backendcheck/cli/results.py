@@ -47,7 +47,7 @@ def warn_if_known_not_found(results: Results, known_files: Sequence[Path]) -> No
     legs = results.legs
     if not results.counts["FAILED"] or known_files or find_known(legs, load_configuration(Path.cwd()).known):
         return
-    paths = dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", []) if path != BUILT_IN)
+    paths = dict.fromkeys(path for leg in legs for path in leg.environment.selection.paths if path != BUILT_IN)
     if missing := [path for path in paths if not split_node_id(path)[0].exists()]:
         message = (
             f"{', '.join(missing)}: case files not found, so no known_divergences.toml next to them was read. "

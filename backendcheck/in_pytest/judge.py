@@ -13,9 +13,10 @@ import numpy as np
 from backendcheck.errors import UnreadableInput
 from backendcheck.in_pytest.files import Exchange
 from backendcheck.in_pytest.settings import Settings
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import read_environment, read_recording, recording_path
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats.text import failing
 from backendcheck.results.results import CaseResult, analyze
 from backendcheck.sessions.worker_files import WorkerFiles
@@ -113,8 +114,8 @@ class Judge:
             problems = read_environment(self.settings.out / backend).problems
         except UnreadableInput:
             problems = ()
-        of_file = [problem for problem in problems if (self.start / str(problem["file"])).resolve() == file.resolve()]
-        reasons = [f"{problem['file']}:{problem['line']}: {problem['message']}." for problem in of_file or problems]
+        of_file = [problem for problem in problems if (self.start / problem.file).resolve() == file.resolve()]
+        reasons = [str(problem) for problem in of_file or problems]
         end = self.exchange.ended(backend)
         if not reasons and end is not None:
             how = f"was killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"

@@ -105,6 +105,6 @@ def _check_removable(leg: Path) -> None:
     except (UnreadableInput, OSError) as error:
         message = f"{leg}: not written by a pytest session ({error}). Choose another --backendcheck-out, or remove it."
         raise OutputInTheWay(message) from error
-    if "chosen_by" not in environment.selection:
+    if not environment.selection.selected_by:
         message = f"{leg}: holds another run: {describe(environment)}. It is not overwritten. Choose another --backendcheck-out."
         raise OutputInTheWay(message)

@@ -6,7 +6,7 @@ Types that are not plain JSON, arrays for example, have an entry in the table th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -15,7 +15,12 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 # Metadata of a field that a format did not have from the beginning. It is left out where it has its default value, so that
 # earlier versions still read what does not use it.
 LATER: Final[Mapping[str, Any]] = {"later": True}
+# Metadata of a field that was always left out where it has its default value.
+IF_SET = LATER
+# Metadata of the field with the keys that no other field has, by key. Without such a field they are refused.
+UNKNOWN_KEYS: Final[Mapping[str, Any]] = {"unknown keys": True}
 
+_PLAIN: Final[Mapping[Any, Any]] = {str: str, bool: bool, int: int, float: (int, float)}
 _T = TypeVar("_T")
 Decode = Callable[[Any, Any], Any]  # from JSON and the context of the file
 
@@ -38,10 +43,14 @@ class Form:
 
 
 class Codec:
-    """Writes and reads values by their types. `forms` is the table of the types that are not plain JSON."""
+    """Writes and reads values by their types. `forms` is the table of the types that are not plain JSON.
 
-    def __init__(self, forms: Mapping[type, Form]) -> None:
+    In dataclasses of `checked`, texts, numbers and truth values are checked as well when they are read.
+    """
+
+    def __init__(self, forms: Mapping[type, Form], checked: Collection[type] = ()) -> None:
         self.forms = forms
+        self.checked = checked
         self._decoders: dict[Any, Decode | None] = {}
 
     def encode(self, value: Any, context: Any = None) -> Any:
@@ -51,7 +60,8 @@ class Codec:
         if value is None or isinstance(value, str | bool | int | float):
             return value
         if is_dataclass(value):
-            return {key_of(field): self.encode(getattr(value, field.name), context) for field in _written_fields(value)}
+            written = {key_of(field): self.encode(getattr(value, field.name), context) for field in _written_fields(value)}
+            return written | _unknown_keys(value)
         if isinstance(value, Mapping):
             return {key: self.encode(content, context) for key, content in value.items()}
         if isinstance(value, list | tuple):
@@ -73,13 +83,13 @@ class Codec:
         value: _T = content if decoder is None else decoder(content, context)
         return value
 
-    def _decoder(self, hint: Any) -> Decode | None:
+    def _decoder(self, hint: Any, *, checked: bool = False) -> Decode | None:
         """The function that reads values of a type; None where they are what `json.loads` returns."""
-        if hint not in self._decoders:
-            self._decoders[hint] = self._make_decoder(hint)
-        return self._decoders[hint]
+        if (hint, checked) not in self._decoders:
+            self._decoders[hint, checked] = self._make_decoder(hint, checked=checked)
+        return self._decoders[hint, checked]
 
-    def _make_decoder(self, hint: Any) -> Decode | None:
+    def _make_decoder(self, hint: Any, *, checked: bool) -> Decode | None:
         origin, arguments = get_origin(hint), get_args(hint)
         if isinstance(hint, type) and hint in self.forms:
             return self.forms[hint].decode
@@ -87,22 +97,32 @@ class Codec:
             return self._dataclass_decoder(hint)
         if isinstance(hint, type) and issubclass(hint, Enum):
             return lambda content, _: hint(content)
+        if checked and hint in _PLAIN:
+            return _checked(hint)
         if origin in (Union, UnionType):
-            decoders = [self._decoder(argument) for argument in arguments if argument is not NoneType]
+            decoders = [self._decoder(argument, checked=checked) for argument in arguments if argument is not NoneType]
             return _optional(decoders[0]) if len(decoders) == 1 else None
         if origin in (tuple, Sequence):
-            return _tuple_of(self._decoder(arguments[0]))
-        if origin in (dict, Mapping) and (decoder := self._decoder(arguments[1])) is not None:
+            return _tuple_of(self._decoder(arguments[0], checked=checked))
+        if origin in (dict, Mapping) and (decoder := self._decoder(arguments[1], checked=checked)) is not None:
             return lambda content, context: {key: decoder(entry, context) for key, entry in content.items()}
         return None
 
     def _dataclass_decoder(self, cls: type) -> Decode:
-        hints = get_type_hints(cls)
-        decoders = {key_of(field): (field.name, self._decoder(hints[field.name])) for field in fields(cls)}
+        hints, checked = get_type_hints(cls), cls in self.checked
+        decoders = {
+            key_of(field): (field.name, self._decoder(hints[field.name], checked=checked))
+            for field in fields(cls)
+            if not _holds_unknown_keys(field)
+        }
+        extra = next((field.name for field in fields(cls) if _holds_unknown_keys(field)), None)
 
         def decode(content: Any, context: Any) -> Any:
-            values = {}
+            values: dict[str, Any] = {}
             for key, entry in content.items():
+                if key not in decoders and extra is not None:
+                    values.setdefault(extra, {})[key] = entry
+                    continue
                 if key not in decoders:
                     message = f"unknown field {key!r}"
                     raise TypeError(message)
@@ -118,8 +138,18 @@ def key_of(field: Field[Any]) -> str:
     return str(field.metadata.get("key", field.name))
 
 
+def _holds_unknown_keys(field: Field[Any]) -> bool:
+    return bool(field.metadata.get("unknown keys"))
+
+
+def _unknown_keys(value: Any) -> dict[str, Any]:
+    holders = [field for field in fields(value) if _holds_unknown_keys(field)]
+    return {key: entry for field in holders for key, entry in getattr(value, field.name).items()}
+
+
 def _written_fields(value: Any) -> list[Field[Any]]:
-    return [field for field in fields(value) if not field.metadata.get("later") or getattr(value, field.name) != _default(field)]
+    declared = [field for field in fields(value) if not _holds_unknown_keys(field)]
+    return [field for field in declared if not field.metadata.get("later") or getattr(value, field.name) != _default(field)]
 
 
 def _default(field: Field[Any]) -> Any:
@@ -131,6 +161,21 @@ def _optional(decoder: Decode | None) -> Decode | None:
 
 
 def _tuple_of(decoder: Decode | None) -> Decode:
-    if decoder is None:
-        return lambda content, _: tuple(content)
-    return lambda content, context: tuple(decoder(entry, context) for entry in content)
+    def decode(content: Any, context: Any) -> Any:
+        if not isinstance(content, list):  # the letters of a text are a sequence as well
+            message = f"expected a list, got {content!r}"
+            raise TypeError(message)
+        return tuple(content) if decoder is None else tuple(decoder(entry, context) for entry in content)
+
+    return decode
+
+
+def _checked(hint: type) -> Decode:
+    def decode(content: Any, _: Any) -> Any:
+        # A truth value is an integer for Python, and an integer is a number for JSON.
+        if isinstance(content, bool) is not (hint is bool) or not isinstance(content, _PLAIN[hint]):
+            message = f"expected {hint.__name__}, got {content!r}"
+            raise TypeError(message)
+        return content
+
+    return decode

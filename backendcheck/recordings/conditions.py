@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from backendcheck.recordings.recording import Environment
+from backendcheck.recordings.environment import Environment, Selection
 
 # The number of threads depends on the machine and on -n, a cache of compiled code on the machine: noted, but not compared.
 _OF_THE_MACHINE = frozenset({
@@ -14,8 +14,8 @@ _OF_THE_MACHINE = frozenset({
     "compilation_cache",
 })  # fmt: skip
 # What a selection has besides options. Parts of a leg may differ there, or the caller compares it.
-_NO_CONDITIONS = frozenset({"paths", "shard", "noise_of", "plants", "chosen_by", "narrowed"})
-_SHORT_OPTIONS = {"keyword": "-k", "marks": "-m", "plugins": "-p"}  # all others are named after their key
+_NO_CONDITIONS = frozenset({"paths", "shard", "noise_of", "injections", "selected_by", "is_subset", "extra"})
+_SHORT_OPTIONS = {"keyword": "-k", "marks": "-m", "plugins": "-p"}  # all others are named after their field
 _NONE = "none"
 
 
@@ -53,12 +53,19 @@ def changed_sources(left: Mapping[str, str], right: Mapping[str, str]) -> list[M
     ]
 
 
-def _options(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Mismatch]:
-    for key in dict.fromkeys([*left, *right]):
-        values = left.get(key) or "", right.get(key) or ""
-        if key not in _NO_CONDITIONS and values[0] != values[1]:
-            option = _SHORT_OPTIONS.get(key, f"--{key.replace('_', '-')}")
+def _options(left: Selection, right: Selection) -> Iterator[Mismatch]:
+    mine, theirs = _values(left), _values(right)
+    for name in dict.fromkeys([*mine, *theirs]):
+        values = mine.get(name) or "", theirs.get(name) or ""
+        if values[0] != values[1]:
+            option = _SHORT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
             yield Mismatch(what=option, left=_in_words(values[0]), right=_in_words(values[1]))
+
+
+def _values(selection: Selection) -> dict[str, Any]:
+    """The options of a selection by name, and what a later version has beside them."""
+    declared = {field.name: getattr(selection, field.name) for field in fields(selection) if field.name not in _NO_CONDITIONS}
+    return {**declared, **selection.extra}
 
 
 def _in_words(value: Any) -> str:

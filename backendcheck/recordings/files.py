@@ -21,12 +21,14 @@ import safetensors
 import safetensors.numpy
 
 from backendcheck.case import Tolerance
-from backendcheck.errors import UnreadableInput
+from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import write_atomically
 from backendcheck.recordings.codec import Codec, Form
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
+from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
+from backendcheck.vocabulary.shards import Shard, parse_shard
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -182,7 +184,15 @@ def _unreadable(path: Path, what: str, remedy: str) -> UnreadableInput:
     return UnreadableInput(f"{path}: {what}. {remedy}.")
 
 
-ENVIRONMENT_FILE = Codec({})  # all plain JSON
+def _shard(text: Any) -> Shard:
+    try:
+        return parse_shard(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+SHARD = Form(encode=lambda shard, _: str(shard), decode=lambda text, _: _shard(text), text="`K/N`")
+ENVIRONMENT_FILE = Codec({Shard: SHARD}, checked=(Selection, CaseFileProblem, EarlierSession, MergedPart))
 
 
 def write_environment(leg: Path, environment: Environment) -> None:

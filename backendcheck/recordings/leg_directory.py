@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import OutputInTheWay
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS
-from backendcheck.recordings.recording import Environment
 
 WORK = ".work"  # below the directory of a leg: what controller and workers tell each other
 
@@ -37,8 +37,9 @@ def release(version: Any) -> str:
 def describe(environment: Environment) -> str:
     """A recorded leg in words: how many cases of what, when, on which versions."""
     selection = environment.selection
-    paths = ", ".join(map(str, selection.get("paths", []))) or "unknown paths"
-    chosen = "".join(f" {flag} {selection[key]!r}" for flag, key in (("-k", "keyword"), ("-m", "marks")) if selection.get(key))
+    paths = ", ".join(selection.paths) or "unknown paths"
+    expressions = (("-k", selection.keyword), ("-m", selection.marks))
+    chosen = "".join(f" {flag} {expression!r}" for flag, expression in expressions if expression)
     recorded = environment.versions
     versions = " ".join(f"{name} {recorded[name]}" for name in ("keras", environment.backend) if name in recorded)
     where = versions or environment.backend

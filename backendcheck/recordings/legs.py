@@ -9,9 +9,10 @@ from pathlib import Path
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording, recording_path
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.sides import leg_label
 from backendcheck.vocabulary.states import ExitState
@@ -134,7 +135,7 @@ def _with_noise(leg: Leg, only: str | None) -> Leg:
         except UnreadableInput as error:
             problems += [f"{where} cannot be used: {line}" for line in str(error).splitlines()]
             continue
-        if read.environment.selection.get("noise_of") != leg.environment.run:
+        if read.environment.selection.noise_of != leg.environment.run:
             problems.append(f"{where} belongs to another run. {remedy}")
             continue
         if read.environment.exit_state != ExitState.COMPLETE:

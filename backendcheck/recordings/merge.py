@@ -10,19 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import condition_mismatches
+from backendcheck.recordings.environment import Environment, MergedPart
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, recording_path
 from backendcheck.recordings.legs import Leg, read_leg
 from backendcheck.recordings.noise import noise_path, recordings_for
-from backendcheck.recordings.recording import Environment
 from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.shards import Shard, parse_shard
+from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.states import ExitState
 
 _SOME = 3  # names in a message
@@ -45,8 +44,7 @@ class Part:
     @property
     def shard(self) -> Shard | None:
         """The shard that the part is; None if the leg was not divided into shards."""
-        text = self.environment.selection.get("shard")
-        return parse_shard(str(text)) if text else None
+        return self.environment.selection.shard
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -145,8 +143,12 @@ def _check_part(leg: Leg) -> None:
     if environment.parts and environment.exit_state != ExitState.COMPLETE:
         message = f"{leg.path}: was merged and is not whole. Give its parts themselves, and those that were missing."
         raise UsageError(message)
-    for key, what in (("plants", "by 'selftest', with faults planted"), ("noise", "as a noise recording of another leg")):
-        if environment.selection.get(key):
+    selection = environment.selection
+    for is_set, what in (
+        (selection.injections, "by 'selftest', with faults planted"),
+        (selection.noise, "as a noise recording of another leg"),
+    ):
+        if is_set:
             message = f"{leg.path}: was recorded {what}; expected a part of a leg. Leave it out."
             raise UsageError(message)
 
@@ -219,10 +221,9 @@ def _merged(parts: Sequence[Part], noise_of: str = "", *, whole: bool = True) ->
     first = next((source for source in environments if source.versions), environments[0])
     runs = sorted(source.run for source in environments)
     run = runs[0] if len(runs) == 1 else hashlib.sha256("\n".join(runs).encode()).hexdigest()[:32]
-    selection = {key: value for key, value in first.selection.items() if key != "shard"}
-    selection["paths"] = list(dict.fromkeys(path for source in environments for path in source.selection.get("paths", [])))
+    paths = dict.fromkeys(path for source in environments for path in source.selection.paths)
     problems = {str(problem): problem for source in environments for problem in source.problems}
-    whole = whole and all(entry["exit_state"] == ExitState.COMPLETE for entry in listed)
+    whole = whole and all(entry.exit_state is ExitState.COMPLETE for entry in listed)
     environment = Environment(
         backend=first.backend,
         run=run,
@@ -232,7 +233,7 @@ def _merged(parts: Sequence[Part], noise_of: str = "", *, whole: bool = True) ->
         device=first.device,
         settings=first.settings,
         determinism=_of_all([source.determinism for source in environments]),
-        selection=selection | ({"noise_of": noise_of} if noise_of else {}),
+        selection=replace(first.selection, shard=None, paths=tuple(paths), noise_of=noise_of or first.selection.noise_of),
         cases=tuple(dict.fromkeys(case for source in environments for case in (*source.all_cases, *source.cases))),
         problems=tuple(problems.values()),
         digests={case: digest for part in parts for case, digest in part.digests.items()},
@@ -252,26 +253,26 @@ def _merged(parts: Sequence[Part], noise_of: str = "", *, whole: bool = True) ->
     )
 
 
-def _entries(part: Part) -> list[dict[str, Any]]:
+def _entries(part: Part) -> list[MergedPart]:
     """What the merged leg notes of a part; of one that was merged itself, its own parts."""
     environment = part.environment
     if environment.parts:
-        return [{**entry, "path": f"{part.path} ({entry['path']})"} for entry in environment.parts]
-    entry = {
-        "path": str(part.path),
-        "run": environment.run,
-        "shard": str(part.shard or ""),
-        "exit_state": environment.exit_state,
-        "n_cases": len(environment.cases),
-        "n_recordings": len(part.files),
-        "started": environment.started,
-        "duration_s": environment.duration_s,
-        "platform": environment.platform,
-    }
+        return [replace(entry, path=f"{part.path} ({entry.path})") for entry in environment.parts]
+    entry = MergedPart(
+        path=str(part.path),
+        run=environment.run,
+        shard=str(part.shard or ""),
+        exit_state=environment.exit_state,
+        n_cases=len(environment.cases),
+        n_recordings=len(part.files),
+        started=environment.started,
+        duration_s=environment.duration_s,
+        platform=environment.platform,
+    )
     return [entry]
 
 
-def _missing_shards(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+def _missing_shards(parts: Sequence[Part]) -> Iterator[MergedPart]:
     shards = [shard for part in parts if (shard := part.shard) is not None]
     if not shards:
         return
@@ -280,7 +281,9 @@ def _missing_shards(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
     for number in sorted({*range(1, of + 1)} - numbers):
         shard = Shard(number=number, of=of)
         n_cases = sum(map(shard.holds, every))
-        yield {"path": "", "run": "", "shard": str(shard), "exit_state": ExitState.MISSING, "n_cases": n_cases, "n_recordings": 0}
+        yield MergedPart(
+            path="", run="", shard=str(shard), exit_state=ExitState.MISSING, n_cases=n_cases, n_recordings=0
+        )  # fmt: skip
 
 
 def _of_all(mappings: Sequence[Mapping[str, str]]) -> dict[str, str]:

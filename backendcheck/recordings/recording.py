@@ -1,4 +1,4 @@
-"""Recordings and environments: one case on one backend, and one backend's part of a run, as values."""
+"""Recordings: one case on one backend, as a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue
-from backendcheck.vocabulary.states import ExitState, Status
+from backendcheck.vocabulary.states import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,55 +118,6 @@ class Recording:
     def was_observed(self) -> bool:
         """Whether the case was observed to its end. Raising is an observation like any other."""
         return self.status in (Status.RECORDED, Status.RAISED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """What `environment.json` holds: one backend's leg of a run."""
-
-    backend: str
-    """The name of the leg."""
-    run: str
-    """The id of the recording session."""
-    exit_state: ExitState
-    """`running` until the leg has ended. A leg whose process was killed stays `running`."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """The versions of Python and of packages."""
-    platform: Mapping[str, str] = field(default_factory=dict)
-    """Operating system, machine and number of cores."""
-    device: str = ""
-    """Where tensors live."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """The settings of Keras that decide what a number means."""
-    determinism: Mapping[str, str] = field(default_factory=dict)
-    """Settings and variables that can change a number or its repeatability."""
-    selection: Mapping[str, Any] = field(default_factory=dict)
-    """What was to be recorded: paths and the options that decide about cases and observations."""
-    cases: tuple[str, ...] = ()
-    """The ids of the cases that were collected."""
-    problems: tuple[Mapping[str, Any], ...] = ()
-    """What is wrong with case files: file, line and message."""
-    digests: Mapping[str, str] = field(default_factory=dict)
-    """The SHA-256 of each recording, by case."""
-    started: str = ""
-    """When the session was started."""
-    duration_s: float = 0.0
-    """How long it took, all sessions together."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """How long each case took."""
-    all_cases: tuple[str, ...] = ()
-    """Of a shard: the ids of the cases in all shards."""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """The SHA-256 of the case files, and of local files that they import."""
-    sessions: tuple[Mapping[str, Any], ...] = ()
-    """The earlier sessions of a leg that was resumed: `started`, `resumed`, `exit_state`, and `n_recordings` that were kept."""
-    parts: tuple[Mapping[str, Any], ...] = field(default=(), metadata=stored_as("pieces"))
-    """The parts of a merged leg, see `merge`."""
-
-    @property
-    def runs(self) -> frozenset[str]:
-        """The ids that the recordings of this leg may carry: its own, or those of its parts."""
-        return frozenset(str(part["run"]) for part in self.parts if part.get("run")) or frozenset({self.run})
 
 
 def returned(recording: Recording) -> Any:

@@ -26,8 +26,8 @@ def case_file(result: CaseResult, legs: Sequence[Leg]) -> Path:
     stem = Path(result.file).name
     candidates = [Path(result.file)]
     for leg in legs:
-        for path in leg.environment.selection.get("paths", []):
-            folder = builtin_cases() if path == BUILT_IN else split_node_id(str(path))[0]
+        for path in leg.environment.selection.paths:
+            folder = builtin_cases() if path == BUILT_IN else split_node_id(path)[0]
             candidates += [folder, *(folder.rglob(stem) if folder.is_dir() else ())]
     existing = [path for path in candidates if path.is_file() and path.name == stem]
     if not existing:

@@ -264,8 +264,8 @@ def _in_scope(entry: Divergence, legs: Sequence[Leg], cases: Sequence[str]) -> b
         return False
     for leg in legs:
         selection = leg.environment.selection
-        paths = [str(path) for path in selection.get("paths", [])]
-        if any(map(selection.get, ("keyword", "marks", "narrowed"))) or any("::" in path for path in paths):
+        paths = selection.paths
+        if selection.keyword or selection.marks or selection.is_subset or any("::" in path for path in paths):
             return False
         if any(not path.endswith(".py") for path in paths):
             return True

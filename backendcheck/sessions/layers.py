@@ -33,7 +33,7 @@ def files_of(case: str, leg: Leg) -> tuple[str, ...]:
     Raises:
         UsageError: if they are not there.
     """
-    selected = [str(path) for path in leg.environment.selection.get("paths", [])]
+    selected = list(leg.environment.selection.paths)
     if selected == [BUILT_IN]:
         return ()
     stem = case.partition("/")[0]

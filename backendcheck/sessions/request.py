@@ -6,25 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from backendcheck.case_files import BUILT_IN
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import write_atomically
 from backendcheck.recordings.codec import Codec, Form
-from backendcheck.recordings.files import INJECTED
+from backendcheck.recordings.environment import Selection
+from backendcheck.recordings.files import INJECTED, SHARD
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, Oracle
-from backendcheck.vocabulary.shards import Shard, parse_shard
-
-# Metadata of fields that are part of the selection in environment.json: a session with another value records another run.
-SELECTS: Final[Mapping[str, Any]] = {"selects": "always"}
-SELECTS_IF_SET: Final[Mapping[str, Any]] = {"selects": "if set"}
-
+from backendcheck.vocabulary.shards import Shard
 
 CODEC = Codec({
     Path: Form(encode=lambda path, _: str(path), decode=lambda text, _: Path(text), text="a path"),
-    Shard: Form(encode=lambda shard, _: str(shard), decode=lambda text, _: parse_shard(text), text="K/N"),
+    Shard: SHARD,
 })  # fmt: skip
 
 
@@ -32,8 +28,8 @@ CODEC = Codec({
 class RecordingRequest:
     """What to record. `paths` are files, directories or node ids; without any, the built-in cases are recorded.
 
-    A new option of recording is a new field here. It reaches the child process and its workers, and with `SELECTS` or
-    `SELECTS_IF_SET` the selection as well.
+    A new option of recording is a new field here. It reaches the child process and its workers. An option that decides which
+    cases or observations are recorded is a field of `Selection` as well, under the same name.
 
     `only` is the id of the case to record, if it is a single one. With `layers` the calls of its layers are recorded in place of
     the case. The inputs replayed are those in the leg `source_leg`, or the case's own.
@@ -52,14 +48,14 @@ class RecordingRequest:
     paths: Sequence[str] = ()
     workers: int = 1
     timeout_s: float = 300.0
-    keyword: str = field(default="", metadata=SELECTS)
-    marks: str = field(default="", metadata=SELECTS)
-    device: str = field(default="cpu", metadata=SELECTS)
-    oracles: Sequence[Oracle] = field(default=ORACLES, metadata=SELECTS)
-    plugins: Sequence[str] = field(default=(), metadata=SELECTS_IF_SET)
-    shard: Shard | None = field(default=None, metadata=SELECTS_IF_SET)
-    noise: str = field(default="", metadata=SELECTS_IF_SET)
-    noise_of: str = field(default="", metadata=SELECTS_IF_SET)
+    keyword: str = ""
+    marks: str = ""
+    device: str = "cpu"
+    oracles: Sequence[Oracle] = ORACLES
+    plugins: Sequence[str] = ()
+    shard: Shard | None = None
+    noise: str = ""
+    noise_of: str = ""
     overwrite: bool = False
     resume: bool = False
     retry: bool = False
@@ -81,15 +77,15 @@ class RecordingRequest:
         return self.out.absolute() / self.backend.value
 
     @property
-    def selection(self) -> dict[str, Any]:
+    def selection(self) -> Selection:
         """What decides which cases are recorded and what of them, as environment.json has it."""
-        values = {field.name: (field.metadata.get("selects"), getattr(self, field.name)) for field in fields(self)}
-        return {
-            "paths": list(self.paths) or [BUILT_IN],
-            **{name: CODEC.encode(value) for name, (when, value) in values.items() if when == "always" or (when and value)},
-            **({"plants": sorted(self.injections)} if self.injections else {}),
-            **({"chosen_by": "pytest", "narrowed": self.is_subset} if self.selected_items else {}),
-        }
+        names = {field.name for field in fields(Selection)} & {field.name for field in fields(self)}
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        values["paths"] = tuple(self.paths) or (BUILT_IN,)
+        values["injections"] = tuple(sorted(self.injections))
+        values["is_subset"] = self.is_subset if self.selected_items else None
+        return Selection(**values, selected_by="pytest" if self.selected_items else "")
 
     def to_json(self) -> str:
         """The request as a file holds it."""

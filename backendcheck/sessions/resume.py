@@ -11,9 +11,10 @@ from backendcheck.case_files import builtin_cases, file_digest, find_case_files
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import Mismatch, condition_mismatches
+from backendcheck.recordings.environment import EarlierSession, Environment
 from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording
 from backendcheck.recordings.leg_directory import WORK, release
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name
 from backendcheck.vocabulary.backends import installed_version
@@ -48,12 +49,12 @@ class Earlier:
     def resumed(self, started: str) -> Environment:
         """The environment of the session that goes on with it; its run is the same."""
         before = self.environment
-        session = {
-            "started": before.sessions[-1]["resumed"] if before.sessions else before.started,
-            "exit_state": before.exit_state,
-            "n_recordings": len(self.kept),
-            "resumed": started,
-        }
+        session = EarlierSession(
+            started=before.sessions[-1].resumed if before.sessions else before.started,
+            exit_state=before.exit_state,
+            n_recordings=len(self.kept),
+            resumed=started,
+        )
         return replace(before, exit_state=ExitState.RUNNING, digests={}, problems=(), sessions=(*before.sessions, session))
 
 
@@ -126,8 +127,11 @@ def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording]
 def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Recording]) -> Iterator[str]:
     """What differs from the earlier session, as far as it shows without the backend; the worker checks the rest."""
     selection = request.selection
-    for key, name in (("paths", "PATH"), ("shard", "--shard")):
-        if (left := before.selection.get(key)) != (right := selection.get(key)):
+    for name, left, right in (
+        ("PATH", before.selection.paths, selection.paths),
+        ("--shard", before.selection.shard, selection.shard),
+    ):
+        if left != right:
             yield f"{name} was {_in_words(left)} and is {_in_words(right)}"
     now = replace(before, selection=selection, versions={**before.versions, **_versions(request, before)})
     yield from map(in_words, condition_mismatches(before, now))
@@ -150,7 +154,7 @@ def in_words(mismatch: Mismatch) -> str:
 
 
 def _in_words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "none")
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value or "none")
 
 
 def _new_files(request: RecordingRequest, before: Environment) -> list[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from backendcheck.case_files import builtin_cases, find_case_files
 from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.files import file_sha256, locked
+from backendcheck.recordings.environment import CaseFileProblem, Environment
 from backendcheck.recordings.files import RECORDINGS, SUFFIX, read_environment, read_recording, write_environment
 from backendcheck.recordings.leg_directory import clear_leg
-from backendcheck.recordings.recording import Environment
 from backendcheck.sessions.claim import claim_leg, clear_injection_legs
 from backendcheck.sessions.pytest_session import INTERNAL_ERROR, INTERRUPTED, WRONG_USAGE, reason, run_pytest
 from backendcheck.sessions.request import RecordingRequest, check_expressions
@@ -47,7 +47,7 @@ class Outcome:
 
     def messages(self, request: RecordingRequest) -> list[str]:
         """What the user has to know: the problems of case files, and that the request has selected no case."""
-        messages = [f"{problem['file']}:{problem['line']}: {problem['message']}." for problem in self.environment.problems]
+        messages = list(map(str, self.environment.problems))
         if self.exit_code == 2:  # noqa: PLR2004 - see the exit codes
             flags = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
             by = f" by{flags}" if flags else ""
@@ -131,9 +131,9 @@ def _gather(
     """The environment file of the ended session, and the status of each recording."""
     problems = files.problems()
     if exit_code == INTERNAL_ERROR:
-        where = ", ".join(running.selection["paths"])
+        where = ", ".join(running.selection.paths)
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {reason(output)}"
-        problems.append({"file": where, "line": 1, "message": message})
+        problems.append(CaseFileProblem(file=where, line=1, message=message))
     statuses, digests = _statuses_and_digests(leg)
     ended = files.noted(running)
     whole = exit_code in (0, 1, 5) and not files.fatal() and all(case in statuses for case in ended.cases)

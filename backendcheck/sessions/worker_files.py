@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.files import write_atomically
+from backendcheck.recordings.environment import CaseFileProblem, Environment
 from backendcheck.recordings.leg_directory import WORK
-from backendcheck.recordings.recording import Environment
 
 _PROBLEM = "problem-"
 
@@ -121,10 +121,10 @@ class WorkerFiles:
         text = json.dumps({"file": file, "line": line, "message": message})
         write_atomically(self.folder / f"{_PROBLEM}{hashlib.sha256(text.encode()).hexdigest()[:16]}", text.encode())
 
-    def problems(self) -> list[dict[str, Any]]:
+    def problems(self) -> list[CaseFileProblem]:
         """The problems in the order of files and lines."""
-        problems = self._read_all(f"{_PROBLEM}*")
-        return sorted(problems, key=lambda problem: (problem["file"], problem["line"], problem["message"]))
+        problems = [CaseFileProblem(**note) for note in self._read_all(f"{_PROBLEM}*")]
+        return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.message))
 
     # --- what becomes of the environment file --------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class WorkerFiles:
         distributed = json.loads(_text(self.folder / "collected") or "[]")
         if collections or distributed:
             selected = [case for note in collections for case in note["selected"]] if collections else environment.cases
-            every = [case for note in collections for case in note["all"]] if "shard" in environment.selection else []
+            every = [case for note in collections for case in note["all"]] if environment.selection.shard else []
             sources = {name: digest for note in collections for name, digest in note["sources"].items()}
             environment = replace(
                 environment,

@@ -18,7 +18,8 @@ from packaging.version import InvalidVersion, Version
 
 from backendcheck.compare.findings import Finding
 from backendcheck.compare.tolerances import Override
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.environment import Environment
+from backendcheck.recordings.recording import Recording
 from backendcheck.verdicts.outcomes import Outcome, backend_of, changed_outcomes
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, FindingKind, Oracle

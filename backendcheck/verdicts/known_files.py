@@ -68,7 +68,7 @@ def file_for(place: Path, case: str) -> Path:
 
 
 def _recorded_paths(legs: Sequence[Leg]) -> list[str]:
-    return list(dict.fromkeys(str(path) for leg in legs for path in leg.environment.selection.get("paths", [])))
+    return list(dict.fromkeys(path for leg in legs for path in leg.environment.selection.paths))
 
 
 def _in_force(paths: Sequence[str], configured: Sequence[Path]) -> list[tuple[Path, bool]]:

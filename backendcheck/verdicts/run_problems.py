@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Environment
 from backendcheck.vocabulary.problems import Problem, ProblemCode
 from backendcheck.vocabulary.states import ExitState
 
@@ -28,7 +27,7 @@ def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
 
     environment = leg.environment
     n_recorded = f"{len(leg.recordings)} of its cases are there"
-    part = str(environment.selection.get("shard", ""))
+    part = str(environment.selection.shard or "")
     if environment.parts:
         yield from (problem(code, text) for code, text in _problems_of_parts(environment))
     elif environment.exit_state != ExitState.COMPLETE:
@@ -39,23 +38,19 @@ def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
     if part != shard:
         text = f"is shard {part} alone; {n_recorded}. Join it with the others: backendcheck merge"
         yield problem(ProblemCode.PART_ALONE, text)
-    for entry in environment.problems:
-        yield problem(ProblemCode.CASE_FILE, f"{entry['file']}:{entry['line']}: {entry['message']}.")
+    for case_file_problem in environment.problems:
+        yield problem(ProblemCode.CASE_FILE, str(case_file_problem))
 
 
 def _problems_of_parts(environment: Environment) -> Iterator[tuple[ProblemCode, str]]:
     """What a merged leg lacks."""
     for part in environment.parts:
-        name, state = _part_name(part), str(part["exit_state"])
-        if state == ExitState.MISSING:
-            yield ProblemCode.PART_MISSING, f"{name} {_MISSING}"
-        elif state != ExitState.COMPLETE:
-            text = f"{name} ({part['path']}) {_ended(state)}; {part['n_recordings']} of its cases are there. Record it again."
+        if part.exit_state is ExitState.MISSING:
+            yield ProblemCode.PART_MISSING, f"{part.name} {_MISSING}"
+        elif part.exit_state is not ExitState.COMPLETE:
+            n_recorded = f"{part.n_recordings} of its cases are there"
+            text = f"{part.name} ({part.path}) {_ended(part.exit_state)}; {n_recorded}. Record it again."
             yield ProblemCode.PART_UNFINISHED, text
-
-
-def _part_name(part: Any) -> str:
-    return f"shard {part['shard']}" if part["shard"] else "a part"
 
 
 def _ended(exit_state: str) -> str:

@@ -19,8 +19,9 @@ from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings import files as recording_files
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
-from backendcheck.recordings.recording import Environment, Raised, Recording, Variant
+from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.vocabulary.findings import ORACLES
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 from backendcheck.vocabulary.states import Status

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import read_environment, read_recording
-from backendcheck.recordings.recording import Environment, Recording
+from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.backends import Backend
 

@@ -23,8 +23,9 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.compare.findings import Comparison, Finding
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Environment, Raised, Recording
+from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
 from backendcheck.results.changes import Baseline
 from backendcheck.results.results import Results, analyze

@@ -16,6 +16,7 @@ import numpy as np
 from backendcheck import __version__
 from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.diagnose import Diagnosis
+from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import Noise, NoiseFloor, headroom, multiple
 from backendcheck.recordings.scripts import KeptScript
@@ -128,8 +129,8 @@ def _environment(leg: Leg) -> dict[str, Any]:
         "n_recordings": len(leg.recordings),
         "started": environment.started,
         "duration_s": environment.duration_s,
-        **({"pieces": environment.parts} if environment.parts else {}),
-        **({"sessions": environment.sessions} if environment.sessions else {}),
+        **({"pieces": ENVIRONMENT_FILE.encode(environment.parts)} if environment.parts else {}),
+        **({"sessions": ENVIRONMENT_FILE.encode(environment.sessions)} if environment.sessions else {}),
     }
 
 

@@ -142,9 +142,9 @@ def _environments(results: Results, width: int | None) -> Iterator[str]:
         text = f"{leg.label}: {counted(len(leg.recordings), 'recording')} in {environment.duration_s:.1f} s; {versions}"
         yield from wrapped(one_line(text), width, hang="    ")
         for part in environment.parts:
-            shard = f"shard {part['shard']}, " if part["shard"] else ""
-            source = f" {part['path']}, run {str(part['run'])[:8]}" if part["run"] else ""
-            text = f"part{source}: {shard}{part['exit_state']}, {counted(int(part['n_recordings']), 'recording')}"
+            shard = f"{part.name}, " if part.shard else ""
+            source = f" {part.path}, run {part.run[:8]}" if part.run else ""
+            text = f"part{source}: {shard}{part.exit_state}, {counted(part.n_recordings, 'recording')}"
             yield from wrapped(one_line(text), width, first="  ", hang="      ")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from backendcheck.recordings.environment import Environment, MergedPart
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Environment
 from backendcheck.results.results import Results
 
 
@@ -42,16 +41,16 @@ def _settings(environment: Environment, group: str) -> Mapping[str, str]:
             "cases": str(len(environment.cases)),
             "started": environment.started,
             "duration": f"{environment.duration_s:.1f} s",
-            **({"resumed": ", ".join(str(s["resumed"]) for s in environment.sessions)} if environment.sessions else {}),
+            **({"resumed": ", ".join(session.resumed for session in environment.sessions)} if environment.sessions else {}),
             **({"merged from": "; ".join(map(_part_in_words, environment.parts))} if environment.parts else {}),
         }
     settings: Mapping[str, str] = getattr(environment, group)
     return {name: value for name, value in settings.items() if value != ""}
 
 
-def _part_in_words(part: Mapping[str, Any]) -> str:
+def _part_in_words(part: MergedPart) -> str:
     """A part of a merged leg: its shard, its path, and its exit state unless that is complete."""
-    words = [f"shard {part['shard']}" if part["shard"] else "", part["path"], part["exit_state"]]
+    words = [part.name if part.shard else "", part.path, part.exit_state]
     return " ".join(word for word in words if word and word != "complete")
 
 
