@@ -31,7 +31,7 @@ def format_page() -> Iterator[str]:
     yield "texts as metadata: `backendcheck`, the JSON object below, and `sha256`, a checksum of that text and of all tensors."
     yield f"`{ENVIRONMENT}` has the checksum of its other fields in `sha256`."
     yield from ("", "A file with a later `format` is refused. So is one with a field that is not listed here,")
-    yield "except where keys of a later version are kept: there the table says so."
+    yield "except in objects whose table has the row *any other*."
     yield from ("", "## Arrays and other values", "", "| type | in JSON |", "| --- | --- |")
     for cls, form in {**RECORDING.forms, **ENVIRONMENT_FILE.forms}.items():
         yield f"| `{'array' if cls.__name__ == 'ndarray' else cls.__name__}` | {form.text} |"
@@ -49,7 +49,7 @@ def _table(cls: type) -> Iterator[str]:
         yield "| `format` | int | yes | The version of the format. |"
     for field in fields(cls):
         if field.metadata == UNKNOWN_KEYS:
-            yield f"| any other | any | | {described[field.name]} |"
+            yield f"| *any other* | any | | {described[field.name]} |"
             continue
         always = "" if field.metadata.get("later") else "yes"
         yield f"| `{key_of(field)}` | {_type(str(field.type))} | {always} | {described[field.name]} |"

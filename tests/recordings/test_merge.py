@@ -18,7 +18,7 @@ from pieces import CASES, SELECTION, write_leg, write_shard, write_shards
 
 from backendcheck.files import file_sha256
 from backendcheck.recordings import merged_legs
-from backendcheck.recordings.files import read_environment, recording_path, write_environment
+from backendcheck.recordings.files import ENVIRONMENT_FILE, read_environment, recording_path, write_environment
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
 from backendcheck.recordings.noise import noise_path
@@ -76,7 +76,7 @@ def test_a_merged_run_is_a_run_as_any_other(artifacts: Path) -> None:
     assert [(leg.label, leg.environment.exit_state, sorted(leg.recordings)) for leg in legs] == [
         (backend, "complete", sorted(CASES)) for backend in make.BACKENDS
     ]
-    assert legs[0].environment.selection == SELECTION
+    assert ENVIRONMENT_FILE.encode(legs[0].environment.selection) == SELECTION
     assert backendcheck("compare", "out", "--expect-backends", ALL, cwd=place).exit_code == 1
     assert "FAILED labels/case_3" in backendcheck("show", "labels/case_3", "--out", "out", cwd=place).out
 
@@ -86,12 +86,12 @@ def test_recordings_are_copied_byte_for_byte_and_pieces_are_named(artifacts: Pat
     merge(place, "artifacts")
     environment = read_environment(place / "out" / "jax")
     for piece in environment.parts:
-        there = read_environment(place / piece["path"])
-        assert (piece["run"], piece["n_recordings"]) == (there.run, len(there.cases))
+        there = read_environment(place / piece.path)
+        assert (piece.run, piece.n_recordings) == (there.run, len(there.cases))
         for case in there.cases:
-            before = recording_path(place / piece["path"], case)
+            before = recording_path(place / piece.path, case)
             assert file_sha256(before) == file_sha256(recording_path(place / "out" / "jax", case)) == environment.digests[case]
-    assert [piece["shard"] for piece in environment.parts] == ["1/3", "2/3", "3/3"]
+    assert [piece.shard for piece in environment.parts] == ["1/3", "2/3", "3/3"]
     schema = json.loads((Path(json_report.__file__).parent / "report.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(report(place / "out"), schema)
     told = report(place / "out")["environments"]["jax"]["pieces"]
@@ -117,7 +117,7 @@ def test_whole_legs_and_parts_of_other_files_are_joined_too(tmp_path: Path) -> N
     write_leg(tmp_path / "pieces" / "t" / "torch", "torch")
     ended = merge(tmp_path, "pieces")
     assert ended.exit_code == 0, ended.words
-    assert read_environment(tmp_path / "out" / "jax").selection["paths"] == ["cases/0.py", "cases/1.py"]
+    assert read_environment(tmp_path / "out" / "jax").selection.paths == ("cases/0.py", "cases/1.py")
     # A leg that was whole keeps its run; one that was joined has one that its pieces make.
     assert read_environment(tmp_path / "out" / "torch").run == read_environment(tmp_path / "pieces" / "t" / "torch").run
 
@@ -135,7 +135,7 @@ def test_what_was_merged_can_be_merged_again(artifacts: Path) -> None:
     merge(place, "artifacts")
     ended = backendcheck("merge", "out", "--out", "again", cwd=place)
     assert ended.exit_code == 1, ended.words
-    assert [piece["shard"] for piece in read_environment(place / "again" / "jax").parts] == ["1/3", "2/3", "3/3"]
+    assert [piece.shard for piece in read_environment(place / "again" / "jax").parts] == ["1/3", "2/3", "3/3"]
     assert report(place / "again")["results"] == report(place / "out")["results"]
 
 

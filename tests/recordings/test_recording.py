@@ -19,12 +19,13 @@ from backendcheck.case import Tolerance
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings import files as recording_files
-from backendcheck.recordings.environment import Environment
+from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
 from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
 from backendcheck.recordings.recording import Raised, Recording, Variant
-from backendcheck.vocabulary.findings import ORACLES
+from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
-from backendcheck.vocabulary.states import Status
+from backendcheck.vocabulary.shards import Shard
+from backendcheck.vocabulary.states import ExitState, Status
 
 in_one_directory = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -218,6 +219,42 @@ def test_nan_and_infinity_survive_the_disk(tmp_path: Path) -> None:
     assert np.signbit(value[3])
 
 
+extra = st.dictionaries(text, text | st.none() | st.lists(st.integers(), max_size=2), max_size=2).map(
+    lambda keys: {f"later {key}": value for key, value in keys.items()}
+)
+strings, counts, exit_states = st.lists(text, max_size=2).map(tuple), st.integers(0, 9), st.sampled_from(ExitState)
+shards = st.integers(1, 99).flatmap(lambda of: st.builds(Shard, number=st.integers(1, of), of=st.just(of)))
+selections = st.builds(
+    Selection,
+    paths=strings,
+    keyword=text,
+    marks=text,
+    device=text,
+    oracles=st.lists(st.sampled_from(Oracle), unique=True).map(tuple),
+    plugins=strings,
+    shard=st.none() | shards,
+    noise=text,
+    noise_of=text,
+    injections=strings,
+    selected_by=text,
+    is_subset=st.none() | st.booleans(),
+    extra=extra,
+)
+problems = st.builds(CaseFileProblem, file=text, line=counts, message=text, extra=extra)
+sessions = st.builds(EarlierSession, started=text, exit_state=exit_states, n_recordings=counts, resumed=text, extra=extra)
+parts = st.builds(
+    MergedPart,
+    path=text,
+    run=text,
+    shard=text,
+    exit_state=exit_states,
+    n_cases=counts,
+    n_recordings=counts,
+    started=st.none() | text,
+    duration_s=st.none() | st.floats(0, 1e6),
+    platform=st.none() | st.dictionaries(text, text, max_size=2),
+    extra=extra,
+)
 environments = st.builds(
     Environment,
     backend=text,
@@ -226,9 +263,11 @@ environments = st.builds(
     versions=st.dictionaries(text, text, max_size=2),
     device=text,
     settings=st.dictionaries(text, text, max_size=2),
-    selection=st.dictionaries(text, st.lists(text, max_size=2), max_size=2),
+    selection=selections,
     cases=st.lists(case_ids, max_size=3).map(tuple),
-    problems=st.lists(st.dictionaries(text, text | st.integers(0, 9), max_size=3), max_size=2).map(tuple),
+    problems=st.lists(problems, max_size=2).map(tuple),
+    sessions=st.lists(sessions, max_size=2).map(tuple),
+    parts=st.lists(parts, max_size=2).map(tuple),
     digests=st.dictionaries(case_ids, text, max_size=2),
     duration_s=st.floats(0, 1e6),
 )
@@ -318,7 +357,8 @@ def test_every_truncation_of_a_recording_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_in_an_environment_is_refused(tmp_path: Path) -> None:
-    write_environment(tmp_path, make.environment("jax", ["a/b"], digests={"a/b": "ab12"}, problems=({"file": "x", "line": 3},)))
+    problem = CaseFileProblem(file="x", line=3, message="does not import")
+    write_environment(tmp_path, make.environment("jax", ["a/b"], digests={"a/b": "ab12"}, problems=(problem,)))
     path = tmp_path / "environment.json"
     content = path.read_bytes()
     for index in range(len(content)):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backendcheck.errors import UnreadableInput
+from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.sessions.events import Collected, Finished, Message, Started, read_event, report
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.session_state import SessionState
@@ -72,11 +73,11 @@ def test_all_fields_at_once_reach_a_worker(tmp_path: Path) -> None:
 
 
 def test_the_selection_is_what_environment_files_have_always_had() -> None:
-    assert RecordingRequest(**LEAST).selection == {
+    assert ENVIRONMENT_FILE.encode(RecordingRequest(**LEAST).selection) == {
         "paths": ["built-in cases"], "keyword": "", "marks": "", "device": "cpu",
         "oracles": ["agreement", "paths", "order", "reference"],
     }  # fmt: skip
-    assert RecordingRequest(**VALUES).selection == {
+    assert ENVIRONMENT_FILE.encode(RecordingRequest(**VALUES).selection) == {
         "paths": list(VALUES["paths"]), "keyword": "a and not b", "marks": "slow", "device": "gpu",
         "oracles": ["agreement", "order"], "plugins": ["some.plugin"], "shard": "2/8", "noise": "jitter-1",
         "noise_of": "0123abcd", "plants": ["loss-scaled", "unplanted"], "chosen_by": "pytest", "narrowed": True,

@@ -13,10 +13,12 @@ from pieces import SELECTION, write_leg
 
 from backendcheck.errors import BackendcheckError
 from backendcheck.files import file_sha256
+from backendcheck.recordings.environment import EarlierSession
 from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import Earlier, earlier, seconds_before
 from backendcheck.vocabulary.backends import Backend, installed_version
+from backendcheck.vocabulary.states import ExitState
 
 CASES = ("labels/a", "labels/b", "labels/c")
 FILES = {"cases/labels.py": "def case_a(): ...\ndef case_b(): ...\ndef case_c(): ...\n"}
@@ -60,10 +62,9 @@ def test_whole_recordings_are_kept(place: Path) -> None:
     assert there.in_words == "2 of 3 cases are recorded already and kept"
     environment = there.resumed("2026-03-02T12:00:00+00:00")
     assert (environment.run, environment.exit_state, environment.started) == ("the run", "running", "2026-03-01T12:00:00+00:00")
-    assert environment.sessions[0] == {
-        "started": "2026-03-01T12:00:00+00:00", "exit_state": "interrupted", "n_recordings": 2,
-        "resumed": "2026-03-02T12:00:00+00:00",
-    }  # fmt: skip
+    assert environment.sessions[0] == EarlierSession(
+        started="2026-03-01T12:00:00+00:00", exit_state=ExitState.INTERRUPTED, n_recordings=2, resumed="2026-03-02T12:00:00+00:00"
+    )
 
 
 def test_nothing_there_is_nothing_to_resume(place: Path) -> None:

@@ -23,7 +23,8 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.compare.findings import Comparison, Finding
-from backendcheck.recordings.environment import Environment
+from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
+from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
@@ -38,6 +39,10 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 BACKENDS = ("tensorflow", "jax", "torch")
 _FIELDS = frozenset(Recording.__slots__) - {"case", "backend", "observations"}
 _VERSIONS = {"tensorflow": "2.21.0", "jax": "0.10.2", "torch": "2.13.0"}
+_JSON: Mapping[str, Any] = {
+    "selection": Selection, "problems": tuple[CaseFileProblem, ...], "sessions": tuple[EarlierSession, ...],
+    "parts": tuple[MergedPart, ...],
+}  # fmt: skip
 _SETTINGS = {"floatx": "float32", "epsilon": "1e-07", "image_data_format": "channels_last", "dtype_policy": "float32"}
 
 
@@ -108,7 +113,10 @@ def _array(value: Any) -> np.ndarray:
 
 
 def environment(backend: str, cases: Sequence[str] = (), /, **fields: Any) -> Environment:
-    """The environment of a leg that has ended well; fields by name replace what it says."""
+    """The environment of a leg that has ended well; fields by name replace what it says.
+
+    `selection`, `problems`, `sessions` and `parts` may be JSON, as in the file.
+    """
     name = backend.partition("#")[0]
     usual: dict[str, Any] = {
         "run": f"run of {backend}",
@@ -121,7 +129,14 @@ def environment(backend: str, cases: Sequence[str] = (), /, **fields: Any) -> En
         "started": "2026-03-01T12:00:00+00:00",
         "duration_s": 1.5,
     }
-    return Environment(backend=name, **(usual | fields))
+    return Environment(backend=name, **(usual | {key: _from_json(key, value) for key, value in fields.items()}))
+
+
+def _from_json(field: str, value: Any) -> Any:
+    is_json = isinstance(value, Mapping) or (isinstance(value, tuple) and any(isinstance(item, Mapping) for item in value))
+    if field not in _JSON or not is_json:
+        return value
+    return ENVIRONMENT_FILE.decode(_JSON[field], list(value) if isinstance(value, tuple) else value)
 
 
 def leg(label: str, /, *recordings: Recording, **fields: Any) -> Leg:
