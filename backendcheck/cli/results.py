@@ -15,6 +15,7 @@ from backendcheck.errors import BackendcheckError, UsageError
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
     from backendcheck.results.results import Results
+    from backendcheck.vocabulary.shards import Shard
 
 
 def required_legs(option: str | None) -> list[str] | None:
@@ -26,7 +27,9 @@ def required_legs(option: str | None) -> list[str] | None:
     return [backend.value for backend in parse_backends(names)] if names else None
 
 
-def analyze_legs(legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: str = "") -> Results:
+def analyze_legs(
+    legs: Sequence[Leg], expected: Sequence[str] | None, known_files: Sequence[Path], *, shard: Shard | None = None
+) -> Results:
     from backendcheck.config import load_configuration
     from backendcheck.results.results import analyze
     from backendcheck.verdicts.known_files import known_in_force

@@ -113,7 +113,7 @@ def run(
         for name, backend, noise_end in record_noise(recordable, runs, progress):
             _echo_messages(f"{backend} {name}", noise_end.message)
     legs = read_legs(find_legs(leg_dirs)) if leg_dirs else []
-    results = analyze_legs(legs, [str(backend) for backend in selected], known_files, shard=str(options["shard"] or ""))
+    results = analyze_legs(legs, [str(backend) for backend in selected], known_files, shard=requests[0].shard)
     if n_scripts and results.counts["FAILED"]:
         write_reports(results, directory)  # before the scripts, which may be interrupted
         _make_scripts(results, directory, n_scripts, options["device"], quiet=output.quiet)

@@ -25,6 +25,7 @@ from backendcheck.verdicts.known import Divergence, Excuse, excuse
 from backendcheck.verdicts.run_problems import missing_cases, run_problems, single_leg_problem
 from backendcheck.verdicts.verdict import Judgement, Verdict, judge
 from backendcheck.vocabulary.problems import Problem
+from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.sides import Side
 
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
@@ -89,7 +90,7 @@ class Results:
     expired: tuple[Divergence, ...] = ()
     since: str = ""
     changes: tuple[Change, ...] = ()
-    shard: str = ""
+    shard: Shard | None = None
     strict_known: bool = False
     scripts: ScriptsFound = field(default_factory=ScriptsFound)
     created: str = ""
@@ -124,7 +125,7 @@ class Results:
     @property
     def _holds_no_case(self) -> bool:
         """Whether it is of a shard that has none of the cases, while there are some."""
-        empty = bool(self.shard) and not self.cases and bool(self.legs)
+        empty = self.shard is not None and not self.cases and bool(self.legs)
         return empty and all(leg.environment.all_cases for leg in self.legs)
 
     def compared_with(self, baseline: Baseline) -> Results:
@@ -152,7 +153,7 @@ def analyze(
     overrides: Sequence[Override] = (),
     today: datetime.date | None = None,
     now: datetime.datetime | None = None,
-    shard: str = "",
+    shard: Shard | None = None,
 ) -> Results:
     """Judge every case of `legs`.
 

@@ -44,7 +44,6 @@ class Outcome:
             return 2
         return 0 if whole and all(status in (Status.RECORDED, Status.RAISED) for status in self.statuses.values()) else 3
 
-
     def messages(self, request: RecordingRequest) -> list[str]:
         """What the user has to know: the problems of case files, and that the request has selected no case."""
         messages = list(map(str, self.environment.problems))

@@ -8,12 +8,13 @@ from fnmatch import fnmatchcase
 from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.legs import Leg
 from backendcheck.vocabulary.problems import Problem, ProblemCode
+from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.states import ExitState
 
 _MISSING = "is missing; expected recordings of it. Record it, or see why its job produced none."
 
 
-def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> list[Problem]:
+def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: Shard | None) -> list[Problem]:
     """The problems of `legs`, of those that are `missing`, and of parts where another `shard` or the whole was asked for."""
     problems = [Problem(code=ProblemCode.LEG_MISSING, legs=(leg,), text=f"{leg}: its leg {_MISSING}") for leg in missing]
     for leg in legs:
@@ -21,13 +22,13 @@ def run_problems(legs: Sequence[Leg], missing: Sequence[str], shard: str) -> lis
     return _merged(problems)
 
 
-def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
+def _problems_of_leg(leg: Leg, shard: Shard | None) -> Iterator[Problem]:
     def problem(code: ProblemCode, text: str) -> Problem:
         return Problem(code=code, legs=(leg.label,), text=text if code is ProblemCode.CASE_FILE else f"{leg.label}: {text}")
 
     environment = leg.environment
     n_recorded = f"{len(leg.recordings)} of its cases are there"
-    part = str(environment.selection.shard or "")
+    part = environment.selection.shard
     if environment.parts:
         yield from (problem(code, text) for code, text in _problems_of_parts(environment))
     elif environment.exit_state != ExitState.COMPLETE:
@@ -36,7 +37,8 @@ def _problems_of_leg(leg: Leg, shard: str) -> Iterator[Problem]:
     if environment.exit_state == ExitState.COMPLETE and not (environment.cases or leg.recordings or environment.all_cases):
         yield problem(ProblemCode.NO_CASES, "its recording holds no case.")
     if part != shard:
-        text = f"is shard {part} alone; {n_recorded}. Join it with the others: backendcheck merge"
+        joining = f"is shard {part} alone; {n_recorded}. Join it with the others: backendcheck merge"
+        text = joining if part else f"is not a shard; expected shard {shard} alone. Record it again."
         yield problem(ProblemCode.PART_ALONE, text)
     for case_file_problem in environment.problems:
         yield problem(ProblemCode.CASE_FILE, str(case_file_problem))

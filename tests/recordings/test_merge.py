@@ -24,6 +24,7 @@ from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
 from backendcheck.recordings.noise import noise_path
 from backendcheck.report.formats import json as json_report
 from backendcheck.results.results import analyze
+from backendcheck.vocabulary.shards import parse_shard
 
 ALL = ",".join(make.BACKENDS)
 DIFFERS = {"labels/case_3": {"loss": 0.7}}
@@ -471,16 +472,16 @@ def test_a_shard_alone_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     assert "jax: is shard 2/3 alone" in ended.out
     assert "Join it with the others: backendcheck merge" in ended.out
     legs = read_legs(find_legs([tmp_path / "run"]))
-    assert analyze(legs, shard="2/3").exit_code == 0  # unless that is what was asked for
+    assert analyze(legs, shard=parse_shard("2/3")).exit_code == 0  # unless that is what was asked for
 
 
 def test_an_empty_shard_is_no_error_where_it_was_asked_for(tmp_path: Path) -> None:
     for backend in ("jax", "torch"):
         write_shard(tmp_path / "run" / backend, backend, 3, 3, cases=[])
     legs = read_legs(find_legs([tmp_path / "run"]))
-    assert analyze(legs, shard="3/3").exit_code == 0
-    assert analyze(legs, shard="3/3", expected=["jax", "torch", "tensorflow"]).exit_code == 3
+    assert analyze(legs, shard=parse_shard("3/3")).exit_code == 0
+    assert analyze(legs, shard=parse_shard("3/3"), expected=["jax", "torch", "tensorflow"]).exit_code == 3
     for backend in ("jax", "torch"):
         environment = read_environment(tmp_path / "run" / backend)
         write_environment(tmp_path / "run" / backend, replace(environment, all_cases=()))
-    assert analyze(read_legs(find_legs([tmp_path / "run"])), shard="3/3").exit_code == 3
+    assert analyze(read_legs(find_legs([tmp_path / "run"])), shard=parse_shard("3/3")).exit_code == 3

@@ -79,7 +79,7 @@ def _run(results: Results) -> dict[str, Any]:
         "created": results.created,
         "exit_code": results.exit_code,
         "exit_reason": exit_reason(results),
-        "shard": results.shard or None,
+        "shard": str(results.shard) if results.shard else None,
         "backends": results.backends,
         "counts": results.counts,
         "n_comparisons": results.n_comparisons,
