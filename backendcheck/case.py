@@ -129,8 +129,8 @@ class FunctionCase:
             message = f"FunctionCase: function is {type(self.function).__name__}; expected a function of tensors."
             raise TypeError(message)
         if isinstance(self.inputs, str | bytes) or not isinstance(self.inputs, Sequence | Mapping):
-            kind = type(self.inputs).__name__
-            message = f"FunctionCase: inputs is {kind}; expected a list of arrays, or a dict by parameter. Write [array] for one."
+            got = type(self.inputs).__name__
+            message = f"FunctionCase: inputs is {got}; expected a list of arrays, or a dict by parameter. Write [array] for one."
             raise TypeError(message)
 
     @property

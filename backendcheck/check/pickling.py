@@ -33,9 +33,9 @@ def pickle_objects(objects: Mapping[str, Any], path: Path) -> None:
         try:
             _pickled({name: value})
         except Exception as error:
-            kind = type(value).__name__
+            type_name = type(value).__name__
             message = (
-                f"{name}: this {kind} cannot be sent to the processes of the backends ({type(error).__name__}: {error}). "
+                f"{name}: this {type_name} cannot be sent to the processes of the backends ({type(error).__name__}: {error}). "
                 "Put it into a module that can be imported, or build it inside a function."
             )
             raise UsageError(message) from error

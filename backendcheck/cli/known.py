@@ -82,7 +82,7 @@ def known_check(known_files: Sequence[Path], run: Path | None, require_links: bo
     problems = check_known(entries, causes, today=today, results=results, functions=functions)
     for problem in problems:
         click.echo(visible(str(problem)))
-    n_errors = sum(problem.kind.is_error or require_links for problem in problems)
+    n_errors = sum(problem.code.is_error or require_links for problem in problems)
     click.echo(f"{len(entries)} patterns of cases checked: {n_errors} errors, {len(problems) - n_errors} notes")
     sys.exit(1 if n_errors else 0)
 

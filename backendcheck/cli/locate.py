@@ -100,10 +100,10 @@ def _check_layers(result: CaseResult) -> None:
     """Refuse a case without layers."""
     from backendcheck.results.stages import case_type
 
-    kind = case_type(result.recordings)
-    if kind in ("model", "loss"):
+    type_of_case = case_type(result.recordings)
+    if type_of_case in ("model", "loss"):
         return
-    got = "a dict of values or a ValueCase" if kind == "value" else "a case of which nothing was recorded"
+    got = "a dict of values or a ValueCase" if type_of_case == "value" else "a case of which nothing was recorded"
     message = f"{result.case}: has no layers; expected a ModelCase or a LossCase, got {got}. See backendcheck show."
     raise UsageError(message)
 

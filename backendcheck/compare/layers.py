@@ -105,25 +105,25 @@ class Location:
         return any(verdict in differing for layer in self.layers for verdict in (layer.verdict, layer.backward))
 
 
-def locate(source: Recording, other: Recording, overrides: Sequence[Override] = ()) -> Location:
+def locate(source: Recording, compared: Recording, overrides: Sequence[Override] = ()) -> Location:
     """Compare the layers of one case on two backends.
 
-    Both recordings have `layers`, and that of `other` has replayed the calls of `source`.
+    Both recordings have `layers`, and that of `compared` has replayed the calls of `source`.
     """
-    if source.layers is None or other.layers is None:
+    if source.layers is None or compared.layers is None:
         message = f"{source.case}: a recording without layers"
         raise ValueError(message)
-    comparer = _Comparer(source, other, overrides)
-    calls = [*source.layers.calls, *(call for call in other.layers.calls if call.key not in comparer.source_calls)]
-    unseen = tuple(dict.fromkeys((*source.layers.unseen, *other.layers.unseen, *_on_one_side(source.layers, other.layers))))
+    comparer = _Comparer(source, compared, overrides)
+    calls = [*source.layers.calls, *(call for call in compared.layers.calls if call.key not in comparer.source_calls)]
+    unseen = tuple(dict.fromkeys((*source.layers.unseen, *compared.layers.unseen, *_on_one_side(source.layers, compared.layers))))
     calls = [call for call in calls if not any(call.path == path or call.path.startswith(f"{path}/") for path in unseen)]
-    layers = [comparer.result(call, comparer.other_calls.get(call.key)) for call in calls]
+    layers = [comparer.result(call, comparer.compared_calls.get(call.key)) for call in calls]
     layers = _enclosing(layers)
     innermost = [layer for layer in layers if layer.verdict in (LOCAL, RAISED)]
     backwards = [layer for layer in reversed(layers) if layer.backward == LOCAL]
     return Location(
-        source=source.backend, backend=other.backend, layers=tuple(layers), forward=innermost[0] if innermost else None,
-        backward=backwards[0] if backwards else None, unseen=unseen, notes=tuple(dict.fromkeys((*source.notes, *other.notes))),
+        source=source.backend, backend=compared.backend, layers=tuple(layers), forward=innermost[0] if innermost else None,
+        backward=backwards[0] if backwards else None, unseen=unseen, notes=tuple(dict.fromkeys((*source.notes, *compared.notes))),
     )  # fmt: skip
 
 
@@ -137,21 +137,21 @@ def _on_one_side(left: LayerTrace, right: LayerTrace) -> Iterator[str]:
 class _Comparer:
     """Compares the calls of two recordings."""
 
-    def __init__(self, source: Recording, other: Recording, overrides: Sequence[Override]) -> None:
-        self.source, self.other, self.overrides = source, other, overrides
-        self.sides = (Side(source.backend), Side(other.backend))
-        self.source_calls, self.other_calls = (
-            {call.key: call for call in recording.layers.calls} if recording.layers else {} for recording in (source, other)
+    def __init__(self, source: Recording, compared: Recording, overrides: Sequence[Override]) -> None:
+        self.source, self.compared, self.overrides = source, compared, overrides
+        self.sides = (Side(source.backend), Side(compared.backend))
+        self.source_calls, self.compared_calls = (
+            {call.key: call for call in recording.layers.calls} if recording.layers else {} for recording in (source, compared)
         )
-        self.replays = dict(other.layers.replays) if other.layers else {}
-        self.raised_in_replay = frozenset(other.layers.raised_in_replay) if other.layers else frozenset()
+        self.replays = dict(compared.layers.replays) if compared.layers else {}
+        self.raised_in_replay = frozenset(compared.layers.raised_in_replay) if compared.layers else frozenset()
 
-    def result(self, call: LayerCall, other_call: LayerCall | None) -> LayerResult:
+    def result(self, call: LayerCall, compared_call: LayerCall | None) -> LayerResult:
         """The result of one call, without regard to the calls inside it."""
         source_call = self.source_calls.get(call.key)
-        side = self.source if source_call is not None else self.other
+        side = self.source if source_call is not None else self.compared
         depth, around = 0, call.within
-        by_key = self.source_calls if source_call is not None else self.other_calls
+        by_key = self.source_calls if source_call is not None else self.compared_calls
         while around:
             depth, around = depth + 1, by_key[around].within if around in by_key else ""
         outputs = parts(side.observations, call.key, OUTPUT)
@@ -159,28 +159,28 @@ class _Comparer:
             key=call.key, type=call.type, within=call.within, depth=depth, verdict=NOT_COMPARABLE,
             shape=", ".join(str(output.value.shape) for output in outputs.values()),
         )  # fmt: skip
-        if source_call is None or other_call is None:
-            caller, missing = self.sides if other_call is None else self.sides[::-1]
+        if source_call is None or compared_call is None:
+            caller, missing = self.sides if compared_call is None else self.sides[::-1]
             return replace(result, note=f"called on {caller}, not on {missing}")
-        if source_call.raised or other_call.raised:
-            return self._with_raised(result, source_call, other_call)
+        if source_call.raised or compared_call.raised:
+            return self._with_raised(result, source_call, compared_call)
         return self._backward(self._forward(result, call), call)
 
-    def _with_raised(self, result: LayerResult, source_call: LayerCall, other_call: LayerCall) -> LayerResult:
-        if source_call.raised and other_call.raised:
-            return replace(result, note=f"raised on both: {source_call.raised}; {other_call.raised}")
-        side, exception = (self.sides[0], source_call.raised) if source_call.raised else (self.sides[1], other_call.raised)
+    def _with_raised(self, result: LayerResult, source_call: LayerCall, compared_call: LayerCall) -> LayerResult:
+        if source_call.raised and compared_call.raised:
+            return replace(result, note=f"raised on both: {source_call.raised}; {compared_call.raised}")
+        side, exception = (self.sides[0], source_call.raised) if source_call.raised else (self.sides[1], compared_call.raised)
         inputs = self._compare(result.key, INPUT, INPUT, "predictions")
         return replace(result, verdict=RAISED, inputs=inputs, note=f"raised on {side}: {exception}")
 
     def _forward(self, result: LayerResult, call: LayerCall) -> LayerResult:
-        key, kind = call.key, "loss" if call.key == LOSS else "predictions"
+        key, name = call.key, "loss" if call.key == LOSS else "predictions"
         result = replace(
-            result, recorded=self._compare(key, OUTPUT, OUTPUT, kind), inputs=self._compare(key, INPUT, INPUT, "predictions"),
-            replayed=self._compare(key, REPLAYED_OUTPUT, REPLAYED_OUTPUT, kind),
+            result, recorded=self._compare(key, OUTPUT, OUTPUT, name), inputs=self._compare(key, INPUT, INPUT, "predictions"),
+            replayed=self._compare(key, REPLAYED_OUTPUT, REPLAYED_OUTPUT, name),
         )  # fmt: skip
-        for side in (self.source, self.other):
-            difference = self._between((side, side), key, (OUTPUT, AGAIN), kind)
+        for side in (self.source, self.compared):
+            difference = self._between((side, side), key, (OUTPUT, AGAIN), name)
             if difference:
                 note = f"on {side.backend} the same inputs give another output the second time"
                 return replace(result, verdict=STATEFUL, note=note)
@@ -204,11 +204,9 @@ class _Comparer:
         key, name = call.key, "gradient/y_pred" if call.key == LOSS else "gradient/layer"
         if result.verdict not in (SAME, INHERITED, LOCAL):
             return result
-        by = [
-            self._compare(key, part, part, name, which)
-            for part, which in ((REPLAYED_BY_INPUT, "by input "), (REPLAYED_BY_WEIGHT, "by "))
-        ]
-        gradient = _worst([difference for difference in by if difference is not None])
+        parts_by = ((REPLAYED_BY_INPUT, "by input "), (REPLAYED_BY_WEIGHT, "by "))
+        differences = [self._compare(key, part, part, name, which) for part, which in parts_by]
+        gradient = _worst([difference for difference in differences if difference is not None])
         upstream = self._compare(key, UPSTREAM, UPSTREAM, name)
         if gradient is None:
             return replace(result, upstream=upstream)
@@ -216,7 +214,7 @@ class _Comparer:
         return replace(result, upstream=upstream, gradient=gradient, backward=backward)
 
     def _compare(self, key: str, part: str, of_other: str, name: str, which: str = "") -> Difference | None:
-        return self._between((self.source, self.other), key, (part, of_other), name, which)
+        return self._between((self.source, self.compared), key, (part, of_other), name, which)
 
     def _between(
         self, pair: tuple[Recording, Recording], key: str, names: tuple[str, str], name: str, which: str = ""
@@ -255,9 +253,8 @@ class _Comparer:
         worst = max(comparisons, key=_badness, default=None)
         if worst is None:
             return Difference(max_abs=None, excess=None)
-        return Difference(
-            max_abs=worst.max_abs, excess=worst.excess, message=f"{prefix}{worst.message}" if isinstance(worst, Finding) else ""
-        )
+        message = f"{prefix}{worst.message}" if isinstance(worst, Finding) else ""
+        return Difference(max_abs=worst.max_abs, excess=worst.excess, message=message)
 
 
 def _badness(comparison: Comparison) -> tuple[bool, float]:

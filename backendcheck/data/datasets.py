@@ -46,12 +46,12 @@ def type_of_dataset(x: Any) -> str:
         return "generator"
     classes = (("keras", "utils.PyDataset", "PyDataset"), ("tensorflow", "data.Dataset", "tf.data"),
                ("torch", "utils.data.DataLoader", "DataLoader"))  # fmt: skip
-    for module, path, kind in classes:
+    for module, path, dataset_type in classes:
         known: Any = sys.modules.get(module)
         for name in path.split("."):
             known = getattr(known, name, None)
         if isinstance(known, type) and isinstance(x, known):
-            return kind
+            return dataset_type
     return ""
 
 
@@ -68,8 +68,8 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
     """
     for name, value in beside.items():
         if value is not None:
-            kind = type_of_dataset(dataset)
-            message = f"{name}: given beside a data set ({kind}); expected it inside the data set. Leave {name} out."
+            dataset_type = type_of_dataset(dataset)
+            message = f"{name}: given beside a data set ({dataset_type}); expected it inside the data set. Leave {name} out."
             raise UsageError(message)
     first, second = ([_parts(batch, number) for number, batch in enumerate(_batches(dataset))] for _ in range(2))
     if not first:
@@ -87,11 +87,11 @@ def draw_batches(dataset: Any, beside: Mapping[str, Any]) -> Batches:
 
 
 def _batches(dataset: Any) -> Iterator[Any]:
-    kind = type_of_dataset(dataset)
-    if kind == "generator":
+    dataset_type = type_of_dataset(dataset)
+    if dataset_type == "generator":
         message = "x: a generator can be read only once; expected a data set that can be read again. Make it a PyDataset."
         raise UsageError(message)
-    if kind == "PyDataset":
+    if dataset_type == "PyDataset":
         try:
             n_batches = dataset.num_batches
         except NotImplementedError:  # the class defines neither num_batches nor __len__
@@ -102,7 +102,7 @@ def _batches(dataset: Any) -> Iterator[Any]:
             yield dataset[number]
         dataset.on_epoch_end()  # as `fit` does after each epoch; some data sets shuffle then
         return
-    if kind == "tf.data" and int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+    if dataset_type == "tf.data" and int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise UsageError(_endless("the tf.data pipeline", "Limit it with .take(n)"))
     for number, batch in enumerate(dataset):
         if number == _MOST_BATCHES:
@@ -125,10 +125,10 @@ def _parts(batch: Any, number: int) -> tuple[Any, ...]:
 
 
 def _array(tensor: Any, number: int) -> np.ndarray:
-    kind = type(tensor).__name__
-    if "Ragged" in kind:
+    name = type(tensor).__name__
+    if "Ragged" in name:
         remedy = "Pad it to one length with .to_tensor(shape=…) or keras.utils.pad_sequences"
-    elif "Sparse" in kind or getattr(tensor, "is_sparse", False):
+    elif "Sparse" in name or getattr(tensor, "is_sparse", False):
         remedy = "Make it dense"
     elif getattr(tensor, "is_nested", False):
         remedy = "Pad it to one length"
@@ -137,7 +137,7 @@ def _array(tensor: Any, number: int) -> np.ndarray:
             tensor = tensor.detach().cpu()
             tensor = tensor.float() if "bfloat16" in str(tensor.dtype) else tensor
         return np.asarray(tensor)
-    message = f"x: batch {number} of the data set holds a {kind}; expected an array with one shape for all examples. {remedy}."
+    message = f"x: batch {number} of the data set holds a {name}; expected an array with one shape for all examples. {remedy}."
     raise UsageError(message)
 
 

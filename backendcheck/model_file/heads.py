@@ -105,24 +105,24 @@ def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order:
     shape, activation = _shape_before(layer), None
     current = layer
     for _ in range(len(layers) + 1):
-        kind, config = str(current["class_name"]), current["config"]
+        class_name, config = str(current["class_name"]), current["config"]
         if activation is None:
-            activation = _activation(kind, config)
+            activation = _activation(class_name, config)
         if isinstance(config.get("layers"), list):  # a model inside the model
             inside = heads_of(current)
             if len(inside) != 1:
                 return Head(name=name, activation=activation)
             return Head(name=name, shape=inside[0].shape, units=inside[0].units, activation=activation or inside[0].activation)
-        producer = config["layer"]["config"] if kind in ("TimeDistributed", "Bidirectional") else config
+        producer = config["layer"]["config"] if class_name in ("TimeDistributed", "Bidirectional") else config
         width = next((producer[key] for key in _WIDTHS if isinstance(producer.get(key), int)), None)
-        if width is not None and kind not in _PASSES_ON:
-            if kind == "TimeDistributed" and activation is None:
+        if width is not None and class_name not in _PASSES_ON:
+            if class_name == "TimeDistributed" and activation is None:
                 activation = _activation(str(config["layer"]["class_name"]), producer)
             before = _shape_before(current)
             if shape is None or current is layer:
-                shape = (*before[:-1], width) if before is not None and kind in ("Dense", "TimeDistributed") else None
+                shape = (*before[:-1], width) if before is not None and class_name in ("Dense", "TimeDistributed") else None
             return Head(name=name, shape=shape, units=width, activation=activation or "linear")
-        if kind not in _PASSES_ON:
+        if class_name not in _PASSES_ON:
             return Head(name=name, activation=activation)
         previous = _layer_before(current, order)
         if previous is None or previous not in layers:
@@ -131,11 +131,11 @@ def _head(name: str, layer: Mapping[str, Any], layers: Mapping[str, Any], order:
     return Head(name=name, activation=activation)
 
 
-def _activation(kind: str, config: Mapping[str, Any]) -> str | None:
+def _activation(class_name: str, config: Mapping[str, Any]) -> str | None:
     """The activation of a layer; None if it has none, so that the layer before it decides."""
-    if kind in ("Softmax", "ReLU"):
-        return kind.lower()
-    if kind == "Sigmoid":
+    if class_name in ("Softmax", "ReLU"):
+        return class_name.lower()
+    if class_name == "Sigmoid":
         return "sigmoid"
     activation = config.get("activation")
     if isinstance(activation, Mapping):  # a function, of Keras's or of the user's

@@ -97,9 +97,9 @@ def _of_object(spec: Any) -> DeclaredLoss:
     if inspect.isclass(spec):
         return declared_loss({"module": spec.__module__, "class_name": spec.__name__, "config": {}})
     if callable(getattr(spec, "get_config", None)):
-        kind = type(spec)
+        loss_class = type(spec)
         wrapped = getattr(spec, "fn", None)
-        if kind.__name__ == "LossFunctionWrapper" and callable(wrapped):
+        if loss_class.__name__ == "LossFunctionWrapper" and callable(wrapped):
             inside = _of_object(wrapped)
             options = {**inside.options, **getattr(spec, "_fn_kwargs", {})}
             return DeclaredLoss(name=inside.name, options=options, reduction=spec.reduction, custom=inside.custom)
@@ -107,7 +107,7 @@ def _of_object(spec: Any) -> DeclaredLoss:
             config = dict(spec.get_config())
         except Exception:  # noqa: BLE001 - a custom class that cannot be serialized is still a loss
             config = {}
-        return declared_loss({"module": kind.__module__, "class_name": kind.__name__, "config": config})
+        return declared_loss({"module": loss_class.__module__, "class_name": loss_class.__name__, "config": config})
     if callable(spec):
         name = _canonical(getattr(spec, "__name__", type(spec).__name__))
         is_from_keras = is_from_keras_module(getattr(spec, "__module__", "")) and name in LOSSES

@@ -37,7 +37,7 @@ class Cells(Progress):
         self._handle = display(HTML(self._bars()), display_id=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._draw("")
 
     def _draw(self, text: str) -> None:

@@ -9,7 +9,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.verdicts.verdict import Judgement
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation, quantity_of
+from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 from backendcheck.vocabulary.problems import ProblemCode
 
 _LONGEST_LIST = 8  # names that a line can hold
@@ -42,8 +42,7 @@ def _problem_label(code: ProblemCode) -> str:
 
 def _label(finding: Finding) -> str:
     if finding.kind == FindingKind.ORDER:
-        kind = quantity_of(finding.observation)
-        return "OUTPUT ORDER" if kind.value == "output_order" else "ORDER"
+        return "OUTPUT ORDER" if quantity_of(finding.observation) is Quantity.OUTPUT_ORDER else "ORDER"
     if finding.kind == FindingKind.VALUE:
         return {"reference": "WRONG VALUE", "paths": "PATHS DIFFER", "order": "DEPENDS ON ORDER"}.get(finding.oracle, "VALUE")
     return (finding.kind or "").upper()

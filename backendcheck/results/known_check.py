@@ -18,7 +18,7 @@ from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.verdict import Verdict
 
 
-class ProblemKind(StrEnum):
+class EntryProblem(StrEnum):
     """What may be wrong with an entry or a cause. Only `NO_LINK` is not an error."""
 
     STALE = "stale"
@@ -32,19 +32,19 @@ class ProblemKind(StrEnum):
 
     @property
     def is_error(self) -> bool:
-        return self is not ProblemKind.NO_LINK
+        return self is not EntryProblem.NO_LINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownProblem:
     """One problem, as one line: where it is, what is wrong and what to do."""
 
-    kind: ProblemKind
+    code: EntryProblem
     where: str
     what: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.where}: {self.what}"
+        return f"{self.code}: {self.where}: {self.what}"
 
 
 def check_known(
@@ -55,7 +55,7 @@ def check_known(
     results: Results | None = None,
     functions: Sequence[str] = (),
 ) -> list[KnownProblem]:
-    """All problems, by kind.
+    """All problems, by code.
 
     With `results` the entries are compared with what the run saw. Without, their patterns are compared with `functions`, the ids
     of the case functions in the sources.
@@ -64,20 +64,20 @@ def check_known(
         problems = [*_of_run(results)]
     else:
         problems = [
-            KnownProblem(kind=ProblemKind.UNMATCHED, where=entry.name, what="matches no case. Correct or remove its pattern.")
+            KnownProblem(code=EntryProblem.UNMATCHED, where=entry.name, what="matches no case. Correct or remove its pattern.")
             for entry in entries
             if functions and not any(_matches_function(entry.case, function) for function in functions)
         ]
     problems += [
         KnownProblem(
-            kind=ProblemKind.EXPIRED, where=entry.name, what=f"expired on {entry.expires}. Look again, then renew or remove it."
+            code=EntryProblem.EXPIRED, where=entry.name, what=f"expired on {entry.expires}. Look again, then renew or remove it."
         )
         for entry in entries
         if entry.expired(today)
     ]  # fmt: skip
     problems += [*_overlapping(entries), *_misplaced(entries), *_of_causes(entries, causes)]
-    order = list(ProblemKind)
-    return sorted(problems, key=lambda problem: order.index(problem.kind))
+    order = list(EntryProblem)
+    return sorted(problems, key=lambda problem: order.index(problem.code))
 
 
 def _of_run(results: Results) -> Iterator[KnownProblem]:
@@ -85,13 +85,13 @@ def _of_run(results: Results) -> Iterator[KnownProblem]:
         if result.verdict is Verdict.XPASSED:
             for entry in result.known:
                 what = f"{result.case} does not diverge any more. Prune the entry, or refresh its version range."
-                yield KnownProblem(kind=ProblemKind.STALE, where=entry.name, what=what)
+                yield KnownProblem(code=EntryProblem.STALE, where=entry.name, what=what)
         elif result.verdict is Verdict.FAILED and result.known:
             what = f"{result.case} has changed: {result.changed[0]}. Look again, then correct the entry."
-            yield KnownProblem(kind=ProblemKind.CHANGED, where=result.known[0].name, what=what)
+            yield KnownProblem(code=EntryProblem.CHANGED, where=result.known[0].name, what=what)
     for entry in results.unmatched:
         what = "matches no case of the run. Correct its pattern, or prune it."
-        yield KnownProblem(kind=ProblemKind.UNMATCHED, where=entry.name, what=what)
+        yield KnownProblem(code=EntryProblem.UNMATCHED, where=entry.name, what=what)
 
 
 def _matches_function(pattern: str, function: str) -> bool:
@@ -110,7 +110,7 @@ def _overlapping(entries: Sequence[Divergence]) -> Iterator[KnownProblem]:
         for first, second in combinations(group, 2):
             if _overlap(first, second):
                 what = f"excuses the same finding as {second.name}. Narrow or remove one of them."
-                yield KnownProblem(kind=ProblemKind.OVERLAPPING, where=first.name, what=what)
+                yield KnownProblem(code=EntryProblem.OVERLAPPING, where=first.name, what=what)
 
 
 def _overlap(first: Divergence, second: Divergence) -> bool:
@@ -143,7 +143,7 @@ def _misplaced(entries: Sequence[Divergence]) -> Iterator[KnownProblem]:
         stem = entry.case.partition("/")[0]
         if entry.in_folder and not fnmatchcase(entry.path.stem, stem):
             what = f"belongs into {stem}.toml of the folder. Move it."
-            yield KnownProblem(kind=ProblemKind.MISPLACED, where=entry.name, what=what)
+            yield KnownProblem(code=EntryProblem.MISPLACED, where=entry.name, what=what)
 
 
 def _of_causes(entries: Sequence[Divergence], causes: Mapping[str, Cause]) -> Iterator[KnownProblem]:
@@ -152,14 +152,14 @@ def _of_causes(entries: Sequence[Divergence], causes: Mapping[str, Cause]) -> It
         if entry.cause is not None:
             used.setdefault(entry.cause.id, []).append(entry)
         elif not entry.link:
-            yield KnownProblem(kind=ProblemKind.NO_LINK, where=entry.name, what="has no link to an issue.")
+            yield KnownProblem(code=EntryProblem.NO_LINK, where=entry.name, what="has no link to an issue.")
     for cause in causes.values():
         where = f"{_short(cause.path)}, cause {cause.id}"
         if cause.id not in used:
-            yield KnownProblem(kind=ProblemKind.UNUSED, where=where, what="is the cause of no entry. Remove it.")
+            yield KnownProblem(code=EntryProblem.UNUSED, where=where, what="is the cause of no entry. Remove it.")
         elif not all(entry.link for entry in used[cause.id]):
             what = f"has no link to an issue ({len(used[cause.id])} patterns of cases)."
-            yield KnownProblem(kind=ProblemKind.NO_LINK, where=where, what=what)
+            yield KnownProblem(code=EntryProblem.NO_LINK, where=where, what=what)
 
 
 def _short(path: Path) -> str:

@@ -54,17 +54,17 @@ def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
     Raises:
         NotWritable: if its dtype is not numeric, bool or text, or it is too large to read.
     """
-    kind = array.dtype.kind
-    if kind == "O" and not all(isinstance(item, str) for item in array.ravel().tolist()):
+    dtype_kind = array.dtype.kind
+    if dtype_kind == "O" and not all(isinstance(item, str) for item in array.ravel().tolist()):
         message = "an array of objects that are not text cannot be written as source"
         raise NotWritable(message)
-    if kind not in "biufUO" or array.dtype.name == "bfloat16":
+    if dtype_kind not in "biufUO" or array.dtype.name == "bfloat16":
         message = f"an array of dtype {array.dtype} cannot be written as source"
         raise NotWritable(message)
     array = array.astype(array.dtype.newbyteorder("="))
-    name = "object" if kind == "O" else array.dtype.name
-    dtype = "" if name in _USUAL_DTYPES or kind == "U" else ", dtype=object" if kind == "O" else f', dtype="{name}"'
-    if array.size == 0 or (array.size > 8 and kind in "biuf" and not np.isnan(array.ravel()[0]) and _constant(array)):  # noqa: PLR2004
+    name = "object" if dtype_kind == "O" else array.dtype.name
+    dtype = "" if name in _USUAL_DTYPES or dtype_kind == "U" else ", dtype=object" if dtype_kind == "O" else f', dtype="{name}"'
+    if array.size == 0 or (array.size > 8 and dtype_kind in "biuf" and not np.isnan(array.ravel()[0]) and _constant(array)):  # noqa: PLR2004
         shape = str(array.shape) if array.ndim != 1 else str(array.shape[0])
         empty = array.size == 0 or array.ravel()[0] == 0
         filling = f"np.zeros({shape}" if empty else f"np.full({shape}, {_item(array.ravel()[0])}"

@@ -74,17 +74,17 @@ def test_cases_of_the_loss_come_before_those_of_any() -> None:
 
 
 def test_the_kind_chooses() -> None:
-    hundred = backend_behavior("L102", loss="sparse_categorical_crossentropy", kind="-100")
+    hundred = backend_behavior("L102", loss="sparse_categorical_crossentropy", variant="-100")
     assert hundred is not None
     assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
 
 
 def test_a_kind_that_no_case_has_is_not_told_of_another_unless_a_case_is_of_any() -> None:
     assert backend_behavior("L201") is not None
-    assert backend_behavior("L201", kind="datetime64[s]") is None
-    other = backend_behavior("L102", kind="-7")
+    assert backend_behavior("L201", variant="datetime64[s]") is None
+    other = backend_behavior("L102", variant="-7")
     assert other is not None
-    assert other.says == backend_behavior("L102", kind="-1").says
+    assert other.says == backend_behavior("L102", variant="-1").says
 
 
 # --- in words ------------------------------------------------------------------------------------------------------

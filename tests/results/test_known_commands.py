@@ -16,7 +16,7 @@ from backendcheck.case_files import builtin_cases, case_functions, find_case_fil
 from backendcheck.errors import UsageError
 from backendcheck.recordings.files import write_environment, write_recording
 from backendcheck.results.known_add import add, entries_for
-from backendcheck.results.known_check import KnownProblem, ProblemKind, check_known
+from backendcheck.results.known_check import EntryProblem, KnownProblem, check_known
 from backendcheck.results.known_edit import entries_of, toml_list, toml_string
 from backendcheck.results.known_refresh import prune, refresh
 from backendcheck.results.results import Results
@@ -66,12 +66,12 @@ def at_keras(place: Path, version: str, cases: dict[str, dict[str, dict[str, obj
 # --- check -----------------------------------------------------------------------------------------------------
 
 
-def problems(place: Path, results: Results | None = None, functions: tuple[str, ...] = ()) -> list[tuple[ProblemKind, str]]:
+def problems(place: Path, results: Results | None = None, functions: tuple[str, ...] = ()) -> list[tuple[EntryProblem, str]]:
     found = check_known(load(place), load_causes(place), today=TODAY, results=results, functions=functions)
-    return [(problem.kind, problem.where) for problem in found]
+    return [(problem.code, problem.where) for problem in found]
 
 
-def errors(place: Path, results: Results | None = None, functions: tuple[str, ...] = ()) -> list[tuple[ProblemKind, str]]:
+def errors(place: Path, results: Results | None = None, functions: tuple[str, ...] = ()) -> list[tuple[EntryProblem, str]]:
     return [problem for problem in problems(place, results, functions) if problem[0].is_error]
 
 
@@ -83,8 +83,8 @@ def test_what_is_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
 def test_a_divergence_that_is_gone_is_stale_and_one_that_changed_is_changed(tmp_path: Path) -> None:
     place = folder(tmp_path, a=entry("a/gone") + entry("a/changed", kind="shape"))
     assert errors(place, analyzed(place, {"a/gone": ALIKE, "a/changed": JAX_DIFFERS})) == [
-        (ProblemKind.STALE, "known_divergences/a.toml, entry 1 (a/gone)"),
-        (ProblemKind.CHANGED, "known_divergences/a.toml, entry 2 (a/changed)"),
+        (EntryProblem.STALE, "known_divergences/a.toml, entry 1 (a/gone)"),
+        (EntryProblem.CHANGED, "known_divergences/a.toml, entry 2 (a/changed)"),
     ]
 
 
@@ -95,7 +95,7 @@ def test_a_failed_case_without_an_entry_is_no_matter_of_entries(tmp_path: Path) 
 
 def test_a_pattern_that_matches_no_case_of_the_run_is_unmatched(tmp_path: Path) -> None:
     place = folder(tmp_path, a=entry('["a/b", "a/typo"]'))
-    expected = [(ProblemKind.UNMATCHED, "known_divergences/a.toml, entry 1 (a/typo)")]
+    expected = [(EntryProblem.UNMATCHED, "known_divergences/a.toml, entry 1 (a/typo)")]
     assert errors(place, analyzed(place, {"a/b": JAX_DIFFERS})) == expected
 
 
@@ -137,33 +137,33 @@ def test_without_a_run_patterns_are_compared_with_the_case_functions(tmp_path: P
 )
 def test_entries_that_excuse_the_same_finding_overlap(tmp_path: Path, first: str, second: str, overlap: bool) -> None:
     place = folder(tmp_path, a=f"{first}\n{second}")
-    expected = [(ProblemKind.OVERLAPPING, load(place)[0].name)] if overlap else []
+    expected = [(EntryProblem.OVERLAPPING, load(place)[0].name)] if overlap else []
     assert errors(place) == expected
 
 
 def test_an_entry_for_any_case_file_overlaps_with_those_of_each(tmp_path: Path) -> None:
     place = tmp_path / "known.toml"
     place.write_text(entry("*/b") + entry("a/b") + entry("c/b"))
-    assert [kind for kind, _ in errors(place)] == [ProblemKind.OVERLAPPING] * 2
+    assert [code for code, _ in errors(place)] == [EntryProblem.OVERLAPPING] * 2
     place.write_text(entry("*/b") + entry("*"))
-    assert [kind for kind, _ in errors(place)] == [ProblemKind.OVERLAPPING]
+    assert [code for code, _ in errors(place)] == [EntryProblem.OVERLAPPING]
 
 
 def test_an_entry_that_has_expired_is_reported(tmp_path: Path) -> None:
     yesterday, today = ("expires = 2026-02-28", "expires = 2026-03-01")
     place = folder(tmp_path, a=entry("a/b", 'reason = "r"', yesterday) + entry("a/c", 'reason = "r"', today))
-    assert errors(place) == [(ProblemKind.EXPIRED, "known_divergences/a.toml, entry 1 (a/b)")]
+    assert errors(place) == [(EntryProblem.EXPIRED, "known_divergences/a.toml, entry 1 (a/b)")]
 
 
 def test_an_entry_in_the_file_of_another_case_file_is_misplaced(tmp_path: Path) -> None:
     place = folder(tmp_path, a=entry("a/b") + entry("b/c") + entry("*/d"))
-    assert errors(place) == [(ProblemKind.MISPLACED, "known_divergences/a.toml, entry 2 (b/c)")]
+    assert errors(place) == [(EntryProblem.MISPLACED, "known_divergences/a.toml, entry 2 (b/c)")]
     assert errors(place / "a.toml") == []
 
 
 def test_a_cause_of_nothing_is_unused(tmp_path: Path) -> None:
     place = folder(tmp_path, a=entry("a/b", 'cause = "clamps"'), causes=CAUSES)
-    assert problems(place) == [(ProblemKind.UNUSED, "known_divergences/causes.toml, cause drops")]
+    assert problems(place) == [(EntryProblem.UNUSED, "known_divergences/causes.toml, cause drops")]
 
 
 def test_what_has_no_link_is_a_note(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_what_has_no_link_is_a_note(tmp_path: Path) -> None:
     place = folder(tmp_path, a=with_causes + entry("a/d") + entry("a/e", 'reason = "r"', 'link = "l"'), causes=CAUSES)
     assert errors(place) == []
     assert problems(place) == [
-        (ProblemKind.NO_LINK, "known_divergences/a.toml, entry 3 (a/d)"),
-        (ProblemKind.NO_LINK, "known_divergences/causes.toml, cause drops"),
+        (EntryProblem.NO_LINK, "known_divergences/a.toml, entry 3 (a/d)"),
+        (EntryProblem.NO_LINK, "known_divergences/causes.toml, cause drops"),
     ]
 
 
@@ -182,7 +182,7 @@ def test_entries_with_links_of_their_own_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_problem_is_one_line_with_what_to_do() -> None:
-    problem = KnownProblem(kind=ProblemKind.EXPIRED, where="a.toml, entry 1 (a/b)", what="expired on 2026-01-01. Look again.")
+    problem = KnownProblem(code=EntryProblem.EXPIRED, where="a.toml, entry 1 (a/b)", what="expired on 2026-01-01. Look again.")
     assert str(problem) == "expired: a.toml, entry 1 (a/b): expired on 2026-01-01. Look again."
 
 

@@ -42,7 +42,7 @@ def _predictions(difference: Difference) -> np.ndarray | None:
 
 def _values_agree(difference: Difference, situation: Situation) -> bool:
     """Whether the losses behind a gradient agree, so that only the gradient differs."""
-    names = [of_output(kind, difference.output) for kind in ("predictions", "per_example_loss", "loss")]
+    names = [of_output(quantity, difference.output) for quantity in ("predictions", "per_example_loss", "loss")]
     return not any(situation.differs(name, *difference.suspects) for name in names)
 
 

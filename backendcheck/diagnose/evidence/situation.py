@@ -81,13 +81,13 @@ class Situation:
         return excess(recorded.value, value, allowance_of(recording, observation)) <= NEAR
 
 
-def declared_value(declared: DeclaredLoss, kind: Quantity) -> np.ndarray | None:
+def declared_value(declared: DeclaredLoss, quantity: Quantity) -> np.ndarray | None:
     """The per-example losses or the loss of `declared`; None without a reference, and for gradients, which are expensive."""
     try:
         with np.errstate(all="ignore"):
-            if kind is Quantity.PER_EXAMPLE_LOSS:
+            if quantity is Quantity.PER_EXAMPLE_LOSS:
                 return declared.per_example()
-            return np.asarray(declared.loss()) if kind is Quantity.LOSS else None
+            return np.asarray(declared.loss()) if quantity is Quantity.LOSS else None
     except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
         return None
 

@@ -69,7 +69,7 @@ def find_in_letters(labels: OutputLabels, units: int) -> Iterator[LabelFinding]:
 def find_wider_head(labels: OutputLabels, n_classes: int) -> LabelFinding:
     """L104 of labels 1 … C for a head of C + 1 units: the column of class 0 is never trained."""
     return labels.finding(
-        "L104", f"are 1 … {n_classes - 1}; class 0 has no examples", severity=Severity.WARNING, kind="wider",
+        "L104", f"are 1 … {n_classes - 1}; class 0 has no examples", severity=Severity.WARNING, variant="wider",
         expected=f"0 … {n_classes - 1} for {labels.columns_source}",
         remedy="If the labels are numbered from 1, subtract 1 and give the head one unit less.",
         lowest=1, highest=n_classes - 1, n_classes=n_classes,
@@ -106,7 +106,7 @@ def _without_known_classes(
     n_missing = highest + 1 - len(classes)
     if classes[0] == 1 and n_missing == 1:
         yield labels.finding(
-            "L104", f"are 1 … {highest}, without 0", expected=f"0 … {highest - 1}", severity=Severity.WARNING, kind="wider",
+            "L104", f"are 1 … {highest}, without 0", expected=f"0 … {highest - 1}", severity=Severity.WARNING, variant="wider",
             remedy="Subtract 1: y - 1. If there is a class 0 without examples, pass n_classes.", lowest=1, highest=highest,
         )  # fmt: skip
     elif n_missing:

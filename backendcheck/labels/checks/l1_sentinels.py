@@ -66,13 +66,13 @@ def _sentinel(labels: OutputLabels, numbers: np.ndarray, value: Any, n: int) -> 
     problem = f"{n} of {numbers.size} {'is' if n == 1 else 'are'} {text}"
     if ignored is not None and float(ignored) == float(value):
         return labels.finding(
-            "L102", f"{problem}, which the loss ignores (ignore_class={text})", severity=Severity.INFO, kind=None,
+            "L102", f"{problem}, which the loss ignores (ignore_class={text})", severity=Severity.INFO, variant=None,
             remedy="Metrics still count these labels, unless they have ignore_class too.", ignored=True, **evidence,
         )  # fmt: skip
     has_option = labels.loss is not None and labels.loss.name == "sparse_categorical_crossentropy"
     instead = f"pass ignore_class={text}" if has_option else "give these examples a valid label and a sample weight of 0"
     return labels.finding(
-        "L102", f"{problem}, which often means missing", kind=text,
+        "L102", f"{problem}, which often means missing", variant=text,
         expected=f"only labels that {labels.loss_name('the loss')} can train on, got {text}",
         remedy=f"If {text} means missing, {instead}.", ignored=False, **evidence,
     )  # fmt: skip

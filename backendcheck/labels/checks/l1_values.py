@@ -54,7 +54,7 @@ def _not_finite(labels: OutputLabels) -> Iterator[LabelFinding]:
         yield labels.finding(
             "L101", f"{n} of {array.size} {'is' if n == 1 else 'are'} not finite{meaning}",
             expected=f"finite numbers, got {got}, first at {first_indices(bad)[0]}", where=labels.where.replace("labels", noun),
-            kind="" if noun == "labels" else "sample_weight", n=n, of=int(array.size), first=first_indices(bad),
+            variant="" if noun == "labels" else "sample_weight", n=n, of=int(array.size), first=first_indices(bad),
         )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def _outside_probabilities(labels: OutputLabels, numbers: np.ndarray) -> Iterato
         takes = labels.loss_name(f"a {labels.activation or 'one-hot'} head")
         yield labels.finding(
             "L109", f"{int(bad.sum())} of {numbers.size} {'is' if bad.sum() == 1 else 'are'} outside [0, 1]",
-            kind="-1" if values[0] < 0 else "255" if 255 in values else "above one",  # noqa: PLR2004 - white in an image
+            variant="-1" if values[0] < 0 else "255" if 255 in values else "above one",  # noqa: PLR2004 - white in an image
             expected=f"0 and 1 for {takes}, got {values_text(values, counts)}", remedy=remedy, n=int(bad.sum()),
             of=int(numbers.size), first=first_indices(bad), values=[float(value) for value in values[:_MOST_VALUES]],
         )  # fmt: skip
@@ -96,7 +96,7 @@ def _outside_probabilities(labels: OutputLabels, numbers: np.ndarray) -> Iterato
         if soft.any():
             yield labels.finding(
                 "L109", f"{int(soft.sum())} of {numbers.size} {'is' if soft.sum() == 1 else 'are'} between 0 and 1: soft labels",
-                severity=Severity.INFO, kind=None,
+                severity=Severity.INFO, variant=None,
                 remedy="The loss accepts them. Accuracy rounds predictions and not labels, so soft labels never match.",
                 n=int(soft.sum()), of=int(numbers.size), first=first_indices(soft),
             )  # fmt: skip
@@ -123,6 +123,6 @@ def _text(labels: OutputLabels) -> Iterator[LabelFinding]:
     example = cut(str(labels.raw.ravel()[0]), 40) if labels.raw.size else ""
     yield labels.finding(
         "L110", f"are {'text' if is_text else 'Python objects'}, such as {example!r}",
-        expected=f"numbers, got dtype {labels.raw.dtype}", kind="" if is_text else "objects", dtype=str(labels.raw.dtype),
+        expected=f"numbers, got dtype {labels.raw.dtype}", variant="" if is_text else "objects", dtype=str(labels.raw.dtype),
         examples=[str(value)[:80] for value in labels.raw.ravel()[:3].tolist()],
     )  # fmt: skip

@@ -37,7 +37,7 @@ def find_in_lengths(parts: Mapping[str, np.ndarray], split: str) -> Iterator[Lab
         elif len(array) != n:
             yield make_finding(
                 "L202", place, f"have {counted(len(array), 'example')}, {first} have {n}", expected="the same number of both",
-                kind="sample_weight" if "weights" in name else "labels", evidence={"lengths": {first: n, name: len(array)}},
+                variant="sample_weight" if "weights" in name else "labels", evidence={"lengths": {first: n, name: len(array)}},
             )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def _dtype(labels: OutputLabels) -> Iterator[LabelFinding]:
     if reason:
         yield labels.finding(
             "L201", f"have dtype {'complex' if dtype.kind == 'c' else name}; {reason}", expected="int32, int64 or float32",
-            remedy="Pass the real part: y.real." if dtype.kind == "c" else "", kind=name, dtype=name,
+            remedy="Pass the real part: y.real." if dtype.kind == "c" else "", variant=name, dtype=name,
         )  # fmt: skip
         return
     n_classes = labels.columns
@@ -85,7 +85,7 @@ def _dtype(labels: OutputLabels) -> Iterator[LabelFinding]:
     if largest is not None and n_classes - 1 > largest:
         yield labels.finding(
             "L201", f"have dtype {name}, which holds integers up to {largest}",
-            expected=f"a type that holds class {n_classes - 1}, the last of {labels.columns_source}", kind=name, dtype=name,
+            expected=f"a type that holds class {n_classes - 1}, the last of {labels.columns_source}", variant=name, dtype=name,
             largest=largest, n_classes=n_classes,
         )  # fmt: skip
 
@@ -191,7 +191,7 @@ def _narrow(labels: OutputLabels, output_shape: str) -> LabelFinding:
     if labels.encoding is Encoding.ONE_HOT:
         return labels.finding(
             "L205", f"have the shape {_shape_of(labels)}, a single number for each example",
-            kind="(N, 1)" if numbers.ndim > 1 else "(N,)",
+            variant="(N, 1)" if numbers.ndim > 1 else "(N,)",
             expected=f"one-hot rows {output_shape} for {labels.loss_name('a one-hot loss')}, got class indices",
             remedy="" if "crossentropy" in labels.loss_name("crossentropy") else "Encode them: keras.utils.to_categorical(y, C).",
             **evidence,
@@ -199,7 +199,7 @@ def _narrow(labels: OutputLabels, output_shape: str) -> LabelFinding:
     return labels.finding(
         "L203", f"have the shape {_shape_of(labels)}, the output has {output_shape}",
         expected=f"{output_shape}, got a single number for all columns",
-        kind="N = C" if len(numbers) == labels.columns else "(N,) for (N, C)", **evidence,
+        variant="N = C" if len(numbers) == labels.columns else "(N,) for (N, C)", **evidence,
     )  # fmt: skip
 
 
@@ -224,5 +224,6 @@ def _for_custom_loss(labels: OutputLabels) -> Iterator[LabelFinding]:
             "L203", f"have the shape {_shape_of(labels)}, the output has {_shape_text(output_shape)}; "
             f"Keras does not reshape them for the custom loss {labels.loss.name}",
             expected=f"{_shape_text(output_shape)}; otherwise their difference has the shape (N, N)",
-            remedy="Reshape them: y.reshape(-1, 1).", kind="own class", shape=list(numbers.shape), output_shape=[*output_shape],
+            remedy="Reshape them: y.reshape(-1, 1).", variant="own class", shape=list(numbers.shape),
+            output_shape=[*output_shape],
         )  # fmt: skip

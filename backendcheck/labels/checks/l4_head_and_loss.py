@@ -53,7 +53,7 @@ def _activation_and_logits(labels: OutputLabels) -> Iterator[LabelFinding]:
     evidence: dict[str, Any] = {"activation": activation, "loss": name}
     if name == "ctc" and activation == "softmax":
         yield labels.finding(
-            "L403", "ends in softmax, but ctc takes logits", where=labels.where_head, kind="softmax",
+            "L403", "ends in softmax, but ctc takes logits", where=labels.where_head, variant="softmax",
             expected="a linear head, got softmax", remedy="Remove softmax from the head.", **evidence,
         )  # fmt: skip
     if name not in _WITH_LOGITS:
@@ -61,21 +61,21 @@ def _activation_and_logits(labels: OutputLabels) -> Iterator[LabelFinding]:
     from_logits = bool(labels.option("from_logits"))
     if from_logits and activation in ("softmax", "sigmoid"):
         yield labels.finding(
-            "L403", f"ends in {activation}, but {name} has from_logits=True", where=labels.where_head, kind=activation,
+            "L403", f"ends in {activation}, but {name} has from_logits=True", where=labels.where_head, variant=activation,
             expected=f"logits, got the output of {activation}",
             remedy=f"Remove {activation} from the head, or set from_logits=False.", from_logits=True, **evidence,
         )  # fmt: skip
     elif not from_logits and activation == "linear":
         activation_for_loss = "sigmoid" if name.startswith("binary") else "softmax"
         yield labels.finding(
-            "L403", f"is linear, but {name} has from_logits=False", where=labels.where_head, kind="linear",
+            "L403", f"is linear, but {name} has from_logits=False", where=labels.where_head, variant="linear",
             expected="probabilities, got logits", remedy=f"Set from_logits=True, or let the head end in {activation_for_loss}.",
             from_logits=False, **evidence,
         )  # fmt: skip
     elif not from_logits and activation in _NO_PROBABILITIES:
         activation_for_loss = "sigmoid" if name.startswith("binary") else "softmax"
         yield labels.finding(
-            "L403", f"ends in {activation}, but {name} has from_logits=False", where=labels.where_head, kind=None,
+            "L403", f"ends in {activation}, but {name} has from_logits=False", where=labels.where_head, variant=None,
             expected=f"probabilities, got the output of {activation}", remedy=f"Let the head end in {activation_for_loss}.",
             from_logits=False, **evidence,
         )  # fmt: skip
@@ -140,7 +140,7 @@ def _width(labels: OutputLabels) -> Iterator[LabelFinding]:
     fewer = units < n_classes
     yield labels.finding(
         "L405", f"has {counted(units, 'unit')} for {source}", where=labels.where_head, expected=f"{n_classes} units, got {units}",
-        severity=Severity.ERROR if fewer else Severity.WARNING, kind="fewer" if fewer else "more", units=units,
+        severity=Severity.ERROR if fewer else Severity.WARNING, variant="fewer" if fewer else "more", units=units,
         n_classes=n_classes,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ def find_in_losses(task: LabelTask) -> Iterator[LabelFinding]:
     for note in task.loss_notes:
         yield make_finding("L407", Place(where="losses of the model"), note, expected="a loss for each output")
     for name in task.unknown_losses:
-        yield _no_such_output(Place(where=f"loss of {name}", output=name), task.outputs, kind="loss")
+        yield _no_such_output(Place(where=f"loss of {name}", output=name), task.outputs, variant="loss")
     if task.n_losses is not None:
         problem = f"{task.n_losses} losses for {len(task.outputs)} outputs"
         yield make_finding("L407", Place(where="losses"), problem, expected=f"a loss for each of {_quoted(task.outputs)}")
@@ -32,25 +32,25 @@ def find_in_outputs(task: LabelTask, labeled_outputs: Sequence[str], split: str)
         if name not in task.outputs:
             place = Place(where=f"{where} of {name}" if name else where, output=name, split=split)
             if name:
-                yield _no_such_output(place, task.outputs, kind="labels")
+                yield _no_such_output(place, task.outputs, variant="labels")
             else:
                 problem = f"one array for {len(task.outputs)} outputs"
                 expected = f"a dict with labels of {_quoted(task.outputs)}"
-                yield make_finding("L407", place, problem, expected=expected, kind="labels")
+                yield make_finding("L407", place, problem, expected=expected, variant="labels")
     if list(labeled_outputs) == [""]:
         return
     for name, loss in task.losses.items():
         if name not in labeled_outputs and name in task.outputs:
             yield make_finding(
                 "L407", Place(where=where, output=name, split=split),
-                f"output {name!r} has a loss ({loss.name}) but no labels", kind="missing",
+                f"output {name!r} has a loss ({loss.name}) but no labels", variant="missing",
                 expected=f"labels of {name!r}, got labels of {', '.join(map(repr, labeled_outputs)) or 'no output'}",
             )  # fmt: skip
 
 
-def _no_such_output(place: Place, outputs: Sequence[str], kind: str) -> LabelFinding:
+def _no_such_output(place: Place, outputs: Sequence[str], variant: str) -> LabelFinding:
     expected = f"one of {_quoted(outputs)}" if any(outputs) else "a single output without a name"
-    return make_finding("L407", place, "this output does not exist", expected=expected, kind=kind)
+    return make_finding("L407", place, "this output does not exist", expected=expected, variant=variant)
 
 
 def _quoted(outputs: Sequence[str]) -> str:

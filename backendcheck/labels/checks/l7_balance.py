@@ -39,7 +39,7 @@ def find_in_balance(labels: OutputLabels, threshold: float) -> Iterator[LabelFin
         "L701",
         f"class {labels.class_text(most)} has {counts[most]} examples, class {labels.class_text(least)} has {counts[least]}",
         expected=f"a ratio below {threshold:g}, got {counts[most] / counts[least]:.3g}",
-        remedy=f"To balance them, pass class_weight={{{shown}{more}}}.", kind="exclusive",
+        remedy=f"To balance them, pass class_weight={{{shown}{more}}}.", variant="exclusive",
         class_weight={str(key): weight for key, weight in weights.items()}, counts={str(key): n for key, n in counts.items()},
         ratio=counts[most] / counts[least],
     )  # fmt: skip

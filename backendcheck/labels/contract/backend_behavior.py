@@ -39,22 +39,24 @@ class BackendBehavior:
         return {"keras": self.keras, "cases": list(self.cases), "backends": dict(self.backends), "says": self.says}
 
 
-def backend_behavior(code: str, loss: str | None = None, kind: str | None = None) -> BackendBehavior | None:
+def backend_behavior(code: str, loss: str | None = None, variant: str | None = None) -> BackendBehavior | None:
     """What each backend does with labels that break a rule; None if no case shows it.
 
     Args:
         code: the code of the rule.
         loss: the name of a Keras loss (``"BinaryCrossentropy"``, ``"mse"``). Only cases with this loss count, and cases that hold
             for every loss. Default: any loss.
-        kind: the variant of the rule: a label (``"-100"``), a dtype (``"uint64"``) or an activation (``"softmax"``), as listed in
-            ``docs/today.toml``. Only cases of this kind count. Default: any kind.
+        variant: the variant of the rule: a label (``"-100"``), a dtype (``"uint64"``) or an activation (``"softmax"``), as listed
+            in ``docs/today.toml``. Only cases of this variant count. Default: any variant.
     """
     name = None if loss is None else canonical_name(loss)
-    facts_of_rule = [fact for fact in facts()["rules"].get(code, ()) if _fits(fact, name, kind)]
+    facts_of_rule = [fact for fact in facts()["rules"].get(code, ()) if _fits(fact, name, variant)]
     if not facts_of_rule:
         return None
-    # Facts of this very loss and kind come before facts that hold for every loss or kind. The sort is stable.
-    facts_of_rule.sort(key=lambda fact: (kind is not None and kind not in fact["kinds"], name is not None and not fact["losses"]))
+    # Facts of this very loss and variant come before facts that hold for every loss or variant. The sort is stable.
+    facts_of_rule.sort(
+        key=lambda fact: (variant is not None and variant not in fact["kinds"], name is not None and not fact["losses"])
+    )
     first = facts_of_rule[0]
     return BackendBehavior(
         keras=facts()["keras"],
@@ -64,9 +66,9 @@ def backend_behavior(code: str, loss: str | None = None, kind: str | None = None
     )
 
 
-def _fits(fact: Mapping[str, Any], loss: str | None, kind: str | None) -> bool:
+def _fits(fact: Mapping[str, Any], loss: str | None, variant: str | None) -> bool:
     fits_loss = loss is None or not fact["losses"] or loss in fact["losses"]
-    return fits_loss and (kind is None or not fact["kinds"] or kind in fact["kinds"] or "*" in fact["kinds"])
+    return fits_loss and (variant is None or not fact["kinds"] or variant in fact["kinds"] or "*" in fact["kinds"])
 
 
 @cache

@@ -45,7 +45,7 @@ class LabelFinding:
         output: the output of the model that the labels are for; ``""`` for a single unnamed one.
         split: ``"training"``, ``"validation"`` or ``"test"``.
         loss: the Keras loss that the labels are for; ``""`` if it is not known or is a custom loss.
-        kind: which variant of the rule it is: a label, a dtype or an activation. None if no recorded case can match.
+        variant: which variant of the rule it is: a label, a dtype or an activation. None if no recorded case can match.
         evidence: the numbers behind the message, ready for JSON: counts, and under ``first`` the first few indices.
     """
 
@@ -57,15 +57,20 @@ class LabelFinding:
     output: str = ""
     split: str = TRAINING
     loss: str = ""
-    kind: str | None = ""
+    variant: str | None = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str | None:
+        """The former name of `variant`."""
+        return self.variant
 
     @property
     def today(self) -> BackendBehavior | None:
         """What each Keras backend does with such labels, as recorded from cases; None if no case shows it."""
         from backendcheck.labels.contract.backend_behavior import backend_behavior
 
-        return None if self.kind is None else backend_behavior(self.code, self.loss or None, self.kind or None)
+        return None if self.variant is None else backend_behavior(self.code, self.loss or None, self.variant or None)
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON."""

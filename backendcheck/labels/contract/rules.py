@@ -254,7 +254,7 @@ def filter_findings(findings: Iterable[LabelFinding], select: Sequence[str], ign
 
 def make_finding(
     code: str, place: Place, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None,
-    kind: str | None = "", evidence: Mapping[str, Any] | None = None,
+    variant: str | None = "", evidence: Mapping[str, Any] | None = None,
 ) -> LabelFinding:  # fmt: skip
     """Make a finding. Its message is *where: problem; expected X, got Y. What to do.*.
 
@@ -265,7 +265,7 @@ def make_finding(
         expected: what is expected, and after ", got" what is there instead.
         remedy: what to do; default: the remedy of the rule.
         severity: default: the usual severity of the rule.
-        kind: see `LabelFinding`.
+        variant: see `LabelFinding`.
         evidence: see `LabelFinding`.
     """
     rule = RULES[code]
@@ -273,5 +273,5 @@ def make_finding(
     return LabelFinding(
         code=code, name=rule.name, severity=severity or rule.severities[0], where=place.where, output=place.output,
         message=f"{place.where}: {problem}{middle}. {remedy or rule.remedy}".strip(), split=place.split, loss=place.loss,
-        kind=kind, evidence=evidence or {},
+        variant=variant, evidence=evidence or {},
     )  # fmt: skip

@@ -66,8 +66,8 @@ def numbers_of(raw: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray 
     A text label becomes the index of its class name, or -1 if it is not a class name. The numbers are None if labels are neither
     numbers nor text with class names.
     """
-    kind = raw.dtype.kind
-    if kind == "O":
+    dtype_kind = raw.dtype.kind
+    if dtype_kind == "O":
         flat = raw.ravel().tolist()
         if flat and all(isinstance(value, str | bytes) for value in flat):
             return _indices_by_name([decoded(value) for value in flat], raw.shape, class_names)
@@ -77,18 +77,18 @@ def numbers_of(raw: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray 
             return np.array([np.nan if value is None else float(value) for value in flat], np.float64).reshape(raw.shape), ()
         except (OverflowError, TypeError, ValueError):
             return None, ()
-    if kind in "US":
+    if dtype_kind in "US":
         return _indices_by_name([decoded(value) for value in raw.ravel().tolist()], raw.shape, class_names)
-    if kind == "c":
+    if dtype_kind == "c":
         return raw.real.astype(np.float64), ()
-    if kind == "V" and raw.dtype.names is None and str(raw.dtype).startswith("bfloat"):
+    if dtype_kind == "V" and raw.dtype.names is None and str(raw.dtype).startswith("bfloat"):
         return raw.astype(np.float64), ()
-    if kind in "mMV":
+    if dtype_kind in "mMV":
         return None, ()
-    if kind == "f":
+    if dtype_kind == "f":
         with np.errstate(all="ignore"):
             return raw.astype(np.float64), ()
-    if kind == "u" and raw.dtype.itemsize == 8 and raw.size and int(raw.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
+    if dtype_kind == "u" and raw.dtype.itemsize == 8 and raw.size and int(raw.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
         return raw.astype(np.float64), ()
     return raw.astype(np.int64), ()
 

@@ -119,11 +119,11 @@ class OutputLabels:
 
     def finding(
         self, code: str, problem: str, *, expected: str = "", remedy: str = "", severity: Severity | None = None, where: str = "",
-        kind: str | None = "", **evidence: Any,
+        variant: str | None = "", **evidence: Any,
     ) -> LabelFinding:  # fmt: skip
         """A finding about these labels, or about their head if `where` is `where_head`. See `make_finding`."""
         loss = self.loss.name if self.loss is not None and not self.loss.custom else ""
         place = Place(where=where or self.where, output=self.output, split=self.split, loss=loss)
         return make_finding(
-            code, place, problem, expected=expected, remedy=remedy, severity=severity, kind=kind, evidence=evidence
+            code, place, problem, expected=expected, remedy=remedy, severity=severity, variant=variant, evidence=evidence
         )

@@ -55,14 +55,14 @@ def value_of(tensor: Any) -> Observation:
 
 def arguments_from_json(nest: Mapping[str, Any], tensors: Sequence[Any]) -> Any:
     """The arguments that `arguments_to_json` wrote, with `tensors` in place of the arrays."""
-    ((kind, content),) = nest.items()
-    if kind == "array":
+    ((container, content),) = nest.items()
+    if container == "array":
         return tensors[content]
-    if kind == "dict":
+    if container == "dict":
         return {name: arguments_from_json(value, tensors) for name, value in content.items()}
-    if kind in ("list", "tuple"):
+    if container in ("list", "tuple"):
         items = [arguments_from_json(value, tensors) for value in content]
-        return items if kind == "list" else tuple(items)
+        return items if container == "list" else tuple(items)
     return content
 
 

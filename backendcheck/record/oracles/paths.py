@@ -97,7 +97,7 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
         return  # several batches then give other numbers than one
     with under_test.variant(trace, Oracle.PATHS, "test_on_batch") as variant:
         add_metrics(call_on_batch(under_test, "test"), variant, loss=loss)
-    for kind, dataset in one_batch_datasets(under_test):
-        with under_test.variant(trace, Oracle.PATHS, f"evaluate({kind})") as variant:
+    for dataset_type, dataset in one_batch_datasets(under_test):
+        with under_test.variant(trace, Oracle.PATHS, f"evaluate({dataset_type})") as variant:
             values: Mapping[str, Any] = model.evaluate(dataset, verbose=0, return_dict=True)
             add_metrics(values, variant, loss=loss)

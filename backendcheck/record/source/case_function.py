@@ -74,7 +74,7 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, case: Any, 
         raise NotWritable(message)
     slice_ = Slice()
     kinds: dict[type, str] = {FunctionCase: "function", LossCase: "loss", ModelCase: "model", ValueCase: "value"}
-    kind = kinds.get(type(case), "value")
+    case_type = kinds.get(type(case), "value")
     body = [statement for statement in node.body if not _is_docstring(statement)]
     body = [_frozen(statement, node, variables, slice_, module) for statement in body]
     body = [_Returns().visit(statement) for statement in body]
@@ -87,13 +87,13 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, case: Any, 
     except RecursionError as error:
         message = "its definitions need each other"
         raise NotWritable(message) from error
-    name = "compute_values" if kind == "value" else "make"
+    name = "compute_values" if case_type == "value" else "make"
     wrapped = ast.FunctionDef(name=name, args=_NO_ARGUMENTS, body=body, decorator_list=[], returns=None)
     source = ast.unparse(ast.fix_missing_locations(ast.Module([wrapped], [])))
     return {
-        "kind": kind, "form": "source", "imports": list(slice_.imports), "definitions": slice_.text(), "body": source,
-        "foreign": sorted(slice_.foreign), "seeded": kind == "model" and case.weights == "seeded",
-        "options": _options(case) if kind == "model" else {},
+        "kind": case_type, "form": "source", "imports": list(slice_.imports), "definitions": slice_.text(), "body": source,
+        "foreign": sorted(slice_.foreign), "seeded": case_type == "model" and case.weights == "seeded",
+        "options": _options(case) if case_type == "model" else {},
         "parameters": differentiated(case) if isinstance(case, FunctionCase) else [],
     }  # fmt: skip
 

@@ -224,13 +224,13 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
     """The distance of the elements in rounding steps (ulps) of their float type."""
     if pair.left.dtype.kind != "f" or pair.left.size < 8:  # noqa: PLR2004 - too few for a distribution
         return
-    kind = min((array.dtype for array in (pair.left, pair.right) if array.dtype.kind == "f"), key=lambda dtype: dtype.itemsize)
+    dtype = min((array.dtype for array in (pair.left, pair.right) if array.dtype.kind == "f"), key=lambda dtype: dtype.itemsize)
     coarser = _BFLOAT16 if pair.precision == "bfloat16" else 1.0
     left, right = pair.left.astype(np.float64).ravel(), pair.right.astype(np.float64).ravel()
     finite = np.isfinite(left) & np.isfinite(right)
-    finite &= np.maximum(np.abs(left), np.abs(right)) <= np.finfo(kind).max
+    finite &= np.maximum(np.abs(left), np.abs(right)) <= np.finfo(dtype).max
     with np.errstate(all="ignore"):
-        step = np.spacing(np.maximum(np.abs(left), np.abs(right)).astype(kind)).astype(np.float64) * coarser
+        step = np.spacing(np.maximum(np.abs(left), np.abs(right)).astype(dtype)).astype(np.float64) * coarser
         ulps = np.abs(left - right)[finite] / step[finite]
     if not len(ulps):
         return
@@ -255,6 +255,6 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
             marks.append(svg.element("text", names[n], x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
     marks.append(svg.element("text", "rounding steps (ulps) apart, up to", x=230, y=182, class_="label", text_anchor="middle"))
     half, worst = f"{np.median(ulps):.3g}", f"{ulps.max():.3g}"
-    sentence = f"Half of the elements are within {half} rounding steps of {pair.precision or kind}; the worst is {worst} away"
+    sentence = f"Half of the elements are within {half} rounding steps of {pair.precision or dtype}; the worst is {worst} away"
     picture = svg.picture(marks, width=460, height=190, label=sentence)
     yield Chart(title="Distance in rounding steps", picture=picture, caption=f"{sentence}.")

@@ -122,8 +122,8 @@ def _problem(number: int, problem: str) -> TestCase:
     return case
 
 
-def _outcome(kind: type[_Outcome], message: str, type_: str, shown: str) -> _Outcome:
-    outcome = kind(_xml(message), type_)
+def _outcome(outcome_class: type[_Outcome], message: str, type_: str, shown: str) -> _Outcome:
+    outcome = outcome_class(_xml(message), type_)
     outcome.text = _xml(shown)  # GitLab shows this, Jenkins the message too
     return outcome
 
@@ -136,9 +136,9 @@ def _case(result: CaseResult, results: Results, room: _Room) -> TestCase:
         case.result = _outcome(Skipped, room.cut([why], _LONGEST_MESSAGE), "XFAILED", room.cut([why]))
         case.system_out = _xml(room.cut([result.headline]))
     elif result.verdict in FAILING:
-        kind = Error if result.verdict is Verdict.ERROR else Failure
+        outcome_class = Error if result.verdict is Verdict.ERROR else Failure
         message = room.cut([result.headline], _LONGEST_MESSAGE)
-        case.result = _outcome(kind, message, _type(result), room.cut(text.case(result, results, width=None)))
+        case.result = _outcome(outcome_class, message, _type(result), room.cut(text.case(result, results, width=None)))
         case.system_out = _xml(room.cut(text.failing(result, width=None)))
     return case
 

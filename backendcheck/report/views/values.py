@@ -143,9 +143,9 @@ def _rounded(reference: np.ndarray) -> np.ndarray:
 
 def _labels(name: str, recording: Recording, shape: tuple[int, ...]) -> np.ndarray | None:
     """The labels of an array with one row per example, if they have its shape."""
-    kind = quantity_of(name)
+    quantity = quantity_of(name)
     of_examples = (Quantity.PER_EXAMPLE_LOSS, Quantity.PREDICTED_CLASS, Quantity.PREDICTIONS)
-    if kind not in of_examples and not ObservationName.parse(name).of_predictions:
+    if quantity not in of_examples and not ObservationName.parse(name).of_predictions:
         return None
     output = ObservationName.parse(name).output
     labels = recording.labels.get(of_output("y_true", output))
@@ -180,8 +180,8 @@ def _columns(name: str, recording: Recording, array: np.ndarray, width: int) -> 
     if width == 1:
         return ("",)
     numbered = tuple(str(index) for index in range(width))
-    kind = quantity_of(name)
-    of_classes = kind is Quantity.PREDICTIONS or ObservationName.parse(name).of_predictions
+    quantity = quantity_of(name)
+    of_classes = quantity is Quantity.PREDICTIONS or ObservationName.parse(name).of_predictions
     if not of_classes or array.ndim < 2:  # noqa: PLR2004 - examples and classes
         return numbered
     classes = class_names(name, recording)
