@@ -6,6 +6,7 @@ Types that are not plain JSON, arrays for example, have an entry in the table th
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
@@ -118,6 +119,9 @@ class Codec:
         extra = next((field.name for field in fields(cls) if _holds_unknown_keys(field)), None)
 
         def decode(content: Any, context: Any) -> Any:
+            if not isinstance(content, dict):
+                message = f"expected an object, got {reprlib.repr(content)}"
+                raise TypeError(message)
             values: dict[str, Any] = {}
             for key, entry in content.items():
                 if key not in decoders and extra is not None:
@@ -127,7 +131,11 @@ class Codec:
                     message = f"unknown field {key!r}"
                     raise TypeError(message)
                 name, decoder = decoders[key]
-                values[name] = entry if decoder is None else decoder(entry, context)
+                try:
+                    values[name] = entry if decoder is None else decoder(entry, context)
+                except (TypeError, ValueError) as error:
+                    message = f"{key}: {error}"
+                    raise ValueError(message) from error
             return cls(**values)
 
         return decode
@@ -163,7 +171,7 @@ def _optional(decoder: Decode | None) -> Decode | None:
 def _tuple_of(decoder: Decode | None) -> Decode:
     def decode(content: Any, context: Any) -> Any:
         if not isinstance(content, list):  # the letters of a text are a sequence as well
-            message = f"expected a list, got {content!r}"
+            message = f"expected a list, got {reprlib.repr(content)}"
             raise TypeError(message)
         return tuple(content) if decoder is None else tuple(decoder(entry, context) for entry in content)
 
@@ -174,7 +182,7 @@ def _checked(hint: type) -> Decode:
     def decode(content: Any, _: Any) -> Any:
         # A truth value is an integer for Python, and an integer is a number for JSON.
         if isinstance(content, bool) is not (hint is bool) or not isinstance(content, _PLAIN[hint]):
-            message = f"expected {hint.__name__}, got {content!r}"
+            message = f"expected {hint.__name__}, got {reprlib.repr(content)}"
             raise TypeError(message)
         return content
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import make
 import pytest
+from forked import backendcheck
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.recordings.conditions import Mismatch, condition_mismatches
@@ -137,8 +138,20 @@ def test_json_of_another_type_is_refused_as_damage(tmp_path: Path, key: str, odd
 
 def test_json_of_another_type_is_named_and_what_was_expected(tmp_path: Path) -> None:
     write(tmp_path, selection=SELECTION | {"keyword": 3})
-    with pytest.raises(UnreadableInput, match="expected str, got 3"):
+    with pytest.raises(UnreadableInput, match=r"is damaged \(.*selection: keyword: expected str, got 3"):
         read_environment(tmp_path)
     write(tmp_path, selection=SELECTION | {"paths": "cases"})
-    with pytest.raises(UnreadableInput, match="expected a list, got 'cases'"):
+    with pytest.raises(UnreadableInput, match=r"selection: paths: expected a list, got 'cases'"):
         read_environment(tmp_path)
+    write(tmp_path, pieces=[PART, []])
+    with pytest.raises(UnreadableInput, match=r"pieces: expected an object, got \[\]"):
+        read_environment(tmp_path)
+
+
+def test_a_command_says_in_one_line_what_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path / "run" / "jax", selection=SELECTION | {"shard": "9/8"})
+    ended = backendcheck("compare", "run", cwd=tmp_path)
+    assert (ended.exit_code, ended.out) == (2, "")
+    (line,) = ended.err.splitlines()
+    assert "run/jax/environment.json: is damaged (" in line
+    assert "shard: invalid shard '9/8'" in line

@@ -475,6 +475,11 @@ def test_a_shard_alone_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     assert analyze(legs, shard=parse_shard("2/3")).exit_code == 0  # unless that is what was asked for
 
 
+def test_the_whole_is_not_taken_for_a_shard() -> None:
+    problems = analyze([make.leg("jax", make.recording("a/b", "jax", loss=1.0))], shard=parse_shard("2/3")).problems
+    assert "jax: is not a shard; expected shard 2/3 alone. Record it again." in map(str, problems)
+
+
 def test_an_empty_shard_is_no_error_where_it_was_asked_for(tmp_path: Path) -> None:
     for backend in ("jax", "torch"):
         write_shard(tmp_path / "run" / backend, backend, 3, 3, cases=[])
