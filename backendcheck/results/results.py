@@ -116,7 +116,8 @@ class Results:
         """0 all PASSED or XFAILED; 1 some FAILED or XPASSED; 3 some ERROR, a leg missing, nothing compared. 3 goes before 1."""
         counts = self.counts
         rejected_as_asked = any(result.verdict is Verdict.PASSED and not result.comparisons for result in self.cases)
-        compared = self.n_comparisons > 0 or rejected_as_asked or self._holds_no_case
+        anything_compared = any(comparison.compared for result in self.cases for comparison in result.comparisons)
+        compared = anything_compared or rejected_as_asked or self._holds_no_case
         if counts["ERROR"] or self.problems or not compared:
             return 3
         stale = self.strict_known and bool(self.unmatched or self.expired)

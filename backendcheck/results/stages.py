@@ -61,6 +61,10 @@ def stages(recordings: Mapping[str, Recording], comparisons: Sequence[Comparison
                 raised.setdefault(name, []).append(leg)
     names = ((FlowStage.CASE,) if FlowStage.CASE in raised else ()) + FLOW_STAGES.get(case_type(recordings), ())
     recorded = {flow_stage_of(name) for recording in recordings.values() for name in recording.observations}
+    by_stage: dict[FlowStage, list[Comparison]] = {}
+    for comparison in comparisons:
+        if comparison.oracle in _ORACLES and comparison.observation != "raised":  # that is about the recordings themselves
+            by_stage.setdefault(flow_stage_of(comparison.observation), []).append(comparison)
     results: list[Stage] = []
     for name in names:
         began = any(stage.first for stage in results)
@@ -71,16 +75,11 @@ def stages(recordings: Mapping[str, Recording], comparisons: Sequence[Comparison
         if name in (FlowStage.LABELS, FlowStage.INPUTS):
             state, backends = _fed(name, recordings)
         else:
-            state, backends = _compared([comparison for comparison in comparisons if _about(comparison, name)], list(recordings))
+            state, backends = _compared(by_stage.get(name, ()), list(recordings))
         if state == "not recorded" and name in recorded:
             state = "not compared"
         results.append(Stage(name=name, state=state, first=state == "differs" and not began, backends=backends))
     return tuple(results)
-
-
-def _about(comparison: Comparison, name: FlowStage) -> bool:
-    structural = comparison.observation == "raised"  # the recordings themselves say that
-    return comparison.oracle in _ORACLES and not structural and flow_stage_of(comparison.observation) is name
 
 
 def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, tuple[str, ...]]:

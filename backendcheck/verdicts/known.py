@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class Cause:
         """``since Keras 3.12, until torch 2.14``; empty where nothing is known."""
         bounds = (("since", self.since), ("until", self.until))
         return ", ".join(f"{word} {'Keras ' if bound[0].isdigit() else ''}{bound}" for word, bound in bounds if bound)
+
+
+@cache
+def _literal_start(pattern: str) -> str:
+    """What a pattern begins with before its first special character; most entries are told apart by it, without a match."""
+    return pattern[: next((index for index, character in enumerate(pattern) if character in "*?["), len(pattern))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,7 @@ class Divergence:
         return "/" in self.source
 
     def matches_case(self, case: str) -> bool:
-        return case == self.case or fnmatchcase(case, self.case)
+        return case == self.case or (case.startswith(_literal_start(self.case)) and fnmatchcase(case, self.case))
 
     def expired(self, today: datetime.date) -> bool:
         return self.expires is not None and today > self.expires

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 
 from backendcheck.vocabulary.observations import ObservationName, Quantity
 
@@ -85,6 +86,7 @@ def raised_in(stage: str) -> tuple[FlowStage, ...]:
     return _FLOW_OF[RecordingStage(stage)] if stage in _FLOW_OF else ()
 
 
+@cache
 def flow_stage_of(observation: str) -> FlowStage:
     """The stage of the computation that an observation belongs to."""
     name = ObservationName.parse(observation)
