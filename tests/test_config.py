@@ -138,7 +138,7 @@ def test_a_list_of_backends_that_is_none_is_refused(names: str, complaint: str) 
         parse_backends(names)
 
 
-def test_pytorch_is_told_its_name_in_keras() -> None:
+def test_pytorch_is_corrected_to_its_name_in_keras() -> None:
     with pytest.raises(UsageError, match="Keras calls PyTorch 'torch'"):
         parse_backend("pytorch")
 

@@ -47,12 +47,12 @@ def test_a_closure_over_data_travels_to_every_backend_and_its_values_come_back(t
     assert all(value.tolist() == [2.0, 4.0] for value in values.values())
     assert "gradient/y_pred" in report.result.recordings["jax"].observations
     assert (tmp_path / "index.html").is_file()
-    # What travelled by value is gone; what was recorded holds nothing but arrays and text.
+    # What was sent by value is gone; what was recorded holds nothing but arrays and text.
     case = (tmp_path / "cases" / "weighted.py").read_text()
     assert not Path(case.partition("unpickled('")[2].partition("'")[0]).exists()
 
 
-def test_a_difference_is_told_and_raised(tmp_path: Path) -> None:
+def test_a_difference_is_reported_and_raised(tmp_path: Path) -> None:
     def differs(labels: Any) -> Any:
         from keras import ops
 

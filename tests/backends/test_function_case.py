@@ -111,10 +111,10 @@ def test_a_softmax_has_a_gradient_because_its_results_are_weighted(run: Path) ->
     assert abs(recorded(run, "by_parameter").observations["gradient/logits"].value).max() > 1e-3
 
 
-def test_a_function_is_held_against_itself_compiled_where_the_backend_compiles(run: Path) -> None:
+def test_a_function_is_compared_with_itself_compiled_where_the_backend_compiles(run: Path) -> None:
     legs = ("tensorflow", "jax", "torch")
-    doors = {leg: [one.path for one in recorded(run, "by_position", leg).variants] for leg in legs}
-    assert doors == {"tensorflow": ["compiled"], "jax": ["compiled"], "torch": []}
+    paths = {leg: [one.path for one in recorded(run, "by_position", leg).variants] for leg in legs}
+    assert paths == {"tensorflow": ["compiled"], "jax": ["compiled"], "torch": []}
 
 
 @pytest.mark.parametrize(

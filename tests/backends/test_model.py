@@ -74,12 +74,12 @@ def test_a_file_that_cannot_be_loaded_on_one_backend_is_a_finding(folder: Path) 
     assert "class_names=['cat', 'dog']" in (folder / "images" / "cases" / "photos.py").read_text()
 
 
-def test_without_labels_predictions_alone_are_compared_and_it_is_said(folder: Path) -> None:
+def test_without_labels_predictions_alone_are_compared_with_a_note(folder: Path) -> None:
     np.save(folder / "x.npy", np.load(folder / "iris.npz")["x"])
-    ended = backendcheck("model", IRIS, "--data", "x.npy", "--out", "unlabelled", "--examples", "20", cwd=folder)
+    ended = backendcheck("model", IRIS, "--data", "x.npy", "--out", "unlabeled", "--examples", "20", cwd=folder)
     assert ended.exit_code == 0, ended.words
     assert "20 of 90 examples, evenly spread, without labels: predictions only" in ended.err
-    (result,) = report(folder, "unlabelled")["results"]
+    (result,) = report(folder, "unlabeled")["results"]
     assert result["verdict"] == "PASSED"
-    shown = backendcheck("show", result["case"], "--out", "unlabelled", cwd=folder)
+    shown = backendcheck("show", result["case"], "--out", "unlabeled", cwd=folder)
     assert "predictions only: the case has no labels and no loss" in shown.out

@@ -119,7 +119,7 @@ def test_a_head_is_followed_back_to_the_layer_that_makes_its_columns(saved: Any,
     assert saved(name).outputs == (head,)
 
 
-def test_what_cannot_be_told_is_left_out_and_noted(saved: Any) -> None:
+def test_what_cannot_be_determined_is_left_out_and_noted(saved: Any) -> None:
     assert saved("flat").outputs == (Head(name=""),)
     assert saved("flat").notes == ("the head of output the model cannot be told",)
     own = saved("own")

@@ -294,7 +294,7 @@ FILES = {
         def case_with_an_invented_mark(): return {"v": 1}
     """,
     "cases/random.py": "from _here import NUMBER\ndef case_named_like_a_library(): return {'v': NUMBER}\n",
-    "cases/json.py": "raise RuntimeError('a helper that nobody asked for')\n",
+    "cases/json.py": "raise RuntimeError('a helper that was not asked for')\n",
     "cases/jax.py": "def case_named_like_the_backend(): return {'v': 1}\n",
     "cases/_here.py": "NUMBER = 3\n",
     "cases/package/__init__.py": "",

@@ -196,7 +196,7 @@ def test_a_bug_report(recorded):
         assert piece in ended.out, piece
 
 
-def test_what_cannot_be_written_or_shown_is_said(recorded):
+def test_what_cannot_be_written_or_shown_is_reported(recorded):
     script, ended = repro(recorded, "edge/a_fixture")
     assert ended.exit_code == 2
     assert "fixture 'tensor_of_conftest'" in ended.err

@@ -76,7 +76,7 @@ def digests(leg: Path) -> dict[str, str]:
 def test_a_run_goes_on_where_ctrl_c_has_ended_it(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with waiting(tmp_path, "run", "cases", "--backends", "jax,torch", legs=2) as (process, below):
-        os.killpg(process.pid, signal.SIGINT)  # what a terminal sends: to the group, of which the workers are none
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal sends: to the group, which the workers are not in
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in err
@@ -125,13 +125,13 @@ def test_a_session_goes_on_after_the_loss_of_all_its_processes(tmp_path: Path) -
     file.write_bytes(file.read_bytes()[:100])  # and what was being written was lost in part
     kept = digests(leg)
 
-    # Somebody's code beside the cases is no longer that which was recorded.
+    # A user's code beside the cases is no longer that which was recorded.
     project(tmp_path, {"cases/beside.py": "LOSS = 0.75\n"})
     ended = backendcheck(*arguments, "--out", "out", "--resume", cwd=tmp_path)
     assert ended.exit_code == 2
     assert "out/jax: cannot be resumed, not all is as it was: cases/beside.py has changed" in ended.err
     project(tmp_path, WAITS)
-    # Nor are the settings, which nobody can tell before keras is there.
+    # Nor are the settings, which cannot be known before keras is there.
     home = project(tmp_path / "home", {"keras.json": '{"floatx": "float64"}'})
     ended = backendcheck(*arguments, "--out", "out", "--resume", cwd=tmp_path, env={"KERAS_HOME": str(home)})
     assert ended.exit_code == 2, ended.words

@@ -30,13 +30,13 @@ CASES = {
             return LossCase("mean_squared_error", [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.4]])
 
         def case_one_raises():
-            \"\"\"Nobody minds.\"\"\"
+            \"\"\"It does not matter.\"\"\"
             if keras.backend.backend() == "torch":
                 raise IndexError("Target 3 is out of bounds.")
             return {"v": 1.0}
 
         def case_all_raise():
-            \"\"\"Everybody minds, as asked.\"\"\"
+            \"\"\"Every backend raises, as expected.\"\"\"
             return LossCase("no_such_loss", [[0.0]], [[0.0]], expect=Raises(ValueError))
 
         def case_one_crashes():
@@ -121,7 +121,7 @@ def test_a_run_judges_every_case_worst_first(place: Path, whole: tuple[Ended, fl
         assert (place / "whole" / name).stat().st_size > 0
 
 
-def test_without_a_terminal_progress_is_told_in_plain_lines(whole: tuple[Ended, float, str]) -> None:
+def test_without_a_terminal_progress_is_printed_in_plain_lines(whole: tuple[Ended, float, str]) -> None:
     lines = whole[0].err.splitlines()
     assert {"jax: 4 cases", "torch: 4 cases", "jax: recorded", "torch: recorded, incomplete"} <= set(lines)
     assert not any(character in whole[0].words for character in "\x1b\r")

@@ -40,7 +40,7 @@ PLANTED = [
     ("datasets/planted_in_a_data_set", "torch", "paths", "metric/loss"),
 ]
 
-# Nobody planted these: Keras 3.15 itself differs.
+# These were not injected: Keras 3.15 itself differs.
 IN_KERAS = [
     ("losses_and_metrics/metric_reset_by_another_tensor", "jax", "agreement", "raised"),
     ("losses_and_metrics/metric_that_returns_its_variable", "jax", "agreement", "raised"),

@@ -525,7 +525,7 @@ def test_a_cause_filters_by_itself(visit, everything):
     expect(page.locator("#shown")).to_have_text("1 of 16 shown")
 
 
-def test_what_is_missing_is_told_in_words(visit, everything):
+def test_what_is_missing_is_named_in_words(visit, everything):
     page = visit(everything)
     rows = page.locator(".compared li").all_inner_texts()
     assert [" ".join(row.split()) for row in rows] == [
@@ -547,7 +547,7 @@ def test_what_is_new_since_a_baseline_comes_first_and_can_be_filtered(visit, sin
 # --- how it looks --------------------------------------------------------------------------------------------------
 
 
-def test_it_follows_the_colour_scheme(visit, everything):
+def test_it_follows_the_color_scheme(visit, everything):
     def background(scheme):
         page = visit(everything, color_scheme=scheme)
         return page.evaluate("getComputedStyle(document.body).backgroundColor"), page.evaluate(

@@ -125,7 +125,7 @@ def test_folders_of_pictures_are_read_without_decoding_them(folder: Path) -> Non
     assert "L503" not in labels("--data", "photos", "--class-names", "1,10,2", "--select", "L1").output
 
 
-def test_splits_are_held_against_the_first(folder: Path) -> None:
+def test_splits_are_compared_with_the_first(folder: Path) -> None:
     np.savez("other.npz", x=X[:2] + 100, y=[3, 0])
     done = labels("--data", "good.npz", "--validation", "other.npz", "--loss", SPARSE)
     assert "validation labels: 1 of 2 is outside the classes; expected 0 … 2 for 3 class names, got 3" in done.output
@@ -184,7 +184,7 @@ def test_a_project_ignores_rules_in_its_pyproject(folder: Path) -> None:
 # --- class maps ------------------------------------------------------------------------------------------------
 
 
-def test_a_class_map_is_written_and_held_against(folder: Path) -> None:
+def test_a_class_map_is_written_and_compared(folder: Path) -> None:
     done = labels("--data", "good.npz", "--write-class-map", "map.json")
     assert done.exit_code == 0
     content = json.loads((folder / "map.json").read_text())

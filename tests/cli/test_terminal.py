@@ -57,7 +57,7 @@ def on_a_terminal(*arguments: object, cwd: Path, columns: int, env: Mapping[str,
     return code, got.decode("utf-8").replace("\r\n", "\n")
 
 
-# --- width and colour ------------------------------------------------------------------------------------------
+# --- width and color ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120, 200])
@@ -79,25 +79,25 @@ def test_a_wide_terminal_is_used(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "coloured"),
+    ("env", "colored"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
      ({"TERM": "dumb", "FORCE_COLOR": "1"}, True), ({"NO_COLOR": ""}, True)],
     ids=str,
 )  # fmt: skip
-def test_a_terminal_has_colours_unless_it_is_told_otherwise(place: Path, env: dict[str, str], coloured: bool) -> None:
+def test_a_terminal_has_colors_unless_switched_off(place: Path, env: dict[str, str], colored: bool) -> None:
     _, shown = on_a_terminal("compare", "run", cwd=place, columns=80, env=env)
-    assert bool(SGR.search(shown)) is coloured
+    assert bool(SGR.search(shown)) is colored
     assert "\x1b" not in SGR.sub("", shown)
 
 
-@pytest.mark.parametrize(("env", "coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "0"}, False)], ids=str)
-def test_a_log_has_none_unless_it_is_told_otherwise(place: Path, env: dict[str, str], coloured: bool) -> None:
+@pytest.mark.parametrize(("env", "colored"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "0"}, False)], ids=str)
+def test_a_log_has_no_colors_unless_switched_on(place: Path, env: dict[str, str], colored: bool) -> None:
     ended = backendcheck("compare", "run", cwd=place, env=env)
-    assert ("\x1b[31m" in ended.out) is coloured
+    assert ("\x1b[31m" in ended.out) is colored
     assert SGR.sub("", ended.out) == backendcheck("compare", "run", cwd=place).out
 
 
-def test_marks_have_the_colours_of_verdicts(place: Path) -> None:
+def test_marks_have_the_colors_of_verdicts(place: Path) -> None:
     _, shown = on_a_terminal("compare", "run", cwd=place, columns=80)
     (row,) = (line for line in shown.splitlines() if SGR.sub("", line).startswith("  labels "))
     assert "\x1b[31mFFF\x1b[0m\x1b[32m.....\x1b[0m" in row
@@ -208,7 +208,7 @@ def test_a_log_that_knows_ascii_only_is_written_all_the_same(place: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a thing of Linux")
-def test_a_full_disk_is_told_in_a_line(place: Path) -> None:
+def test_a_full_disk_is_reported_in_a_line(place: Path) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             command("compare", "run"), cwd=place, env=variables(), stdout=full, stderr=subprocess.PIPE, encoding="utf-8",

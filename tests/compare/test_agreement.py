@@ -36,7 +36,7 @@ def test_all_pairs_are_compared() -> None:
     assert sides == [("tensorflow", "jax"), ("tensorflow", "torch"), ("jax", "torch")]
 
 
-def test_one_leg_has_nobody_to_be_compared_with() -> None:
+def test_one_leg_cannot_be_compared() -> None:
     assert compare_backends(legs(jax={"loss": 1.0})) == []
 
 
@@ -163,7 +163,7 @@ def test_nan_scores_are_no_tie() -> None:
     assert ("predicted_class", "jax", "torch", "value") in findings(compare_backends(pair))
 
 
-def test_classes_of_a_named_output_are_held_against_the_scores_of_that_output() -> None:
+def test_classes_of_a_named_output_are_compared_with_the_scores_of_that_output() -> None:
     def output(scores: list[float], other: list[float]) -> dict[str, object]:
         both = {"predictions/age": np.array([scores], np.float32), "predictions/stage": np.array([other], np.float32)}
         return {"observations": both | {"predicted_class/age": both["predictions/age"].argmax(-1)}}
@@ -208,7 +208,7 @@ def against(reference: object, **fields: object) -> list[Comparison]:
     return compare_reference(legs(jax={**fields, "reference": reference}))
 
 
-def test_each_leg_is_held_against_the_reference() -> None:
+def test_each_leg_is_compared_with_the_reference() -> None:
     reference = {"reference": {"loss": 1.0}}
     found = compare_reference(legs(jax={"loss": 1.0, **reference}, torch={"loss": 2.0, **reference}))
     kinds = [(one.left, one.right, make.kind(one)) for one in found]

@@ -1,4 +1,4 @@
-"""Two arrays held against each other: structure before values, everything in float64."""
+"""Two arrays compared: structure before values, everything in float64."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_ints_bools_and_text_are_exact(left: object, right: object) -> None:
     assert (make.kind(found), found.n_different, found.excess) == ("value", 1, None)
 
 
-def test_neighbouring_integers_beyond_float64_differ() -> None:
+def test_neighboring_integers_beyond_float64_differ() -> None:
     assert make.kind(one_of(np.array([2**53]), np.array([2**53 + 1]))) == "value"
     assert make.kind(one_of(np.array([2**64 - 1], np.uint64), np.array([2**64 - 2], np.uint64))) == "value"
 

@@ -179,13 +179,13 @@ def test_a_call_that_only_one_backend_made_is_not_comparable() -> None:
     assert "`c` could not be compared" in sentences(found)[0]
 
 
-def test_traced_calls_are_told_and_not_listed() -> None:
+def test_traced_calls_are_noted_and_not_listed() -> None:
     found = located(calls=tuple(call for call in CALLS if call[0] != "b/inner"), unseen=("b/inner",))
     assert "b/inner" not in verdicts(found)
     assert found.unseen == ("b/inner",)
 
 
-def test_calls_inside_a_layer_that_one_backend_does_without_are_told_and_not_listed() -> None:
+def test_calls_inside_a_layer_on_one_backend_only_are_noted_and_not_listed() -> None:
     found = located(calls=tuple(call for call in CALLS if call[0] != "b/inner"))
     assert "b/inner" not in verdicts(found)
     assert found.unseen == ("b/inner",)

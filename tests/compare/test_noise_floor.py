@@ -139,7 +139,7 @@ def test_nan_that_comes_with_the_noise_is_said_and_nan_that_was_there_is_none() 
     assert "NaN" in largest.message
 
 
-def test_without_noise_recordings_nothing_is_said() -> None:
+def test_without_noise_recordings_no_noise_floor_is_shown() -> None:
     results = two({})
     assert floor(results) is None
     assert results.noise_problems == ()
@@ -171,7 +171,7 @@ def test_a_recording_of_something_else_measures_nothing_and_says_so(noisy: dict[
     assert results.exit_code == 0
 
 
-def test_a_case_that_the_noise_recording_lacks_is_said() -> None:
+def test_a_case_that_the_noise_recording_lacks_is_reported() -> None:
     jax = replace(leg("jax", {"loss": single(1.0)}), noise={"repeat": {}})
     assert judged(jax, leg("torch", {"loss": single(1.0)})).cases[0].noise_notes == (
         "noise floor: repeat on jax has no recording of it",
@@ -329,7 +329,7 @@ def test_damaged_noise_is_said_and_the_leg_is_read_all_the_same(measured: Path) 
         read_legs([measured / "jax"])
 
 
-def test_noise_that_did_not_end_is_said(measured: Path) -> None:
+def test_an_unfinished_noise_recording_is_reported(measured: Path) -> None:
     path = measured / ".noise" / "repeat" / "jax"
     selection = {"noise": "repeat", "noise_of": "run of jax"}
     write_environment(path, make.environment("jax", [CASE], run="repeat of jax", exit_state="running", selection=selection))

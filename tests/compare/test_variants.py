@@ -1,4 +1,4 @@
-"""Paths and order: one backend held against itself."""
+"""Paths and order: one backend compared with itself."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from backendcheck.vocabulary.findings import Oracle
 RAISED = "ValueError: no"
 
 
-def variant(door: str = "evaluate", oracle: Oracle = Oracle.PATHS, raised: str | None = None, **observed: object) -> Variant:
+def variant(path: str = "evaluate", oracle: Oracle = Oracle.PATHS, raised: str | None = None, **observed: object) -> Variant:
     return Variant(
-        oracle=oracle, path=door, observations={name: make.observation(value) for name, value in observed.items()},
+        oracle=oracle, path=path, observations={name: make.observation(value) for name, value in observed.items()},
         raised=make.raised(raised) if raised else None,
     )  # fmt: skip
 
@@ -37,19 +37,19 @@ def kinds(*variants: Variant, **fields: object) -> list[str | None]:
 # --- values ----------------------------------------------------------------------------------------------------
 
 
-def test_the_same_figure_through_another_door_is_no_finding() -> None:
+def test_the_same_value_on_another_path_is_not_a_finding() -> None:
     (found,) = compared(variant(loss=1.000001), loss=1.0)
     assert (make.kind(found), found.oracle, found.sides) == (None, "paths", ("jax", "jax:evaluate"))
     assert 0 < found.excess < 1
 
 
 @pytest.mark.parametrize("oracle", [Oracle.PATHS, Oracle.ORDER])
-def test_another_figure_through_another_door_is_a_finding_of_its_oracle(oracle: Oracle) -> None:
+def test_another_value_on_another_path_is_a_finding_of_its_oracle(oracle: Oracle) -> None:
     (found,) = compared(variant(oracle=oracle, loss=2.0), loss=1.0)
     assert (make.kind(found), found.oracle) == ("value", oracle)
 
 
-def test_every_leg_and_every_door_is_held_against_its_own_recording_only() -> None:
+def test_every_leg_and_every_path_is_compared_with_its_own_recording_only() -> None:
     recordings = {
         backend: make.recording("a/b", backend, loss=float(n), variants=(variant(loss=float(n)), variant("fit", loss=9.0)))
         for n, backend in enumerate(BACKENDS)
@@ -58,7 +58,7 @@ def test_every_leg_and_every_door_is_held_against_its_own_recording_only() -> No
     assert [(one.left, one.right) for one in findings] == [(backend, f"{backend}:fit") for backend in BACKENDS]
 
 
-def test_another_shape_or_text_through_another_door_is_a_finding() -> None:
+def test_another_shape_or_text_on_another_path_is_a_finding() -> None:
     assert kinds(variant(predictions=[1.0, 2.0]), predictions=[[1.0, 2.0]]) == ["shape"]
     assert kinds(variant(output_order=["b", "a"]), output_order=["a", "b"]) == ["order"]
 
@@ -81,13 +81,13 @@ def test_what_cannot_agree_is_not_compared_inside_a_backend_either() -> None:
 # --- NaN -------------------------------------------------------------------------------------------------------
 
 
-def test_nan_through_one_door_only_is_a_finding() -> None:
+def test_nan_on_one_path_only_is_a_finding() -> None:
     nan = np.float32(np.nan)
     assert kinds(variant(loss=nan), loss=1.0) == ["non-finite"]
     assert kinds(variant(loss=1.0), loss=nan) == ["non-finite"]
 
 
-def test_nan_through_every_door_is_left_to_the_comparison_of_backends() -> None:
+def test_nan_on_every_path_is_left_to_the_comparison_of_backends() -> None:
     nan = np.float32(np.nan)
     assert kinds(variant(loss=nan), loss=nan) == []
     result = make.results({"a/b": everywhere(loss=nan, variants=(variant(loss=nan),))}).cases[0]
@@ -106,13 +106,13 @@ def test_nan_where_the_reference_is_text_is_still_a_finding() -> None:
 # --- exceptions ------------------------------------------------------------------------------------------------
 
 
-def test_an_exception_through_another_door_is_a_finding() -> None:
+def test_an_exception_on_another_path_is_a_finding() -> None:
     (found,) = compared(variant(raised=RAISED), loss=1.0)
     assert (make.kind(found), found.observation) == ("raised", "raised")
     assert found.message == "ValueError through evaluate; loss 1 as recorded"
 
 
-def test_an_exception_through_every_door_is_told_once_by_the_expectation() -> None:
+def test_an_exception_on_every_path_is_reported_once_by_the_expectation() -> None:
     assert kinds(variant(raised=RAISED), raised=RAISED) == []
 
 

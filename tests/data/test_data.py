@@ -187,7 +187,7 @@ def test_a_missing_number_is_nan(tmp_path: Path) -> None:
         ("größe,label\n1,2\n".encode("latin-1"), {"label_columns": ["label"]}, "not UTF-8"),
     ],
 )
-def test_what_a_table_lacks_is_said(tmp_path: Path, text: str | bytes, options: dict[str, Any], said: str) -> None:
+def test_what_a_table_lacks_is_reported(tmp_path: Path, text: str | bytes, options: dict[str, Any], said: str) -> None:
     assert said in refused(csv(tmp_path, text), **options)
 
 

@@ -100,7 +100,7 @@ def test_classes_decided_otherwise_are_no_tie_order_where_the_scores_differ() ->
 
 
 @pytest.mark.parametrize(("bad", "word"), [(np.nan, "NaN"), (np.inf, "Inf")])
-def test_nan_and_inf_are_told_where_they_first_appear(bad: float, word: str) -> None:
+def test_nan_and_inf_are_reported_where_they_first_appear(bad: float, word: str) -> None:
     healthy = {"per_example_loss": [0.5, 1.0], "loss": 0.75, "metric": 1.0}
     found = first(everywhere(**healthy) | {"jax": healthy | {"per_example_loss": [0.5, bad], "loss": bad}})
     assert (found.code, found.backends) == ("nan", ("jax",))

@@ -37,7 +37,7 @@ def test_a_factor_that_one_element_lacks_is_none() -> None:
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, 3.0])
-def test_a_step_of_another_length_is_told_by_the_gradient_on_which_all_agree(factor: float) -> None:
+def test_a_step_of_another_length_is_recognized_by_the_gradient_on_which_all_agree(factor: float) -> None:
     start = np.array([[1.0, 2.0], [3.0, -1.0]])
     legs = {
         leg: gradient(

@@ -23,7 +23,7 @@ def codes(made: dict[str, Recording]) -> list[str]:
     return [one.code for one in diagnose(judge(made, list(made)).findings, made)]
 
 
-def test_the_backend_that_cannot_use_it_is_told_whose_it_is_and_what_to_do() -> None:
+def test_the_backend_that_cannot_use_it_gets_the_owner_and_a_remedy() -> None:
     made = recordings()
     found = diagnose(judge(made, list(made)).findings, made)[0]
     assert (found.code, found.backends) == ("foreign-optimizer", ("tensorflow", "jax"))
@@ -50,7 +50,7 @@ def test_nothing_of_the_kind_is_said_of_a_leg_that_raised_before_it_trained() ->
     assert "foreign-optimizer" not in codes(recordings(stage="forward"))
 
 
-def test_nothing_of_the_kind_is_said_where_nobody_raised() -> None:
+def test_without_an_exception_there_is_no_diagnosis() -> None:
     losses = enumerate(make.BACKENDS)
     made = {backend: make.recording("a/1", backend, loss=float(n), optimizer=TORCH_SGD) for n, backend in losses}
     assert "foreign-optimizer" not in codes(made)

@@ -34,14 +34,14 @@ def test_a_vocabulary_in_another_order_is_no_output_order() -> None:
     assert "output-order" not in diagnosed(everywhere(vocabulary=["cat", "dog"]) | {"jax": {"vocabulary": ["dog", "cat"]}})
 
 
-def test_the_output_order_of_two_legs_is_told_of_both() -> None:
+def test_the_output_order_of_two_legs_is_reported_for_both() -> None:
     found = diagnosed({"jax": outputs(["age", "Stage", "tumor"]), "torch": outputs(["Stage", "age", "tumor"])})
     assert found["output-order"].evidence["by position max|d|"] == 38.0
     assert "jax returns them in another order than torch" in found["output-order"].message
 
 
 @pytest.mark.parametrize("broken", BACKENDS)
-def test_an_output_order_is_told_beside_a_leg_that_raised(broken: str) -> None:
+def test_an_output_order_is_reported_beside_a_leg_that_raised(broken: str) -> None:
     one, other = (leg for leg in BACKENDS if leg != broken)
     found = diagnosed(
         {leg: {"raised": RAISED} for leg in BACKENDS}

@@ -34,7 +34,7 @@ def accepted(bad: float, row: Any, **more: Any) -> dict[str, Any]:
     ],
     ids=["dropped", "counted", "cut off", "NaN", "negative", "two classes"],
 )
-def test_what_became_of_the_label_is_told(bad: float, row: list[float], words: str) -> None:
+def test_the_treatment_of_the_label_is_named(bad: float, row: list[float], words: str) -> None:
     found = first(everywhere(raised=RAISED) | {"jax": accepted(bad, row)})
     assert (found.code, found.backends) == ("silent-acceptance", ("jax",))
     assert f"On jax {words}" in found.message
@@ -42,7 +42,7 @@ def test_what_became_of_the_label_is_told(bad: float, row: list[float], words: s
     assert found.evidence["jax returned"].startswith("loss ")
 
 
-def test_backends_that_do_the_same_are_told_together_and_others_apart() -> None:
+def test_backends_that_do_the_same_are_named_together_and_others_apart() -> None:
     dropped, counted = accepted(3, [0, 0, 0]), accepted(3, [0, 0, 1])
     found = first({"tensorflow": {"raised": RAISED}, "jax": dropped, "torch": dropped})
     assert "On jax and torch label 3" in found.message
@@ -51,7 +51,7 @@ def test_backends_that_do_the_same_are_told_together_and_others_apart() -> None:
     assert "On torch label 3 of example 1 is counted as class 2" in found.message
 
 
-def test_labels_in_range_and_ignored_ones_are_not_told() -> None:
+def test_labels_in_range_and_ignored_labels_are_not_reported() -> None:
     fine = accepted(1, [0, 1, 0])
     assert "jax labels" not in first(everywhere(raised=RAISED) | {"jax": fine}).evidence
     ignored = accepted(-1, [0, 0, 0])
@@ -59,7 +59,7 @@ def test_labels_in_range_and_ignored_ones_are_not_told() -> None:
     assert "jax labels" not in first(everywhere(raised=RAISED) | {"jax": ignored}).evidence
 
 
-def test_a_label_that_none_rejects_though_asked_is_told_as_well() -> None:
+def test_a_label_that_should_be_rejected_and_is_not_is_reported_too() -> None:
     found = first({leg: accepted(3, [0, 0, 0], expect={}) for leg in BACKENDS})
     assert found.code == "never-rejected"
     assert "On tensorflow, jax and torch label 3 of example 1 is dropped" in found.message
@@ -83,7 +83,7 @@ def test_two_backends_that_go_on_are_both_named() -> None:
     assert found["silent-acceptance"].message.startswith("torch rejects this, tensorflow and jax go on with a number.")
 
 
-def test_what_became_of_single_examples_is_told_by_their_positions() -> None:
+def test_the_treatment_of_single_examples_is_named_by_position() -> None:
     jax = {
         "per_example_loss": np.array([0.5, 0.0, np.nan, -1.0], np.float32),
         "observations": {"gradient/y_pred": np.array([[0.1, 0.2], [0.0, 0.0], [0.1, 0.0], [0.3, 0.1]], np.float32)},
@@ -93,7 +93,7 @@ def test_what_became_of_single_examples_is_told_by_their_positions() -> None:
     assert found["silent-acceptance"].evidence["jax examples"] == expected
 
 
-def test_what_holds_for_all_examples_is_told_of_none() -> None:
+def test_the_same_treatment_of_all_examples_is_not_repeated_by_example() -> None:
     found = diagnosed(everywhere(raised=RAISED) | {"jax": {"per_example_loss": [0.0, 0.0]}})
     assert "jax examples" not in found["silent-acceptance"].evidence
 

@@ -51,7 +51,7 @@ def test_the_declared_loss_is_evidence_though_no_reference_was_asked() -> None:
     assert one.suspects == ("jax",)
 
 
-def test_of_two_that_nobody_can_tell_apart_both_orientations_are_looked_at() -> None:
+def test_of_two_equal_suspects_both_orientations_are_examined() -> None:
     (one,) = situation({"jax": {"loss": 2.0}, "torch": {"loss": 1.0}}).differences
     assert [side.suspects for side in one.orientations] == [("torch",), ("jax",)]
     assert [(float(side.left), float(side.right)) for side in one.orientations] == [(1.0, 2.0), (2.0, 1.0)]

@@ -30,7 +30,7 @@ def codes(made: dict[str, Recording]) -> list[str]:
     return [one.code for one in diagnosed(made)]
 
 
-def test_a_backend_that_trains_as_the_others_once_rows_are_added_up_is_told_so() -> None:
+def test_a_backend_that_trains_as_the_others_once_rows_are_added_up_is_diagnosed() -> None:
     (found,) = diagnosed(recordings())
     assert (found.code, found.backends) == ("sparse-gradient", ("tensorflow",))
     assert found.headline == (
@@ -56,13 +56,13 @@ def test_nothing_of_the_kind_is_said_where_the_others_train_to_something_else_st
 def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> None:
     made = recordings()
     own = made["tensorflow"].observations[NAME]
-    door = Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={NAME: own})
-    made["tensorflow"] = replace(made["tensorflow"], variants=(door,))
+    variant = Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={NAME: own})
+    made["tensorflow"] = replace(made["tensorflow"], variants=(variant,))
     assert codes(made) == ["unexplained"]
 
 
-def test_another_door_proves_nothing_of_gradients() -> None:
+def test_another_path_proves_nothing_about_gradients() -> None:
     made = recordings()
-    (door,) = made["tensorflow"].variants
-    made["tensorflow"] = replace(made["tensorflow"], variants=(replace(door, path="fit"),))
+    (variant,) = made["tensorflow"].variants
+    made["tensorflow"] = replace(made["tensorflow"], variants=(replace(variant, path="fit"),))
     assert "sparse-gradient" not in codes(made)

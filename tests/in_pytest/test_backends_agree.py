@@ -152,7 +152,7 @@ def test_the_fixture_asked_for_at_run_time_says_what_to_do(
     assert "backends_agree was asked for while the test runs; expected it among the test's arguments" in result.stdout.str()
 
 
-def test_a_fixture_of_the_same_name_is_somebody_elses(pytester: pytest.Pytester, world: Worlds) -> None:
+def test_a_fixture_of_the_same_name_is_left_to_its_owner(pytester: pytest.Pytester, world: Worlds) -> None:
     seen = world()
     pytester.makeconftest("import pytest\n@pytest.fixture\ndef backends_agree(): return 'mine'")
     pytester.makepyfile(test_x="def test_a(backends_agree): assert backends_agree == 'mine'")

@@ -1,4 +1,4 @@
-"""The pytest plugin in somebody's session: what it collects, what becomes of a verdict, what else it leaves alone."""
+"""The pytest plugin in a user's session: what it collects, what becomes of a verdict, what else it leaves alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ids(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if "::" in line]
 
 
-# --- when nobody asks --------------------------------------------------------------------------------------------
+# --- without the option --------------------------------------------------------------------------------------------
 
 
 def test_without_backends_cases_are_no_items_and_nothing_is_written(pytester: pytest.Pytester, world: Worlds) -> None:
@@ -82,7 +82,7 @@ def test_backends_none_takes_back_what_addopts_says(pytester: pytest.Pytester, w
 
 
 @pytest.mark.parametrize("more", ["", ", choices=['mine']"])
-def test_an_option_of_the_same_name_stays_with_whoever_has_it(pytester: pytest.Pytester, world: Worlds, more: str) -> None:
+def test_an_option_of_the_same_name_stays_with_its_plugin(pytester: pytest.Pytester, world: Worlds, more: str) -> None:
     seen = world()
     pytester.makeconftest(f"def pytest_addoption(parser): parser.addoption('--backends'{more})")
     pytester.makepyfile(test_x="def test_a(request): assert request.config.getoption('--backends') == 'mine'\ndef case_a(): ...")
@@ -490,7 +490,7 @@ def test_a_problem_that_no_item_stands_for_fails_the_session(pytester: pytest.Py
     assert outcomes(result) == {"passed": 1}
     assert result.ret == 1
     assert "PROBLEM labels/*: no case has this id" in result.stdout.str()
-    assert pytester.runpytest_inprocess(BACKENDS, "test_x.py").ret == 0, "of some paths nobody expects all cases"
+    assert pytester.runpytest_inprocess(BACKENDS, "test_x.py").ret == 0, "of some paths not all cases are expected"
 
 
 def test_asking_for_backends_where_there_is_nothing_to_compare_fails(pytester: pytest.Pytester, world: Worlds) -> None:
@@ -519,7 +519,7 @@ def test_asking_for_backends_where_there_is_nothing_to_compare_fails(pytester: p
         ([BACKENDS, "--backendcheck-device=tpu"], "invalid choice: 'tpu'"),
     ],
 )
-def test_a_wrong_option_is_told_and_ends_the_session(
+def test_a_wrong_option_is_reported_and_ends_the_session(
     pytester: pytest.Pytester, world: Worlds, options: list[str], words: str
 ) -> None:
     seen = world()
@@ -530,14 +530,14 @@ def test_a_wrong_option_is_told_and_ends_the_session(
     assert not seen.sessions
 
 
-def test_a_wrong_configuration_is_told_and_ends_the_session(pytester: pytest.Pytester, world: Worlds) -> None:
+def test_a_wrong_configuration_is_reported_and_ends_the_session(pytester: pytest.Pytester, world: Worlds) -> None:
     world()
     pytester.makepyfile(test_x=SUITE)
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.backendcheck]\nbackend = 'jax'\n")
     result = pytester.runpytest_inprocess(BACKENDS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "has unknown keys backend" in result.stderr.str()
-    assert pytester.runpytest_inprocess("-W", "ignore").ret == 0, "it is nobody's business before backends are asked for"
+    assert pytester.runpytest_inprocess("-W", "ignore").ret == 0, "it has no effect before backends are asked for"
 
 
 @pytest.mark.parametrize("there", ["another run", "no recording", "a file"])
@@ -595,7 +595,7 @@ def test_what_a_killed_session_has_left_is_put_away(pytester: pytest.Pytester, w
     assert [path.name for path in pytester.path.glob("reports/pytest/.session-*")] == [".session-alive"]
 
 
-def test_a_directory_that_cannot_be_written_is_told(pytester: pytest.Pytester, world: Worlds) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(pytester: pytest.Pytester, world: Worlds) -> None:
     world()
     pytester.makepyfile(test_x="def case_a(): ...")
     (pytester.path / "out").write_text("a file", encoding="utf-8")

@@ -37,7 +37,7 @@ def test_rules_and_losses_are_known_by_these_names() -> None:
     assert all(canonical_name(loss) == loss for one in SHOWN for loss in one["losses"])
 
 
-def test_every_backend_is_told_of_everywhere() -> None:
+def test_every_rule_describes_every_backend() -> None:
     for one in SHOWN:
         assert list(one["backends"]) == ["tensorflow", "jax", "torch"], one["case"]
         assert list(facts()["versions"]) == list(one["backends"])
@@ -50,7 +50,7 @@ def test_a_rule_about_data_alone_has_nothing_to_tell() -> None:
     assert backend_behavior("L601") is None
 
 
-def test_a_loss_that_no_case_has_is_not_told_of_another() -> None:
+def test_a_loss_without_a_case_does_not_get_that_of_another() -> None:
     assert backend_behavior("L103") is not None
     assert backend_behavior("L103", loss="mse") is None
 
@@ -79,7 +79,7 @@ def test_the_kind_chooses() -> None:
     assert hundred.cases[0] == "labels_in_fit/fit_on_a_label_that_names_no_class[minus_hundred]"
 
 
-def test_a_kind_that_no_case_has_is_not_told_of_another_unless_a_case_is_of_any() -> None:
+def test_a_variant_without_a_case_gets_only_that_of_any_variant() -> None:
     assert backend_behavior("L201") is not None
     assert backend_behavior("L201", variant="datetime64[s]") is None
     other = backend_behavior("L102", variant="-7")

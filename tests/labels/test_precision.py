@@ -79,7 +79,7 @@ def test_classes_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("said", ["nothing", "names", "number"])
-def test_classes_of_which_less_is_said(name: str, said: str) -> None:
+def test_classes_described_by_less(name: str, said: str) -> None:
     data = CLASSES[name]()
     names = [str(one) for one in data.target_names]
     known = {"nothing": {}, "names": {"class_names": names}, "number": {"n_classes": len(names)}}[said]

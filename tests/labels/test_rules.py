@@ -106,7 +106,7 @@ def test_errors_come_first() -> None:
 # --- values ----------------------------------------------------------------------------------------------------
 
 
-def test_nan_among_integers_is_called_missing_and_weights_are_told_apart() -> None:
+def test_nan_among_integers_is_called_missing_and_weights_are_distinguished() -> None:
     found = one("L101", np.array([0.0, 1.0, np.nan]), loss=SPARSE, head=2)
     assert "NaN among integers is a missing label" in found.message
     assert (found.evidence["n"], found.evidence["first"]) == (1, [2])
@@ -185,7 +185,7 @@ def test_bfloat16_is_a_number_that_holds_256() -> None:
     assert "L201" in codes(labels, loss=SPARSE, head=300)
 
 
-def test_lengths_that_differ_are_told_with_both() -> None:
+def test_lengths_that_differ_are_both_named() -> None:
     found = one("L202", [0, 1, 1], loss=SPARSE, head=2, x=np.ones((4, 2)))
     assert "inputs: have 4 examples, labels have 3" in found.message
     assert codes([], loss=SPARSE) == ["L202"]
@@ -271,7 +271,7 @@ def test_names_may_be_two_for_one_unit_and_more_units_are_doubted() -> None:
     assert one("L405", [0, 1], loss=SPARSE, head=(3, "softmax"), class_names=["no", "yes"]).severity is Severity.WARNING
 
 
-def test_hinge_is_told_what_keras_does_with_zeros() -> None:
+def test_hinge_says_what_keras_does_with_zeros() -> None:
     assert one("L406", [0, 1, 0], loss="hinge", head=1).severity is Severity.INFO
     assert one("L406", [0, 1, -1], loss="hinge", head=1).severity is Severity.WARNING
     assert codes([-1, 1, 3], loss="hinge", head=1) == ["L109"]
@@ -309,10 +309,10 @@ def test_a_class_map_gives_text_its_indices() -> None:
     assert codes(["cat", "dog"], against=["cat", "dog"]) == []
     assert codes(["cat", "dgo"], against=["cat", "dog"], select=["L5"]) == ["L505"]
     assert codes(["cat", "cat", "dog"], against={"pet": ["cat", "dog"]}) == []
-    assert codes(["cat", "dog"], against={"pet": ["cat", "dog"], "colour": ["red", "white"]}) == ["L110", "L504"]
+    assert codes(["cat", "dog"], against={"pet": ["cat", "dog"], "color": ["red", "white"]}) == ["L110", "L504"]
 
 
-def test_a_difference_of_maps_is_told_in_words() -> None:
+def test_a_difference_of_maps_is_described_in_words() -> None:
     found = one("L504", [0, 1, 2], class_names=["cat", "fox", "dog"], against=["cat", "dog", "fox"])
     assert "'dog' moved from 1 to 2" in found.message
     assert len(found.evidence["sha256"]) == 64
@@ -427,11 +427,11 @@ def test_lists_of_anything_are_judged_and_never_raise(y: Any, loss: Any) -> None
         (np.eye(3)[[0, 1, 2] * 9], {"loss": SPARSE, "head": (3, "softmax")}, ["L206"]),
     ],
 )
-def test_labels_are_held_against_names_and_rows_against_classes(labels: Any, purpose: dict[str, Any], codes: list[str]) -> None:
+def test_labels_are_compared_with_names_and_rows_with_classes(labels: Any, purpose: dict[str, Any], codes: list[str]) -> None:
     assert [one.code for one in check_labels(labels, **purpose)] == codes
 
 
-def test_nobody_said_that_minus_one_and_one_are_indices() -> None:
+def test_minus_one_and_one_are_not_taken_for_indices() -> None:
     assert not [one for one in check_labels([-1, 1] * 50) if one.severity == "error"]
     assert [one.code for one in check_labels([-1, 0, 1] * 50, loss=SPARSE) if one.severity == "error"] == ["L103"]
 
@@ -443,7 +443,7 @@ def test_a_mask_may_leave_out_the_axis_of_its_one_question() -> None:
     assert [one.code for one in check_labels(mask[:, 0], loss="binary_crossentropy", head=(1, "sigmoid"))] != []
 
 
-def test_the_names_of_another_split_are_held_against_those_of_training_and_of_the_map() -> None:
+def test_the_names_of_another_split_are_compared_with_those_of_training_and_of_the_map() -> None:
     training = Data(x=None, y=np.array([0, 1, 2] * 4), class_names=["cat", "dog", "fox"], source="train.npz")
     validation = Data(x=None, y=np.array([0, 1, 2] * 2), class_names=["dog", "cat", "fox"], source="validation.npz")
     (found,) = check_labels(training, validation=validation)

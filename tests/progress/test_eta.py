@@ -86,7 +86,7 @@ def test_a_time_left_is_no_more_exact_than_it_is(seconds: float, words: str) -> 
     assert in_words(seconds) == words
 
 
-def test_a_log_is_told_how_far_it_is_how_long_it_takes_and_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_shows_progress_remaining_time_and_current_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backendcheck.progress.terminal._LINE_EVERY_S", -1.0)
     stream = io.StringIO()
     with Lines(["jax"], Console(file=stream, width=200), {"jax": {"a/0": 1.0, "a/1": 1.0}}) as lines:
@@ -131,7 +131,7 @@ class Stream(io.StringIO):
 @pytest.mark.parametrize(
     ("terminal", "env", "kind"),
     [(True, {"TERM": "xterm"}, Bars), (True, {"TERM": "dumb"}, Lines), (False, {"TERM": "xterm"}, Lines),
-     (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, Lines)],  # a log with colours is still a log
+     (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, Lines)],  # a log with colors is still a log
 )  # fmt: skip
 def test_bars_are_for_terminals(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, env: dict[str, str], kind: type[Bars | Lines]

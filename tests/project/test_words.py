@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # Each is a pattern, and the plain words to use in its place.
 GONE = {
     r"\bheld against\b|\bhold(?:s|ing)? (?:it|them|these|those|its|the|each)?\b[^.]{0,25}\bagainst\b": "compared with",
-    r"\b(?:is|are|was) (?-i:none)\b": "is not a ..., not found",
+    r"\b(?:is|are|was) (?-i:none)\b(?! and is)": "is not a ..., not found",
     r"\bnobody\b|\bwhoever\b|\banybody\b|\bsomebody\b|\beverybody\b": "no one, a user, each ...",
     r"\bin so many words\b": "explicitly",
     r"\b(?:is|are|be) told of\b": "is reported",
@@ -25,14 +25,14 @@ GONE = {
 }
 FILES = (
     "backendcheck/**/*.py", "backendcheck/**/*.jinja", "backendcheck/**/*.js", "cases/**/*.py", "cases/**/*.toml",
-    "*.md", "docs/*.md",
+    "tests/**/*.py", "*.md", "docs/*.md",
 )  # fmt: skip
 
 
 @cache
 def lines() -> list[tuple[str, str]]:
-    """Every line of code, cases and docs, with its place."""
-    paths = sorted(path for pattern in FILES for path in ROOT.glob(pattern))
+    """Every line of code, cases, tests and docs, with its place."""
+    paths = sorted(path for pattern in FILES for path in ROOT.glob(pattern) if path != Path(__file__))
     return [
         (f"{path.relative_to(ROOT)}:{number}", line)
         for path in paths

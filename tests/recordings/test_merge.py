@@ -221,7 +221,7 @@ def test_a_case_that_crashed_in_a_piece_is_an_error(tmp_path: Path) -> None:
     assert "ERROR labels/case_3   CRASHED: jax crashed: killed by signal 11" in ended.out
 
 
-def test_a_problem_that_every_shard_has_is_told_once(tmp_path: Path) -> None:
+def test_a_problem_of_every_shard_is_reported_once(tmp_path: Path) -> None:
     problem = {"file": "cases/broken.py", "line": 3, "message": "does not import: SyntaxError. Correct it"}
     write_shards(tmp_path / "artifacts", problems=(problem,))
     ended = merge(tmp_path, "artifacts")
@@ -367,7 +367,7 @@ def test_out_may_lie_among_the_pieces_but_not_on_them(artifacts: Path) -> None:
     refused(ended, "holds nothing but what an earlier merge wrote")
 
 
-def test_another_leg_in_the_way_is_kept_unless_told_otherwise(artifacts: Path) -> None:
+def test_another_leg_in_the_way_is_kept_without_overwrite(artifacts: Path) -> None:
     place = artifacts.parent
     write_leg(place / "out" / "jax", "jax", run="of yesterday")
     refused(merge(place, "artifacts"), "out/jax: holds another leg", "use --overwrite")
@@ -383,7 +383,7 @@ def test_another_leg_in_the_way_is_kept_unless_told_otherwise(artifacts: Path) -
     assert [leg.label for leg in read_legs(find_legs([place / "out"]))] == ["jax"]
 
 
-def test_a_report_of_another_run_is_kept_unless_told_otherwise(artifacts: Path) -> None:
+def test_a_report_of_another_run_is_kept_without_overwrite(artifacts: Path) -> None:
     place = project(artifacts.parent, {"out/report.json": '{"environments": {"jax": {"run": "x"}}}'})
     refused(merge(place, "artifacts"), "out: holds the report of another run")
     project(place, {"out/jax/notes.txt": "mine"})

@@ -438,7 +438,7 @@ def test_an_environment_of_a_later_format_is_refused_by_name_with_what_to_do(
         read_environment(tmp_path)
 
 
-def test_a_later_format_is_told_from_damage_even_if_it_has_other_fields(tmp_path: Path) -> None:
+def test_a_later_format_is_distinguished_from_damage_even_with_other_fields(tmp_path: Path) -> None:
     (tmp_path / "environment.json").write_text(json.dumps({"format": 9, "legs": []}))
     with pytest.raises(UnreadableInput, match="has format 9"):
         read_environment(tmp_path)

@@ -98,7 +98,7 @@ RUBBISH = {
 
 
 @pytest.mark.parametrize("content", RUBBISH.values(), ids=RUBBISH)
-def test_rubbish_is_told_of_by_name_and_harms_nothing(tmp_path, content):
+def test_rubbish_is_reported_by_name_and_harms_nothing(tmp_path, content):
     legs = run(tmp_path)
     keep_script(tmp_path, script("a/b", legs))
     path = tmp_path / "scripts" / "a" / "c.json"
@@ -147,7 +147,7 @@ def test_scripts_of_an_earlier_run_are_cleared_and_nothing_else(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_run_that_may_only_be_read_is_told_of(tmp_path):
+def test_a_read_only_run_is_reported(tmp_path):
     legs = run(tmp_path)
     tmp_path.chmod(0o555)
     try:
@@ -157,7 +157,7 @@ def test_a_run_that_may_only_be_read_is_told_of(tmp_path):
         tmp_path.chmod(0o755)
 
 
-def test_a_file_in_the_place_of_the_folder_is_told_of(tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_reported(tmp_path):
     legs = run(tmp_path)
     (tmp_path / "scripts").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputInTheWay, match="cannot be written"):

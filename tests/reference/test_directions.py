@@ -1,4 +1,4 @@
-"""Directions along which gradients by weights are held against finite differences."""
+"""Directions along which gradients by weights are compared with finite differences."""
 
 from __future__ import annotations
 

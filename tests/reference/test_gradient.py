@@ -167,7 +167,7 @@ def test_there_is_no_slope_of_what_is_computed_in_float32(seed: int) -> None:
     assert not directional(lambda at: float(np.tanh(at.astype(np.float32)).sum()), x, np.array(ways) / 6.0).smooth.any()
 
 
-def test_a_large_loss_leaves_no_slope_unless_the_part_that_moves_is_told_apart() -> None:
+def test_a_large_loss_leaves_no_slope_unless_the_part_that_moves_is_separate() -> None:
     x, ways = np.array([0.3, 0.4]), np.array([[1.0, 0.0]])
     assert not directional(lambda at: 1e6 + float(at @ at), x, ways).smooth.any()
     found = directional(lambda at: np.array([1e6, at @ at]), x, ways)

@@ -208,7 +208,7 @@ def here(result, leg):
         ([True, False], "True"),
     ],
 )
-def test_labels_of_all_kinds_are_said(labels, said):
+def test_labels_of_all_types_are_written(labels, said):
     seen = {"tensorflow": [1, 0], "jax": [0, 1], "torch": [1, 0]}
     result = case(**{b: {"predicted_class": v, "labels": {"y_true": labels}, "class_names": NAMES} for b, v in seen.items()})
     [(_, table)] = disagreements(result, make.BACKENDS)

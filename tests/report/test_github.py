@@ -60,7 +60,7 @@ def test_a_summary_of_passes_is_short():
     assert len(text) < 400
 
 
-def test_problems_and_stale_entries_are_told():
+def test_problems_and_stale_entries_are_reported():
     results = make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 1.0}}}, expected=make.BACKENDS)
     assert "- **problem** tensorflow: its leg is missing" in github.render(results)
     assert "- **EXPIRED** " in github.render(make.everything())

@@ -257,8 +257,8 @@ def test_hundreds_of_failing_cases_are_all_there_in_full():
     assert len(html.encode()) < 2_000_000
 
 
-def luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -267,9 +267,9 @@ def luminance(colour: str) -> float:
 def test_text_has_the_contrast_of_wcag_aa(scheme):
     css = TEMPLATES.joinpath("style.css").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{([^}]*)\}", css)
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0]))
+    colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[0]))
     if scheme == "dark":
-        colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[1]))
+        colors |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[1]))
     pairs = [(text, back) for text in ("ink", "soft", "link") for back in ("paper", "card", "sunk")]
     pairs += [(text, back) for text in ("good", "bad", "error", "amber", "known") for back in ("paper", "card", f"{text}-tint")]
     pairs += [
@@ -281,7 +281,7 @@ def test_text_has_the_contrast_of_wcag_aa(scheme):
         ("soft", "known-tint"),
     ]
     for text, back in pairs:
-        high, low = sorted((luminance(colours[text]), luminance(colours[back])), reverse=True)
+        high, low = sorted((luminance(colors[text]), luminance(colors[back])), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5, f"{text} on {back} ({scheme})"
 
 

@@ -45,7 +45,7 @@ def test_hostile_text_stays_in_its_place():
     assert "\u202e" not in outside
 
 
-def test_that_no_cause_is_known_helps_nobody():
+def test_an_unknown_cause_is_left_out():
     assert [one.code for one in RUN.result("losses/exact").diagnoses] == ["unexplained"]
     assert cause_in_words(RUN.result("losses/exact").diagnoses) == ""
     assert "None of the causes" not in bug("losses/exact")

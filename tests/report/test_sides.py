@@ -73,7 +73,7 @@ def test_another_path_has_a_row_of_its_own():
         ("train/loss", np.float32([1, 2]), np.float32([1, 3]), ("2.0", "3.0", "2.0")),
     ],
 )  # fmt: skip
-def test_what_is_no_number_is_told_too(observation, usual, other, values):
+def test_text_is_shown_too(observation, usual, other, values):
     given = [{"observations": {observation: value}} for value in (usual, other)]
     found = rows(case(**everywhere_but("jax", *given)))[observation]
     assert (found[2], found[3]) == (values, {"jax"})

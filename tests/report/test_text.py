@@ -93,7 +93,7 @@ def test_the_last_line_counts():
     assert list(text.summary(make.results({})))[-1] == "0 backends, 0 cases: nothing was compared"
 
 
-def test_problems_of_the_run_and_stale_entries_are_told():
+def test_problems_of_the_run_and_stale_entries_are_reported():
     results = make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 1.0}}}, expected=make.BACKENDS)
     assert "PROBLEM tensorflow: its leg is missing" in printed(results)
     everything = printed(make.everything())

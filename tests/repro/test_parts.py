@@ -177,7 +177,7 @@ def test_a_reduction_ends_in_time_and_when_a_process_breaks():
     assert (broken.ended, broken.program.n_examples) == ("jax ended", 3)
 
 
-def test_what_everybody_accepts_is_not_made_smaller_into_something_right():
+def test_a_case_that_every_backend_accepts_is_not_reduced_to_a_correct_one():
     """That a backend should have rejected it is known of these very labels: other ones may be fine."""
 
     class AcceptsAll:

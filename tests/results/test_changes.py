@@ -28,7 +28,7 @@ def baseline(tmp_path: Path) -> Baseline:
     return read_baseline(tmp_path / "report.json")
 
 
-def test_new_changed_and_gone_cases_are_told_and_the_rest_is_not(baseline: Baseline) -> None:
+def test_new_changed_and_gone_cases_are_listed_and_the_rest_is_not(baseline: Baseline) -> None:
     found = make.results(NOW).compared_with(baseline).changes
     assert [(one.case, one.what, one.before, one.now) for one in found] == [
         ("a/new", "new", "", "FAILED"), ("a/gone", "gone", "PASSED", ""), ("a/mended", "changed", "FAILED", "PASSED"),

@@ -574,7 +574,7 @@ def test_refresh_and_prune_say_first_what_they_would_do(world: Path) -> None:
     assert not path.exists()
 
 
-def test_without_any_known_divergences_that_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_known_divergences_is_reported(tmp_path: Path) -> None:
     project(tmp_path, {"pyproject.toml": '[tool.backendcheck]\npaths = ["cases"]\n', "cases/labels.py": "def case_a(): ...\n"})
     ended = known_command(tmp_path, "list")
     assert (ended.exit_code, "Name a file or folder: --known PATH" in ended.err) == (2, True)

@@ -108,7 +108,7 @@ def test_a_recording_that_no_list_names_is_judged_too() -> None:
     assert verdicts(analyze(legs)) == {"a/1": "FAILED"}
 
 
-def test_a_file_that_did_not_import_is_incomplete_and_told_once_for_all_legs() -> None:
+def test_a_file_that_did_not_import_is_incomplete_and_reported_once_for_all_legs() -> None:
     problem = {"file": "cases/x.py", "line": 3, "message": "does not import (NameError: foo)"}
     legs = [make.leg(one.label, *one.recordings.values(), problems=(problem,)) for one in make.legs({"a/1": PASSES})]
     results = analyze(legs)

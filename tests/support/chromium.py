@@ -16,7 +16,7 @@ def executable() -> str:
     """Where Chromium is; ``CHROMIUM`` in the environment says otherwise.
 
     Raises:
-        RuntimeError: if there is none, with what to do.
+        RuntimeError: if it is not installed, with what to do.
     """
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if not found or not shutil.which(found):

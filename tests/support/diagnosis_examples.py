@@ -94,8 +94,9 @@ def _embedded(*, whole: bool) -> dict[str, Any]:
     rows = {True: gradients.sum(0) ** 2, False: (gradients**2).sum(0)}
     after = {way: _f32(initial - 0.1 * gradients.sum(0) / np.sqrt(0.1 + squares)) for way, squares in rows.items()}
     name = "train/weight/user/embeddings"
-    doors = () if whole else (Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={name: observation(after[True])}),)
-    return {"observations": {name: after[whole]}, "optimizer": "keras.src.optimizers.adagrad.Adagrad", "variants": doors}
+    dense = Variant(oracle=Oracle.PATHS, path=DENSE_GRADIENTS, observations={name: observation(after[True])})
+    variants = () if whole else (dense,)
+    return {"observations": {name: after[whole]}, "optimizer": "keras.src.optimizers.adagrad.Adagrad", "variants": variants}
 
 
 TORCH_SGD = "keras.src.backend.torch.optimizers.torch_sgd.SGD"

@@ -194,7 +194,7 @@ def many(n: int, n_failing: int) -> Results:
                 "predictions": value,
                 "per_example_loss": value[:, 0] + np.float32(bad and backend == "torch"),
                 "observations": {f"gradient/layer_{i}/kernel": value + np.float32(bad and backend == "jax") for i in range(4)},
-                "claim": "The labels mean the same whatever the order in which the classes were declared by whoever wrote them.",
+                "claim": "The labels mean the same whatever the order in which the classes were declared by the author of them.",
                 "timings_s": {"case": 0.1, "loss": 0.2},
             }
             for backend in BACKENDS
@@ -268,7 +268,7 @@ SCRIPT = KeptScript(
 
 
 def since_a_baseline() -> Results:
-    """`everything` with a script, held against an earlier run: a case is new, one passed there, one is gone."""
+    """`everything` with a script, compared with an earlier run: a case is new, one passed there, one is gone."""
     run = everything()
     before = {result.case: result.verdict.value for result in run.cases if result.case != "losses/exact"}
     headlines = {result.case: result.headline for result in run.cases}

@@ -24,7 +24,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    """Those that run; a zombie nobody has waited for does not."""
+    """Those that run; a zombie does not."""
     there = set()
     for pid in pids:
         try:

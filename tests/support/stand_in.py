@@ -81,7 +81,7 @@ class World:
             write_recording(leg, recording(case, backend, file=file, **what))
 
     def hangs(self, _leg: Path, stop: threading.Event) -> None:
-        """A case that takes until somebody wants an end."""
+        """A case that takes until it is interrupted."""
         if not stop.wait(60):
             raise AssertionError
         self.stopped.set()

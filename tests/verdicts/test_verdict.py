@@ -254,7 +254,7 @@ def test_a_setting_on_one_side_only_is_another_setting() -> None:
     assert comparability(recording(settings={"floatx": "float32"}), recording(settings={}))
 
 
-def test_other_versions_of_the_case_file_are_told_as_such_alone() -> None:
+def test_other_versions_of_the_case_file_are_the_only_problem() -> None:
     found = comparability(recording(file_digest="a", digests={"x": "1"}), recording(file_digest="b", digests={"x": "2"}))
     assert found == ["not comparable: tensorflow and jax recorded different versions of cases/a.py"]
 
@@ -274,7 +274,7 @@ def test_different_inputs_are_seen_behind_a_first_leg_that_raised_early() -> Non
     assert comparability(early, recording(digests={"x": "1"}), recording(digests={"x": "2"}))
 
 
-def test_one_leg_fed_something_else_is_told_once() -> None:
+def test_a_leg_with_other_inputs_is_reported_once() -> None:
     same, other = recording(digests={"x": "1"}), recording(digests={"x": "2"})
     assert len(comparability(same, same, other)) == 1
     assert len(comparability(same, other, same)) == 1

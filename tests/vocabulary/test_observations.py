@@ -63,7 +63,7 @@ def test_any_text_is_a_name_with_that_text(text):
     assert str(ObservationName.parse(text)) == text
 
 
-def test_orders_and_metrics_of_the_validation_are_told_apart():
+def test_orders_and_validation_metrics_are_recognized():
     assert ObservationName.parse("output_order").is_order
     assert ObservationName.parse("value/result (order)").is_order
     assert not ObservationName.parse("value/order").is_order

@@ -27,13 +27,13 @@ def own(losses: Any, **more: Any) -> dict[str, Any]:
         (WEIGHT[::-1], "sample-weight-misapplied"),
     ],
 )
-def test_weights_of_a_loss_that_nobody_knows_are_followed(applied: np.ndarray, code: str) -> None:
+def test_weights_of_an_unknown_loss_are_followed(applied: np.ndarray, code: str) -> None:
     labels = {"sample_weight": WEIGHT}
     found = first(everywhere(**own(LOSSES * WEIGHT, labels=labels)) | {"jax": own(LOSSES * applied, labels=labels)})
     assert (found.code, found.backends) == (code, ("jax",))
 
 
-def test_of_two_legs_that_nobody_can_tell_apart_the_simpler_cause_is_named() -> None:
+def test_of_two_equal_suspects_the_simpler_cause_is_named() -> None:
     labels = {"sample_weight": WEIGHT}
     for legs in (("jax", "torch"), ("torch", "jax")):
         by_leg = {legs[0]: own(LOSSES * WEIGHT, labels=labels), legs[1]: own(LOSSES, labels=labels)}

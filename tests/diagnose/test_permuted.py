@@ -16,7 +16,7 @@ def predicted(scores: np.ndarray, **more: object) -> dict[str, object]:
     return {"predictions": scores.astype(np.float32), "class_names": CLASSES} | more
 
 
-def test_two_classes_exchanged_are_told_by_name_and_in_arrows() -> None:
+def test_two_exchanged_classes_are_named_in_arrows() -> None:
     z, _ = scores()
     found = first(everywhere(**predicted(z)) | {"jax": predicted(z[:, [1, 0, 2, 3]])})
     assert (found.code, found.backends) == ("class-order", ("jax",))
@@ -24,7 +24,7 @@ def test_two_classes_exchanged_are_told_by_name_and_in_arrows() -> None:
     assert "cat and dog (classes 0 and 1) are exchanged on jax" in found.headline
 
 
-def test_three_classes_are_told_as_a_cycle_in_the_direction_in_which_they_move() -> None:
+def test_three_classes_are_named_as_a_cycle_in_the_direction_in_which_they_move() -> None:
     z, _ = scores()
     # What is cat elsewhere is dog on jax, dog is owl, owl is cat.
     found = first(everywhere(**predicted(z)) | {"jax": predicted(z[:, [3, 0, 2, 1]])})
@@ -32,7 +32,7 @@ def test_three_classes_are_told_as_a_cycle_in_the_direction_in_which_they_move()
     assert "3 classes are permuted on jax: cat → dog → owl → cat" in found.message
 
 
-def test_classes_without_names_are_told_by_index() -> None:
+def test_classes_without_names_are_named_by_index() -> None:
     z, _ = scores()
     found = first(everywhere(predictions=z) | {"jax": {"predictions": z[:, [0, 2, 1, 3]]}})
     assert found.evidence["permutation"] == "1 → 2 → 1"
@@ -94,7 +94,7 @@ def test_integers_that_are_all_one_higher_are_off_by_one() -> None:
     assert (found.code, found.evidence["shift"], found.backends) == ("off-by-one", 1, ("torch",))
 
 
-def test_a_vocabulary_in_another_order_is_told_by_its_names() -> None:
+def test_a_vocabulary_in_another_order_is_described_by_its_names() -> None:
     found = first(everywhere(vocabulary=["cat", "dog", "fox"]) | {"jax": {"vocabulary": ["dog", "cat", "fox"]}})
     assert (found.code, found.evidence["permutation"]) == ("class-order", "cat → dog → cat")
 
@@ -155,7 +155,7 @@ def test_a_change_of_sign_is_no_order_though_two_classes_look_exchanged() -> Non
     assert first(everywhere(**one) | {"jax": flipped}).code == "sign"
 
 
-def test_a_class_counted_as_one_that_no_label_names_is_told_as_a_chain() -> None:
+def test_a_class_counted_as_one_without_labels_is_named_as_a_chain() -> None:
     z, _ = scores(12)
     y = np.array([0, 1, 2] * 4)
     found = first(everywhere(**cross_entropy(z, y)) | {"jax": cross_entropy(z, y, targets=np.eye(4)[np.where(y == 2, 3, y)])})

@@ -32,7 +32,7 @@ def test_float32_where_float64_was_asked_for_is_a_precision() -> None:
     assert (found.code, found.backends, found.evidence["format"]) == ("precision", ("torch",), "float32")
 
 
-def test_a_product_computed_in_tf32_is_told_by_the_size_of_its_error() -> None:
+def test_a_product_computed_in_tf32_is_recognized_by_the_size_of_its_error() -> None:
     rng = np.random.default_rng(1)
     off = VALUES * (1 + 2.0**-11 * rng.uniform(0.5, 1, VALUES.shape) * rng.choice([-1, 1], VALUES.shape))
     found = first(everywhere(predictions=VALUES.astype(np.float32)) | {"jax": {"predictions": off.astype(np.float32)}})

@@ -144,7 +144,7 @@ def test_labels_that_wrapped_around_are_found() -> None:
         (WEIGHT, 16.0, "reduction", "jax through fit"),
     ],
 )
-def test_what_one_door_does_otherwise_is_found_and_named_with_the_door(
+def test_a_difference_on_one_path_is_named_with_the_path(
     applied: np.ndarray, factor: float, code: str, words: str
 ) -> None:
     other = weighted(applied=applied, factor=factor)["observations"]["loss"]
