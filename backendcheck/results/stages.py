@@ -91,18 +91,18 @@ def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[s
     reached = {side for comparison in comparisons if comparison.compared for side in comparison.sides}
     if not reached:
         return "not recorded", ()
-    missing = tuple(leg for leg in legs if leg not in reached)  # that some agree says nothing of one that never came so far
+    missing = tuple(leg for leg in legs if leg not in reached)  # agreement of some legs does not show that the missing ones agree
     return "not compared" if missing else "same", missing
 
 
 def _fed(name: FlowStage, recordings: Mapping[str, Recording]) -> tuple[str, tuple[str, ...]]:
-    """What the case was fed, by digest: labels with their weights, or everything else it started from."""
+    """Whether the inputs of the legs differ, by digest: labels with their weights, or everything else a case starts from."""
     fed = {leg: dict(_given(name, recording.digests)) for leg, recording in recordings.items()}
     if not any(fed.values()):
         return "not recorded", ()
     pairs = [(left, right) for left, right in combinations(fed, 2) if fed[left].keys() & fed[right].keys()]
     differing = [
-        pair for pair in pairs if any(fed[pair[0]][one] != fed[pair[1]][one] for one in fed[pair[0]].keys() & fed[pair[1]])
+        pair for pair in pairs if any(fed[pair[0]][path] != fed[pair[1]][path] for path in fed[pair[0]].keys() & fed[pair[1]])
     ]
     if not differing:
         return ("same" if pairs else "not compared"), ()
@@ -119,10 +119,10 @@ def _given(name: FlowStage, digests: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield path, digest
 
 
-def runs_in_words(found: Sequence[Stage]) -> list[tuple[str, str]]:
+def runs_in_words(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     """The stages as runs of one state: ``same``, ``labels, inputs, forward``; then ``first difference``, ``loss (jax)``."""
     runs: list[tuple[str, tuple[str, ...], list[str]]] = []
-    for stage in found:
+    for stage in stages:
         words = state_words(stage)
         if runs and runs[-1][:2] == (words, stage.backends) and not stage.first:
             runs[-1][2].append(stage.name)

@@ -52,7 +52,7 @@ class Cause:
 
 @cache
 def _literal_start(pattern: str) -> str:
-    """What a pattern begins with before its first special character; most entries are told apart by it, without a match."""
+    """What a pattern begins with before its first special character; most entries are distinguished by it, without a match."""
     return pattern[: next((index for index, character in enumerate(pattern) if character in "*?["), len(pattern))]
 
 
@@ -145,9 +145,9 @@ def excuse(
     oracles: Collection[Oracle] = ORACLES,
     overrides: Sequence[Override] = (),
 ) -> Excuse | None:
-    """Compare the findings of a case with the entries that apply to it; None if there is no entry, or none that could show.
+    """Compare the findings of a case with the entries that apply to it; None without an entry that could show.
 
-    `oracles` are those that were asked: what another one would see is neither missed nor gone.
+    `oracles` are those of the run: what another oracle would find is neither missing nor gone.
     """
     legs = list(recordings)
     asked = {*oracles, "expectation"}

@@ -44,7 +44,7 @@ def load(path: Path) -> list[Divergence]:
     """The entries of a file, or of all files of a folder.
 
     Raises:
-        UsageError: if it cannot be read, is no TOML, or an entry is not as documented, naming file and entry.
+        UsageError: if it cannot be read, is not TOML, or an entry is not as documented, naming file and entry.
     """
     causes = load_causes(path)
     return [
@@ -132,7 +132,7 @@ def _parse(table: Any, path: Path, number: int, causes: Mapping[str, Cause], sou
         try:
             SpecifierSet(specifier)
         except InvalidSpecifier:
-            raise refuse(f"{package} = {specifier!r} is no version range; expected one such as '>=3.5,<4' (PEP 440)") from None
+            raise refuse(f"{package} = {specifier!r}: invalid version range; expected one such as '>=3.5,<4' (PEP 440)") from None
     entry = Divergence(
         case="", backends=_set(table["backends"]), kinds=_members(FindingKind, "kind", table["kind"], refuse),
         oracles=_members(Oracle, "oracle", table.get("oracle", list(Oracle)), refuse),
@@ -202,11 +202,11 @@ def _date(table: Mapping[str, Any], refuse: Refuse) -> datetime.date | None:
         try:
             expires = datetime.date.fromisoformat(expires)
         except ValueError:
-            raise refuse(f"expires = {expires!r} is no date; expected one such as 2027-01-31") from None
+            raise refuse(f"expires = {expires!r}: invalid date; expected one such as 2027-01-31") from None
     if isinstance(expires, datetime.datetime):
         expires = expires.date()
     if expires is not None and not isinstance(expires, datetime.date):
-        raise refuse(f"expires = {expires} is no date; expected one such as 2027-01-31")
+        raise refuse(f"expires = {expires}: invalid date; expected one such as 2027-01-31")
     return expires
 
 

@@ -109,7 +109,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _parents(folder: Path) -> list[Path]:
-    """The folders above, up to the root of the built-in cases or of the project; none where there is no such root."""
+    """The folders above, up to the root of the built-in cases or of the project; empty without such a root."""
     above = list(folder.absolute().parents)
     builtin = builtin_cases().absolute()
     if builtin in above:

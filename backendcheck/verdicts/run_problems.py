@@ -65,7 +65,7 @@ def single_leg_problem(labels: Sequence[str], required: Sequence[str] | None) ->
     if len(labels) != 1 or required is not None:
         return []
     remedy = f"Give the others, or --expect-backends {labels[0]}."
-    text = f"{labels[0]}: there is no other leg, so no backends were compared. {remedy}"
+    text = f"{labels[0]}: this is the only leg, so no backends were compared. {remedy}"
     return [Problem(code=ProblemCode.ONE_LEG, legs=tuple(labels), text=text)]
 
 

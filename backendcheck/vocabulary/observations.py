@@ -140,7 +140,7 @@ class Observation:
 
     `value` is what was recorded: numbers, bools, or an object array of str. `dtype` is the dtype in which the
     backend computed it (``bfloat16`` is stored widened to float32), ``text`` for strings. `precision` is the float
-    dtype whose rounding to expect: it differs from `dtype` where a figure passed through a Python float.
+    dtype whose rounding to expect: it differs from `dtype` where a number passed through a Python float.
     """
 
     value: np.ndarray

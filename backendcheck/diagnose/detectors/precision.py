@@ -102,18 +102,18 @@ def _precision_claim(difference: Difference, backends: tuple[str, ...], text: st
     )
 
 
-def _only_rounding(values: np.ndarray, other: np.ndarray, name: str) -> bool:
-    """Whether `here` is `there` rounded to a format: every value representable, none further away than one step of it."""
-    values, other = values.astype(np.float64).ravel(), other.astype(np.float64).ravel()
-    finite = np.isfinite(values) & np.isfinite(other)
-    values, other = values[finite], other[finite]
-    if np.count_nonzero(values != other) < _FEWEST or not np.array_equal(rounded(values, name), values):
+def _only_rounding(values: np.ndarray, finer: np.ndarray, name: str) -> bool:
+    """Whether `values` are `finer` rounded to a format: every value representable, and within one step of the format."""
+    values, finer = values.astype(np.float64).ravel(), finer.astype(np.float64).ravel()
+    finite = np.isfinite(values) & np.isfinite(finer)
+    values, finer = values[finite], finer[finite]
+    if np.count_nonzero(values != finer) < _FEWEST or not np.array_equal(rounded(values, name), values):
         return False
     # Integers and short fractions are representable anyway, so the other side must need the finer format.
-    if np.count_nonzero(rounded(other, name) != other) < _FEWEST:
+    if np.count_nonzero(rounded(finer, name) != finer) < _FEWEST:
         return False
     step = 2.0 ** (1 - SIGNIFICAND_BITS[name])
-    return bool((np.abs(values - other) <= 4 * step * np.abs(other) + 1e-7).all())
+    return bool((np.abs(values - finer) <= 4 * step * np.abs(finer) + 1e-7).all())
 
 
 def _relative_error(left: np.ndarray, right: np.ndarray) -> float:

@@ -47,11 +47,11 @@ def _shapes(difference: Difference) -> Iterator[Diagnosis]:
     left, right = difference.left, difference.right
     if left.shape == right.shape or not left.size or not right.size:
         return
-    for array, other in ((left, right), (right, left)):
-        n = other.shape[0] if other.ndim else 0
-        if n > 1 and other.size == n and array.shape == (n, n):
+    for matrix, vector in ((left, right), (right, left)):
+        n = vector.shape[0] if vector.ndim else 0
+        if n > 1 and vector.size == n and matrix.shape == (n, n):
             text = f"{difference.subject} has the shape {left.shape}, not {right.shape}: (N,) was broadcast against (N, 1)"
-            yield claim(difference, "broadcast", text, "Give both sides the same rank.", shape=list(array.shape))
+            yield claim(difference, "broadcast", text, "Give both sides the same rank.", shape=list(matrix.shape))
             return
     if left.ndim == right.ndim > 1 and left.shape == right.shape[::-1] and difference.excess(left.T, right) <= NEAR:
         yield claim(difference, "axis", f"{difference.subject} is transposed", _CLASSES_LAST, shape=list(left.shape))
@@ -131,10 +131,10 @@ def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
     left, right = difference.left.astype(np.float64), difference.right.astype(np.float64)
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return
-    for side, values, other in ((difference.side, left, right), (difference.reference_side, right, left)):
+    for side, values, original in ((difference.side, left, right), (difference.reference_side, right, left)):
         if difference.reference_side == "reference" and side == "reference":
             continue
-        if (words := _cut(values, other, difference.left if side == difference.side else difference.right)) is not None:
+        if (words := _cut(values, original, difference.left if side == difference.side else difference.right)) is not None:
             text = f"{difference.subject} has its fractions {words}"
             if side != difference.side:
                 text = f"{difference.subject} keeps fractions that {side} has {words}"
@@ -159,28 +159,28 @@ def _whole_numbers(difference: Difference) -> Iterator[Diagnosis]:
             return
 
 
-def _cut(values: np.ndarray, other: np.ndarray, recorded: np.ndarray) -> str | None:
+def _cut(values: np.ndarray, original: np.ndarray, recorded: np.ndarray) -> str | None:
     """How the fractions of one side became the whole numbers of the other; None if they did not.
 
     A value may be an integer by chance, such as an accuracy of 1. So the type must be an integer type, or there must be several
     different integers.
     """
-    if not (other != np.trunc(other)).any() or not (values == np.trunc(values)).all():
+    if not (original != np.trunc(original)).any() or not (values == np.trunc(values)).all():
         return None
     if recorded.dtype.kind not in "iub" and (values.size < _FEWEST_WHOLE or not np.ptp(values)):
         return None
     for words, change in (("cut off", np.trunc), ("rounded", np.rint), ("rounded down", np.floor), ("rounded up", np.ceil)):
-        if np.array_equal(change(other), values):
+        if np.array_equal(change(original), values):
             return words
     return None
 
 
-def _narrowing(values: np.ndarray, other: np.ndarray) -> str:
-    """How a narrower type turns `other` into `values`, in words: all types that do, by the first mechanism that fits."""
-    numbers = other.astype(np.float64)
+def _narrowing(values: np.ndarray, original: np.ndarray) -> str:
+    """How a narrower type turns `original` into `values`, in words: all types that do, by the first mechanism that fits."""
+    numbers = original.astype(np.float64)
     if not (numbers == np.trunc(numbers)).all() or not (np.abs(numbers) > 127).any() or (np.abs(numbers) >= 2**62).any():  # noqa: PLR2004 - int8
         return ""
-    whole = other.astype(np.int64)
+    whole = original.astype(np.int64)
     if np.array_equal(values, whole):
         return ""
     fitting: dict[str, list[str]] = {}
