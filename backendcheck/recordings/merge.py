@@ -145,7 +145,7 @@ def _check_part(leg: Leg) -> None:
         raise UsageError(message)
     selection = environment.selection
     for is_set, what in (
-        (selection.injections, "by 'selftest', with faults planted"),
+        (selection.injections, "by 'selftest', with faults injected"),
         (selection.noise, "as a noise recording of another leg"),
     ):
         if is_set:

@@ -1,4 +1,4 @@
-"""Planted faults in single layers of real models on real backends: `locate` names exactly them, and nothing in healthy models."""
+"""Injected faults in single layers of real models on real backends: `locate` names exactly them, and nothing in sound models."""
 
 from __future__ import annotations
 

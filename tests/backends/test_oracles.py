@@ -1,4 +1,4 @@
-"""Each oracle sees what no other oracle sees: one planted fault for each, and one bug of Keras as it was released."""
+"""Each oracle sees what no other oracle sees: one injected fault for each, and one bug of Keras as it was released."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from backendcheck.recordings.files import read_recording
 
-# One model with two outputs of one shape, a dict of losses and sample weights: what most of the faults are planted into.
+# One model with two outputs of one shape, a dict of losses and sample weights: what most of the faults are injected into.
 TWO_HEADS = """
     import keras
     import numpy as np

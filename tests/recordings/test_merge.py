@@ -311,7 +311,7 @@ def test_everything_that_is_wrong_is_named_at_once(artifacts: Path) -> None:
 
 @pytest.mark.parametrize(
     ("selection", "words"),
-    [({"plants": ["labels-reversed"]}, "was recorded by 'selftest', with faults planted"),
+    [({"plants": ["labels-reversed"]}, "was recorded by 'selftest', with faults injected"),
      ({"noise": "repeat", "noise_of": "x"}, "was recorded as a noise recording of another leg")],
 )  # fmt: skip
 def test_what_is_no_piece_of_a_leg_is_refused(artifacts: Path, selection: dict[str, Any], words: str) -> None:

@@ -41,7 +41,7 @@ class ModelUnderTest:
     optimizer: the declared optimizer; once the model is compiled, the one object that all compilations share.
     x, y, sample_weight: nests of NumPy arrays, each (N, …); y and sample_weight may be None.
     n, batch_size: the number of examples, and of examples in a batch.
-    dataset, dataset_kind: the data set of the case and its kind; None and empty without a data set to observe.
+    dataset, dataset_type: the data set of the case and its type; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside.
     is_random: whether inference draws random numbers.
@@ -62,9 +62,9 @@ class ModelUnderTest:
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
-        self.dataset_kind = ""
+        self.dataset_type = ""
         if isinstance(case, MaterializedCase) and not case.skip_reason and not noise.source:
-            self.dataset, self.dataset_kind = case.dataset, case.dataset_type
+            self.dataset, self.dataset_type = case.dataset, case.dataset_type
         self.initial = State(())
         self.changed_state: list[str] = []
         self.is_random = False
