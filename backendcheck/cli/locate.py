@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @timeout_option
 @plugins_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: Sequence[str], as_json: bool) -> None:
+def locate(case: str, run: Path, backends: str | None, timeout_s: float, plugins: Sequence[str], as_json: bool) -> None:
     """Find the layer where a difference between backends begins.
 
     Records the outputs and gradients of every layer on each backend. Then replays each layer with the inputs of one backend: a
@@ -71,7 +71,7 @@ def locate(case: str, run: Path, backends: str | None, timeout: float, plugins: 
         paths=files_of(case, legs[0]),
         device=legs[0].environment.selection.device or "cpu",
         plugins=tuple(plugins),
-        timeout_s=timeout,
+        timeout_s=timeout_s,
     )
     with (
         tempfile.TemporaryDirectory(prefix="backendcheck-") as work,

@@ -80,7 +80,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_named_inputs_and_outputs_come_with_their_losses(saved: Any) -> None:
     found: ModelFile = saved("dict")
-    assert found.kind == "Functional"
+    assert found.class_name == "Functional"
     assert found.keras_version
     assert found.inputs == (Port(name="b", shape=(None, 4), dtype="float32"), Port(name="a", shape=(None, 4), dtype="int32"))
     assert found.outputs == (
@@ -121,7 +121,7 @@ def test_a_head_is_followed_back_to_the_layer_that_makes_its_columns(saved: Any,
 
 def test_what_cannot_be_determined_is_left_out_and_noted(saved: Any) -> None:
     assert saved("flat").outputs == (Head(name=""),)
-    assert saved("flat").notes == ("the head of output the model cannot be told",)
+    assert saved("flat").notes == ("the file does not tell the head of the model",)
     own = saved("own")
     assert (own.inputs, own.outputs) == ((), ())
     assert "Own is a class of its own" in own.notes[0]
