@@ -124,7 +124,7 @@ def test_what_cannot_be_determined_is_left_out_and_noted(saved: Any) -> None:
     assert saved("flat").notes == ("the file does not tell the head of the model",)
     own = saved("own")
     assert (own.inputs, own.outputs) == ((), ())
-    assert "Own is a class of its own" in own.notes[0]
+    assert "Own is a custom class" in own.notes[0]
     assert own.custom[0] == "own>Own"
     assert own.compiled.losses[""] == DeclaredLoss(name="mine", custom=True)
     assert own.compiled.metrics == {"": ("sparse_top_k_categorical_accuracy",)}

@@ -22,8 +22,10 @@ def commands(group: click.Group = cli) -> Iterator[click.Command]:
 @pytest.mark.parametrize("command", list(commands()), ids=lambda command: command.name)
 def test_a_function_takes_the_options_of_its_command(command: click.Command) -> None:
     assert command.callback is not None
-    given = {parameter.name: None for parameter in command.params if parameter.expose_value}
-    inspect.signature(command.callback).bind(**given)
+    values = {str(parameter.name): None for parameter in command.params if parameter.expose_value}
+    if hasattr(command.callback, "__wrapped__"):  # `output_options` hands its own over as one value
+        values = {name: None for name in values if name not in ("as_json", "quiet", "verbose")} | {"output": None}
+    inspect.signature(command.callback).bind(**values)
 
 
 def test_there_are_commands() -> None:
