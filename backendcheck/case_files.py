@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendcheck.errors import UsageError
+from backendcheck.files import read_bytes
 
 PREFIX = "case_"
 BUILT_IN = "built-in cases"  # in a selection
@@ -100,7 +101,7 @@ def holds_cases(path: Path) -> bool:
 
 def _source(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror or error})."
         raise UsageError(message) from error

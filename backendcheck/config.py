@@ -30,6 +30,7 @@ from typing import Any
 from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Override
 from backendcheck.errors import UsageError
+from backendcheck.files import read_text
 from backendcheck.vocabulary.backends import parse_backend
 
 _KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance", "labels")
@@ -66,7 +67,7 @@ def load_configuration(start: Path) -> Configuration:
         path = folder / "pyproject.toml"
         if path.is_file():
             try:
-                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+                tools = tomllib.loads(read_text(path)).get("tool", {})
             except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 message = f"{path}: cannot be read as TOML ({error}). Correct it."
                 raise UsageError(message) from error

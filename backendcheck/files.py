@@ -1,10 +1,12 @@
-"""Files written atomically, their digests, and directories that one process has for itself."""
+"""Files written atomically and read safely, their digests, and directories that one process has for itself."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +39,39 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> No
         raise OutputInTheWay(message) from error
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device, which could be read for ever.
+
+    Raises:
+        OSError: if `path` does not exist or is not a regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: if it cannot be read or is not a regular file.
+    """
+    check_regular(path)
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file in UTF-8. A byte order mark, which editors on Windows write, is not part of the text.
+
+    Raises:
+        OSError: if it cannot be read or is not a regular file.
+        UnicodeDecodeError: if it is not UTF-8.
+    """
+    return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backendcheck.errors import UsageError
+from backendcheck.files import read_text
 
 if TYPE_CHECKING:
     from backendcheck.model_file import DeclaredLoss
@@ -35,7 +36,7 @@ def parse_class_names(text: str | None) -> Any:
     if path.suffix not in (".txt", ".json"):
         return [name.strip() for name in text.split(",")]
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         message = f"--class-names {path}: cannot be read ({error}). Give a file with one name per line, or the names themselves."
         raise UsageError(message) from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from backendcheck.files import read_text
+
 
 def runs_in(directory: Path) -> frozenset[str] | None:
     """The ids of the runs that the report.json in `directory` is about; None without a report."""
     path = directory / "report.json"
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(read_text(path))
         return frozenset(str(environment["run"]) for environment in report["environments"].values())
     except FileNotFoundError:
         return None

@@ -22,7 +22,7 @@ import safetensors.numpy
 
 from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import write_atomically
+from backendcheck.files import check_regular, read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
 from backendcheck.recordings.recording import Recording
@@ -143,6 +143,7 @@ def read_recording(path: Path) -> Recording:
         UnreadableInput: if the file is damaged, truncated or from a later version, naming it and what to do.
     """
     try:
+        check_regular(path)
         with safetensors.safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             if "backendcheck" not in metadata:
@@ -214,7 +215,7 @@ def read_environment(leg: Path) -> Environment:
     """
     path = leg / ENVIRONMENT
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(read_text(path))
         if not isinstance(body, dict):
             raise _unreadable(path, "is not a JSON object", "Record this backend again")
         _check_format(path, body)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backendcheck.errors import OutputInTheWay, UnreadableInput
-from backendcheck.files import write_atomically
+from backendcheck.files import read_bytes, write_atomically
 from backendcheck.recordings.earlier_report import runs_in
 from backendcheck.recordings.files import ENVIRONMENT, read_environment, recording_path, write_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
@@ -71,7 +71,7 @@ def _write(path: Path, leg: MergedLeg) -> None:
     # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
     write_environment(path, replace(leg.environment, exit_state=ExitState.RUNNING))
     for case, file in leg.files.items():
-        content = file.read_bytes()
+        content = read_bytes(file)
         if hashlib.sha256(content).hexdigest() != leg.environment.digests[case]:
             message = f"{file}: has changed while it was read. Merge again when nothing writes there any more."
             raise UnreadableInput(message)

@@ -11,7 +11,6 @@ Format history
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UnreadableInput
-from backendcheck.files import file_sha256, write_atomically
+from backendcheck.files import file_sha256, read_text, write_atomically
 from backendcheck.recordings.files import RECORDINGS, recording_path
 from backendcheck.recordings.legs import Leg
 from backendcheck.vocabulary.sides import Side
@@ -142,7 +141,7 @@ def read_script(path: Path) -> KeptScript:
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"it has {path.stat().st_size} bytes, more than any script")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         if content["format"] != FORMAT:
             message = f"{path}: has format {content['format']!r}; expected {FORMAT}. {_REMEDY}"
             raise UnreadableInput(message)
@@ -157,7 +156,7 @@ def read_script(path: Path) -> KeptScript:
         raise UnreadableInput(message) from error
     if script.data:
         arrays = path.parent / Path(script.data).name
-        if not arrays.is_file() or hashlib.sha256(arrays.read_bytes()).hexdigest() != script.data_sha256:
+        if not arrays.is_file() or file_sha256(arrays) != script.data_sha256:
             message = f"{arrays}: is not the file of arrays that the script of {script.case} reads. {_REMEDY}"
             raise UnreadableInput(message)
     return script

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendcheck.errors import UnreadableInput
+from backendcheck.files import read_text
 
 _SCHEMA = 1
 
@@ -39,7 +40,7 @@ def read_baseline(path: Path) -> Baseline:
     """
     remedy = "Give the report.json that an earlier run wrote."
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         message = f"{path}: unreadable, or invalid JSON ({error}). {remedy}"
         raise UnreadableInput(message) from error

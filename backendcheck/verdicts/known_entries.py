@@ -17,6 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from backendcheck.errors import UsageError
+from backendcheck.files import read_text
 from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
 from backendcheck.vocabulary.backends import Backend
@@ -73,7 +74,7 @@ def load_causes(path: Path) -> dict[str, Cause]:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror or error})."
         raise UsageError(message) from error

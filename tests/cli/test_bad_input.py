@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import make
+import numpy as np
 import pytest
 from fine_case import FINE, without
 from forked import backendcheck
@@ -238,6 +239,22 @@ def test_a_damaged_recording_is_refused_by_name(run: Path, damage: Callable[[Pat
         ended = backendcheck(*arguments, cwd=run.parent)
         refused(ended, str(file.relative_to(run.parent)), words)
     assert not (run / "report.json").exists()
+
+
+@pytest.mark.parametrize("name", ["environment.json", "recordings/a/1.safetensors"])
+def test_a_pipe_in_place_of_a_file_of_a_leg_is_refused_and_not_waited_for(run: Path, name: str) -> None:
+    (run / "jax" / name).unlink()
+    os.mkfifo(run / "jax" / name)
+    refused(backendcheck("compare", "run", cwd=run.parent, timeout=30), f"run/jax/{name}", "not a regular file")
+
+
+def test_a_pipe_or_a_device_in_place_of_other_files_is_refused_and_not_waited_for(run: Path) -> None:
+    os.mkfifo(run.parent / "pipe.json")
+    for path in ("pipe.json", "/dev/zero"):
+        refused(backendcheck("compare", "run", "--baseline", path, cwd=run.parent, timeout=30), path, "not a regular file")
+    np.save(run.parent / "y.npy", [0, 1])
+    refused(backendcheck("labels", "--data", "y.npy", "--class-names", "pipe.json", cwd=run.parent, timeout=30), "pipe.json")
+    refused(backendcheck("compare", "run", "--known", "/dev/zero", cwd=run.parent, timeout=30), "/dev/zero")
 
 
 def test_a_whole_run_passes(run: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import write_atomically
+from backendcheck.files import read_text, write_atomically
 from backendcheck.text.words import counted
 
 SCHEMA = 1
@@ -59,7 +59,7 @@ class ClassMap:
             message = f"{path}: file not found; expected a class map. {remedy}"
             raise UsageError(message)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(path))
             _canonical(content).encode()  # "\\ud800", half a character, is valid JSON but not valid text
         except (OSError, ValueError, RecursionError) as error:
             message = f"{path}: invalid JSON ({error}). {remedy}"
