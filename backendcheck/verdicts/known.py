@@ -7,6 +7,7 @@ stays FAILED. A divergence that is gone is XPASSED, which fails. An ERROR is nev
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -26,6 +27,7 @@ from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, FindingKind, Oracle
 
 _STRUCTURAL = ("raised", "missing", "shape")
+_DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "tpu": "tpu", "mps": "mps"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,19 @@ class Cause:
         """``since Keras 3.12, until torch 2.14``; empty where nothing is known."""
         bounds = (("since", self.since), ("until", self.until))
         return ", ".join(f"{word} {'Keras ' if bound[0].isdigit() else ''}{bound}" for word, bound in bounds if bound)
+
+
+def _is_on(device: str, recorded: str) -> bool:
+    """Whether a leg ran on `device`: a type of device such as ``gpu``, or what its environment says, or the start of it.
+
+    Backends name the same device in their own ways: ``/physical_device:GPU:0``, ``gpu: NVIDIA H200`` and ``cuda: NVIDIA H200``.
+    """
+    return recorded.startswith(device) or _device_type(recorded) == _device_type(device) == device.lower()
+
+
+def _device_type(device: str) -> str:
+    words = re.split(r"[^a-z]+", device.lower())
+    return next((_DEVICE_TYPES[word] for word in words if word in _DEVICE_TYPES), "")
 
 
 @cache
@@ -118,7 +133,7 @@ class Divergence:
             versions = legs[leg].versions
             if not all(map(versions.get, self.installed)) or any(map(versions.get, self.missing)):
                 return False
-        return not self.device or all(env.device.startswith(self.device) for env in legs.values())
+        return not self.device or all(_is_on(self.device, env.device) for env in legs.values())
 
 
 def _within(specifier: str, version: str) -> bool:

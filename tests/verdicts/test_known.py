@@ -238,6 +238,26 @@ def test_outside_its_version_range_an_entry_expects_nothing() -> None:
     assert verdict(everywhere(loss=1.0), entry) is Verdict.PASSED
 
 
+@pytest.mark.parametrize(
+    ("device", "recorded", "holds"),
+    [
+        ("gpu", "/physical_device:GPU:0", True),
+        ("gpu", "gpu: NVIDIA H200", True),
+        ("gpu", "cuda: NVIDIA H200", True),
+        ("GPU", "cuda: NVIDIA H200", True),
+        ("gpu: NVIDIA H200", "gpu: NVIDIA H200", True),
+        ("gpu: NVIDIA H200", "gpu: NVIDIA A100", False),
+        ("cpu", "cpu", True),
+        ("cpu", "cuda: NVIDIA H200", False),
+        ("mps", "mps", True),
+        ("gpu", "", False),
+    ],
+)
+def test_a_device_is_compared_by_its_type_however_the_backend_names_it(device: str, recorded: str, holds: bool) -> None:
+    entry = divergence("a/b", "jax", device=device)
+    assert entry.applies({"jax": make.environment("jax", device=recorded)}) is holds
+
+
 def test_an_entry_holds_on_its_device_only() -> None:
     assert verdict(JAX_DIFFERS, divergence("a/b", "jax", device="cpu")) is Verdict.XFAILED
     assert verdict(JAX_DIFFERS, divergence("a/b", "jax", device="gpu")) is Verdict.FAILED
