@@ -82,7 +82,7 @@ class Session:
 
     @property
     def problems(self) -> list[str]:
-        return [f"{problem['file']}:{problem['line']}: {problem['message']}" for problem in self.environment.problems]
+        return [f"{problem.file}:{problem.line}: {problem.message}" for problem in self.environment.problems]
 
     def value(self, case: str, name: str = "v") -> Any:
         return self.recordings[case].observations[f"value/{name}"].value.tolist()
