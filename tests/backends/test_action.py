@@ -28,4 +28,4 @@ def test_recording_shards_and_merging_them(tmp_path: Path) -> None:
     assert outputs["report"] == "reports/index.html", words
     environment = read_environment(tmp_path / "reports" / "jax")
     assert (environment.exit_state, {*environment.digests}) == ("complete", {*ids})
-    assert [piece["shard"] for piece in environment.parts] == ["1/2", "2/2"]
+    assert [part.shard for part in environment.parts] == ["1/2", "2/2"]

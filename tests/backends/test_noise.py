@@ -146,7 +146,7 @@ def test_a_noise_recording_that_fails_is_said_and_the_next_run_clears_what_was_m
 
         def case_a():
             session = json.loads(Path(os.environ["BACKENDCHECK_SESSION"]).read_text())
-            if session["noise"] == "jitter-1":
+            if session["request"]["noise"] == "jitter-1":
                 os._exit(3)
             return LossCase("mean_squared_error", [[0.5]], [[0.25]])
     """

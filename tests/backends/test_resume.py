@@ -98,7 +98,7 @@ def test_a_run_goes_on_where_ctrl_c_has_ended_it(tmp_path: Path) -> None:
         assert leg.environment.run == runs[backend]
         assert leg.environment.exit_state == "complete"
         assert {*leg.statuses} == {*leg.environment.digests} == {*leg.environment.cases} == EXPECTED
-        assert [one["exit_state"] for one in leg.environment.sessions] == ["interrupted"]
+        assert [earlier.exit_state for earlier in leg.environment.sessions] == ["interrupted"]
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["counts"]["PASSED"] == 4
     assert report["environments"]["jax"]["sessions"][0]["n_recordings"] == 1
