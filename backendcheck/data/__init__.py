@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from backendcheck.data.parsing import guarded
 from backendcheck.data.read import Data, ReadOptions
 from backendcheck.errors import UsageError
 
@@ -48,6 +49,11 @@ def read_data(
         inputs=tuple(inputs), outputs=tuple(outputs), image_shape=tuple(image_shape) if image_shape is not None else None,
         examples=examples, as_found=as_found,
     )  # fmt: skip
+    with guarded(path, _KINDS):
+        return _read(path, options)
+
+
+def _read(path: Path, options: ReadOptions) -> Data:
     if not path.exists():
         message = f"{path}: file or directory not found; expected {_KINDS}."
         raise UsageError(message)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from backendcheck.data.parsing import guarded
 from backendcheck.data.read import Data, ReadOptions, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.files import check_regular
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")  # other formats of Pillow start programs, whatever the name of the file says
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -78,16 +81,25 @@ def _shape(path: Path, options: ReadOptions) -> tuple[int | None, int | None, in
     return height, width, channels or 3
 
 
-def _decoded(file: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+def _check_size(file: Path, size: tuple[int, int]) -> None:
+    """Refuse an image that claims more pixels than Pillow deems safe, before it is decoded."""
+    from PIL import Image
 
-    try:
-        with Image.open(file) as image:
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and size[0] * size[1] > most:
+        message = f"{file}: image of {size[0]} x {size[1]} pixels; expected at most {most} pixels. Remove it, or scale it down."
+        raise UnreadableInput(message)
+
+
+def _decoded(file: Path, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+    from PIL import Image
+
+    with guarded(file, "an image"):
+        check_regular(file)
+        with Image.open(file, formats=_FORMATS) as image:
+            _check_size(file, image.size)
             plain = image.convert(_MODES[channels])
             if size is not None and plain.size != size:
                 plain = plain.resize(size, Image.Resampling.BILINEAR)
             array = np.asarray(plain, np.float32)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        message = f"{file}: unreadable image ({error}). Remove it, or save it again."
-        raise UnreadableInput(message) from error
     return array[..., None] if array.ndim == 2 else array  # noqa: PLR2004 - gray images have no channel axis

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from backendcheck.data.parsing import check_claim, guarded
 from backendcheck.data.read import Data, ReadOptions, check_lengths
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.files import check_regular
 from backendcheck.nests import named_leaves
 from backendcheck.text.escape import decoded
-from backendcheck.text.words import error_line
+from backendcheck.text.words import some_of
 
 _WEIGHT, _NAMES = "sample_weight", "class_names"
+_ZIP, _NUMPY = b"PK", b"\x93NUMPY"  # the first bytes of an .npz and of an .npy file
+_MOST_NAMED = 20  # arrays in a message
+_SURROGATES = (0xD800, 0xDFFF)  # halves of characters, which no encoding can write
+_DEFLATED = 1032  # the bytes that one byte of a deflated member can become at most
 
 
 def read_arrays(path: Path, options: ReadOptions) -> Data:
@@ -24,52 +33,91 @@ def read_arrays(path: Path, options: ReadOptions) -> Data:
             expected = f"expected the labels inside {path}. Leave --labels out"
             message = f"--labels {options.labels}: only for an .npy of inputs; {expected}."
             raise UsageError(message)
-        return _of_archive(path, _loaded(path), options)
-    x = _loaded(path)[""]
-    y = _loaded(options.labels)[""] if options.labels is not None else None
+        return _of_archive(path, _archive(path), options)
+    x = _array(path)
+    y = _array(options.labels) if options.labels is not None else None
     if not options.as_found:
         check_lengths(str(path), {"x": x, **({"y": y} if y is not None else {})})
     return Data(x=x, y=y, source=str(path))
 
 
-def _loaded(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name; the single array of an ``.npy`` is under ``""``."""
-    if not path.is_file():
+def _open(path: Path, magic: bytes) -> IO[bytes]:
+    """The file, open at its start; `magic` are the bytes that it should start with."""
+    if not path.exists():
         message = f"{path}: file not found; expected an .npy or .npz file."
         raise UsageError(message)
-    try:
-        with path.open("rb") as file:  # NumPy leaves a damaged file open
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return {"": content}
-            return {name: _member(path, content, name) for name in content.files}
-    except (UnreadableInput, UsageError):
-        raise
-    except MemoryError as error:
-        message = f"{path}: not enough memory to read it. Use fewer examples."
-        raise UnreadableInput(message) from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, SyntaxError) as error:
-        if "pickle" in str(error).lower() and not path.read_bytes()[:8].startswith((b"\x93NUMPY", b"PK")):
-            problem = "not a NumPy file"
-        elif "allow_pickle" in str(error):
-            problem = "Python objects, which are never unpickled; expected numbers, bools or text"
-        else:
-            problem = f"damaged, or not a NumPy file ({error_line(error)})"
-        message = f"{path}: {problem}. Save it again: np.savez(path, x=x, y=y)."
-        raise UnreadableInput(message) from error
+    check_regular(path)
+    file = path.open("rb")
+    start = file.read(len(_NUMPY))
+    file.seek(0)
+    if start.startswith(magic):
+        return file
+    file.close()
+    if start.startswith((_ZIP, _NUMPY)):
+        wrong, right = (".npy", ".npz") if magic == _NUMPY else (".npz", ".npy")
+        message = f"{path}: named {wrong}, but it is an {right} file; expected the name of its kind. Rename it."
+    else:
+        message = f"{path}: not a NumPy file, or damaged at its start. Save it again: np.savez(path, x=x, y=y)."
+    raise UnreadableInput(message)
 
 
-def _member(path: Path, content: Any, name: str) -> np.ndarray:
+def _array(path: Path) -> np.ndarray:
+    """The array of an ``.npy``."""
+    with guarded(path, "an .npy file"), _open(path, _NUMPY) as file:
+        return _read(path, "", file, os.fstat(file.fileno()).st_size)
+
+
+def _archive(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` by name."""
+    arrays: dict[str, np.ndarray] = {}
+    with guarded(path, "an .npz file"), _open(path, _ZIP) as file, zipfile.ZipFile(file) as archive:
+        left = _DEFLATED * os.fstat(file.fileno()).st_size  # members that share bytes cannot claim them twice
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name == member.filename or name in arrays:
+                problem = f"holds {name!r} twice" if name in arrays else f"holds {name!r}, which is not an array"
+                message = f"{path}: {problem}; expected an .npy member for each array. Save it again: np.savez(path, x=x, y=y)."
+                raise UnreadableInput(message)
+            with archive.open(member) as content:
+                array = _read(path, name, content, min(member.file_size, left))
+                content.read(1)  # the end of a member is where zipfile compares its checksum
+            left -= member.file_size
+            arrays[name] = array
+    return arrays
+
+
+def _read(path: Path, name: str, file: IO[bytes], n_bytes: int) -> np.ndarray:
+    """One array, after a look at its header. `n_bytes` is how much the file has for header and values."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        return np.asarray(content[name])
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
+        shape, _, dtype = read_header(file)
+    except MemoryError as error:  # the parser of Python reports deep nesting so
+        message = f"{path}: damaged, or not a NumPy file (its header is nested too deep). Save it again."
+        raise UnreadableInput(message) from error
+    if dtype.hasobject:
         message = (
-            f"{path}: {name} holds Python objects, which are never unpickled; expected numbers, bools or text. "
-            "Give all rows the same length, without None."
+            f"{path}: {name or 'the array'} holds Python objects, which are never unpickled; expected numbers, bools or text. "
+            "Save text as y.astype(str), and give all rows the same length, without None."
         )
-        raise UnreadableInput(message) from error
+        raise UnreadableInput(message)
+    n_values = math.prod(max(int(size), 1) for size in shape)
+    check_claim(
+        path, name, n_values=n_values, n_bytes=math.prod(shape) * dtype.itemsize, present=max(n_bytes - file.tell(), 0)
+    )
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    if dtype.kind == "U" and array.size and not _is_text(array):
+        message = f"{path}: {name or 'the array'} is damaged; expected text, got numbers that are not characters. Save it again."
+        raise UnreadableInput(message)
+    return array
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Whether text holds only characters. NumPy does not look, and Python fails to make a text of anything else."""
+    numbers = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    first, last = _SURROGATES
+    return not np.any((numbers > sys.maxunicode) | ((numbers >= first) & (numbers <= last)))
 
 
 def _of_archive(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -> Data:
@@ -80,11 +128,12 @@ def _of_archive(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions)
     weight = _part(left, _WEIGHT, ())
     if x is None and y is None:
         expected = f"x and y, or {', '.join((*options.inputs, *options.outputs))}" if options.inputs else "x and y"
-        message = f"{path}: no inputs or labels; expected the arrays {expected}, got {', '.join(sorted(arrays)) or 'none'}."
+        got = some_of(sorted(arrays), _MOST_NAMED) or "none"
+        message = f"{path}: no inputs or labels; expected the arrays {expected}, got {got}."
         raise UsageError(message)
     if left:
         known = ["x", "y", _WEIGHT, _NAMES, *options.inputs, *options.outputs]
-        message = f"{path}: unknown arrays {', '.join(sorted(left))}; expected {', '.join(known)}."
+        message = f"{path}: unknown arrays {some_of(sorted(left), _MOST_NAMED)}; expected {', '.join(known)}."
         raise UsageError(message)
     if not options.as_found:
         check_lengths(str(path), _by_name(x=x, y=y, sample_weight=weight))

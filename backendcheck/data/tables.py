@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.data.parquet_files import read_parquet
+from backendcheck.data.parsing import guarded
 from backendcheck.data.read import Data, ReadOptions, check_lengths, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.files import check_regular
 from backendcheck.text.words import counted, first_line
 
 
@@ -58,19 +61,20 @@ def _frame(path: Path) -> Any:
         import polars
     except ImportError as error:
         raise missing_extra(path, "polars", "tables") from error
-    try:
+    with guarded(path, f"a {path.suffix} table in UTF-8, with column names in the first line"):
         if path.suffix.lower() in (".parquet", ".pq"):
-            return polars.read_parquet(path)
+            return read_parquet(path)
+        check_regular(path)
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
         _check_header(path, separator)
-        # Infer types from all rows: the only fraction of a column may be in the last one.
-        return polars.read_csv(path, separator=separator, infer_schema_length=None)
-    except (UnreadableInput, UsageError):
-        raise
-    except Exception as error:  # polars raises its own classes
-        reason = first_line(str(error)) or type(error).__name__
-        message = f"{path}: unreadable table ({reason}); expected {path.suffix} in UTF-8, with column names in the first line."
-        raise UnreadableInput(message) from error
+        try:
+            # Infer types from all rows: the only fraction of a column may be in the last one.
+            return polars.read_csv(path, separator=separator, infer_schema_length=None)
+        except polars.exceptions.PolarsError as error:
+            reason = first_line(str(error)) or type(error).__name__
+            expected = f"expected {path.suffix} in UTF-8, with column names in the first line"
+            message = f"{path}: unreadable table ({reason}); {expected}."
+            raise UnreadableInput(message) from error
 
 
 def _check_header(path: Path, separator: str) -> None:
