@@ -25,17 +25,23 @@ def compare_observations(
     if left.value.shape != right.value.shape:
         message = f"shape {left.value.shape} on {pairing.left}, {right.value.shape} on {pairing.right}"
         return [pairing.structural(FindingKind.SHAPE, message)]
-    comparisons: list[Comparison] = []
-    if left.dtype != right.dtype:
-        message = f"dtype {left.dtype} on {pairing.left}, {right.dtype} on {pairing.right}"
-        comparisons.append(pairing.structural(FindingKind.DTYPE, message))
-        if left.is_text or right.is_text:
-            return comparisons
+    comparisons: list[Comparison] = [*compare_dtypes(pairing, values)]
+    if comparisons and (left.is_text or right.is_text):
+        return comparisons
     if left.is_text or not (left.is_float or right.is_float):
         comparisons.append(_compare_exactly(pairing, left.value, right.value))
     else:
         comparisons.append(compare_numbers(pairing, left.value, right.value, allowance, reference))
     return comparisons
+
+
+def compare_dtypes(pairing: Pairing, values: tuple[Observation, Observation]) -> list[Finding]:
+    """A finding if the dtypes differ."""
+    left, right = values
+    if left.dtype == right.dtype:
+        return []
+    message = f"dtype {left.dtype} on {pairing.left}, {right.dtype} on {pairing.right}"
+    return [pairing.structural(FindingKind.DTYPE, message)]
 
 
 def _compare_exactly(pairing: Pairing, left: np.ndarray, right: np.ndarray) -> Comparison:

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import compare_numbers, compare_observations
+from backendcheck.compare.arrays import compare_dtypes, compare_numbers, compare_observations
 from backendcheck.compare.findings import Comparison, Finding, Pairing, what_came_instead
 from backendcheck.compare.tolerances import Allowed, Override, Tolerances
 from backendcheck.recordings.recording import Recording
@@ -54,11 +54,13 @@ class _Pair:
             yield finding
         first, second = self.recordings
         for name in sorted({*first.observations, *second.observations}, key=flow_key):
-            if inside_only(name) or (not_compared(name, first) and not_compared(name, second)):
+            if inside_only(name):
                 continue
             left, right = first.observations.get(name), second.observations.get(name)
             if left is None or right is None:
                 yield from self._missing(name, absent=0 if left is None else 1)
+            elif not_compared(name, first) and not_compared(name, second):
+                yield from compare_dtypes(self._pairing(name), (left, right))  # random numbers have a type as well
             elif ObservationName.parse(name).quantity is Quantity.PREDICTED_CLASS:
                 yield from self._classes(name, left, right)
             else:
@@ -150,6 +152,9 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
 def _compare_leg(leg: str, recording: Recording, tolerances: Tolerances) -> Iterator[Comparison]:
     of_case = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
     for name, expected in ({**recording.reference_values} | of_case).items():
+        quantity = ObservationName.parse(name).quantity
+        if quantity is Quantity.GRADIENT and name not in of_case and not_compared(name, recording):
+            continue  # a gradient is taken of another draw than the one that its reference starts from
         pairing = Pairing(oracle=Oracle.REFERENCE, observation=name, left=Side(leg), right=REFERENCE)
         observation = recording.observations.get(name)
         if observation is not None and expected.directions is not None:

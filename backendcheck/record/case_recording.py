@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backendcheck.case import Raises
+from backendcheck.case import Raises, ValueCase
 from backendcheck.case_files import file_digest
 from backendcheck.record.case_module import error_in_words
 from backendcheck.record.environment import settings
 from backendcheck.record.fixtures import seed_of
+from backendcheck.record.isolation import clear_session
 from backendcheck.recordings.files import read_recording, recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.session_state import SessionState
@@ -41,7 +42,9 @@ class CaseRecorder:
         from backendcheck.record import flow
         from backendcheck.record.layers.replay import observe_layers
         from backendcheck.record.observe.declarations import materialized, missing_library, reference_of, tolerances_of
+        from backendcheck.record.observe.draws import rewound, watched
         from backendcheck.record.observe.errors import InvalidCase
+        from backendcheck.record.observe.function import note_draws_of_values
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
 
@@ -50,9 +53,13 @@ class CaseRecorder:
         returned: Any = None
         fields: dict[str, Any] = {}
         with trace.ended_by_problems():
-            with self.injection:
+            with self.injection, rewound(item.funcargs) as rewind, contextlib.ExitStack() as watching:
+                draws = watching.enter_context(watched(item.obj))
                 with trace.stage(RecordingStage.CASE):
                     returned = materialized(make())
+                is_value = isinstance(returned, ValueCase | Mapping)
+                if not is_value:
+                    watching.close()  # the other cases are watched part by part
                 if missing := missing_library(trace.raised):
                     raise InvalidCase(missing)
                 if not trace.raised:
@@ -65,6 +72,9 @@ class CaseRecorder:
                         observe_layers(returned, trace, seed=seed, source=self._source_calls(case_id(item.nodeid)))
                     else:
                         flow.observe(returned, trace, seed=seed, oracles=frozenset(self.request.oracles), noise=noise)
+                watching.close()
+                if is_value and not trace.raised and not self.request.layers:
+                    note_draws_of_values(_afresh(rewind, make), draws, trace)
             if fields and not self.request.layers:
                 fields["reference"] = reference_of(returned)
         return trace.recording(
@@ -93,6 +103,17 @@ class CaseRecorder:
             "line": (item.reportinfo()[1] or 0) + 1,
             "file_digest": self._digests[item.path],
         }
+
+
+def _afresh(rewind: Callable[[], None], make: Callable[[], Any]) -> Callable[[], Any]:
+    """Calls a case again as if for the first time, with the same numbers from its fixtures."""
+
+    def again() -> Any:
+        clear_session()
+        rewind()
+        return make()
+
+    return again
 
 
 def status_and_problem(call: pytest.CallInfo[None]) -> tuple[Status, str]:

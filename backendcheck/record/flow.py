@@ -21,6 +21,7 @@ from backendcheck.record.observe.model import (
     observe_predictions,
     train,
 )
+from backendcheck.record.observe.model_draws import note_draws_of_losses, note_draws_of_metrics
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.oracles.order import observe_loss_order, observe_order, observe_prediction_order
@@ -65,8 +66,9 @@ def observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[
     observer = LossObserver(case, trace, seed=seed, noise=noise)
     if observer.loss is None:
         return
+    observer.note_draws(trace)
     observer.observe(observer.arrays, trace)
-    if Oracle.ORDER in oracles:
+    if Oracle.ORDER in oracles and not trace.not_compared:
         observe_loss_order(case, observer, trace)
 
 
@@ -95,9 +97,8 @@ def observe_model(
         trace.notes.append("predictions only: the case has no labels and no loss")
     elif "loss" in stages:
         observe_losses_and_gradients(under_test, under_test.arrays, trace)
-    if under_test.is_random:
-        trace.not_compared["*"] = "random numbers are drawn outside training, and they differ between backends"
-    variants = frozenset() if trace.not_compared else oracles
+        note_draws_of_losses(under_test, trace)
+    variants = frozenset() if under_test.is_random else oracles
     if only_predicts:
         if Oracle.ORDER in variants:
             observe_prediction_order(under_test, trace)
@@ -108,6 +109,7 @@ def observe_model(
         return
 
     observe_metrics(under_test, trace)
+    note_draws_of_metrics(under_test, trace)
     if Oracle.REFERENCE in variants:
         add_weight_references(under_test, trace, seed)
     if Oracle.ORDER in variants:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Comparison, Finding, findings_of, odd_one_out
 from backendcheck.compare.noise_floor import with_noise
 from backendcheck.compare.tolerances import Override
@@ -210,6 +211,7 @@ def _result(
     if excused is not None:
         verdict = _with_excuse(excused)
     first = next(iter(recordings.values()), None)
+    of_backends = [finding for finding in judgement.findings if not _is_random(finding, recordings)]
     diagnoses = tuple(diagnose(judgement.findings, recordings))
     return CaseResult(
         case=case,
@@ -218,7 +220,7 @@ def _result(
         claim=first.claim if first else "",
         file=first.file if first else "",
         line=first.line if first else 0,
-        odd_one_out=odd_one_out(list(recordings), judgement.findings),
+        odd_one_out=odd_one_out(list(recordings), of_backends),
         problems=judgement.problems,
         comparisons=judgement.comparisons,
         diagnoses=diagnoses,
@@ -226,6 +228,12 @@ def _result(
         changed=excused.changed if excused else (),
         recordings=recordings,
     )
+
+
+def _is_random(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+    """Whether a finding is about random numbers, which a case compares with a reference of its own: they accuse no backend."""
+    recording = recordings.get(finding.left.leg)
+    return recording is not None and bool(not_compared(finding.observation, recording))
 
 
 def _with_excuse(excused: Excuse) -> Verdict:

@@ -77,7 +77,7 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
         ]
     if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
         code = ProblemCode.ONE_LEG if len(usable) == 1 else ProblemCode.NOTHING_COMPARED
-        detail = "there is one leg only" if code is ProblemCode.ONE_LEG else ""
+        detail = "there is one leg only" if code is ProblemCode.ONE_LEG else "; ".join(reasons_not_compared(usable))
         problems.append(Problem(code=code, legs=tuple(usable), text="nothing could be compared", detail=detail))
     if problems:
         verdict = Verdict.ERROR
@@ -86,6 +86,11 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     else:
         verdict = Verdict.PASSED
     return Judgement(verdict=verdict, comparisons=tuple(comparisons), problems=tuple(problems))
+
+
+def reasons_not_compared(recordings: Mapping[str, Recording]) -> list[str]:
+    """Why observations of a case are not compared between backends, each reason once."""
+    return list(dict.fromkeys(reason for recording in recordings.values() for reason in recording.not_compared.values()))
 
 
 def _unobserved(leg: str, recording: Recording) -> Problem | None:

@@ -89,6 +89,28 @@ def test_what_one_side_alone_declares_random_is_compared() -> None:
     assert findings(compare_backends(pair)) == [("loss", "jax", "torch", "value")]
 
 
+def test_random_numbers_of_another_type_or_on_one_leg_only_are_a_finding() -> None:
+    random = {"not_compared": {"value/x": "the function draws random numbers"}}
+    wide = legs(
+        jax={"observations": {"value/x": np.ones(2, np.float32)}, **random},
+        torch={"observations": {"value/x": np.zeros(3, np.float64)}, **random},
+    )
+    assert findings(compare_backends(wide)) == [("value/x", "jax", "torch", "dtype")]
+    absent = legs(jax={"observations": {"value/x": [1.0]}, **random}, torch=random | {"loss": 1.0})
+    assert ("value/x", "jax", "torch", "missing") in findings(compare_backends(absent))
+
+
+def test_the_gradient_of_another_draw_is_compared_with_what_the_case_asks_for_only() -> None:
+    random = {"not_compared": {"*": "inference draws random numbers"}, "loss": 1.0, "observations": {"gradient/y_pred": [1.0]}}
+    # The loss is that of the recorded predictions.
+    built_in = {"gradient/y_pred": ReferenceValue(value=np.array([2.0])), "loss": ReferenceValue(value=np.array(2.0))}
+    assert findings(compare_reference(legs(jax={**random, "reference_values": built_in}))) == [
+        ("loss", "jax", "reference", "value")
+    ]
+    asked = compare_reference(legs(jax={**random, "reference": {"loss": 2.0}}))
+    assert findings(asked) == [("loss", "jax", "reference", "value")]
+
+
 # --- absence and exceptions ------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,18 @@ def test_a_passed_case_has_none() -> None:
     assert headline(everywhere(loss=1.0)) == ""
 
 
+def test_a_passed_case_says_what_was_not_compared_because_it_draws_random_numbers() -> None:
+    random = {"not_compared": dict.fromkeys(("metric/x", "train/metric/x"), "the metric x draws random numbers")}
+    found = make.results({"a/b": everywhere(loss=1.0, **random)}).cases[0]
+    assert (str(found.verdict), found.headline) == ("PASSED", "NOT COMPARED: the metric x draws random numbers")
+
+
+def test_random_numbers_that_miss_the_reference_of_the_case_accuse_no_backend() -> None:
+    random = {"not_compared": {"loss": "the loss draws random numbers"}, "reference": {"loss": 1.0}}
+    found = make.results({"a/b": everywhere(loss=1.0, **random) | {"jax": {"loss": 2.0, **random}}}).cases[0]
+    assert (str(found.verdict), found.odd_one_out) == ("FAILED", None)
+
+
 # --- findings --------------------------------------------------------------------------------------------------
 
 

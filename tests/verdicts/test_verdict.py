@@ -99,6 +99,19 @@ def test_observations_that_cannot_agree_alone_are_an_error() -> None:
     assert verdict(everywhere(loss=1.0, not_compared={"*": "random"})) is Verdict.ERROR
 
 
+def test_the_problem_says_what_draws_random_numbers() -> None:
+    found = judged(everywhere(loss=1.0, not_compared=dict.fromkeys(("loss", "train/*"), "the loss x draws random numbers")))
+    assert str(found.problems[0]) == "nothing could be compared: the loss x draws random numbers"
+
+
+def test_the_rest_of_what_draws_random_numbers_is_compared() -> None:
+    random = {"not_compared": {"metric/x": "the metric x draws random numbers"}}
+    legs = {leg: {"loss": 1.0, "observations": {"metric/x": float(n)}, **random} for n, leg in enumerate(("jax", "torch"))}
+    assert verdict(legs, expected=["jax", "torch"]) is Verdict.PASSED
+    legs["torch"] = {**legs["torch"], "loss": 2.0}
+    assert verdict(legs, expected=["jax", "torch"]) is Verdict.FAILED
+
+
 def test_one_leg_with_nothing_to_be_compared_with_is_an_error() -> None:
     found = judged({"jax": {"loss": 1.0}}, expected=["jax"])
     problems = tuple(map(str, found.problems))

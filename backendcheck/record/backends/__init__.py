@@ -21,6 +21,15 @@ class BackendModule(Protocol):
     def device_name(self) -> str:
         """The device that computes, such as ``cpu``."""
 
+    def random_state(self) -> Any:
+        """The state of the global random generators of the backend, as values that can be compared; empty without one."""
+
+    def set_random_state(self, state: Any) -> None:
+        """Restore what `random_state` returned."""
+
+    def seed_random_state(self, seed: int) -> None:
+        """Seed the global random generators of the backend."""
+
     def gradient_function(
         self,
         predict: Callable[[Any], Any],

@@ -30,6 +30,18 @@ def device_name() -> str:
     return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
 
 
+def random_state() -> Any:
+    return ()  # JAX has no global generator
+
+
+def set_random_state(state: Any) -> None:
+    """Nothing to set."""
+
+
+def seed_random_state(seed: int) -> None:
+    """Nothing to seed."""
+
+
 def gradient_function(
     predict: Callable[[Any], Any],
     loss: Callable[[Any, Any], Any],

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.eager import context as tf_context  # the public module has no way to read the state of its generator
 from tensorflow.python.framework import config as tf_config  # the public module has no way to ask
 
 from backendcheck.record.backends.masks import copy_mask
@@ -33,6 +34,23 @@ def configure(device: str) -> dict[str, str]:
 def device_name() -> str:
     gpus = tf.config.get_visible_devices("GPU")
     return gpus[0].name if gpus else "cpu"
+
+
+def random_state() -> Any:
+    """The global seed, and the generator of the seeds of ops."""
+    context = tf_context.context()
+    return context._seed, context._rng.getstate() if context._rng is not None else None  # noqa: SLF001
+
+
+def set_random_state(state: Any) -> None:
+    context = tf_context.context()
+    context._seed = state[0]  # noqa: SLF001
+    if state[1] is not None:
+        context._rng.setstate(state[1])  # noqa: SLF001
+
+
+def seed_random_state(seed: int) -> None:
+    tf.random.set_seed(seed)
 
 
 def gradient_function(

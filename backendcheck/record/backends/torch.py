@@ -33,6 +33,21 @@ def device_name() -> str:
     return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
 
 
+def random_state() -> Any:
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [state.numpy() for state in (torch.random.get_rng_state(), *on_devices)]
+
+
+def set_random_state(state: Any) -> None:
+    torch.random.set_rng_state(torch.from_numpy(state[0]))
+    if state[1:]:
+        torch.cuda.set_rng_state_all([torch.from_numpy(on_device) for on_device in state[1:]])
+
+
+def seed_random_state(seed: int) -> None:
+    torch.manual_seed(seed)
+
+
 def gradient_function(
     predict: Callable[[Any], Any],
     loss: Callable[[Any, Any], Any],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.case import FunctionCase
+from backendcheck.case import FunctionCase, ValueCase
 from backendcheck.nests import map_with_paths, with_slashes
 from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, to_tensor, zeros_if_none
+from backendcheck.record.observe.draws import Draws, depends_on_draws, in_words, sentence, watched
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import ObservationName
+from backendcheck.vocabulary.observations import Observation, ObservationName
 from backendcheck.vocabulary.stages import RecordingStage
 
 _RESULT = "result"  # the name of a returned value that is not in a dict
@@ -55,6 +57,27 @@ def _orders(nest: Mapping[Any, Any]) -> list[tuple[str, list[str]]]:
     return orders
 
 
+def note_draws_of_values(compute: Callable[[], Any], draws: Draws, trace: Trace) -> None:
+    """Look at the values of a case again; `compute` calls it afresh. What differs from itself depends on random numbers.
+
+    Python's and NumPy's global generators start alike on every backend, so their numbers may be compared.
+    """
+
+    def look() -> Mapping[str, Observation]:
+        case, again = compute(), Trace()
+        add_values(case.compute() if isinstance(case, ValueCase) else case, again, "the case")
+        return again.observations
+
+    names = depends_on_draws(draws, trace.observations, look, host=False)
+    for name in sorted(names):
+        trace.not_compared[glob.escape(name)] = sentence(f"the value {ObservationName.parse(name).part}")
+    if draws.host:
+        of_host = depends_on_draws(draws, trace.observations, look, most_looks=1) - names
+        values = ", ".join(sorted(ObservationName.parse(name).part for name in of_host))
+        if values:
+            trace.notes.append(f"{values}: random numbers of NumPy or Python, which start from the same seed on every backend")
+
+
 # --- functions -------------------------------------------------------------------------------------------------
 
 
@@ -75,7 +98,7 @@ def observe_function(
     arrays = {name: noise.inputs(name, nest, trace, seed=seed, codes=True) for name, nest in arrays.items()}
     call = _call_of(case)
     returned: Any = None
-    with trace.stage(RecordingStage.COMPUTE):
+    with watched(case.function) as draws, trace.stage(RecordingStage.COMPUTE):
         returned = call(_tensors(arrays))
         if returned is None:
             message = "FunctionCase: the function returned None; expected an array or a nest of arrays. Is a return missing?"
@@ -83,7 +106,10 @@ def observe_function(
         add_values(_by_name(returned), trace, "FunctionCase: the function")
     if trace.raised:
         return
-    if case.gradients:
+    _note_draws(case, lambda: call(_tensors(arrays)), draws, trace)
+    if case.gradients and trace.not_compared:
+        trace.notes.append("no gradient: the function draws random numbers")
+    elif case.gradients:
         _observe_gradients(call, arrays, trace, seed)
     if Oracle.PATHS in oracles:
         _observe_compiled(call, arrays, trace)
@@ -102,6 +128,18 @@ def _tensors(nest: Any) -> Any:
 
 def _by_name(returned: Any) -> Mapping[str, Any]:
     return returned if isinstance(returned, Mapping) else {_RESULT: returned}
+
+
+def _note_draws(case: FunctionCase, call: Callable[[], Any], draws: Draws, trace: Trace) -> None:
+    """Look at the function again. What differs from itself depends on random numbers."""
+
+    def look() -> Mapping[str, Observation]:
+        again = Trace()
+        add_values(_by_name(call()), again, "FunctionCase: the function")
+        return again.observations
+
+    why = sentence(f"the function{in_words(case.function)}")
+    trace.not_compared |= {glob.escape(name): why for name in sorted(depends_on_draws(draws, trace.observations, look))}
 
 
 # --- gradients -------------------------------------------------------------------------------------------------

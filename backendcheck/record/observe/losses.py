@@ -17,9 +17,12 @@ from keras.src.losses.losses import LossFunctionWrapper
 from backendcheck.case import LossCase
 from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, scalar, to_tensor, zeros_if_none
+from backendcheck.record.observe.draws import depends_on_draws, sentence, watched
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.state import State, variables_within
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.observations import Observation
 from backendcheck.vocabulary.stages import RecordingStage
 
 # Losses for exclusive classes; the predicted class is then an observation as well.
@@ -71,6 +74,11 @@ def per_example(loss: keras.losses.Loss, y_true: Any, y_pred: Any, sample_weight
     if values.ndim == 0 or values.shape[0] != n:
         return None
     return values if values.ndim == 1 else values.reshape(n, -1).mean(axis=1, dtype=values.dtype)
+
+
+def copied(weight: Any) -> Any:
+    """A copy of the weights for one call, because some losses write into them."""
+    return None if weight is None else keras.ops.copy(weight)
 
 
 def name_of(loss: keras.losses.Loss) -> str:
@@ -156,16 +164,39 @@ class LossObserver:
             (),
         )
 
+    def note_draws(self, trace: Trace) -> None:
+        """Look at the loss twice, before it is observed. If it differs from itself, it depends on random numbers."""
+        state = State(variables_within(self.loss))
+        first = Trace()
+        with watched(self.loss) as draws:
+            self.observe_values(self.arrays, first)
+
+        def look() -> Mapping[str, Observation]:
+            state.restore()
+            again = Trace()
+            self.observe_values(self.arrays, again)
+            if again.raised:
+                raise RuntimeError(again.raised[0].message)
+            return again.observations
+
+        if not first.raised and depends_on_draws(draws, first.observations, look):
+            trace.not_compared["*"] = sentence(f"the loss {name_of(self.loss)}")
+        state.restore()
+
     def observe(self, arrays: Arrays, trace: Trace) -> None:
         """Add the loss of each example, the loss, and its gradient by y_pred."""
+        self.observe_values(arrays, trace)
+        if "loss" in trace.observations and not trace.not_compared:  # there is no gradient of random numbers to compare
+            with trace.stage(RecordingStage.GRADIENT):
+                data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
+                _, by_pred, _ = self._gradients(data)
+                trace.add("gradient/y_pred", zeros_if_none(by_pred[0], arrays[1]))
+
+    def observe_values(self, arrays: Arrays, trace: Trace) -> None:
+        """Add the loss of each example, and the loss."""
         with trace.stage(RecordingStage.LOSS):
             labels, predictions, weight = (to_tensor(array) for array in arrays)
             n = len(arrays[1]) if arrays[1].ndim else 1
             if (values := per_example(self.loss, labels, predictions, weight, n)) is not None:
                 trace.add("per_example_loss", values)
             trace.add("loss", scalar(self.loss(labels, predictions, sample_weight=weight)))
-        if "loss" in trace.observations:
-            with trace.stage(RecordingStage.GRADIENT):
-                data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
-                _, by_pred, _ = self._gradients(data)
-                trace.add("gradient/y_pred", zeros_if_none(by_pred[0], arrays[1]))

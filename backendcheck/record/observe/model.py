@@ -17,7 +17,9 @@ from backendcheck.case import ModelCase
 from backendcheck.record.backends.masks import mask_of
 from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor, zeros_if_none
+from backendcheck.record.observe.draws import watched
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest, lowest_precision
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import random_state
@@ -59,9 +61,8 @@ def _create_variables(under_test: ModelUnderTest) -> None:
 
 
 def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Add the predictions of `predict`, and note what inference changes and whether it draws random numbers."""
+    """Add the predictions of `predict`, and note what inference changes and whether it depends on random numbers."""
     model = under_test.model
-    before = random_state(model)
     with trace.stage(RecordingStage.FORWARD):
         predictions = model.predict(under_test.x, batch_size=under_test.batch_size, verbose=0)
         named = outputs.by_output(predictions, model)
@@ -72,7 +73,7 @@ def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
             _add_predicted_class(under_test, name, len(named), trace)
     if not trace.raised:
         under_test.note_changed_state()
-        under_test.is_random = random_state(model) != before
+        note_draws_of_inference(under_test, trace)
 
 
 def add_predictions(named: Mapping[str, Any], trace: Trace) -> None:
@@ -163,18 +164,13 @@ def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any
         if under_test.predict_differs:
             trace.labels[of_output("output", name)] = as_observation(named[name], where="output").value
         under_test.reset_loss_state()
-        values = losses.per_example(loss, y_true, named[name], _copied(weight), under_test.n)
+        values = losses.per_example(loss, y_true, named[name], losses.copied(weight), under_test.n)
         if values is not None:
             trace.add(of_output("per_example_loss", name), values)
         if name:
             under_test.reset_loss_state()
-            reduced = loss(y_true, named[name], sample_weight=_copied(weight))
+            reduced = loss(y_true, named[name], sample_weight=losses.copied(weight))
             trace.add(f"loss/{name}", reduced if len(reduced.shape) == 0 else keras.ops.sum(reduced))
-
-
-def _copied(weight: Any) -> Any:
-    """A copy of the weights for one call, because some losses write into them."""
-    return None if weight is None else keras.ops.copy(weight)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -216,12 +212,12 @@ def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[s
     """Train the model by `fit`, which gets `options`. Returns what `fit` reports by epoch; empty if it raised."""
     before, n_raised_before = random_state(under_test.model), len(trace.raised)
     history: Mapping[str, list[float]] = {}
-    with trace.stage(RecordingStage.TRAIN):
+    with watched() as draws, trace.stage(RecordingStage.TRAIN):
         history = fit(under_test, trace, **options)
     if len(trace.raised) > n_raised_before:
         under_test.restore_initial()
-    elif random_state(under_test.model) != before or under_test.is_random_in_training():
-        trace.not_compared["train/*"] = "training draws random numbers (dropout, noise), which differ between backends"
+    else:
+        note_draws_of_training(under_test, trace, changed=random_state(under_test.model) != before, draws=draws)
     return history
 
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from backendcheck.case import ModelCase
 from backendcheck.record.backends import backend_module
-from backendcheck.record.observe import outputs
-from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, leaves, map_nest, to_tensor
+from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
 from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.perturbation import Perturbation
-from backendcheck.record.observe.state import State, is_random_generator, random_state, variables_of, variables_within
+from backendcheck.record.observe.state import State, variables_of, variables_within
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import created_trainable
 from backendcheck.vocabulary.findings import Oracle
@@ -44,7 +43,7 @@ class ModelUnderTest:
     dataset, dataset_type: the data set of the case and its type; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside.
-    is_random: whether inference draws random numbers.
+    is_random: whether predictions depend on random numbers.
     """
 
     def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
@@ -163,25 +162,6 @@ class ModelUnderTest:
     def note_changed_state(self) -> None:
         """Note which state an observation has changed, random generators aside."""
         self.changed_state = [path for path in self._untrained_state.changed() if "seed_generator" not in path]
-
-    def is_random_in_training(self) -> bool:
-        """Whether two training passes over the same data differ. On PyTorch, the state of a generator does not show it."""
-        model = self.model
-        if not random_state(model):
-            return False
-        before = State(variable for variable in variables_of(model) if not is_random_generator(variable))
-        data = self.tensors(self.arrays)
-        try:
-            passes = []
-            for _ in range(2):
-                before.restore()
-                passes.append(outputs.by_output(model(data["x"], training=True), model))
-        except Exception:  # noqa: BLE001 - `fit` raises it as well, and there it is recorded
-            return False
-        finally:
-            before.restore()
-        arrays = [[as_observation(tensor, where=name).value for name, tensor in named.items()] for named in passes]
-        return not all(np.array_equal(first, second, equal_nan=True) for first, second in zip(*arrays, strict=True))
 
     # --- what may be compared -------------------------------------------------------------------------------------
 

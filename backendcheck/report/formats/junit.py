@@ -135,6 +135,8 @@ def _case(result: CaseResult, results: Results, room: _Room) -> TestCase:
         why = f"known divergence: {reasons(result.known)}"
         case.result = _outcome(Skipped, room.cut([why], _LONGEST_MESSAGE), "XFAILED", room.cut([why]))
         case.system_out = _xml(room.cut([result.headline]))
+    elif result.verdict is Verdict.PASSED and result.headline:
+        case.system_out = _xml(room.cut([result.headline]))
     elif result.verdict in FAILING:
         outcome_class = Error if result.verdict is Verdict.ERROR else Failure
         message = room.cut([result.headline], _LONGEST_MESSAGE)

@@ -47,7 +47,7 @@ class Row:
     @property
     def text(self) -> str:
         """The text under the name: the headline, or for a case that passed its claim."""
-        return self.claim if self.result.verdict is Verdict.PASSED else self.result.headline
+        return self.claim if self.result.verdict is Verdict.PASSED and not self.result.headline else self.result.headline
 
 
 def row(result: CaseResult, legs: Sequence[str], change: str = "") -> Row:

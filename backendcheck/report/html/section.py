@@ -111,7 +111,7 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
 def _brief(result: CaseResult, claim: str) -> str:
     if result.verdict is Verdict.XFAILED:
         return one_line("; ".join(dict.fromkeys(entry.reason for entry in result.known)))
-    return claim if result.verdict is Verdict.PASSED else one_line(result.headline)
+    return claim if result.verdict is Verdict.PASSED and not result.headline else one_line(result.headline)
 
 
 def _script_note(result: CaseResult, results: Results) -> str:

@@ -22,6 +22,7 @@ _DID_NOT_FINISH = {"error": "not observed"}  # other states read as they are: cr
 _IN_CELLS = {
     "shape": "shape differs", "dtype": "dtype differs", "order": "order differs", "non-finite": "NaN or Inf",
 }  # fmt: skip
+_MOST_PARTLY = 5  # cases that a note names as compared in part
 _BY_ORACLE = {"reference": "differs from reference", "paths": "paths differ", "order": "depends on order"}
 
 
@@ -187,9 +188,20 @@ def known_notes(results: Results) -> list[tuple[str, str]]:
     return notes
 
 
+def _label_and_case(result: CaseResult) -> tuple[str, str]:
+    label, sentence = split_headline(result.headline)
+    return label, f"{result.case}: {sentence}"
+
+
 def run_notes(results: Results) -> list[tuple[str, str]]:
-    """Notes on a run that do not change its verdicts: on known divergences, on noise that was not measured, on scripts."""
+    """Notes on a run that do not change its verdicts: on known divergences, on cases that passed without some comparisons, on
+    noise that was not measured, on scripts.
+    """
+    partly = [result for result in by_verdict(results, Verdict.PASSED) if result.headline]
+    more = len(partly) - _MOST_PARTLY
     return [
+        *(_label_and_case(result) for result in partly[:_MOST_PARTLY]),
+        *([("NOT COMPARED", f"and parts of {counted(more, 'more case')}; report.json lists them all")] if more > 0 else []),
         *known_notes(results),
         *(("NOISE", problem) for problem in results.noise_problems),
         *(("SCRIPT", problem) for problem in results.scripts.problems),
