@@ -182,11 +182,13 @@ class ModelCase:
       `batch_size` to N, or to that of the data set.
     - `weights` is ``"seeded"`` (drawn by NumPy from the seed and the variable's path, the same on every backend) or
       ``"as built"`` (the weights that the case gave the model).
+    - `random` is ``"backend"`` (each backend draws its own random numbers, and what depends on them is not compared) or
+      ``"fixed"`` (the ops of `keras.random`, and with them dropout and noise, draw the same numbers on every backend).
     - `class_names` is a list, or a dict of lists by output name.
     - `order` lists relations of the order oracle that do not hold (see `OptOut`).
 
     Raises:
-        ValueError: if `weights`, `epochs` or `batch_size` is not one of the values above.
+        ValueError: if `weights`, `random`, `epochs` or `batch_size` is not one of the values above.
     """
 
     model: Any
@@ -202,6 +204,7 @@ class ModelCase:
     epochs: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)
     weights: Literal["seeded", "as built"] = field(default="seeded", kw_only=True)
+    random: Literal["backend", "fixed"] = field(default="backend", kw_only=True)
     class_names: ClassNames | None = field(default=None, kw_only=True)
     reference: Reference | None = field(default=None, kw_only=True)
     expect: Raises | None = field(default=None, kw_only=True)
@@ -211,6 +214,9 @@ class ModelCase:
     def __post_init__(self) -> None:
         if self.weights not in ("seeded", "as built"):
             message = f"ModelCase: weights={self.weights!r}; expected 'seeded' or 'as built'."
+            raise ValueError(message)
+        if self.random not in ("backend", "fixed"):
+            message = f"ModelCase: random={self.random!r}; expected 'backend' or 'fixed'."
             raise ValueError(message)
         for name in ("epochs", "batch_size"):
             count = getattr(self, name)

@@ -42,9 +42,10 @@ class CaseRecorder:
         from backendcheck.record import flow
         from backendcheck.record.layers.replay import observe_layers
         from backendcheck.record.observe.declarations import materialized, missing_library, reference_of, tolerances_of
-        from backendcheck.record.observe.draws import rewound, watched
+        from backendcheck.record.observe.draws import watched
         from backendcheck.record.observe.errors import InvalidCase
         from backendcheck.record.observe.function import note_draws_of_values
+        from backendcheck.record.observe.generators import rewound
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.trace import Trace
 

@@ -7,11 +7,13 @@ forward, loss, gradient, metrics and train.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from backendcheck.case import FunctionCase, LossCase, ModelCase, ValueCase
 from backendcheck.record.observe.declarations import MaterializedCase
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.fixed_draws import fixed_draws
 from backendcheck.record.observe.function import add_values, observe_function
 from backendcheck.record.observe.losses import LossObserver
 from backendcheck.record.observe.model import (
@@ -45,7 +47,8 @@ def observe(
         NotRecordable: if one of its results cannot be recorded.
     """
     if isinstance(case, ModelCase):
-        observe_model(case, trace, seed=seed, oracles=oracles, noise=noise, last=last)
+        with fixed_draws(seed) if case.random == "fixed" else nullcontext():
+            observe_model(case, trace, seed=seed, oracles=oracles, noise=noise, last=last)
     elif isinstance(case, LossCase):
         observe_loss(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, FunctionCase):
@@ -99,6 +102,8 @@ def observe_model(
         observe_losses_and_gradients(under_test, under_test.arrays, trace)
         note_draws_of_losses(under_test, trace)
     variants = frozenset() if under_test.is_random else oracles
+    if under_test.draws_in_inference:  # a permuted example gets the numbers of its new place
+        variants -= {Oracle.ORDER}
     if only_predicts:
         if Oracle.ORDER in variants:
             observe_prediction_order(under_test, trace)

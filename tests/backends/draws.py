@@ -169,3 +169,61 @@ def case_mean_that_goes_on():
 def case_dropout_that_drops_nothing(rng):
     """Draws nothing."""
     return trained(rng, layers.Dropout(0.0))
+
+
+# --- the same numbers on every backend -------------------------------------------------------------------------
+
+
+class EveryOp(layers.Layer):
+    """Uses each op that can be fixed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        seed = self.seed_generator
+        x = x + keras.random.normal(ops.shape(x), 0.1, 0.2, seed=seed) + keras.random.truncated_normal(ops.shape(x), seed=seed)
+        x = x * ops.cast(keras.random.randint((3,), 1, 5, seed=seed), x.dtype) + keras.random.uniform((), 0.5, 0.7, seed=seed)
+        x = x + ops.cast(keras.random.categorical(x, 3, seed=seed), x.dtype)
+        return keras.random.shuffle(keras.random.dropout(x, 0.3, seed=seed), axis=1, seed=seed)
+
+
+class Refused(layers.Layer):
+    """Calls an op that cannot be fixed."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, x, training=False):
+        return x + self.draw(self.seed_generator) if training else x
+
+
+def case_fixed_ops(rng):
+    """Every op, in three epochs of uneven batches."""
+    model = keras.Sequential([keras.Input((3,)), EveryOp(), layers.Dense(2)])
+    return ModelCase(model, "mse", rng.normal(size=(7, 3)), rng.normal(size=(7, 2)), random="fixed", epochs=3, batch_size=3)
+
+
+def case_fixed_in_inference(rng):
+    """Dropout that is always on."""
+    return trained(rng, Doubtful(), random="fixed", batch_size=4)
+
+
+def case_fixed_beside_numpy(rng):
+    """NumPy's numbers are not those of Keras."""
+    return trained(rng, layers.Dropout(0.5), WithNumpy(), random="fixed")
+
+
+def case_fixed_gamma(rng):
+    """No two backends have the same gamma distribution."""
+    return trained(rng, Refused(lambda seed: keras.random.gamma((8,), 0.5, seed=seed)), random="fixed")
+
+
+def case_fixed_without_a_seed(rng):
+    """Keras's own generator counts calls, also those that trace."""
+    return trained(rng, Refused(lambda _: keras.random.normal((8,))), random="fixed")

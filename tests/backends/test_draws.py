@@ -81,3 +81,36 @@ def test_what_numpy_draws_from_the_seed_of_the_case_is_compared_and_noted(run: P
     for backend in ("tensorflow", "jax", "torch"):
         notes = read_recording(recording_path(run / backend, "draws/values")).notes
         assert any("numpy: random numbers of NumPy or Python" in note for note in notes)
+
+
+# --- random="fixed" --------------------------------------------------------------------------------------------
+
+
+def test_with_fixed_numbers_training_is_compared_and_agrees(results: dict[str, Any]) -> None:
+    for case in ("fixed_ops", "fixed_in_inference"):
+        result = results[case]
+        assert (result["verdict"], result["headline"]) == ("PASSED", "")
+        names = {comparison["observation"] for comparison in result["comparisons"]}
+        assert {"train/loss", "predictions", "loss"} <= names
+
+
+def test_fixed_numbers_are_not_constant_and_not_left_out(run: Path) -> None:
+    losses = read_recording(recording_path(run / "jax", "draws/fixed_ops")).observations["train/loss"].value
+    assert len(set(losses.tolist())) == 3
+    predictions = read_recording(recording_path(run / "jax", "draws/fixed_in_inference")).observations["predictions"].value
+    assert len({tuple(row) for row in predictions.tolist()}) == 6
+
+
+def test_other_numbers_stay_random(results: dict[str, Any]) -> None:
+    assert "inference draws random numbers" in results["fixed_beside_numpy"]["headline"]
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [("fixed_gamma", "keras.random.gamma cannot be drawn alike"), ("fixed_without_a_seed", "was called without a seed")],
+)
+def test_what_cannot_be_fixed_is_refused_by_name(results: dict[str, Any], case: str, words: str) -> None:
+    result = results[case]
+    assert result["verdict"] == "ERROR"
+    assert len(result["problems"]) == 3
+    assert all(words in problem and "Leave random='fixed' out." in problem for problem in result["problems"])

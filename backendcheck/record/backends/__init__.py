@@ -30,6 +30,12 @@ class BackendModule(Protocol):
     def seed_random_state(self, seed: int) -> None:
         """Seed the global random generators of the backend."""
 
+    def is_symbolic(self) -> bool:
+        """Whether only shapes are computed just now, on tensors without values."""
+
+    def shift_right(self, x: Any, distance: int) -> Any:
+        """Integers shifted right, as the backend fills them."""
+
     def gradient_function(
         self,
         predict: Callable[[Any], Any],

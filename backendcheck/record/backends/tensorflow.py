@@ -53,6 +53,14 @@ def seed_random_state(seed: int) -> None:
     tf.random.set_seed(seed)
 
 
+def is_symbolic() -> bool:
+    return False  # shapes are computed by tracing the same program
+
+
+def shift_right(x: Any, distance: int) -> Any:
+    return tf.bitwise.right_shift(x, distance)
+
+
 def gradient_function(
     predict: Callable[[Any], Any],
     loss: Callable[[Any, Any], Any],

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import torch
+from keras.src.backend.torch.core import get_device as _device_of_keras
 from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
 
@@ -46,6 +47,14 @@ def set_random_state(state: Any) -> None:
 
 def seed_random_state(seed: int) -> None:
     torch.manual_seed(seed)
+
+
+def is_symbolic() -> bool:
+    return bool(_device_of_keras() == "meta")
+
+
+def shift_right(x: Any, distance: int) -> Any:
+    return x >> distance
 
 
 def gradient_function(

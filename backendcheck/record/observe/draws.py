@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from types import CodeType
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 
 from backendcheck.record.backends import backend_module
+from backendcheck.record.observe.generators import generators_within, host_state, is_equal, set_host_state, state_of
 from backendcheck.vocabulary.observations import Observation
 
 KERAS_OPS = (
@@ -29,9 +30,8 @@ KERAS_OPS = (
 )  # fmt: skip
 _SEEDS = "keras.src.random.seed_generator"
 _SAME = 1e-6  # relative to the largest element: above rounding of the same ops, far below the effect of other random numbers
-_MOST_LOOKS = 6  # that a result with few values, such as an accuracy, is not equal by chance
-_LONGEST_S = 1.0  # for the looks at one thing; the first is always taken
-_DEEPEST = 4  # objects within objects
+_MOST_LOOKS = 4  # that a result with few values, such as an accuracy, is not equal by chance
+_LONGEST_S = 0.3  # for the looks at one thing; the first is always taken
 
 
 @dataclass(slots=True, eq=False)
@@ -72,9 +72,9 @@ _replayed: Iterator[int] | None = None  # the default seeds of Keras during a lo
 @contextmanager
 def watched(*holders: Any) -> Iterator[Draws]:
     """A context that notes who draws random numbers. Generators are searched for inside `holders`, too."""
-    held = list(_generators_within(holders))
-    before, backend_before = [_state(generator) for generator in held], backend_module().random_state()
-    draws = Draws(start=_host_state(), backend_start=backend_before)
+    held = list(generators_within(holders))
+    before, backend_before = [state_of(generator) for generator in held], backend_module().random_state()
+    draws = Draws(start=host_state(), backend_start=backend_before)
     draws.python = draws.start[0]
     _watching.append(draws)
     try:
@@ -82,10 +82,10 @@ def watched(*holders: Any) -> Iterator[Draws]:
             yield draws
     finally:
         _watching.remove(draws)
-        python, numpy = _host_state()
-        draws.host |= python != draws.python or not _equal(numpy, draws.start[1])
-        draws.backend |= not _equal(backend_module().random_state(), backend_before)
-        draws.unseeded |= any(not _equal(_state(generator), state) for generator, state in zip(held, before, strict=True))
+        python, numpy = host_state()
+        draws.host |= python != draws.python or not is_equal(numpy, draws.start[1])
+        draws.backend |= not is_equal(backend_module().random_state(), backend_before)
+        draws.unseeded |= any(not is_equal(state_of(generator), state) for generator, state in zip(held, before, strict=True))
 
 
 @contextmanager
@@ -94,20 +94,21 @@ def _hooks() -> Iterator[None]:
     seeds, ops = importlib.import_module(_SEEDS), keras_random()
     draw_seed = seeds.draw_seed
     with ExitStack() as stack:
-        for module in _modules_with("draw_seed", draw_seed):
-            stack.enter_context(_replaced(module, "draw_seed", lambda seed: _moved(draw_seed(seed))))
+        for module in _modules_with_draw_seed(draw_seed):
+            stack.enter_context(replaced(module, "draw_seed", lambda seed: _moved(draw_seed(seed))))
         if hasattr(seeds, "python_random"):
-            stack.enter_context(_replaced(seeds, "python_random", _DefaultSeeds()))
+            stack.enter_context(replaced(seeds, "python_random", _DefaultSeeds()))
         for name in KERAS_OPS:
-            if hasattr(ops, name):
-                stack.enter_context(_replaced(ops, name, _reporting(getattr(ops, name))))
+            if hasattr(ops, name) and not hasattr(getattr(ops, name), "is_fixed"):
+                stack.enter_context(replaced(ops, name, _reporting(getattr(ops, name))))
         for module, name in ((os, "urandom"), (random, "_urandom")):
-            stack.enter_context(_replaced(module, name, _entropy(getattr(module, name))))
+            stack.enter_context(replaced(module, name, _entropy(getattr(module, name))))
         yield
 
 
 @contextmanager
-def _replaced(module: Any, name: str, replacement: Any) -> Iterator[None]:
+def replaced(module: Any, name: str, replacement: Any) -> Iterator[None]:
+    """A context in which a name of a module stands for something else."""
     original = getattr(module, name)
     setattr(module, name, replacement)
     try:
@@ -122,9 +123,13 @@ def keras_random() -> Any:
     return importlib.import_module(f"keras.src.backend.{keras.backend.backend()}.random")
 
 
-def _modules_with(name: str, value: Any) -> list[Any]:
+@cache
+def _modules_with_draw_seed(draw_seed: Any) -> list[Any]:
     modules = [module for key, module in list(sys.modules.items()) if key.startswith("keras.src.")]
-    return [module for module in modules if module.__dict__.get(name) is value]
+    return [module for module in modules if module.__dict__.get("draw_seed") is draw_seed]
+
+
+_signature = cache(inspect.signature)
 
 
 def _moved(seed: Any) -> Any:
@@ -132,7 +137,7 @@ def _moved(seed: Any) -> Any:
 
 
 def _reporting(op: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(op)
+    signature = _signature(op)
 
     def reporting(*args: Any, **kwargs: Any) -> Any:
         seed = signature.bind_partial(*args, **kwargs).arguments.get("seed")
@@ -188,115 +193,6 @@ class _DefaultSeeds:
         return value
 
 
-# --- states of generators --------------------------------------------------------------------------------------
-
-
-def _host_state() -> tuple[Any, Any]:
-    return random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that user code shares
-
-
-def _set_host_state(state: tuple[Any, Any]) -> None:
-    random.setstate(state[0])
-    np.random.set_state(state[1])  # noqa: NPY002
-
-
-def _equal(left: Any, right: Any) -> bool:
-    if isinstance(left, tuple) and all(isinstance(item, int) for item in left):
-        return bool(left == right)  # a state of Python's generator, of 625 numbers
-    if isinstance(left, tuple | list) and isinstance(right, tuple | list):
-        return len(left) == len(right) and all(map(_equal, left, right))
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
-    return bool(np.array_equal(left, right))
-
-
-def _is_generator(value: Any) -> bool:
-    return isinstance(value, np.random.Generator | np.random.RandomState | random.Random)
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)
-
-
-@contextmanager
-def rewound(*holders: Any) -> Iterator[Callable[[], None]]:
-    """A context with a function that puts the generators inside `holders` back to where they are now."""
-    states = [(generator, _state(generator)) for generator in _generators_within(holders)]
-
-    def rewind() -> None:
-        for generator, state in states:
-            _set_state(generator, state)
-
-    yield rewind
-
-
-def _generators_within(value: Any) -> Iterator[Any]:
-    """NumPy's and Python's generators inside objects: in attributes, closures, and the globals that functions name."""
-    found: dict[int, Any] = {}
-    visited: set[int] = set()
-
-    def visit(value: Any, depth: int) -> None:
-        if value is None or depth < 0 or id(value) in visited or isinstance(value, str | bytes | int | float | np.ndarray):
-            return
-        visited.add(id(value))
-        if _is_generator(value):
-            found[id(value)] = value
-        else:
-            for part in _parts(value):
-                visit(part, depth - 1)
-
-    visit(value, _DEEPEST + 1)
-    return iter(found.values())
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
-    if isinstance(value, list | tuple | set):
-        return list(value)
-    if inspect.ismethod(value):
-        return [value.__self__, value.__func__]
-    if inspect.isfunction(value):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_bound(cell)]
-        named = [value.__globals__.get(name) for name in _names(value.__code__)]
-        return [*cells, *named, *(value.__defaults__ or ()), getattr(value, "__wrapped__", None)]
-    if inspect.isclass(value) or inspect.ismodule(value) or inspect.isbuiltin(value) or isinstance(value, keras.Variable):
-        return []
-    attributes = list(getattr(value, "__dict__", {}).values())
-    if is_of_library(value):  # a wrapper of a user's function, or thousands of objects
-        return [part for part in attributes if inspect.isfunction(part)]
-    return [*attributes, *(part for part in vars(type(value)).values() if inspect.isfunction(part))]
-
-
-def is_of_library(value: Any) -> bool:
-    """Whether the class of `value` is of Keras or a backend."""
-    return type(value).__module__.startswith(("keras.", "tensorflow.", "torch.", "jax"))
-
-
-def _names(code: CodeType) -> set[str]:
-    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return set(code.co_names).union(*inner)
-
-
-def _is_bound(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - reading raises where the name was never bound
-    except ValueError:
-        return False
-    return True
-
-
 # --- looking twice ---------------------------------------------------------------------------------------------
 
 
@@ -307,8 +203,8 @@ def moved_on(draws: Draws, number: int, *, host: bool = True) -> Iterator[None]:
     With 0 as `number`, all are where they were at first.
     """
     global _offset, _replayed
-    state, backend = _host_state(), backend_module().random_state()
-    _set_host_state(draws.start)
+    state, backend = host_state(), backend_module().random_state()
+    set_host_state(draws.start)
     if number:
         backend_module().seed_random_state(number)
         if host:
@@ -323,7 +219,7 @@ def moved_on(draws: Draws, number: int, *, host: bool = True) -> Iterator[None]:
             yield
     finally:
         _offset, _replayed = 0, None
-        _set_host_state(state)
+        set_host_state(state)
         backend_module().set_random_state(backend)
 
 

@@ -217,7 +217,8 @@ def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[s
     if len(trace.raised) > n_raised_before:
         under_test.restore_initial()
     else:
-        note_draws_of_training(under_test, trace, changed=random_state(under_test.model) != before, draws=draws)
+        changed = random_state(under_test.model) != before and not under_test.has_fixed_draws
+        note_draws_of_training(under_test, trace, changed=changed, draws=draws)
     return history
 
 

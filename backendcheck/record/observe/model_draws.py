@@ -11,7 +11,8 @@ import keras
 
 from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation
-from backendcheck.record.observe.draws import Draws, depends_on_draws, is_of_library, sentence, watched
+from backendcheck.record.observe.draws import Draws, depends_on_draws, sentence, watched
+from backendcheck.record.observe.generators import is_of_library
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import State, variables_of
 from backendcheck.record.observe.trace import Trace

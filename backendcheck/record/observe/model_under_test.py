@@ -15,6 +15,7 @@ from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
 from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.fixed_draws import number_generators
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import State, variables_of, variables_within
 from backendcheck.record.observe.trace import Trace
@@ -42,7 +43,7 @@ class ModelUnderTest:
     n, batch_size: the number of examples, and of examples in a batch.
     dataset, dataset_type: the data set of the case and its type; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
-    changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside.
+    changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside if not fixed.
     is_random: whether predictions depend on random numbers.
     """
 
@@ -116,6 +117,8 @@ class ModelUnderTest:
         model = self.model
         loss_variables = variables_within(self.case.loss)
         variables = variables_of(model)
+        if self.has_fixed_draws:
+            number_generators([*variables, *loss_variables])
         self.initial = State([*variables, *loss_variables])
         trained = created_trainable(model)
         self._untrained_state = State([*(variable for variable in variables if id(variable) not in trained), *loss_variables])
@@ -160,10 +163,21 @@ class ModelUnderTest:
             self.restore_initial()  # an exception inside a compiled step may leave the variables of a JAX model empty
 
     def note_changed_state(self) -> None:
-        """Note which state an observation has changed, random generators aside."""
-        self.changed_state = [path for path in self._untrained_state.changed() if "seed_generator" not in path]
+        """Note which state an observation has changed: random generators only if they draw what is compared."""
+        changed = self._untrained_state.changed()
+        self.changed_state = [path for path in changed if self.has_fixed_draws or "seed_generator" not in path]
 
     # --- what may be compared -------------------------------------------------------------------------------------
+
+    @property
+    def has_fixed_draws(self) -> bool:
+        """Whether the ops of `keras.random` draw the same numbers on every backend."""
+        return self.case.random == "fixed"
+
+    @property
+    def draws_in_inference(self) -> bool:
+        """Whether predictions depend on fixed random numbers, each of which belongs to a place in the batch."""
+        return self.has_fixed_draws and any("seed_generator" in path for path in self.changed_state)
 
     def overrides(self, method: str) -> bool:
         """Whether the class of the model overrides this method of `keras.Model`."""
