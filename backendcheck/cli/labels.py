@@ -117,9 +117,10 @@ def _check(options: _Options, data: Path) -> int:
     select, ignore, imbalance = _rule_settings(options)
     model = _read_model(options.model)
     paths = {"training": data, "validation": options.validation, "test": options.test}
-    splits = {name: _read_split(path, model, options, is_training=name == "training") for name, path in paths.items() if path}
-    training = splits["training"]
     names = parse_class_names(options.class_names)
+    known_names = _names_of_map(options.against) if names is None else names
+    splits = {name: _read_split(path, model, options, known_names, split=name) for name, path in paths.items() if path}
+    training = splits["training"]
     class_map = _class_map(names if names is not None else training.class_names, training)
     if names is None and options.write_class_map is not None and class_map is not None:
         names = class_map.as_json  # text labels become the indices of the map that is written
@@ -173,21 +174,32 @@ def _read_model(path: Path | None) -> ModelFile | None:
     return model
 
 
-def _read_split(path: Path, model: ModelFile | None, options: _Options, *, is_training: bool) -> Data:
+def _names_of_map(path: Path | None) -> Any:
+    """The class names of a class map: a list, or a dict of lists by output."""
+    if path is None:
+        return None
+    from backendcheck.labels import ClassMap
+
+    return ClassMap.read(path).as_json
+
+
+def _read_split(path: Path, model: ModelFile | None, options: _Options, names: Any, *, split: str) -> Data:
     from backendcheck.data import read_data
 
     outputs = [head.name for head in model.outputs if head.name] if model is not None else []
     inputs = [declared.name for declared in model.inputs] if model is not None and path.suffix.lower() == ".npz" else []
-    split = read_data(
-        path, labels=options.labels if is_training else None, label_columns=options.label_columns,
-        weight_column=options.weight_column, inputs=inputs, outputs=outputs, as_found=True,
+    data = read_data(
+        path, labels=options.labels if split == "training" else None, label_columns=options.label_columns,
+        weight_column=options.weight_column, inputs=inputs, outputs=outputs, as_found=True, class_names=names, split=split,
     )  # fmt: skip
-    if split.y is None and path.suffix.lower() == ".npy":
-        return replace(split, x=None, y=split.x)
-    if split.y is None:
+    for note in () if options.quiet else data.notes:
+        click.echo(visible(f"{path}: {note}"), err=True)
+    if data.y is None and path.suffix.lower() == ".npy":
+        return replace(data, x=None, y=data.x)
+    if data.y is None:
         message = f"{path}: has no labels; expected y beside x."
         raise UsageError(message)
-    return split
+    return data
 
 
 def _parse_heads(text: str | None) -> Any:

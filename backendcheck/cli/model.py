@@ -104,12 +104,15 @@ def model(
     declared_loss = parse_losses(loss, registered=bool(imports))
     if options["backends"]:
         parse_backends(options["backends"])
+    names = parse_class_names(class_names)
     loaded = read_data(
         data, labels=labels, label_columns=label_columns, weight_column=weight_column, examples=examples,
         inputs=[declared.name for declared in model_file.inputs] if model_file else (), image_shape=_image_shape(model_file),
-        outputs=[head.name for head in model_file.outputs if head.name] if model_file else (),
+        outputs=[head.name for head in model_file.outputs if head.name] if model_file else (), class_names=names,
     )  # fmt: skip
-    names = parse_class_names(class_names) or loaded.class_names
+    for note in () if output.quiet else loaded.notes:
+        click.echo(visible(f"{data}: {note}"), err=True)
+    names = names or loaded.class_names
     y = labels_as_indices(loaded.y, names, source=loaded.source, remedy="Give --class-names")
     batch = sampled(Batch(x=loaded.x, y=y, sample_weight=loaded.sample_weight), examples)
     if y is not None and loss is None and model_file is not None and model_file.compiled is None:

@@ -6,13 +6,16 @@ import math
 import os
 import sys
 import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
 
 from backendcheck.data.parsing import check_claim, guarded
-from backendcheck.data.read import Data, ReadOptions, check_lengths
+from backendcheck.data.read import SPLITS, Data, ReadOptions, check_lengths
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import check_regular
 from backendcheck.nests import named_leaves
@@ -123,6 +126,8 @@ def _is_text(array: np.ndarray) -> bool:
 def _of_archive(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions) -> Data:
     left = dict(arrays)
     names = _class_names(path, left)
+    if by_split := _by_split(left):
+        return replace(_of_splits(path, by_split, options), class_names=names)
     x = _part(left, "x", options.inputs)
     y = _part(left, "y", options.outputs)
     weight = _part(left, _WEIGHT, ())
@@ -138,6 +143,41 @@ def _of_archive(path: Path, arrays: dict[str, np.ndarray], options: ReadOptions)
     if not options.as_found:
         check_lengths(str(path), _by_name(x=x, y=y, sample_weight=weight))
     return Data(x=x, y=y, sample_weight=weight, class_names=names, source=str(path))
+
+
+_PARTS = MappingProxyType({
+    "x": "x", "image": "x", "images": "x", "data": "x", "inputs": "x", "features": "x",
+    "y": "y", "label": "y", "labels": "y", "target": "y", "targets": "y",
+})  # fmt: skip
+
+
+def _by_split(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays by split and part, of names as in Keras's ``mnist.npz``: ``x_train``, ``y_train``, ``x_test``; or empty."""
+    by_split: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        words = name.lower().split("_")
+        if len(words) != 2:  # noqa: PLR2004 - part and split
+            return {}
+        split = next((SPLITS[word] for word in words if word in SPLITS), "")
+        part = next((_PARTS[word] for word in words if word in _PARTS), "")
+        if not split or not part or part in by_split.get(split, {}):
+            return {}
+        by_split.setdefault(split, {})[part] = array
+    return by_split
+
+
+def _of_splits(path: Path, by_split: Mapping[str, dict[str, np.ndarray]], options: ReadOptions) -> Data:
+    """The data of one split, with the others beside it."""
+    if options.split not in by_split:
+        message = f"{path}: no {options.split} data; expected arrays for it beside those of {', '.join(by_split)}."
+        raise UsageError(message)
+    splits = {
+        split: Data(x=parts.get("x"), y=parts.get("y"), source=f"{path}, {split}") for split, parts in by_split.items()
+    }  # fmt: skip
+    if not options.as_found:
+        check_lengths(str(path), _by_name(**by_split[options.split]))
+    data = splits.pop(options.split)
+    return replace(data, source=str(path), splits=splits, notes=(f"{options.split} data of a file that holds several splits",))
 
 
 def _part(left: dict[str, np.ndarray], prefix: str, names: tuple[str, ...]) -> Any:

@@ -21,12 +21,19 @@ _MOST_EMPTY = 1_000_000  # values of no bytes in an array; a file of any size ca
 
 
 @contextlib.contextmanager
-def guarded(path: Path, kind: str) -> Iterator[None]:
-    """Read a file in this context. `kind` is what the file should be, for the message: ``a NumPy file``.
+def guarded(path: Path, kind: str, *, problem: str = "", remedy: str = "Save it again") -> Iterator[None]:
+    """Read a file in this context.
+
+    Args:
+        path: the file.
+        kind: what the file should be, for the message: ``a NumPy file``.
+        problem: what is wrong if a parser raises; default: damaged, or not of this kind.
+        remedy: what to do then.
 
     Raises:
         UnreadableInput: for every exception of a parser; those of this project pass.
     """
+    problem = problem or f"damaged, or not {kind}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old headers and odd metadata; what matters is refused
@@ -39,12 +46,12 @@ def guarded(path: Path, kind: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or first_line(str(error)) or type(error).__name__
         if error.errno is None or reason == os.strerror(errno.EINVAL):  # about the content, such as a place before its start
-            message = f"{path}: damaged, or not {kind} ({reason}). Save it again."
+            message = f"{path}: {problem} ({reason}). {remedy}."
         else:
             message = f"{path}: cannot be read ({reason}); expected {kind}. Check the file and its owner."
         raise UnreadableInput(message) from error
     except BaseException as error:  # a panic of polars is a BaseException
-        message = f"{path}: damaged, or not {kind} ({error_line(error)}). Save it again."
+        message = f"{path}: {problem} ({error_line(error)}). {remedy}."
         raise UnreadableInput(message) from error
 
 

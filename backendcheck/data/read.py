@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.text.words import some_of
 
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
+
+#: What people call splits, in folders and in names of arrays.
+SPLITS: Mapping[str, str] = MappingProxyType({
+    "train": "training", "training": "training", "val": "validation", "valid": "validation", "validation": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,6 +33,9 @@ class Data:
         class_names: the names of the classes in the order of their indices, or a dict of such lists by output.
         columns: the columns of a table that the inputs came from.
         source: where the data came from, for messages.
+        notes: what a reader understood that the file does not say, such as decimal commas.
+        unreadable: the files of inputs that cannot be read, each with the reason.
+        splits: the validation and test data of the same file or directory, by ``validation`` and ``test``.
     """
 
     x: Any
@@ -34,6 +44,9 @@ class Data:
     class_names: ClassNames | None = None
     columns: tuple[str, ...] = ()
     source: str = ""
+    notes: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, Data] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +54,8 @@ class ReadOptions:
     """The options of `read_data`.
 
     `as_found` is for checks that look for errors in data. Lengths may differ, and inputs may have any type or be missing. Images
-    are not decoded; a digest of its file stands for each image.
+    are only tried; a digest of its file stands for each image. With `class_names`, a column of a table is text if it holds these
+    names. `split` is the part to read of what holds several: ``training``, ``validation`` or ``test``.
     """
 
     labels: Path | None = None
@@ -52,6 +66,15 @@ class ReadOptions:
     image_shape: tuple[int | None, ...] | None = None
     examples: int | None = None
     as_found: bool = False
+    class_names: ClassNames | None = None
+    split: str = "training"
+
+
+def are_class_names(texts: Sequence[str], class_names: Sequence[str]) -> bool:
+    """Whether the texts of a column, which could be numbers, are class names: all of them, or those that start with 0."""
+    names = set(class_names)
+    padded = [text for text in texts if len(text) > 1 and text.startswith("0") and text.isdecimal()]
+    return bool(names) and bool(texts) and (names.issuperset(filter(None, texts)) or any(text in names for text in padded))
 
 
 def missing_extra(path: Path, package: str, extra: str) -> UsageError:
@@ -113,7 +136,7 @@ def class_indices(labels: np.ndarray, class_names: Sequence[str], source: str) -
     """
     index = {name: number for number, name in enumerate(class_names)}
     if len(index) != len(class_names):
-        twice = next(name for name in class_names if list(class_names).count(name) > 1)
+        twice = next(name for number, name in reversed([*enumerate(class_names)]) if index[name] != number)
         message = f"class names: {twice!r} occurs twice; expected each name once."
         raise UsageError(message)
     unknown = sorted({str(label) for label in labels.ravel().tolist()} - index.keys())

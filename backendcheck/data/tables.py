@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backendcheck.data.csv_files import read_csv
 from backendcheck.data.parquet_files import read_parquet
 from backendcheck.data.parsing import guarded
-from backendcheck.data.read import Data, ReadOptions, check_lengths, missing_extra
+from backendcheck.data.read import Data, ReadOptions, are_class_names, check_lengths, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import check_regular
-from backendcheck.text.words import counted, first_line
+from backendcheck.text.words import counted, some_of
+
+_PARQUET = (".parquet", ".pq")
+_MOST_NAMED = 20  # columns in a message
+_ROW_NUMBERS = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # the columns of row numbers that pandas and R write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """A table: a polars frame without its row numbers, and notes about how it was read."""
+
+    frame: Any
+    notes: tuple[str, ...]
 
 
 def read_table(path: Path, options: ReadOptions) -> Data:
     """Read a table. A single input gets all its columns side by side, (N, columns); several inputs are columns by name."""
-    frame = _frame(path)
-    columns = list(frame.columns)
-    labels = list(options.label_columns) or [name for name in options.outputs if name in columns]
-    for name in (*labels, *filter(None, [options.weight_column])):
-        if name not in columns:
-            message = f"{path}: column {name!r} not found; expected one of {', '.join(map(repr, columns[:20]))}."
-            raise UsageError(message)
-    if not labels:
-        message = f"{path}: no label column; expected --label-column with one of {', '.join(map(repr, columns[:20]))}."
-        raise UsageError(message)
-    if len(set(labels)) != len(labels):
-        message = f"{path}: a label column is given twice; expected each once."
-        raise UsageError(message)
-    features = [name for name in columns if name not in labels and name != options.weight_column]
+    table = _table(path, options)
+    frame, columns = table.frame, list(table.frame.columns)
+    labels = _label_columns(path, options, columns)
+    features = [name for name in columns if name not in labels and (name != options.weight_column or not name)]
     if not features and not options.as_found:
         message = f"{path}: no columns beside the labels; expected columns of inputs."
         raise UsageError(message)
     by_name = len(options.inputs) > 1 or (options.inputs and set(options.inputs) <= set(features) and len(features) > 1)
     if by_name and (missing := [name for name in options.inputs if name not in features]):
-        message = f"{path}: column for the input {missing[0]!r} not found; expected one of {', '.join(map(repr, features[:20]))}."
+        message = f"{path}: column for the input {missing[0]!r} not found; expected one of {_quoted(features)}."
         raise UsageError(message)
-    arrays = {name: _array(path, frame, name, as_found=options.as_found) for name in columns}
+    arrays = {name: _array(path, frame, name, as_found=options.as_found, is_label=name in labels) for name in columns}
     check_lengths(str(path), arrays)
     x: Any
     if options.as_found:
@@ -53,50 +58,85 @@ def read_table(path: Path, options: ReadOptions) -> Data:
     if len(labels) > 1 and not several:
         y = _side_by_side(path, y)
     weight = arrays[options.weight_column] if options.weight_column else None
-    return Data(x=x, y=y, sample_weight=weight, columns=tuple(features), source=str(path))
+    return Data(x=x, y=y, sample_weight=weight, columns=tuple(features), source=str(path), notes=table.notes)
 
 
-def _frame(path: Path) -> Any:
+def _label_columns(path: Path, options: ReadOptions, columns: Sequence[str]) -> list[str]:
+    labels = list(options.label_columns) or [name for name in options.outputs if name in columns]
+    for name in (*labels, *filter(None, [options.weight_column])):
+        if name not in columns:
+            message = f"{path}: column {name!r} not found; expected one of {_quoted(columns)}."
+            raise UsageError(message)
+    if not labels:
+        message = f"{path}: no label column; expected --label-column with one of {_quoted(columns)}."
+        raise UsageError(message)
+    if len(set(labels)) != len(labels):
+        message = f"{path}: a label column is given twice; expected each once."
+        raise UsageError(message)
+    return labels
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return some_of([repr(name) for name in names], _MOST_NAMED)
+
+
+def _table(path: Path, options: ReadOptions) -> _Table:
     try:
-        import polars
+        import polars  # noqa: F401 - whether it is installed
     except ImportError as error:
         raise missing_extra(path, "polars", "tables") from error
-    with guarded(path, f"a {path.suffix} table in UTF-8, with column names in the first line"):
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return read_parquet(path)
-        check_regular(path)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        _check_header(path, separator)
-        try:
-            # Infer types from all rows: the only fraction of a column may be in the last one.
-            return polars.read_csv(path, separator=separator, infer_schema_length=None)
-        except polars.exceptions.PolarsError as error:
-            reason = first_line(str(error)) or type(error).__name__
-            expected = f"expected {path.suffix} in UTF-8, with column names in the first line"
-            message = f"{path}: unreadable table ({reason}); {expected}."
-            raise UnreadableInput(message) from error
+    notes: tuple[str, ...] = ()
+    with guarded(path, f"a {path.suffix} table"):
+        if path.suffix.lower() in _PARQUET:
+            frame = read_parquet(path)
+        else:
+            frame, notes = read_csv(path)
+            frame = _with_class_names(path, frame, options)
+        return _without_row_numbers(path, frame, options, notes)
 
 
-def _check_header(path: Path, separator: str) -> None:
-    """Refuse repeated column names, which polars would rename silently."""
-    import csv
+def _with_class_names(path: Path, frame: Any, options: ReadOptions) -> Any:
+    """The table with label columns as text where their text is class names, such as the codes 007 and 010.
 
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file, delimiter=separator), [])
-    except UnicodeDecodeError as error:
-        message = f"{path}: not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8."
-        raise UnreadableInput(message) from error
-    except csv.Error as error:
-        message = f"{path}: unreadable column names ({error})."
-        raise UnreadableInput(message) from error
-    twice = next((name for number, name in enumerate(header) if name in header[:number]), None)
-    if twice is not None:
-        message = f"{path}: column {twice!r} occurs twice; expected each name once. Rename one."
-        raise UnreadableInput(message)
+    A column whose numbers are not the names keeps its numbers; these are indices.
+    """
+    names = {name: _names_of(options, name) for name in (*options.label_columns, *options.outputs)}
+    columns = [name for name, listed in names.items() if listed and name in frame.columns and frame[name].dtype.is_numeric()]
+    if not columns:
+        return frame
+    as_text, _ = read_csv(path, columns)
+    return frame.with_columns(
+        as_text[name].str.strip_chars() for name in columns
+        if are_class_names(as_text[name].drop_nulls().unique().str.strip_chars().to_list(), names[name])
+    )  # fmt: skip
 
 
-def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
+def _names_of(options: ReadOptions, column: str) -> Sequence[str]:
+    names = options.class_names
+    return names.get(column, ()) if isinstance(names, Mapping) else names or ()
+
+
+def _without_row_numbers(path: Path, frame: Any, options: ReadOptions, notes: tuple[str, ...]) -> _Table:
+    """The table without the columns that only number its rows, as pandas and R write them, and without empty ones."""
+    kept = []
+    for name in frame.columns:
+        column = frame[name]
+        if name in options.label_columns or name == (options.weight_column or None) or not _ROW_NUMBERS.fullmatch(name):
+            kept.append(name)
+        elif column.null_count() == len(column) and not name:
+            continue  # a separator at the end of each line
+        elif column.dtype.is_integer() and not column.null_count() and column.n_unique() == len(column):
+            title = f"column {name!r}" if name else "the column without a name"
+            notes = (*notes, f"{title} numbers the rows, and is not an input")
+        elif name or options.as_found:
+            kept.append(name)
+        else:
+            message = f"{path}: a column has no name; expected a name for each. Name it, or remove it."
+            raise UnreadableInput(message)
+    return _Table(frame=frame.select(kept), notes=notes)
+
+
+def _array(path: Path, frame: Any, name: str, *, as_found: bool, is_label: bool) -> np.ndarray:
     column = frame[name]
     if column.dtype.is_nested() or column.dtype.is_temporal():
         if as_found:
@@ -104,10 +144,12 @@ def _array(path: Path, frame: Any, name: str, *, as_found: bool) -> np.ndarray:
         message = f"{path}: invalid column {name!r}; expected numbers, bools or text, got {column.dtype}."
         raise UnreadableInput(message)
     if str(column.dtype) in ("String", "Categorical", "Enum") or str(column.dtype).startswith(("Categorical", "Enum")):
-        if column.null_count() and not as_found:
-            n = column.null_count()
-            message = f"{path}: column {name!r} has {counted(n, 'empty cell')} among its text. Fill them, or remove their rows."
+        n_empty = column.null_count()
+        if n_empty and is_label and not as_found:
+            empty = counted(n_empty, "empty cell")
+            message = f"{path}: column {name!r} has {empty} among its text. Fill them, or remove their rows."
             raise UnreadableInput(message)
+        # An empty cell of an input is an empty text, which is a text like any other.
         return np.array(["" if value is None else value for value in column.cast(_string()).to_list()], dtype=str)
     # A missing value among integers makes the column a float column, with NaN.
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from backendcheck.data import Data
 from backendcheck.errors import UsageError
 from backendcheck.labels.checks.l1_values import find_in_values
-from backendcheck.labels.checks.l2_shapes import find_in_lengths, find_in_shape
+from backendcheck.labels.checks.l2_shapes import find_in_lengths, find_in_shape, find_unreadable
 from backendcheck.labels.checks.l3_one_hot_rows import find_in_rows
 from backendcheck.labels.checks.l4_head_and_loss import find_in_head
 from backendcheck.labels.checks.l4_outputs import find_in_losses, find_in_outputs
@@ -22,9 +22,10 @@ from backendcheck.labels.checks.l7_balance import find_in_balance
 from backendcheck.labels.contract.class_map import ClassMap
 from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Severity
 from backendcheck.labels.contract.rules import filter_findings, parse_codes
-from backendcheck.labels.inputs.arrays import arrays_by_output, numbers_of
+from backendcheck.labels.inputs.arrays import arrays_by_output
 from backendcheck.labels.inputs.encoding import Encoding, encoding_of, encoding_of_loss
 from backendcheck.labels.inputs.input_rows import input_arrays
+from backendcheck.labels.inputs.numbers import numbers_of
 from backendcheck.labels.inputs.output_labels import OutputLabels
 from backendcheck.labels.inputs.task import LabelTask, label_task
 from backendcheck.model_file import DeclaredLoss, Head, ModelFile, describe_model, read_model_file
@@ -80,6 +81,8 @@ def check_labels(
     for split, data in (("validation", validation), ("test", test)):
         if data is not None:
             splits[split] = _split_data(data, split)
+        elif split in splits[TRAINING].splits:
+            splits[split] = splits[TRAINING].splits[split]
     stored_names = splits[TRAINING].class_names
     names = _Names(
         class_names=class_names if class_names is not None else stored_names,
@@ -180,6 +183,7 @@ def _check_splits(
         parts |= {f"sample weights of {name}" if name else "sample weights": array for name, array in weights.items()}
         parts |= {f"inputs {name}" if name else "inputs": array for name, array in input_arrays(data.x).items()}
         yield from find_in_lengths(parts, split)
+        yield from find_unreadable(data, split)
         training = {labels.output: labels for labels in by_split.get(TRAINING, ())}
         by_split[split] = [
             _output_labels(name, split, array, task, names, weights, training.get(name))
@@ -208,7 +212,7 @@ def _check_output(labels: OutputLabels, names: _Names, imbalance: float) -> Iter
 def _check_names_of_split(labels: OutputLabels, data: Data, names: _Names) -> Iterator[LabelFinding]:
     """L504, for a split whose labels are numbered by its own names. Text labels are numbered by the names of training."""
     split_names = _names_of_output(data.class_names, labels.output, "class_names")
-    if not split_names or labels.raw.dtype.kind in "OUS":
+    if not split_names or labels.by_name:
         return
     map_names = names.against.names(labels.output) if names.against is not None else None
     if expected := map_names or names.of(labels.output):
@@ -223,22 +227,20 @@ def _output_labels(
     head, loss = task.heads.get(task_output), task.losses.get(task_output)
     class_names, n_classes = names.of(output), names.n_classes(output)
     raw, head = _with_classes_last(raw, head, loss)
-    numbers, unknown_names = numbers_of(raw, class_names)
-    encoding_numbers = numbers if numbers is not None else np.zeros(0)
-    n_unknown = 0
-    if unknown_names and numbers is not None:  # L505 reports them; the other rules see the remaining labels
-        n_unknown = int(np.count_nonzero(numbers < 0))
-        numbers = numbers.ravel()[numbers.ravel() >= 0]
+    numbers = numbers_of(raw, class_names, training.separator if training is not None else "")
     if head is not None and head.shape is None and task_output in task.explicit_heads:
         head = replace(head, shape=_usual_shape(head, raw.ndim, integer=_takes_integers(loss)))
-    encoding = encoding_of(encoding_numbers, loss, head, n_classes)
+    encoding = encoding_of(numbers.values if numbers.values is not None else np.zeros(0), loss, head, n_classes)
     if training is not None and training.raw.ndim == raw.ndim:
         encoding = training.encoding  # the few labels of another split may look different
     weight = next((weights[name] for name in (output, task_output, "") if name in weights), None)
     return OutputLabels(
-        output=output, split=split, raw=raw, numbers=numbers, encoding=encoding, loss=loss, head=head, class_names=class_names,
-        n_classes=n_classes, weights=weight if weight is not None and weight.dtype.kind in "fiub" else None,
-        unknown_names=unknown_names, n_unknown=n_unknown,
+        output=output, split=split, raw=raw, encoding=encoding, loss=loss, head=head, class_names=class_names,
+        n_classes=n_classes, n_outputs=len(task.outputs),
+        numbers=None if numbers.several and encoding is Encoding.INTEGER else numbers.known,
+        weights=weight if weight is not None and weight.dtype.kind in "fiub" else None,
+        unknown_names=numbers.unknown_names, n_unknown=numbers.n_unknown, missing=numbers.missing, by_name=numbers.by_name,
+        several=numbers.several, separator=numbers.separator,
     )  # fmt: skip
 
 

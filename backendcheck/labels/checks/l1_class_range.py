@@ -26,7 +26,7 @@ def find_in_class_range(labels: OutputLabels) -> Iterator[LabelFinding]:
         values, counts = values[values != ignored], counts[values != ignored]
     if not len(values) or labels.units == 1:  # L404 and L405 are about a single unit
         return
-    classes = values[[not is_sentinel(value, labels) for value in values]]
+    classes = values[[not is_sentinel(value, labels) for value in values.tolist()]]
     if labels.columns is None:
         yield from _without_known_classes(labels, values, counts, classes)
     else:

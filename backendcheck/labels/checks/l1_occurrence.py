@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from backendcheck.labels.checks.l1_class_range import find_wider_head
+from backendcheck.labels.checks.l1_sentinels import is_sentinel
+from backendcheck.labels.checks.l3_one_hot_rows import is_multi_hot
 from backendcheck.labels.contract.finding import LabelFinding
 from backendcheck.labels.inputs.class_counts import class_counts
 from backendcheck.labels.inputs.encoding import Encoding
@@ -29,7 +32,10 @@ def find_missing_classes(labels: OutputLabels) -> Iterator[LabelFinding]:
         return
     if labels.encoding is Encoding.BINARY and numbers.ndim > 1 and numbers.shape[-1] > 1:
         return  # L107 is about single columns
-    is_one_class = len(counts) == 1 and (labels.encoding is Encoding.ONE_HOT or len(value_counts(numbers)[0]) == 1)
+    if labels.encoding is Encoding.ONE_HOT and is_multi_hot(labels):
+        return  # L401
+    has_one_value = len(counts) == 1 and not labels.unknown_names
+    is_one_class = has_one_value and (labels.encoding is Encoding.ONE_HOT or len(value_counts(numbers)[0]) == 1)
     if is_one_class and len(numbers) > 1:
         only = next(iter(counts))
         name = f" ({labels.class_names[only]})" if 0 <= only < len(labels.class_names) else ""
@@ -40,19 +46,40 @@ def find_missing_classes(labels: OutputLabels) -> Iterator[LabelFinding]:
         return
     if 0 not in counts and n_classes in counts:
         return  # L104 of labels 1 … C
-    missing = [index for index in range(n_classes) if index not in counts and index != labels.option("ignore_class")]
+    if labels.unknown_names or _has_invalid(labels):
+        return  # L103, L108 or L505: examples of a missing class may be among the labels that are wrong
+    n_classes = min(n_classes, labels.n_classes or n_classes, len(labels.class_names) or n_classes)  # of more, L405 and L501
+    ignored = labels.option("ignore_class")
+    without = (index for index in range(n_classes) if index not in counts and index != ignored)
+    missing = list(islice(without, _MOST_INDICES))  # the cost goes with the labels, not with the width of the head
+    n_missing = n_classes - sum(index < n_classes for index in counts)
+    n_missing -= isinstance(ignored, int) and 0 <= ignored < n_classes and ignored not in counts
     if not missing:
         return
-    if missing == [0] and labels.encoding is Encoding.INTEGER and labels.raw.dtype.kind not in "OUS":
+    if missing == [0] and labels.encoding is Encoding.INTEGER and not labels.by_name:
         yield find_wider_head(labels, n_classes)
         return
     named = [labels.class_text(index) for index in missing]
-    shown = names_text(named) if labels.class_names else some_of(named, MOST_NAMED)
+    shown = names_text(named[:MOST_NAMED]) if labels.class_names else some_of(named[:MOST_NAMED], MOST_NAMED)
+    if n_missing > MOST_NAMED:
+        shown += f" and {n_missing - MOST_NAMED} more"
     yield labels.finding(
-        "L106", f"{shown} {'has' if len(missing) == 1 else 'have'} no examples",
-        expected=f"examples of {counted(n_classes, 'class')}, got examples of {len(counts)}", missing=missing[:_MOST_INDICES],
-        n_missing=len(missing), of=n_classes,
+        "L106", f"{shown} {'has' if n_missing == 1 else 'have'} no examples",
+        expected=f"examples of {counted(n_classes, 'class')}, got examples of {len(counts)}", missing=missing,
+        n_missing=n_missing, of=n_classes,
     )  # fmt: skip
+
+
+def _has_invalid(labels: OutputLabels) -> bool:
+    """Whether class indices are wrong, and not only missing: outside the classes (L103), or with a fraction (L108)."""
+    numbers = labels.numbers
+    if labels.encoding is not Encoding.INTEGER or numbers is None:
+        return False
+    n_classes, ignored = labels.columns, labels.option("ignore_class")
+    values = value_counts(numbers)[0]
+    outside = values < 0 if n_classes is None else (values < 0) | (values >= n_classes)
+    wrong = [value for value in values[outside].tolist() if value != ignored and not is_sentinel(value, labels)]
+    return bool(wrong) or (numbers.dtype.kind == "f" and bool(np.any(values != np.floor(values))))
 
 
 def find_constant_columns(labels: OutputLabels) -> Iterator[LabelFinding]:

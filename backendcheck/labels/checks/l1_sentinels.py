@@ -25,11 +25,11 @@ def is_sentinel(value: Any, labels: OutputLabels) -> bool:
         return False
     if value < 0:
         return True
-    if labels.columns is not None:
-        return bool(value > labels.columns)
     numbers = labels.numbers
     if numbers is None:
         return False
+    if labels.columns is not None:
+        return bool(value > labels.columns) and not np.any(numbers == value - 1)  # one of many labels outside: L103
     other_numbers = numbers[np.isfinite(numbers) & (numbers != value)]
     return bool(other_numbers.size) and bool(np.all(other_numbers < value / 2))
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.data import Data
 from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Place
 from backendcheck.labels.contract.rules import make_finding
 from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.labels.inputs.output_labels import OutputLabels
-from backendcheck.text.words import counted
+from backendcheck.text.words import counted, some_of
 
 _MANTISSA = {"bfloat16": 8, "float16": 11, "float32": 24}  # all integers of so many bits are exact in this type
+_MOST_NAMED, _MOST_FILES = 10, 100  # unreadable files in a message and in the evidence
 _IN_COLUMNS = (Encoding.ONE_HOT, Encoding.BINARY, Encoding.SIGN, Encoding.NUMBER)
 
 
@@ -39,6 +41,19 @@ def find_in_lengths(parts: Mapping[str, np.ndarray], split: str) -> Iterator[Lab
                 "L202", place, f"have {counted(len(array), 'example')}, {first} have {n}", expected="the same number of both",
                 variant="sample_weight" if "weights" in name else "labels", evidence={"lengths": {first: n, name: len(array)}},
             )  # fmt: skip
+
+
+def find_unreadable(data: Data, split: str) -> Iterator[LabelFinding]:
+    """L202: inputs in files that cannot be read, so that their labels have no input."""
+    if data.unreadable:
+        n, of = len(data.unreadable), len(data.y)
+        reasons = some_of([f"{file}: {reason}" for file, reason in data.unreadable.items()], _MOST_NAMED)
+        yield make_finding(
+            "L202", Place(where="inputs" if split == TRAINING else f"{split} inputs", split=split),
+            f"{n} of {of} cannot be read", expected=f"an input for each label, got {reasons}", variant=None,
+            remedy="Remove these files, or save them again.",
+            evidence={"n": n, "of": of, "files": list(data.unreadable)[:_MOST_FILES]},
+        )  # fmt: skip
 
 
 def find_in_shape(labels: OutputLabels) -> Iterator[LabelFinding]:

@@ -43,12 +43,13 @@ def find_in_names(labels: OutputLabels, numbered_names: Sequence[str], against: 
 def _repeated(labels: OutputLabels) -> Iterator[LabelFinding]:
     """L502."""
     names = labels.class_names
-    repeated = [name for index, name in enumerate(names) if name in names[:index]]
-    if repeated:
-        indices = [index for index, name in enumerate(names) if name == repeated[0]]
+    first_place: dict[str, int] = {}
+    repeated = next((name for index, name in enumerate(names) if first_place.setdefault(name, index) != index), None)
+    if repeated is not None:
+        indices = [index for index, name in enumerate(names) if name == repeated]
         yield labels.finding(
-            "L502", f"class name {repeated[0]!r} occurs {len(indices)} times",
-            expected=f"each name once, got it for classes {', '.join(map(str, indices[:MOST_NAMED]))}", name=repeated[0],
+            "L502", f"class name {repeated!r} occurs {len(indices)} times",
+            expected=f"each name once, got it for classes {', '.join(map(str, indices[:MOST_NAMED]))}", name=repeated,
             first=indices[:MOST_NAMED],
         )  # fmt: skip
     first_index: dict[str, int] = {}
@@ -100,8 +101,8 @@ def _order(labels: OutputLabels, numbered_names: Sequence[str]) -> Iterator[Labe
             label_names=list(numbered_names)[:_MOST_NAMES], class_names=list(names)[:_MOST_NAMES],
         )  # fmt: skip
         return
-    if len(names) < 2 or not all(name.strip().isdecimal() for name in names):  # noqa: PLR2004 - a single name has no order
-        return
+    if len(names) < 2 or labels.by_name or not all(name.strip().isdecimal() for name in names):  # noqa: PLR2004
+        return  # a single name has no order, and labels that are the names do not depend on it
     by_number = sorted(names, key=int)
     if list(names) == sorted(names) and list(names) != by_number:
         index = next(place for place, name in enumerate(names) if name != by_number[place])

@@ -130,18 +130,29 @@ def _is_text(name: Any) -> bool:
     return isinstance(name, str)
 
 
+def _first_places(names: Sequence[str]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for index, name in enumerate(names):
+        places.setdefault(name, index)
+    return places
+
+
 def differences(names: Sequence[str], expected: Sequence[str]) -> list[str]:
     """How `names` differ from `expected`, one clause each: renamed, removed, added, moved. Empty if they are equal."""
     if tuple(names) == tuple(expected):
         return []
-    removed = [name for name in expected if name not in names]
-    added = [name for name in names if name not in expected]
-    renamed = [(before, after) for before, after in zip(expected, names, strict=False) if before in removed and after in added]
-    removed = [name for name in removed if name not in {before for before, _ in renamed}]
-    added = [name for name in added if name not in {after for _, after in renamed}]
-    common, expected_common = [name for name in names if name in expected], [name for name in expected if name in names]
-    moved = [(name, expected.index(name), names.index(name)) for name in expected_common
-             if expected.index(name) != names.index(name)]  # fmt: skip
+    place, expected_place = _first_places(names), _first_places(expected)
+    removed = [name for name in expected if name not in place]
+    added = [name for name in names if name not in expected_place]
+    renamed = [
+        (before, after) for before, after in zip(expected, names, strict=False)
+        if before not in place and after not in expected_place
+    ]  # fmt: skip
+    renamed_before, renamed_after = {before for before, _ in renamed}, {after for _, after in renamed}
+    removed = [name for name in removed if name not in renamed_before]
+    added = [name for name in added if name not in renamed_after]
+    common, expected_common = [name for name in names if name in expected_place], [name for name in expected if name in place]
+    moved = [(name, expected_place[name], place[name]) for name in expected_common if expected_place[name] != place[name]]
     clauses = [f"{before!r} is now {after!r}" for before, after in renamed[:_MOST_CLAUSES]]
     clauses += [f"{name!r} was removed" for name in removed[:_MOST_CLAUSES]]
     clauses += [f"{name!r} was added" for name in added[:_MOST_CLAUSES]]

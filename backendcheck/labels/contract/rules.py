@@ -95,7 +95,7 @@ _ALL = (
           "Labels wrap around, or are rounded to another class. Some backends refuse the type.",
           "Use int32 or int64 for classes, float32 for numbers."),
     _rule("L202", "length", [_E],
-          "Labels, inputs and weights of different numbers of examples, or none at all.",
+          "Labels, inputs and weights of different numbers of examples, or none at all; images that cannot be read.",
           "Every label after a missing one belongs to another example.",
           "Find the place where they diverge. Never cut to the shorter one."),
     _rule("L203", "column-or-not", [_E],

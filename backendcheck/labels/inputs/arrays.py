@@ -1,4 +1,4 @@
-"""Labels as the user has them (lists, tables, tensors, text) as arrays and as numbers."""
+"""Labels as the user has them (lists, tables, tensors, text) as arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from backendcheck.errors import UsageError
 from backendcheck.nests import is_no_mapping, named_leaves
-from backendcheck.text.escape import decoded
 from backendcheck.text.words import error_line
 
 
@@ -58,48 +57,3 @@ def as_array(value: Any, noun: str) -> np.ndarray:
     if type(array) is not np.ndarray:  # masked arrays and matrices compute differently
         array = np.array(array, copy=True, subok=False)
     return array
-
-
-def numbers_of(raw: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels as int64 or float64, in the shape of `raw`, and the text labels that are not class names, each once.
-
-    A text label becomes the index of its class name, or -1 if it is not a class name. The numbers are None if labels are neither
-    numbers nor text with class names.
-    """
-    dtype_kind = raw.dtype.kind
-    if dtype_kind == "O":
-        flat = raw.ravel().tolist()
-        if flat and all(isinstance(value, str | bytes) for value in flat):
-            return _indices_by_name([decoded(value) for value in flat], raw.shape, class_names)
-        if not all(isinstance(value, int | float | np.number | np.bool_ | None) for value in flat):
-            return None, ()
-        try:
-            return np.array([np.nan if value is None else float(value) for value in flat], np.float64).reshape(raw.shape), ()
-        except (OverflowError, TypeError, ValueError):
-            return None, ()
-    if dtype_kind in "US":
-        return _indices_by_name([decoded(value) for value in raw.ravel().tolist()], raw.shape, class_names)
-    if dtype_kind == "c":
-        return raw.real.astype(np.float64), ()
-    if dtype_kind == "V" and raw.dtype.names is None and str(raw.dtype).startswith("bfloat"):
-        return raw.astype(np.float64), ()
-    if dtype_kind in "mMV":
-        return None, ()
-    if dtype_kind == "f":
-        with np.errstate(all="ignore"):
-            return raw.astype(np.float64), ()
-    if dtype_kind == "u" and raw.dtype.itemsize == 8 and raw.size and int(raw.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
-        return raw.astype(np.float64), ()
-    return raw.astype(np.int64), ()
-
-
-def _indices_by_name(
-    texts: list[str], shape: tuple[int, ...], class_names: Sequence[str]
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    if not class_names:
-        return None, ()
-    index: dict[str, int] = {}
-    for number, name in enumerate(class_names):
-        index.setdefault(name, number)
-    unknown = tuple(sorted({text for text in texts if text not in index}))
-    return np.array([index.get(text, -1) for text in texts], np.int64).reshape(shape), unknown

@@ -8,6 +8,7 @@ from backendcheck.labels.inputs.encoding import Encoding
 from backendcheck.labels.inputs.output_labels import OutputLabels
 from backendcheck.labels.inputs.values import value_counts
 
+_EXACT = 2**53  # up to here a float64 holds every integer
 _NEAR_ONE = 0.5  # how far the sum of a soft row may be from 1; its class is that of its largest value
 
 
@@ -40,7 +41,9 @@ def class_indices(labels: OutputLabels) -> np.ndarray:
     if numbers is None:
         return np.empty(0, np.int64)
     values = numbers.ravel()
-    valid = np.isfinite(values) & (values == np.floor(values)) & (values >= 0) & (values < 2**53)
+    valid = values >= 0
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values) & (values == np.floor(values)) & (values < _EXACT)
     ignored = labels.option("ignore_class")
     if ignored is not None:
         valid &= values != ignored
@@ -60,7 +63,9 @@ def class_of_examples(labels: OutputLabels) -> np.ndarray | None:
         return of_rows
     if labels.encoding in (Encoding.INTEGER, Encoding.BINARY, Encoding.SIGN) and numbers.size == n:
         values = numbers.reshape(n)
-        valid = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53)
+        if values.dtype.kind != "f":
+            return values.astype(np.int64)
+        valid = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < _EXACT)
         return np.where(valid, values, -1).astype(np.int64)
     return None
 

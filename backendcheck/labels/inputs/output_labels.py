@@ -33,6 +33,11 @@ class OutputLabels:
         weights: sample weights, (N, …), or None.
         unknown_names: text labels that are not class names, each once.
         n_unknown: how many labels have an unknown name. They are left out of `numbers`.
+        missing: which labels are an empty text or nothing, among text; None if labels are not text.
+        by_name: whether `numbers` are the indices of class names that the labels hold.
+        several: the first text that names several classes; empty without one.
+        separator: what is between the names of such a text.
+        n_outputs: how many outputs the model has.
     """
 
     output: str
@@ -47,6 +52,11 @@ class OutputLabels:
     weights: np.ndarray | None = None
     unknown_names: tuple[str, ...] = ()
     n_unknown: int = 0
+    missing: np.ndarray | None = None
+    by_name: bool = False
+    several: str = ""
+    separator: str = ""
+    n_outputs: int = 1
 
     @property
     def where(self) -> str:

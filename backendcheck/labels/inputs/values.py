@@ -10,6 +10,7 @@ import numpy as np
 from backendcheck.text.words import some_of
 
 MOST_NAMED = 5  # indices, values and names in a message or in the evidence
+_LONGEST = 2.0**64  # floats up to here are written as integers if they are whole
 _LOWEST, _HIGHEST = -(2**15), 2**16  # integers between them are counted, others are sorted, which takes longer
 
 
@@ -38,16 +39,19 @@ def first_indices(mask: np.ndarray) -> list[int] | list[list[int]]:
 
 def values_text(values: Sequence[Any] | np.ndarray, counts: Sequence[int] | np.ndarray | None = None) -> str:
     """The first few values, with how often each occurs: ``-1 (12 times), 255 and 3 more``."""
-    texts = [number_text(value) for value in values]
+    texts = [number_text(value) for value in values[:MOST_NAMED]]
     if counts is not None:
         texts = [text if n == 1 else f"{text} ({n} times)" for text, n in zip(texts, counts, strict=False)]
-    return some_of(texts, MOST_NAMED)
+    n_more = len(values) - len(texts)
+    return some_of(texts, MOST_NAMED) + (f" and {n_more} more" if n_more else "")
 
 
 def number_text(value: Any) -> str:
-    """A number without needless decimals: 3 for 3.0."""
+    """A number without needless decimals: 3 for 3.0. An integer has all its digits, also beyond those of a float64."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(int(value))
     number = float(value)
-    if number.is_integer() and abs(number) < 1e15:  # noqa: PLR2004 - a float64 has 15 exact digits
+    if number.is_integer() and abs(number) < _LONGEST:
         return str(int(number))
     return f"{number:g}"
 
