@@ -63,7 +63,7 @@ class _Options:
 @click.option("--validation", type=_PATH, metavar="PATH", help="Validation data, compared with --data.")
 @click.option("--test", type=_PATH, metavar="PATH", help="Test data, compared with --data.")
 @click.option("--model", type=_PATH, metavar="FILE",
-              help="The .keras file of the model. Its heads and losses are read; it is not loaded.")  # fmt: skip
+              help="The .keras or .h5 file of the model. Its heads and losses are read; it is not loaded.")  # fmt: skip
 @click.option("--loss", metavar="LOSS",
               help="Replaces the loss in the file: NAME, NAME(from_logits=True), OUTPUT=NAME,…; MODULE:NAME for your "
               "own.")  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import check_regular
-from backendcheck.text.words import first_line, some_of
+from backendcheck.text.words import counted, first_line, some_of
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 1 << 18  # bytes that are looked at to find the separator
@@ -140,7 +140,8 @@ def _uneven_row(path: Path, dialect: _Dialect) -> str:
         try:
             for row in islice(rows, dialect.n_skipped, None):
                 if len(row) > len(dialect.names):
-                    return f"line {rows.line_num} has {len(row)} fields for {len(dialect.names)} column names"
+                    names = counted(len(dialect.names), "column name")
+                    return f"line {rows.line_num} has {len(row)} fields for {names}"
         except csv.Error:
             pass
     return ""

@@ -166,7 +166,9 @@ def _string() -> Any:
 
 
 def _side_by_side(path: Path, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """The columns as (N, columns): of their common type, or as float32 if their types differ."""
+    """The columns as (N, columns): of their common type, or as float32 if their types differ. Text only stands beside text."""
+    if all(array.dtype.kind == "U" and any(map(_has_letter, array.tolist())) for array in columns.values()):
+        return np.stack(list(columns.values()), axis=1)
     text = next((name for name, array in columns.items() if array.dtype.kind == "U"), None)
     if text is not None:
         example = next((value for value in columns[text].tolist() if not _is_number(value)), columns[text].tolist()[0])
@@ -175,6 +177,10 @@ def _side_by_side(path: Path, columns: dict[str, np.ndarray]) -> np.ndarray:
     kinds = {array.dtype for array in columns.values()}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
     return np.stack([array.astype(dtype) for array in columns.values()], axis=1)
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
 
 
 def _is_number(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.model_file.compiled import Compiled, compiled_with
+from backendcheck.model_file.h5_file import read_h5
 from backendcheck.model_file.heads import Head, Port, heads_of, ports_of
 from backendcheck.model_file.losses import is_custom, is_from_keras_module
 from backendcheck.text.words import error_line
@@ -49,7 +50,7 @@ def read_model_file(path: str | Path) -> ModelFile:
     """Read the description of the model file at `path`.
 
     Raises:
-        UsageError: if the file does not exist or is not a ``.keras`` file.
+        UsageError: if the file does not exist, or is an HDF5 file of weights only.
         UnreadableInput: if it is damaged.
     """
     path = Path(path)
@@ -57,8 +58,7 @@ def read_model_file(path: str | Path) -> ModelFile:
         message = f"{path}: file not found; expected a .keras file."
         raise UsageError(message)
     if path.suffix.lower() in (".h5", ".hdf5"):
-        message = f"{path}: older format of Keras; expected a .keras file. Save the model again as .keras."
-        raise UsageError(message)
+        return _described(path, *read_h5(path, _LARGEST_CONFIG), "its configuration")
     try:
         with zipfile.ZipFile(path) as archive:
             config = _member(path, archive, "config.json")
@@ -66,10 +66,14 @@ def read_model_file(path: str | Path) -> ModelFile:
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         message = f"{path}: damaged, or not a .keras file ({error}). Save the model again."
         raise UnreadableInput(message) from error
+    return _described(path, config, metadata, "config.json")
+
+
+def _described(path: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], source: str) -> ModelFile:
     try:
         return _model_file(path, config, metadata)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        message = f"{path}: config.json does not describe a Keras model ({error_line(error)}). Save the model again."
+        message = f"{path}: {source} does not describe a Keras model ({error_line(error)}). Save the model again."
         raise UnreadableInput(message) from error
 
 

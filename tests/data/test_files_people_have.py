@@ -126,6 +126,11 @@ def test_indices_are_not_taken_for_names(tmp_path: Path, names: list[str]) -> No
     assert table(tmp_path, "a,label\n1,0\n2,1\n3,2\n", class_names=names).y.tolist() == [0, 1, 2]
 
 
+def test_columns_of_text_alone_are_inputs_of_text(tmp_path: Path) -> None:
+    data = table(tmp_path, "words,label\nthe cat sat,0\na dog,1\n,1\n")
+    assert data.x.tolist() == [["the cat sat"], ["a dog"], [""]]
+
+
 def test_an_empty_cell_is_an_empty_text_among_inputs_and_missing_among_labels(tmp_path: Path) -> None:
     data = table(tmp_path, "words,more,label\nthe cat,a,0\n,b,1\n", inputs=["words", "more"])
     assert data.x["words"].tolist() == ["the cat", ""]
