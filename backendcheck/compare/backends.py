@@ -160,9 +160,21 @@ def _compare_leg(leg: str, recording: Recording, tolerances: Tolerances) -> Iter
         if observation is not None and expected.directions is not None:
             yield from _compare_slopes(pairing, observation, expected.value, expected.directions, tolerances)
         elif observation is not None:
+            yield from _compare_reference_dtype(pairing, observation, recording.reference_dtypes.get(name, ""))
             yield from _compare_expected(pairing, observation, expected, tolerances, of_case=name in of_case)
         elif name in of_case and not recording.raised:
             yield pairing.structural(FindingKind.MISSING, f"the reference has a value for it, {leg} recorded none")
+
+
+def _compare_reference_dtype(pairing: Pairing, observation: Observation, wanted: str) -> Iterator[Finding]:
+    """A finding if the reference asks for another dtype. int64 is what NumPy makes of numbers, so any whole numbers will do."""
+    dtype = observation.dtype
+    if not wanted or observation.is_text or dtype == wanted or (wanted == "int64" and "int" in dtype):
+        return
+    if observation.is_float and "float" in wanted and dtype == "float64" != observation.precision:
+        return  # a number of Python, which has no dtype of its own
+    expected = "whole numbers" if wanted == "int64" else wanted
+    yield pairing.structural(FindingKind.DTYPE, f"dtype {dtype} on {pairing.left}; the reference asks for {expected}")
 
 
 def _compare_expected(

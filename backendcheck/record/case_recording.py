@@ -77,7 +77,7 @@ class CaseRecorder:
                 if is_value and not trace.raised and not self.request.layers:
                     note_draws_of_values(_afresh(rewind, make), draws, trace)
             if fields and not self.request.layers:
-                fields["reference"] = reference_of(returned)
+                fields["reference"], fields["reference_dtypes"] = reference_of(returned)
         return trace.recording(
             **self._identity(item, case), oracles=tuple(self.request.oracles), settings=settings() | noise.settings, **fields
         )

@@ -142,9 +142,10 @@ class ProgramServer:
                     oracles = frozenset(map(Oracle, request["oracles"]))
                     flow.observe(case, trace, seed=seed, oracles=oracles, noise=Perturbation(), last=request["last"])
                     fields["tolerance"] = tolerances_of(self.made)
-                    reference = reference_of(case) if "reference" in request["oracles"] else {}
+                    reference, dtypes = reference_of(case) if "reference" in request["oracles"] else ({}, {})
                     # What a smaller program does not compute any more has no value that could be missing.
                     fields["reference"] = {name: value for name, value in reference.items() if name in trace.observations}
+                    fields["reference_dtypes"] = dtypes
         recording = trace.recording(
             case=self.case, backend=self.backend, run="repro", oracles=tuple(request["oracles"]), settings=settings(),
             expect=request["expect"], class_names=request["class_names"], **fields,

@@ -111,6 +111,8 @@ class Recording:
     """Seconds by stage."""
     optimizer: str = field(default="", metadata=LATER)
     """The class of the optimizer that trained."""
+    reference_dtypes: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
+    """The dtypes that reference values of the case ask for, by observation; `int64` stands for all whole numbers."""
     layers: LayerTrace | None = field(default=None, metadata=LATER)
     """The calls of layers, if they were recorded in place of the case."""
 

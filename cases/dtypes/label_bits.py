@@ -148,7 +148,7 @@ def case_counting_past_sixteen_million():
             counted.update_state(yes, yes)
         return {"counted": counted.result()}
 
-    return ValueCase(compute, reference={"value/counted": np.array(2**24 + 5)}, tolerance=Tolerance(rtol=0, atol=0.5))
+    return ValueCase(compute, reference={"value/counted": np.array(2.0**24 + 5)}, tolerance=Tolerance(rtol=0, atol=0.5))
 
 
 @pytest.mark.parametrize("metric", ["MeanSquaredError", "BinaryCrossentropy"])

@@ -102,7 +102,7 @@ def case_a_threshold_per_class():
     return ValueCase(
         compute,
         reference={
-            "value/said_yes": np.array([[1, 0, 0], [0, 0, 1], [1, 1, 0], [1, 0, 0]]),
+            "value/said_yes": [[1, 0, 0], [0, 0, 1], [1, 1, 0], [1, 0, 0]],
             "value/hamming_loss": np.array(4 / 12),
             "value/macro_f1": np.array((4 / 5 + 2 / 3 + 1 / 2) / 3),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import make
 import numpy as np
@@ -17,7 +18,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.reference.directions import of_unit_length, random_directions, slopes
 from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.observations import Quantity, ReferenceValue
+from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue
 
 
 def legs(**by_leg: dict[str, object]) -> dict[str, Recording]:
@@ -235,6 +236,28 @@ def test_each_leg_is_compared_with_the_reference() -> None:
     found = compare_reference(legs(jax={"loss": 1.0, **reference}, torch={"loss": 2.0, **reference}))
     kinds = [(one.left, one.right, make.kind(one)) for one in found]
     assert kinds == [("jax", "reference", None), ("torch", "reference", "value")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "asked", "differs"),
+    [
+        ("float32", "uint8", True), ("int32", "uint8", True), ("uint8", "uint8", False),
+        ("int32", "int64", False), ("uint8", "int64", False), ("float32", "int64", True), ("bool", "int64", True),
+        ("float32", "bool", True), ("bool", "bool", False), ("float16", "float32", True), ("float32", "", False),
+    ],
+)  # fmt: skip
+def test_the_dtype_that_a_reference_asks_for(dtype: str, asked: str, differs: bool) -> None:
+    asks = {"reference": {"value/x": np.ones(2)}, "reference_dtypes": {"value/x": asked} if asked else {}}
+    recorded = legs(jax={"observations": {"value/x": np.ones(2, dtype)}, **asks})
+    kinds = [kind for *_, kind in findings(compare_reference(recorded))]
+    assert kinds == (["dtype"] if differs else [])
+
+
+def test_a_number_of_python_has_no_dtype_of_its_own() -> None:
+    asks = {"reference": {"value/x": np.ones(())}, "reference_dtypes": {"value/x": "float32"}}
+    value = Observation(value=np.ones(()), dtype="float64", precision="float32")
+    recorded = replace(legs(jax=asks)["jax"], observations={"value/x": value})
+    assert not findings(compare_reference({"jax": recorded}))
 
 
 def test_all_backends_wrong_together_is_a_finding_on_each() -> None:

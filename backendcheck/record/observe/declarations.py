@@ -17,6 +17,7 @@ from backendcheck.errors import UsageError
 from backendcheck.record.observe.arrays import as_arrays, as_observation
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.recordings.recording import Raised
+from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 
 # --- data sets as arrays ---------------------------------------------------------------------------------------
 
@@ -121,26 +122,41 @@ def _compile_arguments(model: Any, *, needed: bool) -> Mapping[str, Any]:
 # --- reference values and tolerances ---------------------------------------------------------------------------
 
 
-def reference_of(case: Any) -> dict[str, np.ndarray]:
-    """The reference values that the case declares, in float64, by observation.
+def reference_of(case: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The reference values that the case declares, in float64, and the dtypes that it asks for, both by observation.
 
     Raises:
         InvalidCase: if the function has a parameter that the case does not have, raises, or does not return a dict.
     """
     reference = getattr(case, "reference", None)
     if reference is None:
-        return {}
-    if callable(reference):
+        return {}, {}
+    is_formula = callable(reference)
+    if is_formula:
         reference = _call_reference(reference, case)
     if not isinstance(reference, Mapping):
         message = f"reference is {type(reference).__name__}; expected a dict of observation to array, or a function of one."
         raise InvalidCase(message)
-    values = {}
+    values, dtypes = {}, {}
     for name, value in reference.items():
         recorded = as_observation(value, where=f"reference for {name}")
         is_exact = recorded.is_text or recorded.value.dtype == bool
         values[str(name)] = recorded.value if is_exact else recorded.value.astype(np.float64)
-    return values
+        if _asks_for_dtype(str(name), value, recorded, is_formula=is_formula):
+            dtypes[str(name)] = recorded.dtype
+    return values, dtypes
+
+
+def _asks_for_dtype(name: str, value: Any, recorded: Observation, *, is_formula: bool) -> bool:
+    """Whether a reference asks for its dtype: an array of whole numbers or bools, or one of another float type than NumPy's own.
+
+    Lists have no dtype. A formula computes in the float type of its inputs, and a model in that of its policy.
+    """
+    if not isinstance(value, np.ndarray | np.generic | keras.Variable) and not keras.ops.is_tensor(value):
+        return False
+    if not recorded.is_float:
+        return not recorded.is_text  # text is compared as text in any case
+    return recorded.dtype != "float64" and not is_formula and quantity_of(name) is Quantity.VALUE
 
 
 def _call_reference(reference: Callable[..., Any], case: Any) -> Any:
