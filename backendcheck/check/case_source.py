@@ -152,8 +152,11 @@ class CaseSource:
         self.import_module(module)
         return Code(f"{module}.{path}")
 
-    def text(self, *, claim: str, why: str, name: str, body: Sequence[str], pickled: Path | None) -> str:
-        """The text of the case file, whose one case is ``case_<name>``; `body` are its lines, which may use data and pickled."""
+    def text(self, *, claim: str, why: str, name: str, body: Sequence[str], pickled: str = "") -> str:
+        """The text of the case file, whose one case is ``case_<name>``.
+
+        `body` are its lines, which may use data and pickled. `pickled` is the SHA-256 of the pickled objects.
+        """
         used = "\n".join(body)
         ours = [name for name in ("FunctionCase", "ModelCase", "Raises", "Tolerance") if re.search(rf"\b{name}\(", used)]
         theirs = sorted(self.imports.keys() - {"import keras", "import numpy as np"})
@@ -167,7 +170,7 @@ class CaseSource:
             lines.append(f'    {DATA} = np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False)')
         if self.pickled:
             lines += ["    from backendcheck.record.unpickling import unpickled", ""]
-            lines.append(f"    {PICKLED} = unpickled({str(pickled)!r})")
+            lines.append(f"    {PICKLED} = unpickled({pickled!r})")
         return "\n".join([*lines, *(f"    {line}" for line in body)]) + "\n"
 
     def write_arrays(self, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Pickle objects that worker processes cannot import by name, such as a closure or a function of a notebook.
 
 cloudpickle sends functions and classes by value. The file is in a directory that only this user can read, and is deleted after
-the check. Recordings are never pickled.
+the check. A worker checks owner, mode and digest before it reads the file. Recordings are never pickled.
 
 Values that belong to a backend are converted. A tensor is sent as an array, an object with a Keras configuration as its class and
 its configuration, so that each worker makes its own.
@@ -9,6 +9,7 @@ its configuration, so that each worker makes its own.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ from backendcheck.files import write_atomically
 _BACKENDS = ("tensorflow", "jax", "jaxlib", "torch")
 
 
-def pickle_objects(objects: Mapping[str, Any], path: Path) -> None:
-    """Write `objects` to `path`, to be read by `backendcheck.record.unpickling.unpickled`.
+def pickle_objects(objects: Mapping[str, Any], path: Path) -> str:
+    """Write `objects` to `path`, to be read by `backendcheck.record.unpickling.unpickled`; returns the SHA-256 of the file.
 
     Raises:
         UsageError: if one of them cannot be pickled, with its name and the reason.
@@ -39,8 +40,10 @@ def pickle_objects(objects: Mapping[str, Any], path: Path) -> None:
                 "Put it into a module that can be imported, or build it inside a function."
             )
             raise UsageError(message) from error
-    write_atomically(path, _pickled(objects))
+    content = _pickled(objects)
+    write_atomically(path, content)
     path.chmod(0o600)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _pickled(objects: Mapping[str, Any]) -> bytes:

@@ -103,11 +103,11 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     backends = options.parsed_backends()
     out = directory.path
     with _pickled_objects(source) as pickled:
-        file = write_case(source, out / CASES, stem, pickled=pickled, **text)
+        file = write_case(source, out / CASES, stem, pickled=pickled.sha256, **text)
         requests = [
             RecordingRequest(
                 backend=backend, out=out, paths=[str(file)], timeout_s=options.timeout_s, device=options.device,
-                oracles=parse_oracles(",".join(options.oracles or ORACLES)), overwrite=True,
+                oracles=parse_oracles(",".join(options.oracles or ORACLES)), overwrite=True, pickled=pickled.path,
             )
             for backend in backends
         ]  # fmt: skip
@@ -127,13 +127,20 @@ def run_case(source: CaseSource, stem: str, directory: OutputDirectory, options:
     return Report(results, out, temporary=directory.is_temporary)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PickledFile:
+    """The file of the pickled objects of a case and its digest; empty if the case has none."""
+
+    path: Path | None = None
+    sha256: str = ""
+
+
 @contextlib.contextmanager
-def _pickled_objects(source: CaseSource) -> Iterator[Path | None]:
-    """A file with the pickled objects of the case, deleted at the end of the block; None if it has none."""
+def _pickled_objects(source: CaseSource) -> Iterator[_PickledFile]:
+    """A file with the pickled objects of the case, deleted at the end of the block."""
     if not source.pickled:
-        yield None
+        yield _PickledFile()
         return
     with tempfile.TemporaryDirectory(prefix="backendcheck-pickled-") as folder:
         path = Path(folder) / "objects"
-        pickle_objects(source.pickled, path)
-        yield path
+        yield _PickledFile(path=path, sha256=pickle_objects(source.pickled, path))

@@ -131,7 +131,7 @@ def model(
     }  # fmt: skip
     words = f"{model_source.title} on {data.name} ({batch.words})"
     file = write_case(
-        source, directory / CASES, model_source.stem, name=NAME, claim=claim(model_source, batch), pickled=None,
+        source, directory / CASES, model_source.stem, name=NAME, claim=claim(model_source, batch),
         why=f"{words}, written by backendcheck model.", body=model_case(source, model_source, batch, declared),
     )  # fmt: skip
     if not output.quiet:

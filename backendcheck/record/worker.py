@@ -23,6 +23,7 @@ from backendcheck.record.case_recording import CaseRecorder, EndedSession, statu
 from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
+from backendcheck.record.unpickling import Parcel
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.files import INJECTION_NOTES, read_environment, write_recording
 from backendcheck.recordings.recording import Recording
@@ -44,6 +45,7 @@ class Worker:
         self.worker = worker
         self.files = session.files.of_worker(worker)
         self.recorder = CaseRecorder(session)
+        Parcel.path = session.request.pickled
         end_with_parent(signal.SIGKILL)
         # Ctrl-C is for the controller: here it would look like an exception of the case, and SIGTERM like a crash.
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -40,6 +40,7 @@ class RecordingRequest:
     recorded is kept, with `retry` only what was recorded or raised.
     `selected_items` is the file of the items that a pytest session has selected. Those are recorded, `paths` are their files, and
     `is_subset` is what that file says.
+    `pickled` is the file with the objects that a case needs from the process that made the request. It exists for this run only.
     `report_events` reports the progress on standard output.
     """
 
@@ -66,6 +67,7 @@ class RecordingRequest:
     source_leg: Path | None = None
     selected_items: Path | None = None
     is_subset: bool = False
+    pickled: Path | None = None
 
     def injection_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` injected go."""

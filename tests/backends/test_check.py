@@ -49,7 +49,9 @@ def test_a_closure_over_data_travels_to_every_backend_and_its_values_come_back(t
     assert (tmp_path / "index.html").is_file()
     # What was sent by value is gone; what was recorded holds nothing but arrays and text.
     case = (tmp_path / "cases" / "weighted.py").read_text()
-    assert not Path(case.partition("unpickled('")[2].partition("'")[0]).exists()
+    assert len(case.partition("unpickled('")[2].partition("'")[0]) == 64
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and b"backendcheck-pickled" in path.read_bytes()]
+    assert kept == [], "a kept run has no path to a pickle"
 
 
 def test_a_difference_is_reported_and_raised(tmp_path: Path) -> None:

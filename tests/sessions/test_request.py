@@ -44,6 +44,7 @@ VALUES: dict[str, Any] = {
     "resume": True,
     "retry": True,
     "selected_items": Path("chosen.json"),
+    "pickled": Path("pickled/objects"),
     "is_subset": True,
 }
 LEAST = {"backend": Backend.JAX, "out": Path("out")}
