@@ -26,6 +26,8 @@ AGREE = [
     "subclassed/predictions_only", "subclassed/float16_layers", "subclassed/bfloat16_everywhere", "subclassed/loss_scaling",
     "subclassed/policy_is_put_back", "subclassed/quantized", "subclassed/averaged_weights",
     "subclassed/weights_and_a_class_that_is_ignored",
+    "gradients/an_output_without_labels", "gradients/a_loss_that_ignores_its_prediction",
+    "gradients/a_loss_that_stops_its_gradient", "gradients/a_loss_of_steps",
     "datasets/py_dataset", "datasets/tf_data", "datasets/data_loader", "datasets/shuffling",
 ]  # fmt: skip
 
@@ -37,6 +39,7 @@ PLANTED = [
     ("own_steps/planted_in_compute_loss", "torch", "agreement", "loss"),
     ("state/planted_in_a_counter", "jax", "agreement", "predictions"),
     ("subclassed/planted_in_the_inputs", "torch", "agreement", "predictions"),
+    ("gradients/switched_off_in_the_loss", "torch", "agreement", "gradient/y_pred"),
     ("datasets/planted_in_a_data_set", "torch", "paths", "metric/loss"),
 ]
 
@@ -44,6 +47,7 @@ PLANTED = [
 IN_KERAS = [
     ("losses_and_metrics/metric_reset_by_another_tensor", "jax", "agreement", "raised"),
     ("losses_and_metrics/metric_that_returns_its_variable", "jax", "agreement", "raised"),
+    ("gradients/a_loss_in_numpy", "jax", "agreement", "raised"),
     ("own_steps/labels_are_tensors", "torch", "paths", "raised"),
     ("subclassed/words_that_repeat", "tensorflow", "paths", "train/weight/sequential/embedding/embeddings"),
     ("state/mean_that_always_moves", "jax", "agreement", "gradient/sequential/dense/bias"),
@@ -154,6 +158,30 @@ class TestRecordings:
     def test_a_data_set_that_shuffles_is_not_compared_with_its_arrays_and_a_note_says_so(self, run: Path, backend: str) -> None:
         assert not any(" on PyDataset" in path for path in paths(run, "datasets/shuffling", backend))
         assert "its batches differ the second time" in " ".join(recorded(run, "datasets/shuffling", backend).notes)
+
+    def test_a_gradient_by_one_output_does_not_go_through_another(self, run: Path, backend: str) -> None:
+        seen = recorded(run, "gradients/an_output_without_labels", backend).observations
+        assert not seen["gradient/y_pred/first"].value.any()
+        assert seen["gradient/y_pred/second"].value.all()
+        assert seen["gradient/first/kernel"].value.any()
+
+    @pytest.mark.parametrize("case", ["a_loss_that_ignores_its_prediction", "a_loss_that_stops_its_gradient", "a_loss_of_steps"])
+    def test_a_gradient_that_is_proved_to_be_zero_is_zero(self, run: Path, backend: str, case: str) -> None:
+        assert not recorded(run, f"gradients/{case}", backend).observations["gradient/y_pred"].value.any()
+
+    @pytest.mark.parametrize(
+        ("case", "why"), [
+            ("a_loss_in_numpy", "because a tensor becomes a NumPy array on the way"),
+            ("switched_off_in_the_loss", "torch took no gradient, although the loss depends on it"),
+        ],
+    )  # fmt: skip
+    def test_a_gradient_that_was_not_taken_is_missing_and_not_zero(self, run: Path, backend: str, case: str, why: str) -> None:
+        seen = recorded(run, f"gradients/{case}", backend)
+        if backend != ("jax" if case == "a_loss_in_numpy" else "torch"):
+            assert case == "a_loss_in_numpy" or seen.observations["gradient/y_pred"].value.all()
+        if backend == "torch":
+            assert "gradient/y_pred" not in seen.observations
+            assert why in " ".join(note for note in seen.notes if note.startswith("gradient/y_pred is missing"))
 
     def test_predictions_alone_are_compared_on_their_paths_and_a_note_says_so(self, run: Path, backend: str) -> None:
         seen = recorded(run, "subclassed/predictions_only", backend)

@@ -55,9 +55,13 @@ class BackendModule(Protocol):
         Returns:
             A function of `data` to ``(loss, by_prediction, by_variable)``. The loss is the scalar ``loss(predict(data), data)``.
             `by_prediction` has a gradient for each leaf of the predictions, in the order in which Keras flattens them, and
-            `by_variable` one for each variable, each in the shape of that leaf or variable. A gradient may be None where the loss
-            does not depend on it. On TensorFlow, the attribute `in_slices` tells whether a gradient by a variable came in slices.
+            `by_variable` one for each variable, each in the shape of that leaf or variable. A gradient by a prediction is
+            partial: other predictions that are computed from it do not move. A gradient is None where the backend has taken none.
+            On TensorFlow, the attribute `in_slices` tells whether a gradient by a variable came in slices.
         """
+
+    def cutting_functions(self) -> list[tuple[Any, str, str]]:
+        """Functions of the backend that cut a graph, as owner, name and kind: ``stop`` on purpose, ``numpy`` by a conversion."""
 
     def float64_enabled(self) -> AbstractContextManager[Any]:
         """A context in which float64 is not rounded to float32."""

@@ -70,7 +70,7 @@ def gradient_function(
             y_pred = predict(data)
             flat = []
             for leaf, shift in zip(keras.tree.flatten(y_pred), shifts, strict=True):
-                flat.append(copy_mask(leaf, leaf + shift))
+                flat.append(leaf if shift is None else copy_mask(leaf, leaf + shift))
             return loss(keras.tree.pack_sequence_as(y_pred, flat), data)
 
     by_both = jax.value_and_grad(shifted_loss, argnums=(0, 1))
@@ -82,7 +82,11 @@ def gradient_function(
             shapes = jax.eval_shape(predict, data)
         # Predictions are shifted by a zero and differentiated by the shift. The zero is -0.0, the only number that added to any
         # float, also to -0.0, does not change it.
-        shifts = [jnp.full(leaf.shape, -0.0, leaf.dtype) for leaf in keras.tree.flatten(shapes)]
+        # Integers have no gradient.
+        shifts = [
+            jnp.full(leaf.shape, -0.0, leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else None
+            for leaf in keras.tree.flatten(shapes)
+        ]
         try:
             total, (by_values, by_shifts) = both(values, shifts, data)
         except jax.errors.JAXTypeError:
@@ -90,6 +94,10 @@ def gradient_function(
         return total, list(by_shifts), list(by_values)
 
     return gradients
+
+
+def cutting_functions() -> list[tuple[Any, str, str]]:
+    return []  # a function that leaves JAX cannot be differentiated there at all
 
 
 def float64_enabled() -> AbstractContextManager[Any]:

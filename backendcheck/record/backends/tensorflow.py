@@ -74,18 +74,19 @@ def gradient_function(
             for value in values:
                 tape.watch(value)
             y_pred = predict(data)
-            total = loss(y_pred, data)
-        by_value = tape.gradient(total, values)
+            total = loss(y_pred, data) if values else None
+        by_value = tape.gradient(total, values) if values else []
         gradients.in_slices = any(isinstance(gradient, tf.IndexedSlices) for gradient in by_value)  # type: ignore[attr-defined]
         # The softmax and sigmoid of Keras attach their logits to the result, and the losses of this backend then start from the
         # logits: the loss does not depend on the prediction itself. A copy has no logits attached.
         flat = [copy_mask(leaf, tf.identity(leaf)) for leaf in keras.tree.flatten(y_pred)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for leaf in flat:
-                tape.watch(leaf)
+                if leaf.dtype.is_floating:
+                    tape.watch(leaf)
             total_of_copies = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
         by_pred = tape.gradient(total_of_copies, flat)
-        return total, [dense(gradient) for gradient in by_pred], [dense(gradient) for gradient in by_value]
+        return total_of_copies, [dense(gradient) for gradient in by_pred], [dense(gradient) for gradient in by_value]
 
     return gradients
 
@@ -93,6 +94,10 @@ def gradient_function(
 def dense(gradient: Any) -> Any:
     """A gradient as one tensor. Slices of the same row are added up."""
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def cutting_functions() -> list[tuple[Any, str, str]]:
+    return [(tf, "stop_gradient", "stop"), (type(tf.constant(0)), "numpy", "numpy")]
 
 
 def float64_enabled() -> AbstractContextManager[Any]:

@@ -12,6 +12,8 @@ import torch
 from keras.src.backend.torch.core import get_device as _device_of_keras
 from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
+from backendcheck.record.backends.masks import copy_mask
+
 
 def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -65,22 +67,36 @@ def gradient_function(
     compiled: bool = True,  # noqa: ARG001 - JAX alone compiles
 ) -> Callable[[Any], tuple[Any, list[Any], list[Any]]]:
     def gradients(data: Any) -> tuple[Any, list[Any], list[Any]]:
-        y_pred = predict(data)
-        flat = keras.tree.flatten(y_pred)
-        for leaf in flat:
-            if not leaf.requires_grad and leaf.is_floating_point():
-                leaf.requires_grad_(True)
-        total = loss(y_pred, data)
-        sources = [*flat, *(variable.value for variable in variables)]
-        differentiable = [index for index, source in enumerate(sources) if source.requires_grad]
-        by_source: list[Any] = [None] * len(sources)
-        if total.requires_grad:
-            computed = torch.autograd.grad(total, [sources[index] for index in differentiable], allow_unused=True)
-            for index, gradient in zip(differentiable, computed, strict=True):
-                by_source[index] = gradient
-        return total, by_source[: len(flat)], by_source[len(flat) :]
+        # Whatever a case, or a package that it imports, has set: a gradient that is not taken would look like zero.
+        with torch.inference_mode(False), torch.enable_grad():
+            y_pred = predict(data)
+            leaves = keras.tree.flatten(y_pred)
+            # Copies without a history, so that the gradient by one output does not go through another that is computed from it.
+            copies = [leaf.data.clone() for leaf in leaves]
+            values = [variable.value for variable in variables]
+            by_value = _gradients(loss(y_pred, data), values) if values else []
+            for copy in copies:
+                copy.requires_grad_(copy.is_floating_point())
+            # The loss gets copies of the copies, because it may write into them, and may not into what it is differentiated by.
+            flat = [copy_mask(leaf, copy.clone()) for leaf, copy in zip(leaves, copies, strict=True)]
+            total = loss(keras.tree.pack_sequence_as(y_pred, flat), data)
+            return total, _gradients(total, copies), by_value
 
     return gradients
+
+
+def _gradients(total: Any, sources: Sequence[Any]) -> list[Any]:
+    differentiable = [index for index, source in enumerate(sources) if source.requires_grad]
+    gradients: list[Any] = [None] * len(sources)
+    if total.requires_grad and differentiable:
+        computed = torch.autograd.grad(total, [sources[index] for index in differentiable], allow_unused=True)
+        for index, gradient in zip(differentiable, computed, strict=True):
+            gradients[index] = gradient
+    return gradients
+
+
+def cutting_functions() -> list[tuple[Any, str, str]]:
+    return [(torch.Tensor, "detach", "stop"), (torch.Tensor, "numpy", "numpy"), (torch.Tensor, "__array__", "numpy")]
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from typing import Any
 import keras
 
 from backendcheck.case import LossCase, ModelCase
-from backendcheck.record.backends import backend_module
 from backendcheck.record.layers.arguments import arguments_from_json, as_tensor, value_of
 from backendcheck.record.layers.hook import watched
 from backendcheck.record.layers.watch import LayerWatch, exception_line
 from backendcheck.record.observe import losses
-from backendcheck.record.observe.arrays import scalar, to_tensor, zeros_if_none
+from backendcheck.record.observe.arrays import scalar, to_tensor
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.gradients import GradientFunction, NotTaken
 from backendcheck.record.observe.model import build_model
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.perturbation import Perturbation
@@ -184,10 +184,15 @@ class Replay:
         weights = self.watch.variables[call.key]
         if call.key == LOSS and keras.backend.backend() == "jax":
             weights = self.watch.loss_variables  # so that they can be read; other backends would differentiate passes that ended
-        gradients = backend_module().gradient_function(predict, total, [*floats.values(), *weights], compiled=False)({})[2]
-        observations = self.watch.trace.observations
-        for number, gradient in zip(floats, gradients, strict=False):
-            observations[named(call.key, REPLAYED_BY_INPUT, number)] = value_of(zeros_if_none(gradient, floats[number]))
-        for variable, gradient in zip(self.watch.variables[call.key], gradients[len(floats) :], strict=False):
-            name = self.paths.get(id(variable), variable.path)
-            observations[named(call.key, REPLAYED_BY_WEIGHT, name)] = value_of(zeros_if_none(gradient, variable))
+        _, gradients = GradientFunction(predict, total, [*floats.values(), *weights], compiled=False)({})
+        names = [named(call.key, REPLAYED_BY_INPUT, number) for number in floats]
+        names += [
+            named(call.key, REPLAYED_BY_WEIGHT, self.paths.get(id(variable), variable.path))
+            for variable in self.watch.variables[call.key]
+        ]
+        trace = self.watch.trace
+        for name, gradient in zip(names, gradients, strict=False):
+            if isinstance(gradient, NotTaken):
+                trace.notes.append(f"{name} is missing: {gradient.reason}")
+            else:
+                trace.observations[name] = value_of(gradient)

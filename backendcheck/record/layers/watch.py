@@ -13,11 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.record.backends import backend_module
 from backendcheck.record.backends.masks import copy_mask
 from backendcheck.record.layers.arguments import NotReplayable, Traced, arguments_to_json, value_of
 from backendcheck.record.layers.hook import Call, watched
-from backendcheck.record.observe.arrays import zeros_if_none
+from backendcheck.record.observe.gradients import GradientFunction, NotTaken
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace, as_raised
 from backendcheck.recordings.layer_calls import INPUT, LOSS, OUTPUT, UPSTREAM, LayerCall, LayerTrace, named, parts
@@ -133,9 +132,12 @@ class LayerWatch:
         ]
         # The weights as well, because a backend that computes on values alone passes them to regularizers from here.
         variables = [*(shift for *_, shift in flat), *under_test.model.trainable_variables]
-        gradients = backend_module().gradient_function(predict, under_test.total_loss, variables, compiled=False)
-        for (key, number, shift), gradient in zip(flat, gradients(data)[2], strict=False):
-            self.trace.observations[named(key, UPSTREAM, number)] = value_of(zeros_if_none(gradient, shift))
+        _, by_variable = GradientFunction(predict, under_test.total_loss, variables, compiled=False)(data)
+        for (key, number, _), gradient in zip(flat, by_variable, strict=False):
+            if isinstance(gradient, NotTaken):
+                self.trace.notes.append(f"gradient of the loss by output {number} of {key} is missing: {gradient.reason}")
+            else:
+                self.trace.observations[named(key, UPSTREAM, number)] = value_of(gradient)
 
     # --- adding to the trace ----------------------------------------------------------------------------------
 

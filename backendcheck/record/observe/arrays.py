@@ -182,11 +182,6 @@ def scalar(loss: Any) -> Any:
     return loss if len(loss.shape) == 0 else keras.ops.sum(loss)
 
 
-def zeros_if_none(gradient: Any, like: Any) -> Any:
-    """The gradient, or zeros for None: where the loss does not depend on a variable, some backends return None and some zeros."""
-    return np.zeros(np.shape(like), keras.config.floatx()) if gradient is None else gradient
-
-
 def check_lengths(where: str, arrays: Mapping[str, Any]) -> None:
     """Check that all arrays hold the same number of examples.
 

@@ -13,9 +13,10 @@ import numpy as np
 from backendcheck.case import FunctionCase, ValueCase
 from backendcheck.nests import map_with_paths, with_slashes
 from backendcheck.record.backends import backend_module
-from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, to_tensor, zeros_if_none
+from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_nest, to_tensor
 from backendcheck.record.observe.draws import Draws, depends_on_draws, in_words, sentence, watched
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.gradients import GradientFunction, add_gradient
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
@@ -174,7 +175,7 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
         trace.notes.append(f"no gradient: the function takes text ({', '.join(text)})")
         return
     with trace.stage(RecordingStage.GRADIENT):
-        gradients = backend_module().gradient_function(
+        gradients = GradientFunction(
             lambda data: data["by"], lambda by, data: weighted_sum(by, data["rest"]), ()
         )
         tensors = {path: to_tensor(leaf) for path, leaf in flat.items()}
@@ -182,10 +183,10 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
             "by": {path: tensors[path] for path in floats},
             "rest": {path: tensor for path, tensor in tensors.items() if path not in floats},
         }
-        _, by_input, _ = gradients(data)
+        by_input, _ = gradients(data)
         # Keras flattens a dict by sorted key.
         for path, gradient in zip(sorted(floats), by_input, strict=True):
-            trace.add(f"gradient/{path}", zeros_if_none(gradient, flat[path]))
+            add_gradient(f"gradient/{path}", gradient, trace)
 
 
 def _with_leaves(nest: Any, by_path: Mapping[str, Any]) -> Any:

@@ -15,10 +15,10 @@ import numpy as np
 from keras.src.losses.losses import LossFunctionWrapper
 
 from backendcheck.case import LossCase
-from backendcheck.record.backends import backend_module
-from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, scalar, to_tensor, zeros_if_none
+from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, scalar, to_tensor
 from backendcheck.record.observe.draws import depends_on_draws, sentence, watched
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.gradients import GradientFunction, add_gradient
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import State, variables_within
 from backendcheck.record.observe.trace import Trace
@@ -158,7 +158,7 @@ class LossObserver:
         with trace.stage(RecordingStage.LOSS):
             self.loss = resolve(case.loss)
             trace.losses[""] = description(self.loss)
-        self._gradients = backend_module().gradient_function(
+        self._gradients = GradientFunction(
             lambda data: data["y_pred"],
             lambda tensor, data: scalar(self.loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
             (),
@@ -189,8 +189,8 @@ class LossObserver:
         if "loss" in trace.observations and not trace.not_compared:  # there is no gradient of random numbers to compare
             with trace.stage(RecordingStage.GRADIENT):
                 data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
-                _, by_pred, _ = self._gradients(data)
-                trace.add("gradient/y_pred", zeros_if_none(by_pred[0], arrays[1]))
+                by_pred, _ = self._gradients(data)
+                add_gradient("gradient/y_pred", by_pred[0], trace)
 
     def observe_values(self, arrays: Arrays, trace: Trace) -> None:
         """Add the loss of each example, and the loss."""

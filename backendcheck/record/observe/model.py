@@ -16,9 +16,10 @@ import numpy as np
 from backendcheck.case import ModelCase
 from backendcheck.record.backends.masks import mask_of
 from backendcheck.record.observe import losses, outputs
-from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor, zeros_if_none
+from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor
 from backendcheck.record.observe.draws import watched
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.gradients import add_gradient
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest, lowest_precision
 from backendcheck.record.observe.perturbation import Perturbation
@@ -116,12 +117,12 @@ def observe_losses_and_gradients(
         return
     under_test.reset_state()
     with trace.stage(RecordingStage.GRADIENT):
-        _, by_pred, by_variable = under_test.gradients(under_test.tensors(arrays))
+        by_pred, by_variable = under_test.gradients(under_test.tensors(arrays))
         for name, gradient in zip(_flat_names(y_pred, named), by_pred, strict=True):
-            trace.add(of_output("gradient/y_pred", name), zeros_if_none(gradient, named[name]))
+            add_gradient(of_output("gradient/y_pred", name), gradient, trace)
         paths = {id(variable): path for path, variable in named_weights(model)}
         for variable, gradient in zip(model.trainable_variables, by_variable, strict=True):
-            trace.add(f"gradient/{paths[id(variable)]}", zeros_if_none(gradient, variable))
+            add_gradient(f"gradient/{paths[id(variable)]}", gradient, trace)
 
 
 def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from backendcheck.case import ModelCase
-from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
 from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fixed_draws import number_generators
+from backendcheck.record.observe.gradients import GradientFunction
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import State, variables_of, variables_within
 from backendcheck.record.observe.trace import Trace
@@ -71,7 +71,7 @@ class ModelUnderTest:
         self._untrained_state = State(())  # of what no training step changes: statistics, counters, random generators
         self._loss_state = State(())
         self._initial_optimizer: State | None = None
-        self._gradients: Callable[[Any], Any] | None = None
+        self._gradients: GradientFunction | None = None
 
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
@@ -241,10 +241,10 @@ class ModelUnderTest:
         self.reset_loss_state()
         return self.model.compute_loss(x=data["x"], y=data["y"], y_pred=y_pred, sample_weight=data["sample_weight"])
 
-    def gradients(self, data: Mapping[str, Any]) -> Any:
-        """`total_loss`, and its gradients by each prediction and by each trainable variable."""
+    def gradients(self, data: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+        """The gradients of `total_loss` by each prediction and by each trainable variable."""
         if self._gradients is None:  # made once, so that a backend that compiles does so once
-            self._gradients = backend_module().gradient_function(
+            self._gradients = GradientFunction(
                 lambda data: self.model(data["x"], training=False), self.total_loss, self.model.trainable_variables
             )
         return self._gradients(data)
@@ -252,7 +252,7 @@ class ModelUnderTest:
     @property
     def has_sliced_gradients(self) -> bool:
         """Whether the backend returned a gradient as slices (some rows), as TensorFlow does for an embedding."""
-        return getattr(self._gradients, "in_slices", False)
+        return self._gradients is not None and self._gradients.in_slices
 
 
 def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
