@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from backendcheck.data.parsing import guarded
 from backendcheck.data.read import SPLITS, Data, ReadOptions, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import check_regular, read_bytes
+from backendcheck.text.escape import decoded
 from backendcheck.text.words import listed
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
@@ -44,7 +46,8 @@ def read_images(path: Path, options: ReadOptions) -> Data:
         remedy = " Put them into one." if _images_in(path) else ""
         message = f"{path}: no images in folders; expected a folder for each class, with {', '.join(_SUFFIXES)} files.{remedy}"
         raise UsageError(message)
-    names = [folder.name for folder in folders]
+    # A name in another encoding is written with \xff, as other text is.
+    names = [decoded(os.fsencode(folder.name)) for folder in folders]
     labels = np.array([number for _, number in files], np.int64)
     if options.as_found:
         x, unreadable = _digests([file for file, _ in files], can_decode=can_decode)

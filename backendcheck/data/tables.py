@@ -155,7 +155,7 @@ def _array(path: Path, frame: Any, name: str, *, as_found: bool, is_label: bool)
     try:
         return np.asarray(column.to_numpy())
     except Exception as error:  # polars raises its own classes, for example for integers of 128 bits
-        message = f"{path}: invalid column {name!r}; expected numbers of at most 64 bits, got {column.dtype}."
+        message = f"{path}: invalid column {name!r}; expected numbers of at most 64 bits, got {column.dtype}. Leave it out."
         raise UnreadableInput(message) from error
 
 

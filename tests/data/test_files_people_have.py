@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,12 @@ def test_each_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "unreadable image" in data.unreadable[str(root / "cat" / "cut.png")]
     assert "empty" in data.unreadable[str(root / "cat" / "empty.png")]
     assert "not BMP, GIF, JPEG, PNG or WEBP" in data.unreadable[str(root / "dog" / "page.jpg")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are text there")
+def test_a_folder_with_a_name_in_another_encoding_is_a_class(tmp_path: Path) -> None:
+    try:
+        root = images(tmp_path, os.fsdecode(b"caf\xe9"), "dog")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert read_data(root, as_found=True).class_names == ["caf\\xe9", "dog"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from backendcheck.data import Data
+from backendcheck.errors import UsageError
 from backendcheck.labels import ClassMap, LabelFinding, check_labels
 from backendcheck.labels.contract.class_map import differences
 
@@ -201,3 +202,23 @@ def test_a_difference_of_long_maps_is_found_at_once() -> None:
 def test_all_digits_of_an_integer_are_told() -> None:
     message = findings(np.array([2**53 + 1, 0, 1]), loss=SPARSE, head=(3, "softmax"))["L103"].message
     assert "got 9007199254740993." in message
+
+
+def test_digits_of_the_largest_integers_are_told_too() -> None:
+    message = findings(np.array([2**64 - 1, 0, 1], np.uint64), loss=SPARSE, head=(3, "softmax"))["L103"].message
+    assert "got 18446744073709551615." in message
+
+
+def test_a_text_among_numbers_is_named() -> None:
+    message = findings(["0", "1", "x", "2", "1.5"])["L110"].message
+    assert "such as 'x' among numbers" in message
+    assert "Correct the labels that are not numbers" in message
+
+
+def test_labels_without_a_value_are_not_without_a_finding() -> None:
+    assert "have the shape (3, 0), without a value" in findings(np.zeros((3, 0)), loss=SPARSE, head=3)["L202"].message
+
+
+def test_half_a_character_is_not_a_class_name() -> None:
+    with pytest.raises(UsageError, match="holds half a character"):
+        ClassMap.of(["caf\udce9"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from backendcheck.labels.inputs.values import first_indices, number_text, value_
 from backendcheck.text.escape import decoded
 from backendcheck.text.words import cut
 
+_NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _MOST_VALUES = 20  # values in the evidence
 
 
@@ -39,6 +41,13 @@ def find_in_values(labels: OutputLabels) -> Iterator[LabelFinding]:
             yield from _beyond_signs(labels, labels.numbers)
         yield from find_missing_classes(labels)
         yield from find_constant_columns(labels)
+
+
+def _text_among_numbers(labels: OutputLabels) -> str:
+    """The first label that is not a number, if most labels are numbers; or empty."""
+    texts = [decoded(text) for text in labels.raw.ravel().tolist() if isinstance(text, str | bytes) and text.strip()]
+    others = [text for text in texts if not _NUMBER.fullmatch(text)]
+    return others[0] if others and 2 * len(others) < len(texts) else ""
 
 
 def _missing(labels: OutputLabels) -> Iterator[LabelFinding]:
@@ -171,8 +180,11 @@ def _text(labels: OutputLabels) -> Iterator[LabelFinding]:
     example = labels.raw.ravel()[0] if labels.raw.size else ""
     if labels.missing is not None and not labels.missing.all():
         example = labels.raw[~labels.missing][0]
-    remedy = ""
-    if labels.several:
+    remedy, among = "", ""
+    if is_text and (lone := _text_among_numbers(labels)):
+        example, among = lone, " among numbers"
+        remedy = "Correct the labels that are not numbers, or remove their examples."
+    elif labels.several:
         example = labels.several
         remedy = (
             f"If {labels.separator!r} separates the names of several classes, encode each as a row of 0 and 1: "
@@ -182,7 +194,7 @@ def _text(labels: OutputLabels) -> Iterator[LabelFinding]:
         remedy = "Pass the class names in order, or encode the labels: `np.unique(y, return_inverse=True)[1].reshape(y.shape)`."
     example = cut(str(decoded(example)) if isinstance(example, str | bytes) else str(example), 40)
     yield labels.finding(
-        "L110", f"are {'text' if is_text else 'Python objects'}, such as {example!r}", remedy=remedy,
+        "L110", f"are {'text' if is_text else 'Python objects'}, such as {example!r}{among}", remedy=remedy,
         expected=f"numbers, got dtype {labels.raw.dtype}", variant="" if labels.raw.dtype.kind in "US" else "objects",
         dtype=str(labels.raw.dtype),
         examples=[str(value)[:80] for value in labels.raw.ravel()[:3].tolist()],

@@ -34,6 +34,11 @@ def find_in_lengths(parts: Mapping[str, np.ndarray], split: str) -> Iterator[Lab
                 "L202", place, "are empty", expected="one example or more", remedy="Check that the right file was read.",
                 evidence={"n": 0},
             )  # fmt: skip
+        elif not array.size:
+            yield make_finding(
+                "L202", place, f"have the shape {array.shape}, without a value", expected="one value or more for each example",
+                remedy="Check that the right file was read.", variant=None, evidence={"shape": list(array.shape)},
+            )  # fmt: skip
         elif not first:
             first, n = name, len(array)
         elif len(array) != n:

@@ -139,7 +139,8 @@ def _width(labels: OutputLabels) -> Iterator[LabelFinding]:
     source = counted(len(labels.class_names), "class name") if len(labels.class_names) == n_classes else f"n_classes={n_classes}"
     fewer = units < n_classes
     yield labels.finding(
-        "L405", f"has {counted(units, 'unit')} for {source}", where=labels.where_head, expected=f"{n_classes} units, got {units}",
+        "L405", f"has {counted(units, 'unit')} for {source}", where=labels.where_head,
+        expected=f"{counted(n_classes, 'unit')}, got {units}",
         severity=Severity.ERROR if fewer else Severity.WARNING, variant="fewer" if fewer else "more", units=units,
         n_classes=n_classes,
     )  # fmt: skip

@@ -41,7 +41,10 @@ class ClassMap:
         for output, listed in by_output.items():
             if isinstance(listed, str) or not listed or not all(isinstance(name, str) for name in listed):
                 where = f"class map of {output}" if output else "class map"
-                message = f"{where}: invalid class names; expected a list of one name or more, got {listed!r}."
+                message = f"{where}: invalid class names; expected a list of one name or more, got {str(listed)[:80]!r}."
+                raise UsageError(message)
+            if half := next((name for name in listed if any("\ud800" <= letter <= "\udfff" for letter in name)), None):
+                message = f"class name {half!r}: holds half a character, which no encoding can write. Rename the class."
                 raise UsageError(message)
         return cls(classes={str(output): tuple(listed) for output, listed in by_output.items()})
 

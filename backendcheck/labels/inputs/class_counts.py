@@ -9,6 +9,7 @@ from backendcheck.labels.inputs.output_labels import OutputLabels
 from backendcheck.labels.inputs.values import value_counts
 
 _EXACT = 2**53  # up to here a float64 holds every integer
+_LARGEST = np.iinfo(np.int64).max
 _NEAR_ONE = 0.5  # how far the sum of a soft row may be from 1; its class is that of its largest value
 
 
@@ -41,7 +42,7 @@ def class_indices(labels: OutputLabels) -> np.ndarray:
     if numbers is None:
         return np.empty(0, np.int64)
     values = numbers.ravel()
-    valid = values >= 0
+    valid = (values >= 0) & (values <= _LARGEST)
     if values.dtype.kind == "f":
         valid &= np.isfinite(values) & (values == np.floor(values)) & (values < _EXACT)
     ignored = labels.option("ignore_class")

@@ -21,8 +21,8 @@ class Numbers:
     """Labels as numbers.
 
     Attributes:
-        values: int64 or float64, in the shape of the labels, with -1 for text that is missing or unknown; rows of 0 and 1 if
-            texts name several classes. None if labels are neither numbers nor text with class names.
+        values: int64 (uint64 if it has to be) or float64, in the shape of the labels, with -1 for text that is missing or
+            unknown; rows of 0 and 1 if texts name several classes. None if labels are neither numbers nor text with class names.
         by_name: whether the numbers are the indices of class names that the labels hold.
         several: the first text that names several classes; empty without one.
         separator: what is between the names of such a text.
@@ -65,7 +65,7 @@ def numbers_of(raw: np.ndarray, class_names: Sequence[str], separator: str = "")
         with np.errstate(all="ignore"):
             return _by_code(raw.astype(np.float64), class_names)
     if dtype_kind == "u" and raw.dtype.itemsize == 8 and raw.size and int(raw.max()) > np.iinfo(np.int64).max:  # noqa: PLR2004 - bytes
-        return Numbers(values=raw.astype(np.float64))
+        return Numbers(values=raw.astype(np.uint64))
     return _by_code(raw.astype(np.int64), class_names)
 
 
