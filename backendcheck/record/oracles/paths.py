@@ -19,7 +19,7 @@ from backendcheck.record.observe.model import add_metrics, add_predictions, eval
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.oracles.paths_dataset import evaluate_on_dataset, one_batch_datasets, predict_on_dataset
-from backendcheck.record.oracles.paths_training import call_on_batch, observe_training_paths
+from backendcheck.record.oracles.paths_training import AFTER_ANOTHER, call_on_batch, observe_training_paths, run_another_batch
 from backendcheck.vocabulary.findings import Oracle
 
 
@@ -97,6 +97,9 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
         return  # several batches then give other numbers than one
     with under_test.variant(trace, Oracle.PATHS, "test_on_batch") as variant:
         add_metrics(call_on_batch(under_test, "test"), variant, loss=loss)
+    if run_another_batch(under_test):
+        with trace.variant(Oracle.PATHS, f"test_on_batch {AFTER_ANOTHER}") as variant:
+            add_metrics(model.test_on_batch(*under_test.arrays, return_dict=True), variant, loss=loss)
     for dataset_type, dataset in one_batch_datasets(under_test):
         with under_test.variant(trace, Oracle.PATHS, f"evaluate({dataset_type})") as variant:
             values: Mapping[str, Any] = model.evaluate(dataset, verbose=0, return_dict=True)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from backendcheck.record.observe import outputs
-from backendcheck.record.observe.arrays import as_observation
+from backendcheck.record.observe.arrays import as_observation, map_nest
 from backendcheck.record.observe.model import add_metrics, add_trained_weights, evaluate_options, fit, train
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import random_state
@@ -20,6 +20,7 @@ from backendcheck.record.oracles.paths_dataset import arrays_with_labels, fit_on
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import DENSE_GRADIENTS
 
+AFTER_ANOTHER = "after another batch"
 _SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below the effect of dropout
 
 
@@ -46,6 +47,8 @@ def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     if has_trained:
         _fit_with_dense_gradients(under_test, trace)
     _observe_compilations(under_test, trace, steps=starts_from_loss, single_step=single_step)
+    if has_trained and same_as_inference:
+        _observe_first_step_after_another_batch(under_test, trace)
 
 
 def _trains_as_it_predicts(under_test: ModelUnderTest) -> bool:
@@ -170,6 +173,31 @@ def call_on_batch(under_test: ModelUnderTest, which: str) -> Mapping[str, Any]:
     step = getattr(under_test.model, f"{which}_on_batch")
     values: Mapping[str, Any] = step(*under_test.arrays, return_dict=True)
     return values
+
+
+def run_another_batch(under_test: ModelUnderTest) -> bool:
+    """Call `test_on_batch` with each example under the label of the next one. Returns whether that was another batch.
+
+    What a step reports afterwards is about its own batch. The shapes are those of the next step, so that nothing compiles again.
+    """
+    x, y, sample_weight = under_test.arrays
+    if y is None or under_test.is_one_batch or under_test.changed_state or under_test.losses_have_state:
+        return False
+    under_test.reset_metrics()
+    try:
+        under_test.model.test_on_batch(x, map_nest(lambda array: np.roll(array, 1, axis=0), y), sample_weight)
+    except Exception:  # noqa: BLE001 - the labels of other examples need not fit
+        under_test.restore_initial()
+        return False
+    return True
+
+
+def _observe_first_step_after_another_batch(under_test: ModelUnderTest, trace: Trace) -> None:
+    """The loss that `train_on_batch` reports of one batch after another one."""
+    if under_test.restore_initial() and run_another_batch(under_test):
+        with trace.variant(Oracle.PATHS, f"train_on_batch {AFTER_ANOTHER}") as variant:
+            variant.add("loss", under_test.model.train_on_batch(*under_test.arrays, return_dict=True)["loss"])
+    under_test.restore_initial()
 
 
 def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bool, single_step: bool) -> None:
