@@ -68,7 +68,7 @@ def load_configuration(start: Path) -> Configuration:
         if path.is_file():
             try:
                 tools = tomllib.loads(read_text(path)).get("tool", {})
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 message = f"{path}: cannot be read as TOML ({error}). Correct it."
                 raise UsageError(message) from error
             if not isinstance(tools, dict):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.errors import BackendcheckError, UnreadableInput, UsageError
+from backendcheck.files import check_regular
 from backendcheck.model_file.compiled import Compiled, compiled_with
 from backendcheck.model_file.h5_file import read_h5
 from backendcheck.model_file.heads import Head, Port, heads_of, ports_of
@@ -60,10 +61,13 @@ def read_model_file(path: str | Path) -> ModelFile:
     if path.suffix.lower() in (".h5", ".hdf5"):
         return _described(path, *read_h5(path, _LARGEST_CONFIG), "its configuration")
     try:
+        check_regular(path)
         with zipfile.ZipFile(path) as archive:
             config = _member(path, archive, "config.json")
             metadata = _member(path, archive, "metadata.json") if "metadata.json" in archive.namelist() else {}
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except BackendcheckError:
+        raise
+    except Exception as error:  # a damaged archive raises anything
         message = f"{path}: damaged, or not a .keras file ({error}). Save the model again."
         raise UnreadableInput(message) from error
     return _described(path, config, metadata, "config.json")
@@ -72,7 +76,7 @@ def read_model_file(path: str | Path) -> ModelFile:
 def _described(path: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], source: str) -> ModelFile:
     try:
         return _model_file(path, config, metadata)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except Exception as error:  # whatever a wrong field raises
         message = f"{path}: {source} does not describe a Keras model ({error_line(error)}). Save the model again."
         raise UnreadableInput(message) from error
 

@@ -7,7 +7,7 @@ Types that are not plain JSON, arrays for example, have an entry in the table th
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -22,6 +22,7 @@ IF_SET = LATER
 UNKNOWN_KEYS: Final[Mapping[str, Any]] = {"unknown keys": True}
 
 _PLAIN: Final[Mapping[Any, Any]] = {str: str, bool: bool, int: int, float: (int, float)}
+_LARGEST_INTEGER: Final = 2**63 - 1
 _T = TypeVar("_T")
 Decode = Callable[[Any, Any], Any]  # from JSON and the context of the file
 
@@ -46,12 +47,11 @@ class Form:
 class Codec:
     """Writes and reads values by their types. `forms` is the table of the types that are not plain JSON.
 
-    In dataclasses of `checked`, texts, numbers and truth values are checked as well when they are read.
+    Every value that is read is checked for its type. Only fields of type `Any` are taken as they are.
     """
 
-    def __init__(self, forms: Mapping[type, Form], checked: Collection[type] = ()) -> None:
+    def __init__(self, forms: Mapping[type, Form]) -> None:
         self.forms = forms
-        self.checked = checked
         self._decoders: dict[Any, Decode | None] = {}
 
     def encode(self, value: Any, context: Any = None) -> Any:
@@ -84,13 +84,13 @@ class Codec:
         value: _T = content if decoder is None else decoder(content, context)
         return value
 
-    def _decoder(self, hint: Any, *, checked: bool = False) -> Decode | None:
+    def _decoder(self, hint: Any) -> Decode | None:
         """The function that reads values of a type; None where they are what `json.loads` returns."""
-        if (hint, checked) not in self._decoders:
-            self._decoders[hint, checked] = self._make_decoder(hint, checked=checked)
-        return self._decoders[hint, checked]
+        if hint not in self._decoders:
+            self._decoders[hint] = self._make_decoder(hint)
+        return self._decoders[hint]
 
-    def _make_decoder(self, hint: Any, *, checked: bool) -> Decode | None:
+    def _make_decoder(self, hint: Any) -> Decode | None:
         origin, arguments = get_origin(hint), get_args(hint)
         if isinstance(hint, type) and hint in self.forms:
             return self.forms[hint].decode
@@ -98,21 +98,23 @@ class Codec:
             return self._dataclass_decoder(hint)
         if isinstance(hint, type) and issubclass(hint, Enum):
             return lambda content, _: hint(content)
-        if checked and hint in _PLAIN:
+        if hint in _PLAIN:
             return _checked(hint)
         if origin in (Union, UnionType):
-            decoders = [self._decoder(argument, checked=checked) for argument in arguments if argument is not NoneType]
+            decoders = [self._decoder(argument) for argument in arguments if argument is not NoneType]
             return _optional(decoders[0]) if len(decoders) == 1 else None
         if origin in (tuple, Sequence):
-            return _tuple_of(self._decoder(arguments[0], checked=checked))
-        if origin in (dict, Mapping) and (decoder := self._decoder(arguments[1], checked=checked)) is not None:
-            return lambda content, context: {key: decoder(entry, context) for key, entry in content.items()}
+            if len(arguments) > 1 and arguments[1] is not Ellipsis:
+                return _tuple_of_each([self._decoder(argument) for argument in arguments])
+            return _tuple_of(self._decoder(arguments[0]))
+        if origin in (dict, Mapping):
+            return _mapping_of(self._decoder(arguments[1]))
         return None
 
     def _dataclass_decoder(self, cls: type) -> Decode:
-        hints, checked = get_type_hints(cls), cls in self.checked
+        hints = get_type_hints(cls)
         decoders = {
-            key_of(field): (field.name, self._decoder(hints[field.name], checked=checked))
+            key_of(field): (field.name, self._decoder(hints[field.name]))
             for field in fields(cls)
             if not _holds_unknown_keys(field)
         }
@@ -133,8 +135,9 @@ class Codec:
                 name, decoder = decoders[key]
                 try:
                     values[name] = entry if decoder is None else decoder(entry, context)
-                except (TypeError, ValueError) as error:
-                    message = f"{key}: {error}"
+                except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
+                    problem = f"{error} is missing" if isinstance(error, KeyError) else error
+                    message = f"{key}: {problem}"
                     raise ValueError(message) from error
             return cls(**values)
 
@@ -178,12 +181,38 @@ def _tuple_of(decoder: Decode | None) -> Decode:
     return decode
 
 
+def _tuple_of_each(decoders: Sequence[Decode | None]) -> Decode:
+    def decode(content: Any, context: Any) -> Any:
+        if not isinstance(content, list) or len(content) != len(decoders):
+            message = f"expected a list of {len(decoders)}, got {reprlib.repr(content)}"
+            raise TypeError(message)
+        pairs = zip(decoders, content, strict=True)
+        return tuple(entry if decoder is None else decoder(entry, context) for decoder, entry in pairs)
+
+    return decode
+
+
+def _mapping_of(decoder: Decode | None) -> Decode:
+    def decode(content: Any, context: Any) -> Any:
+        if not isinstance(content, dict):
+            message = f"expected an object, got {reprlib.repr(content)}"
+            raise TypeError(message)
+        return content if decoder is None else {key: decoder(entry, context) for key, entry in content.items()}
+
+    return decode
+
+
 def _checked(hint: type) -> Decode:
     def decode(content: Any, _: Any) -> Any:
         # A truth value is an integer for Python, and an integer is a number for JSON.
         if isinstance(content, bool) is not (hint is bool) or not isinstance(content, _PLAIN[hint]):
             message = f"expected {hint.__name__}, got {reprlib.repr(content)}"
             raise TypeError(message)
+        if hint is float:
+            float(content)  # refuses an integer of hundreds of digits
+        elif hint is int and abs(content) > _LARGEST_INTEGER:
+            message = f"expected an integer of at most 64 bits, got {reprlib.repr(content)}"
+            raise ValueError(message)
         return content
 
     return decode

@@ -16,5 +16,5 @@ def runs_in(directory: Path) -> frozenset[str] | None:
         return frozenset(str(environment["run"]) for environment in report["environments"].values())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return frozenset()  # a file of that name that backendcheck has not written

@@ -24,7 +24,7 @@ from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import check_regular, read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
-from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
+from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
@@ -159,7 +159,7 @@ def read_recording(path: Path) -> Recording:
         raise _unreadable(path, "is damaged: its checksum does not match its content", "Record the case again")
     try:
         return _recording(header, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # whatever a wrong field raises
         message = f"does not hold what format {FORMAT} prescribes ({error_line(error)})"
         raise _unreadable(path, message, "Record the case again") from error
 
@@ -193,7 +193,7 @@ def _shard(text: Any) -> Shard:
 
 
 SHARD = Form(encode=lambda shard, _: str(shard), decode=lambda text, _: _shard(text), text="`K/N`")
-ENVIRONMENT_FILE = Codec({Shard: SHARD}, checked=(Selection, CaseFileProblem, EarlierSession, MergedPart))
+ENVIRONMENT_FILE = Codec({Shard: SHARD})
 
 
 def write_environment(leg: Path, environment: Environment) -> None:
@@ -225,5 +225,7 @@ def read_environment(leg: Path) -> Environment:
         return ENVIRONMENT_FILE.decode(Environment, _without_format(body))
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except UnreadableInput:
+        raise
+    except Exception as error:  # a damaged file raises anything
         raise _unreadable(path, f"is damaged ({error_line(error)})", "Record this backend again") from error

@@ -41,7 +41,7 @@ def read_baseline(path: Path) -> Baseline:
     remedy = "Give the report.json that an earlier run wrote."
     try:
         report = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{path}: unreadable, or invalid JSON ({error}). {remedy}"
         raise UnreadableInput(message) from error
     if not isinstance(report, dict) or not isinstance(report.get("results"), list):
@@ -56,7 +56,7 @@ def read_baseline(path: Path) -> Baseline:
             verdicts={str(result["case"]): str(result["verdict"]) for result in report["results"]},
             headlines={str(result["case"]): str(result.get("headline", "")) for result in report["results"]},
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         message = f"{path}: a result lacks {error}; expected 'case' and 'verdict' in each. {remedy}"
         raise UnreadableInput(message) from error
 

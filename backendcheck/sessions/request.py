@@ -10,7 +10,7 @@ from typing import Any
 
 from backendcheck.case_files import BUILT_IN
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import write_atomically
+from backendcheck.files import read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.environment import Selection
 from backendcheck.recordings.files import INJECTED, SHARD
@@ -114,8 +114,8 @@ class RecordingRequest:
             UnreadableInput: if it cannot be read or holds anything else.
         """
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls.from_json(read_text(path))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             message = f"{path}: not a recording request ({error}); expected a file that backendcheck wrote."
             raise UnreadableInput(message) from error
 

@@ -78,7 +78,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror or error})."
         raise UsageError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path}: is not TOML ({error}). Correct it."
         raise UsageError(message) from error
     shapes = {"divergence": list, "cause": dict}
