@@ -16,6 +16,7 @@ FOLDER_MARKS = {"backends": "backends", "browser": "browser"}
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("backendcheck", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=25)  # --hypothesis-profile=fast, in .ci/fast
 settings.load_profile("backendcheck")
 
 

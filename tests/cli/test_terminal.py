@@ -7,13 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import make
 import pytest
-from forked import backendcheck
+from forked import backendcheck, exit_code_of
 from front_door import command, variables
 from pieces import CASES, write_leg
 
@@ -38,12 +40,11 @@ def on_a_terminal(*arguments: object, cwd: Path, columns: int, env: Mapping[str,
     """The command with a terminal for its standard output: exit code, and what the terminal got."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command(*arguments), cwd=cwd, env=variables({"COLUMNS": str(columns), "TERM": "xterm-256color"} | dict(env or {})),
-        stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        got = b""
+    environment = {"COLUMNS": str(columns), "TERM": "xterm-256color"} | dict(env or {})
+    got = b""
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryFile() as errors:
+        running = pool.submit(exit_code_of, *arguments, cwd=cwd, env=environment, streams=(theirs, errors.fileno()), timeout=60)
+        running.add_done_callback(lambda _: os.close(theirs))
         while True:
             try:
                 part = os.read(ours, 65536)
@@ -52,7 +53,7 @@ def on_a_terminal(*arguments: object, cwd: Path, columns: int, env: Mapping[str,
             if not part:
                 break
             got += part
-        code = process.wait(timeout=60)
+        code = running.result()
     os.close(ours)
     return code, got.decode("utf-8").replace("\r\n", "\n")
 

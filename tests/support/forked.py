@@ -39,14 +39,20 @@ def backendcheck(*arguments: object, cwd: Path, env: Mapping[str, str] | None = 
     if any(name.startswith("PYTHON") for name in env or {}):
         return front_door.backendcheck(*arguments, cwd=cwd, env=env, timeout=timeout)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        request = {"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": variables(env)}
-        exit_code = _ask(request, (out.fileno(), err.fileno()), timeout)
+        exit_code = exit_code_of(*arguments, cwd=cwd, env=env, streams=(out.fileno(), err.fileno()), timeout=timeout)
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
     assert "Traceback (most recent call last)" not in "".join(texts), "".join(texts)
     return Ended(exit_code, *texts)
+
+
+def exit_code_of(
+    *arguments: object, cwd: Path, streams: tuple[int, int], env: Mapping[str, str] | None = None, timeout: float = 240
+) -> int:
+    """Run the command to its end with these open files for its output and its errors."""
+    return _ask({"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": variables(env)}, streams, timeout)
 
 
 def _ask(request: Mapping[str, Any], streams: tuple[int, int], timeout: float) -> int:

@@ -16,6 +16,7 @@ import datetime
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,7 @@ def divergence(case: str, backends: str | Sequence[str], kind: str | Sequence[st
     return Divergence(case=case, backends=as_set[0], kinds=as_set[1], **(usual | fields))
 
 
+@cache
 def many(n: int, n_failing: int) -> Results:
     """A run of `n` cases of usual size, the first `n_failing` of which fail."""
     rng = np.random.default_rng(0)
@@ -206,6 +208,7 @@ def many(n: int, n_failing: int) -> Results:
 HOSTILE = "<script>alert(1)</script>\"'`|&\x00\x1b[31m\ud800\u202e]]>\r\nx"
 
 
+@cache
 def everything() -> Results:
     """A run with a case of each sort: all verdicts, all that a leg can do, known divergences of each state, hostile text."""
     losses = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
