@@ -222,3 +222,10 @@ def test_labels_without_a_value_are_not_without_a_finding() -> None:
 def test_half_a_character_is_not_a_class_name() -> None:
     with pytest.raises(UsageError, match="holds half a character"):
         ClassMap.of(["caf\udce9"])
+
+
+@pytest.mark.parametrize("void", [-1, 255])
+def test_two_findings_about_the_same_labels_do_not_advise_two_things(void: int) -> None:
+    found = findings([0, 1, 2, void] * 3, loss=SPARSE, head=(3, "softmax"))
+    assert "treat them as missing, as L102 says" in found["L103"].message
+    assert f"pass ignore_class={void}" in found["L102"].message

@@ -79,9 +79,11 @@ def find_wider_head(labels: OutputLabels, n_classes: int) -> LabelFinding:
 def _out_of_range(labels: OutputLabels, values: np.ndarray, counts: np.ndarray, expected: str) -> LabelFinding:
     numbers = labels.numbers if labels.numbers is not None else np.empty(0)
     n = int(counts.sum())
+    is_missing = all(is_sentinel(value, labels) for value in values.tolist())
     return labels.finding(
         "L103", f"{n} of {numbers.size} {'is' if n == 1 else 'are'} outside the classes",
-        expected=f"{expected}, got {values_text(values, counts)}", n=n, of=int(numbers.size),
+        expected=f"{expected}, got {values_text(values, counts)}", n=n,
+        remedy="Correct the labels, or treat them as missing, as L102 says." if is_missing else "", of=int(numbers.size),
         first=first_indices(np.isin(numbers, values)),
         values={number_text(value): int(k) for value, k in zip(values[:_MOST_VALUES], counts, strict=False)},
     )  # fmt: skip
