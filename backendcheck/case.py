@@ -114,6 +114,7 @@ class FunctionCase:
     ``gradient/<parameter>`` has the shape of that input. It is the gradient of the sum of all float results, each element
     weighted by a fixed random number that is the same on every backend. The weights make an exchange of two results visible, and
     keep a softmax from summing to a constant. Set `gradients` to False for a function that leaves the backend, such as for NumPy.
+    With parameters `y_true` and `y_pred` it is a loss or a metric, which runs in `fit`. It is a finding if it cannot compile.
     `reference` may be a NumPy function of the same parameters.
     """
 

@@ -51,6 +51,13 @@ CASES = """
     def case_differentiates_what_left_the_backend():
         return FunctionCase(lambda x: ops.convert_to_numpy(x) * 2, [np.ones(2)])
 
+    def numpy_inside(y_true, y_pred):
+        left, right = (ops.convert_to_numpy(y) for y in (y_true, y_pred))
+        return ops.convert_to_tensor(np.abs(left - right).mean())
+
+    def case_a_metric_with_numpy_inside():
+        return FunctionCase(numpy_inside, [np.ones(2), np.zeros(2)], gradients=False)
+
     def case_returns_nothing():
         return FunctionCase(lambda x: None, [np.ones(2)])
 
@@ -101,6 +108,15 @@ def test_values_and_gradients_are_recorded_under_the_names_of_the_parameters(run
     assert seen["leaves_the_backend"] == ["value/result"]
 
 
+def test_what_fit_cannot_compile_is_named(run: Path) -> None:
+    result = results(run)["a_metric_with_numpy_inside"]
+    assert "NumPy inside through compiled" in result["headline"]
+    for backend in ("tensorflow", "jax"):
+        (variant,) = recorded(run, "a_metric_with_numpy_inside", backend).variants
+        assert variant.raised is not None
+        assert variant.raised.message.startswith("not compilable, as fit compiles it")
+
+
 def test_the_gradient_of_a_number_is_the_plain_gradient(run: Path) -> None:
     recording = recorded(run, "one_number", "torch")
     total, gradient = (recording.observations[name].value for name in ("value/result", "gradient/x"))
@@ -124,6 +140,7 @@ def test_a_function_is_compared_with_itself_compiled_where_the_backend_compiles(
         ("values_swap_on_torch", "agreement", "value/result"),
         ("gradient_lost_on_jax", "agreement", "gradient/x"),
         ("differentiates_what_left_the_backend", "expectation", "raised"),
+        ("a_metric_with_numpy_inside", "paths", "raised"),
     ],
 )
 def test_what_is_wrong_is_found(run: Path, case: str, oracle: str, observation: str) -> None:

@@ -167,7 +167,10 @@ def _observe_gradients(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping
             if path in weights and keras.ops.is_tensor(leaf)
         ]
         if not terms:
-            message = "the function does not return a tensor; set gradients=False"
+            message = (
+                f"{_inside(returned) or 'no tensor'}: the function does not return a tensor, so it cannot be differentiated, and "
+                "fit cannot compile it. Use keras.ops. If it never runs in fit, set gradients=False"
+            )
             raise TypeError(message)
         return sum(keras.ops.cast(term, keras.config.floatx()) for term in terms)
 
@@ -202,11 +205,31 @@ def _cotangent(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.random.default_rng(int.from_bytes(key[:16], "little")).uniform(0.5, 1.5, shape).astype(np.float32)
 
 
+def _inside(returned: Any) -> str:
+    """Which foreign library a function went through, by what it returned; empty if nothing shows it."""
+    for _, leaf in leaves(_by_name(returned)):
+        if isinstance(leaf, np.ndarray | np.generic):
+            return "NumPy inside"
+        if type(leaf).__module__.startswith("tensorflow.") and keras.backend.backend() != "tensorflow":
+            return "tf.* inside"
+    return ""
+
+
+def _not_compiled(returned: Any, error: Exception) -> Exception:
+    """The exception of a loss or a metric that `fit` cannot compile, named after its cause where that is certain."""
+    # JAX and TensorFlow refuse to make an array of NumPy of what has no value while it is traced.
+    is_numpy = "TracerArrayConversionError" in type(error).__name__ or "to a numpy array" in str(error)
+    cause = _inside(returned) or ("NumPy inside" if is_numpy else "")
+    return type(cause, (TypeError,), {})(f"not compilable, as fit compiles it: {error}") if cause else error
+
+
 # --- paths -----------------------------------------------------------------------------------------------------
 
 
 def _observe_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[str, Any], trace: Trace) -> None:
-    """The values of the compiled function, as `fit` would compile it; a note if it cannot be compiled."""
+    """The values of the compiled function, as `fit` would compile it. If it cannot be compiled, that is a finding of a loss or a
+    metric, which runs in `fit`, and a note for other functions.
+    """
     if keras.backend.backend() == "torch":
         return  # `fit` runs op by op as well, and torch.compile takes minutes
     tensors = _tensors(arrays)
@@ -221,8 +244,11 @@ def _observe_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[
             lambda values: call(_with_leaves(arrays, dict(zip(names, values, strict=True)))), values
         )
         returned = program(values)
-    except Exception as error:  # noqa: BLE001 - a function that cannot be compiled runs op by op
+    except Exception as error:
         trace.notes.append(f"not compiled: {type(error).__name__}")
+        if {"y_true", "y_pred"} <= arrays.keys() and not trace.not_compared:
+            with trace.variant(Oracle.PATHS, "compiled"):
+                raise _not_compiled(call(tensors), error) from error
         return
     if not has_text:
         with trace.variant(Oracle.PATHS, "compiled") as variant:
