@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,6 +51,9 @@ class _Commands(click.Group):
             if error.errno == errno.EPIPE:  # the reader closed the pipe, which click handles
                 raise
             where = f"{error.filename}: " if error.filename else ""
+            if not where and error.errno == errno.ENOENT:
+                click.echo("backendcheck: the working directory does not exist any more. Change to one that exists.", err=True)
+                context.exit(2)
             click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
@@ -85,6 +90,9 @@ for command in (run, labels, model, record, compare, merge, show, locate, repro,
 
 def main() -> None:
     """Run the command line."""
+    # Python has no stream where the caller has closed it, and the next file that is opened would take its number.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # an ASCII log must not stop a headline with other characters

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from backendcheck.cli.terminal import OutputOptions, print_lines, while_read
-from backendcheck.errors import BackendcheckError, UsageError
+from backendcheck.errors import BackendcheckError, OutputInTheWay, UsageError
+from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
@@ -121,10 +122,18 @@ def write_and_exit(
     if baseline is not None:
         results = results.compared_with(read_baseline(baseline))
     results = results.with_scripts(find_scripts([out, *(leg.path.parent for leg in results.legs)], results.legs))
-    write_reports(results, out)
+    unwritten = []
+    try:
+        write_reports(results, out)
+    except OutputInTheWay as error:  # the verdict is printed all the same
+        unwritten += str(error).splitlines()
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(github.render(results))
+        try:
+            with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(github.render(results))
+        except OSError as error:
+            message = f"GITHUB_STEP_SUMMARY {job_summary}: cannot be written ({error.strerror or error}). The verdict is below."
+            click.echo(visible(message), err=True)
     annotations = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(github.annotation_commands(results))
     with while_read():
         if output.as_json:
@@ -134,12 +143,14 @@ def write_and_exit(
             print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, run=place))
         for line in annotations:
             click.echo(line, err=output.as_json)
-        if not output.quiet:
+        if not output.quiet and not unwritten:
             click.echo(f"report: {out / 'index.html'}", err=output.as_json)
         if not (output.as_json and output.quiet):
             for line in text.last_line(results, width=terminal_width()):
                 click.echo(line, err=output.as_json)
-    sys.exit(results.exit_code)
+    for line in unwritten:
+        click.echo(f"backendcheck: {visible(line)}", err=True)
+    sys.exit(results.exit_code or (2 if unwritten else 0))
 
 
 def directory_of(legs: Sequence[Leg]) -> str:

@@ -60,6 +60,11 @@ def while_read() -> Iterator[None]:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())  # otherwise Python prints an error when it flushes at exit
         os.close(null)
+    except OSError as error:  # the exit code still tells the verdict
+        click.echo(f"standard output: cannot be written ({error.strerror or error}). The exit code has the verdict.", err=True)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 _COLORS = {"FAILED": "red", "ERROR": "magenta", "PROBLEM": "magenta", "XPASSED": "yellow", "XFAILED": "cyan", "PASSED": "green"}

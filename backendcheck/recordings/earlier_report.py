@@ -14,7 +14,7 @@ def runs_in(directory: Path) -> frozenset[str] | None:
     try:
         report = json.loads(read_text(path))
         return frozenset(str(environment["run"]) for environment in report["environments"].values())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return frozenset()  # a file of that name that backendcheck has not written

@@ -165,7 +165,22 @@ def read_recording(path: Path) -> Recording:
 
 
 def _recording(header: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Recording:
-    return RECORDING.decode(Recording, _without_format(header), _Arrays(tensors))
+    recording = RECORDING.decode(Recording, _without_format(header), _Arrays(tensors))
+    expect, names = recording.expect or {}, recording.class_names
+    if not _are_texts(expect.get("type_names") or []) or not isinstance(expect.get("match") or "", str):
+        message = f"expect: expected type_names and match, got {expect!r:.80}"
+        raise TypeError(message)
+    if not all(map(_are_texts, names.values() if isinstance(names, dict) else [names])):
+        message = f"class_names: expected names, or names by output, got {names!r:.80}"
+        raise TypeError(message)
+    if not all(isinstance(loss, dict) for loss in recording.losses.values()):
+        message = f"losses: expected an object for each output, got {recording.losses!r:.80}"
+        raise TypeError(message)
+    return recording
+
+
+def _are_texts(names: Any) -> bool:
+    return names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names))
 
 
 def _without_format(header: Mapping[str, Any]) -> dict[str, Any]:

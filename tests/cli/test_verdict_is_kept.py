@@ -1,0 +1,61 @@
+"""The verdict is never lost to a report or a stream that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import make
+import pytest
+from forked import backendcheck
+from front_door import command, variables
+
+from backendcheck.recordings.files import write_environment, write_recording
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of one case that differs."""
+    for backend, loss in (("jax", 0.5), ("torch", 1.0)):
+        leg = tmp_path / "run" / backend
+        write_recording(leg, make.recording("a/b", backend, loss=loss))
+        write_environment(leg, make.environment(backend, ["a/b"], exit_state="running"))
+    return tmp_path
+
+
+def test_a_report_that_cannot_be_written_leaves_the_verdict(run: Path) -> None:
+    (run / "report").write_text("")
+    ended = backendcheck("compare", "run", "--out", "report/below", cwd=run)
+    assert ended.exit_code == 3, ended.words
+    assert "a/b" in ended.out
+    assert "cannot be written" in ended.err
+    assert "report: " not in ended.out
+
+
+def test_a_job_summary_that_cannot_be_written_leaves_the_verdict(run: Path) -> None:
+    ended = backendcheck("compare", "run", cwd=run, env={"GITHUB_STEP_SUMMARY": str(run / "nowhere" / "file")})
+    assert ended.exit_code == 3, ended.words
+    assert "GITHUB_STEP_SUMMARY" in ended.err
+    assert "a/b" in ended.out
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", ">&- 2>&-", "| head -c 1 >/dev/null; exit ${PIPESTATUS[0]}"])
+def test_a_standard_output_that_cannot_be_written_leaves_the_exit_code(run: Path, redirection: str) -> None:
+    script = f'"$@" {redirection}'
+    words = ["bash", "-c", script, "bash", *command("compare", "run")]
+    done = subprocess.run(words, cwd=run, env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (run / "run" / "report.json").is_file()
+
+
+def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = ["bash", "-c", 'rmdir "$PWD"; "$@"', "bash", *command("compare", "run")]
+    done = subprocess.run(words, cwd=gone, env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "backendcheck: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.path.isdir(tmp_path)  # noqa: PTH112
