@@ -61,6 +61,13 @@ def _safe(part: str) -> str:
     return name
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        message = f"expected str, got {value!r:.80}"
+        raise TypeError(message)
+    return value
+
+
 class _Arrays:
     """The arrays of one file by their keys. Equal arrays are stored once."""
 
@@ -83,7 +90,7 @@ class _Arrays:
         if "tensor" in entry:
             return self.tensors[entry["tensor"]]
         value = np.empty(len(entry["text"]), dtype=object)
-        value[:] = entry["text"]
+        value[:] = [_text(text) for text in entry["text"]]
         return value.reshape(entry["shape"])
 
 
@@ -97,7 +104,7 @@ RECORDING = Codec({
     Observation: Form(
         encode=lambda value, arrays: {"dtype": value.dtype, "precision": value.precision, **arrays.store(value.value)},
         decode=lambda entry, arrays: Observation(
-            value=arrays.load(entry), dtype=entry["dtype"], precision=entry["precision"]
+            value=arrays.load(entry), dtype=_text(entry["dtype"]), precision=_text(entry["precision"])
         ),
         text="as an array, with `dtype` and `precision`",
     ),
