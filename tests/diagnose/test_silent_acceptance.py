@@ -69,6 +69,32 @@ def test_an_error_that_has_nothing_to_do_with_labels_is_no_rejection() -> None:
     assert "silent-acceptance" not in diagnosed(everywhere(loss=1.0) | {"jax": {"raised": "TypeError: unsupported dtype"}})
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "RuntimeError: selected index k out of range",
+        "TypeError: unsupported operand type(s) for *: class_weight and None",
+        "InvalidArgumentError: NodeDef: {{node UnsortedSegmentSum}}; attr=Tindices",
+        "NotImplementedError: only implemented if `unique_indices=True`",
+        "TypeError: dtypes differ\n\nArguments received by CutMix.call():\n  • data={'labels': [0, 1], 'target': 'class'}",
+    ],
+)
+def test_words_that_are_not_about_labels_are_no_rejection(message: str) -> None:
+    assert "silent-acceptance" not in diagnosed(everywhere(loss=1.0) | {"torch": {"raised": message}})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "RuntimeError: Class values must be smaller than num_classes.",
+        "InvalidArgumentError: Received a label value of 3 which is outside the valid range of [0, 3)",
+        "IndexError: index 3 is out of bounds for dimension 1 with size 3\n\nArguments received by Loss.call():\n  • y_true=[3]",
+    ],
+)
+def test_words_about_labels_before_the_arguments_are_a_rejection(message: str) -> None:
+    assert "silent-acceptance" in diagnosed(everywhere(loss=1.0) | {"torch": {"raised": message}})
+
+
 def test_a_backend_that_goes_on_where_others_reject_is_a_silent_acceptance() -> None:
     found = diagnosed(everywhere(raised=RAISED) | {"jax": {"loss": 0.25}})
     assert list(found) == ["silent-acceptance"]

@@ -13,10 +13,11 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.implied import class_by_loss, implied_class
 from backendcheck.diagnose.evidence.permutation import naming
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
-from backendcheck.recordings.recording import Recording
+from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.text.words import listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation, of_output
+from backendcheck.vocabulary.stages import RecordingStage
 
 CODES = ("silent-acceptance", "never-rejected")
 _CHECK_THE_DATA = (
@@ -24,7 +25,12 @@ _CHECK_THE_DATA = (
 )
 _MOST_FATES, _MOST_IN_MESSAGE = 8, 3  # labels listed in the evidence and in the message
 
-_REJECTION = re.compile(r"label|target|class|out of (bounds|range)|indices|indexing|valid range", re.IGNORECASE)
+# Whole words: `class_weight` is an argument, not a class. A metric's own `k` may be out of range as well.
+_REJECTION = re.compile(
+    r"\b(labels?|targets?|class|classes|(?<!index k )out of (bounds|range)|indices|indexing|valid range)\b", re.IGNORECASE
+)
+_CALL = re.compile(r"\n\s*Arguments received by .*", re.DOTALL)  # Keras repeats the arguments of the call in its errors
+_BEFORE_LABELS = frozenset({RecordingStage.BUILD, RecordingStage.FORWARD})
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -41,7 +47,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         finding.kind == FindingKind.RAISED and finding.oracle in (Oracle.AGREEMENT, Oracle.EXPECTATION) for finding in findings
     ):
         return []
-    if not is_rejection_expected and not any(_REJECTION.search(recordings[leg].raised[0].message) for leg in throwers):
+    if not is_rejection_expected and not any(_is_rejection(recordings[leg].raised[0]) for leg in throwers):
         return []
     evidence = {f"{leg} returned": what_came_instead(recordings[leg]) for leg in accepting}
     sentences: dict[str, list[str]] = {}
@@ -64,6 +70,10 @@ def detect(situation: Situation) -> list[Diagnosis]:
         evidence=evidence,
     )
     return [diagnosis]
+
+
+def _is_rejection(error: Raised) -> bool:
+    return error.stage not in _BEFORE_LABELS and _REJECTION.search(_CALL.sub("", error.message)) is not None
 
 
 def _who_rejects(throwers: Sequence[str]) -> str:
