@@ -16,7 +16,6 @@ from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
 from backendcheck.record.observe.weights import numpy_initializers
 from backendcheck.record.worker import Worker
-from backendcheck.recordings.files import write_recording
 from backendcheck.recordings.recording import returned
 from backendcheck.vocabulary.case_ids import call_id
 from backendcheck.vocabulary.states import Status
@@ -87,7 +86,7 @@ class AgreementTests:
             if status:
                 # As the call that was not made: it is compared with legs on which it was.
                 case = call_id(item.nodeid, self.n_calls + 1)
-                write_recording(self.worker.leg, self.worker.recorder.not_observed(item, case, status=status, problem=problem))
+                self.worker.keep(self.worker.recorder.not_observed(item, case, status=status, problem=problem))
         return report
 
     @pytest.fixture
@@ -109,7 +108,7 @@ class AgreementTests:
 
         afresh.__wrapped__ = function  # type: ignore[attr-defined]  # its parameters name the inputs
         recording = self.worker.recorder.record(test, lambda: FunctionCase(afresh, list(arrays), **options), case)
-        write_recording(self.worker.leg, recording)
+        self.worker.keep(recording)
         self.n_calls += 1
         if recording.status != Status.RECORDED and recording.expect is None:
             raise NoFurther

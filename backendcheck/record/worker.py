@@ -23,6 +23,8 @@ from backendcheck.record.case_recording import CaseRecorder, EndedSession, statu
 from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
+from backendcheck.record.process_state import ProcessState
+from backendcheck.record.process_state.interpreter import end_children
 from backendcheck.record.unpickling import Parcel
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.files import INJECTION_NOTES, read_environment, write_recording
@@ -35,6 +37,8 @@ from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import Status
 
+_NUMERIC = ("torch", "tensorflow", "jax", "keras", "NumPy", "rounding", "functions of")  # state that can change a number
+
 
 class Worker:
     """Starts the backend, runs cases, writes their recordings."""
@@ -46,6 +50,12 @@ class Worker:
         self.files = session.files.of_worker(worker)
         self.recorder = CaseRecorder(session)
         Parcel.path = session.request.pickled
+        self.state: ProcessState | None = None
+        self.environment: dict[str, Any] = {}
+        self.import_notes: list[str] = []
+        self.kept: dict[str, Recording] = {}
+        self.of_fixtures: dict[int, dict[str, Any]] = {}
+        self.began = self.spoiled = False
         end_with_parent(signal.SIGKILL)
         # Ctrl-C is for the controller: here it would look like an exception of the case, and SIGTERM like a crash.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,7 +67,9 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         try:
-            self.files.note_environment(environment_note(self.session))
+            self.environment = environment_note(self.session)
+            self.files.note_environment(self.environment)
+            self.state = ProcessState()
         except BaseException as error:
             last = traceback.format_exception_only(error)[-1].strip()
             self.session.files.note_fatal(f"{self.session.backend} cannot be used here: {last}")
@@ -81,6 +93,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._retire_if_spoiled(item)
         self.streams.reopen()
         self.files.note_running(nodeid=item.nodeid, stderr_from=self.streams.size(), began=time.time())
         try:
@@ -99,6 +112,71 @@ class Worker:
             return True
         finally:
             self.files.running.unlink()
+
+    def _retire_if_spoiled(self, item: pytest.Item) -> None:
+        """End this process if the item before has left something changed. The controller gives `item` to another worker."""
+        if self.spoiled:
+            with contextlib.suppress(BaseException):
+                item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - of fixtures that were kept for this item
+            self.files.retired.touch()
+            end_children()
+            os._exit(0)
+
+    def keep(self, recording: Recording) -> None:
+        """Keep a recording until the item is torn down and the state of the process is as it was: then it is written."""
+        self.kept[recording.case] = recording
+
+    def _end_item(self, item: pytest.Item) -> None:
+        """Put the state of the process back, and write the recordings of the item, with a line about what it had left changed."""
+        changes = self.state.restore() if self.state is not None else []
+        self.streams.reopen()
+        kept, self.kept = self.kept, {}
+        self.spoiled = self.spoiled or any(not change.restored for change in changes) or any(
+            change.name.startswith("functions of") for change in changes)  # compiled programs may hold what was replaced
+        notes = [*self.import_notes]
+        temporary = getattr(getattr(item.config, "_tmp_path_factory", None), "_basetemp", None)
+        if temporary is not None and not temporary.is_dir():
+            temporary.mkdir(parents=True)
+            notes.append("left removed, and made again: the directory above tmp_path")
+        if changes:
+            then = "; its worker was replaced" if self.spoiled else ""
+            notes.append(f"left changed, and put back: {', '.join(map(str, changes))}{then}")
+        for recording in kept.values():
+            try:
+                write_recording(self.leg, replace(recording, notes=(*recording.notes, *notes)))
+            except Exception as error:  # noqa: BLE001 - one that cannot be written is an error of one case
+                problem = f"its recording cannot be written: {error_in_words(error)}"
+                write_recording(self.leg, self.recorder.not_observed(item, recording.case, status=Status.ERROR, problem=problem))
+
+    def _begin_item(self) -> None:
+        if self.state is None:
+            return
+        if not self.began:
+            self.began = True
+            changed = [name for name in self.state.changes() if name.startswith(_NUMERIC)]
+            if changed:
+                text = ", ".join(changed)
+                self.import_notes.append(f"changed by what is imported, for all cases: {text}")
+                determinism = {**self.environment["determinism"], "changed by imports": text}
+                self.files.note_environment({**self.environment, "determinism": determinism})
+            self.state.accept()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """What a fixture sets that is kept for several items is theirs until it ends."""
+        if self.state is None or fixturedef.scope == "function":
+            return (yield)
+        before = self.state.read()
+        try:
+            return (yield)
+        finally:
+            changed = {name: value for name, value in self.state.read().items() if name in before and before[name] != value}
+            self.state.take(changed)
+            self.of_fixtures[id(fixturedef)] = {name: before[name] for name in changed}
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        if self.state is not None:
+            self.state.take(self.of_fixtures.pop(id(fixturedef), {}))
 
     def _run_injected(self, item: pytest.Item, fault: str) -> None:
         """Run `item` once more, from its fixtures on, with a fault injected. The recording goes to the leg of the fault."""
@@ -139,11 +217,12 @@ class Worker:
             if Oracle.REFERENCE in recording.oracles and not self.session.request.layers:
                 values = {**recording.reference_values, **built_in_reference_values(recording)}
                 recording = replace(recording, reference_values=values)
-            write_recording(self.leg, recording)
+            self.keep(recording)
         return True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        self._begin_item()
         return (yield from self._ending_nothing())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -176,5 +255,7 @@ class Worker:
         report = yield
         if is_case(item) and call.excinfo is not None:
             status, problem = status_and_problem(call)
-            write_recording(self.leg, self.recorder.not_observed(item, status=status, problem=problem))
+            self.keep(self.recorder.not_observed(item, status=status, problem=problem))
+        if call.when == "teardown":
+            self._end_item(item)
         return report

@@ -11,7 +11,7 @@ from backendcheck.recordings.environment import Environment, Selection
 # The number of threads depends on the machine and on -n, a cache of compiled code on the machine: noted, but not compared.
 _OF_THE_MACHINE = frozenset({
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "intra_op_threads", "threads",
-    "compilation_cache",
+    "compilation_cache", "changed by imports",
 })  # fmt: skip
 # What a selection has besides options. Parts of a leg may differ there, or the caller compares it.
 _NO_CONDITIONS = frozenset({"paths", "shard", "noise_of", "injections", "selected_by", "is_subset", "extra"})

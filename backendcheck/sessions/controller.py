@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.states import Status
 
 _STDERR_TAIL = 4000  # characters: enough for a fatal error's stack, little beside the arrays of a recording
+_AGAIN = "again"  # in place of the phase of a report: the item is still to be run
+_MOST_TIMES_AGAIN = 3
 _COLLECTION_DEATHS = 20  # workers that may die while importing case files before the session gives up
 
 
@@ -36,6 +39,7 @@ class Controller:
         self.seconds: dict[str, float] = {}
         self.collected: set[str] = set()
         self.deaths_while_collecting = 0
+        self.again: Counter[str] = Counter()  # how often an item was taken back from a worker that died before it had begun it
         self.root = config.rootpath
 
     def _report(self, event: Event) -> None:
@@ -80,6 +84,8 @@ class Controller:
         self._report(Started(case_id(nodeid)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == _AGAIN:
+            return
         case = case_id(report.nodeid)
         self.seconds[case] = round(self.seconds.get(case, 0.0) + report.duration, 3)
         if report.when in ("teardown", "???"):
@@ -92,10 +98,16 @@ class Controller:
     # --- deaths -----------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        """A worker died while it ran `crashitem`: leave a recording that says so."""
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+        """A worker died while it ran `crashitem`: leave a recording that says so. One not begun is run elsewhere."""
         node: Any = report.node
         files = self.files.of_worker(node.gateway.id)
+        not_begun = not files.running.exists() and self.again[crashitem] < _MOST_TIMES_AGAIN
+        if files.retired.exists() or not_begun:
+            self.again[crashitem] += not files.retired.exists()
+            report.when, report.outcome = _AGAIN, "passed"  # type: ignore[assignment]
+            sched.mark_test_pending(crashitem)
+            return
         path = self.root / crashitem.partition("::")[0]
         claim, line = _claim_and_line(path, crashitem)
         begun = files.read_running()

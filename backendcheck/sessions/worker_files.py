@@ -20,6 +20,7 @@ names and functions of this one.
 | `W.collected`        | the cases that worker W has collected, and their source files        | worker     | session            |
 | `W.importing`        | the path of the file that is being imported; removed afterwards      | worker     | controller         |
 | `W.running`          | the item that is being run; removed afterwards                       | worker     | controller         |
+| `W.retired`          | nothing; it exists if the worker has ended itself between two items  | worker     | controller         |
 | `W.timeout`          | the stacks of threads of a case that took too long                   | worker     | controller         |
 | `W.stderr`           | everything that the process of W has written                         | worker     | controller         |
 """
@@ -178,6 +179,11 @@ class FilesOfWorker:
     @property
     def timeout(self) -> Path:
         return self.folder / f"{self.worker}.timeout"
+
+    @property
+    def retired(self) -> Path:
+        """It exists once the worker has ended itself between two items, because the first had left something changed."""
+        return self.folder / f"{self.worker}.retired"
 
     @property
     def stderr(self) -> Path:
