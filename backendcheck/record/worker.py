@@ -23,8 +23,8 @@ from backendcheck.record.case_recording import CaseRecorder, EndedSession, statu
 from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
-from backendcheck.record.process_state import ProcessState
 from backendcheck.record.process_state.interpreter import end_children
+from backendcheck.record.process_state.snapshot import ProcessState
 from backendcheck.record.unpickling import Parcel
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.files import INJECTION_NOTES, read_environment, write_recording

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backendcheck.record.process_state import Item
+from backendcheck.record.process_state.item import Item
 
 _WAIT_S = 0.2  # for a thread or a process that is about to end
 _HIGHEST_SIGNAL = 64

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-from backendcheck.record.process_state import Item
 from backendcheck.record.process_state.interpreter import functions_of
+from backendcheck.record.process_state.item import Item
 
 
 def items() -> list[Item]:

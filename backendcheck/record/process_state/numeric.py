@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from backendcheck.record.process_state import Item
+from backendcheck.record.process_state.item import Item
 
 
 def items() -> list[Item]:

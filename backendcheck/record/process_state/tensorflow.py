@@ -9,8 +9,8 @@ from tensorflow.python.eager import context  # the public modules have no way to
 from tensorflow.python.framework import config as tf_config
 from tensorflow.python.framework import ops
 
-from backendcheck.record.process_state import Item
 from backendcheck.record.process_state.interpreter import functions_of
+from backendcheck.record.process_state.item import Item
 
 
 def items() -> list[Item]:

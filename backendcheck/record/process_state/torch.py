@@ -8,8 +8,8 @@ import torch
 from torch._tensor_str import PRINT_OPTS  # no public function returns them
 from torch.nn.modules import module as modules
 
-from backendcheck.record.process_state import Item
 from backendcheck.record.process_state.interpreter import functions_of
+from backendcheck.record.process_state.item import Item
 
 _PRINTED = ("precision", "threshold", "edgeitems", "linewidth", "sci_mode")
 _HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks")
