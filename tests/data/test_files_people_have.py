@@ -99,7 +99,7 @@ def test_numbers_of_any_size_keep_their_digits(tmp_path: Path) -> None:
         ("a,label\n1,0\n1,2,3\n", "line 3 has 3 fields for 2 column names"),
         ("a,b\n1,2,0\n3,4,1\n", "line 2 has 3 fields for 2 column names"),
         ("a,label\n1,0\n".encode("utf-16"), 'UTF-16, which Excel calls "Unicode text"; expected .csv in UTF-8. Save it as CSV'),
-        (gzip.compress(b"a,label\n1,0\n"), "not a text file but compressed"),
+        (gzip.compress(b"a,label\n1,0\n", mtime=0), "not a text file but compressed"),
         (b"PK\3\4 workbook", "not a text file but an Excel workbook"),
         (b"PAR1 table", "a Parquet file; expected .csv in UTF-8. Rename it"),
         (b"a,label\n\xe9,0\n", "not UTF-8"),
