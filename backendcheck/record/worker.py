@@ -54,6 +54,7 @@ class Worker:
         self.environment: dict[str, Any] = {}
         self.import_notes: list[str] = []
         self.kept: dict[str, Recording] = {}
+        self.unwritten: set[str] = set()
         self.of_fixtures: dict[int, dict[str, Any]] = {}
         self.began = self.spoiled = False
         end_with_parent(signal.SIGKILL)
@@ -123,14 +124,23 @@ class Worker:
             os._exit(0)
 
     def keep(self, recording: Recording) -> None:
-        """Keep a recording until the item is torn down and the state of the process is as it was: then it is written."""
+        """Write a recording, and keep it until the item is torn down and the state of the process is as it was.
+
+        It is then written again if there is something to note, or if it could not be written here: a case may have replaced
+        what writing needs. A crash that comes later in the item loses nothing.
+        """
         self.kept[recording.case] = recording
+        self.unwritten.add(recording.case)
+        with contextlib.suppress(Exception):
+            write_recording(self.leg, recording)
+            self.unwritten.discard(recording.case)
 
     def _end_item(self, item: pytest.Item) -> None:
         """Put the state of the process back, and write the recordings of the item, with a line about what it had left changed."""
         changes = self.state.restore() if self.state is not None else []
         self.streams.reopen()
         kept, self.kept = self.kept, {}
+        unwritten, self.unwritten = self.unwritten, set()
         self.spoiled = self.spoiled or any(not change.restored for change in changes) or any(
             change.name.startswith("functions of") for change in changes)  # compiled programs may hold what was replaced
         notes = [*self.import_notes]
@@ -142,6 +152,8 @@ class Worker:
             then = "; its worker was replaced" if self.spoiled else ""
             notes.append(f"left changed, and put back: {', '.join(map(str, changes))}{then}")
         for recording in kept.values():
+            if not notes and not changes and recording.case not in unwritten:
+                continue
             try:
                 write_recording(self.leg, replace(recording, notes=(*recording.notes, *notes)))
             except Exception as error:  # noqa: BLE001 - one that cannot be written is an error of one case

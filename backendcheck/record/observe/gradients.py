@@ -45,8 +45,13 @@ class GradientFunction:
         *,
         compiled: bool = True,
     ) -> None:
-        self._predict, self._loss, self._variables = predict, loss, variables
-        self._function = backend_module().gradient_function(predict, loss, variables, compiled=compiled)
+        self._predict, self._variables = predict, variables
+
+        def on_copies(y_pred: Any, data: Any) -> Any:
+            return loss(y_pred, _copied(data))
+
+        self._loss = on_copies
+        self._function = backend_module().gradient_function(predict, on_copies, variables, compiled=compiled)
 
     def __call__(self, data: Any) -> tuple[list[Any], list[Any]]:
         """The gradients by each leaf of the predictions, and by each variable."""
@@ -89,6 +94,14 @@ def add_gradient(name: str, gradient: Any, trace: Trace) -> None:
         trace.notes.append(f"{name} is missing: {gradient.reason}")
     else:
         trace.add(name, gradient)
+
+
+def _copied(data: Any) -> Any:
+    """The data with tensors of its own where they can be written into.
+
+    The loss is computed several times. On PyTorch, Keras multiplies the sample weights with a mask in place.
+    """
+    return keras.tree.map_structure(lambda leaf: copy_mask(leaf, leaf.clone()) if hasattr(leaf, "clone") else leaf, data)
 
 
 def _number(loss: Any) -> float:
