@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from backendcheck.record.observe.state import has_attributes, parts_of
+
 _DEEPEST = 4  # objects within objects
 
 
@@ -85,22 +87,19 @@ def generators_within(value: Any) -> Iterator[Any]:
 
 
 def _parts(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
-    if isinstance(value, list | tuple | set):
-        return list(value)
-    if inspect.ismethod(value):
-        return [value.__self__, value.__func__]
-    if inspect.isfunction(value):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_bound(cell)]
-        named = [value.__globals__.get(name) for name in _names(value.__code__)]
-        return [*cells, *named, *(value.__defaults__ or ()), getattr(value, "__wrapped__", None)]
-    if inspect.isclass(value) or inspect.ismodule(value) or inspect.isbuiltin(value) or isinstance(value, keras.Variable):
+    if isinstance(value, keras.Variable):
         return []
-    attributes = list(getattr(value, "__dict__", {}).values())
+    parts = parts_of(value)
+    if inspect.ismethod(value):
+        return [*parts, value.__func__]
+    if inspect.isfunction(value):
+        named = [value.__globals__.get(name) for name in _names(value.__code__)]
+        return [*parts, *named, *(value.__defaults__ or ()), getattr(value, "__wrapped__", None)]
+    if isinstance(value, Mapping | list | tuple | set) or not has_attributes(value):
+        return parts
     if is_of_library(value):  # a wrapper of a user's function, or thousands of objects
-        return [part for part in attributes if inspect.isfunction(part)]
-    return [*attributes, *(part for part in vars(type(value)).values() if inspect.isfunction(part))]
+        return [part for part in parts if inspect.isfunction(part)]
+    return [*parts, *(part for part in vars(type(value)).values() if inspect.isfunction(part))]
 
 
 def is_of_library(value: Any) -> bool:
@@ -111,11 +110,3 @@ def is_of_library(value: Any) -> bool:
 def _names(code: CodeType) -> set[str]:
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*inner)
-
-
-def _is_bound(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - reading raises where the name was never bound
-    except ValueError:
-        return False
-    return True

@@ -106,11 +106,12 @@ def _variables_within(value: Any, visited: set[int], depth: int) -> Iterator[Any
     elif isinstance(value, keras.random.SeedGenerator):
         yield value.state
     else:
-        for part in _parts(value):
+        for part in parts_of(value):
             yield from _variables_within(part, visited, depth - 1)
 
 
-def _parts(value: Any) -> list[Any]:
+def parts_of(value: Any) -> list[Any]:
+    """What an object holds: items, attributes, the object of a method, the closure of a function."""
     if isinstance(value, Mapping):
         return list(value.values())
     if isinstance(value, list | tuple | set):
@@ -119,9 +120,12 @@ def _parts(value: Any) -> list[Any]:
         return [value.__self__]
     if inspect.isfunction(value):
         return [cell.cell_contents for cell in value.__closure__ or () if _is_bound(cell)]
-    if inspect.isclass(value) or inspect.ismodule(value) or inspect.isbuiltin(value):
-        return []
-    return list(getattr(value, "__dict__", {}).values())
+    return list(getattr(value, "__dict__", {}).values()) if has_attributes(value) else []
+
+
+def has_attributes(value: Any) -> bool:
+    """Whether an object has attributes of its own, as classes, modules and built-in functions have not."""
+    return not (inspect.isclass(value) or inspect.ismodule(value) or inspect.isbuiltin(value))
 
 
 def _is_bound(cell: Any) -> bool:
