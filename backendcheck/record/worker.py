@@ -149,8 +149,8 @@ class Worker:
             temporary.mkdir(parents=True)
             notes.append("left removed, and made again: the directory above tmp_path")
         if changes:
-            then = "; its worker was replaced" if self.spoiled else ""
-            notes.append(f"left changed, and put back: {', '.join(map(str, changes))}{then}")
+            then = "; its worker runs no other case" if self.spoiled else ""
+            notes.append(f"left changed: {', '.join(map(str, changes))}{then}")
         for recording in kept.values():
             if not notes and not changes and recording.case not in unwritten:
                 continue

@@ -23,7 +23,7 @@ class Change:
     restored: bool
 
     def __str__(self) -> str:
-        return self.name if self.restored else f"{self.name} (cannot be restored)"
+        return f"{self.name} ({'put back' if self.restored else 'cannot be put back'})"
 
 
 class ProcessState:
