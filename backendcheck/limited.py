@@ -10,11 +10,16 @@ from collections.abc import Callable, Sequence
 
 from backendcheck.text.words import first_line
 
-_PATIENCE_S = 60  # for a small file, on a machine that is busy; reading takes a fraction of a second
+PATIENCE_S = 60  # for a small file, on a machine that is busy; reading takes a fraction of a second
 _CPU_S = 8  # for a small file
 _BYTES_PER_S = 5_000_000  # more time for a large one
 _ROOM = 3 << 30  # bytes of address space for the libraries and a small file
 _ROOM_PER_BYTE = 64  # more for a large one: a byte in a file can stand for many values
+
+
+def limits_for(n_bytes: int) -> str:
+    """The limits for a file of `n_bytes`: seconds of processor time and bytes of address space."""
+    return f"{int(_CPU_S + n_bytes / _BYTES_PER_S)} {_ROOM + _ROOM_PER_BYTE * n_bytes}"
 
 
 def run_limited(module: str, arguments: Sequence[str], n_bytes: int) -> tuple[bytes, str]:
@@ -23,25 +28,29 @@ def run_limited(module: str, arguments: Sequence[str], n_bytes: int) -> tuple[by
     Returns:
         What it wrote, and the reason why it failed; empty if it did not.
     """
-    seconds = int(_CPU_S + n_bytes / _BYTES_PER_S)
     command = [sys.executable, "-P", "-m", module, *arguments]
     environment = {
         **os.environ, "RUST_BACKTRACE": "0", "POLARS_MAX_THREADS": "2",
-        "BACKENDCHECK_LIMITS": f"{seconds} {_ROOM + _ROOM_PER_BYTE * n_bytes}",
+        "BACKENDCHECK_LIMITS": limits_for(n_bytes),
     }  # fmt: skip
     try:
         process = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            timeout=_PATIENCE_S + n_bytes / _BYTES_PER_S,
+            timeout=PATIENCE_S + n_bytes / _BYTES_PER_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return b"", "reading it comes to no end"
     if process.returncode == 0:
         return process.stdout, ""
-    output = process.stderr.decode("utf-8", "replace").splitlines()
+    return b"", reason_of(process.returncode, process.stderr)
+
+
+def reason_of(exit_code: int, stderr: bytes) -> str:
+    """Why a limited process failed, from its exit code and what it wrote."""
+    lines = stderr.decode("utf-8", "replace").splitlines()
     # Without the lines in which Rust tells of its threads.
-    reason = first_line("\n".join(line for line in output if not line.startswith(("thread '", "note: "))))
-    return b"", reason or f"the reader ended with {process.returncode}"
+    reason = first_line("\n".join(line for line in lines if not line.startswith(("thread '", "note: "))))
+    return reason or f"the reader ended with {exit_code}"
 
 
 def end_limited(read: Callable[..., bytes], arguments: Sequence[str]) -> None:

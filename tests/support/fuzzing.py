@@ -1,24 +1,18 @@
-"""Damaged and hostile input for every reader: valid files, mutated, and the command line that reads each.
+"""Damaged and hostile input for every reader: valid files, mutated, and the arguments of the command that reads each.
 
 One input is a function of its format and its seed, so a failure is repeated by its number.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import io
 import json
 import random
-import resource
-import sys
-import time
-import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +23,12 @@ import safetensors.numpy
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.files import recording_path, write_environment, write_recording
 
+SENTINEL = "ran"  # a file that hostile input tries to make, beside the folder that the command is given
+SHELLS = (
+    ("__import__('os').system('", "')"), ("{{ cycler.__init__.__globals__.os.system('", "') }}"),
+    ("{% set x = cycler.__init__.__globals__.os.popen('", "') %}"),
+    ("!!python/object/apply:os.system ['", "']"), ("$(", ")"), ("`", "`"), ("; ", "; "), ("|", ""), ("ok\n", "\n"),
+)  # fmt: skip
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "a", "\x00",
     "\x1b[1m", "../x",
@@ -36,8 +36,6 @@ HOSTILE: tuple[Any, ...] = (
 )  # fmt: skip
 CASE = "a/b"
 LABELS = ("--loss", "sparse_categorical_crossentropy", "--head", "3:softmax")
-ALLOWED = frozenset({0, 1, 2, 3})
-LONGEST_S = 10.0
 
 
 def deep(rng: random.Random) -> Any:
@@ -218,15 +216,25 @@ def _saved(save: Callable[..., None], *arrays: Any, **named: Any) -> bytes:
     return content.getvalue()
 
 
+class _Code:
+    """What makes the sentinel when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("..") / SENTINEL,)
+
+
 def _npy(folder: Path, rng: random.Random) -> list[str]:
-    array = rng.choice((np.arange(6) % 3, np.array(["a", "b"]), np.zeros(3, [("a", "i4"), ("b", "f8")]), np.eye(3, dtype="f2")))
-    (folder / "d.npy").write_bytes(mutated_bytes(_saved(np.save, array), rng))
+    fields = np.zeros(3, [("a", "i4"), ("b", "f8")])
+    array = rng.choice((np.arange(6) % 3, np.array(["a", "b"]), fields, np.eye(3, dtype="f2"), np.array([_Code()], object)))
+    content = _saved(np.save, array)
+    (folder / "d.npy").write_bytes(content if array.dtype == object and rng.random() < 0.5 else mutated_bytes(content, rng))
     return ["labels", "--data", "d.npy", *LABELS]
 
 
 def _npz(folder: Path, rng: random.Random) -> list[str]:
     save = rng.choice((np.savez, np.savez_compressed))
-    content = _saved(save, x=np.zeros((6, 2)), y=np.arange(6) % 3, class_names=np.array(["a", "b", "c"]))
+    names = np.array(["a", "b", "c"]) if rng.random() < 0.8 else np.array([_Code()] * 3, object)
+    content = _saved(save, x=np.zeros((6, 2)), y=np.arange(6) % 3, class_names=names)
     content = _members_mutated(content, rng) if rng.random() < 0.5 else mutated_bytes(content, rng)
     (folder / "d.npz").write_bytes(content)
     return ["labels", "--data", "d.npz", *LABELS]
@@ -238,7 +246,7 @@ def _members_mutated(content: bytes, rng: random.Random) -> bytes:
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as changed:
         for name in archive.namelist():
             member = archive.read(name)
-            new = name if rng.random() < 0.8 else rng.choice(("../x", "a/b", "x.npy", " ", "y/a.npy"))
+            new = name if rng.random() < 0.8 else rng.choice((f"../{SENTINEL}", "a/b", "x.npy", " ", "y/a.npy"))
             changed.writestr(new, mutated_bytes(member, rng) if rng.random() < 0.6 else member)
     return written.getvalue()
 
@@ -286,11 +294,34 @@ def _model() -> dict[str, Any]:
     return {"module": "keras", "class_name": "Sequential", "config": config, "compile_config": compiled}
 
 
+def _hostile_model(rng: random.Random) -> Any:
+    """A model whose configuration asks for code to be run."""
+    model = _model()
+    run = rng.choice((
+        {"module": "os", "class_name": "system", "config": f"touch ../{SENTINEL}", "registered_name": "system"},
+        {"module": "builtins", "class_name": "function", "config": "system", "registered_name": "os>system"},
+        {"module": "builtins", "class_name": "open", "config": {"file": f"../{SENTINEL}", "mode": "w"}},
+        {"class_name": "__lambda__", "config": {"code": "4wAAAA==", "defaults": None, "closure": None}},
+        {"module": "pathlib", "class_name": "Path.touch", "config": [f"../{SENTINEL}"]},
+    ))  # fmt: skip
+    match rng.randrange(4):
+        case 0:
+            model["compile_config"][rng.choice(("loss", "metrics", "optimizer"))] = run
+        case 1:
+            model["config"]["layers"].append(_layer("Lambda", function=run, name="l"))
+        case 2:
+            model["config"]["layers"][1]["config"]["activation"] = run
+        case _:
+            model |= {key: run[key] for key in ("module", "class_name") if key in run}
+    return model
+
+
 def _keras(folder: Path, rng: random.Random) -> list[str]:
     _labels(folder)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("config.json", mutated_text(_model(), rng))
+        model = _hostile_model(rng) if rng.random() < 0.2 else _model()
+        archive.writestr("config.json", json.dumps(model) if rng.random() < 0.1 else mutated_text(model, rng))
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
     damaged = content.getvalue()
     (folder / "m.keras").write_bytes(damaged if rng.random() < 0.7 else mutated_bytes(damaged, rng))
@@ -304,9 +335,10 @@ def _h5(folder: Path, rng: random.Random) -> list[str]:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.attrs["keras_version"] = "3.15.1"
-        model = {key: value for key, value in _model().items() if key != "compile_config"}
+        content_of = _hostile_model(rng) if rng.random() < 0.2 else _model()
+        model = {key: value for key, value in content_of.items() if key != "compile_config"}
         file.attrs["model_config"] = mutated_text(model, rng)[:60_000].replace(b"\0", b"")
-        file.attrs["training_config"] = json.dumps(_model()["compile_config"])
+        file.attrs["training_config"] = json.dumps(content_of.get("compile_config"))
     damaged = content.getvalue()
     (folder / "m.h5").write_bytes(damaged if rng.random() < 0.5 else mutated_bytes(damaged, rng))
     return ["labels", "--model", "m.h5", "--data", "data.npz"]
@@ -317,53 +349,3 @@ FORMATS: dict[str, Callable[[Path, random.Random], list[str]]] = {
     "class-map": _class_map, "class-names": _class_names, "npy": _npy, "npz": _npz, "csv": _csv, "parquet": _parquet,
     "images": _images, "keras": _keras, "h5": _h5,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the command ended on one input: its exit code, its output, an unexpected exception, its time and growth in memory."""
-
-    exit_code: int
-    output: str
-    error: str
-    seconds: float
-    grown_mb: float
-
-    @property
-    def problem(self) -> str:
-        """What is wrong with that; empty if nothing is."""
-        if self.error:
-            return self.error.strip().splitlines()[-1] + "\n" + self.error
-        if self.exit_code not in ALLOWED:
-            return f"exit code {self.exit_code}"
-        if self.exit_code == 2 and "backendcheck: " not in self.output:
-            return "exit code 2 without a message"
-        if self.seconds > LONGEST_S:
-            return f"{self.seconds:.1f} s"
-        return f"{self.grown_mb:.0f} MB more" if self.grown_mb > 1000 else ""
-
-
-def run_input(name: str, number: int, folder: Path) -> Ended:
-    """Write input `number` of a format into the empty `folder` and run the command there, in this process."""
-    from backendcheck.cli import cli
-
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(20_000)  # to write what is deeper than the command can read
-    try:
-        arguments = FORMATS[name](folder, random.Random(f"{name} {number}"))
-    finally:
-        sys.setrecursionlimit(limit)
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    output, error, code = io.StringIO(), "", 0
-    with contextlib.chdir(folder), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        try:
-            cli.main(arguments, prog_name="backendcheck", color=False)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        except BaseException as unexpected:
-            if isinstance(unexpected, KeyboardInterrupt):
-                raise
-            error = traceback.format_exc()
-    seconds = time.monotonic() - began
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (1 if sys.platform == "darwin" else 1024)
-    return Ended(code, output.getvalue(), error, seconds, grown)

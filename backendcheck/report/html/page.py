@@ -8,6 +8,7 @@ current browser has, unpacks them without a request. One template escapes all ca
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import importlib.resources
 import zlib
@@ -118,6 +119,7 @@ def _table(cases: Sequence[CaseResult], results: Results, changes: Mapping[str, 
     return _Table(written=rows[:N_WRITTEN], stored=stored(rows[N_WRITTEN:], _GLYPHS), n=len(rows))
 
 
+@functools.cache  # compiling the templates takes a second
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("backendcheck.report.html"),
