@@ -47,6 +47,7 @@ class CaseRecorder:
         from backendcheck.record.observe.function import note_draws_of_values
         from backendcheck.record.observe.generators import rewound
         from backendcheck.record.observe.perturbation import Perturbation
+        from backendcheck.record.observe.precision import layers_noted
         from backendcheck.record.observe.trace import Trace
 
         seed, noise = seed_of(item), Perturbation(name=self.request.noise)
@@ -57,7 +58,10 @@ class CaseRecorder:
             with self.injection, rewound(item.funcargs) as rewind, contextlib.ExitStack() as watching:
                 draws = watching.enter_context(watched(item.obj))
                 with trace.stage(RecordingStage.CASE):
-                    returned = materialized(make())
+                    with layers_noted() as dtypes:
+                        returned = materialized(make())
+                    if isinstance(returned, Mapping):
+                        trace.lower_precision(*dtypes)
                 is_value = isinstance(returned, ValueCase | Mapping)
                 if not is_value:
                     watching.close()  # the other cases are watched part by part

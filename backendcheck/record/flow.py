@@ -25,6 +25,7 @@ from backendcheck.record.observe.model import (
 )
 from backendcheck.record.observe.model_draws import note_draws_of_losses, note_draws_of_metrics
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.precision import layers_noted, lowest_of_policy
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.oracles.order import observe_loss_order, observe_order, observe_prediction_order
 from backendcheck.record.oracles.paths import observe_paths, observe_prediction_paths
@@ -55,8 +56,12 @@ def observe(
         observe_function(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):
         with trace.stage(RecordingStage.COMPUTE):
-            add_values(case.compute(), trace, "ValueCase: compute")
+            with layers_noted() as dtypes:
+                values = case.compute()
+            trace.lower_precision(*dtypes, lowest_of_policy())
+            add_values(values, trace, "ValueCase: compute")
     elif isinstance(case, Mapping):
+        trace.lower_precision(lowest_of_policy())
         add_values(case, trace, "the case")
     else:
         hint = " Is a return statement missing?" if case is None else ""

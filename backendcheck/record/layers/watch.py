@@ -18,6 +18,7 @@ from backendcheck.record.layers.arguments import NotReplayable, Traced, argument
 from backendcheck.record.layers.hook import Call, watched
 from backendcheck.record.observe.gradients import GradientFunction, NotTaken
 from backendcheck.record.observe.model_under_test import ModelUnderTest
+from backendcheck.record.observe.precision import coarsest
 from backendcheck.record.observe.trace import Trace, as_raised
 from backendcheck.recordings.layer_calls import INPUT, LOSS, OUTPUT, UPSTREAM, LayerCall, LayerTrace, named, parts
 from backendcheck.vocabulary.observations import Observation
@@ -183,7 +184,7 @@ def _precision(operation: Any) -> str:
     """The coarsest float type that a layer, or a layer inside it, computes in."""
     layers = operation._flatten_layers() if hasattr(operation, "_flatten_layers") else ()  # noqa: SLF001 - nested layers, too
     dtypes = {getattr(layer, "compute_dtype", None) for layer in layers}
-    return next((dtype for dtype in ("bfloat16", "float16", "float32", "float64") if dtype in dtypes), keras.config.floatx())
+    return coarsest(*dtypes) or keras.config.floatx()
 
 
 def exception_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from backendcheck import nests
 from backendcheck.nests import with_slashes
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable
+from backendcheck.record.observe.precision import session_precision
 from backendcheck.vocabulary.observations import Observation
 
 # --- from a backend to NumPy -----------------------------------------------------------------------------------
@@ -35,7 +36,7 @@ def as_observation(value: Any, *, where: str) -> Observation:
             raise NotRecordable(message) from error
         dtype = array.dtype.name
         # A Python float or a float64 array does not tell the precision in which its numbers were computed.
-        precision = keras.config.floatx() if dtype == "float64" else dtype
+        precision = session_precision() if dtype == "float64" else dtype
     if array.dtype.kind in "SUOT":
         return Observation(value=_text(array, where), dtype="text", precision="text")
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16" and "float8" not in array.dtype.name:

@@ -18,9 +18,10 @@ from backendcheck.record.observe.draws import Draws, depends_on_draws, in_words,
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.gradients import GradientFunction, add_gradient
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.precision import layers_noted, lowest_of_policy
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Observation, ObservationName
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity
 from backendcheck.vocabulary.stages import RecordingStage
 
 _RESULT = "result"  # the name of a returned value that is not in a dict
@@ -100,11 +101,15 @@ def observe_function(
     call = _call_of(case)
     returned: Any = None
     with watched(case.function) as draws, trace.stage(RecordingStage.COMPUTE):
-        returned = call(_tensors(arrays))
+        with layers_noted() as dtypes:
+            returned = call(_tensors(arrays))
+        dtypes |= {np.asarray(leaf).dtype.name for _, leaf in leaves(arrays) if leaf is not None}
+        trace.lower_precision(*dtypes, lowest_of_policy())
         if returned is None:
             message = "FunctionCase: the function returned None; expected an array or a nest of arrays. Is a return missing?"
             raise InvalidCase(message)
         add_values(_by_name(returned), trace, "FunctionCase: the function")
+        trace.lower_precision_by(Quantity.VALUE)
     if trace.raised:
         return
     _note_draws(case, lambda: call(_tensors(arrays)), draws, trace)

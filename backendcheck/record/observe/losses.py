@@ -6,10 +6,10 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
 # No public class wraps a function as model.compile does. This one exists since Keras 3.0.
 from keras.src.losses.losses import LossFunctionWrapper
@@ -22,7 +22,7 @@ from backendcheck.record.observe.gradients import GradientFunction, add_gradient
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import State, variables_within
 from backendcheck.record.observe.trace import Trace
-from backendcheck.vocabulary.observations import Observation
+from backendcheck.vocabulary.observations import Observation, Quantity
 from backendcheck.vocabulary.stages import RecordingStage
 
 # Losses for exclusive classes; the predicted class is then an observation as well.
@@ -64,16 +64,17 @@ def unreduced(loss: keras.losses.Loss) -> Iterator[keras.losses.Loss]:
         loss.reduction = reduction
 
 
-def per_example(loss: keras.losses.Loss, y_true: Any, y_pred: Any, sample_weight: Any, n: int) -> np.ndarray | None:
+def per_example(loss: keras.losses.Loss, y_true: Any, y_pred: Any, sample_weight: Any, n: int) -> Observation | None:
     """The loss of each example after sample weights and masks, (N,); None if the unreduced loss is a scalar.
 
     For a loss with more axes, such as (N, T), it is the mean over them.
     """
     with unreduced(loss):
-        values = as_observation(loss(y_true, y_pred, sample_weight=sample_weight), where="per_example_loss").value
+        observation = as_observation(loss(y_true, y_pred, sample_weight=sample_weight), where="per_example_loss")
+    values = observation.value
     if values.ndim == 0 or values.shape[0] != n:
         return None
-    return values if values.ndim == 1 else values.reshape(n, -1).mean(axis=1, dtype=values.dtype)
+    return observation if values.ndim == 1 else replace(observation, value=values.reshape(n, -1).mean(axis=1, dtype=values.dtype))
 
 
 def copied(weight: Any) -> Any:
@@ -198,5 +199,6 @@ class LossObserver:
             labels, predictions, weight = (to_tensor(array) for array in arrays)
             n = len(arrays[1]) if arrays[1].ndim else 1
             if (values := per_example(self.loss, labels, predictions, weight, n)) is not None:
-                trace.add("per_example_loss", values)
+                trace.add("per_example_loss", values.value, like=values)
             trace.add("loss", scalar(self.loss(labels, predictions, sample_weight=weight)))
+            trace.lower_precision_by(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)

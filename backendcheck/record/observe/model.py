@@ -21,12 +21,13 @@ from backendcheck.record.observe.draws import watched
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.gradients import add_gradient
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
-from backendcheck.record.observe.model_under_test import ModelUnderTest, lowest_precision
+from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.precision import lowest_of_metrics, lowest_of_model
 from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights, seed_weights, state_fingerprints, weight_digests
-from backendcheck.vocabulary.observations import of_output
+from backendcheck.vocabulary.observations import Quantity, of_output
 from backendcheck.vocabulary.stages import RecordingStage
 
 # --- build -----------------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ def build_model(case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -
             seed_weights(model, seed)
         trace.digests |= weight_digests(model, noise.round_weights(model))
         trace.state |= state_fingerprints(model)
-        trace.lowest_precision = lowest_precision(model)
+        trace.lower_precision(lowest_of_model(model, under_test.x))
         under_test.compile()
         trace.optimizer = f"{type(model.optimizer).__module__}.{type(model.optimizer).__qualname__}"
         under_test.save_initial()
@@ -72,6 +73,7 @@ def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
         add_predictions(named, trace)
         for name in named:
             _add_predicted_class(under_test, name, len(named), trace)
+        trace.lower_precision_by(Quantity.PREDICTIONS)
     if not trace.raised:
         under_test.note_changed_state()
         note_draws_of_inference(under_test, trace)
@@ -112,7 +114,9 @@ def observe_losses_and_gradients(
         if predictions:
             add_predictions(named, trace)
         _observe_declared_losses(under_test, named, under_test.tensors(arrays), trace)
+        trace.lower_precision_by(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
         trace.add("loss", under_test.total_loss(y_pred, under_test.tensors(arrays)))
+        trace.lower_precision_by(Quantity.LOSS)
     if "loss" not in trace.observations:
         return
     under_test.reset_state()
@@ -167,7 +171,7 @@ def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any
         under_test.reset_loss_state()
         values = losses.per_example(loss, y_true, named[name], losses.copied(weight), under_test.n)
         if values is not None:
-            trace.add(of_output("per_example_loss", name), values)
+            trace.add(of_output("per_example_loss", name), values.value, like=values)
         if name:
             under_test.reset_loss_state()
             reduced = loss(y_true, named[name], sample_weight=losses.copied(weight))
@@ -182,6 +186,7 @@ def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
     under_test.reset_state()
     with trace.stage(RecordingStage.METRICS):
         values = under_test.model.evaluate(*under_test.arrays[:2], **evaluate_options(under_test))
+        trace.lowest_of_metrics = lowest_of_metrics(under_test.model)
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.

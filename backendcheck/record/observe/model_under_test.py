@@ -17,6 +17,7 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fixed_draws import number_generators
 from backendcheck.record.observe.gradients import GradientFunction
 from backendcheck.record.observe.perturbation import Perturbation
+from backendcheck.record.observe.precision import lowest_of_model
 from backendcheck.record.observe.state import State, variables_of, variables_within
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import created_trainable
@@ -57,7 +58,7 @@ class ModelUnderTest:
         self.model = model
         self.optimizer = case.optimizer
         x, y, sample_weight = _inputs(case, trace)
-        self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_precision(model), codes=True)
+        self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_of_model(model, x), codes=True)
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
@@ -277,9 +278,3 @@ def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
 def _n_outputs(model: Any) -> int | None:
     structure = getattr(model, "_outputs_struct", None)
     return None if structure is None else len(list(leaves(structure)))
-
-
-def lowest_precision(model: Any) -> str | None:
-    """The coarsest float type that a layer computes in, if it is below the float type of the session."""
-    dtypes = {getattr(layer, "compute_dtype", None) for layer in model._flatten_layers()}  # noqa: SLF001 - nested layers, too
-    return next((dtype for dtype in ("bfloat16", "float16") if dtype in dtypes and keras.config.floatx() != dtype), None)

@@ -74,7 +74,7 @@ def _map_floats(function: Callable[[np.ndarray], np.ndarray], nest: Any) -> Any:
     return map_nest(lambda leaf: function(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf, nest)
 
 
-_SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}
+_SIGNIFICANT_BITS = {"float32": 24, "float16": 11, "bfloat16": 8}
 
 
 def jittered(

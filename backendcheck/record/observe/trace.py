@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
+from backendcheck.record.observe.precision import below_session, coarsest
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Observation, ReferenceValue, flow_key
+from backendcheck.vocabulary.observations import Observation, Quantity, ReferenceValue, flow_key, quantity_of
 from backendcheck.vocabulary.states import Status
 
 # Backends raise more than MemoryError: TensorFlow ResourceExhaustedError, JAX XlaRuntimeError, torch RuntimeError.
@@ -27,7 +28,8 @@ _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory"
 class Trace:
     """What has been recorded of one case so far.
 
-    lowest_precision: coarsest float type of the layers, if below the float type of the session; the precision of all floats.
+    lowest_precision: coarsest float type of what floats are computed from, if below that of the session; none is more precise.
+    lowest_of_metrics: the same for metrics alone.
     observations: arrays by observation name, such as ``gradient/y_pred`` (N, C). See `vocabulary.observations`.
     raised: one entry for each stage that raised, in order.
     variants: the same quantities on another path, or with something permuted and put back.
@@ -45,6 +47,7 @@ class Trace:
     """
 
     lowest_precision: str | None = None
+    lowest_of_metrics: str | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
     raised: list[Raised] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
@@ -87,16 +90,28 @@ class Trace:
             NotRecordable: unless `value` is an array, a number, a bool or text.
         """
         observation = as_observation(value, where=name)
-        if self.lowest_precision and observation.is_float:
-            observation = Observation(value=observation.value, dtype=observation.dtype, precision=self.lowest_precision)
         if like is not None:
             observation = Observation(value=observation.value, dtype=like.dtype, precision=like.precision)
+        if observation.is_float:
+            of_metrics = self.lowest_of_metrics if quantity_of(name) in (Quantity.METRIC, Quantity.TRAIN_METRIC) else None
+            precision = coarsest(observation.precision, self.lowest_precision, of_metrics) or observation.precision
+            observation = replace(observation, precision=precision)
         self.observations[name] = observation
+
+    def lower_precision(self, *dtypes: str | None) -> None:
+        """Note the float types of what all further observations are computed from. No float then has a finer precision."""
+        self.lowest_precision = below_session(self.lowest_precision, *dtypes)
+
+    def lower_precision_by(self, *quantities: Quantity) -> None:
+        """The same for the float types of the observations of these quantities."""
+        self.lower_precision(*(
+            observation.precision for name, observation in self.observations.items() if quantity_of(name) in quantities
+        ))
 
     @contextmanager
     def variant(self, oracle: Oracle, path: str) -> Iterator[Trace]:
         """A trace of the same quantities on another path. Its observations, or its exception, become a variant of this trace."""
-        trace = Trace(lowest_precision=self.lowest_precision)
+        trace = Trace(lowest_precision=self.lowest_precision, lowest_of_metrics=self.lowest_of_metrics)
         with trace.stage(oracle):
             yield trace
         self.timings_s[oracle] = self.timings_s.get(oracle, 0.0) + sum(trace.timings_s.values())
