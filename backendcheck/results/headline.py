@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from backendcheck.compare.findings import Finding, leading, partition, what_came_instead
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
-from backendcheck.verdicts.verdict import Judgement, reasons_not_compared
+from backendcheck.verdicts.verdict import Judgement, not_supported, reasons_not_compared, supported
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 from backendcheck.vocabulary.problems import ProblemCode
@@ -30,8 +30,12 @@ def headline(judgement: Judgement, recordings: Mapping[str, Recording]) -> str:
         more = f" (and {len(judgement.problems) - 1} more)" if len(judgement.problems) > 1 else ""
         return f"{_problem_label(first.code)}: {first_line(first.sentence)}{more}"
     if not judgement.findings:
-        reasons = reasons_not_compared(recordings)  # a case that passes without some of its comparisons does not pass in silence
+        # A case that passes without some of its comparisons does not pass in silence.
+        if unsupported := not_supported(recordings):
+            return f"NOT SUPPORTED: {'; '.join(unsupported)}"
+        reasons = reasons_not_compared(recordings)
         return f"NOT COMPARED: {'; '.join(reasons)}" if reasons else ""
+    recordings = supported(recordings)
     finding = leading(judgement.findings)
     text = _sentence(finding, judgement.findings, recordings)
     return f"{_label(finding)}: {text}"

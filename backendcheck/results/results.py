@@ -24,7 +24,7 @@ from backendcheck.results.stages import Stage
 from backendcheck.results.stages import stages as find_stages
 from backendcheck.verdicts.known import Divergence, Excuse, excuse
 from backendcheck.verdicts.run_problems import missing_cases, run_problems, single_leg_problem
-from backendcheck.verdicts.verdict import Judgement, Verdict, judge
+from backendcheck.verdicts.verdict import Judgement, Verdict, judge, supported
 from backendcheck.vocabulary.problems import Problem
 from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.sides import Side
@@ -207,12 +207,13 @@ def _result(
     judgement = judge(recordings, expected, overrides)
     verdict = judgement.verdict
     oracles = {oracle for recording in recordings.values() for oracle in recording.oracles}
-    excused = excuse(judgement.findings, recordings, entries, oracles, overrides) if verdict is not Verdict.ERROR else None
+    able = supported(recordings)
+    excused = excuse(judgement.findings, able, entries, oracles, overrides) if verdict is not Verdict.ERROR else None
     if excused is not None:
         verdict = _with_excuse(excused)
     first = next(iter(recordings.values()), None)
     of_backends = [finding for finding in judgement.findings if not _is_random(finding, recordings)]
-    diagnoses = tuple(diagnose(judgement.findings, recordings))
+    diagnoses = tuple(diagnose(judgement.findings, able))
     return CaseResult(
         case=case,
         verdict=verdict,
@@ -220,7 +221,7 @@ def _result(
         claim=first.claim if first else "",
         file=first.file if first else "",
         line=first.line if first else 0,
-        odd_one_out=odd_one_out(list(recordings), of_backends),
+        odd_one_out=odd_one_out(list(able), of_backends),
         problems=judgement.problems,
         comparisons=judgement.comparisons,
         diagnoses=diagnoses,

@@ -24,6 +24,8 @@ from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import WorkerFiles
 from backendcheck.vocabulary.states import ExitState, Status
 
+_ENDED_WELL = (Status.RECORDED, Status.RAISED, Status.NOT_SUPPORTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -35,14 +37,14 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 when every case was recorded (raising is a recording), 2 when there was no case, otherwise 3.
+        """0 when every case was recorded (raising is a recording) or is not supported, 2 when there was no case, otherwise 3.
 
         A shard may hold no case, if there are some in the others.
         """
         whole = self.environment.exit_state == ExitState.COMPLETE and not self.environment.problems
         if whole and not self.environment.cases and not self.environment.all_cases:
             return 2
-        return 0 if whole and all(status in (Status.RECORDED, Status.RAISED) for status in self.statuses.values()) else 3
+        return 0 if whole and all(status in _ENDED_WELL for status in self.statuses.values()) else 3
 
     def messages(self, request: RecordingRequest) -> list[str]:
         """What the user has to know: the problems of case files, and that the request has selected no case."""

@@ -27,6 +27,7 @@ from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.problems import Problem, ProblemCode, code_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
+from backendcheck.vocabulary.states import Status
 
 
 class Verdict(Enum):
@@ -77,7 +78,8 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
         ]
     if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
         code = ProblemCode.ONE_LEG if len(usable) == 1 else ProblemCode.NOTHING_COMPARED
-        detail = "there is one leg only" if code is ProblemCode.ONE_LEG else "; ".join(reasons_not_compared(usable))
+        reasons = [*reasons_not_compared(usable), *not_supported(recordings)]
+        detail = "; ".join(reasons) if reasons or code is ProblemCode.NOTHING_COMPARED else "there is one leg only"
         problems.append(Problem(code=code, legs=tuple(usable), text="nothing could be compared", detail=detail))
     if problems:
         verdict = Verdict.ERROR
@@ -93,8 +95,18 @@ def reasons_not_compared(recordings: Mapping[str, Recording]) -> list[str]:
     return list(dict.fromkeys(reason for recording in recordings.values() for reason in recording.not_compared.values()))
 
 
+def supported(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
+    """The recordings of the legs that can do what the case needs. They alone decide the verdict."""
+    return {leg: recording for leg, recording in recordings.items() if recording.status != Status.NOT_SUPPORTED}
+
+
+def not_supported(recordings: Mapping[str, Recording]) -> list[str]:
+    """What legs do not support, in a sentence each."""
+    return [recording.problem for recording in recordings.values() if recording.status == Status.NOT_SUPPORTED]
+
+
 def _unobserved(leg: str, recording: Recording) -> Problem | None:
-    """Why a recording has nothing to compare; None if the case was observed."""
+    """Why a recording has nothing to compare; None if the case was observed, or is declared as not supported."""
     if (code := code_of(recording.status)) is None:
         return None
     words = {ProblemCode.NOT_OBSERVED: "could not observe it", ProblemCode.SKIPPED: "skipped it"}.get(code, str(recording.status))

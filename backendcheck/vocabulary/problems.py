@@ -52,7 +52,7 @@ _OF_STATUS = {
 
 
 def code_of(status: Status) -> ProblemCode | None:
-    """The problem of a recording with this status; None where the case was observed."""
+    """The problem of a recording with this status; None if it was observed, or is declared as not supported."""
     return _OF_STATUS.get(status)
 
 

@@ -14,6 +14,7 @@ class Status(StrEnum):
     ERROR = "error"
     CRASHED = "crashed"
     TIMED_OUT = "timed out"
+    NOT_SUPPORTED = "not supported"  # the backend has no way to do what the case needs, and says so
 
 
 class ExitState(StrEnum):

@@ -159,6 +159,13 @@ def test_a_problem_goes_before_any_finding(jax: dict[str, object], words: str) -
     assert headline(by_leg) == words
 
 
+def test_what_a_backend_does_not_support_is_said_of_a_case_that_passes() -> None:
+    jax = {"status": "not supported", "problem": "jax does not support text inputs (x)"}
+    passes = {"tensorflow": {"loss": 1.0}, "jax": jax, "torch": {"loss": 1.0}}
+    assert headline(passes) == "NOT SUPPORTED: jax does not support text inputs (x)"
+    assert headline(passes | {"torch": {"loss": 5.0}}) == "VALUE: loss is 1 on tensorflow; 5 on torch"
+
+
 def test_several_problems_are_counted() -> None:
     assert headline({"jax": {"loss": 1.0}}, expected=make.BACKENDS) == "MISSING: tensorflow has no recording of it (and 1 more)"
 

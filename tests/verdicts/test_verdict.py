@@ -55,6 +55,26 @@ def test_a_leg_that_did_not_get_through_the_case_is_an_error(status: str, words:
     assert (found.verdict, tuple(map(str, found.problems))) == (Verdict.ERROR, (words,))
 
 
+NOT_SUPPORTED = {"status": "not supported", "problem": "jax does not support text inputs (x)"}
+
+
+@pytest.mark.parametrize(("of_torch", "expected"), [(1.0, Verdict.PASSED), (2.0, Verdict.FAILED)])
+def test_a_leg_that_declares_a_case_as_not_supported_leaves_the_verdict_to_the_others(of_torch: float, expected: Verdict) -> None:
+    judgement = judged({"tensorflow": {"loss": 1.0}, "jax": NOT_SUPPORTED, "torch": {"loss": of_torch}})
+    assert (judgement.verdict, judgement.problems) == (expected, ())
+    assert {side.leg for comparison in judgement.comparisons for side in comparison.sides} == {"tensorflow", "torch"}
+
+
+def test_a_case_that_no_leg_supports_or_that_one_leg_alone_supports_is_an_error_without_comparisons() -> None:
+    alone = judged({"tensorflow": {"loss": 1.0}, "jax": NOT_SUPPORTED}, expected=["tensorflow", "jax"])
+    assert (alone.verdict, str(alone.problems[0])) == (
+        Verdict.ERROR, "nothing could be compared: jax does not support text inputs (x)"
+    )  # fmt: skip
+    nowhere = judged({"jax": NOT_SUPPORTED}, expected=["jax"])
+    assert nowhere.verdict is Verdict.ERROR
+    assert "does not support text inputs" in str(nowhere.problems[0])
+
+
 @pytest.mark.parametrize("status", ["crashed", "timed out", "error", "skipped"])
 def test_a_leg_that_did_not_get_through_is_an_error_even_if_the_others_differ(status: str) -> None:
     assert verdict({"tensorflow": {"loss": 1.0}, "jax": {"status": status}, "torch": {"loss": 2.0}}) is Verdict.ERROR

@@ -164,6 +164,22 @@ def to_tensor(array: Any) -> Any:
     return keras.ops.convert_to_tensor(copy)
 
 
+def is_text(array: Any) -> bool:
+    """Whether an array of NumPy holds text."""
+    values = np.asarray(array)
+    return values.dtype.kind in "UST" or (values.dtype == object and all(isinstance(item, str | bytes) for item in values.flat))
+
+
+def as_fed(nest: Any) -> Any:
+    """A nest of arrays as the methods of a model take it. A nest that holds text becomes tensors on TensorFlow, which has text.
+
+    All of its leaves do, because some methods refuse a mixture.
+    """
+    if keras.backend.backend() != "tensorflow" or not any(leaf is not None and is_text(leaf) for _, leaf in leaves(nest)):
+        return nest
+    return map_nest(to_tensor, nest)
+
+
 def digests(name: str, nest: Any) -> dict[str, str]:
     """A digest of dtype, shape and content for each array of a nest, by path below `name`."""
     return {path: digest(np.asarray(leaf)) for path, leaf in leaves(nest, name) if leaf is not None}

@@ -7,6 +7,10 @@ class InvalidCase(Exception):
     """The case is written wrongly. This is a mistake of its author, not a finding about a backend."""
 
 
+class NotSupported(Exception):
+    """The backend has no way to do what the case needs, such as text. The message is a sentence without a full stop."""
+
+
 class OutOfMemory(Exception):
     """The machine ran out of memory, so the recording says nothing about labels."""
 

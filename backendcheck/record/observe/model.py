@@ -66,7 +66,7 @@ def observe_predictions(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add the predictions of `predict`, and note what inference changes and whether it depends on random numbers."""
     model = under_test.model
     with trace.stage(RecordingStage.FORWARD):
-        predictions = model.predict(under_test.x, batch_size=under_test.batch_size, verbose=0)
+        predictions = model.predict(under_test.fed[0], batch_size=under_test.batch_size, verbose=0)
         named = outputs.by_output(predictions, model)
         if list(named) != [""]:
             trace.add("output_order", list(named))
@@ -106,10 +106,10 @@ def observe_losses_and_gradients(
     `arrays` are x, y and sample_weight: those of the case, or the same ones permuted. With `predictions`, add those of
     ``model(x)`` as well.
     """
-    model, data = under_test.model, under_test.tensors(arrays)
+    model = under_test.model
     under_test.reset_state()
     with trace.stage(RecordingStage.LOSS):
-        y_pred = model(data["x"], training=False)
+        y_pred = model(under_test.tensors(arrays)["x"], training=False)
         named = outputs.by_output(y_pred, model)
         if predictions:
             add_predictions(named, trace)
@@ -185,7 +185,7 @@ def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add the metrics of `evaluate`."""
     under_test.reset_state()
     with trace.stage(RecordingStage.METRICS):
-        values = under_test.model.evaluate(*under_test.arrays[:2], **evaluate_options(under_test))
+        values = under_test.model.evaluate(*under_test.fed[:2], **evaluate_options(under_test))
         trace.lowest_of_metrics = lowest_of_metrics(under_test.model)
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
     if any(raised.stage == "metrics" for raised in trace.raised):
@@ -232,7 +232,7 @@ def fit(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[str
     """Call `fit` as the case declares it, with the examples in order. Adds its history and the trained weights to `trace`."""
     case = under_test.case
     history: dict[str, list[float]] = under_test.model.fit(
-        under_test.x, under_test.y, sample_weight=under_test.sample_weight, class_weight=case.class_weight,
+        *under_test.fed[:2], sample_weight=under_test.sample_weight, class_weight=case.class_weight,
         batch_size=under_test.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
     ).history  # fmt: skip
     add_history(history, trace)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from backendcheck.record.observe import losses, outputs
-from backendcheck.record.observe.arrays import as_observation
+from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor
 from backendcheck.record.observe.draws import Draws, depends_on_draws, sentence, watched
 from backendcheck.record.observe.generators import is_of_library
 from backendcheck.record.observe.model_under_test import ModelUnderTest
@@ -104,11 +104,11 @@ def _looks_at_model(under_test: ModelUnderTest, *, training: bool) -> tuple[Draw
     """Two passes over the same data from the same state."""
     model = under_test.model
     before = State(variables_of(model))
-    data = under_test.tensors(under_test.arrays)
+    x = map_nest(to_tensor, under_test.x)
 
     def look() -> Mapping[str, Observation]:
         before.restore()
-        named = outputs.by_output(model(data["x"], training=training), model)
+        named = outputs.by_output(model(x, training=training), model)
         return {of_output("predictions", name): as_observation(tensor, where=name) for name, tensor in named.items()}
 
     own = [layer for layer in (model, *model._flatten_layers()) if not is_of_library(layer)]  # noqa: SLF001 - nested, too

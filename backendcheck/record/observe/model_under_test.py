@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 
 from backendcheck.case import ModelCase
-from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, leaves, map_nest, to_tensor
+from backendcheck.record.observe.arrays import as_arrays, as_fed, check_lengths, digests, is_text, leaves, map_nest, to_tensor
 from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
-from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.errors import InvalidCase, NotSupported
 from backendcheck.record.observe.fixed_draws import number_generators
 from backendcheck.record.observe.gradients import GradientFunction
 from backendcheck.record.observe.perturbation import Perturbation
@@ -60,6 +61,7 @@ class ModelUnderTest:
         x, y, sample_weight = _inputs(case, trace)
         self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_of_model(model, x), codes=True)
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
+        _check_text(case, self.x, self.y)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
@@ -77,6 +79,16 @@ class ModelUnderTest:
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
         return self.x, self.y, self.sample_weight
+
+    @cached_property
+    def fed(self) -> tuple[Any, Any, Any]:
+        """The same as `fit`, `evaluate` and `predict` take them; see `as_fed`."""
+        return as_fed(self.x), as_fed(self.y), self.sample_weight
+
+    @property
+    def has_text(self) -> bool:
+        """Whether inputs or labels are text."""
+        return any(leaf is not None and is_text(leaf) for nest in (self.x, self.y) for _, leaf in leaves(nest))
 
     # --- compiling ------------------------------------------------------------------------------------------------
 
@@ -273,6 +285,25 @@ def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
     if case.expect is None:
         check_lengths("ModelCase", {"x": x, "y": y, "sample_weight": sample_weight})
     return x, y, sample_weight
+
+
+def _check_text(case: ModelCase, x: Any, y: Any) -> None:
+    """Check that the backend has text, if the case needs it.
+
+    Text labels need it only for a step or a loss of the model's own. Every loss of Keras refuses them, on each backend.
+
+    Raises:
+        NotSupported: naming what holds text.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow" or case.expect is not None:
+        return
+    cls = type(case.model)
+    is_own = any(getattr(cls, method) is not getattr(keras.Model, method) for method in ("train_step", "compute_loss"))
+    for nest, name, words in ((x, "x", "inputs"), *([(y, "y", "labels")] if is_own else [])):
+        if text := [path for path, leaf in leaves(nest, name) if leaf is not None and is_text(leaf)]:
+            message = f"{backend} does not support text {words} ({', '.join(text)})"
+            raise NotSupported(message)
 
 
 def _n_outputs(model: Any) -> int | None:

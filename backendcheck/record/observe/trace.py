@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.record.observe.arrays import as_observation
-from backendcheck.record.observe.errors import InvalidCase, NotRecordable, OutOfMemory
+from backendcheck.record.observe.errors import InvalidCase, NotRecordable, NotSupported, OutOfMemory
 from backendcheck.record.observe.precision import below_session, coarsest
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Recording, Variant
@@ -71,6 +71,8 @@ class Trace:
             yield
         except (InvalidCase, NotRecordable) as error:
             self.status, self.problem = Status.ERROR, str(error)
+        except NotSupported as error:
+            self.status, self.problem = Status.NOT_SUPPORTED, str(error)
         except OutOfMemory as error:
             self.status, self.problem = Status.CRASHED, str(error)
 
@@ -125,7 +127,7 @@ class Trace:
         began = time.perf_counter()
         try:
             yield
-        except (NotRecordable, InvalidCase, OutOfMemory):
+        except (NotRecordable, InvalidCase, NotSupported, OutOfMemory):
             raise
         except (Exception, SystemExit) as error:
             raised = as_raised(name, error)

@@ -13,7 +13,7 @@ import numpy as np
 
 from backendcheck.case import LossCase, ModelCase
 from backendcheck.record.observe import losses, outputs
-from backendcheck.record.observe.arrays import as_observation, leaves, map_nest
+from backendcheck.record.observe.arrays import as_fed, as_observation, leaves, map_nest
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.losses import LossObserver
 from backendcheck.record.observe.model import add_metrics, add_predictions, observe_losses_and_gradients
@@ -155,7 +155,7 @@ def _permute_examples(under_test: ModelUnderTest, trace: Trace) -> None:
         arrays = (permuted(under_test.x), permuted(under_test.y), permuted(under_test.sample_weight))
         observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
         if under_test.overrides("predict_step"):
-            add_predictions(outputs.by_output(under_test.model.predict_on_batch(arrays[0]), under_test.model), variant)
+            add_predictions(outputs.by_output(under_test.model.predict_on_batch(as_fed(arrays[0])), under_test.model), variant)
         _undo(variant, order, (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT), axis=0)
 
 
@@ -166,7 +166,7 @@ def observe_prediction_order(under_test: ModelUnderTest, trace: Trace) -> None:
         order = permutation(under_test.n)
         with under_test.variant(trace, Oracle.ORDER, "examples permuted") as variant:
             x = map_nest(lambda array: _take(array, order, under_test.n), under_test.x)
-            predictions = under_test.model.predict(x, batch_size=under_test.batch_size, verbose=0)
+            predictions = under_test.model.predict(as_fed(x), batch_size=under_test.batch_size, verbose=0)
             add_predictions(outputs.by_output(predictions, under_test.model), variant)
             _undo(variant, order, (Quantity.PREDICTIONS,), axis=0)
 
@@ -233,9 +233,9 @@ def _reverse_outputs(under_test: ModelUnderTest, trace: Trace) -> None:
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),
             metrics=reversed_dict(case.metrics), weighted_metrics=reversed_dict(case.weighted_metrics),
         )  # fmt: skip
-        add_predictions(outputs.by_output(model.predict_on_batch(under_test.x), model), variant)
+        add_predictions(outputs.by_output(model.predict_on_batch(under_test.fed[0]), model), variant)
         options = {"sample_weight": reversed_dict(under_test.sample_weight), "batch_size": under_test.n}
-        values = model.evaluate(under_test.x, reversed_dict(under_test.y), verbose=0, return_dict=True, **options)
+        values = model.evaluate(under_test.fed[0], reversed_dict(under_test.fed[1]), verbose=0, return_dict=True, **options)
         add_metrics(values, variant, loss="loss")
         if not under_test.is_one_batch:
             for name in [name for name in variant.observations if ObservationName.parse(name).quantity is Quantity.METRIC]:

@@ -33,7 +33,7 @@ def observe_paths(under_test: ModelUnderTest, trace: Trace) -> None:
 
 def observe_prediction_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add a variant to `trace` for every other path of the predictions."""
-    model, x, n = under_test.model, under_test.x, under_test.n
+    model, x, n = under_test.model, under_test.fed[0], under_test.n
     if not under_test.predict_differs:
         with under_test.variant(trace, Oracle.PATHS, "model(x)") as variant:
             tensors = under_test.tensors(under_test.arrays)
@@ -62,8 +62,8 @@ def _observe_losses_by_name(under_test: ModelUnderTest, trace: Trace) -> None:
     model, case = under_test.model, under_test.case
     if case.loss is None or under_test.overrides("compute_loss"):
         return
-    data = under_test.tensors(under_test.arrays)
     with under_test.variant(trace, Oracle.PATHS, "losses by name") as variant:
+        data = under_test.tensors(under_test.arrays)
         named = outputs.by_output(model(data["x"], training=False), model)
         try:
             declared = outputs.declared_names(model, list(named))
@@ -92,14 +92,14 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     evaluate_on_dataset(under_test, trace)
     if under_test.is_one_batch:
         with under_test.variant(trace, Oracle.PATHS, "evaluate") as variant:
-            add_metrics(model.evaluate(*under_test.arrays[:2], **evaluate_options(under_test)), variant, loss=loss)
+            add_metrics(model.evaluate(*under_test.fed[:2], **evaluate_options(under_test)), variant, loss=loss)
     elif under_test.changed_state or loss != "loss":
         return  # several batches then give other numbers than one
     with under_test.variant(trace, Oracle.PATHS, "test_on_batch") as variant:
         add_metrics(call_on_batch(under_test, "test"), variant, loss=loss)
     if run_another_batch(under_test):
         with trace.variant(Oracle.PATHS, f"test_on_batch {AFTER_ANOTHER}") as variant:
-            add_metrics(model.test_on_batch(*under_test.arrays, return_dict=True), variant, loss=loss)
+            add_metrics(model.test_on_batch(*under_test.fed, return_dict=True), variant, loss=loss)
     for dataset_type, dataset in one_batch_datasets(under_test):
         with under_test.variant(trace, Oracle.PATHS, f"evaluate({dataset_type})") as variant:
             values: Mapping[str, Any] = model.evaluate(dataset, verbose=0, return_dict=True)

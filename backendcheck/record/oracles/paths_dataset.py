@@ -10,7 +10,7 @@ import numpy as np
 
 from backendcheck.nests import with_tuples
 from backendcheck.record.observe import outputs
-from backendcheck.record.observe.arrays import leaves, map_nest
+from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest
 from backendcheck.record.observe.model import add_history, add_metrics, add_predictions, add_trained_weights
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
@@ -21,7 +21,7 @@ from backendcheck.vocabulary.findings import Oracle
 
 def arrays_with_labels(under_test: ModelUnderTest) -> tuple[Any, ...]:
     """``(x, y)`` or ``(x, y, sample_weight)``, as a data set yields them."""
-    return tuple(nest for nest in under_test.arrays if nest is not None)
+    return tuple(nest for nest in under_test.fed if nest is not None)
 
 
 def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
@@ -31,7 +31,7 @@ def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
     def cast_as_fit(array: np.ndarray) -> np.ndarray:
         return array.astype(floatx) if array.dtype.kind == "f" else array
 
-    batch = tuple(map_nest(cast_as_fit, nest) for nest in arrays_with_labels(under_test))
+    batch = tuple(as_fed(map_nest(cast_as_fit, nest)) for nest in under_test.arrays if nest is not None)
     # TensorFlow reads a list in a data set as an array, and a tuple as a structure.
 
     class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
@@ -42,13 +42,11 @@ def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
             return with_tuples(batch)
 
     yield "PyDataset", OneBatch()
-    if any(leaf.dtype.kind in "OUS" for nest in batch for _, leaf in leaves(nest)):
-        return
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         yield "tf.data", tf.data.Dataset.from_tensors(with_tuples(batch))
-    if keras.backend.backend() == "torch":
+    if keras.backend.backend() == "torch" and not any(is_text(leaf) for nest in batch for _, leaf in leaves(nest)):
         import torch
 
         tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from backendcheck.record.observe import outputs
-from backendcheck.record.observe.arrays import as_observation, map_nest
+from backendcheck.record.observe.arrays import as_fed, as_observation, map_nest, to_tensor
 from backendcheck.record.observe.model import add_metrics, add_trained_weights, evaluate_options, fit, train
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import random_state
@@ -56,12 +56,13 @@ def _trains_as_it_predicts(under_test: ModelUnderTest) -> bool:
     model = under_test.model
     if under_test.case.class_weight is not None or under_test.overrides("train_step"):
         return False
-    data, before = under_test.tensors(under_test.arrays), random_state(model)
+    before = random_state(model)
     try:
+        x = map_nest(to_tensor, under_test.x)
         passes = []
         for training in (False, True):
             under_test.reset_state()
-            passes.append(outputs.by_output(model(data["x"], training=training), model))
+            passes.append(outputs.by_output(model(x, training=training), model))
     except Exception:  # noqa: BLE001 - `fit` raises it as well, and there it is recorded
         return False
     if random_state(model) != before:
@@ -85,7 +86,7 @@ def _observe_validation(under_test: ModelUnderTest, history: Mapping[str, list[f
     evaluated: Mapping[str, Any] = {}
     with trace.variant(Oracle.PATHS, "evaluate after training") as variant:
         options = evaluate_options(under_test) | {"batch_size": under_test.n}
-        evaluated = under_test.model.evaluate(*under_test.arrays[:2], **options)
+        evaluated = under_test.model.evaluate(*under_test.fed[:2], **options)
         for name in reported:
             if name in evaluated:
                 variant.add(f"train/metric/val_{name}", evaluated[name])
@@ -171,7 +172,7 @@ def call_on_batch(under_test: ModelUnderTest, which: str) -> Mapping[str, Any]:
     """`train_on_batch` or `test_on_batch` from reset metrics, because older versions of Keras do not reset them."""
     under_test.reset_metrics()
     step = getattr(under_test.model, f"{which}_on_batch")
-    values: Mapping[str, Any] = step(*under_test.arrays, return_dict=True)
+    values: Mapping[str, Any] = step(*under_test.fed, return_dict=True)
     return values
 
 
@@ -185,7 +186,7 @@ def run_another_batch(under_test: ModelUnderTest) -> bool:
         return False
     under_test.reset_metrics()
     try:
-        under_test.model.test_on_batch(x, map_nest(lambda array: np.roll(array, 1, axis=0), y), sample_weight)
+        under_test.model.test_on_batch(as_fed(x), as_fed(map_nest(lambda array: np.roll(array, 1, axis=0), y)), sample_weight)
     except Exception:  # noqa: BLE001 - the labels of other examples need not fit
         under_test.restore_initial()
         return False
@@ -196,7 +197,7 @@ def _observe_first_step_after_another_batch(under_test: ModelUnderTest, trace: T
     """The loss that `train_on_batch` reports of one batch after another one."""
     if under_test.restore_initial() and run_another_batch(under_test):
         with trace.variant(Oracle.PATHS, f"train_on_batch {AFTER_ANOTHER}") as variant:
-            variant.add("loss", under_test.model.train_on_batch(*under_test.arrays, return_dict=True)["loss"])
+            variant.add("loss", under_test.model.train_on_batch(*under_test.fed, return_dict=True)["loss"])
     under_test.restore_initial()
 
 
@@ -212,7 +213,9 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
         trace.notes.append("not compared with itself op by op: compile() of the model has other parameters than that of Keras")
     elif keras.backend.backend() != "torch":  # torch runs op by op already, and torch.compile takes minutes
         compilations["run_eagerly"] = {"run_eagerly": True}
-    if under_test.can_recompile and keras.backend.backend() == "tensorflow":
+    if under_test.has_text:
+        trace.notes.append("not compared with itself compiled by XLA, which has no text")
+    elif under_test.can_recompile and keras.backend.backend() == "tensorflow":
         compilations["jit_compile"] = {"jit_compile": True}
     for prefix, options in compilations.items():
         restored = under_test.restore_initial()

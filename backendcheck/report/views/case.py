@@ -54,7 +54,8 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     if recording is None:
         return "missing", "bad"
     if not recording.was_observed:
-        return _DID_NOT_FINISH.get(recording.status, recording.status), "bad"
+        tone = "neutral" if recording.status == Status.NOT_SUPPORTED else "bad"
+        return _DID_NOT_FINISH.get(recording.status, recording.status), tone
     if recording.raised:
         text = f"raised {recording.raised[0].type}"
         return text, "good" if raised_as_asked(recording) else "neutral" if _another_is_odd(result, leg) else "bad"

@@ -12,7 +12,7 @@ from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, listed
 from backendcheck.verdicts.verdict import Verdict
-from backendcheck.vocabulary.states import ExitState
+from backendcheck.vocabulary.states import ExitState, Status
 
 
 def state(results: Results) -> tuple[str, str]:
@@ -118,7 +118,14 @@ def expected_and_compared(results: Results) -> list[Compared]:
         for leg, recording in result.recordings.items()
         if recording.was_observed
     )
-    lacking = [f"{len(results.cases) - recorded[leg]} on {leg}" for leg in results.backends if recorded[leg] < len(results.cases)]
+    unsupported = Counter(
+        leg
+        for result in results.cases
+        for leg, recording in result.recordings.items()
+        if recording.status == Status.NOT_SUPPORTED
+    )
+    expected = {leg: len(results.cases) - unsupported[leg] for leg in results.backends}
+    lacking = [f"{n - recorded[leg]} on {leg}" for leg, n in expected.items() if recorded[leg] < n]
     n_comparisons = sum(len(result.comparisons) for result in results.cases)
     empty = n_comparisons - results.n_comparisons
     return [
@@ -127,8 +134,7 @@ def expected_and_compared(results: Results) -> list[Compared]:
         ),
         Compared(noun="cases", n=len(compared), expected=len(results.cases), missing=""),
         Compared(
-            noun="recordings", n=recorded.total(), expected=len(results.backends) * len(results.cases),
-            missing=", ".join(lacking),
+            noun="recordings", n=recorded.total(), expected=sum(expected.values()), missing=", ".join(lacking),
         ),
         Compared(
             noun="comparisons", n=results.n_comparisons, expected=n_comparisons,
