@@ -145,13 +145,16 @@ def _non_finite(
     if not unexpected.any():
         return None
     index = tuple(int(i) for i in np.argwhere(unexpected)[0])
+    same = bool(np.array_equal(bad_left & unexpected, bad_right & unexpected) and _same(left, right)[unexpected].all())
     parts = []
     for side, bad, values in ((pairing.left, bad_left, left), (pairing.right, bad_right, right)):
         n_bad = int(np.count_nonzero(bad & unexpected))
         what = "NaN" if np.isnan(values[bad & unexpected]).any() else "Inf"
-        parts.append(f"{n_bad} of {left.size} are {what} on {side}" if n_bad else f"finite on {side}")
+        n_words = what if left.size == 1 else f"{n_bad} of {left.size} are {what}"
+        parts.append(f"{n_words} on {side}" if n_bad else f"finite on {side}")
+    message = f"{parts[0]} and {pairing.right}" if same else ", ".join(parts)
     return pairing.finding(
-        FindingKind.NON_FINITE, ", ".join(parts), **measured, n_different=int(np.count_nonzero(unexpected)), worst_index=index,
+        FindingKind.NON_FINITE, message, **measured, n_different=int(np.count_nonzero(unexpected)), worst_index=index,
         worst_left=float(left[index]), worst_right=float(right[index]),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck.case import Tolerance
 from backendcheck.compare.arrays import compare_dtypes, compare_numbers, compare_observations
-from backendcheck.compare.findings import Comparison, Finding, Pairing, what_came_instead
+from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
 from backendcheck.compare.tolerances import Allowed, Override, Tolerances
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference import DIRECTIONAL_DOUBT
@@ -85,7 +85,7 @@ class _Pair:
         thrower = 0 if raised[0] else 1
         error = self.recordings[thrower].raised[0]
         instead = what_came_instead(self.recordings[1 - thrower])
-        message = f"{error.type} in stage {error.stage} on {self.sides[thrower]}; {instead} on {self.sides[1 - thrower]}"
+        message = f"{error_words(error)} in stage {error.stage} on {self.sides[thrower]}; {instead} on {self.sides[1 - thrower]}"
         return self._pairing("raised").structural(FindingKind.RAISED, message)
 
     def _classes(self, name: str, left: Observation, right: Observation) -> list[Comparison]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from backendcheck.case import Tolerance
 from backendcheck.recordings.noise import NoiseFloor
-from backendcheck.recordings.recording import Recording
+from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.text.words import counted, cut, first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import flow_key
 from backendcheck.vocabulary.sides import Side
@@ -120,6 +121,24 @@ def odd_one_out(legs: Sequence[str], findings: Sequence[Finding]) -> str | None:
     return next(iter(alone)) if not pairs and len(alone) == 1 and len(legs) > 1 else None
 
 
+_LONGEST_ERROR: Final = 120  # characters of a message beside those of other legs
+
+
+def error_words(error: Raised) -> str:
+    """The class of an exception and the first line of its message: ``IndexError: Target 3 is out of bounds``."""
+    line = cut(first_line(error.message, 2 * _LONGEST_ERROR).rstrip("."), _LONGEST_ERROR)
+    return f"{error.type}: {line}" if line else error.type
+
+
+def first_errors(recordings: Mapping[str, Recording]) -> dict[str, list[str]]:
+    """What the legs have raised first, each in its own words, with the legs that raised the same."""
+    legs: dict[str, list[str]] = {}
+    for leg, recording in recordings.items():
+        if recording.raised:
+            legs.setdefault(error_words(recording.raised[0]), []).append(leg)
+    return legs
+
+
 def what_came_instead(recording: Recording) -> str:
     """What a backend returned where another raised, in a few words: the loss if there is one."""
     for name in ("loss", "train/loss", *recording.observations):
@@ -128,4 +147,4 @@ def what_came_instead(recording: Recording) -> str:
             number = observation.value.ravel()[0]
             many = "" if observation.value.size == 1 else f" (first of {observation.value.size})"
             return f"{name} {number:.6g}{many}"
-    return f"{len(recording.observations)} observations and no error"
+    return f"{counted(len(recording.observations), 'observation')} and no error"

@@ -8,7 +8,7 @@ import numpy as np
 
 from backendcheck.compare.arrays import compare_observations
 from backendcheck.compare.backends import not_compared
-from backendcheck.compare.findings import Comparison, Finding, Pairing, what_came_instead
+from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
 from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.vocabulary.findings import FindingKind
@@ -57,9 +57,9 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
     """An error on one path and a number on the other."""
     raised, base_raised = variant.raised, recording.raised
     if raised is not None and not base_raised:
-        message = f"{raised.type} through {variant.path}; {what_came_instead(recording)} as recorded"
+        message = f"{error_words(raised)} through {variant.path}; {what_came_instead(recording)} as recorded"
     elif raised is None and base_raised and variant.observations and _covers_what_raised(recording, variant):
-        message = f"{base_raised[0].type} in stage {base_raised[0].stage}; a number through {variant.path}"
+        message = f"{error_words(base_raised[0])} in stage {base_raised[0].stage}; a number through {variant.path}"
     else:
         return
     yield _pairing(leg, variant, "raised").structural(FindingKind.RAISED, message)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backendcheck.compare.findings import Finding, leading, partition, what_came_instead
+import numpy as np
+
+from backendcheck.compare.findings import Finding, first_errors, leading, partition, what_came_instead
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.verdicts.verdict import Judgement, not_supported, reasons_not_compared, supported
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.problems import ProblemCode
 
 _LONGEST_LIST = 8  # names that a line can hold
+_MOST_EXAMPLES = 4
 _LABELS = {
     ProblemCode.NO_RECORDING: "MISSING",
     ProblemCode.TIMED_OUT: "TIMED OUT",
@@ -59,7 +62,9 @@ def _sentence(finding: Finding, findings: Sequence[Finding], recordings: Mapping
     if finding.oracle == Oracle.REFERENCE:
         return _against_reference(finding, findings, recordings)
     if finding.oracle != Oracle.AGREEMENT:
-        return f"{finding.observation}: {finding.message}"
+        return f"{finding.observation}: {finding.message}{_also(finding, findings)}"
+    if finding.kind == FindingKind.NON_FINITE:
+        return f"{finding.observation}: {_non_finite(finding.observation, findings, recordings)}"
     groups = partition(finding.observation, findings, list(recordings))
     name = finding.observation
     if finding.kind == FindingKind.ORDER:
@@ -103,26 +108,92 @@ def _against_reference(finding: Finding, findings: Sequence[Finding], recordings
     return f"{name} is {left} on {who}; the reference says {right}"
 
 
+def _also(finding: Finding, findings: Sequence[Finding]) -> str:
+    """The other legs with the same finding inside one backend."""
+    legs = [
+        similar.left.leg
+        for similar in findings
+        if (similar.oracle, similar.observation, similar.kind) == (finding.oracle, finding.observation, finding.kind)
+        and similar.right.path == finding.right.path and similar.left.leg != finding.left.leg
+    ]  # fmt: skip
+    return f", also on {listed(legs)}" if legs else ""
+
+
+def _non_finite(name: str, findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
+    """Which legs have NaN or Inf, and for which examples, over all pairs."""
+    involved = {side.leg for finding in findings if finding.observation == name for side in finding.sides}
+    groups: dict[str, list[str]] = {}
+    for leg, recording in recordings.items():
+        observation = recording.observations.get(name)
+        if leg in involved and observation is not None:
+            groups.setdefault(_non_finite_places(name, observation, recording.reference.get(name)), []).append(leg)
+    if len(groups) == 1 and len(involved) == len(recordings) > 1:
+        return f"every backend returns {next(iter(groups))}"
+    finite_last = sorted(groups.items(), key=lambda group: group[0] == "finite")
+    return "; ".join(f"{words} on {listed(legs)}" for words, legs in finite_last)
+
+
+def _non_finite_places(name: str, observation: Observation, reference: np.ndarray | None) -> str:
+    """``NaN for example 1``, ``Inf in 2 of 9 elements``, or ``finite``. What the reference expects is left out."""
+    value = np.asarray(observation.value, np.float64) if observation.value.dtype != object else np.zeros(1)
+    bad = ~np.isfinite(value)
+    if reference is not None and reference.dtype != object and reference.shape == value.shape:
+        bad &= ~((value == reference) | (np.isnan(value) & np.isnan(reference)))
+    if not bad.any():
+        return "finite"
+    what = "NaN" if np.isnan(value[bad]).all() else "NaN and Inf" if np.isnan(value[bad]).any() else "Inf"
+    if value.size == 1:
+        return what
+    parsed = ObservationName.parse(name)
+    if not (parsed.of_predictions or parsed.quantity in (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS)):
+        return f"{what} in {int(bad.sum())} of {value.size} elements"
+    examples = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    if len(examples) == len(bad):
+        return f"{what} for every example"
+    if len(examples) > _MOST_EXAMPLES:
+        return f"{what} for {len(examples)} of {len(bad)} examples"
+    return f"{what} for {'example' if len(examples) == 1 else 'examples'} {listed(list(map(str, examples)))}"
+
+
 def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
     others = [leg for leg in recordings if leg not in throwers]
     wrong = [finding for finding in findings if finding.oracle == Oracle.EXPECTATION]
     inside = [finding for finding in findings if finding.kind == FindingKind.RAISED and finding.oracle in INSIDE_ONE_BACKEND]
     if inside and not wrong and not (throwers and others):
-        return f"{inside[0].left}: {inside[0].message}"
+        return _raised_inside(inside)
     if not throwers:
-        returned = "; ".join(f"{what_came_instead(recordings[leg])} on {leg}" for leg in others)
-        return f"expected every backend to reject this, none did: {returned}"
-    types = [recordings[leg].raised[0].type for leg in throwers]
+        instead = "; ".join(f"{what_came_instead(recordings[leg])} on {leg}" for leg in others)
+        return f"expected every backend to reject this, none did: {instead}"
+    errors = first_errors(recordings)
     if others:
-        verb = "raises" if len(throwers) == 1 else "raise"
-        names = types[0] if len(set(types)) == 1 else ", ".join(types)
-        returned = "; ".join(f"{leg} returns {what_came_instead(recordings[leg])}" for leg in others)
-        return f"{listed(throwers)} {verb} {names}; {returned}"
-    error = recordings[wrong[0].left].raised[0] if wrong else recordings[throwers[0]].raised[0]
+        raising = [f"{listed(legs)} {'raises' if len(legs) == 1 else 'raise'} {words}" for words, legs in errors.items()]
+        returned: dict[str, list[str]] = {}
+        for leg in others:
+            returned.setdefault(what_came_instead(recordings[leg]), []).append(leg)
+        returning = [f"{listed(legs)} {'returns' if len(legs) == 1 else 'return'} {what}" for what, legs in returned.items()]
+        return "; ".join([*raising, *returning])
     if wrong and recordings[wrong[0].left].expect is not None:
-        return f"{wrong[0].left} {wrong[0].message}"
-    return f"every backend raises, unasked: {error.type}: {first_line(error.message)}"
+        mismatches: dict[str, list[str]] = {}
+        for finding in wrong:
+            mismatches.setdefault(finding.message, []).append(finding.left)
+        return "; ".join(f"{listed(legs)} {message}" for message, legs in mismatches.items())
+    if len(errors) == 1:
+        error = recordings[throwers[0]].raised[0]
+        return f"every backend refuses this: {error.type}: {first_line(error.message)}"
+    return f"every backend refuses this: {'; '.join(f'{words} on {listed(legs)}' for words, legs in errors.items())}"
+
+
+def _raised_inside(findings: Sequence[Finding]) -> str:
+    """What legs have raised through one path, each in its own words."""
+    legs: dict[str, list[str]] = {}
+    messages: dict[str, str] = {}
+    for finding in findings:
+        if finding.right.path == findings[0].right.path:
+            error = finding.message.rpartition("; ")[0]  # what came instead is a number of its own
+            messages.setdefault(error, finding.message)
+            legs.setdefault(error, []).append(finding.left.leg)
+    return "; ".join(f"{listed(names)}: {messages[error]}" for error, names in legs.items())
 
 
 def _text(recording: Recording, name: str) -> list[str]:

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _LONGEST_LINE = 200  # characters of a message that another message quotes
+_NOT_CLEANED = 100_000  # characters; a longer message is read to here
+
+# What Keras and TensorFlow put around a message. Blanks are bounded, so that no text takes long.
+_STYLES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_NODES = re.compile(r"\[\[\{\{(?:function_)?node [^{}]{0,1000}\}\}\]\]|\{\{function_node [^{}]{0,1000}\}\} ?")
+_NODE_OF = re.compile(r"'\{\{node [^{}]{0,1000}\}\} = (\w+)[^\n']{0,1000}'|\{\{node ([^{}]{0,1000})\}\}")
+_OPERATION = re.compile(r" ?\[Op:[^\]\n]{0,300}\](?: name:[^\n]{0,300})?$", re.MULTILINE)
+_DEFINITION = re.compile(r"[ \t]{0,8}; NodeDef: [^\n]*")
+_CALL = re.compile(r"Exception encountered when calling [^\n]*\n(.*?)(?:\n[ \t]{0,8}Arguments received by .*)?$", re.DOTALL)
+_ARGUMENTS = re.compile(r"\n[ \t]{0,8}Arguments received by .*", re.DOTALL)
+_SIZE = re.compile(r"torch\.Size\(\[([^\]\n]{0,200})\]\)")
+_INNER = "Error encountered:"
+_IN_USER_CODE = re.compile(
+    r"in user code:[ \t]{0,8}\n.*\n[ \t]{1,16}[\w.]{1,80}(?:Error|Exception|Warning): ([^\n]*)", re.DOTALL
+)
+_GRAPH = re.compile(
+    r"Graph execution error:|Detected at node |<stack traces unavailable>|\d+ root error\(s\) found|  File \"|    \S"
+)
+_ROOT = re.compile(r"[ \t]{0,8}\(\d+\) [A-Z_]+: +")
 
 
 def listed(names: Sequence[str], *, most: int | None = None, none: str = "no backend") -> str:
@@ -28,9 +48,35 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{n} {noun}s"
 
 
+def plain_message(text: str) -> str:
+    """A message without the styles of a terminal and without the nodes of TensorFlow's graphs."""
+    text = _NODES.sub("", _STYLES.sub("", text))
+    return _OPERATION.sub("", _NODE_OF.sub(lambda match: match[1] or match[2], text))
+
+
 def first_line(text: str, longest: int = _LONGEST_LINE) -> str:
-    """The first line of a message that is not blank, cut to `longest` characters; empty if all are blank."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")[:longest]
+    """The first line of a message that says something, cut to `longest` characters; empty if all are blank.
+
+    What Keras and TensorFlow put around a message is left out: the layer that was called with its arguments, the places
+    where a graph was defined, the names of nodes.
+    """
+    lines = [line for line in _bare(text[:_NOT_CLEANED]).splitlines() if line.strip()]
+    telling = [line for line in lines if _GRAPH.match(line) is None] or lines
+    return " ".join(_ROOT.sub("", telling[0]).split())[:longest] if telling else ""
+
+
+def _bare(text: str) -> str:
+    """A message without what Keras and TensorFlow put around it, if anything is left then."""
+    text = _SIZE.sub(lambda match: f"({match[1]}{',' if match[1].strip().isdecimal() else ''})", plain_message(text)).strip()
+    for pattern in (_CALL, _IN_USER_CODE):
+        if (match := pattern.match(text)) is not None and match[1].strip():
+            text = match[1]
+    if (inner := text.rpartition(_INNER)[2]).strip():
+        text = inner
+    for pattern in (_ARGUMENTS, _DEFINITION):
+        if (shorter := pattern.sub("", text)).strip():
+            text = shorter
+    return text
 
 
 def error_line(error: BaseException) -> str:

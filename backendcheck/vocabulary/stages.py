@@ -55,15 +55,16 @@ class FlowStage(StrEnum):
     LOSS = "loss"
     BY_PREDICTIONS = "gradient by predictions"
     BY_WEIGHTS = "weight gradients"
-    UPDATE = "update"
     METRICS = "metrics"
+    UPDATE = "update"
 
 
-# The stages of each type of case, in the order of the computation. Metrics come last: no other stage uses them.
+# The stages of each type of case, in the order in which they run. Metrics are those of `evaluate`, which comes before training:
+# a metric that raises there raises in training, too, and is not the fault of the update.
 FLOW_STAGES = {
     "model": (
         FlowStage.LABELS, FlowStage.INPUTS, FlowStage.FORWARD, FlowStage.LOSS, FlowStage.BY_PREDICTIONS, FlowStage.BY_WEIGHTS,
-        FlowStage.UPDATE, FlowStage.METRICS,
+        FlowStage.METRICS, FlowStage.UPDATE,
     ),
     "loss": (FlowStage.LABELS, FlowStage.INPUTS, FlowStage.LOSS, FlowStage.BY_PREDICTIONS),
     "value": (FlowStage.VALUE,),

@@ -124,7 +124,7 @@ def test_an_observation_on_one_side_only_is_a_finding() -> None:
 def test_raising_on_one_side_only_is_one_finding_not_one_per_missing_observation() -> None:
     found = compare_backends(legs(jax={"loss": 1.0, "predictions": [1.0]}, torch={"raised": "IndexError: out of bounds"}))
     assert findings(found) == [("raised", "jax", "torch", "raised")]
-    assert found[0].message == "IndexError in stage loss on torch; loss 1 on jax"
+    assert found[0].message == "IndexError: out of bounds in stage loss on torch; loss 1 on jax"
 
 
 def test_what_was_recorded_before_an_exception_is_still_compared() -> None:
@@ -139,7 +139,7 @@ def test_other_classes_of_exception_are_no_finding() -> None:
 def test_the_side_that_did_not_raise_is_quoted_with_its_loss() -> None:
     assert what_came_instead(recording(value=np.arange(3), loss=0.25)) == "loss 0.25"
     assert what_came_instead(recording(per_example_loss=[0.5, 1.0])) == "per_example_loss 0.5 (first of 2)"
-    assert what_came_instead(recording(output_order=["a"])) == "1 observations and no error"
+    assert what_came_instead(recording(output_order=["a"])) == "1 observation and no error"
 
 
 # --- predicted classes -----------------------------------------------------------------------------------------

@@ -8,7 +8,11 @@ import pytest
 from make import everywhere
 
 from backendcheck.compare.findings import leading, partition
+from backendcheck.recordings.recording import Variant
+from backendcheck.results.headline import headline as words_of
 from backendcheck.text.words import listed
+from backendcheck.verdicts.verdict import Judgement, Verdict
+from backendcheck.vocabulary.findings import Oracle
 
 RAISED = "IndexError: Target 3 is out of bounds."
 
@@ -70,16 +74,67 @@ def test_what_wrapped_around_is_written_in_full() -> None:
 
 def test_raising_on_some_says_what_the_others_returned() -> None:
     found = headline({"tensorflow": {"raised": RAISED}, "jax": {"loss": -0.0}, "torch": {"raised": RAISED}})
-    assert found == "RAISED: tensorflow and torch raise IndexError; jax returns loss -0"
+    assert found == "RAISED: tensorflow and torch raise IndexError: Target 3 is out of bounds; jax returns loss -0"
 
 
 def test_exceptions_of_different_classes_are_all_named() -> None:
     by_leg = {"tensorflow": {"raised": "InvalidArgumentError: x"}, "jax": {"loss": 1.0}, "torch": {"raised": RAISED}}
-    assert headline(by_leg) == "RAISED: tensorflow and torch raise InvalidArgumentError, IndexError; jax returns loss 1"
+    raising = "tensorflow raises InvalidArgumentError: x; torch raises IndexError: Target 3 is out of bounds"
+    assert headline(by_leg) == f"RAISED: {raising}; jax returns loss 1"
 
 
 def test_raising_everywhere_unasked_says_what() -> None:
-    assert headline(everywhere(raised=RAISED)) == "RAISED: every backend raises, unasked: IndexError: Target 3 is out of bounds."
+    found = headline(everywhere(raised=RAISED))
+    assert found == "RAISED: every backend refuses this: IndexError: Target 3 is out of bounds."
+
+
+def test_raising_everywhere_in_different_words_tells_each_of_them() -> None:
+    found = headline(everywhere(raised=RAISED) | {"jax": {"raised": "TypeError: no"}})
+    words = "IndexError: Target 3 is out of bounds on tensorflow and torch; TypeError: no on jax"
+    assert found == f"RAISED: every backend refuses this: {words}"
+
+
+def test_raising_through_another_path_names_all_legs_and_keeps_the_words() -> None:
+    def through_fit(text: str) -> dict[str, object]:
+        variant = Variant(oracle=Oracle.PATHS, path="fit (jit)", raised=make.raised(text, "paths"))
+        return {"loss": 0.5, "variants": (variant,)}
+
+    by_leg = {"tensorflow": through_fit("ValueError: no such class."), "jax": through_fit("ValueError: no such class.")}
+    words = "ValueError: no such class through fit (jit); loss 0.5 as recorded"
+    assert headline(by_leg) == f"RAISED: tensorflow and jax: {words}"
+    other = headline(by_leg | {"torch": through_fit("TypeError: no")})
+    assert other == f"RAISED: tensorflow and jax: {words}; torch: TypeError: no through fit (jit); loss 0.5 as recorded"
+
+
+def test_a_difference_between_paths_names_every_leg_that_has_it() -> None:
+    def differs(loss: float) -> dict[str, object]:
+        variant = Variant(oracle=Oracle.PATHS, path="evaluate", observations={"loss": make.observation(loss)})
+        return {"loss": 0.5, "variants": (variant,)}
+
+    found = headline({"tensorflow": differs(0.5), "jax": differs(0.75), "torch": differs(0.75)})
+    assert found.startswith("PATHS DIFFER: loss: 0.5 on jax, 0.75 on jax:evaluate")
+    assert found.endswith(", also on torch")
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("by_leg", "words"),
+    [
+        (everywhere(per_example_loss=[1.0, NAN]), "per_example_loss: every backend returns NaN for example 1"),
+        (everywhere(predictions=[[NAN, 1.0], [1.0, NAN]]), "predictions: every backend returns NaN for every example"),
+        (everywhere(loss=np.float32(NAN)), "loss: every backend returns NaN"),
+        (
+            everywhere(per_example_loss=[np.inf, NAN, 1.0]) | {"jax": {"per_example_loss": [np.inf, 1.0, NAN]}},
+            "per_example_loss: NaN and Inf for examples 0 and 1 on tensorflow and torch; NaN and Inf for examples 0 and 2 on jax",
+        ),
+    ],
+)
+def test_nan_everywhere_is_told_of_every_backend_and_by_example(by_leg: dict[str, dict[str, object]], words: str) -> None:
+    result = make.results({"a/b": by_leg}).cases[0]
+    judged = Judgement(verdict=Verdict.FAILED, comparisons=result.comparisons)
+    assert words_of(judged, result.recordings) == f"NON-FINITE: {words}"
 
 
 def test_raising_nowhere_though_asked_says_what_came_instead() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import make
 import pytest
 from make import BACKENDS
@@ -95,12 +97,24 @@ def test_raising_on_some_backends_is_where_a_difference_begins() -> None:
     assert states(found)["forward"] == "same"
 
 
+def test_a_metric_that_raises_is_where_a_difference_begins_though_training_raises_as_well() -> None:
+    """`evaluate` runs before `fit`, which raises for the same reason."""
+    gone = dict.fromkeys(("train/weight/dense/kernel", "metric/accuracy"))
+    raised = (make.raised("TypeError: no", "metrics"), make.raised("TypeError: no", "train"))
+    by_leg = dict(model(jax=gone).recordings)
+    by_leg["jax"] = replace(by_leg["jax"], raised=raised)
+    found = make.results({"a/b": by_leg}).cases[0]
+    assert [(one.name, one.state, one.first) for one in found.stages if one.state != "same"] == [
+        ("metrics", "raised", True), ("update", "raised", False),
+    ]  # fmt: skip
+
+
 def test_raising_everywhere_is_no_difference() -> None:
     error = make.raised("ValueError: no", "loss")
     found = result({}, raised=error, digests=FED, observations={"predictions": [[0.5]]}, expect={})
     assert states(found) == {
         "labels": "same", "inputs": "same", "forward": "not compared", "loss": "raised",
-        **dict.fromkeys(("gradient by predictions", "weight gradients", "update", "metrics"), "not recorded"),
+        **dict.fromkeys(("gradient by predictions", "weight gradients", "metrics", "update"), "not recorded"),
     }  # fmt: skip
 
 
@@ -143,7 +157,7 @@ def test_in_words_and_within_the_width() -> None:
         ("same", "labels, inputs, forward"),
         ("first difference", "loss (jax)"),
         ("differs after it", "gradient by predictions, weight gradients (jax)"),
-        ("same", "update, metrics"),
+        ("same", "metrics, update"),
     ]
     results = make.results({"a/b": dict(found.recordings)})
     lines = list(text.case(results.cases[0], results, width=80))
@@ -151,7 +165,7 @@ def test_in_words_and_within_the_width() -> None:
     assert lines[start : start + 3] == [
         "  stages      same: labels, inputs, forward      first difference: loss (jax)",
         "              differs after it: gradient by predictions, weight gradients (jax)",
-        "              same: update, metrics",
+        "              same: metrics, update",
     ]
     page = html_report.render(results)
     assert '<li class="first"><b>loss</b> first difference <span class="who">on jax</span></li>' in page
