@@ -81,7 +81,7 @@ def _sentence(finding: Finding, findings: Sequence[Finding], recordings: Mapping
             for group, observation in _by_group(name, groups, recordings)
         ]
         return f"{name} is {'; '.join(parts)}"
-    if finding.kind == FindingKind.VALUE and finding.n_elements == 1:
+    if finding.n_elements == 1:
         by_group = _by_group(name, groups, recordings)
         singles = [(group, observation.value.item()) for group, observation in by_group if observation.value.size == 1]
         numbers = _numbers([value for _, value in singles])
