@@ -10,8 +10,9 @@ from dataclasses import fields
 
 from backendcheck.recordings.codec import UNKNOWN_KEYS, key_of
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
-from backendcheck.recordings.files import ENVIRONMENT, ENVIRONMENT_FILE, FORMAT, RECORDING, RECORDINGS, SUFFIX
+from backendcheck.recordings.files import ENVIRONMENT, ENVIRONMENT_FILE, FORMAT, RECORDING
 from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import ExitState, Status
@@ -25,7 +26,10 @@ def format_page() -> Iterator[str]:
     """The format of recordings and environment files."""
     yield from ("# Files of a recording", "")
     yield f"A leg is a folder `DIR/<backend>` with `{ENVIRONMENT}` and a file `{RECORDINGS}/<case id>{SUFFIX}` for each case."
-    yield f"This is format {FORMAT}. Characters of a case id that a file system may not take are percent-encoded."
+    yield f"This is format {FORMAT}. What a file system may not take in a case id is percent-encoded, on every system alike:"
+    yield "some characters, the first letter of a device of Windows (`con/a` lies in `%63on`), a dot or a blank at the end."
+    yield "Ids of one session that differ only in upper and lower case have a digest behind both parts (`names~DIGEST/a~DIGEST`)."
+    yield "So no two cases share a file on any system. What earlier versions have written elsewhere is read there."
     yield "All files are written whole: to a temporary name, then renamed. Nothing in them is unpickled."
     yield from ("", "A recording is a [safetensors](https://huggingface.co/docs/safetensors) file. It holds the arrays, and two")
     yield "texts as metadata: `backendcheck`, the JSON object below, and `sha256`, a checksum of that text and of all tensors."

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from backendcheck.labels.contract.backend_behavior import DOES
-from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.observations import quantity_of

@@ -14,7 +14,7 @@ from backendcheck.errors import UnreadableInput
 from backendcheck.in_pytest.files import Exchange
 from backendcheck.in_pytest.settings import Settings
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import read_environment, read_recording, recording_path
+from backendcheck.recordings.files import find_recording, read_environment, read_recording
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats.text import failing
@@ -47,7 +47,7 @@ class Judge:
 
     def has_any(self, case: str) -> bool:
         """Whether any backend has a recording of the case."""
-        return any(recording_path(self.settings.out / name, case).exists() for name in self.backends)
+        return any(find_recording(self.settings.out / name, case) is not None for name in self.backends)
 
     @ignoring_warnings()
     def result(self, case: str) -> CaseResult:
@@ -85,8 +85,8 @@ class Judge:
         return "\n".join(failing(replace(result, problems=tuple(problems)), width, self.settings.place))
 
     def _recording(self, backend: str, case: str) -> Recording | None:
-        path = recording_path(self.settings.out / backend, case)
-        return read_recording(path) if path.exists() else None
+        path = find_recording(self.settings.out / backend, case)
+        return read_recording(path) if path is not None else None
 
     def _environment(self, backend: str) -> Environment:
         """The environment of a leg that is being recorded; its versions are known, its cases are not yet."""

@@ -16,7 +16,8 @@ from backendcheck.record.case_module import error_in_words
 from backendcheck.record.environment import settings
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session
-from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.files import find_recording, read_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
@@ -93,7 +94,7 @@ class CaseRecorder:
     def _source_calls(self, case: str) -> Recording | None:
         """The layer calls of the backend whose inputs are replayed here."""
         leg = self.request.source_leg
-        return read_recording(recording_path(leg, case)) if leg is not None else None
+        return read_recording(find_recording(leg, case) or recording_path(leg, case)) if leg is not None else None
 
     def _identity(self, item: pytest.Item, case: str) -> dict[str, Any]:
         """The fields of a recording that are known however the case ends."""

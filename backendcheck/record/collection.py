@@ -117,6 +117,7 @@ class Collection:
             "selected": [cases[item] for item in mine],
             "sources": sources(session, config.pluginmanager, self.session.directory),
         }
+        self.session.files.note_alike(cases.values())
         self.files.note_collected(note)
         kept = frozenset(self.session.kept)
         items[:] = [item for item in mine if cases[item] not in kept]

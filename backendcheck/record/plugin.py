@@ -8,14 +8,18 @@ a worker runs.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from backendcheck.record.fixtures import declare_mark, rng
+from backendcheck.record.isolation import Streams
+from backendcheck.sessions.child_processes import end_with_parent
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
 from backendcheck.sessions.session_state import SessionState
+from backendcheck.sessions.worker_files import FilesOfWorker
 
 __all__ = ["rng"]  # pytest looks for fixtures here
 
@@ -36,15 +40,26 @@ def _session() -> SessionState:
     return SessionState.load(Path(os.environ[SessionState.VARIABLE]))
 
 
+def _own_process(files: FilesOfWorker) -> Streams:
+    """What the process of a worker does first, because importing a backend takes seconds and prints messages."""
+    end_with_parent(signal.SIGKILL)
+    # Ctrl-C is for the controller: here it would look like an exception of the case, and SIGTERM like a crash.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    return Streams(files.stderr)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     declare_mark(config)
     session = _session()
     selected = session.request.selected_items
     if hasattr(config, "workerinput"):
+        streams = _own_process(session.files.of_worker(config.workerinput["workerid"]))
+        # These import the backend.
         from backendcheck.record.collection import Collection
         from backendcheck.record.worker import Worker
 
-        worker = Worker(session, config.workerinput["workerid"])
+        worker = Worker(session, config.workerinput["workerid"], streams)
         config.pluginmanager.register(worker, "backendcheck-worker")
         config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
         if selected is not None:

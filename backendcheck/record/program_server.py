@@ -26,7 +26,8 @@ from backendcheck.case import FunctionCase, LossCase, ModelCase, ValueCase
 from backendcheck.case_files import holds_cases
 from backendcheck.record.case_module import CaseModule
 from backendcheck.record.fixtures import declare_mark, seed_of
-from backendcheck.recordings.files import recording_path, write_recording
+from backendcheck.recordings.files import write_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.sessions.nest_json import encode
 from backendcheck.vocabulary.case_ids import case_id

@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -27,10 +26,9 @@ from backendcheck.record.process_state.interpreter import end_children
 from backendcheck.record.process_state.snapshot import ProcessState
 from backendcheck.record.unpickling import Parcel
 from backendcheck.recordings.conditions import condition_mismatches
-from backendcheck.recordings.files import INJECTION_NOTES, read_environment, write_recording
+from backendcheck.recordings.files import INJECTION_NOTES, read_environment
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
-from backendcheck.sessions.child_processes import end_with_parent
 from backendcheck.sessions.resume import REMEDY, in_words
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
@@ -43,7 +41,7 @@ _NUMERIC = ("torch", "tensorflow", "jax", "keras", "NumPy", "rounding", "functio
 class Worker:
     """Starts the backend, runs cases, writes their recordings."""
 
-    def __init__(self, session: SessionState, worker: str) -> None:
+    def __init__(self, session: SessionState, worker: str, streams: Streams) -> None:
         self.session = session
         self.leg = session.request.leg
         self.worker = worker
@@ -57,11 +55,7 @@ class Worker:
         self.unwritten: set[str] = set()
         self.of_fixtures: dict[int, dict[str, Any]] = {}
         self.began = self.spoiled = False
-        end_with_parent(signal.SIGKILL)
-        # Ctrl-C is for the controller: here it would look like an exception of the case, and SIGTERM like a crash.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        self.streams = Streams(self.files.stderr)
+        self.streams = streams
         faulthandler.enable(file=self.streams.file)
         self.stacks = self.files.timeout.open("ab", buffering=0)
 
@@ -104,7 +98,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a user's hook failed; record it, keep the session
             problem = f"a pytest hook failed around it: {error_in_words(error)}"
             try:
-                write_recording(self.leg, self.recorder.not_observed(item, status=Status.ERROR, problem=problem))
+                self.session.write(self.leg, self.recorder.not_observed(item, status=Status.ERROR, problem=problem))
             except BaseException:  # noqa: BLE001 - only this process may end: the controller then says so, and the others go on
                 traceback.print_exc()
                 os._exit(os.EX_SOFTWARE)
@@ -132,7 +126,7 @@ class Worker:
         self.kept[recording.case] = recording
         self.unwritten.add(recording.case)
         with contextlib.suppress(Exception):
-            write_recording(self.leg, recording)
+            self.session.write(self.leg, recording)
             self.unwritten.discard(recording.case)
 
     def _end_item(self, item: pytest.Item) -> None:
@@ -155,10 +149,11 @@ class Worker:
             if not notes and not changes and recording.case not in unwritten:
                 continue
             try:
-                write_recording(self.leg, replace(recording, notes=(*recording.notes, *notes)))
+                self.session.write(self.leg, replace(recording, notes=(*recording.notes, *notes)))
             except Exception as error:  # noqa: BLE001 - one that cannot be written is an error of one case
                 problem = f"its recording cannot be written: {error_in_words(error)}"
-                write_recording(self.leg, self.recorder.not_observed(item, recording.case, status=Status.ERROR, problem=problem))
+                failed = self.recorder.not_observed(item, recording.case, status=Status.ERROR, problem=problem)
+                self.session.write(self.leg, failed)
 
     def _begin_item(self) -> None:
         if self.state is None:

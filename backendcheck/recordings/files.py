@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import safetensors
@@ -25,40 +24,16 @@ from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import check_regular, read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.environment import Environment
+from backendcheck.recordings.paths import recording_path, recording_paths
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 from backendcheck.vocabulary.shards import Shard, parse_shard
 
 FORMAT = 1
-SUFFIX = ".safetensors"
 ENVIRONMENT = "environment.json"
-RECORDINGS = "recordings"
 INJECTED = "faults"  # the directory of the legs that were recorded with a fault injected
 INJECTION_NOTES = "planted"  # beside the recordings of an injected fault: what it altered, one JSON object a case and a line
-_LONGEST_NAME = 180  # bytes; file systems take 255, and a temporary suffix must fit
-
-
-def recording_path(leg: Path, case: str) -> Path:
-    """Where the recording of `case` lies below the directory of a leg.
-
-    Characters that a file system could trip over are percent-encoded and over-long parts are cut and given a digest,
-    so that any parameter id is safe and two cases never share a file.
-    """
-    stem, slash, rest = case.partition("/")
-    return leg / RECORDINGS / _safe(stem) / ((_safe(rest) if slash else "~") + SUFFIX)
-
-
-def _safe(part: str) -> str:
-    # surrogatepass: a case id may hold whatever a parameter's repr holds, lone surrogates too.
-    name = quote(part.encode("utf-8", "surrogatepass"), safe="[]-_.,=+() @'")
-    name = name.replace("~", "%7E") or "%"  # both are free then for names that are not spelled out
-    if name.strip(".") == "":
-        name = name.replace(".", "%2E")
-    if len(name) > _LONGEST_NAME:
-        digest = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        name = f"{name[: _LONGEST_NAME - 17]}~{digest}"
-    return name
 
 
 def _text(value: Any) -> str:
@@ -123,15 +98,38 @@ RECORDING = Codec({
 })  # fmt: skip
 
 
-def write_recording(leg: Path, recording: Recording) -> str:
-    """Write `recording` below the directory of a leg; returns the SHA-256 of the file."""
+def write_recording(leg: Path, recording: Recording, *, distinct: bool = False) -> str:
+    """Write `recording` below the directory of a leg, in place of an earlier one; returns the SHA-256 of the file.
+
+    `distinct` says that the id of another case differs from that of this one only in upper and lower case.
+    """
     arrays = _Arrays()
     text = json.dumps({"format": FORMAT, **RECORDING.encode(recording, arrays)}, allow_nan=True)
     # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
     tensors = arrays.tensors or {"none": np.zeros(1, np.uint8)}
     content = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
-    write_atomically(recording_path(leg, recording.case), content)
+    target = recording_path(leg, recording.case, distinct=distinct)
+    write_atomically(target, content)
+    for path in recording_paths(leg, recording.case):  # where an earlier version has put it
+        if path != target and path.is_file() and not path.samefile(target) and _is_of(recording.case, path):
+            path.unlink()
     return hashlib.sha256(content).hexdigest()
+
+
+def find_recording(leg: Path, case: str) -> Path | None:
+    """The file with the recording of `case` below the directory of a leg; None if there is none yet.
+
+    A damaged file counts: reading it says what is wrong.
+    """
+    return next((path for path in recording_paths(leg, case) if path.is_file() and _is_of(case, path)), None)
+
+
+def _is_of(case: str, path: Path) -> bool:
+    """Whether a file holds `case`, not one whose name is the same where upper and lower case are."""
+    try:
+        return read_recording(path).case == case
+    except UnreadableInput:
+        return True
 
 
 def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:

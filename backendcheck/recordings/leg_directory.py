@@ -9,7 +9,8 @@ from typing import Any
 
 from backendcheck.errors import OutputInTheWay
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS
+from backendcheck.recordings.files import ENVIRONMENT
+from backendcheck.recordings.paths import RECORDINGS
 
 WORK = ".work"  # below the directory of a leg: what controller and workers tell each other
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording, recording_path
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX, recording_paths
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.sides import leg_label
@@ -22,13 +23,15 @@ from backendcheck.vocabulary.states import ExitState
 class Leg:
     """One backend's recordings. `label` is the backend, with ``#1``, ``#2`` behind it when it is there more than once.
 
-    `noise` holds its noise recordings by name, where there are any; `noise_problems` says which of them cannot be used.
+    `files` are those that the recordings were read from. `noise` holds its noise recordings by name, where there are any;
+    `noise_problems` says which of them cannot be used.
     """
 
     label: str
     path: Path
     environment: Environment
     recordings: Mapping[str, Recording]
+    files: Mapping[str, Path] = field(default_factory=dict)
     noise: Mapping[str, Mapping[str, Recording]] = field(default_factory=dict)
     noise_problems: tuple[str, ...] = ()
 
@@ -101,21 +104,25 @@ def read_leg(path: Path, only: str | None = None) -> Leg:
         UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
     """
     environment = read_environment(path)
-    recordings, wrong = {}, []
+    recordings: dict[str, Recording] = {}
+    places: dict[str, Path] = {}
+    wrong = []
     files = sorted(file for file in (path / RECORDINGS).rglob(f"*{SUFFIX}") if not file.is_dir())
     if only is not None:
         environment = replace(environment, cases=tuple(case for case in environment.cases if case == only))
-        files = [file for file in files if file == recording_path(path, only)]
+        files = [file for file in files if file in recording_paths(path, only)]
     for file in files:
         try:
             recording = read_recording(file)
             _check_belongs(file, recording, environment, path)
-            recordings[recording.case] = recording
+            if recording.case in recordings:
+                raise _refused(file, f"holds the case {recording.case!r}, and so does {places[recording.case]}")
+            recordings[recording.case], places[recording.case] = recording, file
         except UnreadableInput as error:
             wrong.append(str(error))
     if wrong:
         raise UnreadableInput("\n".join(wrong))
-    return Leg(label=environment.backend, path=path, environment=environment, recordings=recordings)
+    return Leg(label=environment.backend, path=path, environment=environment, recordings=recordings, files=places)
 
 
 def _with_noise(leg: Leg, only: str | None) -> Leg:
@@ -144,21 +151,22 @@ def _with_noise(leg: Leg, only: str | None) -> Leg:
     return replace(leg, noise=noise, noise_problems=tuple(problems))
 
 
-def _check_belongs(file: Path, recording: Recording, environment: Environment, leg: Path) -> None:
-    def refuse(what: str) -> UnreadableInput:
-        return UnreadableInput(f"{file}: {what}. Record this backend again, or put the right files together.")
+def _refused(file: Path, what: str) -> UnreadableInput:
+    return UnreadableInput(f"{file}: {what}. Record this backend again, or put the right files together.")
 
+
+def _check_belongs(file: Path, recording: Recording, environment: Environment, leg: Path) -> None:
     if recording.run not in environment.runs or recording.backend != environment.backend:
         what = (
             f"is from another run (run {recording.run[:8]} on {recording.backend}; expected run {environment.run[:8]} "
             f"on {environment.backend}, as {ENVIRONMENT} says)"
         )
-        raise refuse(what)
-    if recording_path(leg, recording.case) != file:
-        raise refuse(f"holds the case {recording.case!r}, which does not belong under this name")
+        raise _refused(file, what)
+    if file not in recording_paths(leg, recording.case):
+        raise _refused(file, f"holds the case {recording.case!r}, which does not belong under this name")
     if environment.exit_state == ExitState.COMPLETE or environment.parts:
         expected = environment.digests.get(recording.case)
         if expected is None:
-            raise refuse(f"is not on the list of this leg's recordings in {ENVIRONMENT}")
+            raise _refused(file, f"is not on the list of this leg's recordings in {ENVIRONMENT}")
         if expected != file_sha256(file):
-            raise refuse(f"is damaged: its digest is not the one in {ENVIRONMENT}")
+            raise _refused(file, f"is damaged: its digest is not the one in {ENVIRONMENT}")

@@ -17,9 +17,10 @@ from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.environment import Environment, MergedPart
-from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, recording_path
+from backendcheck.recordings.files import ENVIRONMENT, read_environment
 from backendcheck.recordings.legs import Leg, read_leg
 from backendcheck.recordings.noise import noise_path, recordings_for
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.states import ExitState
@@ -125,12 +126,11 @@ def _is_noise_of(leg: Path, name: str) -> bool:
 
 
 def _part(leg: Leg, noise: Mapping[str, Part]) -> Part:
-    files = {case: recording_path(leg.path, case) for case in leg.recordings}
     return Part(
         path=leg.path,
         environment=leg.environment,
-        files=files,
-        digests={case: file_sha256(path) for case, path in files.items()},
+        files=leg.files,
+        digests={case: file_sha256(path) for case, path in leg.files.items()},
         case_files={
             recording.file: recording.file_digest for recording in leg.recordings.values() if recording.file_digest
         },

@@ -10,10 +10,11 @@ from pathlib import Path
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import read_bytes, write_atomically
 from backendcheck.recordings.earlier_report import runs_in
-from backendcheck.recordings.files import ENVIRONMENT, read_environment, recording_path, write_environment
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, write_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
 from backendcheck.recordings.merge import MergedLeg
 from backendcheck.recordings.noise import noise_path
+from backendcheck.recordings.paths import alike, is_alike, recording_path
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.states import ExitState
 
@@ -70,10 +71,11 @@ def write_legs(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
 def _write(path: Path, leg: MergedLeg) -> None:
     # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
     write_environment(path, replace(leg.environment, exit_state=ExitState.RUNNING))
+    names = alike({*leg.environment.cases, *leg.files})
     for case, file in leg.files.items():
         content = read_bytes(file)
         if hashlib.sha256(content).hexdigest() != leg.environment.digests[case]:
             message = f"{file}: has changed while it was read. Merge again when nothing writes there any more."
             raise UnreadableInput(message)
-        write_atomically(recording_path(path, case), content)
+        write_atomically(recording_path(path, case, distinct=is_alike(case, names)), content)
     write_environment(path, leg.environment)

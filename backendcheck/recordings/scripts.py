@@ -20,8 +20,8 @@ from typing import Any
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import file_sha256, read_text, write_atomically
-from backendcheck.recordings.files import RECORDINGS, recording_path
 from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.paths import RECORDINGS, recording_path
 from backendcheck.vocabulary.sides import Side
 
 FORMAT = 1
@@ -59,9 +59,21 @@ class ScriptsFound:
 
 
 def script_path(directory: Path, case: str) -> Path:
-    """Where the script of `case` lies beside the run in `directory`; no two cases share one."""
-    place = recording_path(directory, case).relative_to(directory / RECORDINGS)
-    return directory / FOLDER / place.parent / f"{place.stem}.py"
+    """Where the script of `case` lies beside the run in `directory`; no two cases share one, on no system."""
+    ordinary, distinct = (
+        directory / FOLDER / recording_path(Path(), case, distinct=distinct).relative_to(RECORDINGS).with_suffix(".py")
+        for distinct in (False, True)
+    )
+    return distinct if distinct.with_suffix(".json").exists() or _is_taken(ordinary) else ordinary
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether a folder or file beside the script at `path` has the same name but for upper and lower case."""
+    for place in (path.parent, path.with_suffix(".json")):
+        names = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
+        if place.name not in names and place.name.lower() in map(str.lower, names):
+            return True
+    return False
 
 
 def keep_script(directory: Path, script: KeptScript, data: Path | None = None) -> Path:
@@ -97,7 +109,8 @@ def digests_of(case: str, legs: Sequence[Leg]) -> dict[str, str]:
     for leg in legs:
         if case in leg.recordings:
             with contextlib.suppress(OSError):
-                digests[leg.label] = leg.environment.digests.get(case) or file_sha256(recording_path(leg.path, case))
+                path = leg.files.get(case) or recording_path(leg.path, case)
+                digests[leg.label] = leg.environment.digests.get(case) or file_sha256(path)
     return digests
 
 

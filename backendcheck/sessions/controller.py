@@ -14,7 +14,7 @@ import pytest
 
 from backendcheck.case_files import PREFIX, case_functions, file_digest
 from backendcheck.errors import BackendcheckError
-from backendcheck.recordings.files import read_environment, write_environment, write_recording
+from backendcheck.recordings.files import read_environment, write_environment
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.events import Collected, Event, Finished, Started, report
 from backendcheck.sessions.session_state import SessionState
@@ -131,7 +131,7 @@ class Controller:
             problem=problem,
             stderr_tail=stacks or tail,
         )
-        write_recording(self.session.request.leg, recording)
+        self.session.write(self.session.request.leg, recording)
 
     def _timeout_of(self, stacks: Path) -> str:
         # faulthandler begins with "Timeout (1:23:45.678)!", which is the case's own limit if it has one.

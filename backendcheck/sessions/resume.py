@@ -12,8 +12,9 @@ from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import Mismatch, condition_mismatches
 from backendcheck.recordings.environment import EarlierSession, Environment
-from backendcheck.recordings.files import ENVIRONMENT, RECORDINGS, SUFFIX, read_environment, read_recording
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording
 from backendcheck.recordings.leg_directory import WORK, release
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name

@@ -13,8 +13,9 @@ from backendcheck.case_files import builtin_cases, find_case_files
 from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.files import file_sha256, locked
 from backendcheck.recordings.environment import CaseFileProblem, Environment
-from backendcheck.recordings.files import RECORDINGS, SUFFIX, read_environment, read_recording, write_environment
+from backendcheck.recordings.files import read_environment, read_recording, write_environment
 from backendcheck.recordings.leg_directory import clear_leg
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.sessions.claim import claim_leg, clear_injection_legs
 from backendcheck.sessions.pytest_session import INTERNAL_ERROR, INTERRUPTED, WRONG_USAGE, reason, run_pytest
 from backendcheck.sessions.request import RecordingRequest, check_expressions

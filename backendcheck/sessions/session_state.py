@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from backendcheck.files import write_atomically
+from backendcheck.recordings.files import write_recording
+from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import CODEC, RecordingRequest
 from backendcheck.sessions.worker_files import WorkerFiles
 
@@ -71,6 +73,10 @@ class SessionState:
             return str(path.relative_to(self.directory))
         except ValueError:
             return f"{path.parent.name}/{path.name}"
+
+    def write(self, leg: Path, recording: Recording) -> None:
+        """Write a recording below the directory of a leg, at a path that no other case of the session shares."""
+        write_recording(leg, recording, distinct=self.files.is_alike(recording.case))
 
     def note_problem(self, path: Path, line: int, message: str) -> None:
         """Note what is wrong with a case file."""

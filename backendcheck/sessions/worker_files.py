@@ -10,6 +10,7 @@ names and functions of this one.
 | `pytest.log`         | what pytest printed                                                  | session    | people             |
 | `cache`, `tmp`       | pytest's cache and temporary directories                             | pytest     | pytest             |
 | `collected`          | the ids of all cases that the scheduler has distributed              | controller | session            |
+| `alike`              | the ids of cases that differ only in upper and lower case            | worker     | controller, worker |
 | `seconds`            | how long each case took                                              | controller | session            |
 | `keyboard-interrupt` | nothing; it exists if Ctrl-C has ended the session                   | controller | session            |
 | `poisoned`           | paths of files that killed the worker that imported them, one a line | controller | worker             |
@@ -37,6 +38,7 @@ from typing import Any
 from backendcheck.files import write_atomically
 from backendcheck.recordings.environment import CaseFileProblem, Environment
 from backendcheck.recordings.leg_directory import WORK
+from backendcheck.recordings.paths import alike, is_alike
 
 _PROBLEM = "problem-"
 
@@ -103,6 +105,15 @@ class WorkerFiles:
 
     def note_collected(self, cases: Iterable[str]) -> None:
         (self.folder / "collected").write_text(json.dumps(list(cases)), encoding="utf-8")
+
+    def note_alike(self, cases: Iterable[str]) -> None:
+        if ids := sorted(alike(cases)):
+            write_atomically(self.folder / "alike", json.dumps(ids).encode())
+
+    def is_alike(self, case: str) -> bool:
+        """Whether the id of another case, or its folder, has the same name but for upper and lower case."""
+        text = _text(self.folder / "alike")
+        return bool(text) and is_alike(case, frozenset(json.loads(text)))
 
     def note_seconds(self, seconds: Mapping[str, float]) -> None:
         (self.folder / "seconds").write_text(json.dumps(seconds), encoding="utf-8")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from front_door import backendcheck
 
-from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.paths import recording_path
 
 CASES = Path(__file__).parent / "draws.py"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from front_door import backendcheck, project
 
-from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
 
 CASES = """

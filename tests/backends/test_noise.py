@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from front_door import Ended, backendcheck, project
 
-from backendcheck.recordings.files import read_environment, recording_path, write_environment
+from backendcheck.recordings.files import read_environment, write_environment
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.recordings.noise import recordings_for
+from backendcheck.recordings.paths import recording_path
 
 CASES = {
     "labels.py": """

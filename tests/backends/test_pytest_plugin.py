@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from front_door import project, variables
 
-from backendcheck.recordings.files import read_recording, recording_path
+from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.paths import recording_path
 
 PACKAGE = {
     "mylib.py": """

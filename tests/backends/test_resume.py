@@ -17,7 +17,8 @@ from front_door import Ended, backendcheck, command, project, session, variables
 from processes import alive, descendants, waited_for
 
 from backendcheck.files import file_sha256
-from backendcheck.recordings.files import read_environment, recording_path
+from backendcheck.recordings.files import read_environment
+from backendcheck.recordings.paths import recording_path
 
 WAITS = {
     "cases/slow.py": """

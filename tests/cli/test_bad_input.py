@@ -16,7 +16,8 @@ from forked import backendcheck
 from front_door import Ended, project
 
 from backendcheck.recordings import files as recording_files
-from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.paths import recording_path
 
 CASES = ("a/1", "a/2[x]", "b/1")
 

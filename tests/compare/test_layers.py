@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backendcheck.compare.layers import LayerResult, Location, locate
-from backendcheck.recordings.files import read_recording, recording_path, write_recording
+from backendcheck.recordings.files import read_recording, write_recording
 from backendcheck.recordings.layer_calls import (
     AGAIN,
     INPUT,
@@ -25,6 +25,7 @@ from backendcheck.recordings.layer_calls import (
     LayerTrace,
     named,
 )
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats import layers as locate_report
 from backendcheck.report.formats.layers import sentences

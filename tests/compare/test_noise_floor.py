@@ -15,9 +15,10 @@ import pytest
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import file_sha256
-from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
 from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.recordings.noise import MEASURES, Noise, NoiseFloor, headroom, multiple, noise_path, recordings_for
+from backendcheck.recordings.paths import recording_path
 from backendcheck.report.formats import github, text
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.html import page as html_report

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import safetensors
 
-from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
+from backendcheck.recordings.files import read_environment, read_recording, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.recordings.paths import recording_path
 from backendcheck.report.formats.json import render
 from backendcheck.results.results import analyze
 from backendcheck.vocabulary.states import Status

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
+from backendcheck.recordings.files import read_environment, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, known_cases, read_legs
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
 from backendcheck.results.results import analyze
 

@@ -18,10 +18,11 @@ from pieces import CASES, SELECTION, write_leg, write_shard, write_shards
 
 from backendcheck.files import file_sha256
 from backendcheck.recordings import merged_legs
-from backendcheck.recordings.files import ENVIRONMENT_FILE, read_environment, recording_path, write_environment
+from backendcheck.recordings.files import ENVIRONMENT_FILE, read_environment, write_environment
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
 from backendcheck.recordings.noise import noise_path
+from backendcheck.recordings.paths import recording_path
 from backendcheck.report.formats import json as json_report
 from backendcheck.results.results import analyze
 from backendcheck.vocabulary.shards import parse_shard

@@ -20,7 +20,8 @@ from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256, write_atomically
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
-from backendcheck.recordings.files import read_environment, read_recording, recording_path, write_environment, write_recording
+from backendcheck.recordings.files import read_environment, read_recording, write_environment, write_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue

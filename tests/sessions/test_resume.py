@@ -14,7 +14,8 @@ from pieces import SELECTION, write_leg
 from backendcheck.errors import BackendcheckError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.environment import EarlierSession
-from backendcheck.recordings.files import read_environment, recording_path, write_environment, write_recording
+from backendcheck.recordings.files import read_environment, write_environment, write_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import Earlier, earlier, seconds_before
 from backendcheck.vocabulary.backends import Backend, installed_version

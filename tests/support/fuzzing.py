@@ -21,7 +21,8 @@ import numpy as np
 import safetensors.numpy
 
 from backendcheck.recordings import files as recording_files
-from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.paths import recording_path
 
 SENTINEL = "ran"  # a file that hostile input tries to make, beside the folder that the command is given
 SHELLS = (

@@ -20,7 +20,8 @@ from make import environment, recording
 
 from backendcheck.files import file_sha256
 from backendcheck.in_pytest import recorders
-from backendcheck.recordings.files import recording_path, write_environment, write_recording
+from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.paths import recording_path
 from backendcheck.sessions.processes import Stopped
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
