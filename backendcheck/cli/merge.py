@@ -37,6 +37,7 @@ def merge(
     \b
     backendcheck merge artifacts --out reports --expect-backends tensorflow,jax,torch
     """
+    from backendcheck.files import locked
     from backendcheck.recordings.legs import read_legs
     from backendcheck.recordings.merge import find_parts, merge_parts, read_parts
     from backendcheck.recordings.merged_legs import check_place, write_legs
@@ -45,6 +46,8 @@ def merge(
     with without_garbage_collection():
         joined = merge_parts(read_parts(find_parts(directories, out)))
         check_place(out, joined, overwrite=overwrite)
+        in_use = f"{out}: is being written by another process. Wait for it, or choose another --out."
+        click.get_current_context().with_resource(locked(out, in_use))
         for leg in joined if not output.quiet else ():
             parts = counted(len(leg.parts), "part")
             click.echo(f"{leg.environment.backend}: {counted(len(leg.files), 'recording')} from {parts}", err=True)

@@ -129,7 +129,9 @@ def write_and_exit(
         unwritten += str(error).splitlines()
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
-            with Path(job_summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            # A pipe that has no reader would otherwise be waited for.
+            handle = os.open(job_summary, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+            with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(github.render(results))
         except OSError as error:
             message = f"GITHUB_STEP_SUMMARY {job_summary}: cannot be written ({error.strerror or error}). The verdict is below."

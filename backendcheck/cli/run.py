@@ -71,6 +71,7 @@ def run(
     """
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.config import load_configuration
+    from backendcheck.files import locked
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.files import read_environment
     from backendcheck.recordings.legs import find_legs, read_legs
@@ -91,9 +92,16 @@ def run(
     requests = [RecordingRequest(backend=backend, out=directory, paths=paths, **options) for backend in selected]
     check_expressions(requests[0])
     is_new = not options["resume"]
+    in_use = f"{directory}: is being written by another process. Wait for it, or choose another --out."
+    keep_out = click.get_current_context().with_resource  # until the command ends
+    if directory.is_dir():
+        keep_out(locked(directory, in_use))
     if is_new and out is None and not options["overwrite"] and (moved := move_aside(directory, requests)):
         click.echo(f"{directory} held another run; it is now {moved}", err=True)
+    is_locked = directory.is_dir()
     check_out(directory, requests)
+    if not is_locked:
+        keep_out(locked(directory, in_use))
     if is_new:
         clear_noise(directory)
         clear_scripts(directory)

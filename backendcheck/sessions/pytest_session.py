@@ -73,7 +73,8 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
             traceback.print_exc()
             output.write(f"ERROR: {type(error).__name__}: {error}\n")
             exit_code = INTERNAL_ERROR
-    files.log.write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
+    with contextlib.suppress(OSError):  # it is for people, and its end is in messages, too
+        files.log.write_text(output.getvalue(), encoding="utf-8", errors="backslashreplace")
     return exit_code, output.getvalue()
 
 

@@ -82,7 +82,12 @@ def record(request: RecordingRequest) -> Outcome:
             clear_leg(leg)
         if request.injections:
             clear_injection_legs(request)
-        return _record(request, leg, before)
+        try:
+            return _record(request, leg, before)
+        except OSError as error:
+            what = f"{error.filename or leg}: cannot be written or read ({error.strerror or error})"
+            message = f"{what}. Free the space, or make it accessible, and go on with --resume; what was recorded is kept."
+            raise OutputInTheWay(message) from error
 
 
 def _record(request: RecordingRequest, leg: Path, before: Earlier | None) -> Outcome:

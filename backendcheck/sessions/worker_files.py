@@ -28,6 +28,7 @@ names and functions of this one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backendcheck.errors import OutputInTheWay
 from backendcheck.files import write_atomically
 from backendcheck.recordings.environment import CaseFileProblem, Environment
 from backendcheck.recordings.leg_directory import WORK
@@ -104,7 +106,7 @@ class WorkerFiles:
     # --- collection ----------------------------------------------------------------------------------------------
 
     def note_collected(self, cases: Iterable[str]) -> None:
-        (self.folder / "collected").write_text(json.dumps(list(cases)), encoding="utf-8")
+        write_atomically(self.folder / "collected", json.dumps(list(cases)).encode())
 
     def note_alike(self, cases: Iterable[str]) -> None:
         if ids := sorted(alike(cases)):
@@ -116,7 +118,8 @@ class WorkerFiles:
         return bool(text) and is_alike(case, frozenset(json.loads(text)))
 
     def note_seconds(self, seconds: Mapping[str, float]) -> None:
-        (self.folder / "seconds").write_text(json.dumps(seconds), encoding="utf-8")
+        with contextlib.suppress(OutputInTheWay):  # they are for the estimate of a later run
+            write_atomically(self.folder / "seconds", json.dumps(seconds).encode())
 
     def note_poisoned(self, path: str) -> None:
         with (self.folder / "poisoned").open("a", encoding="utf-8") as file:

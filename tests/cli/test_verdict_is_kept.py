@@ -11,6 +11,7 @@ import pytest
 from forked import backendcheck
 from front_door import command, variables
 
+from backendcheck.files import locked
 from backendcheck.recordings.files import write_environment, write_recording
 
 
@@ -48,6 +49,36 @@ def test_a_standard_output_that_cannot_be_written_leaves_the_exit_code(run: Path
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert (run / "run" / "report.json").is_file()
+
+
+def test_a_job_summary_that_is_a_pipe_without_a_reader_is_not_waited_for(run: Path) -> None:
+    os.mkfifo(run / "pipe")
+    ended = backendcheck("compare", "run", cwd=run, env={"GITHUB_STEP_SUMMARY": str(run / "pipe")})
+    assert ended.exit_code == 3, ended.words
+    assert "GITHUB_STEP_SUMMARY" in ended.err
+
+
+def test_a_disk_that_is_full_at_the_page_leaves_the_verdict(run: Path) -> None:
+    # A limit to the size of a file stands for it: report.json fits, index.html does not.
+    words = ["bash", "-c", 'ulimit -f 16; "$@"', "bash", *command("compare", "run")]
+    done = subprocess.run(words, cwd=run, env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "a/b" in done.stdout
+    assert "run/index.html: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (run / "run" / "report.json").is_file()
+    assert not list((run / "run").glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("words", [("run", "cases.py"), ("merge", "run")], ids=lambda words: words[0])
+def test_two_runs_do_not_write_into_one_directory(run: Path, words: tuple[str, ...]) -> None:
+    (run / "cases.py").write_text("def case_a(): return {'v': 1.0}\n")
+    (run / "busy").mkdir()
+    with locked(run / "busy", "the test has it"):
+        ended = backendcheck(*words, "--out", "busy", cwd=run)
+    assert ended.exit_code == 2, ended.words
+    assert "busy: is being written by another process. Wait for it, or choose another --out." in ended.err
+    assert not list((run / "busy").iterdir())
 
 
 def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
