@@ -16,6 +16,7 @@ from backendcheck.check.report import Report
 from backendcheck.check.run import CASES, RunOptions, output_directory, run_case
 from backendcheck.data.read import labels_as_indices
 from backendcheck.errors import UsageError
+from backendcheck.model_file import describe_model, read_model_file
 
 EXAMPLES = 256  # by default: includes every class of most data, and takes seconds
 
@@ -74,6 +75,8 @@ def check_model(
     batch = sampled(batch, examples)
     y = labels_as_indices(batch.y, class_names, source="y", remedy="Give class_names")
     batch = replace(batch, y=y)
+    if y is not None and loss is None:
+        _check_has_loss(model)
     source = CaseSource()
     for name in imports:
         source.import_module(name)
@@ -93,3 +96,24 @@ def check_model(
             name=NAME, claim=claim(model_source, batch), why=f"{model_source.title} on {batch.words}, written by check_model.",
             body=model_case(source, model_source, batch, case_options),
         )  # fmt: skip
+
+
+def _check_has_loss(model: Any) -> None:
+    """Check before anything starts that the labels have a loss, where the model or its file tells.
+
+    Raises:
+        UsageError: if the model certainly has no loss.
+    """
+    if isinstance(model, str | Path):
+        path = Path(model)
+        description = read_model_file(path) if path.suffix == ".keras" and path.is_file() else None
+    elif hasattr(model, "save") and hasattr(model, "predict"):
+        try:
+            description = describe_model(model)
+        except UsageError:  # a model that cannot be described may still be saved, and the worker then tells
+            description = None
+    else:
+        description = None
+    if description is not None and description.lacks_loss:
+        message = f"{description.path}: has no loss, but there are labels (y). Pass loss, or leave the labels out."
+        raise UsageError(message)

@@ -115,7 +115,7 @@ def model(
     names = names or loaded.class_names
     y = labels_as_indices(loaded.y, names, source=loaded.source, remedy="Give --class-names")
     batch = sampled(Batch(x=loaded.x, y=y, sample_weight=loaded.sample_weight), examples)
-    if y is not None and loss is None and model_file is not None and model_file.compiled is None:
+    if y is not None and loss is None and model_file is not None and model_file.lacks_loss:
         raise UsageError(f"{path}: was saved without a loss, but the data has labels. Pass --loss, or leave the labels out.")
     if not output.quiet and loaded.y is not None:
         _print_label_findings(loaded, model_file, names, declared_loss)

@@ -12,12 +12,16 @@ from backendcheck.nests import named_leaves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """What a model was compiled with, by output name; `metrics` are names, `optimizer` is the class with its module."""
+    """What a model was compiled with, by output name; `metrics` are names, `optimizer` is the class with its module.
+
+    `declares_loss` is also True for a loss that fits no output.
+    """
 
     losses: Mapping[str, DeclaredLoss] = field(default_factory=dict)
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     optimizer: str = ""
+    declares_loss: bool = False
 
 
 def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled | None:
@@ -38,7 +42,10 @@ def compiled_with(config: Any, outputs: list[str], notes: list[str]) -> Compiled
     optimizer = config.get("optimizer")
     if isinstance(optimizer, Mapping):
         optimizer = ".".join(filter(None, [optimizer.get("module"), optimizer.get("class_name")]))
-    return Compiled(losses=losses, loss_weights=weights, metrics=metrics, optimizer=str(optimizer or ""))
+    return Compiled(
+        losses=losses, loss_weights=weights, metrics=metrics, optimizer=str(optimizer or ""),
+        declares_loss=config.get("loss") is not None,
+    )  # fmt: skip
 
 
 def _spread(spec: Any, outputs: list[str], option: str, notes: list[str]) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class ModelFile:
     custom: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def lacks_loss(self) -> bool:
+        """Whether it certainly has no loss for labels: none was compiled, and no class of the user's could have its own."""
+        return not self.custom and (self.compiled is None or not self.compiled.declares_loss)
+
 
 def read_model_file(path: str | Path) -> ModelFile:
     """Read the description of the model file at `path`.

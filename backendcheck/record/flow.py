@@ -100,9 +100,13 @@ def observe_model(
     if isinstance(under_test.case, MaterializedCase) and (reason := under_test.case.skip_reason):
         trace.notes.append(f"the {under_test.case.dataset_type} is not compared with its examples as arrays: {reason}")
 
+    if not trace.raised:
+        under_test.check_labels_have_loss()
     only_predicts = not trace.raised and under_test.only_predicts
     if only_predicts:
         trace.notes.append("predictions only: the case has no labels and no loss")
+    elif under_test.trains_on_own_loss:
+        trace.notes.append("losses and gradients are not compared before training: only the train_step of the model has a loss")
     elif "loss" in stages:
         observe_losses_and_gradients(under_test, under_test.arrays, trace)
         note_draws_of_losses(under_test, trace)
@@ -118,12 +122,15 @@ def observe_model(
     if "metrics" not in stages:
         return
 
-    observe_metrics(under_test, trace)
-    note_draws_of_metrics(under_test, trace)
+    if under_test.evaluates:
+        observe_metrics(under_test, trace)
+        note_draws_of_metrics(under_test, trace)
+    else:
+        trace.notes.append("evaluate is not compared: the model has no loss outside of its train_step")
     if Oracle.REFERENCE in variants:
         add_weight_references(under_test, trace, seed)
     if Oracle.ORDER in variants:
-        observe_order(under_test, trace)
+        (observe_prediction_order if under_test.trains_on_own_loss else observe_order)(under_test, trace)
     if Oracle.PATHS in variants:
         observe_paths(under_test, trace)  # trains as well, because some paths start from the trained model
     elif "train" in stages:

@@ -54,6 +54,27 @@ def archive(folder: Path, **members: Any) -> Path:
     return path
 
 
+INPUT = {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 1]}}
+PLAIN = {"module": "keras", "class_name": "Sequential", "config": {"layers": [INPUT]}}
+OWN = {"module": None, "class_name": "Own", "registered_name": "mine>Own", "config": {"name": "own"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "lacks"),
+    [
+        (PLAIN, True), (PLAIN | {"compile_config": {"optimizer": "adam", "loss": None}}, True),
+        (PLAIN | {"compile_config": {"optimizer": "adam", "loss": "mse"}}, False),
+        (PLAIN | {"compile_config": {"loss": {"another": "mse", "output": "mse"}}}, False),  # fits no output; Keras says so
+        (OWN, False), (OWN | {"compile_config": {"optimizer": "adam", "loss": None}}, False),  # it may have its own
+        (PLAIN | {"config": {"layers": [INPUT, OWN]}}, False),  # a layer of the user's may add a loss
+    ],
+)  # fmt: skip
+def test_a_model_certainly_lacks_a_loss_if_none_is_compiled_and_no_class_is_the_users(
+    tmp_path: Path, config: Any, *, lacks: bool
+) -> None:
+    assert read_model_file(archive(tmp_path, config=config)).lacks_loss is lacks
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [

@@ -80,19 +80,17 @@ _COMPILED_OPTIONS = ("loss", "loss_weights", "metrics", "weighted_metrics", "opt
 def with_compiled_options(case: ModelCase) -> ModelCase:
     """The case with the options of its compiled model in place of ``"as compiled"``.
 
-    With the loss as compiled, the other options that the case leaves out are taken from the model, too.
+    With the loss as compiled, the other options that the case leaves out are taken from the model, too. A model with a loss of
+    its own may be compiled without one, or not at all.
 
     Raises:
-        InvalidCase: if the loss is to be as compiled, and the model is not compiled, or has no loss.
+        InvalidCase: if the loss is to be as compiled, and the model is neither compiled nor has a loss of its own.
     """
     names = as_compiled_options(case)
     if not names:
         return case
-    compiled = _compile_arguments(case.model, needed="loss" in names)
+    compiled = _compile_arguments(case.model, needed="loss" in names and not has_own_loss(case.model))
     if "loss" in names:
-        if compiled.get("loss") is None:
-            message = "ModelCase: loss='as compiled', but the model is compiled without a loss. Give a loss."
-            raise InvalidCase(message)
         names += [name for name in _COMPILED_OPTIONS if getattr(case, name) is None]
     options: dict[str, Any] = {name: compiled.get(name) for name in names}
     return replace(case, **options)
@@ -102,6 +100,16 @@ def as_compiled_options(case: ModelCase) -> list[str]:
     """The names of the options for which the case says ``"as compiled"``."""
     options = {name: getattr(case, name) for name in _COMPILED_OPTIONS}
     return [name for name, value in options.items() if isinstance(value, str) and value == AS_COMPILED]
+
+
+def has_own_loss(model: Any) -> bool:
+    """Whether the class of a model has a loss of its own: in `compute_loss`, or in `train_step`."""
+    return overrides(model, "compute_loss") or overrides(model, "train_step")
+
+
+def overrides(model: Any, method: str) -> bool:
+    """Whether the class of a model overrides this method of `keras.Model`."""
+    return getattr(type(model), method, None) is not getattr(keras.Model, method)
 
 
 def _compile_arguments(model: Any, *, needed: bool) -> Mapping[str, Any]:

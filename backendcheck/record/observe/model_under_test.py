@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import Any
 
 import keras
-import numpy as np
 
 from backendcheck.case import ModelCase
-from backendcheck.record.observe.arrays import as_arrays, as_fed, check_lengths, digests, is_text, leaves, map_nest, to_tensor
-from backendcheck.record.observe.declarations import MaterializedCase, with_compiled_options
-from backendcheck.record.observe.errors import InvalidCase, NotSupported
+from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest, to_tensor
+from backendcheck.record.observe.declarations import MaterializedCase, overrides, with_compiled_options
+from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fixed_draws import number_generators
 from backendcheck.record.observe.gradients import GradientFunction
+from backendcheck.record.observe.inputs import check_text, inputs_of
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.precision import lowest_of_model
 from backendcheck.record.observe.state import State, variables_of, variables_within
@@ -25,7 +25,6 @@ from backendcheck.record.observe.weights import created_trainable
 from backendcheck.vocabulary.findings import Oracle
 
 _DEFAULT_LEARNING_RATE = 0.1
-
 # What is not compared if the class of the model overrides the method.
 _SKIPPED = {
     "train_step": "what fit reports is not compared with the loss before training",
@@ -58,10 +57,10 @@ class ModelUnderTest:
         self.case = case
         self.model = model
         self.optimizer = case.optimizer
-        x, y, sample_weight = _inputs(case, trace)
+        x, y, sample_weight = inputs_of(case, trace)
         self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_of_model(model, x), codes=True)
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
-        _check_text(case, self.x, self.y)
+        check_text(case, self.x, self.y)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
@@ -157,6 +156,11 @@ class ModelUnderTest:
         """Restore what an observation without training can change: statistics, counters, random generators."""
         self._untrained_state.restore()
 
+    @property
+    def losses_have_state(self) -> bool:
+        """Whether a loss has variables, so that each call may change the result of the next one."""
+        return bool(self._loss_state)
+
     def reset_loss_state(self) -> None:
         """Restore the variables inside the losses, before a loss is called again."""
         self._loss_state.restore()
@@ -194,7 +198,7 @@ class ModelUnderTest:
 
     def overrides(self, method: str) -> bool:
         """Whether the class of the model overrides this method of `keras.Model`."""
-        return getattr(type(self.model), method) is not getattr(keras.Model, method)
+        return overrides(self.model, method)
 
     def skipped_paths(self) -> list[str]:
         """A note for each overridden method. If the model overrides a step, that path is not compared with the others."""
@@ -228,16 +232,44 @@ class ModelUnderTest:
     @property
     def only_predicts(self) -> bool:
         """Whether the case has only predictions: without labels, a declared loss, a loss in the model, or one from its layers."""
-        model, case = self.model, self.case
-        if case.y is not None or case.loss is not None or self.overrides("compute_loss") or self.overrides("train_step"):
-            return False
-        n_regularized = sum(getattr(variable, "regularizer", None) is not None for variable in model.trainable_variables)
-        return len(model.losses) <= n_regularized
+        return self.case.y is None and not self._computes_loss and not self.overrides("train_step")
 
     @property
-    def losses_have_state(self) -> bool:
-        """Whether a loss has variables, so that each call may change the result of the next one."""
-        return bool(self._loss_state)
+    def trains_on_own_loss(self) -> bool:
+        """Whether only the `train_step` of the model has a loss: none is declared, computed by the model, or added by a layer."""
+        return self.overrides("train_step") and not self._computes_loss and not self._was_compiled_with_loss
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether `evaluate` has a loss to report."""
+        return not self.trains_on_own_loss or self.overrides("test_step")
+
+    @property
+    def _was_compiled_with_loss(self) -> bool:
+        """Whether the case has compiled the model with a loss. Another `compile` without one leaves it in force."""
+        return getattr(self.model, "_compile_loss", None) is not None
+
+    @property
+    def _computes_loss(self) -> bool:
+        """Whether `compute_loss` has a loss, once the model has been called: a declared one, its own, or that of a layer."""
+        model = self.model
+        if self.case.loss is not None or self.overrides("compute_loss"):
+            return True
+        n_regularized = sum(getattr(variable, "regularizer", None) is not None for variable in model.trainable_variables)
+        return len(model.losses) > n_regularized
+
+    def check_labels_have_loss(self) -> None:
+        """Check that something takes the labels.
+
+        Raises:
+            InvalidCase: if there are labels, and nothing is trained with them.
+        """
+        has_loss = self._computes_loss or self._was_compiled_with_loss or self.overrides("train_step")
+        if self.case.y is None or self.case.expect is not None or has_loss:
+            return
+        expected = "expected a declared loss, or a compute_loss or train_step of the model's own. Give a loss, or leave y out."
+        message = f"ModelCase: there are labels (y), but {type(self.model).__name__} has no loss; {expected}"
+        raise InvalidCase(message)
 
     # --- data, loss, gradients ------------------------------------------------------------------------------------
 
@@ -266,46 +298,3 @@ class ModelUnderTest:
     def has_sliced_gradients(self) -> bool:
         """Whether the backend returned a gradient as slices (some rows), as TensorFlow does for an embedding."""
         return self._gradients is not None and self._gradients.in_slices
-
-
-def _inputs(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
-    n_outputs = None if isinstance(case.y, Mapping) else _n_outputs(case.model)
-    x = as_arrays(case.x, 1 if len(getattr(case.model, "inputs", None) or ()) == 1 else None, where="ModelCase: x")
-    y = as_arrays(case.y, n_outputs, where="ModelCase: y")
-    sample_weight = as_arrays(case.sample_weight, n_outputs, where="ModelCase: sample_weight")
-    for name, nest in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-        trace.digests |= digests(name, nest)
-    if case.class_weight is not None:
-        weights = as_arrays(case.class_weight)
-        trace.digests |= digests("class_weight", weights)
-    empty = [path for path, leaf in leaves(x, "x") if np.ndim(leaf) == 0 or len(leaf) == 0]
-    if empty:
-        message = f"ModelCase: {empty[0]} holds no examples; expected an array with at least one example."
-        raise InvalidCase(message)
-    if case.expect is None:
-        check_lengths("ModelCase", {"x": x, "y": y, "sample_weight": sample_weight})
-    return x, y, sample_weight
-
-
-def _check_text(case: ModelCase, x: Any, y: Any) -> None:
-    """Check that the backend has text, if the case needs it.
-
-    Text labels need it only for a step or a loss of the model's own. Every loss of Keras refuses them, on each backend.
-
-    Raises:
-        NotSupported: naming what holds text.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow" or case.expect is not None:
-        return
-    cls = type(case.model)
-    is_own = any(getattr(cls, method) is not getattr(keras.Model, method) for method in ("train_step", "compute_loss"))
-    for nest, name, words in ((x, "x", "inputs"), *([(y, "y", "labels")] if is_own else [])):
-        if text := [path for path, leaf in leaves(nest, name) if leaf is not None and is_text(leaf)]:
-            message = f"{backend} does not support text {words} ({', '.join(text)})"
-            raise NotSupported(message)
-
-
-def _n_outputs(model: Any) -> int | None:
-    structure = getattr(model, "_outputs_struct", None)
-    return None if structure is None else len(list(leaves(structure)))

@@ -27,7 +27,8 @@ def observe_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other path that is not skipped."""
     observe_prediction_paths(under_test, trace)
     _observe_losses_by_name(under_test, trace)
-    _observe_metric_paths(under_test, trace)
+    if under_test.evaluates:
+        _observe_metric_paths(under_test, trace)
     observe_training_paths(under_test, trace)
 
 

@@ -30,7 +30,7 @@ def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     under_test.restore_initial()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
     options: dict[str, Any] = {}
-    if metrics_work and not under_test.changed_state:
+    if metrics_work and under_test.evaluates and not under_test.changed_state:
         options = {"validation_data": arrays_with_labels(under_test), "validation_batch_size": under_test.n}
     under_test.reset_metrics()
     history = train(under_test, trace, **options)
@@ -222,7 +222,8 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
         under_test.reset_metrics()  # a second compile() keeps the metric objects with their state
         if options:
             under_test.compile(**options)
-            if under_test.is_one_batch or (under_test.test_step_loss_name == "loss" and not under_test.changed_state):
+            same_in_batches = under_test.test_step_loss_name == "loss" and not under_test.changed_state
+            if under_test.evaluates and (under_test.is_one_batch or same_in_batches):
                 with under_test.variant(trace, Oracle.PATHS, f"{prefix}: test_on_batch") as variant:
                     add_metrics(call_on_batch(under_test, "test"), variant, loss=under_test.test_step_loss_name)
             restored = under_test.restore_initial()
