@@ -23,11 +23,13 @@ from backendcheck.compare.findings import Comparison, Finding, Pairing, findings
 from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording
-from backendcheck.text.words import first_line
+from backendcheck.text.words import first_line, listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.problems import Problem, ProblemCode, code_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
 from backendcheck.vocabulary.states import Status
+
+_NOT_SUPPORTED = "does not support"  # in the problem of a recording, after the name of the backend
 
 
 class Verdict(Enum):
@@ -101,8 +103,12 @@ def supported(recordings: Mapping[str, Recording]) -> dict[str, Recording]:
 
 
 def not_supported(recordings: Mapping[str, Recording]) -> list[str]:
-    """What legs do not support, in a sentence each."""
-    return [recording.problem for recording in recordings.values() if recording.status == Status.NOT_SUPPORTED]
+    """What legs do not support: a sentence for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for leg, recording in recordings.items():
+        if recording.status == Status.NOT_SUPPORTED:
+            by_reason.setdefault(recording.problem.partition(f"{_NOT_SUPPORTED} ")[2], []).append(leg)
+    return [f"{listed(legs)} {'do' if len(legs) > 1 else 'does'} not support {reason}" for reason, legs in by_reason.items()]
 
 
 def _unobserved(leg: str, recording: Recording) -> Problem | None:

@@ -12,7 +12,7 @@ from make import BACKENDS, everywhere, recording
 from backendcheck.compare.findings import odd_one_out
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.text.words import first_line
-from backendcheck.verdicts.verdict import Judgement, Verdict, incomparable, judge, raised_as_asked
+from backendcheck.verdicts.verdict import Judgement, Verdict, incomparable, judge, not_supported, raised_as_asked
 
 THREE = list(BACKENDS)
 RAISED = "IndexError: Target 3 is out of bounds."
@@ -63,6 +63,12 @@ def test_a_leg_that_declares_a_case_as_not_supported_leaves_the_verdict_to_the_o
     judgement = judged({"tensorflow": {"loss": 1.0}, "jax": NOT_SUPPORTED, "torch": {"loss": of_torch}})
     assert (judgement.verdict, judgement.problems) == (expected, ())
     assert {side.leg for comparison in judgement.comparisons for side in comparison.sides} == {"tensorflow", "torch"}
+
+
+def test_legs_that_do_not_support_the_same_are_one_sentence() -> None:
+    problems = {leg: f"{leg} does not support text (x)" for leg in ("jax", "torch")}
+    legs = {leg: recording("a/b", leg, status="not supported", problem=problem) for leg, problem in problems.items()}
+    assert not_supported(legs) == ["jax and torch do not support text (x)"]
 
 
 def test_a_case_that_no_leg_supports_or_that_one_leg_alone_supports_is_an_error_without_comparisons() -> None:

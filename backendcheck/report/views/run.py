@@ -11,7 +11,7 @@ from backendcheck.report.views.findings import GENERIC
 from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, listed
-from backendcheck.verdicts.verdict import Verdict
+from backendcheck.verdicts.verdict import Verdict, not_supported
 from backendcheck.vocabulary.states import ExitState, Status
 
 
@@ -68,7 +68,9 @@ def _as_expected(results: Results) -> str:
         return f"shard {results.shard} contains none of the {counted(n_all, 'case')}, so there was nothing to do"
     if n := results.counts["XFAILED"]:
         return f"all as expected; {counted(n, 'case')} {'differs' if n == 1 else 'differ'} as known_divergences.toml says"
-    return "all backends agree with each other and with what is expected"
+    n = sum(bool(not_supported(result.recordings)) for result in results.cases)
+    agree = "all backends agree with each other and with what is expected"
+    return f"all as expected; {counted(n, 'case')} {'is' if n == 1 else 'are'} not supported by every backend" if n else agree
 
 
 def _differing(results: Results) -> Iterator[str]:
