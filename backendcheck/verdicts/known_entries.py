@@ -47,11 +47,12 @@ def load(path: Path) -> list[Divergence]:
     Raises:
         UsageError: if it cannot be read, is not TOML, or an entry is not as documented, naming file and entry.
     """
-    causes = load_causes(path)
+    contents = {file: _read(file) for file in files_of(path)}
+    causes = _causes(contents)
     return [
         entry
-        for file in files_of(path)
-        for number, table in enumerate(_read(file).get("divergence", []), 1)
+        for file, content in contents.items()
+        for number, table in enumerate(content.get("divergence", []), 1)
         for entry in _parse(table, file, number, causes, file.relative_to(path.parent).as_posix())
     ]
 
@@ -62,9 +63,13 @@ def load_causes(path: Path) -> dict[str, Cause]:
     Raises:
         UsageError: as `load`, or if an id is defined twice.
     """
+    return _causes({file: _read(file) for file in files_of(path)})
+
+
+def _causes(contents: Mapping[Path, Mapping[str, Any]]) -> dict[str, Cause]:
     causes: dict[str, Cause] = {}
-    for file in files_of(path):
-        for name, table in _read(file).get("cause", {}).items():
+    for file, content in contents.items():
+        for name, table in content.get("cause", {}).items():
             if name in causes:
                 message = f"{file}: [cause.{name}] is defined in {causes[name].path} too. Keep one of them."
                 raise UsageError(message)

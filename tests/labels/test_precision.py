@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import datasets
 
 from backendcheck.labels import Severity, check_labels
 from backendcheck.model_file import DeclaredLoss
 
-CLASSES = {"digits": datasets.load_digits, "wine": datasets.load_wine, "breast_cancer": datasets.load_breast_cancer,
-           "iris": datasets.load_iris}  # fmt: skip
-TARGETS = {"linnerud": datasets.load_linnerud, "diabetes": datasets.load_diabetes}
-ALL = {**CLASSES, **TARGETS}
+CLASSES = ("digits", "wine", "breast_cancer", "iris")
+TARGETS = ("linnerud", "diabetes")
 LABEL_TYPES = ["bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
+
+
+@cache
+def data_set(name: str) -> Any:
+    from sklearn import datasets  # takes a second that processes without these tests spare
+
+    return getattr(datasets, f"load_{name}")()
 
 
 def serious(*arguments: Any, **options: Any) -> list[str]:
@@ -40,7 +45,7 @@ def split(data: Any, encoded: np.ndarray) -> dict[str, Any]:
 
 def exclusive(name: str) -> Iterator[tuple[str, Any, Any]]:
     """Encoding, loss and head of what takes one class for each example."""
-    n = len(CLASSES[name]().target_names)
+    n = len(data_set(name).target_names)
     for loss in ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy"):
         yield "integer", loss, (n, "softmax")
     yield "integer", with_logits("sparse_categorical_crossentropy"), (n, "linear")
@@ -57,7 +62,7 @@ def exclusive(name: str) -> Iterator[tuple[str, Any, Any]]:
     [(name, dtype) for name in CLASSES for dtype in LABEL_TYPES if dtype != "bool" or name == "breast_cancer"],
 )
 def test_classes_as_integers_and_as_one_hot_rows(name: str, dtype: str) -> None:
-    data = CLASSES[name]()
+    data = data_set(name)
     n = len(data.target_names)
     names = [str(one) for one in data.target_names]
     for encoding, loss, head in exclusive(name):
@@ -69,7 +74,7 @@ def test_classes_as_integers_and_as_one_hot_rows(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes_by_name(name: str) -> None:
-    data = CLASSES[name]()
+    data = data_set(name)
     names = [str(one) for one in data.target_names]
     texts = np.array(names)[data.target]
     for labels in (texts, texts.tolist(), texts.astype(object), np.char.encode(texts)):
@@ -80,7 +85,7 @@ def test_classes_by_name(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("said", ["nothing", "names", "number"])
 def test_classes_described_by_less(name: str, said: str) -> None:
-    data = CLASSES[name]()
+    data = data_set(name)
     names = [str(one) for one in data.target_names]
     known = {"nothing": {}, "names": {"class_names": names}, "number": {"n_classes": len(names)}}[said]
     for labels in (data.target, np.eye(len(names))[data.target]):
@@ -89,7 +94,7 @@ def test_classes_described_by_less(name: str, said: str) -> None:
 
 
 def test_two_classes_as_yes_and_no_and_as_signs() -> None:
-    data = datasets.load_breast_cancer()
+    data = data_set("breast_cancer")
     names = [str(one) for one in data.target_names]
     yes = data.target
     for dtype in LABEL_TYPES:
@@ -107,7 +112,7 @@ def test_two_classes_as_yes_and_no_and_as_signs() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_yes_and_no_for_several_questions(name: str) -> None:
-    data = CLASSES[name]()
+    data = data_set(name)
     classes = data.target
     columns = [classes == 0, classes != 1, data.data[:, 2] > np.median(data.data[:, 2]), classes == classes.max()]
     for dtype in LABEL_TYPES:
@@ -121,7 +126,7 @@ def test_yes_and_no_for_several_questions(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_soft_labels_and_smoothed_ones(name: str) -> None:
-    data = CLASSES[name]()
+    data = data_set(name)
     n = len(data.target_names)
     smooth = 0.9 * np.eye(n)[data.target] + 0.1 / n
     for dtype in ("float16", "float32", "float64"):
@@ -135,7 +140,7 @@ def test_soft_labels_and_smoothed_ones(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["int64", "float16", "float32", "float64"])
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_of_a_regression(name: str, dtype: str) -> None:
-    data = TARGETS[name]()
+    data = data_set(name)
     target = np.atleast_2d(data.target.astype(dtype).T).T
     width = target.shape[1]
     names = [str(one) for one in getattr(data, "target_names", [])] or None
@@ -153,7 +158,7 @@ def test_targets_of_a_regression(name: str, dtype: str) -> None:
 
 
 def test_several_outputs_together() -> None:
-    data = datasets.load_breast_cancer()
+    data = data_set("breast_cancer")
     labels = {"tumor": data.target, "radius": data.data[:, 0], "stage": np.digitize(data.data[:, 3], [400, 800])}
     losses = {"tumor": "binary_crossentropy", "radius": "mse", "stage": "sparse_categorical_crossentropy"}
     heads = {"tumor": (1, "sigmoid"), "radius": (1, "linear"), "stage": (3, "softmax")}
@@ -163,8 +168,8 @@ def test_several_outputs_together() -> None:
 
 def test_precision_is_not_deafness() -> None:
     """The same data, one label of which is wrong, are found."""
-    for name, load in CLASSES.items():
-        data = load()
+    for name in CLASSES:
+        data = data_set(name)
         n, labels = len(data.target_names), data.target.copy()
         labels[7] = n
         assert serious(labels, loss="sparse_categorical_crossentropy", head=(n, "softmax")), name

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        else:
-            pending += ast.iter_child_nodes(node)
+        else:  # expressions, which are most of a tree, import nothing
+            pending += (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
 
 
+@cache
 def file_imports() -> dict[str, set[str]]:
     """The modules of the package that each module imports, function-level imports counted."""
     files = module_files()

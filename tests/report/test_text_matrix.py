@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import make
@@ -77,11 +78,15 @@ def test_very_many_topics_are_cut_with_the_number_of_those_left_out() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 81, 100, 133, 160, 200, 300])
-@pytest.mark.parametrize("results", [make.everything(), make.many(471, 50), topics(**{"x" * 100: (3, 30), "漢字" * 20: (1, 9)})])
-def test_it_fits(results: Results, width: int) -> None:
+@pytest.mark.parametrize(
+    "some_results",
+    [make.everything, lambda: make.many(471, 50), lambda: topics(**{"x" * 100: (3, 30), "漢字" * 20: (1, 9)})],
+    ids=["everything", "many", "long names"],
+)
+def test_it_fits(some_results: Callable[[], Results], width: int) -> None:
     from rich.cells import cell_len
 
-    for line in matrix(results, width, whole=True):
+    for line in matrix(some_results(), width, whole=True):
         assert cell_len(str(line)) <= width, line
         assert "".join(text for text, _ in line.parts) == line
 

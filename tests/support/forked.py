@@ -26,11 +26,15 @@ from typing import Any
 import front_door
 from front_door import Ended, variables
 
+# All that the commands import later: what is imported here is imported once for hundreds of commands.
 _PRELOADED = (
-    "backendcheck.cli", "backendcheck.results.results", "backendcheck.results.changes", "backendcheck.report",
-    "backendcheck.report.html.page", "backendcheck.report.formats.text_case", "backendcheck.recordings.merge",
+    "backendcheck.cli", "backendcheck.config", "backendcheck.results.results", "backendcheck.results.changes",
+    "backendcheck.report", "backendcheck.report.html.page", "backendcheck.report.formats.text",
+    "backendcheck.report.formats.text_case", "backendcheck.report.formats.json", "backendcheck.report.formats.junit",
+    "backendcheck.report.formats.sarif", "backendcheck.report.formats.github", "backendcheck.recordings.merge",
     "backendcheck.recordings.merged_legs", "backendcheck.verdicts.known_files", "backendcheck.labels.check",
-    "backendcheck.sessions.processes",
+    "backendcheck.labels.report", "backendcheck.progress.terminal", "backendcheck.sessions.processes",
+    "backendcheck.sessions.session", "rich.progress", "pytest",
 )  # fmt: skip
 
 
@@ -101,6 +105,7 @@ def _serve(connection: socket.socket) -> None:
 
     for name in _PRELOADED:
         importlib.import_module(name)
+    _parse_templates()
     while True:
         head, streams, _, _ = socket.recv_fds(connection, 8, 2)
         if not head:
@@ -115,6 +120,13 @@ def _serve(connection: socket.socket) -> None:
         connection.sendall(child.to_bytes(8, "big"))
         _, status = os.waitpid(child, 0)
         connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "big", signed=True))
+
+
+def _parse_templates() -> None:
+    from backendcheck.report.html import page
+    from backendcheck.results.results import analyze
+
+    page.render(analyze([]))
 
 
 def _run(request: Mapping[str, Any], streams: list[int]) -> None:
