@@ -86,7 +86,7 @@ class AgreementTests:
             if status:
                 # As the call that was not made: it is compared with legs on which it was.
                 case = call_id(item.nodeid, self.n_calls + 1)
-                self.worker.keep(self.worker.recorder.not_observed(item, case, status=status, problem=problem))
+                self.worker.keep(self.worker.recorder.not_observed(item, case, status=status, problem=problem, call=call))
         return report
 
     @pytest.fixture

@@ -16,6 +16,7 @@ from backendcheck.record.case_module import error_in_words
 from backendcheck.record.environment import settings
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import clear_session
+from backendcheck.record.observe.raised import as_raised
 from backendcheck.recordings.files import find_recording, read_recording
 from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
@@ -87,9 +88,17 @@ class CaseRecorder:
             **self._identity(item, case), oracles=tuple(self.request.oracles), settings=settings() | noise.settings, **fields
         )
 
-    def not_observed(self, item: pytest.Item, case: str = "", *, status: Status, problem: str) -> Recording:
-        """A recording of `item`, or of the case with the id `case`, that says why it was not observed."""
-        return Recording(**self._identity(item, case), status=status, problem=problem)
+    def not_observed(
+        self, item: pytest.Item, case: str = "", *, status: Status, problem: str, call: pytest.CallInfo[None] | None = None
+    ) -> Recording:
+        """A recording of `item`, or of the case with the id `case`, that says why it was not observed.
+
+        `call` is the set-up, call or tear-down that has raised an exception.
+        """
+        failure = None
+        if call is not None and call.excinfo is not None and status is Status.ERROR:
+            failure = as_raised(call.when, call.excinfo.value)
+        return Recording(**self._identity(item, case), status=status, problem=problem, failure=failure)
 
     def _source_calls(self, case: str) -> Recording | None:
         """The layer calls of the backend whose inputs are replayed here."""

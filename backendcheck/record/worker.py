@@ -22,6 +22,7 @@ from backendcheck.record.case_recording import CaseRecorder, EndedSession, statu
 from backendcheck.record.environment import environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
+from backendcheck.record.observe.raised import Project
 from backendcheck.record.process_state.interpreter import end_children
 from backendcheck.record.process_state.snapshot import ProcessState
 from backendcheck.record.unpickling import Parcel
@@ -48,6 +49,7 @@ class Worker:
         self.files = session.files.of_worker(worker)
         self.recorder = CaseRecorder(session)
         Parcel.path = session.request.pickled
+        Project.directory = session.directory
         self.state: ProcessState | None = None
         self.environment: dict[str, Any] = {}
         self.import_notes: list[str] = []
@@ -262,7 +264,7 @@ class Worker:
         report = yield
         if is_case(item) and call.excinfo is not None:
             status, problem = status_and_problem(call)
-            self.keep(self.recorder.not_observed(item, status=status, problem=problem))
+            self.keep(self.recorder.not_observed(item, status=status, problem=problem, call=call))
         if call.when == "teardown":
             self._end_item(item)
         return report

@@ -17,6 +17,27 @@ from backendcheck.vocabulary.states import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A line of the author's own code that was running when an exception was raised."""
+
+    file: str
+    """Its file, relative to where the session was started, if it is below."""
+    line: int
+    """Its number."""
+    function: str
+    """The function that it is in."""
+    source: str
+    """The line."""
+    before: tuple[str, ...] = ()
+    """The lines of the function above it, at most eight."""
+
+    @property
+    def place(self) -> str:
+        """``cases/labels.py:12``."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """An exception that a backend threw at the case."""
 
@@ -28,6 +49,12 @@ class Raised:
     """The names of its class and of the bases of that, so that an expectation can be checked without the class."""
     message: str
     """Its message."""
+    frame: Frame | None = field(default=None, metadata=LATER)
+    """The last frame in the author's own code."""
+    by_author: bool = field(default=False, metadata=LATER)
+    """Whether it comes from the author's own code: neither Keras nor a backend ran below the last frame of that."""
+    traceback: str = field(default="", metadata=LATER)
+    """The traceback as Python prints it, without the frames of backendcheck, cut to 8,000 characters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -113,6 +140,8 @@ class Recording:
     """The class of the optimizer that trained."""
     reference_dtypes: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     """The dtypes that reference values of the case ask for, by observation; `int64` stands for all whole numbers."""
+    failure: Raised | None = field(default=None, metadata=LATER)
+    """The exception that kept the case from being observed, of a fixture for example."""
     layers: LayerTrace | None = field(default=None, metadata=LATER)
     """The calls of layers, if they were recorded in place of the case."""
 

@@ -22,7 +22,7 @@ from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
 from backendcheck.recordings.files import read_environment, read_recording, write_environment, write_recording
 from backendcheck.recordings.paths import recording_path
-from backendcheck.recordings.recording import Raised, Recording, Variant
+from backendcheck.recordings.recording import Frame, Raised, Recording, Variant
 from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
 from backendcheck.vocabulary.shards import Shard
@@ -85,7 +85,12 @@ arrays = hnp.arrays(
 texts = hnp.arrays(dtype=object, shape=hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3), elements=text)
 observations = st.builds(lambda value, dtype: Observation(value=value, dtype=dtype, precision="float32"), arrays | texts, text)
 figures = st.floats(allow_nan=False, allow_infinity=False)
-raised = st.builds(Raised, stage=text, type=text, type_names=st.lists(text, max_size=2).map(tuple), message=text)
+few_lines = st.lists(text, max_size=2).map(tuple)
+frame = st.builds(Frame, file=text, line=st.integers(0, 9), function=text, source=text, before=few_lines)
+raised = st.builds(
+    Raised, stage=text, type=text, type_names=st.lists(text, max_size=2).map(tuple), message=text, frame=st.none() | frame,
+    by_author=st.booleans(), traceback=text,
+)  # fmt: skip
 recordings = st.builds(
     Recording,
     case=case_ids,
@@ -110,6 +115,7 @@ recordings = st.builds(
         max_size=2,
     ).map(tuple),
     raised=st.lists(raised, max_size=2).map(tuple),
+    failure=st.none() | raised,
     problem=text,
     stderr_tail=text,
     expect=st.none() | st.fixed_dictionaries({"type_names": st.none() | st.lists(text, max_size=2), "match": text}),

@@ -19,7 +19,8 @@ from backendcheck.record.layers.hook import Call, watched
 from backendcheck.record.observe.gradients import GradientFunction, NotTaken
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.precision import coarsest
-from backendcheck.record.observe.trace import Trace, as_raised
+from backendcheck.record.observe.raised import as_raised
+from backendcheck.record.observe.trace import Trace
 from backendcheck.recordings.layer_calls import INPUT, LOSS, OUTPUT, UPSTREAM, LayerCall, LayerTrace, named, parts
 from backendcheck.vocabulary.observations import Observation
 from backendcheck.vocabulary.stages import RecordingStage

@@ -13,6 +13,7 @@ import numpy as np
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable, NotSupported, OutOfMemory
 from backendcheck.record.observe.precision import below_session, coarsest
+from backendcheck.record.observe.raised import as_raised, whole_tracebacks
 from backendcheck.recordings.layer_calls import LayerTrace
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.text.words import first_line
@@ -125,29 +126,20 @@ class Trace:
     def stage(self, name: str) -> Iterator[None]:
         """One stage of the observation. An exception of the backend is recorded under `name` and ends only this stage."""
         began = time.perf_counter()
-        try:
-            yield
-        except (NotRecordable, InvalidCase, NotSupported, OutOfMemory):
-            raise
-        except (Exception, SystemExit) as error:
-            raised = as_raised(name, error)
-            if isinstance(error, MemoryError) or any(sign in raised.message for sign in _OUT_OF_MEMORY):
-                message = f"ran out of memory in stage {name}: {first_line(raised.message) or raised.type}"
-                raise OutOfMemory(message) from error
-            self.raised.append(raised)
-        finally:
-            self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began
+        with whole_tracebacks():
+            try:
+                yield
+            except (NotRecordable, InvalidCase, NotSupported, OutOfMemory):
+                raise
+            except (Exception, SystemExit) as error:
+                raised = as_raised(name, error)
+                if isinstance(error, MemoryError) or any(sign in raised.message for sign in _OUT_OF_MEMORY):
+                    message = f"ran out of memory in stage {name}: {first_line(raised.message) or raised.type}"
+                    raise OutOfMemory(message) from error
+                self.raised.append(raised)
+            finally:
+                self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - began
 
 
 # The fields that a trace fills have the same names in a recording.
 _RECORDED = frozenset(field.name for field in fields(Trace)) & frozenset(field.name for field in fields(Recording))
-
-
-def as_raised(stage: str, error: BaseException) -> Raised:
-    """The record of an exception: its class, the names of its base classes, its message."""
-    names = tuple(cls.__name__ for cls in type(error).__mro__ if cls not in (object, BaseException))
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - the __str__ of a user's exception may raise, too
-        message = "(its message is not available)"
-    return Raised(stage=stage, type=type(error).__name__, type_names=names, message=message)

@@ -18,7 +18,8 @@ from backendcheck.compare.tolerances import default_tolerance
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_observation, leaves, map_nest
 from backendcheck.record.observe.model_under_test import ModelUnderTest
-from backendcheck.record.observe.trace import Trace, as_raised
+from backendcheck.record.observe.raised import as_raised
+from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights
 from backendcheck.record.oracles.float64 import DOUBLE, NoDouble, forward_pass, in_double
 from backendcheck.recordings.recording import Recording
