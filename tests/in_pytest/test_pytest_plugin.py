@@ -627,7 +627,7 @@ def test_names_from_outside_cannot_command_the_terminal(pytester: pytest.Pyteste
 
 
 def test_the_record_command_refuses_what_is_no_choice(tmp_path: Path) -> None:
-    from front_door import backendcheck
+    from forked import backendcheck
 
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.vocabulary.backends import Backend

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,13 +35,15 @@ def test_hinge_values_by_hand(name: str, y_true: Any, y_pred: Any, expected: Any
 
 
 def test_scikit_learn_agrees_on_hinge() -> None:
+    from sklearn import metrics  # takes a second, which processes without this test spare
+
     rng = np.random.default_rng(6)
     scores, signs = rng.normal(size=(9, 1)), rng.choice([-1, 1], size=9)
-    expected = sklearn.metrics.hinge_loss(signs, scores[:, 0])
+    expected = metrics.hinge_loss(signs, scores[:, 0])
     assert loss(spec("hinge"), signs, scores) == pytest.approx(expected, rel=1e-12)
     assert loss(spec("hinge"), (signs + 1) // 2, scores) == pytest.approx(expected, rel=1e-12)
     many, classes = np.abs(rng.normal(size=(9, 3))), rng.permutation(np.arange(9) % 3)
-    expected = sklearn.metrics.hinge_loss(classes, many)  # the same where no score is negative
+    expected = metrics.hinge_loss(classes, many)  # the same where no score is negative
     assert loss(spec("categorical_hinge"), np.eye(3)[classes], many) == pytest.approx(expected, rel=1e-12)
 
 
@@ -70,15 +71,17 @@ def test_tversky_alpha_weighs_false_positives_and_beta_false_negatives() -> None
 
 
 def test_scikit_learn_agrees_on_overlap() -> None:
+    from sklearn import metrics
+
     rng = np.random.default_rng(7)
     y_true, y_pred = rng.integers(0, 2, size=(2, 40))
-    f1 = sklearn.metrics.f1_score(y_true, y_pred)
-    jaccard = sklearn.metrics.jaccard_score(y_true, y_pred)
+    f1 = metrics.f1_score(y_true, y_pred)
+    jaccard = metrics.jaccard_score(y_true, y_pred)
     assert loss(spec("dice", epsilon=0.0), y_true, y_pred) == pytest.approx(1 - f1, rel=1e-12)
     both = spec("tversky", alpha=1.0, beta=1.0, epsilon=0.0)
     assert loss(both, y_true, y_pred) == pytest.approx(1 - jaccard, rel=1e-12)
     f2 = spec("tversky", alpha=0.2, beta=0.8, epsilon=0.0)  # F_b weighs misses by b² / (1 + b²)
-    assert loss(f2, y_true, y_pred) == pytest.approx(1 - sklearn.metrics.fbeta_score(y_true, y_pred, beta=2), rel=1e-12)
+    assert loss(f2, y_true, y_pred) == pytest.approx(1 - metrics.fbeta_score(y_true, y_pred, beta=2), rel=1e-12)
 
 
 def test_empty_masks_have_no_reference() -> None:

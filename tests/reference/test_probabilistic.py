@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -103,13 +102,15 @@ def test_values_in_the_keras_docstrings(  # one row of the table
 
 
 def test_scikit_learn_agrees_on_log_loss() -> None:
+    from sklearn import metrics  # takes a second, which processes without this test spare
+
     rng = np.random.default_rng(3)
     probabilities, labels, weights = rng.dirichlet(np.ones(4), size=9), rng.integers(0, 4, size=9), rng.uniform(size=9)
     by_weight = LossSpec(name="sparse_categorical_crossentropy", reduction="mean_with_sample_weight")
-    expected = sklearn.metrics.log_loss(labels, probabilities, sample_weight=weights, labels=range(4))
+    expected = metrics.log_loss(labels, probabilities, sample_weight=weights, labels=range(4))
     assert loss(by_weight, labels, probabilities, weights) == pytest.approx(expected, rel=1e-12)
     chances, bits = rng.uniform(0.01, 0.99, size=(9, 1)), rng.integers(0, 2, size=9)
-    expected = sklearn.metrics.log_loss(bits, chances[:, 0], labels=[0, 1])
+    expected = metrics.log_loss(bits, chances[:, 0], labels=[0, 1])
     assert loss(spec("binary_crossentropy"), bits, chances) == pytest.approx(expected, rel=1e-12)
 
 
