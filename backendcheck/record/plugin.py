@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 
@@ -49,25 +50,36 @@ def _own_process(files: FilesOfWorker) -> Streams:
     return Streams(files.stderr)
 
 
+def _start_worker(config: pytest.Config, session: SessionState, name: str) -> None:
+    streams = _own_process(session.files.of_worker(name))
+    # These import the backend.
+    from backendcheck.record.collection import Collection
+    from backendcheck.record.worker import Worker
+
+    worker = Worker(session, name, streams)
+    config.pluginmanager.register(worker, "backendcheck-worker")
+    config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
+    if session.request.selected_items is not None:
+        from backendcheck.record.backends_agree import AgreementTests
+        from backendcheck.record.selected_items import SelectedCollection
+
+        selected = SelectedItems.load(session.request.selected_items)
+        config.pluginmanager.register(SelectedCollection(session, selected), "backendcheck-selected")
+        config.pluginmanager.register(AgreementTests(worker), "backendcheck-agreement")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     declare_mark(config)
     session = _session()
     selected = session.request.selected_items
     if hasattr(config, "workerinput"):
-        streams = _own_process(session.files.of_worker(config.workerinput["workerid"]))
-        # These import the backend.
-        from backendcheck.record.collection import Collection
-        from backendcheck.record.worker import Worker
-
-        worker = Worker(session, config.workerinput["workerid"], streams)
-        config.pluginmanager.register(worker, "backendcheck-worker")
-        config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
-        if selected is not None:
-            from backendcheck.record.backends_agree import AgreementTests
-            from backendcheck.record.selected_items import SelectedCollection
-
-            config.pluginmanager.register(SelectedCollection(session, SelectedItems.load(selected)), "backendcheck-selected")
-            config.pluginmanager.register(AgreementTests(worker), "backendcheck-agreement")
+        try:
+            _start_worker(config, session, config.workerinput["workerid"])
+        except BaseException as error:
+            last = traceback.format_exception_only(error)[-1].strip()
+            session.files.note_fatal(f"{session.backend} cannot be used here: {last}")
+            traceback.print_exc()
+            raise
     else:
         from backendcheck.sessions.controller import Controller
 

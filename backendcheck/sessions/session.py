@@ -137,7 +137,7 @@ def _gather(
 ) -> tuple[Environment, dict[str, Status]]:
     """The environment file of the ended session, and the status of each recording."""
     problems = files.problems()
-    if exit_code == INTERNAL_ERROR:
+    if exit_code == INTERNAL_ERROR and not files.fatal():
         where = ", ".join(running.selection.paths)
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {reason(output)}"
         problems.append(CaseFileProblem(file=where, line=1, message=message))
