@@ -103,7 +103,7 @@ def _source(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror or error})."
+        message = f"{path}: cannot be read ({error.strerror or error}). Check its owner and its permissions."
         raise UsageError(message) from error
 
 

@@ -68,7 +68,10 @@ def load_configuration(start: Path) -> Configuration:
         if path.is_file():
             try:
                 tools = tomllib.loads(read_text(path)).get("tool", {})
-            except (OSError, ValueError, RecursionError) as error:
+            except OSError as error:
+                message = f"{path}: cannot be read ({error.strerror or error}). Check its owner and its permissions."
+                raise UsageError(message) from error
+            except (ValueError, RecursionError) as error:
                 message = f"{path}: cannot be read as TOML ({error}). Correct it."
                 raise UsageError(message) from error
             if not isinstance(tools, dict):

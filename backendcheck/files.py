@@ -69,6 +69,24 @@ def read_text(path: Path) -> str:
     return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def files_below(folder: Path, suffix: str) -> list[Path]:
+    """All files below a folder whose names end with `suffix`, in order; none if there is no such folder.
+
+    Raises:
+        OSError: if a folder cannot be listed. `Path.rglob` leaves such a folder out without a word.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    walk = os.walk(folder, onerror=refuse)
+    return sorted(Path(parent) / name for parent, _, names in walk for name in names if name.endswith(suffix))
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content."""
     return hashlib.sha256(read_bytes(path)).hexdigest()

@@ -37,6 +37,16 @@ Exit codes
 """
 
 
+_REMEDIES = {
+    errno.EACCES: " Check its owner and its permissions.",
+    errno.EPERM: " Check its owner and its permissions.",
+    errno.ENOSPC: " Free the space.",
+    errno.EDQUOT: " Free the space.",
+    errno.EROFS: " Choose another directory.",
+    errno.EMFILE: " Allow more open files, for example with 'ulimit -n 1024'.",
+}
+
+
 class _Commands(click.Group):
     """Prints our own errors in one line, and exits with code 2."""
 
@@ -54,7 +64,8 @@ class _Commands(click.Group):
             if not where and error.errno == errno.ENOENT:
                 click.echo("backendcheck: the working directory does not exist any more. Change to one that exists.", err=True)
                 context.exit(2)
-            click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.", err=True)
+            remedy = _REMEDIES.get(error.errno or 0, "")
+            click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.{remedy}", err=True)
             context.exit(2)
         except KeyboardInterrupt:
             can_resume = context.invoked_subcommand in ("run", "record")

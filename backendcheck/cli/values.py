@@ -38,7 +38,8 @@ def parse_class_names(text: str | None) -> Any:
     try:
         content = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        message = f"--class-names {path}: cannot be read ({error}). Give a file with one name per line, or the names themselves."
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        message = f"--class-names {path}: cannot be read ({reason}). Give a file with one name per line, or the names themselves."
         raise UsageError(message) from error
     if path.suffix == ".txt":
         return [line.strip() for line in content.splitlines() if line.strip()]

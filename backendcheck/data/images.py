@@ -16,7 +16,7 @@ import numpy as np
 from backendcheck.data.parsing import guarded
 from backendcheck.data.read import SPLITS, Data, ReadOptions, missing_extra
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import check_regular, read_bytes
+from backendcheck.files import check_regular, files_below, read_bytes
 from backendcheck.text.escape import decoded
 from backendcheck.text.words import listed
 
@@ -90,7 +90,11 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    try:
+        return [file for file in files_below(folder, "") if file.suffix.lower() in _SUFFIXES and file.is_file()]
+    except OSError as error:
+        message = f"{error.filename or folder}: cannot be read ({error.strerror or error}). Check its owner and its permissions."
+        raise UnreadableInput(message) from error
 
 
 def _split_folders(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
@@ -151,8 +155,10 @@ def _digests(files: Sequence[Path], *, can_decode: bool) -> tuple[np.ndarray, di
     rows: list[np.ndarray] = []
     unreadable: dict[str, str] = {}
     for file in files:
+        with guarded(file, "an image", problem="unreadable image", remedy=_REMEDY):
+            content = read_bytes(file)
         try:
-            rows.append(np.frombuffer(hashlib.sha256(read_bytes(file)).digest(), np.uint8))
+            rows.append(np.frombuffer(hashlib.sha256(content).digest(), np.uint8))
             if can_decode:
                 with _opened(file) as image:
                     image.verify()  # the checksums of a PNG, whose end may be missing behind the last pixel

@@ -9,6 +9,7 @@ Files
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from backendcheck.files import write_atomically
 from backendcheck.in_pytest.names import SELECTED_FILE
 from backendcheck.sessions.processes import LegEnd
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
+from backendcheck.text.words import error_line
 
 _PREFIX = ".session-"
 
@@ -64,7 +66,7 @@ class Exchange:
             os.kill(process, 0)
         except ProcessLookupError:
             return False
-        except OSError:
+        except (OSError, ValueError, TypeError, KeyError):
             return self.folder.exists()  # another user's process; or the owner has removed the files
         return True
 
@@ -75,10 +77,13 @@ class Exchange:
 
     def ended(self, backend: str) -> LegEnd | None:
         """How the recording session of a backend ended; None while it runs."""
+        path = self.folder / f"{backend}.ended"
         try:
-            return LegEnd(**json.loads((self.folder / f"{backend}.ended").read_text(encoding="utf-8")))
+            return LegEnd(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
+        except (OSError, ValueError, TypeError) as error:
+            return LegEnd(exit_code=3, message=f"{path}: cannot be read ({error_line(error)}).", recorded=True)
 
     def is_finished(self, backend: str, nodeid: str) -> bool:
         """Whether a backend has recorded an item."""
@@ -89,11 +94,13 @@ class Exchange:
             with finished_log(self.selected, backend).open("rb") as file:
                 file.seek(self.offsets.get(backend, 0))
                 content = file.read()
-        except FileNotFoundError:
+        except OSError:
             return False
         whole = content[: content.rfind(b"\n") + 1]  # the last line may be incomplete
         self.offsets[backend] = self.offsets.get(backend, 0) + len(whole)
-        finished |= {json.loads(line) for line in whole.splitlines()}
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # its item then waits for the end of the session
+                finished.add(str(json.loads(line)))
         return nodeid in finished
 
     def remove(self) -> None:

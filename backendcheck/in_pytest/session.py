@@ -90,9 +90,9 @@ class JudgingSession:
         """Start recording the selected items, unless it has started."""
         if self.recorders is not None or not self.exchange.selected.exists():
             return
-        self.summary.selected = SelectedItems.load(self.exchange.selected)
         recorders = Recorders(self.settings.requests(self.exchange.selected), self.exchange, self.settings.out)
         try:
+            self.summary.selected = SelectedItems.load(self.exchange.selected)
             recorders.start()
         except BackendcheckError as error:
             recorders.release()

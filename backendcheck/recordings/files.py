@@ -21,10 +21,10 @@ import safetensors.numpy
 
 from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.files import check_regular, read_text, write_atomically
+from backendcheck.files import check_regular, files_below, read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.paths import recording_path, recording_paths
+from backendcheck.recordings.paths import RECORDINGS, SUFFIX, recording_path, recording_paths
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import error_line
 from backendcheck.vocabulary.observations import Observation, ReferenceValue
@@ -32,6 +32,7 @@ from backendcheck.vocabulary.shards import Shard, parse_shard
 
 FORMAT = 1
 ENVIRONMENT = "environment.json"
+ACCESS = "Check its owner and its permissions"  # what to do about a file that is there and may not be read
 INJECTED = "faults"  # the directory of the legs that were recorded with a fault injected
 INJECTION_NOTES = "planted"  # beside the recordings of an injected fault: what it altered, one JSON object a case and a line
 
@@ -116,6 +117,19 @@ def write_recording(leg: Path, recording: Recording, *, distinct: bool = False) 
     return hashlib.sha256(content).hexdigest()
 
 
+def recording_files(leg: Path) -> list[Path]:
+    """The files below the directory of a leg that should be recordings.
+
+    Raises:
+        UnreadableInput: if a folder cannot be listed.
+    """
+    try:
+        return files_below(leg / RECORDINGS, SUFFIX)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise _unreadable(Path(error.filename or leg), what, ACCESS) from error
+
+
 def find_recording(leg: Path, case: str) -> Path | None:
     """The file with the recording of `case` below the directory of a leg; None if there is none yet.
 
@@ -149,6 +163,8 @@ def read_recording(path: Path) -> Recording:
     """
     try:
         check_regular(path)
+        with path.open("rb"):
+            pass  # safetensors says of a file that it may not open that it does not exist
         with safetensors.safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             if "backendcheck" not in metadata:
@@ -158,6 +174,8 @@ def read_recording(path: Path) -> Recording:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     except UnreadableInput:
         raise
+    except PermissionError as error:
+        raise _unreadable(path, f"cannot be read ({error.strerror})", ACCESS) from error
     except Exception as error:  # safetensors raises its own classes and a damaged header raises anything
         raise _unreadable(path, f"is damaged or truncated ({error_line(error)})", "Record the case again") from error
     if metadata.get("sha256") != _checksum(metadata["backendcheck"], tensors):
@@ -244,7 +262,8 @@ def read_environment(leg: Path) -> Environment:
             raise _unreadable(path, "is damaged: its checksum does not match its content", "Record this backend again")
         return ENVIRONMENT_FILE.decode(Environment, _without_format(body))
     except OSError as error:
-        raise _unreadable(path, f"cannot be read ({error.strerror or error})", "Record this backend again") from error
+        remedy = ACCESS if isinstance(error, PermissionError) else "Record this backend again"
+        raise _unreadable(path, f"cannot be read ({error.strerror or error})", remedy) from error
     except UnreadableInput:
         raise
     except Exception as error:  # a damaged file raises anything

@@ -10,9 +10,9 @@ from pathlib import Path
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording, recording_files
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
-from backendcheck.recordings.paths import RECORDINGS, SUFFIX, recording_paths
+from backendcheck.recordings.paths import RECORDINGS, recording_paths
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.sides import leg_label
@@ -107,7 +107,7 @@ def read_leg(path: Path, only: str | None = None) -> Leg:
     recordings: dict[str, Recording] = {}
     places: dict[str, Path] = {}
     wrong = []
-    files = sorted(file for file in (path / RECORDINGS).rglob(f"*{SUFFIX}") if not file.is_dir())
+    files = recording_files(path)
     if only is not None:
         environment = replace(environment, cases=tuple(case for case in environment.cases if case == only))
         files = [file for file in files if file in recording_paths(path, only)]

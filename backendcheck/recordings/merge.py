@@ -12,15 +12,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.environment import Environment, MergedPart
-from backendcheck.recordings.files import ENVIRONMENT, read_environment
+from backendcheck.recordings.files import ACCESS, ENVIRONMENT, read_environment, recording_files
 from backendcheck.recordings.legs import Leg, read_leg
 from backendcheck.recordings.noise import noise_path, recordings_for
-from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.states import ExitState
@@ -90,9 +90,13 @@ def find_parts(directories: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _parts_below(directory: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(directory):
+    def refuse(error: OSError) -> NoReturn:  # a part that is left out without a word would not be missed
+        message = f"{error.filename}: cannot be read ({error.strerror or error}). {ACCESS}."
+        raise UnreadableInput(message) from error
+
+    for folder, names, files in os.walk(directory, onerror=refuse):
         path = Path(folder)
-        if ENVIRONMENT in files or any((path / RECORDINGS).rglob(f"*{SUFFIX}")):
+        if ENVIRONMENT in files or recording_files(path):
             names.clear()  # a leg holds no other
             yield path
         # Hidden folders hold what a leg has beside it: noise recordings, the work of a session.

@@ -12,9 +12,8 @@ from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import Mismatch, condition_mismatches
 from backendcheck.recordings.environment import EarlierSession, Environment
-from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording, recording_files
 from backendcheck.recordings.leg_directory import WORK, release
-from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name
@@ -107,10 +106,13 @@ def seconds_before(request: RecordingRequest) -> Mapping[str, float]:
 def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
     """The whole recordings by case, and the damaged files with what is wrong with them."""
     whole, damaged, foreign = {}, {}, []
-    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+    for path in recording_files(leg):
         try:
             recording = read_recording(path)
         except UnreadableInput as error:
+            if isinstance(error.__cause__, PermissionError):  # it may be whole
+                foreign.append(str(error))
+                continue
             damaged[path] = str(error)
             continue
         listed = environment.digests.get(recording.case)

@@ -6,16 +6,18 @@ import datetime
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backendcheck.case_files import builtin_cases, find_case_files
-from backendcheck.errors import OutputInTheWay, UsageError
+from backendcheck.errors import OutputInTheWay, UnreadableInput, UsageError
 from backendcheck.files import file_sha256, locked
 from backendcheck.recordings.environment import CaseFileProblem, Environment
-from backendcheck.recordings.files import read_environment, read_recording, write_environment
+from backendcheck.recordings.files import read_environment, read_recording, recording_files, write_environment
 from backendcheck.recordings.leg_directory import clear_leg
-from backendcheck.recordings.paths import RECORDINGS, SUFFIX
+from backendcheck.recordings.paths import recording_paths
+from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.claim import claim_leg, clear_injection_legs
 from backendcheck.sessions.pytest_session import INTERNAL_ERROR, INTERRUPTED, WRONG_USAGE, reason, run_pytest
 from backendcheck.sessions.request import RecordingRequest, check_expressions
@@ -115,8 +117,11 @@ def _record(request: RecordingRequest, leg: Path, before: Earlier | None) -> Out
     if before is not None and files.refused():
         write_environment(leg, before.environment)
         raise OutputInTheWay(f"{leg}: {files.refused()}")
+    ended = files.noted(read_environment(leg))
+    for target in (leg, *map(request.injection_leg, request.injections)):
+        _replace_damaged(target, session, ended.cases)
     # As on disk: the controller has written there what was collected, in case the session does not get this far.
-    environment, statuses = _gather(read_environment(leg), leg, files, exit_code, output, time.monotonic() - began)
+    environment, statuses = _gather(ended, leg, files, exit_code, output, time.monotonic() - began)
     write_environment(leg, environment)
     for fault in request.injections:
         _end_injection_leg(environment, request.injection_leg(fault))
@@ -133,30 +138,43 @@ def _record(request: RecordingRequest, leg: Path, before: Earlier | None) -> Out
 
 
 def _gather(
-    running: Environment, leg: Path, files: WorkerFiles, exit_code: int, output: str, duration_s: float
+    ended: Environment, leg: Path, files: WorkerFiles, exit_code: int, output: str, duration_s: float
 ) -> tuple[Environment, dict[str, Status]]:
     """The environment file of the ended session, and the status of each recording."""
     problems = files.problems()
     if exit_code == INTERNAL_ERROR and not files.fatal():
-        where = ", ".join(running.selection.paths)
+        where = ", ".join(ended.selection.paths)
         message = f"the recording ended early, because pytest or a hook of a conftest.py failed: {reason(output)}"
         problems.append(CaseFileProblem(file=where, line=1, message=message))
     statuses, digests = _statuses_and_digests(leg)
-    ended = files.noted(running)
     whole = exit_code in (0, 1, 5) and not files.fatal() and all(case in statuses for case in ended.cases)
     environment = replace(
         ended,
         exit_state=ExitState.COMPLETE if whole else ExitState.INTERRUPTED,
         problems=tuple(problems),
         digests=digests,
-        duration_s=round(running.duration_s + duration_s, 3),
+        duration_s=round(ended.duration_s + duration_s, 3),
     )
     return environment, statuses
 
 
+def _replace_damaged(leg: Path, session: SessionState, cases: Sequence[str]) -> None:
+    """Put an ERROR of its case in the place of each recording that cannot be read. The others of the leg are whole."""
+    for path in recording_files(leg):
+        try:
+            read_recording(path)
+        except UnreadableInput as error:
+            path.unlink()
+            case = next((case for case in cases if path in recording_paths(leg, case)), "")
+            problem = f"its recording was damaged after it was written: {error}"
+            if case:
+                lost = Recording(case=case, backend=session.backend, run=session.run, status=Status.ERROR, problem=problem)
+                session.write(leg, lost)
+
+
 def _statuses_and_digests(leg: Path) -> tuple[dict[str, Status], dict[str, str]]:
     statuses, digests = {}, {}
-    for path in sorted((leg / RECORDINGS).rglob(f"*{SUFFIX}")):
+    for path in recording_files(leg):
         recording = read_recording(path)
         statuses[recording.case] = recording.status
         digests[recording.case] = file_sha256(path)

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from backendcheck.errors import UsageError
-from backendcheck.files import read_text
+from backendcheck.files import files_below, read_text
 from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
 from backendcheck.vocabulary.backends import Backend
@@ -38,7 +38,7 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 def files_of(path: Path) -> list[Path]:
     """The file itself, or the files of a folder."""
-    return sorted(path.rglob("*.toml")) if path.is_dir() else [path]
+    return files_below(path, ".toml") if path.is_dir() else [path]
 
 
 def load(path: Path) -> list[Divergence]:
