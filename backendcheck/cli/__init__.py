@@ -67,6 +67,12 @@ class _Commands(click.Group):
             remedy = _REMEDIES.get(error.errno or 0, "")
             click.echo(f"backendcheck: {visible(f'{where}{error.strerror or error}')}.{remedy}", err=True)
             context.exit(2)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "start new thread" not in str(error):
+                raise
+            what = f"not enough memory ({error})" if str(error) else "not enough memory"
+            click.echo(f"backendcheck: {visible(what)}. Free some, raise its limit, or use fewer backends at a time.", err=True)
+            context.exit(2)
         except KeyboardInterrupt:
             can_resume = context.invoked_subcommand in ("run", "record")
             kept = "; recordings made so far are kept, and their legs are marked unfinished" if can_resume else ""

@@ -7,11 +7,13 @@ a worker runs.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import traceback
 from collections.abc import Generator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -23,6 +25,7 @@ from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import FilesOfWorker
 
 __all__ = ["rng"]  # pytest looks for fixtures here
+_starting: list[BinaryIO] = []  # open to the end of the process, for faulthandler
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,9 +44,14 @@ def _session() -> SessionState:
     return SessionState.load(Path(os.environ[SessionState.VARIABLE]))
 
 
-def _own_process(files: FilesOfWorker) -> Streams:
-    """What the process of a worker does first, because importing a backend takes seconds and prints messages."""
+def _own_process(files: FilesOfWorker, limit_s: float) -> Streams:
+    """What the process of a worker does first, because importing a backend takes seconds and prints messages.
+
+    It ends after `limit_s` unless the backend has started: a library may wait for ever for memory that it does not get.
+    """
     end_with_parent(signal.SIGKILL)
+    _starting.append(files.timeout.open("ab", buffering=0))
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=_starting[-1])
     # Ctrl-C is for the controller: here it would look like an exception of the case, and SIGTERM like a crash.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
@@ -51,7 +59,7 @@ def _own_process(files: FilesOfWorker) -> Streams:
 
 
 def _start_worker(config: pytest.Config, session: SessionState, name: str) -> None:
-    streams = _own_process(session.files.of_worker(name))
+    streams = _own_process(session.files.of_worker(name), session.request.start_timeout_s)
     # These import the backend.
     from backendcheck.record.collection import Collection
     from backendcheck.record.worker import Worker

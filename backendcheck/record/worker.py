@@ -67,6 +67,7 @@ class Worker:
             self.environment = environment_note(self.session)
             self.files.note_environment(self.environment)
             self.state = ProcessState()
+            faulthandler.cancel_dump_traceback_later()  # it has started
         except BaseException as error:
             last = traceback.format_exception_only(error)[-1].strip()
             self.session.files.note_fatal(f"{self.session.backend} cannot be used here: {last}")

@@ -160,6 +160,8 @@ class Controller:
         if not self.files.fatal():
             tail = _tail(files.stderr, 0).strip().splitlines()
             reason = tail[-1] if tail else _how_it_ended(node)
+            if _tail(files.timeout, 0):
+                reason = f"it did not start within {self.session.request.start_timeout_s:g} s. See that there is enough memory"
             self.files.note_fatal(f"a {self.session.backend} worker died before its first case: {reason}")
         dsession = self.config.pluginmanager.getplugin("dsession")
         if dsession is not None:

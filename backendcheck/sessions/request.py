@@ -23,6 +23,8 @@ CODEC = Codec({
     Shard: SHARD,
 })  # fmt: skip
 
+_START_S = 120.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRequest:
@@ -72,6 +74,11 @@ class RecordingRequest:
     def injection_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` injected go."""
         return self.out.absolute() / INJECTED / fault / self.backend.value
+
+    @property
+    def start_timeout_s(self) -> float:
+        """The time that a worker has to import its backend: that of a case, and two minutes at least."""
+        return max(self.timeout_s, _START_S)
 
     @property
     def leg(self) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from forked import backendcheck
 from front_door import command, variables
 
+from backendcheck.cli import cli
 from backendcheck.files import locked
 from backendcheck.recordings.files import write_environment, write_recording
 
@@ -79,6 +80,25 @@ def test_two_runs_do_not_write_into_one_directory(run: Path, words: tuple[str, .
     assert ended.exit_code == 2, ended.words
     assert "busy: is being written by another process. Wait for it, or choose another --out." in ended.err
     assert not list((run / "busy").iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), MemoryError(), MemoryError("Unable to allocate 9 GiB")], ids=repr
+)
+def test_too_little_memory_is_told_in_one_line(
+    run: Path, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_legs(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("backendcheck.recordings.legs.read_legs", read_legs)
+    monkeypatch.chdir(run)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["compare", "run"], prog_name="backendcheck")
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("backendcheck: not enough memory")
+    assert len(err.splitlines()) == 1
 
 
 def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
