@@ -18,6 +18,7 @@ from backendcheck.diagnose.detectors import (
     output_swap,
     permuted,
     precision,
+    refused,
     rounding,
     sample_weights,
     silent_acceptance,
@@ -64,6 +65,7 @@ CODES = (
     "scale",
     "label-dtype",
     "rounding",
+    "refused-everywhere",
     "unexplained",
     "undiagnosed",
 )
@@ -87,6 +89,7 @@ DETECTORS: tuple[ModuleType, ...] = (
     non_finite,
     precision,
     rounding,
+    refused,
 )
 
 

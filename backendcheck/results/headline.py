@@ -178,10 +178,12 @@ def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) ->
         for finding in wrong:
             mismatches.setdefault(finding.message, []).append(finding.left)
         return "; ".join(f"{listed(legs)} {message}" for message, legs in mismatches.items())
+    mine = any(recording.raised[0].by_author for recording in recordings.values())
+    refused = "every backend raises, unasked" if mine else "every backend refuses this"
     if len(errors) == 1:
         error = recordings[throwers[0]].raised[0]
-        return f"every backend refuses this: {error.type}: {first_line(error.message)}"
-    return f"every backend refuses this: {'; '.join(f'{words} on {listed(legs)}' for words, legs in errors.items())}"
+        return f"{refused}: {error.type}: {first_line(error.message)}"
+    return f"{refused}: {'; '.join(f'{words} on {listed(legs)}' for words, legs in errors.items())}"
 
 
 def _raised_inside(findings: Sequence[Finding]) -> str:

@@ -1,6 +1,7 @@
 """The truth table, which turns what the oracles found into a verdict. Pure; diagnoses have no part in it.
 
-    1  a leg is missing, crashed or timed out; inputs or weights differ; nothing could be compared   ERROR
+    1  a leg is missing, crashed or timed out; inputs or weights differ; nothing could be compared;
+       the same line of the author's own code raised the same exception everywhere, unasked          ERROR
     2  expect=Raises() and every backend raised as asked                                             PASSED
     3  some raised and some did not; all raised unasked; none raised though asked                    FAILED
     4  any oracle has a finding                                                                      FAILED
@@ -22,7 +23,7 @@ from backendcheck.compare.backends import compare_backends, compare_reference
 from backendcheck.compare.findings import Comparison, Finding, Pairing, findings_of
 from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
-from backendcheck.recordings.recording import Recording
+from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.problems import Problem, ProblemCode, code_of
@@ -69,11 +70,14 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     problems += [problem for leg, recording in recordings.items() if (problem := _unobserved(leg, recording)) is not None]
     differences = incomparable(usable)
     problems += differences
+    if (own := authors_error(usable)) is not None and own.frame is not None:
+        text = f"your case raises at {own.frame.place}: {own.type}: {first_line(own.message)}"
+        problems.insert(0, Problem(code=ProblemCode.AUTHORS_ERROR, legs=tuple(usable), text=text.removesuffix(": ")))
     comparisons: list[Comparison] = []
     as_asked = bool(usable) and all(raised_as_asked(recording) for recording in usable.values())
     if not differences and not as_asked:
         comparisons = [
-            *_expectation_findings(usable),
+            *(_expectation_findings(usable) if own is None else ()),
             *compare_backends(usable, overrides),
             *compare_variants(usable, overrides),
             *compare_reference(usable, overrides),
@@ -127,6 +131,20 @@ def _unobserved(leg: str, recording: Recording) -> Problem | None:
 def raised_as_asked(recording: Recording) -> bool:
     """Whether the case asked for an exception and this is one."""
     return recording.expect is not None and bool(recording.raised) and not _mismatch(recording)
+
+
+def authors_error(recordings: Mapping[str, Recording]) -> Raised | None:
+    """The exception that the same line of the author's own code has raised on every leg, unasked; None if that is not proved."""
+    errors = [recording.raised[0] for recording in recordings.values() if recording.raised and recording.expect is None]
+    if not errors or len(errors) < len(recordings) or not all(error.by_author for error in errors):
+        return None
+    return errors[0] if len({(error.type, _line_of(error)) for error in errors}) == 1 else None
+
+
+def _line_of(error: Raised) -> tuple[str, int, str]:
+    """The author's line; the folder of its file may be another where another leg was recorded."""
+    frame = error.frame
+    return ("", 0, "") if frame is None else (re.split(r"[\\/]", frame.file)[-1], frame.line, frame.function)
 
 
 def _mismatch(recording: Recording) -> str:

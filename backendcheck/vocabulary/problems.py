@@ -11,6 +11,7 @@ from backendcheck.vocabulary.states import Status
 class ProblemCode(StrEnum):
     """What the problem is, of a case first, then of a run."""
 
+    AUTHORS_ERROR = "author's error"
     NO_RECORDING = "no recording"
     NOT_OBSERVED = "not observed"
     SKIPPED = "skipped"

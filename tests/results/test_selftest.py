@@ -298,7 +298,9 @@ def test_every_diagnosis_has_a_fault_that_it_fits() -> None:
     """But those of dtypes, of what a saved model brings along, of TensorFlow's own gradients, and of what has no name."""
     fitting = {code for one in FAULTS for code in one.codes}
     assert fitting <= set(CODES)
-    assert set(CODES) - fitting == {"foreign-optimizer", "label-dtype", "sparse-gradient", "undiagnosed", "unexplained"}
+    assert set(CODES) - fitting == {
+        "foreign-optimizer", "label-dtype", "refused-everywhere", "sparse-gradient", "undiagnosed", "unexplained",
+    }  # fmt: skip
 
 
 def test_the_backends_take_turns() -> None:

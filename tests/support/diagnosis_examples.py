@@ -172,6 +172,9 @@ EXAMPLES: dict[str, tuple[str, Legs]] = {
                                  {"observations": {"gradient/dense/kernel": np.float32(0.37) * GRADIENT}})),
     "label-dtype": ("labels/ids", _but("jax", {"ids": np.array([1, 2])}, {"ids": np.array([1, 2], np.int32)})),
     "rounding": ("pets/last_digits", _but("torch", {"predictions": _f32(VALUES)}, {"predictions": _f32(VALUES + NOISE)})),
+    "refused-everywhere": (
+        "pets/five_labels", everywhere(raised="ValueError: Arguments `target` and `output` must have the same shape."),
+    ),
     "unexplained": ("pets/odd", _but("jax", {"predictions": _f32(VALUES)}, {
         "predictions": _f32(VALUES + np.where(np.arange(32).reshape(8, 4) % 20 == 6, 0.5, 0))})),
 }  # fmt: skip

@@ -27,7 +27,7 @@ from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
 from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.recordings.recording import Frame, Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
 from backendcheck.results.changes import Baseline
 from backendcheck.results.results import Results, analyze
@@ -63,10 +63,19 @@ def kind(comparison: Comparison) -> FindingKind | None:
     return comparison.kind if isinstance(comparison, Finding) else None
 
 
-def raised(text: str, stage: str = "loss") -> Raised:
+def raised(text: str, stage: str = "loss", **more: Any) -> Raised:
     """An exception from ``Type: message``."""
     name, _, message = text.partition(": ")
-    return Raised(stage=stage, type=name, type_names=(name, "Exception"), message=message)
+    return Raised(stage=stage, type=name, type_names=(name, "Exception"), message=message, **more)
+
+
+def authors(text: str, stage: str = "case", line: int = 9, folder: str = "cases/") -> Raised:
+    """An exception from a line of the author's own code."""
+    frame = Frame(
+        file=f"{folder}a.py", line=line, function="case_b", source="    return losses.Crossentropi()", before=("def case_b():",)
+    )
+    traceback = f'Traceback (most recent call last):\n  File "{frame.file}", line {line}, in case_b\n{text}'
+    return raised(text, stage, frame=frame, by_author=True, traceback=traceback)
 
 
 def recording(

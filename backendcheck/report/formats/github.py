@@ -15,6 +15,7 @@ from backendcheck.report.views.case import (
     run_notes,
     web_link,
 )
+from backendcheck.report.views.raised import place_of
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import visible
@@ -50,7 +51,8 @@ def annotation_commands(results: Results) -> Iterator[str]:
     shown = failing if len(failing) <= _MOST_ANNOTATIONS else failing[: _MOST_ANNOTATIONS - 1]
     for result in shown:
         title = f"backendcheck {result.verdict}: {visible(result.case)}"
-        yield annotation("error", title, result.headline, file=result.file, line=result.line)
+        file, line = place_of(result)
+        yield annotation("error", title, result.headline, file=file, line=line)
     if len(shown) < len(failing):
         yield annotation("error", "backendcheck", f"{len(failing) - len(shown)} more cases fail; see the report of this job.")
 

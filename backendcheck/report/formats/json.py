@@ -19,6 +19,7 @@ from backendcheck.diagnose import Diagnosis
 from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import Noise, NoiseFloor, headroom, multiple
+from backendcheck.recordings.recording import Raised
 from backendcheck.recordings.scripts import KeptScript
 from backendcheck.report.views.case import cells
 from backendcheck.report.views.findings import required_tolerance
@@ -181,16 +182,35 @@ def _result(result: CaseResult, results: Results) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in result.findings],
         "diagnoses": [_diagnosis(diagnosis) for diagnosis in result.diagnoses],
         "raised": {
-            leg: [{"stage": error.stage, "type": error.type, "message": error.message} for error in recording.raised]
+            leg: [_raised(error, whole=not number) for number, error in enumerate(recording.raised)]
             for leg, recording in result.recordings.items()
             if recording.raised
         },
+        **({"failures": failures} if (failures := _failures(result)) else {}),
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
         **({"noise_notes": result.noise_notes} if result.noise_notes else {}),
         **({"script": _script(script)} if script is not None and script.source else {}),
         "comparisons": [_compact(comparison) for comparison in result.comparisons],
     }
+
+
+def _raised(error: Raised, *, whole: bool = True) -> dict[str, Any]:
+    """An exception, with its traceback if `whole`: of several of a leg the first one says why."""
+    frame = error.frame
+    return {
+        "stage": error.stage, "type": error.type, "message": error.message,
+        **({} if frame is None else {
+            "frame": {"file": frame.file, "line": frame.line, "function": frame.function, "source": frame.source.strip()},
+            "by_author": error.by_author,
+        }),
+        **({"traceback": error.traceback} if whole and error.traceback else {}),
+    }  # fmt: skip
+
+
+def _failures(result: CaseResult) -> dict[str, Any]:
+    """What kept legs from observing the case, where that was an exception."""
+    return {leg: _raised(recording.failure) for leg, recording in result.recordings.items() if recording.failure is not None}
 
 
 def _script(script: KeptScript) -> dict[str, Any]:

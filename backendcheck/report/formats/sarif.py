@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from backendcheck import __version__
 from backendcheck.report.views.case import FAILING, by_verdict
+from backendcheck.report.views.raised import place_of
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
@@ -80,8 +81,10 @@ def _result(result: CaseResult, rules: list[str]) -> dict[str, Any]:
         # A case keeps its alert when it moves within its file.
         "partialFingerprints": {"case/v1": visible(result.case)},
     }
-    path = PurePosixPath(result.file.replace("\\", "/"))
-    if result.file and not path.is_absolute() and ".." not in path.parts:
-        location = {"artifactLocation": {"uri": quote(visible(str(path)))}, "region": {"startLine": max(result.line, 1)}}
-        alert["locations"] = [{"physicalLocation": location}]
+    for file, line in dict.fromkeys([place_of(result), (result.file, result.line)]):
+        path = PurePosixPath(file.replace("\\", "/"))
+        if file and not path.is_absolute() and ".." not in path.parts:
+            location = {"artifactLocation": {"uri": quote(visible(str(path)))}, "region": {"startLine": max(line, 1)}}
+            alert["locations"] = [{"physicalLocation": location}]
+            break
     return alert

@@ -20,6 +20,8 @@ from backendcheck.report.views.case import (
 )
 from backendcheck.report.views.findings import main_evidence, main_tolerance
 from backendcheck.report.views.noise import noise_line
+from backendcheck.report.views.raised import authors_frame, frames_in_words, refused_everywhere
+from backendcheck.report.views.remedies import what_to_do
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
@@ -160,6 +162,8 @@ def failing(result: CaseResult, width: int | None = 80, run: str = "") -> Iterat
     `run` is the directory of the run, unless it is the one that commands read by default.
     """
     yield from wrapped(verdict_line(result), width, hang="    ")
+    if lines := frames_in_words(result, list(result.recordings)):
+        yield from labeled("raised at", list(map(one_line, lines)), width)
     if result.verdict is Verdict.ERROR:
         yield from _problems(result, width)
     elif result.verdict is Verdict.FAILED:
@@ -189,7 +193,9 @@ def _differences(result: CaseResult, width: int | None) -> Iterator[str]:
 def _next(result: CaseResult, run: str) -> list[str]:
     option = f" --run {shlex.quote(visible(run))}" if run else ""
     steps = [f"backendcheck show {shlex.quote(visible(result.case))}{option}"]
-    if result.verdict is Verdict.FAILED and not result.known:
+    if (refused_everywhere(result) and not result.known) or authors_frame(result) is not None:
+        steps.append(what_to_do(result))
+    elif result.verdict is Verdict.FAILED and not result.known:
         steps.append("known? add it to known_divergences.toml")
     if result.verdict is Verdict.FAILED and result.known:
         steps.append("check the case, then correct the entry")

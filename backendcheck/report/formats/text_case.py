@@ -17,14 +17,16 @@ from backendcheck.report.views.findings import (
     tolerance_words,
 )
 from backendcheck.report.views.noise import noise_measured, noise_words, noisiest
+from backendcheck.report.views.raised import origins
 from backendcheck.report.views.values import ValueTable, value_tables
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
-from backendcheck.text.escape import one_line, visible
+from backendcheck.text.escape import block, one_line, visible
 from backendcheck.text.lines import labeled, quoted, table, wrapped
 from backendcheck.text.words import counted
 
 _BRIEF = 12  # findings shown unless asked for all
+_FRAMES = 6  # of a traceback, shown unless asked for all
 
 
 def case(result: CaseResult, results: Results, width: int | None = 80, *, verbose: bool = False) -> Iterator[str]:
@@ -38,6 +40,7 @@ def case(result: CaseResult, results: Results, width: int | None = 80, *, verbos
         _diagnoses(result, width),
         _findings(result, width, verbose=verbose),
         _exceptions(result, legs, width),
+        _origins(result, legs, width, verbose=verbose),
         _stderr(result, legs, width),
         _values(result, legs),
         _notes(result, legs, width),
@@ -138,6 +141,26 @@ def _exceptions(result: CaseResult, legs: Sequence[str], width: int | None) -> I
             yield visible(f"  {leg}  {error.type} in stage {error.stage}")
             if error.message.strip():
                 yield from quoted(error.message, width, "    ")
+
+
+def _origins(result: CaseResult, legs: Sequence[str], width: int | None, *, verbose: bool) -> Iterator[str]:
+    """Where exceptions were raised: the author's line under the lines above it, then the traceback."""
+    for number, origin in enumerate(origins(result, legs)):
+        if number:
+            yield ""
+        through = f" through {origin.path}" if origin.path else ""
+        where = f" at {origin.frame.place} in {origin.frame.function}" if origin.frame is not None else ""
+        yield from wrapped(one_line(f"{origin.error.type}{where}{through} ({', '.join(origin.legs)})"), width, hang="  ")
+        for line in origin.source:
+            yield visible(f"  {line}")
+        lines = block(origin.traceback).splitlines()
+        frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
+        if not verbose and len(frames) > _FRAMES:
+            yield f"  | {lines[0]}"
+            yield f"  |   … {counted(len(frames) - _FRAMES, 'frame')} left out; --verbose shows them"
+            lines = lines[frames[-_FRAMES] :]
+        for line in lines:
+            yield f"  | {line}"
 
 
 def _stderr(result: CaseResult, legs: Sequence[str], width: int | None) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.errors import UsageError
@@ -18,6 +18,7 @@ from backendcheck.report.views import case as view
 from backendcheck.report.views import findings as view_findings
 from backendcheck.report.views.environment import environment_lines
 from backendcheck.report.views.examples import ExampleTable, disagreements
+from backendcheck.report.views.raised import Origin, origins, refused_everywhere
 from backendcheck.report.views.remedies import node_id, what_to_do
 from backendcheck.report.views.side_by_side import Sides, sides
 from backendcheck.report.views.values import ValueTable, value_tables
@@ -49,6 +50,7 @@ class Section(Row):
     passes: Sequence[Comparison]
     n_passes: int
     exceptions: Sequence[tuple[str, Sequence[Raised], str]]
+    origins: Sequence[Origin]
     stderr: Sequence[tuple[str, str]]
     values: Sequence[ValueTable]
     charts: Sequence[Chart]
@@ -71,6 +73,7 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
     passes = view_findings.ordered_passes(result)
     claim = view.shown_claim(result)[0]
     script = results.script(result.case)
+    differs = bool(result.findings) and not refused_everywhere(result)
     return Section(
         result=result,
         anchor=anchor(result.case),
@@ -92,6 +95,7 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
         exceptions=[
             (leg, [_shortened(error) for error in errors], instead) for leg, errors, instead in view.exceptions(result, legs)
         ],
+        origins=origins(result, legs),
         stderr=[(leg, _without_middle(tail)) for leg, tail in _stderr(result, legs)],
         values=value_tables(result, legs),
         charts=charts(result),
@@ -100,11 +104,11 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
         timings=view.timings(result, legs),
         show=f"backendcheck show {shlex.quote(visible(result.case))}",
         run=f"backendcheck run {node_id(result)}" if result.file else "",
-        reproduce=f"backendcheck repro {shlex.quote(visible(result.case))}" if result.findings else "",
+        reproduce=f"backendcheck repro {shlex.quote(visible(result.case))}" if differs else "",
         script=script if script is not None and script.source else None,
         script_note=_script_note(result, results),
-        toml=_toml(result),
-        bug=_bug_report(result, results) if result.findings else "",
+        toml=_toml(result) if differs else "",
+        bug=_bug_report(result, results) if differs else "",
     )
 
 
@@ -158,7 +162,7 @@ def _stderr(result: CaseResult, legs: Sequence[str]) -> Iterator[tuple[str, str]
 
 
 def _shortened(error: Raised) -> Raised:
-    return Raised(stage=error.stage, type=error.type, type_names=error.type_names, message=_without_middle(error.message.strip()))
+    return replace(error, message=_without_middle(error.message.strip()))
 
 
 def _without_middle(text: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from backendcheck.compare.findings import Finding, findings_of, leading, what_came_instead
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.results.results import CaseResult, Results
-from backendcheck.text.words import counted
+from backendcheck.text.words import counted, plain_message
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
@@ -58,7 +58,8 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
         return _DID_NOT_FINISH.get(recording.status, recording.status), tone
     if recording.raised:
         text = f"raised {recording.raised[0].type}"
-        return text, "good" if raised_as_asked(recording) else "neutral" if _another_is_odd(result, leg) else "bad"
+        alike = all(recording.raised for recording in result.recordings.values())  # no backend stands out
+        return text, "good" if raised_as_asked(recording) else "neutral" if alike or _another_is_odd(result, leg) else "bad"
     raised = [finding for finding in result.findings if finding.kind is FindingKind.RAISED and leg in finding.sides]
     if any(finding.oracle in (Oracle.AGREEMENT, Oracle.EXPECTATION) for finding in raised):
         return f"returned {what_came_instead(recording)}", "bad" if recording.expect is not None else "neutral"
@@ -141,7 +142,11 @@ def exceptions(result: CaseResult, legs: Sequence[str]) -> list[tuple[str, tuple
     if not any(recording.raised for _, recording in recordings):
         return []
     return [
-        (leg, recording.raised, "" if recording.raised else f"returned {what_came_instead(recording)}")
+        (
+            leg,
+            tuple(replace(error, message=plain_message(error.message)) for error in recording.raised),
+            "" if recording.raised else f"returned {what_came_instead(recording)}",
+        )
         for leg, recording in recordings
         if recording.raised or recording.status == Status.RECORDED
     ]

@@ -12,6 +12,7 @@ from backendcheck.vocabulary.problems import Problem, ProblemCode
 from backendcheck.vocabulary.sides import Side
 
 _OF_PROBLEMS = {
+    ProblemCode.AUTHORS_ERROR: "Correct that line. If every backend should raise there, say expect=Raises().",
     ProblemCode.NO_RECORDING: "Record it on that backend, or see why its job left it out.",
     ProblemCode.TIMED_OUT: "Make the case smaller, or give it more time with --timeout.",
     ProblemCode.CRASHED: "Read the last lines of its standard error, and record it alone: {command}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backendcheck.report.views.case import FAILING, cells, split_headline
 from backendcheck.report.views.findings import GENERIC
+from backendcheck.report.views.raised import authors_frame, refused_everywhere
 from backendcheck.report.views.remedies import what_to_do
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, listed
@@ -75,8 +76,11 @@ def _as_expected(results: Results) -> str:
 
 def _differing(results: Results) -> Iterator[str]:
     counts = results.counts
-    if n := counts["FAILED"]:
+    refused = sum(result.verdict is Verdict.FAILED and refused_everywhere(result) for result in results.cases)
+    if n := counts["FAILED"] - refused:
         yield f"{counted(n, 'case')} {'differs' if n == 1 else 'differ'} (FAILED)"
+    if refused:
+        yield f"{counted(refused, 'case')} {'is' if refused == 1 else 'are'} refused by every backend (FAILED)"
     if n := counts["XPASSED"]:
         yield f"{counted(n, 'known divergence')} {'is' if n == 1 else 'are'} gone (XPASSED)"
     if n := len(results.unmatched) + len(results.expired) if results.strict_known else 0:
@@ -84,7 +88,10 @@ def _differing(results: Results) -> Iterator[str]:
 
 
 def _missing(results: Results) -> Iterator[str]:
-    if n := results.counts["ERROR"]:
+    own = sum(authors_frame(result) is not None for result in results.cases)
+    if own:
+        yield f"{counted(own, 'case')} {'raises' if own == 1 else 'raise'} in {'its' if own == 1 else 'their'} own code (ERROR)"
+    if n := results.counts["ERROR"] - own:
         yield f"{counted(n, 'case')} could not be compared (ERROR)"
     if n := len(results.problems):
         yield f"{counted(n, 'problem')} of the run (PROBLEM)"
