@@ -10,10 +10,17 @@ from typing import Any
 
 from backendcheck.check.case_source import CaseSource, identifier
 from backendcheck.check.custom_objects import custom_objects_of
-from backendcheck.errors import UsageError
+from backendcheck.errors import BackendcheckError, UsageError
+from backendcheck.model_file import ModelFile, read_model_file
 
 _MODEL_FILES = (".keras", ".h5", ".hdf5")
 _EXPECTED = "expected a .keras file, or a function that builds the model, such as my_package.models:build"
+
+_NAMED = "Put a named function in its place, registered with keras.saving.register_keras_serializable"
+_REMEDY = (
+    f"{_NAMED}, save the model again, and pass its module with --import (imports=). Or, if you trust the file, write a case that "
+    "loads it with safe_mode=False."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ def model_source_of(
     if isinstance(model, str | Path):
         path = Path(model)
         check_model_file(path, weights)
+        if not custom:
+            check_loadable(_described(path))
         return _loaded(source, path, folder, path.name, custom)
     if hasattr(model, "save") and hasattr(model, "predict"):
         if not getattr(model, "built", True):
@@ -56,6 +65,8 @@ def model_source_of(
         except Exception as error:
             message = f"{name}: cannot be saved ({type(error).__name__}: {error}). Pass a function that builds it instead."
             raise UsageError(message) from error
+        if not custom:
+            check_loadable(_described(path), f"{_NAMED}, or pass a function that builds the model.")
         return _loaded(source, path, folder, name, custom_objects_of(model) | custom)
     if callable(model):
         name = identifier(getattr(model, "__name__", "") or type(model).__name__, "model")
@@ -83,6 +94,26 @@ def check_model_file(path: Path, weights: Path | None = None) -> None:
     else:
         return
     raise UsageError(message)
+
+
+def _described(path: Path) -> ModelFile | None:
+    """The description in a .keras file; None without one, or if it cannot be read: the backends tell then."""
+    try:
+        return read_model_file(path) if path.suffix == ".keras" else None
+    except BackendcheckError:
+        return None
+
+
+def check_loadable(model_file: ModelFile | None, remedy: str = "") -> None:
+    """Check that Keras's safe mode, which stays on, loads a model file.
+
+    Raises:
+        UsageError: if it holds a Python lambda. Loading that would run code from the file.
+    """
+    if model_file is not None and model_file.lambdas:
+        where = ", ".join(model_file.lambdas)
+        problem = f"{model_file.path}: not loaded by Keras's safe mode, because of a Python lambda in {where}"
+        raise UsageError(f"{problem}. {remedy or _REMEDY}")
 
 
 def _relative_source(path: Path, folder: Path) -> str:

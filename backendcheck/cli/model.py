@@ -91,7 +91,7 @@ def model(
     from backendcheck.check.batch import Batch, sampled
     from backendcheck.check.case_source import CaseSource
     from backendcheck.check.model_case import NAME, claim, model_case
-    from backendcheck.check.model_source import check_model_file, model_source_of
+    from backendcheck.check.model_source import check_loadable, check_model_file, model_source_of
     from backendcheck.check.run import CASES, write_case
     from backendcheck.data import read_data
     from backendcheck.data.read import labels_as_indices
@@ -101,6 +101,7 @@ def model(
     if path is not None:
         check_model_file(path, weights)
     model_file = _read_file(path)
+    check_loadable(model_file)
     declared_loss = parse_losses(loss, registered=bool(imports))
     if options["backends"]:
         parse_backends(options["backends"])

@@ -34,6 +34,7 @@ class ModelFile:
         outputs: the heads, in order; empty if not known.
         compiled: what the model was compiled with, or None.
         custom: the custom classes and functions that must be imported to load it.
+        lambdas: where it holds Python lambdas that Keras's safe mode does not load, such as ``the layer lambda_1``.
         notes: what the file does not tell.
     """
 
@@ -44,6 +45,7 @@ class ModelFile:
     outputs: tuple[Head, ...] = ()
     compiled: Compiled | None = None
     custom: tuple[str, ...] = ()
+    lambdas: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -142,8 +144,29 @@ def _model_file(path: Path, config: Mapping[str, Any], metadata: Mapping[str, An
     compiled = compiled_with(config.get("compile_config"), [head.name for head in outputs] or [""], notes)
     return ModelFile(
         path=path, keras_version=str(metadata.get("keras_version", "")), class_name=class_name, inputs=inputs, outputs=outputs,
-        compiled=compiled, custom=tuple(dict.fromkeys(_custom(config))), notes=tuple(notes),
+        compiled=compiled, custom=tuple(dict.fromkeys(_custom(config))), lambdas=tuple(dict.fromkeys(_lambdas(config))),
+        notes=tuple(notes),
     )  # fmt: skip
+
+
+def _lambdas(nest: Any, where: str = "the model") -> Iterator[str]:
+    """Where lambdas are in a configuration. Custom classes are left out: they load what they hold in their own way."""
+    if isinstance(nest, Mapping):
+        if nest.get("class_name") == "__lambda__":
+            yield where
+            return
+        config = nest.get("config")
+        if "module" in nest and isinstance(config, Mapping):
+            if is_custom(nest):
+                return
+            if not str(nest.get("class_name")).endswith(("Sequential", "Functional", "Model")):
+                where = f"the layer {config['name']}" if config.get("name") else where
+        for key, value in nest.items():
+            inside = "compile(), as loss or metric" if key == "compile_config" else where
+            yield from _lambdas(value, inside)
+    elif isinstance(nest, list):
+        for value in nest:
+            yield from _lambdas(value, where)
 
 
 def _custom(nest: Any) -> Iterator[str]:

@@ -7,8 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from front_door import backendcheck
 
+from backendcheck.check import check_model
 from backendcheck.errors import BackendcheckError, UnreadableInput, UsageError
 from backendcheck.model_file import DeclaredLoss, declared_loss, read_model_file
 
@@ -106,3 +109,40 @@ def test_what_is_no_model_file_is_refused(tmp_path: Path) -> None:
     for name, said in (("m.keras", "damaged, or not a .keras file"), ("m.h5", "older format"), ("n.keras", "file not found")):
         with pytest.raises(BackendcheckError, match=said):
             read_model_file(tmp_path / name)
+
+
+# --- lambdas, which Keras's safe mode does not load ------------------------------------------------------------------
+
+LAMBDA = {"class_name": "__lambda__", "config": {"code": "4wE=", "defaults": None, "closure": None}}
+LAYER = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "scale", "function": LAMBDA}}
+NAMED = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+
+
+def of_layers(*layers: Any, **more: Any) -> dict[str, Any]:
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [INPUT, *layers]}, **more}
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        (of_layers(LAYER), ("the layer scale",)),
+        (of_layers(of_layers(LAYER)), ("the layer scale",)),
+        (of_layers(compile_config={"loss": LAMBDA, "metrics": [LAMBDA]}), ("compile(), as loss or metric",)),
+        (of_layers(LAYER | {"config": {"name": "scale", "function": NAMED}}), ()),
+        (of_layers(OWN | {"config": {"name": "own", "function": LAMBDA}}), ()),  # its own class may load it in its own way
+        (of_layers(), ()),
+    ],
+)
+def test_a_lambda_that_safe_mode_does_not_load_is_found_before_anything_starts(
+    tmp_path: Path, config: dict[str, Any], where: tuple[str, ...]
+) -> None:
+    path = archive(tmp_path, config=config)
+    assert read_model_file(path).lambdas == where
+    if where:
+        with pytest.raises(UsageError, match=r"m\.keras: not loaded by Keras's safe mode, because of a Python lambda in"):
+            check_model(path, [[1.0]])
+        np.savez(tmp_path / "d.npz", x=np.ones((2, 1), np.float32))
+        ended = backendcheck("model", "m.keras", "--data", "d.npz", cwd=tmp_path)
+        assert (ended.exit_code, ended.out) == (2, "")
+        assert "safe_mode=False" in ended.err
+        assert not (tmp_path / "reports").exists()
