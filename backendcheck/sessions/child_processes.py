@@ -15,6 +15,7 @@ import backendcheck
 from backendcheck.vocabulary.backends import Backend
 
 _PR_SET_PDEATHSIG = 1
+_PARENT = "BACKENDCHECK_PARENT"
 
 # Variables of a pytest session around this process, which its children must not take for theirs.
 FORGOTTEN = (
@@ -27,6 +28,7 @@ def start_python(function: str, *arguments: str, **options: Any) -> subprocess.P
 
     `options` are those of `subprocess.Popen`. The process is in a session of its own, so that it can be killed with its children.
     """
+    options["env"] = {**(options.get("env") or os.environ), **parent_variable()}
     module, _, name = function.partition(":")
     # Not -m, which would put the current directory in front of every library.
     code = f"import sys; sys.path.append(sys.argv.pop(1)); from {module} import {name}; {name}()"
@@ -78,11 +80,28 @@ def _cache_directory() -> Path | None:
     return path if os.access(path, os.W_OK) else None
 
 
+def parent_variable() -> dict[str, str]:
+    """The environment variable that tells a child process whose child it is."""
+    return {_PARENT: str(os.getpid())}
+
+
 def end_with_parent(signal_number: signal.Signals) -> None:
-    """Have the system signal this process when its parent dies in any way. Linux only; elsewhere a closed pipe tells."""
+    """Have the system signal this process when its parent dies in any way. Linux only; elsewhere a closed pipe tells.
+
+    The parent may have died before this call: importing what calls it takes seconds on a busy machine.
+    """
+    parent = os.environ.pop(_PARENT, "")  # not for children of this process
     if sys.platform == "linux":
-        parent = os.getppid()
+        before = os.getppid()
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-        if os.getppid() != parent:  # it died before the call
+        if os.getppid() != before or (parent.isdigit() and os.getppid() != int(parent) and not _lives(int(parent))):
             os.kill(os.getpid(), signal_number)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in ("Z", "X")

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 
 from backendcheck.case_files import builtin_cases, split_node_id
-from backendcheck.sessions.child_processes import FORGOTTEN, session_variables
+from backendcheck.sessions.child_processes import FORGOTTEN, parent_variable, session_variables
 from backendcheck.sessions.selected_items import SelectedItems
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import WorkerFiles
@@ -45,7 +45,8 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
 
     request, files = session.request, session.files
     threads = max(1, (os.cpu_count() or 1) // max(1, request.workers))
-    variables = session_variables(request.backend, request.device, threads) | {SessionState.VARIABLE: str(session.save())}
+    variables = session_variables(request.backend, request.device, threads)
+    variables |= {SessionState.VARIABLE: str(session.save()), **parent_variable()}
     builtin = str(builtin_cases())
     arguments = [
         *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin"),

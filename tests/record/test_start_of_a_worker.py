@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _START = """
 import sys, time
 from pathlib import Path
@@ -47,3 +49,38 @@ def test_ctrl_c_is_for_the_controller(tmp_path: Path) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+_CHILD = """
+import signal, sys, time
+from backendcheck.sessions.child_processes import end_with_parent
+print("waiting", flush=True)
+sys.stdin.readline()
+end_with_parent(signal.SIGKILL)
+print("goes on", flush=True)
+time.sleep(60)
+"""
+_PARENT = """
+import os, subprocess, sys
+from backendcheck.sessions.child_processes import parent_variable
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], env={**os.environ, **parent_variable()})
+os.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a closed pipe tells")
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_process_whose_parent_died_before_it_could_ask_for_a_signal_ends(dies: bool) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT, _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "waiting\n"
+        if dies:
+            parent.kill()
+            parent.wait()
+        parent.stdin.write("\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == ("" if dies else "goes on\n")
+        parent.kill()  # the child has asked for a signal at that

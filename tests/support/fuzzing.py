@@ -20,9 +20,15 @@ import make
 import numpy as np
 import safetensors.numpy
 
+from backendcheck.files import file_sha256
 from backendcheck.recordings import files as recording_files
 from backendcheck.recordings.files import write_environment, write_recording
+from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.recordings.paths import recording_path
+from backendcheck.recordings.recording import Recording, Variant
+from backendcheck.recordings.scripts import KeptScript, digests_of, keep_script
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import ReferenceValue
 
 SENTINEL = "ran"  # a file that hostile input tries to make, beside the folder that the command is given
 SHELLS = (
@@ -34,6 +40,11 @@ HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "a", "\x00",
     "\x1b[1m", "../x",
     "\ud800", "a" * 5000, "((((", "{}", "%s%n", "\u202e", [], {}, [None], [[]], [[[1]]], {"a": None}, {"": {}}, [1, "a", None],
+)  # fmt: skip
+OTHER_ARRAYS = (
+    np.zeros(0, np.float32), np.zeros((0, 3)), np.array(np.nan, np.float32), np.full((4, 3), np.inf, np.float32), np.array(2**62),
+    np.zeros((4, 3), np.uint8), np.array([True, False]), np.ones((2, 2, 2), np.float16), np.array([-1, 7, 2**31]),
+    np.float64(1e308), np.array([2, 0, 1, 0], np.int8), np.full((4, 3), np.nan, np.float32), np.zeros((1, 1, 1, 1)),
 )  # fmt: skip
 CASE = "a/b"
 LABELS = ("--loss", "sparse_categorical_crossentropy", "--head", "3:softmax")
@@ -111,22 +122,82 @@ def mutated_text(content: Any, rng: random.Random) -> bytes:
     return mutated_bytes(json.dumps(content).encode(), rng)
 
 
-def _leg(folder: Path) -> Path:
+def _full(backend: str, loss: float) -> Recording:
+    """A recording of a model in training, with something in nearly every field."""
+    logits = np.array([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0], [0.0, 0.25, 1.0], [2.0, 1.0, 0.0]], np.float32)
+    probabilities = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
+    y_true = np.array([2, 0, 1, 0])
+    per_example = -np.log(probabilities[np.arange(4), y_true]) + np.float32(loss)
+    observations = {
+        "predictions": probabilities, "predicted_class": probabilities.argmax(1), "per_example_loss": per_example,
+        "loss": float(per_example.mean()), "gradient/y_pred": probabilities - np.eye(3, dtype=np.float32)[y_true],
+        "gradient/dense/kernel": np.full((2, 3), loss, np.float32), "metric/accuracy": 0.5, "output_order": ["a", "b"],
+        "train/loss": np.array([loss, loss / 2], np.float32), "train/weight/dense/kernel": np.full((2, 3), loss, np.float32),
+    }  # fmt: skip
+    evaluated = {"loss": make.observation(loss)}
+    return make.recording(
+        CASE, backend, observations=observations, labels={"y_true": y_true, "sample_weight": np.ones(4, np.float32)},
+        losses={"": {"name": "SparseCategoricalCrossentropy", "config": {"from_logits": False}}},
+        class_names=["cat", "dog", "fox"], reference={"loss": loss}, digests={"x": "ab12", "y": "cd34"},
+        reference_values={"loss": ReferenceValue(value=np.array(loss), defined=np.array(True))},
+        variants=(
+            Variant(oracle=Oracle.PATHS, path="evaluate", observations=evaluated),
+            Variant(oracle=Oracle.ORDER, path="examples permuted", raised=make.raised("ValueError: no")),
+        ),
+        tolerance={"loss": (1e-3, 0.0)}, state={"dense/kernel": (0.0, 1.0)}, settings={"floatx": "float32"},
+        not_compared={"metric/accuracy": "it draws random numbers"}, notes=("left changed: x",), timings_s={"build": 0.5},
+        optimizer="SGD", reference_dtypes={"loss": "float32"},
+    )  # fmt: skip
+
+
+def _leg(folder: Path, *, full: bool = False) -> Path:
     for backend in ("torch", "jax"):
         leg = folder / "run" / backend
-        write_recording(leg, make.recording(CASE, backend, loss=0.5))
+        loss = 0.5 if backend == "jax" else 0.75
+        write_recording(leg, _full(backend, loss) if full else make.recording(CASE, backend, loss=0.5))
         write_environment(leg, make.environment(backend, [CASE], exit_state="running"))
     return leg
 
 
 def _metadata(folder: Path, rng: random.Random) -> list[str]:
-    path = recording_path(_leg(folder), CASE)
+    path = recording_path(_leg(folder, full=rng.random() < 0.8), CASE)
     with safetensors.safe_open(str(path), framework="numpy") as file:
         header = json.loads(file.metadata()["backendcheck"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    text = json.dumps(mutated_tree(header, rng))
+    for key in rng.sample(sorted(tensors), rng.choice((0, 0, 1, 2)) % (len(tensors) + 1)):
+        tensors[key] = np.ascontiguousarray(rng.choice(OTHER_ARRAYS))
+    text = json.dumps(header if rng.random() < 0.3 else mutated_tree(header, rng))
     signed = {"backendcheck": text, "sha256": recording_files._checksum(text, tensors)}
     path.write_bytes(safetensors.numpy.save(tensors, metadata=signed))
+    return ["compare", "run", "--out", "report"]
+
+
+def _recording(folder: Path, rng: random.Random) -> list[str]:
+    path = recording_path(_leg(folder, full=True), CASE)
+    path.write_bytes(mutated_bytes(path.read_bytes(), rng))
+    return ["compare", "run", "--out", "report"]
+
+
+def _script(folder: Path, rng: random.Random) -> list[str]:
+    legs = read_legs(find_legs([_leg(folder).parent]))
+    arrays = folder / "arrays.npz"
+    np.savez(arrays, x=np.zeros(3))
+    script = KeptScript(
+        case=CASE, source="import keras\n", outputs={"jax": "0.5"}, shows=True, recordings=digests_of(CASE, legs), headline="h",
+        notes=("n",), data="b.npz", data_sha256=file_sha256(arrays),
+    )  # fmt: skip
+    path = keep_script(folder / "run", script).with_suffix(".json")
+    arrays.rename(path.with_name("b.npz"))
+    path.write_bytes(mutated_text(json.loads(path.read_text()), rng))
+    return ["compare", "run", "--out", "run"]
+
+
+def _earlier_report(folder: Path, rng: random.Random) -> list[str]:
+    _leg(folder)
+    environments = {backend: {"run": f"run of {backend}"} for backend in ("torch", "jax")}
+    report = {"schema": 1, "created": "2026-01-01", "backends": ["jax"], "environments": environments, "results": []}
+    (folder / "report").mkdir()
+    (folder / "report" / "report.json").write_bytes(mutated_text(report, rng))
     return ["compare", "run", "--out", "report"]
 
 
@@ -346,7 +417,8 @@ def _h5(folder: Path, rng: random.Random) -> list[str]:
 
 
 FORMATS: dict[str, Callable[[Path, random.Random], list[str]]] = {
-    "metadata": _metadata, "environment": _environment, "baseline": _baseline, "known": _known, "pyproject": _pyproject,
-    "class-map": _class_map, "class-names": _class_names, "npy": _npy, "npz": _npz, "csv": _csv, "parquet": _parquet,
-    "images": _images, "keras": _keras, "h5": _h5,
+    "recording": _recording, "metadata": _metadata, "environment": _environment, "script": _script,
+    "earlier-report": _earlier_report, "baseline": _baseline, "known": _known, "pyproject": _pyproject, "class-map": _class_map,
+    "class-names": _class_names, "npy": _npy, "npz": _npz, "csv": _csv, "parquet": _parquet, "images": _images, "keras": _keras,
+    "h5": _h5,
 }  # fmt: skip
