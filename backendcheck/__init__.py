@@ -6,15 +6,15 @@ keras.
 
 from typing import TYPE_CHECKING, Any
 
-from backendcheck.case import FunctionCase, LossCase, ModelCase, OptOut, Raises, Tolerance, ValueCase
+from backendcheck.case import Fit, FunctionCase, LossCase, ModelCase, OptOut, Raises, Tolerance, ValueCase
 
 if TYPE_CHECKING:
     from backendcheck.check import Report, check_function, check_model
     from backendcheck.labels import ClassMap, LabelFinding, check_labels
 
 __all__ = [
-    "ClassMap", "FunctionCase", "LabelFinding", "LossCase", "ModelCase", "OptOut", "Raises", "Report", "Tolerance", "ValueCase",
-    "__version__", "check_function", "check_labels", "check_model",
+    "ClassMap", "Fit", "FunctionCase", "LabelFinding", "LossCase", "ModelCase", "OptOut", "Raises", "Report", "Tolerance",
+    "ValueCase", "__version__", "check_function", "check_labels", "check_model",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -15,6 +15,7 @@ from typing import Any, Literal
 Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
 
+_LENGTHS = (2, 3)  # of validation data: with sample weights or without
 AS_COMPILED = "as compiled"  # in a ModelCase: the argument that the model was compiled with
 
 
@@ -168,6 +169,37 @@ class LossCase:
     order: Sequence[OptOut] = field(default=(), kw_only=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """One of several calls of `fit` in a `ModelCase`. All of them train with the data of the case.
+
+    Args:
+        epochs: the number of epochs, as in `model.fit`.
+        batch_size: by default that of the case.
+        class_weight: by default that of the case.
+        trainable: whether a layer is trainable from this call on, by the name of the layer.
+        compile: whether the model is compiled again before this call, with a new optimizer. Keras documents that a change of
+            `trainable` takes effect then.
+
+    Raises:
+        ValueError: if `epochs` or `batch_size` is not a whole number, 1 or more.
+        TypeError: if `trainable` is not a dict of layer name to bool.
+    """
+
+    epochs: int = 1
+    batch_size: int | None = None
+    class_weight: Any = None
+    trainable: Mapping[str, bool] = field(default_factory=dict)
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        _check_counts("Fit", self)
+        trainable: Any = self.trainable  # the annotation is a wish
+        if not isinstance(trainable, Mapping) or not all(isinstance(value, bool) for value in trainable.values()):
+            message = f"Fit: trainable={self.trainable!r}; expected a dict of layer name to bool."
+            raise TypeError(message)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelCase:
     """A model, its labels and its training.
@@ -185,11 +217,13 @@ class ModelCase:
       ``"as built"`` (the weights that the case gave the model).
     - `random` is ``"backend"`` (each backend draws its own random numbers, and what depends on them is not compared) or
       ``"fixed"`` (the ops of `keras.random`, and with them dropout and noise, draw the same numbers on every backend).
+    - `validation` is the validation data of `fit`: ``(x, y)`` or ``(x, y, sample_weight)``. What `fit` reports of it is recorded.
+    - `fits` are several calls of `fit`, one after another, instead of a single one (see `Fit`). Give `epochs` there.
     - `class_names` is a list, or a dict of lists by output name.
     - `order` lists relations of the order oracle that do not hold (see `OptOut`).
 
     Raises:
-        ValueError: if `weights`, `random`, `epochs` or `batch_size` is not one of the values above.
+        ValueError: if `weights`, `random`, `epochs`, `batch_size`, `validation` or `fits` is not one of the values above.
     """
 
     model: Any
@@ -204,6 +238,8 @@ class ModelCase:
     optimizer: Any = field(default=None, kw_only=True)
     epochs: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)
+    validation: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    fits: Sequence[Fit] = field(default=(), kw_only=True)
     weights: Literal["seeded", "as built"] = field(default="seeded", kw_only=True)
     random: Literal["backend", "fixed"] = field(default="backend", kw_only=True)
     class_names: ClassNames | None = field(default=None, kw_only=True)
@@ -219,13 +255,29 @@ class ModelCase:
         if self.random not in ("backend", "fixed"):
             message = f"ModelCase: random={self.random!r}; expected 'backend' or 'fixed'."
             raise ValueError(message)
-        for name in ("epochs", "batch_size"):
-            count = getattr(self, name)
-            if name == "batch_size" and count is None:
-                continue
-            if isinstance(count, bool) or not hasattr(count, "__index__") or int(count) < 1:
-                message = f"ModelCase: {name}={count!r}; expected a whole number, 1 or more."
-                raise ValueError(message)
+        _check_counts("ModelCase", self)
+        validation: Any = self.validation  # the annotations are wishes
+        fits: Any = self.fits
+        if validation is not None and (not isinstance(validation, tuple) or len(validation) not in _LENGTHS):
+            got = type(validation).__name__
+            message = f"ModelCase: validation is invalid; expected a tuple (x, y) or (x, y, sample_weight), got {got}."
+            raise ValueError(message)
+        if not isinstance(fits, list | tuple) or not all(isinstance(fit, Fit) for fit in fits):
+            message = f"ModelCase: fits={fits!r}; expected a list of Fit."
+            raise ValueError(message)
+        if fits and self.epochs != 1:
+            message = f"ModelCase: epochs={self.epochs} beside fits; expected the epochs of each call in Fit(epochs=…)."
+            raise ValueError(message)
+
+
+def _check_counts(where: str, case: ModelCase | Fit) -> None:
+    for name in ("epochs", "batch_size"):
+        count = getattr(case, name)
+        if name == "batch_size" and count is None:
+            continue
+        if isinstance(count, bool) or not hasattr(count, "__index__") or int(count) < 1:
+            message = f"{where}: {name}={count!r}; expected a whole number, 1 or more."
+            raise ValueError(message)
 
 
 Case = ValueCase | FunctionCase | LossCase | ModelCase

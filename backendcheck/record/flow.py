@@ -28,7 +28,7 @@ from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.precision import layers_noted, lowest_of_policy
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.oracles.order import observe_loss_order, observe_order, observe_prediction_order
-from backendcheck.record.oracles.paths import observe_paths, observe_prediction_paths
+from backendcheck.record.oracles.paths import observe_paths, observe_prediction_paths, skipped_paths
 from backendcheck.record.oracles.weight_reference import add_weight_references
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage
@@ -91,7 +91,7 @@ def observe_model(
     under_test = build_model(case, trace, seed, noise)
     if under_test is None:
         return
-    trace.notes += under_test.skipped_paths()
+    trace.notes += skipped_paths(under_test)
 
     observe_predictions(under_test, trace)
     if under_test.changed_state:

@@ -521,3 +521,11 @@ def test_an_observation_that_one_leg_lacks_is_blamed_on_that_leg() -> None:
     assert result.verdict is Verdict.FAILED
     assert [make.kind(one) for one in result.findings] == ["missing", "missing"]
     assert result.odd_one_out == "jax"
+
+
+def test_validation_is_compared_between_backends_where_the_case_declares_it() -> None:
+    name = "train/metric/val_loss"
+    values = {"jax": {"observations": {name: [1.0, 2.0]}}, "torch": {"observations": {name: [1.0, 3.0]}}}
+    assert compare_backends(legs(**values)) == []
+    declared = {leg: {**fields, "digests": {"validation/x": "1"}} for leg, fields in values.items()}
+    assert [make.kind(comparison) for comparison in compare_backends(legs(**declared))] == ["value"]

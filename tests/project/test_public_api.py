@@ -52,7 +52,7 @@ def after_command(*arguments: str, cwd: Path | None = None) -> tuple[list[str], 
 
 
 def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
-    cases = {"FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase"}
+    cases = {"Fit", "FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase"}
     questions = {"ClassMap", "LabelFinding", "Report", "check_function", "check_labels", "check_model"}
     assert set(backendcheck.__all__) == cases | questions | {"__version__"}
     public = {name for name in vars(backendcheck) if not name.startswith("_")}
@@ -103,6 +103,28 @@ def test_a_model_case_with_an_impossible_setting_is_refused_by_name(wrong: dict[
     (name,) = wrong
     with pytest.raises(ValueError, match=f"ModelCase: {name}="):
         backendcheck.ModelCase(None, "mse", [[1.0]], [[1.0]], **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"validation": [[1.0]]}, r"ModelCase: validation is invalid; expected a tuple \(x, y\) or .*, got list"),
+        ({"validation": (1, 2, 3, 4)}, "ModelCase: validation is invalid"),
+        ({"fits": [3]}, r"ModelCase: fits=\[3\]; expected a list of Fit"),
+        ({"fits": 2}, "ModelCase: fits=2; expected a list of Fit"),
+        ({"fits": [backendcheck.Fit()], "epochs": 2}, "ModelCase: epochs=2 beside fits"),
+    ],
+)
+def test_validation_and_fits_of_another_form_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        backendcheck.ModelCase(None, "mse", [[1.0]], [[1.0]], **wrong)
+
+
+def test_a_call_of_fit_with_an_impossible_setting_is_refused() -> None:
+    with pytest.raises(ValueError, match="Fit: epochs=0; expected a whole number, 1 or more"):
+        backendcheck.Fit(epochs=0)
+    with pytest.raises(TypeError, match=r"Fit: trainable=.*; expected a dict of layer name to bool"):
+        backendcheck.Fit(trainable={"head": "no"})  # type: ignore[dict-item]
 
 
 def test_a_case_takes_its_options_by_name_only() -> None:

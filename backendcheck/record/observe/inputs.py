@@ -39,6 +39,28 @@ def inputs_of(case: ModelCase, trace: Trace) -> tuple[Any, Any, Any]:
     return x, y, sample_weight
 
 
+def validation_of(case: ModelCase, trace: Trace) -> tuple[Any, ...] | None:
+    """The validation data of a case as nests of NumPy arrays. Adds their digests to `trace`.
+
+    Raises:
+        InvalidCase: if the numbers of examples differ.
+    """
+    if case.validation is None:
+        return None
+    n_outputs = None if isinstance(case.validation[1], Mapping) else _n_outputs(case.model)
+    n_inputs = 1 if len(getattr(case.model, "inputs", None) or ()) == 1 else None
+    names = ("x", "y", "sample_weight")
+    nests = {
+        f"validation/{name}": as_arrays(nest, n_inputs if name == "x" else n_outputs, where=f"ModelCase: validation, {name}")
+        for name, nest in zip(names, case.validation, strict=False)
+    }
+    for name, nest in nests.items():
+        trace.digests |= digests(name, nest) if nest is not None else {}
+    if case.expect is None:
+        check_lengths("ModelCase", nests)
+    return tuple(nests.values())
+
+
 def check_text(case: ModelCase, x: Any, y: Any) -> None:
     """Check that the backend has text, if the case needs it.
 

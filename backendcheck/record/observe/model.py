@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from backendcheck.case import ModelCase
 from backendcheck.record.backends.masks import mask_of
@@ -19,6 +18,7 @@ from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor
 from backendcheck.record.observe.draws import watched
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.fits import fit
 from backendcheck.record.observe.gradients import add_gradient
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest
@@ -226,28 +226,3 @@ def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[s
         changed = random_state(under_test.model) != before and not under_test.has_fixed_draws
         note_draws_of_training(under_test, trace, changed=changed, draws=draws)
     return history
-
-
-def fit(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[str, list[float]]:
-    """Call `fit` as the case declares it, with the examples in order. Adds its history and the trained weights to `trace`."""
-    case = under_test.case
-    history: dict[str, list[float]] = under_test.model.fit(
-        *under_test.fed[:2], sample_weight=under_test.sample_weight, class_weight=case.class_weight,
-        batch_size=under_test.batch_size, epochs=int(case.epochs), shuffle=False, verbose=0, **options,
-    ).history  # fmt: skip
-    add_history(history, trace)
-    add_trained_weights(under_test, trace)
-    return history
-
-
-def add_history(history: Mapping[str, list[float]], trace: Trace) -> None:
-    """Add the loss and the metrics of each epoch, (epochs,), as `fit` reports them; without validation."""
-    for name, values in history.items():
-        if not name.startswith("val_"):
-            trace.add("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
-
-
-def add_trained_weights(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Add the weights after training."""
-    for path, variable in named_weights(under_test.model):
-        trace.add(f"train/weight/{path}", variable)

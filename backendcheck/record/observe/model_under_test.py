@@ -10,13 +10,13 @@ from typing import Any
 
 import keras
 
-from backendcheck.case import ModelCase
+from backendcheck.case import Fit, ModelCase
 from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest, to_tensor
 from backendcheck.record.observe.declarations import MaterializedCase, overrides, with_compiled_options
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fixed_draws import number_generators
 from backendcheck.record.observe.gradients import GradientFunction
-from backendcheck.record.observe.inputs import check_text, inputs_of
+from backendcheck.record.observe.inputs import check_text, inputs_of, validation_of
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.precision import lowest_of_model
 from backendcheck.record.observe.state import State, variables_of, variables_within
@@ -25,13 +25,6 @@ from backendcheck.record.observe.weights import created_trainable
 from backendcheck.vocabulary.findings import Oracle
 
 _DEFAULT_LEARNING_RATE = 0.1
-# What is not compared if the class of the model overrides the method.
-_SKIPPED = {
-    "train_step": "what fit reports is not compared with the loss before training",
-    "test_step": "what evaluate reports is not compared with the loss, and is recorded as metric/loss",
-    "predict_step": "predict is not compared with model(x)",
-    "compute_loss": "the loss is not compared with the declared losses called directly",
-}
 
 
 class ModelUnderTest:
@@ -42,6 +35,8 @@ class ModelUnderTest:
     optimizer: the declared optimizer; once the model is compiled, the one object that all compilations share.
     x, y, sample_weight: nests of NumPy arrays, each (N, …); y and sample_weight may be None.
     n, batch_size: the number of examples, and of examples in a batch.
+    validation: the validation data of the case as a tuple of such nests, or None.
+    fits: the calls of `fit`.
     dataset, dataset_type: the data set of the case and its type; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside if not fixed.
@@ -61,6 +56,8 @@ class ModelUnderTest:
         self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_of_model(model, x), codes=True)
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)
         check_text(case, self.x, self.y)
+        self.validation = noise.rounded_each(validation_of(case, trace))
+        self.fits = tuple(case.fits) or (Fit(epochs=int(case.epochs)),)
         self.n = len(next(leaf for _, leaf in leaves(self.x)))
         self.batch_size = int(case.batch_size or self.n)
         self.dataset: Any = None
@@ -199,10 +196,6 @@ class ModelUnderTest:
     def overrides(self, method: str) -> bool:
         """Whether the class of the model overrides this method of `keras.Model`."""
         return overrides(self.model, method)
-
-    def skipped_paths(self) -> list[str]:
-        """A note for each overridden method. If the model overrides a step, that path is not compared with the others."""
-        return [f"{words}: the model overrides {method}" for method, words in _SKIPPED.items() if self.overrides(method)]
 
     @property
     def has_fixed_batch_size(self) -> bool:

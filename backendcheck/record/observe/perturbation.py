@@ -59,6 +59,10 @@ class Perturbation:
             return nest
         return _map_floats(lambda array: array.astype(_SINGLE).astype(array.dtype), nest)
 
+    def rounded_each(self, nests: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """The same for each of several nests."""
+        return None if nests is None else tuple(self.rounded(nest) for nest in nests)
+
     def round_weights(self, model: Any) -> str | None:
         """Round the weights in the same way. Returns the dtype in which their digests equal those of the leg, or None."""
         if self.source != "float64":

@@ -22,6 +22,19 @@ from backendcheck.record.oracles.paths_dataset import evaluate_on_dataset, one_b
 from backendcheck.record.oracles.paths_training import AFTER_ANOTHER, call_on_batch, observe_training_paths, run_another_batch
 from backendcheck.vocabulary.findings import Oracle
 
+# What is not compared if the class of the model overrides the method.
+_SKIPPED = {
+    "train_step": "what fit reports is not compared with the loss before training",
+    "test_step": "what evaluate reports is not compared with the loss, and is recorded as metric/loss",
+    "predict_step": "predict is not compared with model(x)",
+    "compute_loss": "the loss is not compared with the declared losses called directly",
+}
+
+
+def skipped_paths(under_test: ModelUnderTest) -> list[str]:
+    """A note for each overridden method. If the model overrides a step, that path is not compared with the others."""
+    return [f"{words}: the model overrides {method}" for method, words in _SKIPPED.items() if under_test.overrides(method)]
+
 
 def observe_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     """Train as the recording does, and add a variant to `trace` for every other path that is not skipped."""

@@ -11,7 +11,8 @@ import numpy as np
 from backendcheck.nests import with_tuples
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest
-from backendcheck.record.observe.model import add_history, add_metrics, add_predictions, add_trained_weights
+from backendcheck.record.observe.fits import add_history, add_trained_weights
+from backendcheck.record.observe.model import add_metrics, add_predictions
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle

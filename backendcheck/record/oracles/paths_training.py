@@ -11,7 +11,8 @@ import numpy as np
 
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_fed, as_observation, map_nest, to_tensor
-from backendcheck.record.observe.model import add_metrics, add_trained_weights, evaluate_options, fit, train
+from backendcheck.record.observe.fits import add_trained_weights, fit, is_one_epoch, starts_as_recorded
+from backendcheck.record.observe.model import add_metrics, evaluate_options, train
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
@@ -30,19 +31,19 @@ def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     under_test.restore_initial()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
     options: dict[str, Any] = {}
-    if metrics_work and under_test.evaluates and not under_test.changed_state:
+    if under_test.validation is None and metrics_work and under_test.evaluates and not under_test.changed_state:
         options = {"validation_data": arrays_with_labels(under_test), "validation_batch_size": under_test.n}
     under_test.reset_metrics()
     history = train(under_test, trace, **options)
     has_trained = "train/loss" in trace.observations
     _observe_validation(under_test, history, trace)
-    starts_from_loss = same_as_inference and under_test.is_one_batch
-    single_step = has_trained and starts_from_loss and under_test.case.epochs == 1
+    starts_from_loss = same_as_inference and under_test.is_one_batch and starts_as_recorded(under_test)
+    single_step = has_trained and starts_from_loss and is_one_epoch(under_test)
     if has_trained and starts_from_loss:
         _observe_first_epoch(under_test, history, trace)
     if single_step:
         _observe_plain_sgd(under_test, trace)
-    if has_trained and under_test.dataset is not None and "train/*" not in trace.not_compared:
+    if has_trained and under_test.dataset is not None and not under_test.case.fits and "train/*" not in trace.not_compared:
         fit_on_dataset(under_test, trace)
     if has_trained:
         _fit_with_dense_gradients(under_test, trace)
@@ -77,7 +78,7 @@ def _trains_as_it_predicts(under_test: ModelUnderTest) -> bool:
 
 def _observe_validation(under_test: ModelUnderTest, history: Mapping[str, list[float]], trace: Trace) -> None:
     """What `fit` reports as ``val_*``, and what `evaluate` reports of the trained model."""
-    reported = {name.removeprefix("val_"): values[-1] for name, values in history.items() if name.startswith("val_")}
+    reported = {name.removeprefix("val_"): values for name, values in history.items() if name.startswith("val_")}
     if not reported or "*" in trace.not_compared or under_test.changed_state or under_test.losses_have_state:
         return
     if getattr(under_test.model.optimizer, "use_ema", False):
@@ -85,14 +86,30 @@ def _observe_validation(under_test: ModelUnderTest, history: Mapping[str, list[f
         return
     evaluated: Mapping[str, Any] = {}
     with trace.variant(Oracle.PATHS, "evaluate after training") as variant:
+        if under_test.validation is not None:
+            evaluated = _evaluate_validation(under_test)
+            for name, values in reported.items():
+                if name in evaluated:
+                    variant.add(f"train/metric/val_{name}", np.asarray([*values[:-1], evaluated[name]], np.float64))
+            return
         options = evaluate_options(under_test) | {"batch_size": under_test.n}
         evaluated = under_test.model.evaluate(*under_test.fed[:2], **options)
         for name in reported:
             if name in evaluated:
                 variant.add(f"train/metric/val_{name}", evaluated[name])
-    for name, value in reported.items():
+    for name, values in reported.items():
         if name in evaluated:
-            trace.add(f"train/metric/val_{name}", float(value))
+            trace.add(f"train/metric/val_{name}", float(values[-1]))
+
+
+def _evaluate_validation(under_test: ModelUnderTest) -> Mapping[str, Any]:
+    """What `evaluate` reports of the validation data of the case, in the batches of `fit`."""
+    x, y, *weight = map(as_fed, under_test.validation or ())
+    values: Mapping[str, Any] = under_test.model.evaluate(
+        x, y, sample_weight=weight[0] if weight else None, batch_size=under_test.fits[-1].batch_size or under_test.batch_size,
+        verbose=0, return_dict=True,
+    )  # fmt: skip
+    return values
 
 
 def _observe_first_epoch(under_test: ModelUnderTest, history: Mapping[str, list[float]], trace: Trace) -> None:
@@ -140,6 +157,8 @@ def _fit_with_dense_gradients(under_test: ModelUnderTest, trace: Trace) -> None:
     """
     if not under_test.has_sliced_gradients or not under_test.can_recompile or "train/*" in trace.not_compared:
         return
+    if any(call.compile for call in under_test.fits):
+        return  # its new optimizer would get slices
     if not under_test.restore_initial():
         return
     under_test.reset_metrics()
@@ -207,7 +226,7 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
     # An overridden `train_step` is compared with itself, where `fit` has run it once without random numbers.
     has_own_step = (
         under_test.overrides("train_step") and "train/loss" in trace.observations and "train/*" not in trace.not_compared
-        and under_test.is_one_batch and under_test.case.epochs == 1 and under_test.case.class_weight is None
+        and under_test.is_one_batch and is_one_epoch(under_test) and under_test.case.class_weight is None
     )  # fmt: skip
     if not under_test.can_recompile:
         trace.notes.append("not compared with itself op by op: compile() of the model has other parameters than that of Keras")

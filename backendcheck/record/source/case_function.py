@@ -93,7 +93,7 @@ def _program(function: Any, arguments: Mapping[str, Any], seed: int, case: Any, 
     return {
         "kind": case_type, "form": "source", "imports": list(slice_.imports), "definitions": slice_.text(), "body": source,
         "foreign": sorted(slice_.foreign), "seeded": case_type == "model" and case.weights == "seeded",
-        "options": _options(case) if case_type == "model" else {},
+        "options": options_of_fit(case) if case_type == "model" else {},
         "parameters": differentiated(case) if isinstance(case, FunctionCase) else [],
     }  # fmt: skip
 
@@ -108,7 +108,15 @@ def differentiated(case: FunctionCase) -> list[str]:
     return [name if case.gradients and name in floats else "" for name in named]
 
 
-def _options(case: ModelCase) -> dict[str, Any]:
+def options_of_fit(case: ModelCase) -> dict[str, Any]:
+    """Epochs and size of the batches.
+
+    Raises:
+        NotWritable: if the case trains in another way than by one call without validation.
+    """
+    if case.fits or case.validation is not None:
+        message = "the case trains with several calls of fit, or with validation data"
+        raise NotWritable(message)
     return {"epochs": int(case.epochs), "batch_size": None if case.batch_size is None else int(case.batch_size)}
 
 

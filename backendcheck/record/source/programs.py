@@ -12,7 +12,7 @@ from backendcheck.case import FunctionCase, LossCase, ModelCase
 from backendcheck.record.observe.arrays import as_arrays, as_observation, map_nest
 from backendcheck.record.observe.declarations import MaterializedCase, as_compiled_options, with_compiled_options
 from backendcheck.record.observe.weights import named_weights, seed_weights
-from backendcheck.record.source.case_function import case_programs, differentiated
+from backendcheck.record.source.case_function import case_programs, differentiated, options_of_fit
 from backendcheck.record.source.dependencies import Slice
 from backendcheck.record.source.expressions import expression, loss_expression
 from backendcheck.record.source.model import model_code
@@ -114,6 +114,6 @@ def _of_model(case: ModelCase, seed: int) -> dict[str, Any]:
         raise NotWritable(message)
     return {
         "kind": "model", "form": "objects", "code": code, "arrays": arrays, "model": model, "weights": weights,
-        "options": {"epochs": int(case.epochs), "batch_size": None if case.batch_size is None else int(case.batch_size)},
+        "options": options_of_fit(case),
         **_collected(slice_),
     }  # fmt: skip
