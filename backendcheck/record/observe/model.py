@@ -13,13 +13,13 @@ from typing import Any
 import keras
 
 from backendcheck.case import ModelCase
-from backendcheck.record.backends.masks import mask_of
 from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation, map_nest, to_tensor
 from backendcheck.record.observe.draws import watched
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fits import fit
 from backendcheck.record.observe.gradients import add_gradient
+from backendcheck.record.observe.mask_flow import LostMasks, lost_masks_noted
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.perturbation import Perturbation
@@ -109,11 +109,12 @@ def observe_losses_and_gradients(
     model = under_test.model
     under_test.reset_state()
     with trace.stage(RecordingStage.LOSS):
-        y_pred = model(under_test.tensors(arrays)["x"], training=False)
+        with lost_masks_noted(model) as lost:
+            y_pred = model(under_test.tensors(arrays)["x"], training=False)
         named = outputs.by_output(y_pred, model)
         if predictions:
             add_predictions(named, trace)
-        _observe_declared_losses(under_test, named, under_test.tensors(arrays), trace)
+        _observe_declared_losses(under_test, named, under_test.tensors(arrays), trace, lost)
         trace.lower_precision_by(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
         trace.add("loss", under_test.total_loss(y_pred, under_test.tensors(arrays)))
         trace.lower_precision_by(Quantity.LOSS)
@@ -135,8 +136,10 @@ def _flat_names(y_pred: Any, named: Mapping[str, Any]) -> list[str]:
     return [by_identity[id(tensor)] for tensor in keras.tree.flatten(y_pred)]
 
 
-def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any], data: Mapping[str, Any], trace: Trace) -> None:
-    """Call each declared loss on the output and the labels of its name."""
+def _observe_declared_losses(
+    under_test: ModelUnderTest, named: Mapping[str, Any], data: Mapping[str, Any], trace: Trace, lost: LostMasks
+) -> None:
+    """Call each declared loss on the output and the labels of its name. The reference gets the masks that the layers compute."""
     if under_test.case.loss is None:
         return
     # Whether the total is this one loss: no other output, no weight on it, no regularizer.
@@ -164,7 +167,10 @@ def _observe_declared_losses(under_test: ModelUnderTest, named: Mapping[str, Any
         trace.labels[of_output("y_true", name)] = as_observation(y_true, where="y").value
         if weight is not None:
             trace.labels[of_output("sample_weight", name)] = as_observation(weight, where="sample_weight").value
-        if (mask := mask_of(named[name])) is not None:
+        if layer := lost.layer_before(named[name]):
+            of = f" of {name}" if name else ""
+            trace.notes.append(f"the mask that the layers compute does not reach the loss{of}: layer {layer} loses it")
+        if (mask := lost.mask_for(named[name])) is not None:
             trace.labels[of_output("mask", name)] = as_observation(mask, where="mask").value
         if under_test.predict_differs:
             trace.labels[of_output("output", name)] = as_observation(named[name], where="output").value

@@ -1,0 +1,122 @@
+"""A mask that layers compute and that does not reach the loss is found by the reference, also where every backend loses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from front_door import Session, project, record
+
+from backendcheck.compare.backends import compare_reference
+from backendcheck.compare.findings import findings_of
+from backendcheck.recordings.recording import Recording
+
+CASES = '''
+"""Padded steps."""
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from backendcheck import ModelCase
+
+X = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [4, 4, 1, 2]])
+Y = np.array([[0, 1, 2, 2], [1, 1, 0, 2], [2, 0, 1, 1]])
+
+
+class Forgets(layers.Dense):
+    """Computes a mask, and Keras loses it."""
+
+    def _set_mask_metadata(self, *args):
+        pass
+
+
+class Ends(layers.Dense):
+    """Ends the mask on purpose."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.supports_masking = False
+
+
+class Answers(layers.Dense):
+    """Its mask is None on purpose."""
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+
+def trained(*middle, x=X):
+    embedding = layers.Embedding(5, 4, mask_zero=True)
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), embedding, *middle, layers.Dense(3, "softmax")])
+    return ModelCase(model, "sparse_categorical_crossentropy", x, Y)
+
+
+def case_lost():
+    return trained(layers.Dense(5), Forgets(4, name="forgets"))
+
+
+def case_lost_with_nothing_to_mask():
+    return trained(Forgets(4, name="forgets"), x=X + (X == 0))
+
+
+def case_kept():
+    return trained(layers.LSTM(4, return_sequences=True), layers.LayerNormalization(), layers.Dropout(0.5))
+
+
+def case_kept_in_mixed_precision():
+    return trained(layers.Dense(4, dtype="mixed_float16"), layers.TimeDistributed(layers.Dense(4)))
+
+
+@pytest.mark.parametrize("kind", ["layer", "answer", "lambda", "operation", "nested"])
+def case_ended(kind):
+    x = keras.Input((4,), dtype="int32")
+    steps = layers.Embedding(5, 4, mask_zero=True)(x)
+    if kind == "nested":
+        inside = keras.Input((4, 4))
+        steps = keras.Model(inside, Ends(4)(inside))(steps)
+    else:
+        steps = {
+            "layer": Ends(4), "answer": Answers(4), "lambda": layers.Lambda(lambda t: t), "operation": lambda t: t * 2.0,
+        }[kind](steps)
+    return ModelCase(keras.Model(x, layers.Dense(3, "softmax")(steps)), "sparse_categorical_crossentropy", X, Y)
+'''
+
+
+@pytest.fixture(scope="module")
+def torch(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Recording]:
+    folder = project(tmp_path_factory.mktemp("masks"), {"steps.py": CASES})
+    session: Session = record(folder, "steps.py", "--oracles", "agreement,reference", backend="torch")
+    recordings = {case.removeprefix("steps/"): recording for case, recording in session.recordings.items()}
+    for case, recording in recordings.items():
+        assert not recording.raised, (case, recording.raised)
+    return recordings
+
+
+def losing(recording: Recording) -> list[str]:
+    return [note for note in recording.notes if "does not reach the loss" in note]
+
+
+def test_a_lost_mask_is_found_by_the_reference_and_its_layer_is_named(torch: Mapping[str, Recording]) -> None:
+    recording = torch["lost"]
+    assert losing(recording) == ["the mask that the layers compute does not reach the loss: layer forgets loses it"]
+    assert recording.labels["mask"].tolist() == [[True, True, False, False], [True, True, True, False], [True] * 4]
+    found = {finding.observation for finding in findings_of(compare_reference({"torch": recording}))}
+    assert {"per_example_loss", "loss", "gradient/y_pred"} <= found
+
+
+def test_a_lost_mask_that_masks_nothing_changes_nothing(torch: Mapping[str, Recording]) -> None:
+    assert not findings_of(compare_reference({"torch": torch["lost_with_nothing_to_mask"]}))
+
+
+@pytest.mark.parametrize("case", ["kept", "kept_in_mixed_precision"])
+def test_a_mask_that_arrives_is_the_mask_of_the_reference(torch: Mapping[str, Recording], case: str) -> None:
+    assert losing(torch[case]) == []
+    assert not torch[case].labels["mask"].all()
+    assert not findings_of(compare_reference({"torch": torch[case]}))
+
+
+@pytest.mark.parametrize("kind", ["layer", "answer", "lambda", "operation", "nested"])
+def test_a_mask_that_ends_on_purpose_is_not_lost(torch: Mapping[str, Recording], kind: str) -> None:
+    recording = torch[f"ended[{kind}]"]
+    assert losing(recording) == []
+    assert not findings_of(compare_reference({"torch": recording}))
