@@ -172,10 +172,9 @@ for line in sys.stdin:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process = None
+        if self._process is not None:
+            with self._process:  # closes its pipes, which ends it
+                self._process = None
 
 
 @contextlib.contextmanager

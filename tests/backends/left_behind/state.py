@@ -24,6 +24,25 @@ BACKEND = keras.backend.backend()
 _KEPT = []
 
 
+# After each of these the worker is replaced. That takes seconds, most with torch and TensorFlow, where they are planted together.
+def patches():
+    yield "json", lambda: setattr(json, "dumps", None)
+    yield "numpy_function", lambda: setattr(np, "mean", None)
+    yield "keras_function", lambda: setattr(keras.ops, "mean", lambda *_, **__: 0.0)
+
+
+def kept_open():
+    yield "thread", lambda: threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    yield "process", lambda: _KEPT.append(subprocess.Popen(["sleep", "20"]))
+    yield "file", lambda: _KEPT.append(Path(__file__).open())  # noqa: SIM115 - it is left open
+    yield "module", lambda: sys.modules.pop("keras.src.losses.losses")
+
+
+def costly():
+    for name, group in (("functions", dict(patches())), ("kept_open", dict(kept_open()))):
+        yield from group.items() if BACKEND == "jax" else [(name, lambda group=group: [plant() for plant in group.values()])]
+
+
 def plants():
     yield "directory", lambda: os.chdir("/")
     yield "environment", lambda: os.environ.update(SPOILED="1")
@@ -36,18 +55,12 @@ def plants():
     yield "sockets", lambda: socket.setdefaulttimeout(0.1)
     yield "handler", lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     yield "timer", lambda: signal.setitimer(signal.ITIMER_REAL, 1000)
-    yield "json", lambda: setattr(json, "dumps", None)
-    yield "numpy_function", lambda: setattr(np, "mean", None)
-    yield "keras_function", lambda: setattr(keras.ops, "mean", lambda *_, **__: 0.0)
     yield "errors", lambda: np.seterr(all="raise")
     yield "printing", lambda: np.set_printoptions(precision=1)
     yield "floatx", lambda: keras.config.set_floatx("float64")
     yield "epsilon", lambda: keras.config.set_epsilon(0.5)
     yield "custom_object", lambda: keras.saving.get_custom_objects().update(relu=None)
-    yield "thread", lambda: threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
-    yield "process", lambda: _KEPT.append(subprocess.Popen(["sleep", "20"]))
-    yield "file", lambda: _KEPT.append(Path(__file__).open())  # noqa: SIM115 - it is left open
-    yield "module", lambda: sys.modules.pop("keras.src.losses.losses")
+    yield from costly()
     if BACKEND == "torch":
         import torch
 
