@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
         if folder in FOLDER_MARKS:
             item.add_marker(FOLDER_MARKS[folder])
+
+
+def pytest_collection_finish() -> None:
+    """Keep what collecting made out of garbage collection, which each session of `pytester` has done over the whole heap."""
+    gc.collect()
+    gc.freeze()
