@@ -70,9 +70,10 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     problems += [problem for leg, recording in recordings.items() if (problem := _unobserved(leg, recording)) is not None]
     differences = incomparable(usable)
     problems += differences
-    if (own := authors_error(usable)) is not None and own.frame is not None:
+    if (own := authors_error(recordings)) is not None and own.frame is not None:
         text = f"your case raises at {own.frame.place}: {own.type}: {first_line(own.message)}"
-        problems.insert(0, Problem(code=ProblemCode.AUTHORS_ERROR, legs=tuple(usable), text=text.removesuffix(": ")))
+        problem = Problem(code=ProblemCode.AUTHORS_ERROR, legs=tuple(recordings), text=text.removesuffix(": "))
+        problems = [problem, *(problem for problem in problems if problem.code is not ProblemCode.NOT_OBSERVED)]
     comparisons: list[Comparison] = []
     as_asked = bool(usable) and all(raised_as_asked(recording) for recording in usable.values())
     if not differences and not as_asked:
@@ -135,8 +136,14 @@ def raised_as_asked(recording: Recording) -> bool:
 
 def authors_error(recordings: Mapping[str, Recording]) -> Raised | None:
     """The exception that the same line of the author's own code has raised on every leg, unasked; None if that is not proved."""
-    errors = [recording.raised[0] for recording in recordings.values() if recording.raised and recording.expect is None]
-    if not errors or len(errors) < len(recordings) or not all(error.by_author for error in errors):
+    errors = []
+    for recording in recordings.values():
+        error = recording.failure or next(iter(recording.raised), None)
+        if error is not None and error.by_author and recording.expect is None:
+            errors.append(error)
+        elif recording.was_observed or recording.status == Status.ERROR:
+            return None  # a leg that crashed or was skipped does not say otherwise
+    if not errors:
         return None
     return errors[0] if len({(error.type, _line_of(error)) for error in errors}) == 1 else None
 

@@ -82,6 +82,13 @@ def test_what_differs_besides_is_still_told() -> None:
     assert {finding.observation for finding in result.findings} == {"loss"}
 
 
+def test_a_fixture_that_fails_elsewhere_on_one_backend_is_told_by_backend() -> None:
+    by_leg = everywhere(status="error", problem="setup failed: OSError: no disk", failure=authors("OSError: no disk", "setup"))
+    torch = {"status": "error", "problem": "setup failed: OSError: no", "failure": make.raised("OSError: no", "setup")}
+    _, result = judged(by_leg | {"torch": torch})
+    assert result.headline == "ERROR: tensorflow could not observe it: setup failed: OSError: no disk (and 2 more)"
+
+
 # --- in reports ------------------------------------------------------------------------------------------------
 
 
@@ -103,7 +110,7 @@ def test_show_has_the_line_with_an_arrow_and_the_traceback() -> None:
         "        def case_b():",
         "  >         return losses.Crossentropi()",
         f"  E     {TYPO}",
-        "  | Traceback (most recent call last):",
+        "  | traceback, most recent call last:",
         '  |   File "cases/a.py", line 9, in case_b',
         f"  | {TYPO}",
     ]
@@ -140,7 +147,7 @@ def test_every_format_has_it() -> None:
     assert "file=cases/a.py,line=9" in "\n".join(github.annotation_commands(results))
     location = json.loads(sarif.render(results))["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert (location["artifactLocation"]["uri"], location["region"]["startLine"]) == ("cases/a.py", 9)
-    assert "Traceback (most recent call last):" in junit.render(results)
+    assert "traceback, most recent call last:" in junit.render(results)
     html = page.render(results)
     assert "<summary>AttributeError at cases/a.py:9 in case_b" in html
     assert "&gt;         return losses.Crossentropi()" in html
@@ -152,6 +159,7 @@ def test_what_kept_a_case_from_being_observed_is_told_with_its_line() -> None:
     failure = authors("OSError: no disk", "setup")
     by_leg = everywhere(status="error", problem="setup failed: OSError: no disk", failure=failure)
     results, result = judged(by_leg)
+    assert result.headline == "ERROR: your case raises at cases/a.py:9: OSError: no disk"
     assert "  >         return losses.Crossentropi()" in text.case(result, results, None)
     assert json.loads(json_report.render(results))["results"][0]["failures"]["jax"]["frame"]["line"] == 9
 

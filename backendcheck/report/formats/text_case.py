@@ -17,7 +17,7 @@ from backendcheck.report.views.findings import (
     tolerance_words,
 )
 from backendcheck.report.views.noise import noise_measured, noise_words, noisiest
-from backendcheck.report.views.raised import origins
+from backendcheck.report.views.raised import TRACEBACK, origins
 from backendcheck.report.views.values import ValueTable, value_tables
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
@@ -153,7 +153,8 @@ def _origins(result: CaseResult, legs: Sequence[str], width: int | None, *, verb
         yield from wrapped(one_line(f"{origin.error.type}{where}{through} ({', '.join(origin.legs)})"), width, hang="  ")
         for line in origin.source:
             yield visible(f"  {line}")
-        lines = block(origin.traceback).splitlines()
+        # In words of its own, so that nothing takes it for a traceback of this command.
+        lines = block(origin.traceback).replace(TRACEBACK, "traceback, most recent call last:").splitlines()
         frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
         if not verbose and len(frames) > _FRAMES:
             yield f"  | {lines[0]}"

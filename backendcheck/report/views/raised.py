@@ -11,6 +11,8 @@ from backendcheck.results.results import CaseResult
 from backendcheck.verdicts.verdict import authors_error
 from backendcheck.vocabulary.problems import ProblemCode
 
+TRACEBACK = "Traceback (most recent call last):"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -65,7 +67,7 @@ def authors_frame(result: CaseResult) -> Frame | None:
     """The author's own line that raises on every leg; None unless that is what is wrong with the case."""
     if not any(problem.code is ProblemCode.AUTHORS_ERROR for problem in result.problems):
         return None
-    error = authors_error({leg: recording for leg, recording in result.recordings.items() if recording.was_observed})
+    error = authors_error(result.recordings)
     return error.frame if error is not None else None
 
 
