@@ -9,6 +9,7 @@ from front_door import Session, project, record
 
 from backendcheck.compare.backends import compare_reference
 from backendcheck.compare.findings import findings_of
+from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.recording import Recording
 
 CASES = '''
@@ -55,6 +56,16 @@ def case_lost():
     return trained(layers.Dense(5), Forgets(4, name="forgets"))
 
 
+def squares(y_true, y_pred):
+    """A loss without a reference."""
+    return keras.ops.sum(keras.ops.square(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3) - y_pred), axis=-1)
+
+
+def case_lost_before_an_own_loss():
+    case = trained(Forgets(4, name="forgets"))
+    return ModelCase(case.model, squares, case.x, case.y)
+
+
 def case_lost_with_nothing_to_mask():
     return trained(Forgets(4, name="forgets"), x=X + (X == 0))
 
@@ -85,7 +96,7 @@ def case_ended(kind):
 @pytest.fixture(scope="module")
 def torch(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Recording]:
     folder = project(tmp_path_factory.mktemp("masks"), {"steps.py": CASES})
-    session: Session = record(folder, "steps.py", "--oracles", "agreement,reference", backend="torch")
+    session: Session = record(folder, "steps.py", "--oracles", "agreement,reference,paths", backend="torch")
     recordings = {case.removeprefix("steps/"): recording for case, recording in session.recordings.items()}
     for case, recording in recordings.items():
         assert not recording.raised, (case, recording.raised)
@@ -104,6 +115,13 @@ def test_a_lost_mask_is_found_by_the_reference_and_its_layer_is_named(torch: Map
     assert {"per_example_loss", "loss", "gradient/y_pred"} <= found
 
 
+def test_a_lost_mask_is_found_without_a_reference_by_the_paths(torch: Mapping[str, Recording]) -> None:
+    recording = torch["lost_before_an_own_loss"]
+    assert len(losing(recording)) == 1
+    findings = findings_of(compare_variants({"torch": recording}))
+    assert {(finding.observation, str(finding.right)) for finding in findings} == {("loss", "torch:losses by name")}
+
+
 def test_a_lost_mask_that_masks_nothing_changes_nothing(torch: Mapping[str, Recording]) -> None:
     assert not findings_of(compare_reference({"torch": torch["lost_with_nothing_to_mask"]}))
 
@@ -112,7 +130,7 @@ def test_a_lost_mask_that_masks_nothing_changes_nothing(torch: Mapping[str, Reco
 def test_a_mask_that_arrives_is_the_mask_of_the_reference(torch: Mapping[str, Recording], case: str) -> None:
     assert losing(torch[case]) == []
     assert not torch[case].labels["mask"].all()
-    assert not findings_of(compare_reference({"torch": torch[case]}))
+    assert not findings_of([*compare_reference({"torch": torch[case]}), *compare_variants({"torch": torch[case]})])
 
 
 @pytest.mark.parametrize("kind", ["layer", "answer", "lambda", "operation", "nested"])

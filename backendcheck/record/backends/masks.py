@@ -17,7 +17,14 @@ except ImportError:  # before Keras 3.6 it is an attribute without functions
         x._keras_mask = mask  # noqa: SLF001 - as Keras itself sets it
 
 
-__all__ = ["copy_mask", "mask_of"]
+__all__ = ["copy_mask", "mask_of", "with_mask"]
+
+
+def with_mask(target: Any, mask: Any) -> Any:
+    """`target` with a mask, unless that is None."""
+    if mask is not None and mask_of(target) is None:
+        _set_mask(target, mask)
+    return target
 
 
 def copy_mask(source: Any, target: Any) -> Any:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.record.backends.masks import with_mask
 from backendcheck.record.observe import losses, outputs
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.mask_flow import lost_masks_noted
 from backendcheck.record.observe.model import add_metrics, add_predictions, evaluate_options
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
@@ -72,13 +74,18 @@ def _batch_sizes(n: int) -> list[int]:
 
 
 def _observe_losses_by_name(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Call the declared losses on the outputs and labels of their names, and add them up with their weights."""
+    """Call the declared losses on the outputs and labels of their names, and add them up with their weights.
+
+    They get the masks that the layers compute, as the reference does. If one is lost on the way to the loss, the total differs.
+    """
     model, case = under_test.model, under_test.case
     if case.loss is None or under_test.overrides("compute_loss"):
         return
     with under_test.variant(trace, Oracle.PATHS, "losses by name") as variant:
         data = under_test.tensors(under_test.arrays)
-        named = outputs.by_output(model(data["x"], training=False), model)
+        with lost_masks_noted(model) as lost:
+            predictions = outputs.by_output(model(data["x"], training=False), model)
+        named = {name: with_mask(tensor, lost.mask_for(tensor)) for name, tensor in predictions.items()}
         try:
             declared = outputs.declared_names(model, list(named))
             specs = outputs.matched(case.loss, declared, what="loss", repeat=True)
