@@ -85,7 +85,8 @@ class _Pair:
         thrower = 0 if raised[0] else 1
         error = self.recordings[thrower].raised[0]
         instead = what_came_instead(self.recordings[1 - thrower])
-        message = f"{error_words(error)} in stage {error.stage} on {self.sides[thrower]}; {instead} on {self.sides[1 - thrower]}"
+        words = error_words(error, f" in stage {error.stage} on {self.sides[thrower]}")
+        message = f"{words}; {instead} on {self.sides[1 - thrower]}"
         return self._pairing("raised").structural(FindingKind.RAISED, message)
 
     def _classes(self, name: str, left: Observation, right: Observation) -> list[Comparison]:

@@ -124,10 +124,13 @@ def odd_one_out(legs: Sequence[str], findings: Sequence[Finding]) -> str | None:
 _LONGEST_ERROR: Final = 120  # characters of a message beside those of other legs
 
 
-def error_words(error: Raised) -> str:
-    """The class of an exception and the first line of its message: ``IndexError: Target 3 is out of bounds``."""
+def error_words(error: Raised, where: str = "") -> str:
+    """The class of an exception and the first line of its message: ``IndexError: Target 3 is out of bounds``.
+
+    `where` follows the class: ``IndexError through fit: Target 3 is out of bounds``.
+    """
     line = cut(first_line(error.message, 2 * _LONGEST_ERROR).rstrip("."), _LONGEST_ERROR)
-    return f"{error.type}: {line}" if line else error.type
+    return f"{error.type}{where}: {line}" if line else f"{error.type}{where}"
 
 
 def first_errors(recordings: Mapping[str, Recording]) -> dict[str, list[str]]:

@@ -57,9 +57,10 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
     """An error on one path and a number on the other."""
     raised, base_raised = variant.raised, recording.raised
     if raised is not None and not base_raised:
-        message = f"{error_words(raised)} through {variant.path}; {what_came_instead(recording)} as recorded"
+        message = f"{error_words(raised, f' through {variant.path}')}; {what_came_instead(recording)} as recorded"
     elif raised is None and base_raised and variant.observations and _covers_what_raised(recording, variant):
-        message = f"{error_words(base_raised[0])} in stage {base_raised[0].stage}; a number through {variant.path}"
+        error = base_raised[0]
+        message = f"{error_words(error, f' in stage {error.stage}')}; a number through {variant.path}"
     else:
         return
     yield _pairing(leg, variant, "raised").structural(FindingKind.RAISED, message)

@@ -124,7 +124,7 @@ def test_an_observation_on_one_side_only_is_a_finding() -> None:
 def test_raising_on_one_side_only_is_one_finding_not_one_per_missing_observation() -> None:
     found = compare_backends(legs(jax={"loss": 1.0, "predictions": [1.0]}, torch={"raised": "IndexError: out of bounds"}))
     assert findings(found) == [("raised", "jax", "torch", "raised")]
-    assert found[0].message == "IndexError: out of bounds in stage loss on torch; loss 1 on jax"
+    assert found[0].message == "IndexError in stage loss on torch: out of bounds; loss 1 on jax"
 
 
 def test_what_was_recorded_before_an_exception_is_still_compared() -> None:

@@ -109,7 +109,7 @@ def test_nan_where_the_reference_is_text_is_still_a_finding() -> None:
 def test_an_exception_on_another_path_is_a_finding() -> None:
     (found,) = compared(variant(raised=RAISED), loss=1.0)
     assert (make.kind(found), found.observation) == ("raised", "raised")
-    assert found.message == "ValueError: no through evaluate; loss 1 as recorded"
+    assert found.message == "ValueError through evaluate: no; loss 1 as recorded"
 
 
 def test_an_exception_on_every_path_is_reported_once_by_the_expectation() -> None:

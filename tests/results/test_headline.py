@@ -100,10 +100,10 @@ def test_raising_through_another_path_names_all_legs_and_keeps_the_words() -> No
         return {"loss": 0.5, "variants": (variant,)}
 
     by_leg = {"tensorflow": through_fit("ValueError: no such class."), "jax": through_fit("ValueError: no such class.")}
-    words = "ValueError: no such class through fit (jit); loss 0.5 as recorded"
+    words = "ValueError through fit (jit): no such class; loss 0.5 as recorded"
     assert headline(by_leg) == f"RAISED: tensorflow and jax: {words}"
     other = headline(by_leg | {"torch": through_fit("TypeError: no")})
-    assert other == f"RAISED: tensorflow and jax: {words}; torch: TypeError: no through fit (jit); loss 0.5 as recorded"
+    assert other == f"RAISED: tensorflow and jax: {words}; torch: TypeError through fit (jit): no; loss 0.5 as recorded"
 
 
 def test_a_difference_between_paths_names_every_leg_that_has_it() -> None:
