@@ -24,7 +24,7 @@ from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
-from backendcheck.cli.terminal import color_choice
+from backendcheck.cli.terminal import color_choice, lossy
 from backendcheck.errors import BackendcheckError
 from backendcheck.text.escape import visible
 
@@ -113,4 +113,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # an ASCII log must not stop a headline with other characters
+    sys.stderr = lossy(sys.stderr)
     cli.main(prog_name="backendcheck", color=color_choice())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -48,6 +49,23 @@ def color_choice() -> bool | None:
     if os.environ.get("FORCE_COLOR") not in (None, "", "0"):
         return True
     return False if os.environ.get("TERM") == "dumb" else None
+
+
+class _Lossy(io.FileIO):
+    """Standard error of which the reader may go away: what is printed there must not end a run."""
+
+    def write(self, content: Any, /) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
+def lossy(stream: TextIO) -> TextIO:
+    """The same stream, on which an error of writing ends nothing."""
+    raw = _Lossy(stream.fileno(), "w", closefd=False)
+    buffer = io.BufferedWriter(raw)
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
 
 
 @contextlib.contextmanager

@@ -101,6 +101,17 @@ def test_too_little_memory_is_told_in_one_line(
     assert len(err.splitlines()) == 1
 
 
+def test_a_reader_of_messages_that_goes_away_ends_nothing(run: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = command("merge", "run", "--out", "merged")  # which first says on standard error what it has read
+    done = subprocess.run(words, cwd=run, env=variables(), stdout=subprocess.PIPE, stderr=writer, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 3
+    assert "a/b" in done.stdout
+    assert (run / "merged" / "report.json").is_file()
+
+
 def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
