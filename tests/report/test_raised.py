@@ -191,3 +191,27 @@ def test_a_refusal_beside_a_difference_is_told_with_it() -> None:
 def test_where_only_some_raise_there_is_a_bug_report() -> None:
     results, _ = judged(everywhere(raised=REFUSED) | {"jax": {"loss": 0.5}})
     assert "Copy bug report" in page.render(results)
+
+
+# --- pairs with the same finding -------------------------------------------------------------------------------
+
+
+def test_nan_on_every_backend_is_one_row_in_show() -> None:
+    results, result = judged(everywhere(per_example_loss=[1.0, float("nan")]))
+    lines = list(text.case(result, results, None))
+    at = lines.index("findings (3)")
+    assert lines[at + 1 : at + 4] == [
+        "  per_example_loss   agreement, non-finite: tensorflow and jax",
+        "    likewise tensorflow and torch; jax and torch",
+        "    1 of 2 are NaN on tensorflow and jax",
+    ]
+    assert lines.count("  per_example_loss   agreement, non-finite: jax and torch") == 0
+    assert "per_example_loss: every backend returns NaN for example 1" in result.headline
+
+
+def test_exceptions_in_other_words_are_rows_of_their_own() -> None:
+    by_leg = raising(tensorflow=make.raised("ValueError: a"), torch=make.raised("TypeError: b"))
+    results, result = judged({"jax": {"loss": 0.5}} | by_leg)
+    shown = "\n".join(text.case(result, results, None))
+    assert "ValueError in stage loss on tensorflow: a; loss 0.5 on jax" in shown
+    assert "TypeError in stage loss on torch: b; loss 0.5 on jax" in shown

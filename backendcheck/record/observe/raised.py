@@ -76,6 +76,8 @@ def as_raised(stage: str, error: BaseException) -> Raised:
     with contextlib.suppress(Exception):  # a case may have replaced what this needs; the exception itself is more important
         places = _places(error.__traceback__)
         frame, is_by_author = _frame_of(places), _is_by_author(error, places)
+        if frame is None and error.__cause__ is not None:
+            frame = _frame_of(_places(error.__cause__.__traceback__))
         traceback = _shortened("\n".join(_lines(error, _MOST_CAUSES)))
     return Raised(
         stage=stage, type=type(error).__name__, type_names=names, message=message, frame=frame, by_author=is_by_author,

@@ -10,7 +10,7 @@ from backendcheck.report.views.findings import (
     evidence,
     excess_words,
     finding_note,
-    ordered_findings,
+    finding_rows,
     ordered_passes,
     required_tolerance,
     tolerance_values,
@@ -105,19 +105,22 @@ def _diagnoses(result: CaseResult, width: int | None) -> Iterator[str]:
 
 
 def _findings(result: CaseResult, width: int | None, *, verbose: bool) -> Iterator[str]:
-    findings = ordered_findings(result)
-    if not findings:
+    rows = finding_rows(result)
+    if not rows:
         return
-    yield f"findings ({len(findings)})"
-    shown = findings if verbose else findings[:_BRIEF]
-    for finding in shown:
-        yield from _finding(finding, width)
-    if len(shown) < len(findings):
-        yield f"  and {len(findings) - len(shown)} more; --verbose shows them"
+    yield f"findings ({len(result.findings)})"
+    shown = rows if verbose else rows[:_BRIEF]
+    for row in shown:
+        yield from _finding(row.finding, width, row.likewise)
+    if len(shown) < len(rows):
+        n_shown = sum(1 + len(row.likewise) for row in shown)
+        yield f"  and {len(result.findings) - n_shown} more; --verbose shows them"
 
 
-def _finding(finding: Finding, width: int | None) -> Iterator[str]:
+def _finding(finding: Finding, width: int | None, likewise: Sequence[str]) -> Iterator[str]:
     yield visible(f"  {finding.observation}   {finding.oracle}, {finding.kind}: {finding.left} and {finding.right}")
+    if likewise:
+        yield from wrapped(f"likewise {'; '.join(likewise)}", width, first="    ", hang="      ")
     yield from wrapped(one_line(finding.message), width, first="    ", hang="      ")
     if note := finding_note(finding):
         yield from wrapped(one_line(note), width, first="    ", hang="      ")

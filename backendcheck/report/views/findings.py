@@ -32,13 +32,28 @@ class FindingRow:
 
 
 def finding_rows(result: CaseResult) -> list[FindingRow]:
-    """The findings in order; the same finding on several pairs with the odd one out is one row."""
+    """The findings in order; the same finding on several pairs is one row: with the odd one out, or NaN at the same places."""
     rows: dict[object, list[Finding]] = {}
     for finding in ordered_findings(result):
-        alike = finding.oracle == Oracle.AGREEMENT and result.odd_one_out in finding.sides
-        content = (finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out) if alike else id(finding)
-        rows.setdefault((finding.observation, finding.oracle, content), []).append(finding)
+        rows.setdefault((finding.observation, finding.oracle, _content(finding, result)), []).append(finding)
     return [FindingRow(finding=first, likewise=tuple(map(_between, others))) for first, *others in rows.values()]
+
+
+def _content(finding: Finding, result: CaseResult) -> object:
+    """What is the same in findings that are one row."""
+    if finding.oracle is not Oracle.AGREEMENT:
+        return id(finding)
+    if finding.kind is FindingKind.RAISED:  # each leg in its own words
+        words = finding.message
+        for side in finding.sides:
+            words = words.replace(f" on {side}", "")
+        return finding.kind, words
+    if result.odd_one_out in finding.sides:
+        return finding.kind, finding.n_different, excess_words(finding.excess), result.odd_one_out
+    both = (finding.worst_left, finding.worst_right)
+    if finding.kind is FindingKind.NON_FINITE and not any(isinstance(value, float) and math.isfinite(value) for value in both):
+        return finding.kind, finding.n_different, finding.worst_index, str(both)
+    return id(finding)
 
 
 def _between(finding: Finding) -> str:
