@@ -131,7 +131,7 @@ def recording_files(leg: Path) -> list[Path]:
 
 
 def find_recording(leg: Path, case: str) -> Path | None:
-    """The file with the recording of `case` below the directory of a leg; None if there is none yet.
+    """The file with the recording of `case` below the directory of a leg; None before it is written.
 
     A damaged file counts: reading it says what is wrong.
     """

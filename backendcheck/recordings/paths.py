@@ -6,7 +6,7 @@ The id of an ordinary case is its path, to the letter. Three kinds of ids are sp
     ids that differ from another only in upper and lower case   have a digest behind both parts: ``names~1b2c…/a~3d4e…``
     such ids and names in runs of earlier versions              lie where those versions put them, and are read there
 
-Whether an id is one of the second kind depends on the other cases of the session, so whoever writes has to know. A reader
+Whether an id is one of the second kind depends on the other cases of the session, so a writer has to know. A reader
 does not: it looks at all paths of a case.
 """
 
