@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,15 @@ def test_labels_that_are_text_need_the_names_of_classes(tmp_path: Path) -> None:
         check_model(tmp_path / "m.keras", [[1.0]], ["a"])
     with pytest.raises(UsageError, match="y: unknown labels 'a'; expected one of 'b', 'c'"):
         check_model(tmp_path / "m.keras", [[1.0]], ["a"], class_names=["b", "c"])
+
+
+def test_labels_for_a_model_without_a_loss_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    layer = {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 1]}}
+    config = {"module": "keras", "class_name": "Sequential", "config": {"layers": [layer]}, "compile_config": {"loss": None}}
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as file:
+        file.writestr("config.json", json.dumps(config))
+    with pytest.raises(UsageError, match=r"m\.keras: has no loss, but there are labels \(y\)\. Pass loss, or leave"):
+        check_model(tmp_path / "m.keras", [[1.0]], [1.0])
 
 
 def test_what_is_asked_of_labels_needs_labels(tmp_path: Path) -> None:
