@@ -138,6 +138,8 @@ class Recording:
     """Seconds by stage."""
     optimizer: str = field(default="", metadata=LATER)
     """The class of the optimizer that trained."""
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, metadata=LATER)
+    """The declared metrics of Keras by reported name: `class`, `options`, `output`, `weighted` and `batch_size`."""
     reference_dtypes: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     """The dtypes that reference values of the case ask for, by observation; `int64` stands for all whole numbers."""
     failure: Raised | None = field(default=None, metadata=LATER)

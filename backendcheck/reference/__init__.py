@@ -1,4 +1,4 @@
-"""A loss with its inputs in, its right value out: float64 NumPy from documented definitions.
+"""A loss or metric with its inputs in, its right value out: float64 NumPy from documented definitions.
 
 Backends can agree and be wrong together. This package computes the right number without importing keras or any backend. Each
 formula is taken from the Keras documentation of the loss and from the paper that it names. Where the documentation gives no
@@ -13,19 +13,25 @@ Losses of probabilities and logits are in nats. The others are in the unit of th
 from backendcheck.reference.directions import DIRECTIONAL_DOUBT, directional
 from backendcheck.reference.evaluate import covered, gradient, loss, unreduced, weighted
 from backendcheck.reference.finite_difference import Gradient
+from backendcheck.reference.metrics import Batch, MetricSpec, accuracy_for, covered_metrics, metric
 from backendcheck.reference.spec import DEFAULT_EPSILON, LossSpec, NoReference, canonical_name
 
 __all__ = [
     "DEFAULT_EPSILON",
     "DIRECTIONAL_DOUBT",
+    "Batch",
     "Gradient",
     "LossSpec",
+    "MetricSpec",
     "NoReference",
+    "accuracy_for",
     "canonical_name",
     "covered",
+    "covered_metrics",
     "directional",
     "gradient",
     "loss",
+    "metric",
     "unreduced",
     "weighted",
 ]

@@ -1,6 +1,6 @@
-"""The built-in float64 reference values of a recording, for every standard loss that it declares.
+"""The built-in float64 reference values of a recording, for every standard loss and metric that it declares.
 
-A loss is evaluated on the recorded predictions, so that only the loss is checked. There is no reference value where the
+A loss or metric is evaluated on the recorded predictions, so that only it is checked. There is no reference value where the
 documentation gives none, or where the float32 predictions no longer determine their logits.
 """
 
@@ -25,10 +25,12 @@ _LARGEST_GRADIENT = 20_000
 
 
 def built_in_reference_values(recording: Recording) -> dict[str, ReferenceValue]:
-    """The built-in reference values of a recording by observation; empty if it declares no standard loss."""
+    """The built-in reference values of a recording by observation; empty if it declares no standard loss or metric."""
     values: dict[str, ReferenceValue] = {}
     for output in recording.losses:
         values |= _of_output(recording, output)
+    for name, description in recording.metrics.items():
+        values |= _of_metric(recording, name, description)
     return values
 
 
@@ -68,7 +70,7 @@ class DeclaredLoss:
         of_probabilities = any(part in self.spec.name for part in _OF_PROBABILITIES)
         if not self.of_model or self.spec.options.get("from_logits") or not of_probabilities:
             return False
-        return bool(np.any(self.y_pred < _SATURATED) or np.any(self.y_pred > 1 - _SATURATED))
+        return _is_saturated(self.y_pred)
 
     def per_example(self) -> np.ndarray | None:
         """The loss of each example as Keras returns it without a reduction, (N,). A mask does not scale the others up here."""
@@ -90,13 +92,11 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
     description = recording.losses.get(output, {})
     if spec is None and not description.get("from_keras"):
         return None
-    y_true = recording.labels.get(of_output("y_true", output))
-    y_pred = recording.labels.get("y_pred")
-    of_model = y_pred is None
-    if of_model and (output_key := of_output("output", output)) in recording.labels:
-        y_pred = recording.labels[output_key]  # the input of the loss, where `predict` returns something else
-    elif of_model and (predictions := recording.observations.get(of_output("predictions", output))) is not None:
-        y_pred = predictions.value
+    of_model = "y_pred" not in recording.labels
+    if of_model:
+        y_true, y_pred = _labels_and_predictions(recording, output)
+    else:
+        y_true, y_pred = recording.labels.get(of_output("y_true", output)), recording.labels["y_pred"]
     if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype):
         return None
     if y_pred.dtype == np.float64:
@@ -125,6 +125,55 @@ def _of_output(recording: Recording, output: str) -> dict[str, ReferenceValue]:
         if declared.alone and declared.y_pred.size <= _LARGEST_GRADIENT:
             _add(values, of_output("gradient/y_pred", output), lambda: _gradient(declared))
     return values
+
+
+def _of_metric(recording: Recording, name: str, description: Mapping[str, Any]) -> dict[str, ReferenceValue]:
+    """The value of a metric in `evaluate`, and in `fit` if its only epoch computes the same: one batch, before it trains."""
+    y_true, y_pred = _labels_and_predictions(recording, description["output"])
+    if y_true is None or y_pred is None or f"metric/{name}" not in recording.observations:
+        return {}
+    of_class = str(description["class"])
+    if of_class == "accuracy":
+        of_class = reference.accuracy_for(y_true, y_pred)
+    if "Crossentropy" in of_class or of_class == "KLDivergence":
+        is_logits = bool(description["options"].get("from_logits"))
+        if not is_logits and _is_saturated(y_pred):
+            return {}
+    epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
+    spec = reference.MetricSpec(name=of_class, options={**description["options"], "epsilon": epsilon})
+    weight = recording.labels.get(of_output("sample_weight", description["output"])) if description["weighted"] else None
+    mask = recording.labels.get(of_output("mask", description["output"]))
+    size = int(description["batch_size"])
+    batches = [
+        reference.Batch(**{
+            key: None if array is None else array[first : first + size]
+            for key, array in (("y_true", y_true), ("y_pred", y_pred), ("sample_weight", weight), ("mask", mask))
+        })
+        for first in range(0, len(y_pred), size)
+    ]
+    values: dict[str, ReferenceValue] = {}
+    with np.errstate(all="ignore"):
+        _add(values, f"metric/{name}", lambda: ReferenceValue(value=reference.metric(spec, batches)))
+    trained = recording.observations.get(f"train/metric/{name}")
+    in_fit = any(variant.path == "fit" and f"metric/{name}" in variant.observations for variant in recording.variants)
+    if values and in_fit and trained is not None and len(trained.value) == 1:
+        values[f"train/metric/{name}"] = ReferenceValue(value=values[f"metric/{name}"].value[None])
+    return values
+
+
+def _labels_and_predictions(recording: Recording, output: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Labels and predictions of an output of a model, or None: as the loss gets them, where `predict` returns something else."""
+    y_true = recording.labels.get(of_output("y_true", output))
+    y_pred = recording.labels.get(of_output("output", output))
+    if y_pred is None and (predictions := recording.observations.get(of_output("predictions", output))) is not None:
+        y_pred = predictions.value
+    if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype) or y_pred.ndim == 0:
+        return None, None
+    return y_true, y_pred
+
+
+def _is_saturated(y_pred: np.ndarray) -> bool:
+    return bool(np.any(y_pred < _SATURATED) or np.any(y_pred > 1 - _SATURATED))
 
 
 def _present(value: np.ndarray | None) -> ReferenceValue | None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import Fit
-from backendcheck.record.observe.arrays import as_fed
+from backendcheck.record.observe.arrays import as_fed, as_observation
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
@@ -81,10 +81,17 @@ def _prepare(under_test: ModelUnderTest, call: Fit) -> None:
 
 
 def add_history(history: Mapping[str, list[float]], trace: Trace, *, validation: bool = False) -> None:
-    """Add the loss and the metrics of each epoch, (epochs,), as `fit` reports them; if `validation`, also those of validation."""
+    """Add the loss and the metrics of each epoch, (epochs, …), as `fit` reports them; if `validation`, also those of validation."""
     for name, values in history.items():
         if validation or not name.startswith("val_"):
-            trace.add("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(v) for v in values]))
+            by_epoch = np.stack([as_reported(value) for value in values])
+            trace.add("train/loss" if name == "loss" else f"train/metric/{name}", by_epoch)
+
+
+def as_reported(value: Any) -> np.ndarray:
+    """A loss or metric as `fit` reports it, in float64: (), or (C,) for a metric of each class or threshold."""
+    reported: np.ndarray = as_observation(value, where="history").value.astype(np.float64)
+    return reported
 
 
 def add_trained_weights(under_test: ModelUnderTest, trace: Trace) -> None:

@@ -20,6 +20,7 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fits import fit
 from backendcheck.record.observe.gradients import add_gradient
 from backendcheck.record.observe.mask_flow import LostMasks, lost_masks_noted
+from backendcheck.record.observe.metrics import note_metrics
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.perturbation import Perturbation
@@ -194,6 +195,7 @@ def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
         values = under_test.model.evaluate(*under_test.fed[:2], **evaluate_options(under_test))
         trace.lowest_of_metrics = lowest_of_metrics(under_test.model)
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
+        note_metrics(under_test, trace)
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         under_test.restore_initial()
@@ -208,13 +210,17 @@ def evaluate_options(under_test: ModelUnderTest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def add_metrics(values: Mapping[str, Any], trace: Trace, *, loss: str = "") -> None:
-    """Add metrics by name, as `evaluate` returns them. The loss among them becomes the observation `loss`, unless it is empty."""
+def add_metrics(values: Mapping[str, Any], trace: Trace, *, loss: str = "", only: frozenset[str] | None = None) -> None:
+    """Add metrics by name, as `evaluate` returns them: all, or those in `only`.
+
+    The loss among them becomes the observation `loss`, unless it is empty.
+    """
     for name, value in values.items():
-        if name != "loss":
+        if name == "loss":
+            if loss:
+                trace.add(loss, value)
+        elif only is None or name in only:
             trace.add(f"metric/{name}", value)
-        elif loss:
-            trace.add(loss, value)
 
 
 # --- train -----------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class ModelUnderTest:
     initial: all variables as they were when the model was built.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside if not fixed.
     is_random: whether predictions depend on random numbers.
+    metrics_of_any_batch: the metrics that are the same over one batch as over those of the case; None if the case has one batch.
     """
 
     def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
@@ -67,6 +68,7 @@ class ModelUnderTest:
         self.initial = State(())
         self.changed_state: list[str] = []
         self.is_random = False
+        self.metrics_of_any_batch: frozenset[str] | None = None
         self._untrained_state = State(())  # of what no training step changes: statistics, counters, random generators
         self._loss_state = State(())
         self._initial_optimizer: State | None = None

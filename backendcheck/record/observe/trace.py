@@ -38,6 +38,7 @@ class Trace:
     state: mean and root mean square of each weight that the case built and that was not drawn by NumPy.
     labels: by ``y_true``, ``sample_weight``, ``mask``, ``output`` and an output suffix: the arrays that a reference needs.
     losses: the declared loss of each output, as a dict that JSON can hold. The single unnamed output is ``""``.
+    metrics: the declared metrics of Keras by the name that is reported, as dicts that JSON can hold.
     reference_values: built-in float64 reference values by observation name.
     not_compared: the reason why backends cannot agree, by observation pattern.
     notes: sentences for the reader of a report.
@@ -56,6 +57,7 @@ class Trace:
     state: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     losses: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     reference_values: dict[str, ReferenceValue] = field(default_factory=dict)
     not_compared: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

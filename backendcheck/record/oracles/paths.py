@@ -117,11 +117,12 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     elif under_test.changed_state or loss != "loss":
         return  # several batches then give other numbers than one
     with under_test.variant(trace, Oracle.PATHS, "test_on_batch") as variant:
-        add_metrics(call_on_batch(under_test, "test"), variant, loss=loss)
+        add_metrics(call_on_batch(under_test, "test"), variant, loss=loss, only=under_test.metrics_of_any_batch)
     if run_another_batch(under_test):
         with trace.variant(Oracle.PATHS, f"test_on_batch {AFTER_ANOTHER}") as variant:
-            add_metrics(model.test_on_batch(*under_test.fed, return_dict=True), variant, loss=loss)
+            values: Mapping[str, Any] = model.test_on_batch(*under_test.fed, return_dict=True)
+            add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
     for dataset_type, dataset in one_batch_datasets(under_test):
         with under_test.variant(trace, Oracle.PATHS, f"evaluate({dataset_type})") as variant:
-            values: Mapping[str, Any] = model.evaluate(dataset, verbose=0, return_dict=True)
-            add_metrics(values, variant, loss=loss)
+            values = model.evaluate(dataset, verbose=0, return_dict=True)
+            add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_fed, as_observation, map_nest, to_tensor
-from backendcheck.record.observe.fits import add_trained_weights, fit, is_one_epoch, starts_as_recorded
+from backendcheck.record.observe.fits import add_trained_weights, as_reported, fit, is_one_epoch, starts_as_recorded
 from backendcheck.record.observe.model import add_metrics, evaluate_options, train
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import random_state
@@ -99,7 +99,7 @@ def _observe_validation(under_test: ModelUnderTest, history: Mapping[str, list[f
                 variant.add(f"train/metric/val_{name}", evaluated[name])
     for name, values in reported.items():
         if name in evaluated:
-            trace.add(f"train/metric/val_{name}", float(values[-1]))
+            trace.add(f"train/metric/val_{name}", as_reported(values[-1]))
 
 
 def _evaluate_validation(under_test: ModelUnderTest) -> Mapping[str, Any]:
@@ -244,7 +244,8 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
             same_in_batches = under_test.test_step_loss_name == "loss" and not under_test.changed_state
             if under_test.evaluates and (under_test.is_one_batch or same_in_batches):
                 with under_test.variant(trace, Oracle.PATHS, f"{prefix}: test_on_batch") as variant:
-                    add_metrics(call_on_batch(under_test, "test"), variant, loss=under_test.test_step_loss_name)
+                    values, loss = call_on_batch(under_test, "test"), under_test.test_step_loss_name
+                    add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
             restored = under_test.restore_initial()
         path = f"{prefix}: train_on_batch" if options else prefix
         if steps:
@@ -255,5 +256,5 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
         elif has_own_step and restored:
             with under_test.variant(trace, Oracle.PATHS, path) as variant:
                 for name, value in call_on_batch(under_test, "train").items():
-                    variant.add("train/loss" if name == "loss" else f"train/metric/{name}", np.asarray([float(value)]))
+                    variant.add("train/loss" if name == "loss" else f"train/metric/{name}", as_reported(value)[None])
                 add_trained_weights(under_test, variant)
