@@ -81,7 +81,7 @@ def _prepare(under_test: ModelUnderTest, call: Fit) -> None:
 
 
 def add_history(history: Mapping[str, list[float]], trace: Trace, *, validation: bool = False) -> None:
-    """Add the loss and the metrics of each epoch, (epochs, …), as `fit` reports them; if `validation`, also those of validation."""
+    """Add the loss and the metrics of each epoch, (epochs, …), as `fit` reports them; with `validation`, also of validation."""
     for name, values in history.items():
         if validation or not name.startswith("val_"):
             by_epoch = np.stack([as_reported(value) for value in values])
