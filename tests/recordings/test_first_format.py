@@ -33,7 +33,8 @@ def report() -> dict[str, Any]:
 
 
 def test_each_status_is_among_them() -> None:
-    assert {str(read_recording(path).status) for path in RECORDINGS} == {str(status) for status in Status}
+    later = {Status.NOT_SUPPORTED}
+    assert {read_recording(path).status for path in RECORDINGS} == {*Status} - later
 
 
 @pytest.mark.parametrize("case", VERDICTS)
