@@ -175,3 +175,14 @@ def test_a_finding_says_where_its_reference_comes_from():
     )
     result = replace(result, comparisons=noted)
     assert "    reference: the case\n" in "\n".join(text.case(result, results))
+
+
+def test_a_reference_confirms_only_legs_with_what_it_contradicts():
+    reference = {"metric/r2": 0.5}
+    of_the_loss = {"loss": 1.0, "reference": {"loss": 1.0, **reference}}
+    by_backend = {
+        "tensorflow": {**of_the_loss, "raised": make.raised("TypeError: no tracing", stage="metrics")},
+        "jax": {**of_the_loss, "raised": make.raised("TypeError: no tracing", stage="metrics")},
+        "torch": {**of_the_loss, "observations": {"metric/r2": 0.7}},
+    }
+    assert "odd one out torch (2 of 3 agree)" in printed(make.results({"a/b": by_backend}))

@@ -104,12 +104,17 @@ def _difference(finding: Finding, leg: str, recording: Recording) -> str:
 def confirmed_legs(result: CaseResult) -> tuple[tuple[str, ...], bool]:
     """The legs that the reference, or else the expectation, confirms while it contradicts others; and whether a reference did.
 
-    That two of three agree proves nothing; a reference does. Empty without one, and where it confirms all legs or none.
+    That two of three agree proves nothing; a reference does. Empty without one, and where it confirms all legs or none. A leg is
+    confirmed only if it has each observation in which the reference contradicts others. One that raised there is not.
     """
     compared = [comparison for comparison in result.comparisons if comparison.oracle == Oracle.REFERENCE and comparison.compared]
     wrong = {finding.left for finding in findings_of(compared)}
     if wrong:
-        return tuple(dict.fromkeys(c.left for c in compared if c.left not in wrong)), True
+        disputed = {finding.observation for finding in findings_of(compared)}
+        compared_of: dict[str, set[str]] = {}
+        for comparison in compared:
+            compared_of.setdefault(comparison.left, set()).add(comparison.observation)
+        return tuple(leg for leg, observations in compared_of.items() if leg not in wrong and disputed <= observations), True
     rejecting = tuple(leg for leg, recording in result.recordings.items() if raised_as_asked(recording))
     return (rejecting if len(rejecting) < len(result.recordings) else ()), False
 
