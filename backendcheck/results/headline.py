@@ -97,15 +97,32 @@ def _by_group(name: str, groups: Sequence[list[str]], recordings: Mapping[str, R
 
 
 def _against_reference(finding: Finding, findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
-    """Which legs differ from the reference: all of them, or some."""
+    """Which legs differ from the reference, each with its own value: all of them, or some."""
     name = finding.observation
-    against = [finding for finding in findings if finding.oracle is Oracle.REFERENCE and finding.observation == name]
-    legs = [finding.left for finding in against]
-    who = "every backend" if len(legs) == len(recordings) and len(legs) > 1 else listed(legs)
-    if finding.n_elements != 1 or finding.kind != FindingKind.VALUE or "directions" in finding.evidence:
-        return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {who}', 1)}"
-    left, right = _numbers([finding.worst_left, finding.worst_right])
-    return f"{name} is {left} on {who}; the reference says {right}"
+    against = [
+        similar
+        for similar in findings
+        if (similar.oracle, similar.observation, similar.kind) == (Oracle.REFERENCE, name, finding.kind)
+    ]
+    is_number = finding.n_elements == 1 and finding.kind == FindingKind.VALUE and "directions" not in finding.evidence
+    groups: dict[str, list[Finding]] = {}  # by what a leg has at the worst place, up to rounding
+    for similar in against:
+        worst = similar.worst_left
+        value = f"{worst:.4g}" if isinstance(worst, float) else repr(worst)
+        groups.setdefault(value if is_number else similar.message.replace(f" on {similar.left}", "", 1), []).append(similar)
+    if not is_number:
+        same = next(group for group in groups.values() if finding in group)
+        others = [similar.left for similar in against if similar not in same]
+        also = f", also on {listed(others)}" if others else ""
+        return f"{name}: {finding.message.replace(f' on {finding.left}', f' on {_who(same, recordings)}', 1)}{also}"
+    numbers = _numbers([*(group[0].worst_left for group in groups.values()), finding.worst_right])
+    parts = [f"{number} on {_who(group, recordings)}" for number, group in zip(numbers, groups.values(), strict=False)]
+    return f"{name} is {'; '.join(parts)}; the reference says {numbers[-1]}"
+
+
+def _who(group: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
+    """The legs of findings; all of several are every backend."""
+    return "every backend" if len(group) == len(recordings) > 1 else listed([finding.left for finding in group])
 
 
 def _also(finding: Finding, findings: Sequence[Finding]) -> str:

@@ -240,3 +240,18 @@ def test_legs_that_agree_are_one_group_and_the_largest_is_last() -> None:
     findings = make.results({"a/b": everywhere(loss=1.0) | {"torch": {"loss": 2.0}}}).cases[0].findings
     assert partition("loss", findings, make.BACKENDS) == [["torch"], ["tensorflow", "jax"]]
     assert partition("predictions", findings, make.BACKENDS) == [["tensorflow", "jax", "torch"]]
+
+
+def test_a_leg_that_misses_the_reference_in_two_ways_is_named_once() -> None:
+    reference = {"reference": {"value/mask": np.array([0.0, 1.0, 0.0])}, "reference_dtypes": {"value/mask": "uint8"}}
+    by_leg = {leg: {"observations": {"value/mask": np.float32([1, 1, 0])}, **reference} for leg in make.BACKENDS}
+    words = headline(by_leg)
+    assert words.startswith("WRONG VALUE: value/mask: 1 of 3 differ, worst at [0]: 1 on every backend, 0 on reference"), words
+
+
+def test_each_value_that_misses_the_reference_stands_with_its_legs() -> None:
+    by_leg = {
+        leg: {"observations": {"value/r2": value}, "reference": {"value/r2": 0.5}, "tolerance": {"*": (0.0, 0.1)}}
+        for leg, value in (("tensorflow", 0.25), ("jax", 0.250000001), ("torch", 0.3))
+    }
+    assert headline(by_leg) == "WRONG VALUE: value/r2 is 0.25 on tensorflow and jax; 0.3 on torch; the reference says 0.5"
