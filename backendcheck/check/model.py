@@ -107,7 +107,7 @@ def _check_has_loss(model: Any) -> None:
     if isinstance(model, str | Path):
         path = Path(model)
         description = read_model_file(path) if path.suffix == ".keras" and path.is_file() else None
-    elif hasattr(model, "save") and hasattr(model, "predict"):
+    elif hasattr(model, "save") and hasattr(model, "predict") and getattr(model, "built", True):
         try:
             description = describe_model(model)
         except UsageError:  # a model that cannot be described may still be saved, and the worker then tells

@@ -209,6 +209,7 @@ def run_input(name: str, number: int, root: Path, readers: ForkedReaders | None 
     finally:
         sys.setrecursionlimit(limit)
     before, began, cpu_began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic(), _cpu_seconds()
+    largest_child_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of other tests of this process
     output, error, code = io.StringIO(), "", 0
     watch = _watch()
     watch.trespasses = []
@@ -235,12 +236,14 @@ def run_input(name: str, number: int, root: Path, readers: ForkedReaders | None 
             watch.folder = None
     unit = 1024 * (1024 if sys.platform == "darwin" else 1)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+    largest_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    child_mb = largest_child / unit if largest_child > largest_child_before else 0.0
     outside = sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() and folder not in path.parents)
     return Ended(
         exit_code=code, output=output.getvalue(), error=error,
         trespasses=[*dict.fromkeys(watch.trespasses), *(f"{path} is there afterwards" for path in outside)],
         seconds=time.monotonic() - began, cpu_seconds=_cpu_seconds() - cpu_began, grown_mb=grown_mb,
-        child_mb=readers.largest_mb if readers else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit,
+        child_mb=readers.largest_mb if readers else child_mb,
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
         ):
             continue
         predictions = _predictions(difference)
-        if predictions is None or predictions.shape != difference.left.shape:
+        if predictions is None or predictions.shape != difference.left.shape or predictions.dtype == object:
             continue
         apart, kinks = difference.apart(), _kinks(difference, predictions)
         if not apart.any() or (apart & ~kinks).any():
