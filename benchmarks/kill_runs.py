@@ -96,9 +96,9 @@ class Round:
     share: float
     moment_s: float = 0.0
     killed: int = 0
-    exit_code: int = 0
+    exit_code: int | None = 0
     kept: int = 0
-    resumed_exit_code: int = 0
+    resumed_exit_code: int | None = 0
     orphans: list[str] = field(default_factory=list)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
@@ -223,6 +223,17 @@ def _kill(run: Run, kill: Round, parent: int, rng: random.Random) -> int:
     return 0
 
 
+def _waited(process: subprocess.Popen[bytes], which: str, kill: Round) -> int | None:
+    """The exit code of a run; None if it did not end in time, which is a problem of the round."""
+    try:
+        return process.wait(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        kill.problems.append(f"the {which} run did not end within {LIMIT_S:g} s")
+        process.kill()
+        process.wait()
+        return None
+
+
 def play(kill: Round, backends: str, undisturbed: Any, whole_s: float) -> Round:
     """Run, kill, resume, compare; notes in `kill` what happened. The folder of a round with problems is kept."""
     began = time.monotonic()
@@ -232,24 +243,14 @@ def play(kill: Round, backends: str, undisturbed: Any, whole_s: float) -> Round:
         process.wait(timeout=kill.share * whole_s)
     kill.moment_s = round(time.monotonic() - began, 2)
     kill.killed = _kill(run, kill, process.pid, random.Random(f"{kill.seed} {kill.number} which"))
-    try:
-        kill.exit_code = process.wait(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        kill.problems.append(f"the killed run did not end within {LIMIT_S:g} s")
-        process.kill()
-        process.wait()
+    kill.exit_code = _waited(process, "killed", kill)
     _check_end(run, kill)
     before, printed = run.recordings(), run.log("killed")
     if "Traceback (most recent call last)" in printed:
         kill.problems.append("the killed run printed a traceback")
     resumed = run.start("resumed", "--resume", "--retry-errors")
-    try:
-        kill.resumed_exit_code = resumed.wait(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        kill.problems.append(f"the resumed run did not end within {LIMIT_S:g} s")
-        resumed.kill()
-        resumed.wait()
-    else:
+    kill.resumed_exit_code = _waited(resumed, "resumed", kill)
+    if kill.resumed_exit_code is not None:
         kill.problems += _compared(run, kill, before, undisturbed)
     kill.seconds = round(time.monotonic() - began, 1)
     if kill.problems:

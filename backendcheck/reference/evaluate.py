@@ -12,7 +12,7 @@ from backendcheck.reference.catalog import DEFINITIONS, Definition
 from backendcheck.reference.finite_difference import N_EVALUATIONS, Gradient, partial_derivatives
 from backendcheck.reference.reduction import Weighting, weighting
 from backendcheck.reference.shapes import as_float64, normalized_axes, to_same_rank
-from backendcheck.reference.spec import DEFAULT_EPSILON, Array, LossSpec, NoReference, Options
+from backendcheck.reference.spec import Array, LossSpec, NoReference, Options, with_defaults
 
 # Entries of y_pred, summed over all evaluations, that a gradient may take: 10 s to a minute.
 _MOST_ENTRIES = 10**9
@@ -150,16 +150,8 @@ def _question(spec: LossSpec, y_true: Any, y_pred: Any) -> _Question:
             "Give the case a `reference` of its own."
         )
         raise NoReference(message)
-    known = {**definition.options, "epsilon": DEFAULT_EPSILON}
-    unknown = sorted(set(spec.options) - set(known) - _WITHOUT_EFFECT)
-    if unknown:
-        message = (
-            f"{spec.name}: unknown option; expected {', '.join(sorted(known))}, got {', '.join(unknown)}. "
-            "Its effect is not in the reference, so there is no value."
-        )
-        raise NoReference(message)
+    options = with_defaults(spec.name, spec.options, definition.options, _WITHOUT_EFFECT)
     labels, predictions = to_same_rank(as_float64(y_true, f"{spec.name}: y_true"), as_float64(y_pred, f"{spec.name}: y_pred"))
-    options = {key: spec.options.get(key, default) for key, default in known.items()}
     axes = _axes(spec.name, definition, options, predictions.ndim)
     if "axis" in options:
         options["axis"] = axes if definition.axes == "axes" else axes[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,22 @@ class LossSpec:
             )
             raise ValueError(message)  # noqa: TRY004 - bad data, not a programming error
         return cls(name=name, options=dict(options), reduction=data["reduction"])
+
+
+def with_defaults(where: str, given: Options, defaults: Options, without_effect: Collection[str]) -> dict[str, Any]:
+    """The options of a loss or metric, and ``epsilon``, with the defaults where none are given.
+
+    Raises:
+        NoReference: if an option is unknown and not among those without effect.
+    """
+    known = {**defaults, "epsilon": DEFAULT_EPSILON}
+    if unknown := sorted(set(given) - set(known) - set(without_effect)):
+        message = (
+            f"{where}: unknown option; expected {', '.join(sorted(known))}, got {', '.join(unknown)}. "
+            "Its effect is not in the reference, so there is no value."
+        )
+        raise NoReference(message)
+    return {key: given.get(key, default) for key, default in known.items()}
 
 
 def canonical_name(name: str) -> str:

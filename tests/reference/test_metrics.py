@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
+import make
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
 from backendcheck.reference import Batch, MetricSpec, NoReference, accuracy_for, covered_metrics, metric
+from backendcheck.reference.of_recording import built_in_reference_values
 
 RNG = np.random.default_rng(5)
 N = 40
@@ -293,6 +296,23 @@ def test_a_wrapped_function_is_the_metric_of_its_name() -> None:
     assert wrapped == value("BinaryAccuracy", BINARY, PROBABILITIES, threshold=0.3)
     with pytest.raises(NoReference, match="has no reference"):
         value("MeanMetricWrapper", NUMBERS, ESTIMATES, function="my_own")
+
+
+@pytest.mark.parametrize(("precision", "names"), [("float32", {"metric/accuracy"}), ("bfloat16", set())])
+def test_half_precision_has_no_reference_because_a_count_may_change(precision: str, names: set[str]) -> None:
+    predictions = replace(make.observation(SCORES.astype("float32")), precision=precision)
+    declared = {"class": "accuracy", "options": {}, "output": "", "weighted": False, "batch_size": N}
+    recording = make.recording(
+        observations={"predictions": predictions, "metric/accuracy": 0.25}, labels={"y_true": CLASSES},
+        metrics={"accuracy": declared},
+    )  # fmt: skip
+    assert set(built_in_reference_values(recording)) == names
+
+
+@pytest.mark.parametrize("scores", [[2e-7, 1e-7, -1.0], [0.5, 0.500001, 0.1]])
+def test_scores_that_rounding_may_exchange_have_no_largest(scores: list[float]) -> None:
+    with pytest.raises(NoReference, match="tie"):
+        value("SparseCategoricalAccuracy", np.array([0]), np.array([scores]))
 
 
 def test_no_batch_has_no_value() -> None:

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from backendcheck.reference.spec import Array, NoReference
 
-#: Two numbers that are closer than this, relative to the larger of them, are taken for equal. Healthy float32 predictions differ
-#: by less between backends.
-NEAR = 1e-5
+# The tolerance of float32 predictions: two numbers that are closer are taken for equal. The absolute part is for scores near
+# zero, which are sums of terms that are not near zero.
+_RTOL, _ATOL = 1e-5, 1e-6
 
 
 def near(left: Array, right: Array | float) -> NDArray[np.bool_]:
     """Whether each number is equal to another up to rounding, or is not a number."""
     with np.errstate(invalid="ignore"):
         distance = np.abs(np.asarray(left) - right)
-        return np.asarray(~(distance > NEAR * np.maximum(np.abs(left), np.abs(right))))
+        return np.asarray(~(distance > _ATOL + _RTOL * np.maximum(np.abs(left), np.abs(right))))
 
 
 def above(where: str, y_pred: Array, threshold: float) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from backendcheck.reference.evaluate import unreduced
 from backendcheck.reference.metrics import accuracy, overlap, scores, thresholds
 from backendcheck.reference.metrics.batches import Batch, weighted_mean, weighted_sum
 from backendcheck.reference.shapes import as_float64
-from backendcheck.reference.spec import DEFAULT_EPSILON, Array, LossSpec, NoReference, Options, canonical_name
+from backendcheck.reference.spec import Array, LossSpec, NoReference, Options, canonical_name, with_defaults
 
 _OverBatches = Callable[[str, Sequence[Batch], Options], Array]
 _PerExample = Callable[[str, Batch, Options], Array]
@@ -65,21 +65,13 @@ def metric(spec: MetricSpec, batches: Sequence[Batch]) -> Array:
             "Give the case a `reference` of its own."
         )
         raise NoReference(message)
-    known = {**definition.options, "epsilon": DEFAULT_EPSILON}
-    if unknown := sorted(set(spec.options) - set(known) - _WITHOUT_EFFECT):
-        message = (
-            f"{spec.name}: unknown option; expected {', '.join(sorted(known))}, got {', '.join(unknown)}. "
-            "Its effect is not in the reference, so there is no value."
-        )
-        raise NoReference(message)
+    options = with_defaults(spec.name, spec.options, definition.options, _WITHOUT_EFFECT)
     if not batches:
         message = f"{spec.name}: no batches; expected at least one, because an empty metric has no documented value."
         raise NoReference(message)
-    missing = [name for name, default in known.items() if default is ... and name not in spec.options]
-    if missing:
+    if missing := [name for name, value in options.items() if value is ...]:
         message = f"{spec.name}: an option is missing; expected {', '.join(missing)}. Give the config of the metric."
         raise NoReference(message)
-    options = {**known, **spec.options}
     return np.asarray(definition.compute(spec.name, batches, options), dtype=np.float64)
 
 
