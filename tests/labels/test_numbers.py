@@ -12,6 +12,7 @@ from backendcheck.data import Data
 from backendcheck.errors import UsageError
 from backendcheck.labels import ClassMap, LabelFinding, check_labels
 from backendcheck.labels.contract.class_map import differences
+from backendcheck.labels.inputs.numbers import numbers_of
 
 SPARSE, ONE_HOT, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
 NAMES = ["red", "dry", "old"]
@@ -229,3 +230,8 @@ def test_two_findings_about_the_same_labels_do_not_advise_two_things(void: int) 
     found = findings([0, 1, 2, void] * 3, loss=SPARSE, head=(3, "softmax"))
     assert "treat them as missing, as L102 says" in found["L103"].message
     assert f"pass ignore_class={void}" in found["L102"].message
+
+
+@pytest.mark.parametrize("names", [(), tuple(NAMES)])
+def test_no_text_at_all_has_no_example_of_a_separator(names: tuple[str, ...]) -> None:
+    assert numbers_of(np.array([], "<U1").reshape(1, 0), names, separator="|").several == ""

@@ -116,7 +116,7 @@ def _of_text(texts: list[str], shape: tuple[int, ...], class_names: Sequence[str
         index.setdefault(name, number)
     several = ""
     if between := _separator([text for text in dict.fromkeys(texts) if text.strip()], index) or separator:
-        several = next((text for text in texts if between in text and text not in index), "" if not separator else texts[0])
+        several = next((text for text in texts if between in text and text not in index), texts[0] if separator and texts else "")
     if not class_names:
         return Numbers(values=None, missing=missing, several=several, separator=between)
     if several and len(texts) == shape[0] and len(texts) * len(class_names) <= _MOST_ONES:
