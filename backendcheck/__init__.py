@@ -33,3 +33,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    """All public names, also those that are imported on demand, for completion."""
+    return sorted({*globals(), *__all__})

@@ -25,12 +25,16 @@ class Tolerance:
 
     The magnitude is that of the whole tensor for gradients, and that of the element otherwise.
 
+    Args:
+        rtol: a share of the magnitude, 0 or more.
+        atol: 0 or more, in the unit of what is compared.
+
     Raises:
         ValueError: if one of them is negative or not finite.
     """
 
-    rtol: float
-    atol: float
+    rtol: float = 0.0
+    atol: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
@@ -44,8 +48,10 @@ class Tolerance:
 class Raises:
     """The expectation that every backend rejects the case.
 
-    `type` is an exception class, its name, or a tuple of them; a subclass matches too. Backends raise different classes for one
-    cause, so leave it out unless the class itself is the claim. `match` is a regular expression to be found in the message.
+    Args:
+        type: an exception class, its name, or a tuple of them, with their subclasses. Backends raise different classes for one
+            cause, so leave it out unless the class itself is the claim.
+        match: a regular expression to be found in the message.
 
     Raises:
         ValueError: if `match` is not a regular expression.
@@ -83,19 +89,26 @@ def _exception_names(types: Any) -> tuple[str, ...]:
 class OptOut:
     """A relation of the order oracle that cannot hold for a case, with the reason.
 
-    `relation` is ``"examples"``, ``"classes"`` or ``"outputs"``.
+    For permutations, `relation` is ``"examples"``, ``"classes"`` or ``"outputs"``. For a loss in another form, it is
+    ``"batch twice"``, ``"weight 0"``, ``"weight 2"``, ``"label form"``, ``"from_logits"``, ``"new class"`` or ``"masked step"``.
     """
 
-    relation: Literal["examples", "classes", "outputs"]
+    relation: Literal[
+        "examples", "classes", "outputs",
+        "batch twice", "weight 0", "weight 2", "label form", "from_logits", "new class", "masked step",
+    ]  # fmt: skip
     reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueCase:
-    """Any computation: an encoder, a lookup, a metric.
+    """Any computation: an encoder, a lookup, a metric. It adds a reference, an expectation and a tolerance to a plain dict.
 
-    `compute` takes no arguments and returns a dict of name to array, or a nest of them. It adds a `reference`, an expectation and
-    a tolerance to a case that would return the dict itself.
+    Args:
+        compute: returns a dict of name to array, or a nest of them. Each is recorded as ``value/<name>``, as it is.
+        reference: the right values, as ``{"value/<name>": array}``, or a function without arguments that returns such a dict.
+        expect: `Raises()`, if every backend must reject this.
+        tolerance: a `Tolerance` for all observations, or a dict of them by observation or pattern (``"value/*"``).
     """
 
     compute: Callable[[], Mapping[str, Any]]
@@ -108,15 +121,22 @@ class ValueCase:
 class FunctionCase:
     """A function of tensors: its result, and the gradients of the result by its inputs.
 
-    `function` is called with `inputs` as tensors of the backend, by position for a list, by parameter for a dict. float64 is
-    converted to the float type of the session, as `model.fit` does; text stays a NumPy array. The result, an array or a nest of
-    them, is recorded as ``value/result`` or ``value/<name>``.
+    The result, an array or a nest of them, is recorded as ``value/result`` or ``value/<name>``. ``gradient/<parameter>`` has the
+    shape of that input: the gradient of the sum of all float results, each element weighted by a fixed random number. The weights
+    make an exchange of two results visible. With parameters `y_true` and `y_pred` it is a loss or a metric, which runs in `fit`.
+    It is a finding if it cannot compile.
 
-    ``gradient/<parameter>`` has the shape of that input. It is the gradient of the sum of all float results, each element
-    weighted by a fixed random number that is the same on every backend. The weights make an exchange of two results visible, and
-    keep a softmax from summing to a constant. Set `gradients` to False for a function that leaves the backend, such as for NumPy.
-    With parameters `y_true` and `y_pred` it is a loss or a metric, which runs in `fit`. It is a finding if it cannot compile.
-    `reference` may be a NumPy function of the same parameters.
+    Args:
+        function: takes tensors of the backend and returns one, or a nest of them.
+        inputs: its arguments, by position as a list or by parameter as a dict. float64 is converted to the float type of the
+            session, as `model.fit` does; text stays a NumPy array.
+        gradients: False for a function that leaves the backend, such as for NumPy.
+        reference: ``{"value/result": array}``, or a NumPy function of the same parameters that returns such a dict.
+        expect: as in `ValueCase`.
+        tolerance: as in `ValueCase`.
+
+    Raises:
+        TypeError: if `function` is not callable, or `inputs` is neither a list nor a dict.
     """
 
     function: Callable[..., Any]
@@ -153,9 +173,17 @@ class FunctionCase:
 class LossCase:
     """A loss: `loss` applied to labels `y_true` and predictions `y_pred`.
 
-    `loss` is a loss for one output, as ``model.compile(loss=…)`` takes it: a string, a `keras.losses.Loss`, a function.
-    `y_true` is (N,), (N, 1) or (N, C), `y_pred` usually (N, C). `sample_weight` is (N,) or the shape of the unreduced loss.
-    `class_names` lists the C classes in order. `order` lists relations of the order oracle that do not hold (see `OptOut`).
+    Args:
+        loss: a loss for one output, as ``model.compile(loss=…)`` takes it: a string, a `keras.losses.Loss`, a function.
+        y_true: the labels of N examples, (N,), (N, 1) or (N, C).
+        y_pred: the predictions, usually (N, C): logits or probabilities, as the loss takes them.
+        sample_weight: (N,), or the shape of the unreduced loss.
+        class_names: the names of the C classes in order.
+        reference: ``{"loss": 0.7, "gradient/y_pred": array}``, or a NumPy function of ``y_true``, ``y_pred``, ``sample_weight``
+            (those that it names) that returns such a dict. The losses of Keras have a built-in one.
+        expect: as in `ValueCase`.
+        tolerance: as in `ValueCase`.
+        order: relations of the order oracle that do not hold (see `OptOut`).
     """
 
     loss: Any
@@ -220,6 +248,8 @@ class ModelCase:
     - `validation` is the validation data of `fit`: ``(x, y)`` or ``(x, y, sample_weight)``. What `fit` reports of it is recorded.
     - `fits` are several calls of `fit`, one after another, instead of a single one (see `Fit`). Give `epochs` there.
     - `class_names` is a list, or a dict of lists by output name.
+    - `reference` is a dict such as ``{"predictions": array, "loss": 0.7}``, or a NumPy function of ``x``, ``y`` and
+      ``sample_weight`` (those that it names) that returns one. `expect` and `tolerance` are as in `ValueCase`.
     - `order` lists relations of the order oracle that do not hold (see `OptOut`).
 
     Raises:
@@ -273,9 +303,8 @@ class ModelCase:
 def _check_counts(where: str, case: ModelCase | Fit) -> None:
     for name in ("epochs", "batch_size"):
         count = getattr(case, name)
-        if name == "batch_size" and count is None:
-            continue
-        if isinstance(count, bool) or not hasattr(count, "__index__") or int(count) < 1:
+        by_default = name == "batch_size" and count is None
+        if not by_default and (isinstance(count, bool) or not hasattr(count, "__index__") or int(count) < 1):
             message = f"{where}: {name}={count!r}; expected a whole number, 1 or more."
             raise ValueError(message)
 

@@ -7,7 +7,9 @@ tree only.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +17,15 @@ from pathlib import Path
 
 from backendcheck.errors import UsageError
 from backendcheck.files import read_bytes
+from backendcheck.text.close_names import close_names
 
 PREFIX = "case_"
 BUILT_IN = "built-in cases"  # in a selection
 # Folders with installed code or build products; the same as pytest's defaults.
 SKIPPED_FOLDERS = frozenset({"build", "dist", "node_modules", "venv", "__pycache__", "site-packages"})
+
+
+_DEEPEST = 4  # folders below this one, in which a case file is looked for by its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +66,7 @@ def find_case_files(paths: Sequence[str]) -> list[Path]:
         if path.is_dir():
             files.update(dict.fromkeys(_files_in(path)))
         elif not path.exists():
-            message = f"{path}: no such file or directory; expected a case file, a directory of them, or a pytest node id."
-            raise UsageError(message)
+            raise UsageError(_no_such_path(node_id))
         elif path.suffix != ".py":
             message = f"{path}: not a Python file; expected a .py file with case_* functions."
             raise UsageError(message)
@@ -74,6 +79,32 @@ def find_case_files(paths: Sequence[str]) -> list[Path]:
         message = f"{', '.join(paths)}: no case found; expected a Python file with a function named case_*."
         raise UsageError(message)
     return list(files)
+
+
+def _no_such_path(node_id: str) -> str:
+    """What is wrong with a path that does not exist: the node id of the case if it is a case id, or similar paths."""
+    path, _ = split_node_id(node_id)
+    message = f"{path}: no such file or directory; expected a case file, a directory of them, or a pytest node id."
+    stem, _, name = node_id.partition("/")
+    if name and "/" not in name and not path.suffix:
+        function = PREFIX + name.partition("[")[0]
+        for folder in (Path(), builtin_cases()):
+            for file in _files_named(f"{stem}.py", folder):
+                if function in case_names(file):
+                    return f"{node_id}: is the id of a case; expected a path or a node id. Did you mean {file}::{PREFIX}{name}?"
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    close = [str(folder / name) for name in close_names(path.name, [name for name in names if not name.startswith(".")])]
+    return f"{message} Did you mean {' or '.join(close)}?" if close else message
+
+
+def _files_named(name: str, folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(entry for entry in folders if not entry.startswith(".") and entry not in SKIPPED_FOLDERS)
+        if len(Path(parent).relative_to(folder).parts) >= _DEEPEST:
+            folders.clear()
+        if name in files:
+            yield Path(parent) / name
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
@@ -89,7 +120,11 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def holds_cases(path: Path) -> bool:
     """Whether the file binds a ``case_*`` name at its top level. A file that does not parse counts if it contains ``case_``."""
-    source = _source(path)
+    return _binds_cases(_source(path))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _binds_cases(source: bytes) -> bool:
     if PREFIX.encode() not in source:
         return False
     try:

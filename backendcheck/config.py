@@ -6,6 +6,7 @@ backends = ["tensorflow", "jax", "torch"]    # legs that must be present
 cases = ["labels/*"]                         # case ids (patterns) that must be present
 paths = ["tests/cases"]                      # for `run`, `record` and `list` without a PATH
 known_divergences = "known_divergences.toml"
+worker_memory = "2G"                         # for --worker-memory
 
 [[tool.backendcheck.tolerance]]
 observation = "gradient/*"                   # a pattern; `case = "labels/*"` restricts it
@@ -31,9 +32,10 @@ from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Override
 from backendcheck.errors import UsageError
 from backendcheck.files import read_text
-from backendcheck.vocabulary.backends import parse_backend
+from backendcheck.vocabulary.leg_names import parse_leg
+from backendcheck.vocabulary.memory import parse_size
 
-_KEYS = ("backends", "cases", "paths", "known_divergences", "tolerance", "labels")
+_KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "tolerance", "labels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Configuration:
     cases: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     known: tuple[Path, ...] = ()
+    worker_memory: int | None = None
     tolerances: tuple[Override, ...] = ()
     labels: LabelSettings = LabelSettings()
 
@@ -111,7 +114,8 @@ def _parse(path: Path, table: Any) -> Configuration:
             raise refuse(str(error)) from error
         tolerances.append(Override(observation=entry["observation"], case=entry.get("case", "*"), tolerance=tolerance))
     try:
-        backends = tuple(parse_backend(name).value for name in lists["backends"])
+        backends = tuple(parse_leg(name).value for name in lists["backends"])
+        memory = parse_size(str(table["worker_memory"])) if "worker_memory" in table else None
     except UsageError as error:
         raise refuse(str(error)) from error
     return Configuration(
@@ -119,6 +123,7 @@ def _parse(path: Path, table: Any) -> Configuration:
         cases=lists["cases"],
         paths=tuple(str(path.parent / relative) for relative in lists["paths"]),
         known=tuple(path.parent / relative for relative in known),
+        worker_memory=memory,
         tolerances=tuple(tolerances),
         labels=_labels(table.get("labels", {}), refuse),
     )

@@ -17,3 +17,20 @@ class UnreadableInput(BackendcheckError):
 
 class OutputInTheWay(BackendcheckError):
     """The output directory cannot be written, or holds something that must not be mixed with or overwritten."""
+
+
+def install_command(extra: str) -> str:
+    """The command that installs what an extra of backendcheck asks for.
+
+    It names the packages themselves, so that it works wherever backendcheck itself came from: an index, a wheel or a clone.
+    """
+    import importlib.metadata
+
+    from packaging.requirements import Requirement
+
+    packages = []
+    for text in importlib.metadata.requires("backendcheck") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and requirement.marker.evaluate({"extra": extra}):
+            packages.append(f"'{requirement.name}{requirement.specifier}'")
+    return f"pip install {' '.join(packages)}"

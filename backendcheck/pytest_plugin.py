@@ -48,6 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--backendcheck-workers", type=int, default=1, metavar="N", help="Worker processes per backend. Default: 1")
     group.addoption(
+        "--backendcheck-worker-memory", metavar="SIZE",
+        help="Replace a worker that keeps more memory than this between two cases, such as 1500M or 2G; 0 for never.",
+    )  # fmt: skip
+    group.addoption(
         "--backendcheck-device", choices=("cpu", "gpu", "auto"), default="cpu",
         help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend. Default: cpu",
     )  # fmt: skip

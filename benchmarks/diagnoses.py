@@ -37,6 +37,8 @@ from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.observations import Observation
 
 FAR, MARGIN, NEAR = 20.0, 100.0, 10.0
+# What is said where no cause is named; the last of these, if all legs have the cause and the reference alone differs.
+NO_NAME = ("nothing", "rounding", "unexplained", "wrong-everywhere")
 WIDTH = 26
 
 
@@ -251,7 +253,7 @@ def main() -> None:
             by_size, key=lambda text: (", noise" in text, text == "exact", float(text.split()[0]) if text != "exact" else 0)
         ):
             counts = by_size[size]
-            n, silent = sum(counts.values()), sum(counts[code] for code in ("nothing", "rounding", "unexplained"))
+            n, silent = sum(counts.values()), sum(counts[code] for code in NO_NAME)
             shares = [100 * k / n for k in (counts["named"], silent, n - counts["named"] - silent)]
             print(f"{size:<40} {n:>7} " + " ".join(f"{share:>6.1f} %" for share in shares))
     if options.noise:

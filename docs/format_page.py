@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from backendcheck.recordings.codec import UNKNOWN_KEYS, key_of
-from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
+from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, KeptRun, MergedPart, Selection
 from backendcheck.recordings.files import ENVIRONMENT, ENVIRONMENT_FILE, FORMAT, RECORDING
 from backendcheck.recordings.layer_calls import LayerCall, LayerTrace
+from backendcheck.recordings.operation_calls import OperationCall
 from backendcheck.recordings.paths import RECORDINGS, SUFFIX
 from backendcheck.recordings.recording import Raised, Recording, Variant
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import ExitState, Status
 
-_OF_RECORDINGS = (Recording, Variant, Raised, LayerTrace, LayerCall)
-_OF_ENVIRONMENTS = (Environment, Selection, CaseFileProblem, EarlierSession, MergedPart)
+_OF_RECORDINGS = (Recording, Variant, Raised, LayerTrace, LayerCall, OperationCall)
+_OF_ENVIRONMENTS = (Environment, Selection, CaseFileProblem, EarlierSession, KeptRun, MergedPart)
 _TABLES = {cls.__name__: cls for cls in (*_OF_RECORDINGS, *_OF_ENVIRONMENTS)}
 
 

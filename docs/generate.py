@@ -1,11 +1,12 @@
 """Write the pages that are generated from the program and from a run.
 
-These are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, and what-differs.md.
+These are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, state.md, and what-differs.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
     python docs/generate.py --check        # fails if a page other than what-differs.md is out of date
 
-The page what-differs.md comes from a run, so it is written only if a report.json is passed.
+The page what-differs.md comes from a run, so it is written only if a report.json is passed. The public address in
+pyproject.toml goes into the files that name it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import address
 import click
 from format_page import format_page
+from state_page import state_page
 from what_differs import what_differs
 
 from backendcheck.case_files import CaseFunction, case_functions, find_case_files
@@ -44,10 +48,17 @@ def main() -> None:
     schema = SCHEMA.read_text(encoding="utf-8")
     pages = {
         "commands.md": commands(), "label-rules.md": label_rules(), "report-json.md": report_json(json.loads(schema)),
-        "case-index.md": case_index(), "format.md": format_page(), SCHEMA.name: [schema],
+        "case-index.md": case_index(), "format.md": format_page(), "state.md": state_page(),
+        SCHEMA.name: [schema],
     }  # fmt: skip
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
+    known = address.repository()
+    for path in address.files():
+        text = path.read_text(encoding="utf-8")
+        new = address.filled(text, known, readme=path.name == "README.md")
+        if new != text:
+            pages.setdefault(os.path.relpath(path, DOCS), new.rstrip().split("\n"))
     stale = [name for name, lines in pages.items() if _stale(DOCS / name, "\n".join(lines).rstrip() + "\n", check=options.check)]
     if stale and options.check:
         sys.exit(f"docs: {', '.join(stale)} out of date. Run: python docs/generate.py")
@@ -60,12 +71,26 @@ def _stale(path: Path, text: str, *, check: bool) -> bool:
     return not same
 
 
+COMPLETION = """\
+## Completion in the shell
+
+The shell completes commands and options, ids of recorded cases (`show`, `locate`, `repro`, `known add`), cases of a file behind
+`FILE.py::`, backends, codes of label rules, and faults. Add the line of your shell to its settings:
+
+| shell | file | line |
+| --- | --- | --- |
+| Bash 4.4 or newer | `~/.bashrc` | `eval "$(_BACKENDCHECK_COMPLETE=bash_source backendcheck)"` |
+| Zsh | `~/.zshrc` | `eval "$(_BACKENDCHECK_COMPLETE=zsh_source backendcheck)"` |
+| Fish | `~/.config/fish/completions/backendcheck.fish` | `_BACKENDCHECK_COMPLETE=fish_source backendcheck \\| source` |
+""".splitlines()
+
+
 # --- commands --------------------------------------------------------------------------------------------------
 
 
 def commands() -> Iterator[str]:
     """Every command with its --help text."""
-    yield from ("# Commands", "", "The output of `backendcheck COMMAND --help`.", "")
+    yield from ("# Commands", "", "The output of `backendcheck COMMAND --help`.", "", *COMPLETION, "")
     yield from _help(cli, ["backendcheck"])
 
 

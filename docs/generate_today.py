@@ -25,7 +25,7 @@ from backendcheck.labels.contract.backend_behavior import DOES
 from backendcheck.recordings.files import read_recording
 from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
 from backendcheck.vocabulary.observations import quantity_of
 
 MAPPING = Path(__file__).parent / "today.toml"
@@ -63,7 +63,7 @@ class Run:
 def read_run(path: Path) -> Run:
     """The run in a directory."""
     report = json.loads((path / "report.json").read_text(encoding="utf-8"))
-    legs = [backend.value for backend in Backend]
+    legs = [backend.value for backend in DEFAULT_BACKENDS]
     if report["backends"] != legs:
         sys.exit(f"{path}: has {', '.join(report['backends'])}; expected {', '.join(legs)}. Run the cases on all backends.")
     versions = {leg: report["environments"][leg]["versions"] for leg in legs}

@@ -1,15 +1,22 @@
-"""The page what-differs.md: every known divergence that a run of the built-in cases shows, by cause."""
+"""The page what-differs.md: every known divergence that a run of the built-in cases shows, by cause.
+
+The repository has it as one page. The site splits it: an index, and a page for each cause.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from backendcheck.text.markdown import escape
 
 _CODE = re.compile(r"(`[^`]+`)")
+_TITLE = re.compile(r"\*\*(.*?)\*\*(?= |$)", re.MULTILINE)
 _NO_CAUSE = "other"
+_BACKENDS = ("tensorflow", "jax", "torch")
+SITE_FOLDER = "differs"
 
 
 def what_differs(report: Mapping[str, Any]) -> Iterator[str]:
@@ -44,18 +51,28 @@ def _by_cause(results: Sequence[Mapping[str, Any]], causes: Mapping[str, Any]) -
 
 
 def _row(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    title = f"[{prose(cause.get('title', 'Without a cause'))}](#{name})"
+    return f"| {' | '.join([title, *_facts(name, cause, results)])} |"
+
+
+def _facts(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
+    """The backends that deviate, the versions, the number of cases, and the links of a cause."""
     entries = [entry for result in results for entry in result["known"] if (entry.get("cause") or _NO_CAUSE) == name]
-    backends = sorted({backend for entry in entries for backend in entry["backends"]}, key=["tensorflow", "jax", "torch"].index)
-    deviating = "all" if len(backends) == 3 else ", ".join(backends)  # noqa: PLR2004 - all backends
+    named = {backend for entry in entries for backend in entry["backends"]}  # also legs that were not in the run
+    backends = [backend for backend in _BACKENDS if backend in named]
+    deviating = "all" if len(backends) == len(_BACKENDS) else ", ".join(backends)
     bounds = [f"{word} {'Keras ' * cause[word][0].isdigit()}{cause[word]}" for word in ("since", "until") if cause.get(word)]
-    ranges = sorted({f"Keras {entry['versions']['keras']}" for entry in entries if "keras" in entry["versions"]})
+    ranges = widest({entry["versions"]["keras"] for entry in entries if "keras" in entry["versions"]})
     links = dict.fromkeys(entry["link"] for entry in entries if entry["link"])
-    cells = [
-        f"[{prose(cause.get('title', 'Without a cause'))}](#{name})", deviating, ", ".join(bounds or ranges),
-        str(len(results)),
-        ", ".join(f"[{_short(link)}]({link})" for link in links),
-    ]  # fmt: skip
-    return f"| {' | '.join(cells)} |"
+    return deviating, ", ".join(bounds or ranges), str(len(results)), ", ".join(f"[{_short(link)}]({link})" for link in links)
+
+
+def widest(ranges: Collection[str]) -> list[str]:
+    """The versions of Keras that all these ranges are in. A case that needs newer functions of Keras has a narrower range."""
+    lower = [text.removeprefix(">=") for text in ranges]
+    if not ranges or any(re.fullmatch(r"[0-9.]+", text) is None for text in lower):
+        return sorted(f"Keras {text}" for text in ranges)
+    return [f"Keras >={min(lower, key=lambda text: [*map(int, text.split('.'))])}"]
 
 
 def _short(link: str) -> str:
@@ -68,8 +85,37 @@ def _section(name: str, cause: Mapping[str, Any], results: Sequence[Mapping[str,
     yield from ("", f"## {name}", "")
     if cause:
         yield from (f"**{prose(cause['title'])}** {prose(cause['explanation'])}", "")
+    deviating, versions, _, links = _facts(name, cause, results)
+    yield f"Deviates: {'; '.join(filter(None, [deviating, versions, links]))}."
+    yield from ("", "```sh", *_commands(results[0]), "```", "")
     for result in results:
         yield from _entry(name, cause, result)
+
+
+def _commands(result: Mapping[str, Any]) -> list[str]:
+    """What shows the first case, and writes a script of it that needs only Keras."""
+    case = result["case"]
+    name = case.rpartition("/")[2].partition("[")[0]
+    return [f"backendcheck run {result['file']} -k {name}", f"backendcheck repro {shlex.quote(case)}  # a script for Keras alone"]
+
+
+# --- the pages of the site -------------------------------------------------------------------------------------
+
+
+def site_pages(text: str) -> tuple[str, dict[str, str]]:
+    """The index, and a page for each cause by its id, from the text of what-differs.md."""
+    index, *sections = re.split(r"^## (?=.)", text, flags=re.MULTILINE)
+    pages = {}
+    for section in sections:
+        name, _, body = section.partition("\n")
+        if title := _TITLE.match(body.lstrip()):
+            body = f"# {title[1].rstrip('.')}\n\n{body.lstrip()[title.end() :].lstrip()}"
+        else:
+            body = f"# {name}\n{body}"
+        pages[name] = body.replace("](diagnoses.md", "](../diagnoses.md") + "\n[What else differs](../what-differs.md)\n"
+        words = " ".join(dict.fromkeys(re.findall(r"\w[\w-]+", section.lower())))  # for the filter, what-differs.js
+        index = index.replace(f"](#{name}) |", f"]({SITE_FOLDER}/{name}.md)<span hidden>{words}</span> |")
+    return index, pages
 
 
 def _entry(name: str, cause: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
@@ -85,6 +131,7 @@ def _entry(name: str, cause: Mapping[str, Any], result: Mapping[str, Any]) -> It
 
 def prose(text: str) -> str:
     """Text as Markdown, with code in backticks kept as code."""
+    text = text.replace("``", "`")
     parts = _CODE.split(" ".join(text.split()))
     if any("`" in part for part in parts[::2]):
         return escape(text)

@@ -15,9 +15,11 @@ except ModuleNotFoundError as error:
 
 FOLDER_MARKS = {"backends": "backends", "browser": "browser"}
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("backendcheck", deadline=None)
-settings.register_profile("fast", deadline=None, max_examples=25)  # --hypothesis-profile=fast, in .ci/fast
+# How long an example takes says more about the machine than about the code. The same code has the same result each time;
+# `--hypothesis-profile=search` looks at other examples in each run.
+settings.register_profile("backendcheck", deadline=None, derandomize=True)
+settings.register_profile("fast", deadline=None, derandomize=True, max_examples=25)  # in .ci/fast
+settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("backendcheck")
 
 

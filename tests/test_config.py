@@ -10,7 +10,7 @@ from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Override
 from backendcheck.config import Configuration, load_configuration
 from backendcheck.errors import UsageError
-from backendcheck.vocabulary.backends import Backend, parse_backend, parse_backends
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, Backend, parse_backend, parse_backends
 
 WHOLE = """
 [tool.backendcheck]
@@ -18,6 +18,7 @@ backends = ["tensorflow", "jax"]
 cases = ["labels/*"]
 paths = ["tests/cases", "more/a.py::case_b"]
 known_divergences = "known.toml"
+worker_memory = "1500M"
 
 [[tool.backendcheck.tolerance]]
 observation = "gradient/*"
@@ -43,6 +44,7 @@ def test_everything_that_is_documented_is_read(tmp_path: Path) -> None:
         cases=("labels/*",),
         paths=(f"{tmp_path}/tests/cases", f"{tmp_path}/more/a.py::case_b"),
         known=(tmp_path / "known.toml",),
+        worker_memory=1500 << 20,
         tolerances=(
             Override(observation="gradient/*", tolerance=Tolerance(rtol=1e-3, atol=0)),
             Override(observation="loss", case="labels/*", tolerance=Tolerance(rtol=0.1, atol=0.01)),
@@ -122,16 +124,16 @@ def test_what_is_not_as_documented_is_refused_by_file_and_key(tmp_path: Path, te
 
 
 def test_the_backends_are_the_three_that_can_train() -> None:
-    assert [str(one) for one in Backend] == ["tensorflow", "jax", "torch"]
+    assert [str(one) for one in DEFAULT_BACKENDS] == ["tensorflow", "jax", "torch"]
 
 
 def test_backends_are_read_from_a_list_in_its_order() -> None:
-    assert parse_backends(" torch, JAX,") == (Backend.TORCH, Backend.JAX)
+    assert parse_backends(" torch, JAX,") == (Backend("torch"), Backend("jax"))
 
 
 @pytest.mark.parametrize(
     ("names", "complaint"),
-    [("", "names none"), (",", "names none"), ("jax,jax", "names one twice"), ("jax,numpy", "backend 'numpy': not a backend")],
+    [("", "names none"), (",", "names none"), ("jax,jax", "names one twice"), ("jax,theano", "backend 'theano': not a backend")],
 )
 def test_a_list_of_backends_that_is_none_is_refused(names: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
@@ -144,4 +146,4 @@ def test_pytorch_is_corrected_to_its_name_in_keras() -> None:
 
 
 def test_what_to_install_is_named() -> None:
-    assert Backend.TORCH.install_command == "pip install 'backendcheck[torch]'"
+    assert Backend("torch").install_command == "pip install 'keras>=3.4' 'torch>=2.3'"

@@ -15,8 +15,10 @@ from backendcheck.check.pickling import pickle_objects
 from backendcheck.check.report import Report
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
-from backendcheck.vocabulary.backends import Backend, parse_backends
+from backendcheck.temporary import temporary_directory
+from backendcheck.vocabulary.backends import DEFAULT_NAMES
 from backendcheck.vocabulary.findings import ORACLES, parse_oracles
+from backendcheck.vocabulary.leg_names import LegName, parse_legs
 
 CASES = "cases"  # folder of the case file and its data, in the directory of a run
 
@@ -34,7 +36,7 @@ class RunOptions:
     timeout_s: float = 300.0
     progress: bool = True
 
-    def parsed_backends(self) -> tuple[Backend, ...]:
+    def parsed_backends(self) -> tuple[LegName, ...]:
         """The backends to use; by default those in pyproject.toml, or all three.
 
         Raises:
@@ -45,7 +47,7 @@ class RunOptions:
         names = self.backends
         if not isinstance(names, str):
             names = ",".join(names or load_configuration(Path.cwd()).backends)
-        backends = parse_backends(names or "tensorflow,jax,torch")
+        backends = parse_legs(names or DEFAULT_NAMES)
         for backend in backends:
             if missing := backend.missing_modules():
                 message = f"{backend}: {' and '.join(missing)} is not installed here; expected every requested backend. "
@@ -141,6 +143,6 @@ def _pickled_objects(source: CaseSource) -> Iterator[_PickledFile]:
     if not source.pickled:
         yield _PickledFile()
         return
-    with tempfile.TemporaryDirectory(prefix="backendcheck-pickled-") as folder:
-        path = Path(folder) / "objects"
+    with temporary_directory("pickled") as folder:
+        path = folder / "objects"
         yield _PickledFile(path=path, sha256=pickle_objects(source.pickled, path))

@@ -12,6 +12,10 @@ import click
 
 from backendcheck import __version__
 from backendcheck.cli.compare import compare
+from backendcheck.cli.demo import demo
+from backendcheck.cli.explore import explore
+from backendcheck.cli.grouped_help import write_commands
+from backendcheck.cli.init import init
 from backendcheck.cli.known import known
 from backendcheck.cli.labels import labels
 from backendcheck.cli.list import list_cases
@@ -20,6 +24,7 @@ from backendcheck.cli.merge import merge
 from backendcheck.cli.model import model
 from backendcheck.cli.process import resume_command
 from backendcheck.cli.record import record
+from backendcheck.cli.report import report
 from backendcheck.cli.repro import repro
 from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
@@ -81,6 +86,10 @@ class _Commands(click.Group):
                 click.echo(f"backendcheck: resume with: {visible(resume_command(sys.argv[1:]))}", err=True)
             context.exit(130)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their groups."""
+        write_commands(self, ctx, formatter)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(__version__, prog_name="backendcheck")
@@ -91,17 +100,23 @@ def cli() -> None:
     gradients or predictions differ.
 
     \b
-    backendcheck run                         the built-in cases on all three backends
+    backendcheck demo                        what it finds, in about a minute
+    backendcheck init                        a first case for your project
+    backendcheck run                         the built-in cases, or your project's
     backendcheck run cases/labels.py         your own cases
     backendcheck labels --data d.npz         labels, before training
     backendcheck model m.keras --data d.npz  a saved model, with its labels
+    backendcheck explore --out DIR           differences without a case
+    backendcheck report --open               the page of the last run
     backendcheck show labels/one_hot         one case in full
     backendcheck locate labels/one_hot       the layer where a difference begins
     backendcheck repro labels/one_hot        a script that shows the difference
     """
 
 
-for command in (run, labels, model, record, compare, merge, show, locate, repro, list_cases, known, selftest):
+for command in (
+    demo, init, run, labels, model, explore, record, compare, merge, report, show, locate, repro, list_cases, known, selftest,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     LATEST,
     baseline_option,
     expect_backends_option,
+    history_option,
     known_option,
     overwrite_option,
     strict_known_option,
@@ -20,7 +22,7 @@ from backendcheck.cli.results import analyze_legs, check_report_directory, requi
 from backendcheck.cli.terminal import OutputOptions, output_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR",
@@ -30,11 +32,12 @@ from backendcheck.cli.terminal import OutputOptions, output_options
 @known_option
 @strict_known_option
 @baseline_option
+@history_option
 @overwrite_option
 @output_options
 def compare(
     directories: Sequence[Path], out: Path | None, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool, output: OutputOptions,
+    strict_known: bool, baseline: Path | None, history: Path | None, overwrite: bool, output: OutputOptions,
 ) -> None:  # fmt: skip
     """Compare recordings and write the report. Needs no backend.
 
@@ -52,4 +55,4 @@ def compare(
         check_report_directory(out, legs, overwrite=overwrite)
         results = analyze_legs(legs, required_legs(expect_backends), known_files)
         warn_if_known_not_found(results, known_files)
-        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)
+        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, history=history, output=output)

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.completion import case_argument
 from backendcheck.cli.options import known_option, run_option
-from backendcheck.cli.results import analyze_legs
+from backendcheck.cli.results import analyze_legs, recorded_case
 from backendcheck.errors import UsageError
+from backendcheck.text.close_names import did_you_mean
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.results.known_edit import FileEdits
     from backendcheck.results.results import Results
     from backendcheck.verdicts.known import Cause, Divergence
+
+_FEWEST_WORDS = 3  # of a reason
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 
@@ -33,7 +37,7 @@ def known_list(known_files: Sequence[Path], only: str) -> None:
     """List known divergences by cause, with the cases, the backends that deviate, versions and link of each."""
     entries, causes = _read(known_files)
     if only and only not in causes:
-        message = f"--cause {only}: no such cause; expected one of {', '.join(sorted(causes)) or 'those defined as [cause.ID]'}."
+        message = f"--cause {only}: no such cause; expected the ID of a [cause.ID]. {did_you_mean(only, causes)}".rstrip()
         raise UsageError(message)
     by_cause: dict[str, list[Divergence]] = {name: [] for name in causes}
     for entry in entries:
@@ -125,7 +129,7 @@ def known_refresh(known_files: Sequence[Path], run: Path, package: str, add_outc
 
 
 @known.command("add")
-@click.argument("case")
+@case_argument
 @click.option("--reason", default="", metavar="TEXT", help="What happens and why; a sentence a reader understands by itself.")
 @click.option("--cause", default="", metavar="ID", help="The cause, defined as [cause.ID]; it may stand instead of a reason.")
 @click.option("--link", default="", metavar="URL", help="The issue about it.")
@@ -148,10 +152,15 @@ def known_add(case: str, reason: str, cause: str, link: str, expires: str, file:
     if not reason.strip() and not cause:
         message = "known add: expected --reason TEXT, or --cause ID of a cause that is defined. Say why it diverges."
         raise UsageError(message)
-    legs = read_legs(find_legs([run]), only=case)
+    if reason and len(reason.split()) < _FEWEST_WORDS:
+        message = f"--reason {reason!r}: says too little; expected a sentence that tells a reader why the backends diverge."
+        raise UsageError(message)
+    paths = find_legs([run])
+    case = recorded_case(case, paths, run)
+    legs = read_legs(paths, only=case)
     result = analyze_legs(legs, None, ()).result(case)
     if result is None:
-        message = f"{case}: no such case in {run}. See 'backendcheck show' for those that are there."
+        message = f"{case}: has no readable recording in {run}. Record it again."
         raise UsageError(message)
     if expires:
         _check_date(expires)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.completion import complete_rules
+from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.terminal import print_lines
 from backendcheck.cli.values import parse_class_names, parse_losses
 from backendcheck.errors import UsageError
@@ -53,7 +55,7 @@ class _Options:
     explain: str | None
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option("--data", type=_PATH, metavar="PATH",
               help="Training data: a .npz, .npy, .csv or .parquet file, or a directory of images by class. An .npy alone holds "
               "labels.")  # fmt: skip
@@ -73,8 +75,10 @@ class _Options:
 @click.option("--n-classes", type=click.IntRange(1), metavar="N", help="Number of classes, if nothing else gives it.")
 @click.option("--against", type=_PATH, metavar="FILE", help="Class map that the class names must match.")
 @click.option("--write-class-map", type=_PATH, metavar="FILE", help="Write the class map of the data, unless there are errors.")
-@click.option("--select", default="", metavar="CODES", help="Only rules with these codes or code prefixes: L1,L403.")
-@click.option("--ignore", default="", metavar="CODES", help="Skip these rules, in addition to those ignored in pyproject.toml.")
+@click.option("--select", default="", metavar="CODES", shell_complete=complete_rules,
+              help="Only rules with these codes or code prefixes: L1,L403.")  # fmt: skip
+@click.option("--ignore", default="", metavar="CODES", shell_complete=complete_rules,
+              help="Skip these rules, in addition to those ignored in pyproject.toml.")  # fmt: skip
 @click.option("--imbalance", type=click.FloatRange(1, min_open=True), metavar="RATIO",
               help="Report imbalance (L701) above this largest/smallest class ratio. Default: 10.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
@@ -82,7 +86,7 @@ class _Options:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors, warnings and the last line only.")
 @click.option("--list", "list_rules", is_flag=True, help="List the rules.")
-@click.option("--explain", metavar="CODE", help="Explain one rule.")
+@click.option("--explain", metavar="CODE", shell_complete=complete_rules, help="Explain one rule.")
 def labels(**options: Any) -> None:
     """Check labels against the loss, the head and the class names they are used with. Trains nothing, imports no backend.
 

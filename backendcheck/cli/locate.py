@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.completion import case_argument
 from backendcheck.cli.options import option_with_aliases, plugins_option, run_option, timeout_option
 from backendcheck.cli.process import end_on_signals
 from backendcheck.cli.results import analyze_legs, recorded_case, terminal_width
 from backendcheck.cli.terminal import print_lines
-from backendcheck.errors import UsageError
+from backendcheck.errors import OutputInTheWay, UsageError
+from backendcheck.text.escape import visible
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.sides import Side
 
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
     from backendcheck.recordings.recording import Recording
     from backendcheck.results.results import CaseResult
-    from backendcheck.vocabulary.backends import Backend
+    from backendcheck.vocabulary.leg_names import LegName
 
 
 @click.command()
-@click.argument("case")
+@case_argument
 @run_option("--out")
 @option_with_aliases(
     "--backends", "--backend", name="backends", metavar="LIST",
@@ -40,20 +42,20 @@ def locate(case: str, run: Path, backends: str | None, timeout_s: float, plugins
 
     Records the outputs and gradients of every layer on each backend. Then replays each layer with the inputs of one backend: a
     difference that remains is caused by the layer, any other is inherited. CASE is a case id as in the report, or a pytest node
-    id. Start the command in the directory where the run was started. Exit code 0 when located or when nothing differs, 3 when the
-    backends cannot be compared.
+    id. Start the command in the directory where the run was started. The layers are kept in DIR/layers, and the next report of
+    the run shows them. Exit code 0 when located or when nothing differs, 3 when the backends cannot be compared.
 
     \b
     backendcheck locate labels/one_hot --run reports/nightly
     """
-    import tempfile
-
     from backendcheck.compare.layers import locate as locate_layer
     from backendcheck.config import load_configuration
     from backendcheck.progress.terminal import progress_of
+    from backendcheck.recordings.kept_layers import keep_layers
     from backendcheck.recordings.legs import find_legs, read_legs
     from backendcheck.report.formats import layers as locate_report
     from backendcheck.sessions.layers import LayersOf, files_of, record_layers
+    from backendcheck.temporary import temporary_directory
     from backendcheck.verdicts.verdict import incomparable
 
     end_on_signals()
@@ -74,23 +76,31 @@ def locate(case: str, run: Path, backends: str | None, timeout_s: float, plugins
         timeout_s=timeout_s,
     )
     with (
-        tempfile.TemporaryDirectory(prefix="backendcheck-") as work,
+        temporary_directory("locate") as work,
         progress_of([str(backend) for backend in (source, *targets)]) as progress,
     ):
-        recordings = record_layers(request, source, targets, Path(work), progress)
+        recordings = record_layers(request, source, targets, work, progress)
     problems = [*incomparable(recordings), *_without_layers(recordings)]
     if problems:
         for problem in problems:
             click.echo(f"backendcheck: {case}: {problem}", err=True)
         sys.exit(3)
     before = {recording.file_digest for recording in result.recordings.values()}
-    if before.isdisjoint(recording.file_digest for recording in recordings.values()):
+    is_of_run = not before.isdisjoint(recording.file_digest for recording in recordings.values())
+    if not is_of_run:
         click.echo(f"backendcheck: {result.file}: has changed since the run. The layers are those of the current file.", err=True)
     overrides = load_configuration(Path.cwd()).tolerances
     source_recording = recordings[source.value]
     locations = [locate_layer(source_recording, recordings[target.value], overrides) for target in targets]
+    report = locate_report.as_json(case, locations)
+    if is_of_run:
+        try:
+            kept = keep_layers(run, case, report, legs)
+            click.echo(f"backendcheck: layers kept as {kept}; 'backendcheck report {run}' adds them to the page", err=True)
+        except OutputInTheWay as error:  # a run that is read-only
+            click.echo(f"backendcheck: layers not kept in the run: {visible(str(error))}", err=True)
     if as_json:
-        click.echo(locate_report.as_json(case, locations))
+        click.echo(report)
     else:
         print_lines(locate_report.text(case, locations, terminal_width()))
     sys.exit(0)
@@ -118,16 +128,16 @@ def _without_layers(recordings: Mapping[str, Recording]) -> list[str]:
     return problems
 
 
-def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | None) -> list[Backend]:
+def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | None) -> list[LegName]:
     """The backends to record. The others are compared with the first.
 
     The first is preferably one that a reference confirms, that raised nothing and that agrees with another; then come those that
     differ from it.
     """
-    from backendcheck.vocabulary.backends import parse_backend, parse_backends
+    from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
 
     if names:
-        backends = list(parse_backends(names))
+        backends = list(parse_legs(names))
     else:
         from backendcheck.report.views.case import confirmed_legs
 
@@ -143,7 +153,7 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
 
         first, *rest = sorted(recorded, key=doubts)
         labels = [first, *(label for label in rest if label in differing or first in differing or not differing)]
-        backends = [parse_backend(name) for name in dict.fromkeys(Side(label).backend for label in labels)]
+        backends = [parse_leg(name) for name in dict.fromkeys(Side(label).backend for label in labels)]
     if len(backends) < 2:  # noqa: PLR2004 - locating compares two backends
         message = f"{result.case}: expected two backends, got {', '.join(map(str, backends))}. Pass --backends A,B."
         raise UsageError(message)

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import click
 
-from backendcheck.cli.options import baseline_option, expect_backends_option, known_option, overwrite_option, strict_known_option
+from backendcheck.cli.grouped_help import GroupedCommand
+from backendcheck.cli.options import (
+    baseline_option,
+    expect_backends_option,
+    history_option,
+    known_option,
+    overwrite_option,
+    strict_known_option,
+)
 from backendcheck.cli.process import without_garbage_collection
 from backendcheck.cli.results import analyze_legs, required_legs, warn_if_known_not_found, write_and_exit
 from backendcheck.cli.terminal import OutputOptions, output_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory of the joined legs and the report."
@@ -22,11 +30,12 @@ from backendcheck.cli.terminal import OutputOptions, output_options
 @known_option
 @strict_known_option
 @baseline_option
+@history_option
 @overwrite_option
 @output_options
 def merge(
     directories: Sequence[Path], out: Path, expect_backends: str | None, known_files: Sequence[Path],
-    strict_known: bool, baseline: Path | None, overwrite: bool, output: OutputOptions,
+    strict_known: bool, baseline: Path | None, history: Path | None, overwrite: bool, output: OutputOptions,
 ) -> None:  # fmt: skip
     """Join recordings from several places, compare, and report. Needs no backend.
 
@@ -54,4 +63,4 @@ def merge(
         legs = read_legs(write_legs(out, joined))
         results = analyze_legs(legs, required_legs(expect_backends), known_files)
         warn_if_known_not_found(results, known_files)
-        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, output=output)
+        write_and_exit(results, out, strict_known=strict_known, baseline=baseline, history=history, output=output)

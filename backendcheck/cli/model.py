@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     backends_option,
     baseline_option,
@@ -42,7 +43,7 @@ def _examples(context: click.Context, parameter: click.Parameter, value: str) ->
     return int(value)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("model")
 @click.option("--data", required=True, type=click.Path(path_type=Path), metavar="PATH",
               help="A .npz, .npy, .csv or .parquet file, or a directory of images by class.")  # fmt: skip
@@ -95,7 +96,7 @@ def model(
     from backendcheck.check.run import CASES, write_case
     from backendcheck.data import read_data
     from backendcheck.data.read import labels_as_indices
-    from backendcheck.vocabulary.backends import parse_backends
+    from backendcheck.vocabulary.leg_names import parse_legs
 
     path = Path(model) if ":" not in model or Path(model).exists() else None
     if path is not None:
@@ -104,7 +105,7 @@ def model(
     check_loadable(model_file)
     declared_loss = parse_losses(loss, registered=bool(imports))
     if options["backends"]:
-        parse_backends(options["backends"])
+        parse_legs(options["backends"])
     names = parse_class_names(class_names)
     loaded = read_data(
         data, labels=labels, label_columns=label_columns, weight_column=weight_column, examples=examples,

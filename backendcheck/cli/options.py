@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.completion import complete_backends, complete_oracles, complete_paths
 from backendcheck.errors import UsageError
 from backendcheck.vocabulary.findings import Oracle
+
+if TYPE_CHECKING:
+    from backendcheck.vocabulary.leg_names import LegName
 
 LATEST = Path("reports/latest")
 _LONGEST_S = 10_000_000
@@ -54,25 +58,43 @@ def run_option(*aliases: str) -> Callable[..., Any]:
 # --- which backends --------------------------------------------------------------------------------------------
 
 backends_option = option_with_aliases(
-    "--backends", "--backend", name="backends", metavar="LIST",
-    help="Backends to use. Default: those in pyproject.toml, or tensorflow,jax,torch.",
+    "--backends", "--legs", "--backend", "--leg", name="backends", metavar="LIST", shell_complete=complete_backends,
+    help="Legs to use: backends, with qualifiers such as jax+eager. Default: those in pyproject.toml, or tensorflow,jax,torch.",
 )  # fmt: skip
 backend_option = option_with_aliases(
-    "--backend", "--backends", name="backend", required=True, metavar="B", help="tensorflow, jax or torch."
+    "--backend", "--leg", "--backends", "--legs", name="backend", required=True, metavar="B", shell_complete=complete_backends,
+    help="The leg: a backend such as jax, with qualifiers such as jax+eager.",
 )
 expect_backends_option = option_with_aliases(
-    "--expect-backends", "--backends", "--backend", name="expect_backends", metavar="LIST",
+    "--expect-backends", "--expect-legs", "--backends", "--legs", "--backend", name="expect_backends", metavar="LIST",
+    shell_complete=complete_backends,
     help="Legs that must be present, such as tensorflow,jax,torch.",
 )  # fmt: skip
 
 # --- which cases, and how they are recorded ----------------------------------------------------------------------
 
-paths_argument = click.argument("paths", nargs=-1, metavar="[PATH]...")
+paths_argument = click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=complete_paths)
 keyword_option = click.option("-k", "keyword", metavar="EXPR", default="", help="Only cases whose names match, as in pytest.")
 marks_option = click.option("-m", "marks", metavar="EXPR", default="", help="Only cases with these marks, as in pytest.")
+class _WorkersType(click.ParamType):  # type: ignore[type-arg]  # generic in later versions of click only
+    name = "workers"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """The number of workers; 0 for as many as fit."""
+        return 0 if value == "auto" else int(click.IntRange(1).convert(value, parameter, context))
+
+
 workers_option = click.option(
-    "-n", "workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes per backend."
-)
+    "-n", "workers", type=_WorkersType(), default="1", show_default=True, metavar="N",
+    help="Worker processes per backend; auto for as many as cores and memory allow.",
+)  # fmt: skip
+
+
+def settle_workers(options: dict[str, Any], legs: Sequence[LegName]) -> None:
+    """Put a number in the place of `-n auto`. These legs record at the same time."""
+    from backendcheck.sessions.worker_count import workers_that_fit
+
+    options["workers"] = options["workers"] or workers_that_fit(legs, options["worker_memory"])
 
 
 def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
@@ -85,6 +107,25 @@ def _parse_seconds(_context: click.Context, _parameter: click.Parameter, value: 
 timeout_option = click.option(
     "--timeout", "timeout_s", type=float, callback=_parse_seconds, default=300.0, show_default=True, metavar="S",
     help="Seconds a case may take. After that it is stopped and recorded as timed out.",
+)  # fmt: skip
+
+
+def _parse_worker_memory(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from backendcheck.config import load_configuration
+    from backendcheck.vocabulary.memory import parse_size
+
+    if value is None:
+        return load_configuration(Path.cwd()).worker_memory
+    try:
+        return parse_size(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+worker_memory_option = click.option(
+    "--worker-memory", callback=_parse_worker_memory, metavar="SIZE",
+    help="Replace a worker that keeps more memory than this between two cases, such as 1500M or 2G; 0 for never. "
+    "Default: that in pyproject.toml, or 1300M for TensorFlow, 1200M for JAX, 1150M for PyTorch.",
 )  # fmt: skip
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True,
@@ -103,7 +144,7 @@ def _parse_oracles(context: click.Context, parameter: click.Parameter, value: st
 
 oracles_option = click.option(
     "--oracles", "oracles", default="agreement,paths,order,reference", show_default=True, metavar="LIST", callback=_parse_oracles,
-    help="Comparisons to make: agreement (always on), paths, order, reference.",
+    shell_complete=complete_oracles, help="Comparisons to make: agreement (always on), paths, order, reference.",
 )  # fmt: skip
 plugins_option = click.option(
     "-p", "plugins", multiple=True, metavar="NAME", help="Load this pytest plugin. No other plugins are loaded."
@@ -121,7 +162,23 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str 
 
 shard_option = click.option(
     "--shard", metavar="K/N", callback=_parse_shard,
-    help="Only part K of N of the cases, such as 2/8. Case ids decide the part, so adding cases moves no other case.",
+    help="Only part K of N of the cases, such as 2/8. Case ids decide the part, or how long cases took if a run of all is kept.",
+)  # fmt: skip
+
+
+def _parse_durations(context: click.Context, parameter: click.Parameter, value: Path | None) -> dict[str, float]:
+    from backendcheck.sessions.durations import read_durations
+
+    try:
+        return {} if value is None else read_durations(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+durations_option = click.option(
+    "--durations", "seconds_before", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    callback=_parse_durations,
+    help="With --shard: a report.json of an earlier run. Parts then take about the same time. Give all parts the same FILE.",
 )  # fmt: skip
 resume_option = click.option(
     "--resume", is_flag=True,
@@ -132,11 +189,22 @@ retry_option = click.option(
     help="With --resume: record cases again that crashed, timed out or could not be observed.",
 )  # fmt: skip
 
+fresh_option = click.option(
+    "--fresh", is_flag=True,
+    help="Record all cases. Without it, recordings are kept from earlier runs where nothing that they depend on has changed.",
+)  # fmt: skip
+
 
 def check_resume(options: dict[str, Any]) -> None:
-    """Refuse --resume with --overwrite, and --retry-errors without --resume."""
+    """Refuse options that contradict each other or need another: --resume, --overwrite, --fresh, --retry-errors, --durations."""
+    if options["seconds_before"] and not options["shard"]:
+        message = "--durations divides the cases into shards; expected --shard K/N with it."
+        raise click.UsageError(message)
     if options["resume"] and options["overwrite"]:
         message = "--resume keeps the recordings and --overwrite replaces them; expected one of the two."
+        raise click.UsageError(message)
+    if options["resume"] and options["fresh"]:
+        message = "--resume keeps the recordings and --fresh records all cases; expected one of the two."
         raise click.UsageError(message)
     if options["retry"] and not options["resume"]:
         message = "--retry-errors applies to the recordings of an earlier run; expected --resume with it."
@@ -144,10 +212,10 @@ def check_resume(options: dict[str, Any]) -> None:
 
 
 def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that records cases its options: workers, time, selection, device, oracles, plugins."""
+    """Give a command that records cases its options: workers, time, memory, selection, device, oracles, plugins."""
     options = (
-        workers_option, timeout_option, keyword_option, marks_option, shard_option, device_option, oracles_option, plugins_option,
-        resume_option, retry_option,
+        workers_option, timeout_option, worker_memory_option, keyword_option, marks_option, shard_option, durations_option,
+        device_option, oracles_option, plugins_option, resume_option, retry_option, fresh_option,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -159,6 +227,10 @@ def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
 baseline_option = click.option(
     "--baseline", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="report.json of an earlier run. What is new, changed or gone since then is listed first.",
+)  # fmt: skip
+history_option = click.option(
+    "--history", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
+    help="Folder with report.json files of earlier runs. The report shows the verdicts of each case in the last 30 of them.",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace another run in the output directory.")
 known_option = click.option(

@@ -45,5 +45,5 @@ def without_garbage_collection() -> Iterator[None]:
 def resume_command(arguments: Sequence[str]) -> str:
     """The command that resumes the run which a command with these arguments began."""
     name, *rest = arguments
-    repeated = [word for word in rest if word not in ("--resume", "--overwrite")]
+    repeated = [word for word in rest if word not in ("--resume", "--overwrite", "--fresh", "--watch")]
     return shlex.join(["backendcheck", name, "--resume", *repeated])

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from backendcheck.cli.options import backend_option, check_resume, overwrite_option, paths_argument, recording_options
+from backendcheck.cli.grouped_help import GroupedCommand
+from backendcheck.cli.options import (
+    backend_option,
+    check_resume,
+    overwrite_option,
+    paths_argument,
+    recording_options,
+    settle_workers,
+)
 from backendcheck.cli.process import end_on_signals
 from backendcheck.errors import BackendcheckError
 from backendcheck.text.escape import visible
@@ -38,7 +46,7 @@ def _record_for_parent(_context: click.Context, _parameter: click.Parameter, pat
     sys.exit(outcome.exit_code)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @paths_argument
 @backend_option
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
@@ -60,18 +68,26 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     from collections import Counter
 
     from backendcheck.config import load_configuration
-    from backendcheck.sessions.request import RecordingRequest
+    from backendcheck.recordings.store import CACHE
+    from backendcheck.sessions.durations import with_durations
+    from backendcheck.sessions.request import RecordingRequest, check_expressions
+    from backendcheck.sessions.selection import check_selection
     from backendcheck.sessions.session import record as record_session
-    from backendcheck.vocabulary.backends import parse_backend
+    from backendcheck.vocabulary.leg_names import parse_leg
 
     end_on_signals()
     check_resume(options)
     paths = paths or load_configuration(Path.cwd()).paths
-    request = RecordingRequest(backend=parse_backend(backend), out=out, paths=paths, **options)
+    leg = parse_leg(backend)
+    settle_workers(options, [leg])
+    request = RecordingRequest(backend=leg, out=out, paths=paths, store=Path.cwd() / CACHE, **options)
+    request = with_durations(request)
+    check_expressions(request)
+    check_selection(request)
     outcome = record_session(request)
     environment = outcome.environment
     counts = ", ".join(f"{n} {status}" for status, n in Counter(outcome.statuses.values()).most_common())
-    kept = f" ({outcome.n_kept} of them before)" if outcome.n_kept else ""
+    kept = f" ({outcome.n_kept} of them {'kept' if environment.kept else 'before'})" if outcome.n_kept else ""
     part = f" of {len(environment.all_cases)} in shard {request.shard}" if request.shard else ""
     click.echo(f"{environment.backend}: {counts or 'no case'}{kept}{part} in {environment.duration_s:.1f} s -> {request.leg}")
     for message in outcome.messages(request):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from backendcheck.cli.completion import case_argument
 from backendcheck.cli.options import device_option, known_option, run_option
 from backendcheck.cli.results import analyze_legs, recorded_case
 from backendcheck.errors import UsageError
@@ -15,7 +16,7 @@ from backendcheck.text.escape import visible
 
 
 @click.command()
-@click.argument("case")
+@case_argument
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The script to write. Default: repro_<case>.py.")  # fmt: skip
 @run_option("--dir")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +15,8 @@ from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
     from backendcheck.recordings.legs import Leg
+    from backendcheck.report.kept import Frames
+    from backendcheck.report.views.moment import Moment
     from backendcheck.results.results import Results
     from backendcheck.vocabulary.shards import Shard
 
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 def required_legs(option: str | None) -> list[str] | None:
     """The legs that must be present, from the option or from pyproject.toml."""
     from backendcheck.config import load_configuration
-    from backendcheck.vocabulary.backends import parse_backends
+    from backendcheck.vocabulary.leg_names import parse_legs
 
     names = option or ",".join(load_configuration(Path.cwd()).backends)
-    return [backend.value for backend in parse_backends(names)] if names else None
+    return [leg.value for leg in parse_legs(names)] if names else None
 
 
 def analyze_legs(
@@ -72,10 +74,14 @@ def recorded_case(case: str, legs: Sequence[Path], run: Path) -> str:
     case = case_id(case) if "::" in case else case
     cases = known_cases(legs)
     if case not in cases:
-        import difflib
+        from backendcheck.text.close_names import did_you_mean
+        from backendcheck.text.words import counted
 
-        close = difflib.get_close_matches(case, cases, n=3, cutoff=0.4) or cases[:3]
-        message = f"{case}: no such case in {run}; expected one of its {len(cases)}, such as {', '.join(close)}."
+        if not cases:
+            message = f"{case}: no such case in {run}; that run has no case. Record cases with 'backendcheck run'."
+            raise UsageError(message)
+        close = did_you_mean(case, cases, f"They are such as {', '.join(cases[:3])}.")
+        message = f"{case}: no such case in {run}; expected one of its {counted(len(cases), 'case')}. {close}"
         raise UsageError(message)
     return case
 
@@ -104,27 +110,74 @@ def check_report_directory(out: Path, legs: Sequence[Leg], *, overwrite: bool) -
         raise OutputInTheWay(message)
 
 
-def write_and_exit(
-    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, output: OutputOptions | None = None
-) -> NoReturn:
-    """Write the reports, print the summary, and exit with the exit code of the run."""
-    import os
+def completed(
+    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, history: Path | None = None,
+    quiet: bool = False,
+) -> Results:  # fmt: skip
+    """The results with all that a report shows besides: the baseline, earlier runs, and what lies beside the run."""
     from dataclasses import replace
 
+    from backendcheck.recordings.kept_layers import find_layers
     from backendcheck.recordings.scripts import find_scripts
-    from backendcheck.report import write_reports
-    from backendcheck.report.formats import github, text
-    from backendcheck.report.formats import json as json_report
     from backendcheck.results.changes import read_baseline
 
-    output = output or OutputOptions()
     results = replace(results, strict_known=strict_known)
     if baseline is not None:
         results = results.compared_with(read_baseline(baseline))
-    results = results.with_scripts(find_scripts([out, *(leg.path.parent for leg in results.legs)], results.legs))
+    if history is not None:
+        results = results.with_history(history)
+        if results.history is not None and results.history.ignored and not quiet:
+            click.echo(f"history: {visible(results.history.ignored)}", err=True)
+    places = [out, *(leg.path.parent for leg in results.legs)]
+    return results.with_scripts(find_scripts(places, results.legs)).with_layers(find_layers(places, results.legs))
+
+
+def write_and_exit(
+    results: Results, out: Path, *, strict_known: bool, baseline: Path | None = None, history: Path | None = None,
+    output: OutputOptions | None = None, keep: Callable[[Results, Frames], None] | None = None,
+) -> NoReturn:  # fmt: skip
+    """Write the reports, print the summary, and exit with the exit code of the run. `keep` gets what was shown."""
+    import os
+    from dataclasses import replace
+
+    from backendcheck.report import frames_of
+    from backendcheck.report.formats import github, text
+    from backendcheck.report.kept import Frames
+    from backendcheck.report.views.moment import Moment
+
+    output = output or OutputOptions()
+    results = completed(results, out, strict_known=strict_known, baseline=baseline, history=history)
+    place, width = directory_of([leg.path for leg in results.legs]), terminal_width()
+    summary = [] if output.as_json else text.summary_frame(
+        results, width=width, verbose=output.verbose, quiet=output.quiet, run=place
+    )  # fmt: skip
+    frames = Frames(
+        files=frames_of(results),
+        summary=list(summary),
+        last_line=list(text.last_line(results, width=width)),
+        annotations=[] if os.environ.get("GITHUB_ACTIONS") != "true" else list(github.annotation_commands(results)),
+        exit_code=results.exit_code,
+    )
+    files = dict(frames.files)
+    if keep is None:
+        frames = replace(frames, files={})
+    exit_code = show(frames, files, Moment.of(results), out, output)
+    if keep is not None:
+        keep(results, frames)
+    sys.exit(exit_code)
+
+
+def show(frames: Frames, files: dict[str, str], moment: Moment, out: Path, output: OutputOptions) -> int:
+    """Write the reports of a run and print its summary; returns the exit code. `files` has their frames, and is used up."""
+    import os
+
+    from backendcheck.report import filled_files, write_files
+    from backendcheck.report.formats.moment import in_text
+
+    texts = filled_files(files, moment)
     unwritten = []
     try:
-        write_reports(results, out)
+        write_files(texts, out)
     except OutputInTheWay as error:  # the verdict is printed all the same
         unwritten += str(error).splitlines()
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -132,34 +185,32 @@ def write_and_exit(
             # A pipe that has no reader would otherwise be waited for.
             handle = os.open(job_summary, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
             with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(github.render(results))
+                file.write(texts["summary.md"])
         except OSError as error:
             message = f"GITHUB_STEP_SUMMARY {job_summary}: cannot be written ({error.strerror or error}). The verdict is below."
             click.echo(visible(message), err=True)
-    annotations = [] if os.environ.get("GITHUB_ACTIONS") != "true" else list(github.annotation_commands(results))
     with while_read():
         if output.as_json:
-            click.echo(json_report.render(results), nl=False)
+            click.echo(texts["report.json"], nl=False)
         else:
-            place = directory_of(results.legs)
-            print_lines(text.summary(results, width=terminal_width(), verbose=output.verbose, quiet=output.quiet, run=place))
-        for line in annotations:
+            print_lines(in_text(frames.summary, moment, terminal_width()))
+        for line in frames.annotations:
             click.echo(line, err=output.as_json)
         if not output.quiet and not unwritten:
             click.echo(f"report: {out / 'index.html'}", err=output.as_json)
         if not (output.as_json and output.quiet):
-            for line in text.last_line(results, width=terminal_width()):
+            for line in frames.last_line:
                 click.echo(line, err=output.as_json)
     for line in unwritten:
         click.echo(f"backendcheck: {visible(line)}", err=True)
-    sys.exit(results.exit_code or (2 if unwritten else 0))
+    return frames.exit_code or (2 if unwritten else 0)
 
 
-def directory_of(legs: Sequence[Leg]) -> str:
-    """The directory to pass as --run for `legs`; empty if it is the default, or if no single directory has them all."""
+def directory_of(legs: Sequence[Path]) -> str:
+    """The directory to pass as --run for the legs at these paths; empty if it is the default, or if they are in several."""
     from backendcheck.cli.options import LATEST
 
-    directories = {leg.path.parent for leg in legs}
+    directories = {leg.parent for leg in legs}
     if len(directories) != 1 or (directory := directories.pop()).resolve() == LATEST.resolve():
         return ""
     return str(directory)

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.options import device_option, overwrite_option, timeout_option, workers_option
+from backendcheck.cli.completion import complete_faults
+from backendcheck.cli.grouped_help import GroupedCommand
+from backendcheck.cli.options import (
+    device_option,
+    overwrite_option,
+    settle_workers,
+    timeout_option,
+    worker_memory_option,
+    workers_option,
+)
 from backendcheck.cli.process import end_on_signals
 from backendcheck.errors import UsageError
+from backendcheck.temporary import temporary_directory
 from backendcheck.text.escape import visible
+from backendcheck.vocabulary.backends import DEFAULT_NAMES
 
 if TYPE_CHECKING:
     from backendcheck.vocabulary.backends import Backend
     from backendcheck.vocabulary.faults import Fault
 
 
-@click.command()
-@click.option("--faults", "faults", metavar="LIST", default="", help="Only these faults.")
+@click.command(cls=GroupedCommand)
+@click.option("--faults", "faults", metavar="LIST", default="", shell_complete=complete_faults, help="Only these faults.")
 @click.option("--backend", "backend", metavar="B", help="Inject all faults on this backend. Default: the backends take turns.")
 @click.option("--all", "every", is_flag=True, help="Inject each fault on each backend, and check all cases for false alarms.")
-@click.option("--backends", metavar="LIST", default="tensorflow,jax,torch", show_default=True, help="Backends to record.")
+@click.option("--backends", metavar="LIST", default=DEFAULT_NAMES, show_default=True, help="Backends to record.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the recordings here. Default: delete them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--judge", "kept", type=click.Path(path_type=Path), metavar="DIR",
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--list", "only_list", is_flag=True, help="List the faults and exit.")
 @workers_option
 @timeout_option
+@worker_memory_option
 @device_option
 @overwrite_option
 def selftest(
@@ -52,15 +63,16 @@ def selftest(
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
     from backendcheck.results.selftest_legs import judge, read_injected
-    from backendcheck.vocabulary.backends import Backend, parse_backend, parse_backends
+    from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, parse_backend, parse_backends
     from backendcheck.vocabulary.faults import faults_named
+    from backendcheck.vocabulary.leg_names import LegName
 
     end_on_signals()
     selected = faults_named([name.strip() for name in faults.split(",") if name.strip()])
     if only_list:
         click.echo("\n".join(listed_faults(selected)))
         return
-    recorded = list(Backend) if kept is not None else list(parse_backends(backends))
+    recorded = list(DEFAULT_BACKENDS) if kept is not None else list(parse_backends(backends))
     faulty = [parse_backend(backend)] if backend else recorded
     if not set(faulty) <= set(recorded):
         message = f"--backend: {backend} is not in --backends {backends}. Add it there."
@@ -70,9 +82,10 @@ def selftest(
         result = judge(kept, pairs)
     else:
         pairs = _faults_and_backends(selected, faulty, every=every)
-        with tempfile.TemporaryDirectory(prefix="backendcheck-selftest-") as folder:
-            _record(out or Path(folder), recorded, pairs, every=every, **options)
-            result = judge(out or Path(folder), pairs)
+        settle_workers(options, [LegName(backend=backend) for backend in recorded])
+        with temporary_directory("selftest") as folder:
+            _record(out or folder, recorded, pairs, every=every, **options)
+            result = judge(out or folder, pairs)
     expected = () if kept is not None and not faults else selected  # the kept recordings may cover only some of the faults
     left_out = tuple(fault.name for fault in expected if fault not in {fault for fault, _ in pairs})
     result = replace(result, left_out=left_out)
@@ -104,12 +117,13 @@ def _record(
     from backendcheck.sessions.processes import check_out, record_all
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.vocabulary.faults import NO_FAULT
+    from backendcheck.vocabulary.leg_names import LegName
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []
     for backend in backends:
-        injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on is backend}
-        requests.append(RecordingRequest(backend=backend, out=directory, injections=injections, **options))
+        injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on == backend}
+        requests.append(RecordingRequest(backend=LegName(backend=backend), out=directory, injections=injections, **options))
     check_out(directory, requests)
     with progress_of([str(backend) for backend in backends]) as progress:
         ends = record_all(requests, progress)

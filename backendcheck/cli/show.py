@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from backendcheck.cli.completion import case_argument
 from backendcheck.cli.options import known_option, run_option
 from backendcheck.cli.results import analyze_legs, directory_of, recorded_case, terminal_width
 from backendcheck.cli.terminal import OutputOptions, output_options, print_lines
 
 
 @click.command()
-@click.argument("case")
+@case_argument
 @run_option("--out")
 @known_option
 @output_options
@@ -41,7 +42,7 @@ def show(case: str, run: Path, known_files: Sequence[Path], output: OutputOption
     elif output.as_json:
         print_lines([json_report.entry(result, results)])
     elif output.quiet:
-        in_short = text.failing(result, terminal_width(), directory_of(results.legs))
+        in_short = text.failing(result, terminal_width(), directory_of(paths))
         print_lines(in_short if result.verdict in FAILING else [text.verdict_line(result)])
     else:
         print_lines(text.case(result, results, width=terminal_width(), verbose=output.verbose))

@@ -13,16 +13,18 @@ from backendcheck.case import Tolerance
 from backendcheck.compare.arrays import compare_dtypes, compare_numbers, compare_observations
 from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
 from backendcheck.compare.tolerances import Allowed, Override, Tolerances
-from backendcheck.recordings.recording import Recording
-from backendcheck.reference import DIRECTIONAL_DOUBT
+from backendcheck.recordings.recording import Raised, Recording, lacks
+from backendcheck.reference import DIRECTIONAL_DOUBT, UPDATE_RTOL, UPDATE_ULPS
 from backendcheck.reference.directions import slopes
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue, flow_key
 from backendcheck.vocabulary.sides import REFERENCE, Side
+from backendcheck.vocabulary.stages import recorded_in
 
 _EXACT = Allowed(tolerance=Tolerance(rtol=0.0, atol=0.0), origin="exact", norm_wise=False)
 _OF_THE_CASE = "the case's reference"
 _BUILT_IN = "the built-in reference"
+_OF_THE_CHANGE = f"{UPDATE_RTOL:g} of the largest change, and {UPDATE_ULPS:g} units in the last place"
 # How good the built-in reference for a gradient is: 2e-11 of the largest element was measured. It matters in float64 only.
 _FINITE_DIFFERENCES = Tolerance(rtol=2e-10, atol=1e-11)
 # And that by weights, of which slopes are dropped where they may be worse.
@@ -73,17 +75,22 @@ class _Pair:
         return Pairing(oracle=Oracle.AGREEMENT, observation=name, left=self.sides[0], right=self.sides[1])
 
     def _missing(self, name: str, absent: int) -> Iterator[Finding]:
+        if ObservationName.parse(name).quantity is Quantity.SAVED:
+            return  # a path that a leg does not take is in its notes, and one that raised is a finding of its own
+        if lacks(self.recordings[absent], recorded_in(name)):
+            return
         if not self.recordings[absent].raised:  # after an exception the rest is missing for that reason, which is a finding
             message = f"recorded on {self.sides[1 - absent]}, missing on {self.sides[absent]}"
             yield self._pairing(name).structural(FindingKind.MISSING, message)
 
     def _raised(self) -> Finding | None:
         """A finding where one side raised and the other did not. In which stages both raised is not compared."""
-        raised = [bool(recording.raised) for recording in self.recordings]
-        if raised[0] == raised[1]:
+        first, second = self.recordings
+        errors = [errors_in_reach(first, second), errors_in_reach(second, first)]
+        if bool(errors[0]) == bool(errors[1]):
             return None
-        thrower = 0 if raised[0] else 1
-        error = self.recordings[thrower].raised[0]
+        thrower = 0 if errors[0] else 1
+        error = errors[thrower][0]
         instead = what_came_instead(self.recordings[1 - thrower])
         words = error_words(error, f" in stage {error.stage} on {self.sides[thrower]}")
         message = f"{words}; {instead} on {self.sides[1 - thrower]}"
@@ -99,7 +106,7 @@ class _Pair:
             return [*structure, exact]
         predictions = [recording.observations[scores] for recording in self.recordings]
         shapes = {observation.value.shape for observation in predictions}
-        if len(shapes) > 1 or predictions[0].value.shape[:-1] != left.value.shape:
+        if len(shapes) > 1 or not all(_are_indices(side.value, predictions[0].value.shape) for side in (left, right)):
             return [*structure, exact]
         allowance = self.tolerances.allowed(scores, predictions[0].precision, predictions[1].precision)
         decided = _decided(predictions[0].value, left.value, right.value, allowance) | _decided(
@@ -116,6 +123,28 @@ class _Pair:
         return [*structure, tied]
 
 
+def errors_in_reach(recording: Recording, of: Recording) -> list[Raised]:
+    """The exceptions of a recording in the stages that the backend of another one supports as well."""
+    return [error for error in recording.raised if not lacks(of, error.stage)]
+
+
+def concerned_legs(recordings: Mapping[str, Recording], findings: Sequence[Finding]) -> list[str]:
+    """The legs that findings can be about: all but those whose backend does not support what was observed there."""
+    return [leg for leg, recording in recordings.items() if _is_concerned(leg, recording, recordings, findings)]
+
+
+def _is_concerned(leg: str, recording: Recording, recordings: Mapping[str, Recording], findings: Sequence[Finding]) -> bool:
+    if not recording.not_supported or not findings:
+        return True
+    return any(
+        leg in (side.leg for side in finding.sides)
+        or any(errors_in_reach(other, recording) for other in recordings.values())
+        if finding.observation == "raised"
+        else not lacks(recording, recorded_in(finding.observation))
+        for finding in findings
+    )
+
+
 def declares_validation(recording: Recording) -> bool:
     """Whether the case has validation data of its own. What `fit` reports of it is then compared between backends, too."""
     return any(name.startswith("validation/") for name in recording.digests)
@@ -128,7 +157,16 @@ def inside_only(name: str) -> bool:
 
 def not_compared(name: str, recording: Recording) -> str:
     """Why this observation cannot agree between backends; empty if it can."""
+    if not recording.not_compared:
+        return ""
     return next((reason for pattern, reason in recording.not_compared.items() if fnmatchcase(name, pattern)), "")
+
+
+def _are_indices(classes: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether they are indices into scores of this shape. A recording from elsewhere may have others."""
+    if not shape or classes.shape != shape[:-1] or classes.dtype.kind not in "iu":
+        return False
+    return not classes.size or bool(classes.min() >= 0 and classes.max() < shape[-1])
 
 
 def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance: Allowed) -> np.ndarray:
@@ -145,6 +183,9 @@ def _decided(scores: np.ndarray, left: np.ndarray, right: np.ndarray, allowance:
 
 # --- each backend with a reference -----------------------------------------------------------------------------
 
+# What is computed of other random numbers than those that its reference starts from.
+_OF_ANOTHER_DRAW = frozenset({Quantity.GRADIENT, Quantity.TRAIN_WEIGHT, Quantity.TRAIN_OPTIMIZER})
+
 
 def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
     """Compare each leg with the case's own reference, and with the built-in one where the case has none."""
@@ -156,12 +197,13 @@ def compare_reference(recordings: Mapping[str, Recording], overrides: Sequence[O
 
 
 def _compare_leg(leg: str, recording: Recording, tolerances: Tolerances) -> Iterator[Comparison]:
+    left = Side(leg)
     of_case = {name: ReferenceValue(value=value) for name, value in recording.reference.items()}
     for name, expected in ({**recording.reference_values} | of_case).items():
         quantity = ObservationName.parse(name).quantity
-        if quantity is Quantity.GRADIENT and name not in of_case and not_compared(name, recording):
-            continue  # a gradient is taken of another draw than the one that its reference starts from
-        pairing = Pairing(oracle=Oracle.REFERENCE, observation=name, left=Side(leg), right=REFERENCE)
+        if quantity in _OF_ANOTHER_DRAW and name not in of_case and not_compared(name, recording):
+            continue
+        pairing = Pairing(oracle=Oracle.REFERENCE, observation=name, left=left, right=REFERENCE)
         observation = recording.observations.get(name)
         if observation is not None and expected.directions is not None:
             yield from _compare_slopes(pairing, observation, expected.value, expected.directions, tolerances)
@@ -191,15 +233,17 @@ def _compare_expected(
         dtype = "text" if value.dtype == object else str(value.dtype) if observation.is_text else observation.dtype
         wanted = Observation(value=value, dtype=dtype, precision=observation.precision)
         return compare_observations(pairing, (observation, wanted), _EXACT)
-    left = observation.value.astype(np.float64)
+    left = observation.value.astype(np.float64, copy=False)
     if expected.defined is not None:
         # Where no gradient is defined any will do.
         left, value = np.where(expected.defined, left, 0.0), np.where(expected.defined, value, 0.0)
     allowance = tolerances.allowed(pairing.observation, observation.precision)
     if not of_case and ObservationName.parse(pairing.observation).quantity is Quantity.GRADIENT:
         allowance = _at_least(allowance, _FINITE_DIFFERENCES)
-    comparison = compare_numbers(pairing, left, value, allowance, value)
-    return [replace(comparison, evidence={"reference": _OF_THE_CASE if of_case else _BUILT_IN})]
+    if expected.allowed is not None and allowance.is_default:
+        tolerance = Tolerance(rtol=0.0, atol=float(expected.allowed))
+        allowance = Allowed(tolerance=tolerance, origin=_OF_THE_CHANGE, norm_wise=True)
+    return [compare_numbers(pairing, left, value, allowance, value, {"reference": _OF_THE_CASE if of_case else _BUILT_IN})]
 
 
 def _compare_slopes(

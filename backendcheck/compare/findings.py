@@ -15,12 +15,14 @@ from backendcheck.vocabulary.observations import flow_key
 from backendcheck.vocabulary.sides import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Comparison:
     """What an oracle saw of one observation on two sides. One that differs is a `Finding`.
 
     `excess` is the largest |difference| / allowed, or None where the comparison is exact or structural. `message` is a note, for
     example on ties. `noise` is how far numerical noise moves the two sides, where that was measured.
+
+    No one changes it. It is not frozen, because a run has tens of thousands, and a frozen one takes four times as long to make.
     """
 
     oracle: Oracle
@@ -51,7 +53,7 @@ class Comparison:
         return self.n_elements > 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Finding(Comparison):
     """A comparison whose sides differ. `message` says in words what differs."""
 
@@ -63,7 +65,7 @@ class Finding(Comparison):
         return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Pairing:
     """What is compared: an observation on two sides, by an oracle."""
 

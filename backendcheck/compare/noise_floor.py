@@ -19,7 +19,7 @@ from backendcheck.recordings.noise import JITTERED, MEASURES, SOURCES, Noise, No
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line
 from backendcheck.vocabulary.findings import FindingKind
-from backendcheck.vocabulary.observations import Observation, quantity_of
+from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 from backendcheck.vocabulary.sides import Side
 
 
@@ -91,8 +91,11 @@ def _unusable(base: Recording, noisy: Recording | None) -> str:
 
 
 def _lacking(base: Recording, noisy: Recording) -> list[str]:
-    """What a leg recorded and its noise recording did not."""
-    return [name for name in base.observations if name not in noisy.observations and not inside_only(name)]
+    """What a leg recorded and its noise recording did not. A noise recording saves no model, and text has no noise."""
+    return [
+        name for name in base.observations
+        if name not in noisy.observations and not inside_only(name) and quantity_of(name) is not Quantity.SAVED
+    ]  # fmt: skip
 
 
 def _noises(label: str, base: Recording, noisy: Mapping[str, Recording], comparison: Comparison) -> list[Noise]:

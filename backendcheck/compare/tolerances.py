@@ -41,9 +41,17 @@ _TRAINED = {
     "float16": Tolerance(rtol=2e-2, atol=2e-3),  # 16
     "bfloat16": Tolerance(rtol=1.6e-1, atol=1.6e-2),  # 14
 }
+# The state of an optimizer holds gradients, their squares, and averages of weights.
+_OPTIMIZER = {
+    "float64": Tolerance(rtol=1e-9, atol=1e-12),
+    "float32": Tolerance(rtol=1e-3, atol=1e-6),
+    "float16": Tolerance(rtol=1.5e-1, atol=2e-3),
+    "bfloat16": Tolerance(rtol=8e-1, atol=1.6e-2),
+}
 
 # Measured by the magnitude of the whole tensor: near zero, sound gradients differ by percents of an element.
-NORM_WISE = frozenset({Quantity.GRADIENT, Quantity.TRAIN_WEIGHT})
+NORM_WISE = frozenset({Quantity.GRADIENT, Quantity.TRAIN_WEIGHT, Quantity.TRAIN_OPTIMIZER})
+_DEFAULT = "default"  # begins the origin of a tolerance that was not set
 _AFTER_TRAINING = frozenset({Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT})
 
 
@@ -59,6 +67,11 @@ class Allowed:
     origin: str
     norm_wise: bool
     magnitude: float = 0.0
+
+    @property
+    def is_default(self) -> bool:
+        """Whether neither the case nor ``pyproject.toml`` has set it."""
+        return self.origin.startswith(_DEFAULT)
 
     def scale(self, magnitude: np.ndarray) -> np.ndarray:
         """What `rtol` multiplies, for a tensor of these magnitudes."""
@@ -81,10 +94,14 @@ class Override:
 
 def default_tolerance(quantity: Quantity, precision: str) -> Tolerance:
     """The default for a quantity computed in the float type `precision`."""
-    table = _GRADIENTS if quantity is Quantity.GRADIENT else _TRAINED if quantity in _AFTER_TRAINING else _VALUES
+    if quantity in _AFTER_TRAINING:
+        table = _TRAINED
+    else:
+        table = {Quantity.GRADIENT: _GRADIENTS, Quantity.TRAIN_OPTIMIZER: _OPTIMIZER}.get(quantity, _VALUES)
     return table.get(precision, table["float32"])
 
 
+@cache
 def coarser(left: str, right: str) -> str:
     """The coarser of two float types."""
     known = [precision for precision in (left, right) if precision in _VALUES]
@@ -105,9 +122,9 @@ class Tolerances:
 
     def allowed(self, observation: str, *precisions: str) -> Allowed:
         """What one observation may be off, computed in the coarsest of these float types."""
-        quantity, precision = quantity_of(observation), reduce(coarser, precisions)
         if not self.by_case and not self.overrides:
-            return _by_default(quantity, precision)
+            return _default_of(observation, precisions)
+        quantity, precision = quantity_of(observation), reduce(coarser, precisions)
         norm_wise = quantity in NORM_WISE
         # The most specific pattern wins: an exact name, then the longest pattern.
         for pattern in sorted(self.by_case, key=lambda pattern: (pattern != observation, -len(pattern))):
@@ -122,8 +139,13 @@ class Tolerances:
 
 
 @cache
+def _default_of(observation: str, precisions: tuple[str, ...]) -> Allowed:
+    return _by_default(quantity_of(observation), reduce(coarser, precisions))
+
+
+@cache
 def _by_default(quantity: Quantity, precision: str) -> Allowed:
-    origin = f"default {precision} {quantity.words}"
+    origin = f"{_DEFAULT} {precision} {quantity.words}"
     return Allowed(tolerance=default_tolerance(quantity, precision), origin=origin, norm_wise=quantity in NORM_WISE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,13 @@ from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
 from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording, Variant
-from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import MASK_PATHS, Quantity, quantity_of
+from backendcheck.vocabulary.relations import broken
 from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.stages import recorded_in
+
+_MASKS = (Quantity.MASK, Quantity.LAYER_MASK)
 
 
 def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Override] = ()) -> list[Comparison]:
@@ -27,18 +32,16 @@ def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Ov
     return comparisons
 
 
-def _pairing(leg: str, variant: Variant, observation: str) -> Pairing:
-    return Pairing(oracle=variant.oracle, observation=observation, left=Side(leg), right=Side.of(leg, variant.path))
-
-
 def _compare_observations(leg: str, recording: Recording, variant: Variant, tolerances: Tolerances) -> Iterator[Comparison]:
+    left, right = Side(leg), Side.of(leg, variant.path)
     for name, observation in variant.observations.items():
         base = recording.observations.get(name)
         if base is None or not_compared(name, recording):
             continue  # what is missing was raised, which is a finding of its own
         allowance = tolerances.allowed(name, base.precision, observation.precision)
-        pairing = _pairing(leg, variant, name)
-        for comparison in compare_observations(pairing, (base, observation), allowance, recording.reference.get(name)):
+        pairing = Pairing(oracle=variant.oracle, observation=name, left=left, right=right)
+        reference = recording.reference.get(name)
+        for comparison in compare_observations(pairing, (base, observation), allowance, reference):
             if not isinstance(comparison, Finding):
                 yield comparison
                 continue
@@ -46,7 +49,17 @@ def _compare_observations(leg: str, recording: Recording, variant: Variant, tole
             # no dtype of their own.
             alike = comparison.kind is FindingKind.NON_FINITE and _same_non_finite(base.value, observation.value)
             if comparison.kind is not FindingKind.DTYPE and not alike:
-                yield comparison
+                yield _in_words(comparison)
+
+
+def _in_words(finding: Finding) -> Finding:
+    """The finding; where a relation is broken or a mask is lost, its message says so first."""
+    path, sentence = finding.right.path, ""
+    if finding.oracle is Oracle.ORDER:
+        sentence = broken(path, finding.observation)
+    elif path in MASK_PATHS and finding.kind is FindingKind.VALUE and quantity_of(finding.observation) in _MASKS:
+        sentence = f"another mask than that of the layers reaches the {path}"
+    return replace(finding, message=f"{sentence}: {finding.message}") if sentence else finding
 
 
 def _same_non_finite(left: object, right: object) -> bool:
@@ -63,7 +76,8 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
         message = f"{error_words(error, f' in stage {error.stage}')}; a number through {variant.path}"
     else:
         return
-    yield _pairing(leg, variant, "raised").structural(FindingKind.RAISED, message)
+    pairing = Pairing(oracle=variant.oracle, observation="raised", left=Side(leg), right=Side.of(leg, variant.path))
+    yield pairing.structural(FindingKind.RAISED, message)
 
 
 def _covers_what_raised(recording: Recording, variant: Variant) -> bool:

@@ -6,13 +6,13 @@ The child writes the table as an Arrow file, which is safe to read here.
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.files import check_regular
 from backendcheck.limited import end_limited, run_limited
+from backendcheck.temporary import temporary_directory
 
 
 def read_parquet(path: Path) -> Any:
@@ -24,8 +24,8 @@ def read_parquet(path: Path) -> Any:
     import polars
 
     check_regular(path)
-    with tempfile.TemporaryDirectory(prefix="backendcheck-") as directory:
-        target = Path(directory) / "table.arrow"
+    with temporary_directory("table") as directory:
+        target = directory / "table.arrow"
         _, problem = run_limited(__name__, [str(path.absolute()), str(target)], path.stat().st_size)
         if not problem:
             return polars.read_ipc(target.read_bytes())

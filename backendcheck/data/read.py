@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.errors import UnreadableInput, UsageError, install_command
 from backendcheck.text.words import some_of
 
 ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
@@ -79,7 +79,7 @@ def are_class_names(texts: Sequence[str], class_names: Sequence[str]) -> bool:
 
 def missing_extra(path: Path, package: str, extra: str) -> UsageError:
     """The error for a package that a reader needs and that is not installed."""
-    remedy = f"Install with: pip install 'backendcheck[{extra}]'"
+    remedy = f"Install with: {install_command(extra)}"
     return UsageError(f"{path}: {package} is needed to read this file, and is not installed. {remedy}")
 
 

@@ -8,24 +8,35 @@ from types import ModuleType
 
 from backendcheck.compare.findings import Finding
 from backendcheck.diagnose.detectors import (
+    accuracy,
+    batch_means,
+    chosen_function,
+    dropped_mask,
     edges,
     factors,
     foreign_optimizer,
     hypotheses,
     implied_classes,
+    label_mass,
+    label_weights,
     non_finite,
+    operations,
     output_order,
     output_swap,
     permuted,
     precision,
+    refusals,
     refused,
     rounding,
     sample_weights,
+    shared,
     silent_acceptance,
     sparse_gradient,
+    stale_metrics,
     ties,
     transformed,
     unexplained,
+    wrong_update,
 )
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.situation import Situation
@@ -39,19 +50,44 @@ CODES = (
     "output-swap",
     "foreign-optimizer",
     "sparse-gradient",
+    "wrong-update",
+    "chosen-function",
+    "stale-optimizer",
+    "stale-metrics",
+    "batch-means",
+    "unsupported-type",
+    "unsupported-shape",
+    "unsupported-argument",
+    "memory-layout",
+    "no-gradient",
+    "not-traceable",
+    "numpy-inside",
+    "no-text",
+    "empty-input",
+    "undefined-integer",
+    "internal-error",
     "silent-acceptance",
     "never-rejected",
+    "cast-out-of-range",
+    "index-out-of-range",
+    "nan-order",
+    "infinite-scores",
+    "denormal",
+    "half-way",
     "label-wrapped",
+    "label-rounded",
     "label-truncated",
     "missing-label-counted",
     "dropped-label",
     "mask-ignored",
+    "dropped-mask",
     "off-by-one",
     "class-order",
     "example-order",
     "sample-weight-ignored",
     "sample-weight-misapplied",
     "label-smoothing",
+    "label-mass",
     "broadcast",
     "axis",
     "logits-as-probabilities",
@@ -66,6 +102,8 @@ CODES = (
     "label-dtype",
     "rounding",
     "refused-everywhere",
+    "wrong-everywhere",
+    "nan-everywhere",
     "unexplained",
     "undiagnosed",
 )
@@ -77,11 +115,19 @@ DETECTORS: tuple[ModuleType, ...] = (
     output_swap,
     foreign_optimizer,
     sparse_gradient,
+    stale_metrics,
+    batch_means,
+    wrong_update,
+    chosen_function,
     silent_acceptance,
+    operations,  # before the detectors that guess from the results alone
     permuted,
     implied_classes,  # before hypotheses: it spells out a permutation that both find
     hypotheses,
     sample_weights,
+    accuracy,
+    label_weights,
+    dropped_mask,
     transformed,
     factors,
     edges,
@@ -90,7 +136,11 @@ DETECTORS: tuple[ModuleType, ...] = (
     precision,
     rounding,
     refused,
+    refusals,
+    label_mass,
 )
+# Asked in turn if no detector names a cause: the first that says something ends it.
+_LAST: tuple[ModuleType, ...] = (shared, unexplained)
 
 
 def diagnose(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> list[Diagnosis]:
@@ -106,9 +156,10 @@ def diagnose(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -
     for detector in DETECTORS:
         for diagnosis in _guarded(detector, situation):
             diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
-    if all(diagnosis.code == "undiagnosed" for diagnosis in diagnoses.values()):
-        for diagnosis in _guarded(unexplained, situation):
-            diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
+    for detector in _LAST:
+        if all(diagnosis.code == "undiagnosed" for diagnosis in diagnoses.values()):
+            for diagnosis in _guarded(detector, situation):
+                diagnoses.setdefault((diagnosis.code, frozenset(diagnosis.backends)), diagnosis)
     return sorted(diagnoses.values(), key=lambda diagnosis: CODES.index(diagnosis.code))
 
 

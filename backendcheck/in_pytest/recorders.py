@@ -12,10 +12,9 @@ from backendcheck.files import locked
 from backendcheck.in_pytest.files import Exchange
 from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import read_environment
-from backendcheck.recordings.leg_directory import WORK, clear_leg, describe, make_writable
+from backendcheck.recordings.leg_directory import WORK, clear_leg, describe, legs_below, make_writable
 from backendcheck.sessions.processes import LegEnd, Stopped, record_all
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import Backend
 
 
 class Recorders:
@@ -38,7 +37,8 @@ class Recorders:
         make_writable(self.out)
         remedy = "Wait for it, or choose another --backendcheck-out."
         self._lock.enter_context(locked(self.out, f"{self.out}: is being recorded into by another pytest session. {remedy}"))
-        legs = [self.out / backend.value for backend in Backend]  # of all backends, so that every leg is of this session
+        names = [request.leg.name for request in self.requests] + [leg.name for leg in legs_below(self.out)]
+        legs = [self.out / name for name in dict.fromkeys(names)]  # of all backends, so that every leg is of this session
         for leg in legs:
             _check_removable(leg)
         for leg in legs:

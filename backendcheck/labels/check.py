@@ -20,7 +20,7 @@ from backendcheck.labels.checks.l5_class_names import find_in_names, find_other_
 from backendcheck.labels.checks.l6_splits import find_in_inputs, find_unseen_classes
 from backendcheck.labels.checks.l7_balance import find_in_balance
 from backendcheck.labels.contract.class_map import ClassMap
-from backendcheck.labels.contract.finding import TRAINING, LabelFinding, Severity
+from backendcheck.labels.contract.finding import TRAINING, LabelFinding, LabelFindings, Severity
 from backendcheck.labels.contract.rules import filter_findings, parse_codes
 from backendcheck.labels.inputs.arrays import arrays_by_output
 from backendcheck.labels.inputs.encoding import Encoding, encoding_of, encoding_of_loss
@@ -38,7 +38,7 @@ def check_labels(
     y: Any, *, loss: Any = None, model: Any = None, head: Any = None, class_names: Any = None, label_names: Any = None,
     n_classes: int | Mapping[str, int] | None = None, sample_weight: Any = None, x: Any = None, validation: Any = None,
     test: Any = None, against: Any = None, select: Sequence[str] = (), ignore: Sequence[str] = (), imbalance: float = IMBALANCE,
-) -> list[LabelFinding]:  # fmt: skip
+) -> LabelFindings:  # fmt: skip
     """Check labels before training: against the loss, the head, the class names and other splits. Imports no backend.
 
     Each argument enables more rules; nothing is guessed that would be reported as an error. A custom loss may accept any labels,
@@ -67,7 +67,8 @@ def check_labels(
         imbalance: report imbalance (L701) from this ratio of the largest to the smallest class on; above 1.
 
     Returns:
-        The findings, errors first. An empty list means that no rule found anything.
+        The findings, errors first, as a list. An empty list means that no rule found anything. In a notebook it shows as a table,
+        and ``to_frame()`` makes a data frame of it.
 
     Raises:
         UsageError: if y is not an array, a loss or a head is invalid, or a code is not a rule.
@@ -90,7 +91,7 @@ def check_labels(
         declared_n_classes=n_classes, against=_class_map(against),
     )  # fmt: skip
     findings = _check_splits(splits, _describe(model), head, loss, names, float(imbalance))
-    return sorted(filter_findings(findings, selected, ignored), key=lambda finding: _ORDER[finding.severity])
+    return LabelFindings(sorted(filter_findings(findings, selected, ignored), key=lambda finding: _ORDER[finding.severity]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +10,12 @@ _ENDS = {0: "recorded", 3: "recorded, incomplete"}  # by exit code
 
 
 class Progress:
-    """Takes the events of recording processes by leg, and shows nothing. Displays override what they show."""
+    """Takes the events of recording processes by leg, and shows nothing. Displays override what they show.
+
+    `width` is that of the lines that `tell` takes; None where they are not wrapped.
+    """
+
+    width: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -26,8 +32,17 @@ class Progress:
     def finished(self, leg: str, n_done: int) -> None:
         """One more case has ended; `n_done` have."""
 
+    def recorded(self, leg: str, case: str) -> None:
+        """The recording of a case is written."""
+
     def ended(self, leg: str, exit_code: int, message: str) -> None:
         """The process of a leg has ended."""
+
+    def judged(self, counts: Mapping[str, int]) -> None:
+        """One more case has a verdict; `counts` has how many have which."""
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Lines that stay."""
 
 
 class Relabeled(Progress):
@@ -47,6 +62,12 @@ class Relabeled(Progress):
 
     def ended(self, leg: str, exit_code: int, message: str) -> None:
         self._progress.ended(f"{leg} {self._suffix}", exit_code, message)
+
+
+def verdicts_in_words(counts: Mapping[str, int]) -> str:
+    """The verdicts so far: ``12 passed, 1 failed, 3 known``."""
+    words = {"PASSED": "passed", "FAILED": "failed", "ERROR": "error", "XFAILED": "known", "XPASSED": "known, but gone"}
+    return ", ".join(f"{n} {words[verdict]}" for verdict, n in counts.items() if n)
 
 
 def end_in_words(exit_code: int, otherwise: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
+from rich.text import Text
 
 from backendcheck.progress.eta import Pace, in_words
 from backendcheck.progress.notebook import Cells, in_notebook
-from backendcheck.progress.progress import Progress, end_in_words
+from backendcheck.progress.progress import Progress, end_in_words, verdicts_in_words
 from backendcheck.text.escape import visible
 from backendcheck.text.words import cut, first_line
 
@@ -24,6 +25,7 @@ _LINE_EVERY_S = 20.0
 _BAR = 24
 _LONGEST = 80  # characters beside a bar
 _NARROW = 100  # columns, below which the bar gives way to the case at hand
+_VERDICTS = "verdicts"
 
 
 class _Paced(Progress):
@@ -53,6 +55,7 @@ class Bars(_Paced):
         self, legs: Sequence[str], console: Console, earlier_s: Mapping[str, Mapping[str, float]] | None = None
     ) -> None:
         super().__init__(legs, earlier_s)
+        self.width = console.width
         wide = console.width >= _NARROW
         cut = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         self._bars = RichProgress(
@@ -70,6 +73,17 @@ class Bars(_Paced):
         self._tasks: dict[str, TaskID] = {
             leg: self._bars.add_task("", total=None, leg=leg, left="", doing="starting") for leg in legs
         }
+
+    def judged(self, counts: Mapping[str, int]) -> None:
+        if _VERDICTS not in self._tasks:
+            self._tasks[_VERDICTS] = self._bars.add_task("", total=None, leg=_VERDICTS, left="", doing="")
+        n_cases = max((pace.n_cases or 0 for pace in self._paces.values()), default=0) or None
+        done, words = sum(counts.values()), verdicts_in_words(counts)
+        self._bars.update(self._tasks[_VERDICTS], total=n_cases, completed=done, doing=words)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._bars.console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -111,6 +125,7 @@ class Lines(_Paced):
         self._console = console
         self._last: dict[str, float] = {}
         self._doing: dict[str, str] = {}
+        self._judged_s = -_LINE_EVERY_S  # the first verdict is told at once
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -136,6 +151,15 @@ class Lines(_Paced):
             at = f"at {_short(self._doing[leg])}" if leg in self._doing else ""
             words = [f"{pace.n_done} of {pace.n_cases or '?'}", self._left(leg), at]
             self._print(f"{leg}: {', '.join(filter(None, words))}")
+
+    def judged(self, counts: Mapping[str, int]) -> None:
+        if time.monotonic() - self._judged_s > _LINE_EVERY_S:
+            self._judged_s = time.monotonic()
+            self._print(f"{_VERDICTS}: {verdicts_in_words(counts)}")
+
+    def tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._console.print(Text.from_ansi(line), highlight=False, soft_wrap=True)
 
     def ended(self, leg: str, exit_code: int, message: str) -> None:  # noqa: ARG002 - printed when all have ended
         self._print(f"{leg}: {end_in_words(exit_code)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backendcheck.case import Raises, ValueCase
+from backendcheck.case import FunctionCase, Raises, ValueCase
 from backendcheck.case_files import file_digest
 from backendcheck.record.case_module import error_in_words
 from backendcheck.record.environment import settings
@@ -42,12 +42,20 @@ class CaseRecorder:
     def record(self, item: pytest.Function, make: Callable[[], Any], case: str = "") -> Recording:
         """The recording of what `make` returns, as the case with the id `case`, or as the one that `item` stands for."""
         from backendcheck.record import flow
+        from backendcheck.record.compile_mode import case_compiles
         from backendcheck.record.layers.replay import observe_layers
-        from backendcheck.record.observe.declarations import materialized, missing_library, reference_of, tolerances_of
+        from backendcheck.record.observe.declarations import (
+            check_libraries,
+            materialized,
+            missing_library,
+            reference_of,
+            tolerances_of,
+        )
         from backendcheck.record.observe.draws import watched
         from backendcheck.record.observe.errors import InvalidCase
         from backendcheck.record.observe.function import note_draws_of_values
         from backendcheck.record.observe.generators import rewound
+        from backendcheck.record.observe.operations import operations_noted
         from backendcheck.record.observe.perturbation import Perturbation
         from backendcheck.record.observe.precision import layers_noted
         from backendcheck.record.observe.trace import Trace
@@ -60,11 +68,13 @@ class CaseRecorder:
             with self.injection, rewound(item.funcargs) as rewind, contextlib.ExitStack() as watching:
                 draws = watching.enter_context(watched(item.obj))
                 with trace.stage(RecordingStage.CASE):
-                    with layers_noted() as dtypes:
+                    with case_compiles(), layers_noted() as dtypes, operations_noted(trace.operations):
                         returned = materialized(make())
                     if isinstance(returned, Mapping):
                         trace.lower_precision(*dtypes)
                 is_value = isinstance(returned, ValueCase | Mapping)
+                if not is_value and not isinstance(returned, FunctionCase):
+                    trace.operations.clear()  # those of a model that was built
                 if not is_value:
                     watching.close()  # the other cases are watched part by part
                 if missing := missing_library(trace.raised):
@@ -79,6 +89,8 @@ class CaseRecorder:
                         observe_layers(returned, trace, seed=seed, source=self._source_calls(case_id(item.nodeid)))
                     else:
                         flow.observe(returned, trace, seed=seed, oracles=frozenset(self.request.oracles), noise=noise)
+                if getattr(returned, "expect", None) is None:
+                    check_libraries(trace)
                 watching.close()
                 if is_value and not trace.raised and not self.request.layers:
                     note_draws_of_values(_afresh(rewind, make), draws, trace)

@@ -111,7 +111,8 @@ class Collection:
         self._keep_one_to_an_id(items)
         yield
         cases = {item: case_id(item.nodeid) for item in items}
-        mine = [item for item in items if self.session.in_shard(cases[item])]
+        in_shard = self.session.in_shard(cases.values())
+        mine = [item for item in items if cases[item] in in_shard]
         note = {
             "all": list(cases.values()),
             "selected": [cases[item] for item in mine],
@@ -121,6 +122,8 @@ class Collection:
         self.files.note_collected(note)
         kept = frozenset(self.session.kept)
         items[:] = [item for item in mine if cases[item] not in kept]
+        if self.session.request.first:
+            items.sort(key=lambda item: not self.session.comes_first(cases[item]))
 
     def _keep_one_to_an_id(self, items: list[pytest.Item]) -> None:
         first: dict[str, pytest.Item] = {}

@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 from backendcheck.sessions.session_state import SessionState
-from backendcheck.vocabulary.backends import Backend, installed_version, parse_backend
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, installed_version
 
 # Variables of the environment that can move a number or its repeatability.
-_NUMERIC_VARIABLES = (
+NUMERIC_VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_PLATFORMS", "KERAS_TORCH_DEVICE",
     "MKL_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS",
     "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
@@ -28,22 +28,29 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     import numpy as np
 
     from backendcheck.record.backends import backend_module
+    from backendcheck.record.compile_mode import start_mode
+    from backendcheck.record.isolation import serialize_without_importing_tensorflow
     from backendcheck.record.observe.perturbation import Perturbation
 
-    if keras.backend.backend() != session.backend:
-        message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.backend} was set"
+    if keras.backend.backend() != session.keras_backend:
+        message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.keras_backend} was set"
         raise RuntimeError(message)
+    serialize_without_importing_tensorflow()
     Perturbation(name=session.request.noise).prepare_session()
-    backend = parse_backend(session.backend)
-    module = sys.modules[backend.value]
-    determinism = backend_module().configure(session.request.device)
+    backend, leg = session.request.backend.backend, session.request.backend
+    if leg.packages and keras.__version__ != leg.keras_version():
+        message = f"keras {keras.__version__} was imported; expected that of the leg {leg}. Something is before it on the path"
+        raise RuntimeError(message)
+    start_mode(leg.mode)
+    module = sys.modules.get(backend.value)
+    determinism = backend_module().configure(leg.device or session.request.device)
     return {
         "versions": {
             "backendcheck": installed_version("backendcheck") or "",
             "python": platform.python_version(),
             "keras": keras.__version__,
             # The others too, if they are there: some layers of Keras need TensorFlow on every backend.
-            **{installed.value: version for installed in Backend if (version := installed.version())},
+            **{installed.value: version for installed in DEFAULT_BACKENDS if (version := installed.version())},
             backend.value: str(getattr(module, "__version__", backend.version() or "")),
             "numpy": np.__version__,
             **{name: version for name in ("scikit-learn", "jaxlib") if (version := installed_version(name))},
@@ -56,7 +63,7 @@ def environment_note(session: SessionState) -> dict[str, Any]:
         },
         "device": backend_module().device_name(),
         "settings": settings(),
-        "determinism": determinism | {name: os.environ[name] for name in _NUMERIC_VARIABLES if name in os.environ},
+        "determinism": determinism | {name: os.environ[name] for name in NUMERIC_VARIABLES if name in os.environ},
     }
 
 
@@ -64,10 +71,11 @@ def settings() -> dict[str, str]:
     """The Keras settings that decide what a number means; legs that differ in one are not comparable."""
     import keras
 
-    policy = keras.config.dtype_policy()
+    from backendcheck.record.keras_settings import policy_name
+
     return {
         "floatx": keras.config.floatx(),
         "epsilon": repr(keras.config.epsilon()),
         "image_data_format": keras.config.image_data_format(),
-        "dtype_policy": getattr(policy, "name", str(policy)),
+        "dtype_policy": policy_name(),
     }

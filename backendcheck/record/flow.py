@@ -16,6 +16,7 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fixed_draws import fixed_draws
 from backendcheck.record.observe.function import add_values, observe_function
 from backendcheck.record.observe.losses import LossObserver
+from backendcheck.record.observe.mask_paths import add_mask_paths, observe_masks_in_float32
 from backendcheck.record.observe.model import (
     build_model,
     observe_losses_and_gradients,
@@ -24,12 +25,18 @@ from backendcheck.record.observe.model import (
     train,
 )
 from backendcheck.record.observe.model_draws import note_draws_of_losses, note_draws_of_metrics
+from backendcheck.record.observe.operations import operations_noted
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.precision import layers_noted, lowest_of_policy
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.oracles.order import observe_loss_order, observe_order, observe_prediction_order
 from backendcheck.record.oracles.paths import observe_paths, observe_prediction_paths, skipped_paths
+from backendcheck.record.oracles.paths_forms import observe_forms
+from backendcheck.record.oracles.paths_saved import observe_saved_paths
+from backendcheck.record.oracles.paths_training import trains_one_recorded_step
+from backendcheck.record.oracles.update_reference import add_update_references
 from backendcheck.record.oracles.weight_reference import add_weight_references
+from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage
 
@@ -56,7 +63,7 @@ def observe(
         observe_function(case, trace, seed=seed, oracles=oracles, noise=noise)
     elif isinstance(case, ValueCase):
         with trace.stage(RecordingStage.COMPUTE):
-            with layers_noted() as dtypes:
+            with layers_noted() as dtypes, operations_noted(trace.operations):
                 values = case.compute()
             trace.lower_precision(*dtypes, lowest_of_policy())
             add_values(values, trace, "ValueCase: compute")
@@ -107,7 +114,7 @@ def observe_model(
         trace.notes.append("predictions only: the case has no labels and no loss")
     elif under_test.trains_on_own_loss:
         trace.notes.append("losses and gradients are not compared before training: only the train_step of the model has a loss")
-    elif "loss" in stages:
+    elif "loss" in stages and trace.can(Ability.LOSS):
         observe_losses_and_gradients(under_test, under_test.arrays, trace)
         note_draws_of_losses(under_test, trace)
     variants = frozenset() if under_test.is_random else oracles
@@ -118,21 +125,30 @@ def observe_model(
             observe_prediction_order(under_test, trace)
         if Oracle.PATHS in variants:
             observe_prediction_paths(under_test, trace)
+            observe_saved_paths(under_test, trace)
+            observe_forms(under_test, trace)
         return
     if "metrics" not in stages:
         return
 
-    if under_test.evaluates:
+    if not under_test.evaluates:
+        trace.notes.append("evaluate is not compared: the model has no loss outside of its train_step")
+    elif trace.can(Ability.METRICS):
         observe_metrics(under_test, trace)
         note_draws_of_metrics(under_test, trace)
-    else:
-        trace.notes.append("evaluate is not compared: the model has no loss outside of its train_step")
     if Oracle.REFERENCE in variants:
         add_weight_references(under_test, trace, seed)
     if Oracle.ORDER in variants:
         (observe_prediction_order if under_test.trains_on_own_loss else observe_order)(under_test, trace)
     if Oracle.PATHS in variants:
-        observe_paths(under_test, trace)  # trains as well, because some paths start from the trained model
-    elif "train" in stages:
-        under_test.reset_state()
+        observe_masks_in_float32(under_test, trace)
+        is_one_step = observe_paths(under_test, trace)  # trains as well, because some paths start from the trained model
+        add_mask_paths(under_test, trace)
+        if is_one_step and Oracle.REFERENCE in variants:
+            add_update_references(under_test, trace)
+    elif "train" in stages and trace.can(Ability.TRAIN):
+        is_one_step = Oracle.REFERENCE in variants and trains_one_recorded_step(under_test)
+        under_test.restore_initial()
         train(under_test, trace)
+        if is_one_step and "train/loss" in trace.observations:
+            add_update_references(under_test, trace)

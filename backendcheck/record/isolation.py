@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+# Keras asks here whether TensorFlow is available, to tell whether an object is of one of its classes.
+_SERIALIZERS = ("keras.src.saving.serialization_lib", "keras.src.legacy.saving.json_utils")
 
 
 class Streams:
@@ -51,10 +55,12 @@ def preserved_process_state() -> Iterator[None]:
     """A context that restores what a case changes: working directory, environment variables, global settings of Keras."""
     import keras
 
+    from backendcheck.record.keras_settings import POLICY, read_setting, restore_setting
+
     directory, variables = os.getcwd(), dict(os.environ)  # noqa: PTH109
     config = keras.config
     floatx, epsilon, image_data_format, policy = (
-        config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy(),
+        config.floatx(), config.epsilon(), config.image_data_format(), read_setting(POLICY),
     )  # fmt: skip
     try:
         yield
@@ -67,18 +73,40 @@ def preserved_process_state() -> Iterator[None]:
         config.set_floatx(floatx)
         config.set_epsilon(epsilon)
         config.set_image_data_format(image_data_format)
-        if config.dtype_policy() is not policy:
-            config.set_dtype_policy(policy)
+        restore_setting(POLICY, policy)
 
 
 def clear_session() -> None:
-    """``keras.utils.clear_session``, but a dtype policy that a conftest or a fixture has set stays in force."""
-    import keras
+    """``keras.utils.clear_session``, but the settings of a conftest or a fixture stay in force."""
+    from backendcheck.record import keras_settings
 
-    policy = keras.config.dtype_policy()
-    keras.utils.clear_session(free_memory=False)
-    if keras.config.dtype_policy().name != policy.name:
-        keras.config.set_dtype_policy(policy)
+    keras_settings.clear_session()
+
+
+class _TensorFlowIfImported:
+    """The lazy module of Keras, which is not available before something else has imported TensorFlow."""
+
+    def __init__(self, lazy: Any) -> None:
+        self._lazy = lazy
+
+    @property
+    def available(self) -> bool:
+        return "tensorflow" in sys.modules and bool(self._lazy.available)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lazy, name)
+
+
+def serialize_without_importing_tensorflow() -> None:
+    """Have Keras serialize objects without importing TensorFlow for it, which takes seconds and half a gigabyte.
+
+    Keras compares most objects with classes of TensorFlow. Without an import there is no object of them.
+    """
+    for name in _SERIALIZERS:
+        with contextlib.suppress(ImportError):  # a version of Keras without this module
+            module: Any = importlib.import_module(name)
+            if hasattr(lazy := getattr(module, "tf", None), "initialize"):
+                module.tf = _TensorFlowIfImported(lazy)
 
 
 def seed_everything(seed: int) -> None:

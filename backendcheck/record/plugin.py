@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
+from backendcheck.record.case_module import error_in_words
+from backendcheck.record.conftest_limit import limit_conftests
 from backendcheck.record.fixtures import declare_mark, rng
 from backendcheck.record.isolation import Streams
 from backendcheck.sessions.child_processes import end_with_parent
@@ -25,15 +28,27 @@ from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import FilesOfWorker
 
 __all__ = ["rng"]  # pytest looks for fixtures here
+_TRACKER = "backendcheck-tracker"
 _starting: list[BinaryIO] = []  # open to the end of the process, for faulthandler
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
-    """Give the options of conftest.py files the values that they have where the items were selected."""
+    """Limit the time of conftest.py files, and give their options the values that they have where the items were selected."""
     before = set(vars(early_config.option))
-    yield
     session = _session()
+    if (name := os.environ.get("PYTEST_XDIST_WORKER")) and session.request.store is not None:
+        from backendcheck.record.tracking.tracker import Tracker
+
+        # Before any file of the user is imported. In the process that distributes cases, nothing is recorded.
+        early_config.pluginmanager.register(Tracker(session, session.files.of_worker(name)), _TRACKER)
+    limit_conftests(early_config.pluginmanager, session.request.start_timeout_s)
+    try:
+        yield
+    except ConftestImportFailure as error:
+        if "PYTEST_XDIST_WORKER" in os.environ:  # the session does not see what a worker prints before it has started
+            session.files.note_fatal(f"{error.path}: does not import: {error_in_words(error.cause)}")
+        raise
     if (path := session.request.selected_items) is not None:
         for name, value in SelectedItems.load(path).options.items():
             if name in set(vars(early_config.option)) - before:
@@ -66,6 +81,9 @@ def _start_worker(config: pytest.Config, session: SessionState, name: str) -> No
 
     worker = Worker(session, name, streams)
     config.pluginmanager.register(worker, "backendcheck-worker")
+    if (tracker := config.pluginmanager.get_plugin(_TRACKER)) is not None:
+        tracker.left = lambda: worker.left
+        tracker.changed_by_imports = lambda: [] if worker.state is None else worker.state.changes()
     config.pluginmanager.register(Collection(session, worker.worker, worker.stacks), "backendcheck-collection")
     if session.request.selected_items is not None:
         from backendcheck.record.backends_agree import AgreementTests

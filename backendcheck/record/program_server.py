@@ -152,7 +152,8 @@ class ProgramServer:
             expect=request["expect"], class_names=request["class_names"], **fields,
         )  # fmt: skip
         if Oracle.REFERENCE in recording.oracles:
-            recording = replace(recording, reference_values=built_in_reference_values(recording))
+            values = {**built_in_reference_values(recording), **recording.reference_values}
+            recording = replace(recording, reference_values=values)
         write_recording(self.work, recording)
         return str(recording_path(self.work, self.case))
 
@@ -210,10 +211,12 @@ def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
         import keras
 
         from backendcheck.record.backends import backend_module
+        from backendcheck.record.isolation import serialize_without_importing_tensorflow
 
         if keras.backend.backend() != backend:
             server.answer(error=f"keras runs on {keras.backend.backend()}")
             return
+        serialize_without_importing_tensorflow()
         backend_module().configure(device)
         for folder in (os.getcwd(),):  # noqa: PTH109
             if folder not in sys.path:

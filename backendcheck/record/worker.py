@@ -6,22 +6,26 @@ import contextlib
 import faulthandler
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
+from backendcheck.record.backends import backend_module
 from backendcheck.record.case_module import error_in_words, is_case
 from backendcheck.record.case_recording import CaseRecorder, EndedSession, status_and_problem
-from backendcheck.record.environment import environment_note
+from backendcheck.record.environment import NUMERIC_VARIABLES, environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
+from backendcheck.record.memory import WorkerMemory
 from backendcheck.record.observe.raised import Project
 from backendcheck.record.process_state.interpreter import end_children
 from backendcheck.record.process_state.snapshot import ProcessState
@@ -53,10 +57,14 @@ class Worker:
         self.state: ProcessState | None = None
         self.environment: dict[str, Any] = {}
         self.import_notes: list[str] = []
+        self.left: list[str] = []  # changed by the last item, or by imports
         self.kept: dict[str, Recording] = {}
         self.unwritten: set[str] = set()
         self.of_fixtures: dict[int, dict[str, Any]] = {}
         self.began = self.spoiled = False
+        self.memory = WorkerMemory(session.request.worker_memory_bound)
+        self.umask = os.umask(0)
+        os.umask(self.umask)
         self.streams = streams
         faulthandler.enable(file=self.streams.file)
         self.stacks = self.files.timeout.open("ab", buffering=0)
@@ -79,11 +87,22 @@ class Worker:
             if folder not in sys.path:
                 sys.path.append(folder)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self) -> None:
+        """Start the devices. It ends this process where they do not start, or where it takes too long."""
+        faulthandler.dump_traceback_later(self.session.request.start_timeout_s, exit=True, file=self.stacks)
+        try:
+            backend_module().start()
+        except Exception as error:
+            self.session.files.note_fatal(f"{self.session.backend} cannot be used here: {error_in_words(error)}")
+            raise
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
     def _check_conditions(self) -> None:
         """End a resumed session whose versions or settings differ from those of the earlier session."""
         before = read_environment(self.leg)
-        now = self.session.files.noted(before)
-        if changed := condition_mismatches(before, now):
+        if changed := condition_mismatches(before, self.session.files.noted(before)):
             message = f"cannot be resumed, not all is as it was: {'; '.join(map(in_words, changed))}. {REMEDY}."
             self.session.files.note_refused(message)
             self.session.files.note_fatal(message)
@@ -91,7 +110,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._retire_if_spoiled(item)
+        self._retire_if_unfit(item)
         self.streams.reopen()
         self.files.note_running(nodeid=item.nodeid, stderr_from=self.streams.size(), began=time.time())
         try:
@@ -111,26 +130,33 @@ class Worker:
         finally:
             self.files.running.unlink()
 
-    def _retire_if_spoiled(self, item: pytest.Item) -> None:
-        """End this process if the item before has left something changed. The controller gives `item` to another worker."""
-        if self.spoiled:
+    def _retire_if_unfit(self, item: pytest.Item) -> None:
+        """End this process if items before have left something changed, or too little memory. Another worker gets `item`."""
+        if self.spoiled or self.memory.is_full():
             with contextlib.suppress(BaseException):
                 item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - of fixtures that were kept for this item
-            self.files.retired.touch()
+            self.files.note_retired(for_memory=not self.spoiled)
             end_children()
             os._exit(0)
 
     def keep(self, recording: Recording) -> None:
-        """Write a recording, and keep it until the item is torn down and the state of the process is as it was.
+        """Write a recording aside, and keep it until the item is torn down and the state of the process is as it was.
 
-        It is then written again if there is something to note, or if it could not be written here: a case may have replaced
-        what writing needs. A crash that comes later in the item loses nothing.
+        It then moves to the leg, with a note if something was left changed. If the session is killed before that, a later one
+        records the item again. If this process dies, the controller moves what is aside.
         """
         self.kept[recording.case] = recording
         self.unwritten.add(recording.case)
-        with contextlib.suppress(Exception):
-            self.session.write(self.leg, recording)
+        umask = os.umask(self.umask)  # that of a case may make what is written here unreadable
+        with contextlib.suppress(Exception):  # a case may have replaced what writing needs
+            self.session.write(self._aside, recording)
             self.unwritten.discard(recording.case)
+        os.umask(umask)
+
+    @property
+    def _aside(self) -> Path:
+        """Where recordings wait for the end of their item. A session never goes on with those of injected faults."""
+        return self.files.unfinished if self.leg == self.session.request.leg else self.leg
 
     def _end_item(self, item: pytest.Item) -> None:
         """Put the state of the process back, and write the recordings of the item, with a line about what it had left changed."""
@@ -140,7 +166,7 @@ class Worker:
         unwritten, self.unwritten = self.unwritten, set()
         self.spoiled = self.spoiled or any(not change.restored for change in changes) or any(
             change.name.startswith("functions of") for change in changes)  # compiled programs may hold what was replaced
-        notes = [*self.import_notes]
+        notes = self.left = [*self.import_notes]
         temporary = getattr(getattr(item.config, "_tmp_path_factory", None), "_basetemp", None)
         if temporary is not None and not temporary.is_dir():
             temporary.mkdir(parents=True)
@@ -149,27 +175,30 @@ class Worker:
             then = "; its worker runs no other case" if self.spoiled else ""
             notes.append(f"left changed: {', '.join(map(str, changes))}{then}")
         for recording in kept.values():
-            if not notes and not changes and recording.case not in unwritten:
-                continue
             try:
-                self.session.write(self.leg, replace(recording, notes=(*recording.notes, *notes)))
+                if notes or recording.case in unwritten:
+                    self.session.write(self.leg, replace(recording, notes=(*recording.notes, *notes)))
+                elif self._aside != self.leg:
+                    self.session.finish(self._aside, self.leg, recording.case)
             except Exception as error:  # noqa: BLE001 - one that cannot be written is an error of one case
                 problem = f"its recording cannot be written: {error_in_words(error)}"
                 failed = self.recorder.not_observed(item, recording.case, status=Status.ERROR, problem=problem)
                 self.session.write(self.leg, failed)
+        shutil.rmtree(self.files.unfinished, ignore_errors=True)
 
     def _begin_item(self) -> None:
-        if self.state is None:
+        if self.state is None or self.began:
             return
-        if not self.began:
-            self.began = True
-            changed = [name for name in self.state.changes() if name.startswith(_NUMERIC)]
-            if changed:
-                text = ", ".join(changed)
-                self.import_notes.append(f"changed by what is imported, for all cases: {text}")
-                determinism = {**self.environment["determinism"], "changed by imports": text}
-                self.files.note_environment({**self.environment, "determinism": determinism})
-            self.state.accept()
+        self.began = True
+        changed = [name for name in self.state.changes() if name.startswith(_NUMERIC)]
+        before = self.environment["determinism"]
+        changed += [name for name in NUMERIC_VARIABLES if os.environ.get(name) != before.get(name)]
+        if changed:
+            text = ", ".join(changed)
+            self.import_notes.append(f"changed by what is imported, for all cases: {text}")
+            determinism = {**self.environment["determinism"], "changed by imports": text}
+            self.files.note_environment({**self.environment, "determinism": determinism})
+        self.state.accept()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
@@ -237,6 +266,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
+        self.memory.begin()
         return (yield from self._ending_nothing())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

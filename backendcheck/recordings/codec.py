@@ -7,6 +7,7 @@ Types that are not plain JSON, arrays for example, have an entry in the table th
 from __future__ import annotations
 
 import reprlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
@@ -23,6 +24,7 @@ UNKNOWN_KEYS: Final[Mapping[str, Any]] = {"unknown keys": True}
 
 _PLAIN: Final[Mapping[Any, Any]] = {str: str, bool: bool, int: int, float: (int, float)}
 _LARGEST_INTEGER: Final = 2**63 - 1
+_LONGEST_SHARED: Final = 80  # characters
 _T = TypeVar("_T")
 Decode = Callable[[Any, Any], Any]  # from JSON and the context of the file
 
@@ -149,6 +151,11 @@ def key_of(field: Field[Any]) -> str:
     return str(field.metadata.get("key", field.name))
 
 
+def shared(text: str) -> str:
+    """The text; a short one once for all files. Ten thousand recordings have the same few names."""
+    return sys.intern(text) if len(text) <= _LONGEST_SHARED else text
+
+
 def _holds_unknown_keys(field: Field[Any]) -> bool:
     return bool(field.metadata.get("unknown keys"))
 
@@ -197,13 +204,17 @@ def _mapping_of(decoder: Decode | None) -> Decode:
         if not isinstance(content, dict):
             message = f"expected an object, got {reprlib.repr(content)}"
             raise TypeError(message)
-        return content if decoder is None else {key: decoder(entry, context) for key, entry in content.items()}
+        if decoder is None:
+            return content
+        return {sys.intern(key): decoder(entry, context) for key, entry in content.items()}
 
     return decode
 
 
 def _checked(hint: type) -> Decode:
     def decode(content: Any, _: Any) -> Any:
+        if type(content) is str is hint:
+            return shared(content)
         # A truth value is an integer for Python, and an integer is a number for JSON.
         if isinstance(content, bool) is not (hint is bool) or not isinstance(content, _PLAIN[hint]):
             message = f"expected {hint.__name__}, got {reprlib.repr(content)}"

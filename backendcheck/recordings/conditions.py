@@ -9,7 +9,7 @@ from typing import Any
 from backendcheck.recordings.environment import Environment, Selection
 
 # The number of threads depends on the machine and on -n, a cache of compiled code on the machine: noted, but not compared.
-_OF_THE_MACHINE = frozenset({
+OF_THE_MACHINE = frozenset({
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "intra_op_threads", "threads",
     "compilation_cache", "changed by imports",
 })  # fmt: skip
@@ -81,4 +81,4 @@ def _mismatches(prefix: str, left: Mapping[str, str], right: Mapping[str, str]) 
 
 
 def _without_machine(determinism: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in determinism.items() if name not in _OF_THE_MACHINE}
+    return {name: value for name, value in determinism.items() if name not in OF_THE_MACHINE}

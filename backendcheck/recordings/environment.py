@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendcheck.recordings.codec import IF_SET, UNKNOWN_KEYS, stored_as
+from backendcheck.recordings.codec import IF_SET, LATER, UNKNOWN_KEYS, stored_as
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.states import ExitState
@@ -82,6 +82,20 @@ class EarlierSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRun:
+    """An earlier run of which recordings were kept, because nothing that they depend on has changed."""
+
+    run: str
+    """Its run id, which these recordings carry."""
+    started: str
+    """When its session was started."""
+    n_recordings: int
+    """The number of its recordings in this leg."""
+    extra: Mapping[str, Any] = field(default_factory=dict, metadata=UNKNOWN_KEYS)
+    """Keys of a later version. They are kept as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MergedPart:
     """What a merged leg says of one of its parts. A shard that is missing is listed too."""
 
@@ -146,16 +160,30 @@ class Environment:
     """How long it took, all sessions together."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long each case took."""
+    n_replaced_for_memory: int = field(default=0, metadata=IF_SET)
+    """How many workers were replaced because of the memory that they kept."""
     all_cases: tuple[str, ...] = ()
     """Of a shard: the ids of the cases in all shards."""
+    durations: Mapping[str, float] = field(default_factory=dict, metadata=LATER)
+    """Of a shard: how long cases took before, if that has divided the cases into shards. All shards have the same."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """The SHA-256 of the case files, and of local files that they import."""
     sessions: tuple[EarlierSession, ...] = ()
     """The earlier sessions of a leg that was resumed."""
     parts: tuple[MergedPart, ...] = field(default=(), metadata=stored_as("pieces"))
     """The parts of a merged leg."""
+    kept: tuple[KeptRun, ...] = field(default=(), metadata=LATER)
+    """The earlier runs of which recordings were kept."""
+    checkout: Mapping[str, str] = field(default_factory=dict, metadata=IF_SET)
+    """What was recorded: `commit`, `branch`, `project`, and `link` to the CI job, as far as they are known."""
 
     @property
     def runs(self) -> frozenset[str]:
-        """The ids that the recordings of this leg may carry: its own, or those of its parts."""
-        return frozenset(part.run for part in self.parts if part.run) or frozenset({self.run})
+        """The ids that the recordings of this leg may carry: its own, or those of its parts, and those of kept ones."""
+        own = frozenset(part.run for part in self.parts if part.run) or frozenset({self.run})
+        return own | {earlier.run for earlier in self.kept}
+
+    @property
+    def n_kept(self) -> int:
+        """The number of recordings that were kept of earlier runs."""
+        return sum(earlier.n_recordings for earlier in self.kept)

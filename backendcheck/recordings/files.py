@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import safetensors.numpy
 from backendcheck.case import Tolerance
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import check_regular, files_below, read_text, write_atomically
-from backendcheck.recordings.codec import Codec, Form
+from backendcheck.recordings.codec import Codec, Form, shared
 from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.paths import RECORDINGS, SUFFIX, recording_path, recording_paths
 from backendcheck.recordings.recording import Recording
@@ -70,6 +71,12 @@ class _Arrays:
         return value.reshape(entry["shape"])
 
 
+def _observation(entry: Mapping[str, Any], arrays: _Arrays) -> Observation:
+    dtype, precision = shared(_text(entry["dtype"])), shared(_text(entry["precision"]))
+    return Observation(value=arrays.load(entry), dtype=dtype, precision=precision)
+
+
+_OF_REFERENCE = ("value", "defined", "directions", "allowed")
 # The types in a recording that are not plain JSON.
 RECORDING = Codec({
     np.ndarray: Form(
@@ -79,19 +86,17 @@ RECORDING = Codec({
     ),
     Observation: Form(
         encode=lambda value, arrays: {"dtype": value.dtype, "precision": value.precision, **arrays.store(value.value)},
-        decode=lambda entry, arrays: Observation(
-            value=arrays.load(entry), dtype=_text(entry["dtype"]), precision=_text(entry["precision"])
-        ),
+        decode=_observation,
         text="as an array, with `dtype` and `precision`",
     ),
     ReferenceValue: Form(
         encode=lambda value, arrays: {
-            key: arrays.store(array) for key in ("value", "defined", "directions") if (array := getattr(value, key)) is not None
+            key: arrays.store(array) for key in _OF_REFERENCE if (array := getattr(value, key)) is not None
         },
         decode=lambda entry, arrays: ReferenceValue(
             **{key: arrays.load(array) for key, array in entry.items() if array is not None}
         ),
-        text="`value`, `defined` and `directions` as arrays; the last two may be left out",
+        text="`value`, `defined`, `directions` and `allowed` as arrays; all but the first may be left out",
     ),
     Tolerance: Form(
         encode=lambda value, _: [value.rtol, value.atol], decode=lambda entry, _: Tolerance(*entry), text="`[rtol, atol]`"
@@ -99,22 +104,47 @@ RECORDING = Codec({
 })  # fmt: skip
 
 
+def as_bytes(recording: Recording) -> bytes:
+    """The content of the file of a recording."""
+    arrays = _Arrays()
+    text = json.dumps({"format": FORMAT, **RECORDING.encode(recording, arrays)}, allow_nan=True)
+    # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
+    tensors = arrays.tensors or {"none": np.zeros(1, np.uint8)}
+    content: bytes = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
+    return content
+
+
+def from_bytes(content: bytes) -> Recording:
+    """The recording that `as_bytes` wrote, from a process of this machine."""
+    n_layout = int.from_bytes(content[:8], "little")
+    return _as_written(content[8 : 8 + n_layout], bytearray(content[8 + n_layout :]))
+
+
 def write_recording(leg: Path, recording: Recording, *, distinct: bool = False) -> str:
     """Write `recording` below the directory of a leg, in place of an earlier one; returns the SHA-256 of the file.
 
     `distinct` says that the id of another case differs from that of this one only in upper and lower case.
     """
-    arrays = _Arrays()
-    text = json.dumps({"format": FORMAT, **RECORDING.encode(recording, arrays)}, allow_nan=True)
-    # A safetensors file cannot be without tensors in every version, and a checksum wants at least one.
-    tensors = arrays.tensors or {"none": np.zeros(1, np.uint8)}
-    content = safetensors.numpy.save(tensors, metadata={"backendcheck": text, "sha256": _checksum(text, tensors)})
+    content = as_bytes(recording)
     target = recording_path(leg, recording.case, distinct=distinct)
     write_atomically(target, content)
-    for path in recording_paths(leg, recording.case):  # where an earlier version has put it
-        if path != target and path.is_file() and not path.samefile(target) and _is_of(recording.case, path):
-            path.unlink()
+    _remove_others(leg, recording.case, target)
     return hashlib.sha256(content).hexdigest()
+
+
+def move_recording(source: Path, leg: Path, case: str, *, distinct: bool = False) -> None:
+    """Move the recording of `case` from below one directory to below that of a leg, at once, in place of an earlier one."""
+    target = recording_path(leg, case, distinct=distinct)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    recording_path(source, case, distinct=distinct).replace(target)
+    _remove_others(leg, case, target)
+
+
+def _remove_others(leg: Path, case: str, target: Path) -> None:
+    """Remove the recording of `case` from where an earlier version has put it."""
+    for path in recording_paths(leg, case):
+        if path != target and path.is_file() and not path.samefile(target) and _is_of(case, path):
+            path.unlink()
 
 
 def recording_files(leg: Path) -> list[Path]:
@@ -128,6 +158,21 @@ def recording_files(leg: Path) -> list[Path]:
     except OSError as error:
         what = f"cannot be read ({error.strerror or error})"
         raise _unreadable(Path(error.filename or leg), what, ACCESS) from error
+
+
+def is_written(leg: Path, case: str) -> bool:
+    """Whether there is a file where the recording of `case` would be, which need not be of that case."""
+    return any(path.is_file() for path in recording_paths(leg, case))
+
+
+def read_if_written(leg: Path, case: str) -> Recording | None:
+    """The recording of `case` below the directory of a leg, read once; None before it is written.
+
+    Raises:
+        UnreadableInput: if the file is damaged, or from a later version.
+    """
+    recordings = (read_recording(path) for path in recording_paths(leg, case) if path.is_file())
+    return next((recording for recording in recordings if recording.case == case), None)
 
 
 def find_recording(leg: Path, case: str) -> Path | None:
@@ -153,6 +198,52 @@ def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:
         digest.update(f"\0{key}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
         digest.update(tensor.tobytes())
     return digest.hexdigest()
+
+
+def read_recording_of(path: Path, digests: Collection[str]) -> tuple[Recording, str]:
+    """Read one recording of a leg, and the SHA-256 of its file; `digests` are those on the list of the leg.
+
+    A file on the list is as it was written. So its own checksum need not be computed as well, nor its layout be checked.
+
+    Raises:
+        UnreadableInput: if the file is damaged, truncated or from a later version, naming it and what to do.
+    """
+    digest = ""
+    try:
+        check_regular(path)
+        size = path.stat().st_size
+        with path.open("rb", buffering=0) as file:
+            prefix = file.read(8)
+            layout = file.read(min(int.from_bytes(prefix, "little"), size))
+            data = bytearray(max(0, size - len(prefix) - len(layout)))
+            whole = file.readinto(data) == len(data) and not file.read(1)
+        sha256 = hashlib.sha256(prefix + layout)
+        sha256.update(data)
+        digest = sha256.hexdigest()
+        if whole and digest in digests and sys.byteorder == "little":
+            return _as_written(layout, data), digest
+    except Exception:  # noqa: BLE001, S110 - whatever is wrong, the other way to read a file says it
+        pass
+    return read_recording(path), digest
+
+
+_TYPES = {
+    "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "U64": np.uint64, "I32": np.int32, "U32": np.uint32,
+    "I16": np.int16, "U16": np.uint16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_, "C64": np.complex64,
+}  # fmt: skip
+
+
+def _as_written(layout: bytes, data: bytearray) -> Recording:
+    """The recording in a file that is not damaged; any exception for one of another format."""
+    entries = json.loads(layout)
+    header = json.loads(entries.pop("__metadata__")["backendcheck"])
+    if header["format"] != FORMAT:
+        raise ValueError(header["format"])
+    tensors = {}
+    for key, entry in entries.items():
+        (first, end), kind = entry["data_offsets"], np.dtype(_TYPES[entry["dtype"]])
+        tensors[key] = np.frombuffer(data, kind, (end - first) // kind.itemsize, first).reshape(entry["shape"])
+    return _recording(header, tensors)
 
 
 def read_recording(path: Path) -> Recording:

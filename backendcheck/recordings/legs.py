@@ -10,11 +10,13 @@ from pathlib import Path
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording, recording_files
+from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording_of, recording_files
+from backendcheck.recordings.leg_directory import is_leg, legs_below
 from backendcheck.recordings.noise import FOLDER, noise_path, recordings_for
-from backendcheck.recordings.paths import RECORDINGS, recording_paths
+from backendcheck.recordings.paths import is_path_of, recording_paths
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
+from backendcheck.vocabulary.leg_names import leg_order
 from backendcheck.vocabulary.sides import leg_label
 from backendcheck.vocabulary.states import ExitState
 
@@ -47,12 +49,9 @@ def find_legs(directories: Sequence[Path]) -> list[Path]:
         if not directory.is_dir():
             message = f"{directory}: no such directory; expected one that 'backendcheck record' wrote."
             raise UsageError(message)
-        if _is_leg(directory):
-            legs = [directory]
-        else:
-            legs = [directory / backend.value for backend in Backend if _is_leg(directory / backend.value)]
+        legs = [directory] if is_leg(directory) else legs_below(directory)
         if not legs:
-            names = ", ".join(backend.value for backend in Backend)
+            names = ", ".join(backend.value for backend in DEFAULT_BACKENDS)
             message = (
                 f"{directory}: holds no recordings; expected {ENVIRONMENT} in it or in one of {names} below it. "
                 "Record first: backendcheck record --backend B --out DIR"
@@ -62,13 +61,21 @@ def find_legs(directories: Sequence[Path]) -> list[Path]:
     return leg_dirs
 
 
-def _is_leg(directory: Path) -> bool:
-    return (directory / ENVIRONMENT).is_file() or (directory / RECORDINGS).is_dir()
-
-
 def known_cases(paths: Sequence[Path]) -> list[str]:
     """The ids of all cases that the legs at `paths` collected."""
     return list(dict.fromkeys(case for path in paths for case in read_environment(path).cases))
+
+
+def is_as_listed(leg: Path, environment: Environment) -> bool:
+    """Whether the directory of a leg has exactly the recordings on its list, each with the digest there. None is decoded."""
+    try:
+        files = recording_files(leg)
+        cases = {digest: case for case, digest in environment.digests.items()}
+        return len(files) == len(cases) == len(environment.digests) and all(
+            (case := cases.pop(file_sha256(path), None)) is not None and is_path_of(case, path, leg) for path in files
+        )
+    except (OSError, UnreadableInput):
+        return False
 
 
 def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
@@ -87,8 +94,7 @@ def read_legs(paths: Sequence[Path], only: str | None = None) -> list[Leg]:
             wrong.append(str(error))
     if wrong:
         raise UnreadableInput("\n".join(wrong))
-    order = [backend.value for backend in Backend]
-    legs.sort(key=lambda leg: order.index(leg.label) if leg.label in order else len(order))
+    legs.sort(key=lambda leg: leg_order(leg.label))
     total, numbers = Counter(leg.label for leg in legs), Counter[str]()
     numbered = []
     for leg in legs:
@@ -111,10 +117,11 @@ def read_leg(path: Path, only: str | None = None) -> Leg:
     if only is not None:
         environment = replace(environment, cases=tuple(case for case in environment.cases if case == only))
         files = [file for file in files if file in recording_paths(path, only)]
+    digests = frozenset(environment.digests.values())
     for file in files:
         try:
-            recording = read_recording(file)
-            _check_belongs(file, recording, environment, path)
+            recording, digest = read_recording_of(file, digests)
+            _check_belongs(file, digest, recording, environment, path)
             if recording.case in recordings:
                 raise _refused(file, f"holds the case {recording.case!r}, and so does {places[recording.case]}")
             recordings[recording.case], places[recording.case] = recording, file
@@ -134,7 +141,7 @@ def _with_noise(leg: Leg, only: str | None) -> Leg:
         path = noise_path(leg.path, name)
         where = f"noise floor: {name} on {leg.label}"
         remedy = "Run again with --noise-floor."
-        if not _is_leg(path):
+        if not is_leg(path):
             problems.append(f"{where} was not recorded. {remedy}")
             continue
         try:
@@ -155,18 +162,18 @@ def _refused(file: Path, what: str) -> UnreadableInput:
     return UnreadableInput(f"{file}: {what}. Record this backend again, or put the right files together.")
 
 
-def _check_belongs(file: Path, recording: Recording, environment: Environment, leg: Path) -> None:
+def _check_belongs(file: Path, digest: str, recording: Recording, environment: Environment, leg: Path) -> None:
     if recording.run not in environment.runs or recording.backend != environment.backend:
         what = (
             f"is from another run (run {recording.run[:8]} on {recording.backend}; expected run {environment.run[:8]} "
             f"on {environment.backend}, as {ENVIRONMENT} says)"
         )
         raise _refused(file, what)
-    if file not in recording_paths(leg, recording.case):
+    if not is_path_of(recording.case, file, leg):
         raise _refused(file, f"holds the case {recording.case!r}, which does not belong under this name")
     if environment.exit_state == ExitState.COMPLETE or environment.parts:
         expected = environment.digests.get(recording.case)
         if expected is None:
             raise _refused(file, f"is not on the list of this leg's recordings in {ENVIRONMENT}")
-        if expected != file_sha256(file):
+        if expected != digest:
             raise _refused(file, f"is damaged: its digest is not the one in {ENVIRONMENT}")

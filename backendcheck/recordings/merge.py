@@ -21,8 +21,8 @@ from backendcheck.recordings.environment import Environment, MergedPart
 from backendcheck.recordings.files import ACCESS, ENVIRONMENT, read_environment, recording_files
 from backendcheck.recordings.legs import Leg, read_leg
 from backendcheck.recordings.noise import noise_path, recordings_for
-from backendcheck.vocabulary.backends import Backend
-from backendcheck.vocabulary.shards import Shard
+from backendcheck.vocabulary.leg_names import leg_order
+from backendcheck.vocabulary.shards import Shard, divided
 from backendcheck.vocabulary.states import ExitState
 
 _SOME = 3  # names in a message
@@ -166,7 +166,8 @@ def merge_parts(parts: Sequence[Part]) -> list[MergedLeg]:
     Raises:
         UsageError: naming all parts that overlap or contradict each other.
     """
-    by_backend = {backend.value: [p for p in parts if p.environment.backend == backend.value] for backend in Backend}
+    backends = sorted({part.environment.backend for part in parts}, key=leg_order)
+    by_backend = {name: [part for part in parts if part.environment.backend == name] for name in backends}
     wrong = [problem for group in by_backend.values() for problem in _problems(group)]
     if wrong:
         raise UsageError("\n".join(wrong))
@@ -208,6 +209,8 @@ def _contradictions(part: Part, earlier: Part) -> Iterator[str]:
         more = sorted({*part.environment.all_cases} ^ {*earlier.environment.all_cases})
         if more:
             yield f"one is of a run that has {_some(more)}, the other is not"
+    if mine and theirs and part.environment.durations != earlier.environment.durations:
+        yield "the cases were divided by other durations; give each shard the same --durations FILE"
     for mismatch in condition_mismatches(part.environment, earlier.environment):
         yield f"{mismatch.what} {mismatch.left} here and {mismatch.right} there"
     for name, digest in part.case_files.items():
@@ -244,8 +247,11 @@ def _merged(parts: Sequence[Part], noise_of: str = "", *, whole: bool = True) ->
         started=min(source.started for source in environments),
         duration_s=round(sum(source.duration_s for source in environments), 3),
         seconds={case: seconds for source in environments for case, seconds in source.seconds.items()},
+        n_replaced_for_memory=sum(source.n_replaced_for_memory for source in environments),
         sources={name: digest for source in environments for name, digest in source.sources.items()},
         parts=tuple(listed),
+        kept=tuple(earlier for source in environments for earlier in source.kept),
+        checkout=_of_all([source.checkout for source in environments]),
     )
     names = dict.fromkeys(name for part in parts for name in part.noise)
     noise = {name: [part.noise[name] for part in parts if name in part.noise] for name in names}
@@ -282,9 +288,10 @@ def _missing_shards(parts: Sequence[Part]) -> Iterator[MergedPart]:
         return
     numbers, of = {shard.number for shard in shards}, shards[0].of
     every = next((part.environment.all_cases for part in parts if part.environment.all_cases), ())
+    numbers_of = divided(every, of, parts[0].environment.durations)
     for number in sorted({*range(1, of + 1)} - numbers):
         shard = Shard(number=number, of=of)
-        n_cases = sum(map(shard.holds, every))
+        n_cases = sum(n == number for n in numbers_of.values())
         yield MergedPart(
             path="", run="", shard=str(shard), exit_state=ExitState.MISSING, n_cases=n_cases, n_recordings=0
         )  # fmt: skip

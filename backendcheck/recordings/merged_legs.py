@@ -11,11 +11,12 @@ from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.files import read_bytes, write_atomically
 from backendcheck.recordings.earlier_report import runs_in
 from backendcheck.recordings.files import ENVIRONMENT, read_environment, write_environment
-from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
+from backendcheck.recordings.leg_directory import clear_leg, describe, legs_below, make_writable
 from backendcheck.recordings.merge import MergedLeg
 from backendcheck.recordings.noise import noise_path
 from backendcheck.recordings.paths import alike, is_alike, recording_path
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
+from backendcheck.vocabulary.leg_names import folder_of
 from backendcheck.vocabulary.states import ExitState
 
 _REMEDY = "Choose another --out, or use --overwrite."
@@ -27,16 +28,15 @@ def check_place(out: Path, legs: Sequence[MergedLeg], *, overwrite: bool) -> Non
     Raises:
         OutputInTheWay: if it holds anything else.
     """
-    runs = {leg.environment.backend: leg.environment.run for leg in legs}
-    for backend in Backend:
-        path = out / backend.value
+    runs = {folder_of(leg.environment.backend): leg.environment.run for leg in legs}
+    for path in _places(out, legs):
         if overwrite or not path.exists():
             continue
         if not (path / ENVIRONMENT).is_file():
             message = f"{path}: not a leg; expected nothing, or the leg that was merged from these parts before. {_REMEDY}"
             raise OutputInTheWay(message)
         earlier = read_environment(path)
-        if earlier.run != runs.get(backend.value):
+        if earlier.run != runs.get(path.name):
             message = f"{path}: holds another leg: {describe(earlier)}. {_REMEDY}"
             raise OutputInTheWay(message)
     reported = runs_in(out)
@@ -53,19 +53,24 @@ def write_legs(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
         OutputInTheWay: if they cannot be written.
         UnreadableInput: if a recording has changed since it was read.
     """
-    for backend in Backend:
-        path = out / backend.value
-        for old in (path, *(noise for noise in out.glob(f".noise/*/{backend.value}") if noise.is_dir())):
+    for path in _places(out, legs):
+        for old in (path, *(noise for noise in out.glob(f".noise/*/{path.name}") if noise.is_dir())):
             if old.is_dir():
                 clear_leg(old)
     written = []
     for leg in legs:
-        path = out / leg.environment.backend
+        path = out / folder_of(leg.environment.backend)
         _write(path, leg)
         for name, noise in leg.noise.items():
             _write(noise_path(path, name), noise)
         written.append(path)
     return written
+
+
+def _places(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
+    """Where legs lie below `out`, or would lie: those of an earlier merge too."""
+    names = [backend.value for backend in DEFAULT_BACKENDS] + [folder_of(leg.environment.backend) for leg in legs]
+    return list(dict.fromkeys([*(out / name for name in names), *legs_below(out)]))
 
 
 def _write(path: Path, leg: MergedLeg) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backendcheck.vocabulary.leg_names import backend_in
+
 FOLDER = ".noise"
 SOURCES = ("repeat", "jitter", "float64")
 # Each recording that is made, and the source of noise that it shows. There are two directions of jitter: one may cancel in a sum.
@@ -25,7 +27,7 @@ JITTERED = "jittered/"
 
 def recordings_for(backend: str) -> tuple[str, ...]:
     """The noise recordings that a backend is to have."""
-    return tuple(name for name, source in MEASURES.items() if source != "float64" or backend == _FLOAT64)
+    return tuple(name for name, source in MEASURES.items() if source != "float64" or backend_in(backend) == _FLOAT64)
 
 
 def noise_path(leg: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ does not: it looks at all paths of a case.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -43,6 +44,13 @@ def recording_paths(leg: Path, case: str) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(paths))
 
 
+def is_path_of(case: str, file: Path, leg: Path) -> bool:
+    """Whether `file` may hold the recording of `case`. Most files lie at the first path, so the others are rarely made."""
+    stem, slash, rest = case.partition("/")
+    usual = f"{_name(stem, distinct=False)}{os.sep}{_name(rest, distinct=False)}{SUFFIX}" if slash else ""
+    return (bool(usual) and str(file) == f"{leg / RECORDINGS}{os.sep}{usual}") or file in recording_paths(leg, case)
+
+
 def alike(cases: Iterable[str]) -> frozenset[str]:
     """The ids that would share a folder or a file with another where upper and lower case are the same."""
     stems: dict[str, set[str]] = defaultdict(set)
@@ -65,12 +73,15 @@ def is_alike(case: str, ids: frozenset[str]) -> bool:
 
 
 def _name(part: str, *, distinct: bool) -> str:
-    name = _spelled(part)
-    if _DEVICE.match(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
+    name = no_device(_spelled(part))
     if name.endswith((".", " ")):  # Windows drops them
         name = f"{name[:-1]}%{ord(name[-1]):02X}"
     return _limited(name, part, distinct=distinct)
+
+
+def no_device(name: str) -> str:
+    """The name of a file, with its first letter percent-encoded if Windows takes it for a device."""
+    return f"%{ord(name[0]):02X}{name[1:]}" if _DEVICE.match(name) else name
 
 
 def _name_before(part: str) -> str:

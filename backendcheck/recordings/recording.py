@@ -11,9 +11,12 @@ import numpy as np
 from backendcheck.case import Tolerance
 from backendcheck.recordings.codec import LATER, stored_as
 from backendcheck.recordings.layer_calls import LayerTrace
+from backendcheck.recordings.operation_calls import OperationCall
 from backendcheck.vocabulary.findings import ORACLES, Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue
 from backendcheck.vocabulary.states import Status
+
+WHOLE = "case"  # in `not_supported`: the backend cannot do anything of the case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class Raised:
     """Whether it comes from the author's own code: neither Keras nor a backend ran below the last frame of that."""
     traceback: str = field(default="", metadata=LATER)
     """The traceback as Python prints it, without the frames of backendcheck, cut to 8,000 characters."""
+    suggestion: str = field(default="", metadata=LATER)
+    """A name that exists, close to the one in the author's code that does not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -132,6 +137,8 @@ class Recording:
     """The settings of Keras that decide what a number means."""
     not_compared: Mapping[str, str] = field(default_factory=dict)
     """Why backends cannot agree on an observation, by its name."""
+    not_supported: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
+    """What the backend cannot do, in a few words, by `loss`, `gradient`, `metrics` or `train`; all of the case by `case`."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
     timings_s: Mapping[str, float] = field(default_factory=dict)
@@ -146,11 +153,18 @@ class Recording:
     """The exception that kept the case from being observed, of a fixture for example."""
     layers: LayerTrace | None = field(default=None, metadata=LATER)
     """The calls of layers, if they were recorded in place of the case."""
+    operations: tuple[OperationCall, ...] = field(default=(), metadata=LATER)
+    """The calls of operations that diagnoses read, of a ValueCase, a FunctionCase or a dict."""
 
     @property
     def was_observed(self) -> bool:
         """Whether the case was observed to its end. Raising is an observation like any other."""
         return self.status in (Status.RECORDED, Status.RAISED)
+
+
+def lacks(recording: Recording, stage: str) -> bool:
+    """Whether the backend has declared that it cannot do a stage of the case: what is not observed there is not missing."""
+    return stage in recording.not_supported
 
 
 def returned(recording: Recording) -> Any:

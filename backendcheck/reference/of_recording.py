@@ -7,8 +7,8 @@ documentation gives none, or where the float32 predictions no longer determine t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 _FULL = ("float32", "float64")
 # A gradient takes about 14 evaluations for every class. Above this number of entries it takes seconds.
 _LARGEST_GRADIENT = 20_000
+_T = TypeVar("_T")
 
 
 def built_in_reference_values(recording: Recording) -> dict[str, ReferenceValue]:
@@ -35,9 +36,9 @@ def built_in_reference_values(recording: Recording) -> dict[str, ReferenceValue]
     return values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DeclaredLoss:
-    """A standard loss as an output declares it, with the arrays that it was called with.
+    """A standard loss as an output declares it, with the arrays that it was called with. Each of its values is computed once.
 
     Attributes:
         spec: the loss.
@@ -55,6 +56,7 @@ class DeclaredLoss:
     mask: np.ndarray | None = None
     alone: bool = True
     of_model: bool = False
+    _values: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -75,17 +77,33 @@ class DeclaredLoss:
 
     def per_example(self) -> np.ndarray | None:
         """The loss of each example as Keras returns it without a reduction, (N,). A mask does not scale the others up here."""
+        return self._once("per_example", self._per_example)
+
+    def loss(self) -> float:
+        """The reduced loss."""
+        return self._once("loss", lambda: reference.loss(self.scalar, *self.arguments))
+
+    def gradient(self) -> reference.Gradient:
+        """The derivative of `loss` by the predictions."""
+        return self._once("gradient", lambda: reference.gradient(self.scalar, *self.arguments))
+
+    def _per_example(self) -> np.ndarray | None:
         values = reference.weighted(replace(self.spec, reduction=None), *self.arguments)
         n = len(self.y_pred)
         return None if values.ndim == 0 or len(values) != n else values.reshape(n, -1).mean(axis=1)
 
-    def loss(self) -> float:
-        """The reduced loss."""
-        return reference.loss(self.scalar, *self.arguments)
-
-    def gradient(self) -> reference.Gradient:
-        """The derivative of `loss` by the predictions."""
-        return reference.gradient(self.scalar, *self.arguments)
+    def _once(self, name: str, compute: Callable[[], _T]) -> _T:
+        """What `compute` returns or raises; it is called once."""
+        if name not in self._values:
+            try:
+                self._values[name] = compute()
+            except Exception as error:
+                self._values[name] = error
+                raise
+        value: _T | Exception = self._values[name]
+        if isinstance(value, Exception):
+            raise value
+        return value
 
 
 def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | None = None) -> DeclaredLoss | None:
@@ -98,8 +116,8 @@ def declared_loss(recording: Recording, output: str, spec: reference.LossSpec | 
         y_true, y_pred = _labels_and_predictions(recording, output)
     else:
         y_true, y_pred = recording.labels.get(of_output("y_true", output)), recording.labels["y_pred"]
-    if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype):
-        return None
+    if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype) or not y_pred.ndim:
+        return None  # a single number has no examples
     if y_pred.dtype == np.float64:
         y_pred = y_pred.astype(recording.settings.get("floatx", "float32"))
     try:
@@ -130,23 +148,45 @@ def _of_output(recording: Recording, output: str) -> dict[str, ReferenceValue]:
 
 def _of_metric(recording: Recording, name: str, description: Mapping[str, Any]) -> dict[str, ReferenceValue]:
     """The value of a metric in `evaluate`, and in `fit` if its only epoch computes the same: one batch, before it trains."""
-    y_true, y_pred = _labels_and_predictions(recording, description["output"])
-    if y_true is None or y_pred is None or f"metric/{name}" not in recording.observations:
+    if f"metric/{name}" not in recording.observations:
         return {}
-    predictions = recording.observations.get(of_output("predictions", description["output"]))
-    if predictions is None or predictions.precision not in _FULL:
-        return {}  # two paths of one backend round half precision so differently that a count may change
+    values: dict[str, ReferenceValue] = {}
+    _add(values, f"metric/{name}", lambda: _present(metric_value(recording, description)))
+    trained = recording.observations.get(f"train/metric/{name}")
+    in_fit = any(variant.path == "fit" and f"metric/{name}" in variant.observations for variant in recording.variants)
+    if values and in_fit and trained is not None and len(trained.value) == 1:
+        values[f"train/metric/{name}"] = ReferenceValue(value=values[f"metric/{name}"].value[None])
+    return values
+
+
+def metric_value(
+    recording: Recording, description: Mapping[str, Any], labels_of: str | None = None, predictions_of: str | None = None
+) -> np.ndarray | None:
+    """The right value of a metric of Keras, as `Recording.metrics` describes it; None where rounding may decide it.
+
+    With `labels_of` and `predictions_of`, it gets the labels and the predictions of these outputs in place of its own.
+
+    Raises:
+        NoReference, ArithmeticError, IndexError, TypeError, ValueError: if labels and predictions have no documented value.
+    """
+    own = description["output"]
+    y_true, _ = _labels_and_predictions(recording, own if labels_of is None else labels_of)
+    output = own if predictions_of is None else predictions_of
+    _, y_pred = _labels_and_predictions(recording, output)
+    predictions = recording.observations.get(of_output("predictions", output))
+    if y_true is None or y_pred is None or predictions is None or predictions.precision not in _FULL:
+        return None  # two paths of one backend round half precision so differently that a count may change
     of_class = str(description["class"])
     if of_class == "accuracy":
         of_class = reference.accuracy_for(y_true, y_pred)
     if "Crossentropy" in of_class or of_class == "KLDivergence":
         is_logits = bool(description["options"].get("from_logits"))
         if not is_logits and _is_saturated(y_pred):
-            return {}
+            return None
     epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
     spec = reference.MetricSpec(name=of_class, options={**description["options"], "epsilon": epsilon})
-    weight = recording.labels.get(of_output("sample_weight", description["output"])) if description["weighted"] else None
-    mask = recording.labels.get(of_output("mask", description["output"]))
+    weight = recording.labels.get(of_output("sample_weight", own)) if description["weighted"] else None
+    mask = recording.labels.get(of_output("mask", output))
     size = int(description["batch_size"])
     batches = [
         reference.Batch(**{
@@ -155,14 +195,8 @@ def _of_metric(recording: Recording, name: str, description: Mapping[str, Any]) 
         })
         for first in range(0, len(y_pred), size)
     ]
-    values: dict[str, ReferenceValue] = {}
     with np.errstate(all="ignore"):
-        _add(values, f"metric/{name}", lambda: ReferenceValue(value=reference.metric(spec, batches)))
-    trained = recording.observations.get(f"train/metric/{name}")
-    in_fit = any(variant.path == "fit" and f"metric/{name}" in variant.observations for variant in recording.variants)
-    if values and in_fit and trained is not None and len(trained.value) == 1:
-        values[f"train/metric/{name}"] = ReferenceValue(value=values[f"metric/{name}"].value[None])
-    return values
+        return np.asarray(reference.metric(spec, batches))
 
 
 def _labels_and_predictions(recording: Recording, output: str) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from backendcheck.report.views.moment import Moment
     from backendcheck.results.results import Results
 
-__all__ = ["Renderer", "write_reports"]
+__all__ = ["NAMES", "Renderer", "files_of", "filled_files", "frames_of", "write_files", "write_reports"]
+
+
+NAMES = frozenset({"report.json", "index.html", "summary.md", "junit.xml", "report.sarif"})
 
 
 class Renderer(Protocol):
@@ -30,19 +34,53 @@ def write_reports(results: Results, out: Path) -> list[Path]:
     Raises:
         OutputInTheWay: if `out` cannot be written.
     """
-    from backendcheck.files import write_atomically
+    return write_files(files_of(results), out)
+
+
+def files_of(results: Results) -> dict[str, str]:
+    """The text of each file by its name."""
+    from backendcheck.report.views.moment import Moment
+
+    return filled_files(frames_of(results), Moment.of(results))
+
+
+def frames_of(results: Results) -> dict[str, str]:
+    """The frame of each file by its name, with marks for what concerns the run alone."""
     from backendcheck.report.formats import github, junit, sarif
     from backendcheck.report.formats import json as json_report
     from backendcheck.report.html import page as html_report
 
     renderers: Mapping[str, Renderer] = {
-        "report.json": json_report.render,
-        "index.html": html_report.render,
+        "report.json": json_report.frame,
+        "index.html": html_report.frame,
         "summary.md": github.render,
-        "junit.xml": junit.render,
+        "junit.xml": junit.frame,
         "report.sarif": sarif.render,
     }
-    texts = {out / name: render(results) for name, render in renderers.items()}
-    for path, text in texts.items():
-        write_atomically(path, text.encode())
-    return list(texts)
+    return {name: render(results) for name, render in renderers.items()}
+
+
+def filled_files(frames: dict[str, str], moment: Moment) -> dict[str, str]:
+    """The text of each file: its frame with what concerns the run filled in.
+
+    The frames are taken out of `frames` one by one, so that a large report is not held twice.
+    """
+    from backendcheck.report.formats.moment import in_json, in_junit
+    from backendcheck.report.html.moment import in_html
+    from backendcheck.report.views.moment import filled
+
+    texts = {"report.json": in_json(moment), "index.html": in_html(moment), "junit.xml": in_junit(moment)}
+    return {name: filled(frames.pop(name), texts.get(name, {})) for name in [*frames]}
+
+
+def write_files(texts: Mapping[str, str], out: Path) -> list[Path]:
+    """Write texts by the name of their file into `out`; return the paths.
+
+    Raises:
+        OutputInTheWay: if `out` cannot be written.
+    """
+    from backendcheck.files import write_atomically
+
+    for name, text in texts.items():
+        write_atomically(out / name, text.encode())
+    return [out / name for name in texts]

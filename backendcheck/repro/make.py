@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from backendcheck.repro.script import pruned, script_source, with_outputs
 from backendcheck.repro.target_finding import TargetFinding, target_finding_of
 from backendcheck.results.headline import headline
 from backendcheck.results.results import CaseResult
+from backendcheck.temporary import temporary_directory
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
@@ -166,11 +166,11 @@ def _write_and_run(
         program, text, values, heading=f"{words}\n\nFrom the case {result.case} of backendcheck.{_claimed(result)}",
         backends=backends, name=out.name,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
-        script = Path(folder, out.name)
+    with temporary_directory("repro") as folder:
+        script = folder / out.name
         script.write_text(source, encoding="utf-8")
         if text.stored:
-            np.savez(Path(folder, data.name), **text.stored)  # type: ignore[arg-type]
+            np.savez(folder / data.name, **text.stored)  # type: ignore[arg-type]
         outputs = run_script(script, backends, device)
     texts = {backend: output.text for backend, output in outputs.items()}
     source = with_outputs(source, texts, _platform())

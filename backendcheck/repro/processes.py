@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -21,7 +20,9 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.repro.program import Program, program_from
 from backendcheck.sessions.child_processes import environment_for, start_python
 from backendcheck.sessions.nest_json import decode
+from backendcheck.temporary import temporary_directory
 from backendcheck.vocabulary.backends import parse_backend
+from backendcheck.vocabulary.leg_names import LegName
 
 _START_S = 120.0
 _ANSWER_S = 60.0
@@ -36,7 +37,8 @@ class ProgramClient:
         Raises:
             UsageError: if the case cannot be run on a backend.
         """
-        self.folder = tempfile.TemporaryDirectory(prefix="backendcheck-repro-")
+        self.stack = contextlib.ExitStack()
+        folder = self.stack.enter_context(temporary_directory("repro"))
         self.case = case
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.queues: dict[str, queue.Queue[str | None]] = {}
@@ -44,7 +46,7 @@ class ProgramClient:
         self.broken = ""
         try:
             for leg, backend in backends.items():
-                work = self.works[leg] = Path(self.folder.name, leg.replace("#", "-"))
+                work = self.works[leg] = folder / leg.replace("#", "-")
                 work.mkdir()
                 self.processes[leg] = _start_server(case, nodeid, backend, work, device)
                 self.queues[leg] = queue.Queue()
@@ -73,7 +75,7 @@ class ProgramClient:
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
-        self.folder.cleanup()
+        self.stack.close()
 
     def describe(self) -> tuple[list[Program], list[str]]:
         """The case as programs, best first, and the reasons why other programs could not be written."""
@@ -132,7 +134,7 @@ class ProgramClient:
 
 
 def _start_server(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
-    environment = environment_for(parse_backend(backend), device, max(1, (os.cpu_count() or 1) // 2))
+    environment = environment_for(LegName(backend=parse_backend(backend)), device, max(1, (os.cpu_count() or 1) // 2))
     return start_python(
         "backendcheck.record.program_server:main", backend, nodeid, case, str(work), device,
         stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,

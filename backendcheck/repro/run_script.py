@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,10 @@ from backendcheck.case import Tolerance
 from backendcheck.repro.printed_values import PrintedValue
 from backendcheck.repro.target_finding import TargetFinding
 from backendcheck.sessions.child_processes import environment_for
+from backendcheck.temporary import temporary_directory
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.leg_names import LegName
 
 _TIMEOUT_S = 180.0
 _DEFAULT = Tolerance(rtol=1e-5, atol=1e-6)
@@ -49,9 +50,9 @@ class Raised:
 def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict[str, ScriptOutput]:
     """The output of the script under each backend. All run at the same time, each in its own process and directory."""
     processes = {}
-    with tempfile.TemporaryDirectory(prefix="backendcheck-repro-") as folder:
+    with temporary_directory("repro") as folder:
         for backend in backends:
-            environment = environment_for(parse_backend(backend), device, os.cpu_count() or 1)
+            environment = environment_for(LegName(backend=parse_backend(backend)), device, os.cpu_count() or 1)
             processes[backend] = subprocess.Popen(
                 [sys.executable, "-P", str(path.absolute())], cwd=folder, env=environment, text=True, encoding="utf-8",
                 errors="backslashreplace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

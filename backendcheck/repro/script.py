@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backendcheck.repro.printed_values import PrintedValue, has
+from backendcheck.repro.printed_paths import has
+from backendcheck.repro.printed_values import PrintedValue
 from backendcheck.repro.program import Program, ProgramSource
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import in_comment, shortened
@@ -25,6 +26,18 @@ def helper_functions() -> dict[str, str]:
     return {function.name: ast.get_source_segment(template, function) or "" for function in functions}
 
 
+def _used_helpers(values: Sequence[PrintedValue]) -> list[str]:
+    """The helper functions that the values call, and those that these call, in the order of the template."""
+    functions = helper_functions()
+    used: set[str] = set()
+    sources = [value.code for value in values]
+    while sources:
+        called = set(re.findall(r"(?<![\w.])(\w+)\(", sources.pop())) & functions.keys() - used
+        used |= called
+        sources += [functions[name] for name in called]
+    return [name for name in functions if name in used or name in _ALWAYS]
+
+
 MARK = "# Output"
 
 
@@ -32,8 +45,8 @@ def script_source(
     program: Program, text: ProgramSource, values: Sequence[PrintedValue], *, heading: str, backends: Sequence[str], name: str
 ) -> str:
     """The source of the script, without its output."""
-    used = [name for name in helper_functions() if name in _ALWAYS or any(name in value.helpers for value in values)]
-    imports = ["import json"]
+    used = _used_helpers(values)
+    imports = ["import json", *(f"import {module}" for module in _modules(values, used))]
     first, rest = _split_imports(text.source)
     lines = [*dict.fromkeys([*imports, *first])]
     standard = sorted(line for line in lines if _is_standard(line))
@@ -50,6 +63,12 @@ def script_source(
     return re.sub(r"\n{4,}", "\n\n\n", "\n\n\n".join(parts)) + "\n"
 
 
+def _modules(values: Sequence[PrintedValue], helpers: Sequence[str]) -> list[str]:
+    """The modules of the standard library that the values and their helpers use."""
+    code = "\n".join([*(value.code for value in values), *(helper_functions()[name] for name in helpers)])
+    return [module for module in ("itertools", "os", "tempfile") if re.search(rf"\b{module}\.", code)]
+
+
 def _helper(program: Program, name: str) -> str:
     source = helper_functions()[name]
     return source if has(program, "sample_weight") else source.replace(", sample_weight=tensors(sample_weight)", "")
@@ -59,7 +78,7 @@ def pruned(program: Program, values: Sequence[PrintedValue]) -> Program:
     """The program without the data that no value needs, such as the labels in a script that predicts."""
     if program.form != "objects":
         return program
-    helpers = [helper_functions()[name] for value in values for name in value.helpers]
+    helpers = [helper_functions()[name] for name in _used_helpers(values) if name not in _ALWAYS]
     text = " ".join([*(value.code for value in values), *helpers])
     if "compiled(" in text:
         text += _compiled(program)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from backendcheck.compare.backends import concerned_legs, errors_in_reach
 from backendcheck.compare.findings import Finding, first_errors, leading, partition, what_came_instead
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import first_line, listed
@@ -13,6 +14,7 @@ from backendcheck.verdicts.verdict import Judgement, not_supported, reasons_not_
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.problems import ProblemCode
+from backendcheck.vocabulary.relations import is_relation
 
 _LONGEST_LIST = 8  # names that a line can hold
 _MOST_EXAMPLES = 4
@@ -52,6 +54,8 @@ def _label(finding: Finding) -> str:
     if finding.kind == FindingKind.ORDER:
         return "OUTPUT ORDER" if quantity_of(finding.observation) is Quantity.OUTPUT_ORDER else "ORDER"
     if finding.kind == FindingKind.VALUE:
+        if finding.oracle == Oracle.ORDER and is_relation(finding.right.path):
+            return "RELATION BROKEN"
         return {"reference": "WRONG VALUE", "paths": "PATHS DIFFER", "order": "DEPENDS ON ORDER"}.get(finding.oracle, "VALUE")
     return (finding.kind or "").upper()
 
@@ -62,10 +66,11 @@ def _sentence(finding: Finding, findings: Sequence[Finding], recordings: Mapping
     if finding.oracle == Oracle.REFERENCE:
         return _against_reference(finding, findings, recordings)
     if finding.oracle != Oracle.AGREEMENT:
-        return f"{finding.observation}: {finding.message}{_also(finding, findings)}"
+        subject = "" if is_relation(finding.right.path) else f"{finding.observation}: "  # a relation names it itself
+        return f"{subject}{finding.message}{_also(finding, findings)}"
     if finding.kind == FindingKind.NON_FINITE:
         return f"{finding.observation}: {_non_finite(finding.observation, findings, recordings)}"
-    groups = partition(finding.observation, findings, list(recordings))
+    groups = partition(finding.observation, findings, concerned_legs(recordings, [finding]))
     name = finding.observation
     if finding.kind == FindingKind.ORDER:
         what = "predict returns" if name == "output_order" else f"{name} is"
@@ -174,7 +179,11 @@ def _non_finite_places(name: str, observation: Observation, reference: np.ndarra
 
 def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) -> str:
     throwers = [leg for leg, recording in recordings.items() if recording.raised]
-    others = [leg for leg in recordings if leg not in throwers]
+    others = [
+        leg for leg, recording in recordings.items()
+        if leg not in throwers
+        and not (recording.not_supported and throwers and not any(errors_in_reach(recordings[t], recording) for t in throwers))
+    ]  # fmt: skip
     wrong = [finding for finding in findings if finding.oracle == Oracle.EXPECTATION]
     inside = [finding for finding in findings if finding.kind == FindingKind.RAISED and finding.oracle in INSIDE_ONE_BACKEND]
     if inside and not wrong and not (throwers and others):

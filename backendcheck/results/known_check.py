@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from backendcheck.results.results import Results
 from backendcheck.verdicts.known import Cause, Divergence
+from backendcheck.verdicts.known_files import file_for
 from backendcheck.verdicts.verdict import Verdict
 
 
@@ -141,7 +142,8 @@ def _misplaced(entries: Sequence[Divergence]) -> Iterator[KnownProblem]:
     """Entries that a reader of the folder looks for in another file."""
     for entry in entries:
         stem = entry.case.partition("/")[0]
-        if entry.in_folder and not fnmatchcase(entry.path.stem, stem):
+        file = file_for(entry.path.parent, entry.case)
+        if entry.in_folder and entry.path != file and not fnmatchcase(entry.path.stem, stem):
             what = f"belongs into {stem}.toml of the folder. Move it."
             yield KnownProblem(code=EntryProblem.MISPLACED, where=entry.name, what=what)
 

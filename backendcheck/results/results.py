@@ -9,65 +9,29 @@ import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from backendcheck.compare.backends import not_compared
-from backendcheck.compare.findings import Comparison, Finding, findings_of, odd_one_out
 from backendcheck.compare.noise_floor import with_noise
 from backendcheck.compare.tolerances import Override
-from backendcheck.diagnose import Diagnosis, diagnose
+from backendcheck.recordings.kept_layers import LayersFound
 from backendcheck.recordings.legs import Leg
-from backendcheck.recordings.recording import Recording
+from backendcheck.recordings.recording import WHOLE
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
-from backendcheck.results.changes import Baseline, Change, changes
-from backendcheck.results.headline import headline
-from backendcheck.results.stages import Stage
-from backendcheck.results.stages import stages as find_stages
-from backendcheck.verdicts.known import Divergence, Excuse, excuse
+from backendcheck.results.case_result import CaseResult, case_result
+from backendcheck.results.changes import Baseline, Change, changes, moved_figures
+from backendcheck.results.figures import Moved
+from backendcheck.results.history import EarlierRun, History, commit_of, read_history, versions_of
+from backendcheck.verdicts.known import Divergence, EntriesByCase
 from backendcheck.verdicts.run_problems import missing_cases, run_problems, single_leg_problem
-from backendcheck.verdicts.verdict import Judgement, Verdict, judge, supported
+from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.problems import Problem
 from backendcheck.vocabulary.shards import Shard
 from backendcheck.vocabulary.sides import Side
+from backendcheck.vocabulary.states import Status
+
+__all__ = ["CaseResult", "Results", "analyze", "in_force"]
 
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED, Verdict.XFAILED, Verdict.PASSED)
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CaseResult:
-    """One case: whether (verdict), what (findings), why (diagnoses), and what it rests on (recordings by leg).
-
-    `known` are the entries of known_divergences.toml that apply to it, `changed` what is not as they say. `noise_notes` says what
-    of its noise floor could not be measured.
-    """
-
-    case: str
-    verdict: Verdict
-    headline: str
-    claim: str
-    file: str
-    line: int
-    odd_one_out: str | None
-    problems: tuple[Problem, ...]
-    comparisons: tuple[Comparison, ...]
-    diagnoses: tuple[Diagnosis, ...]
-    known: tuple[Divergence, ...]
-    changed: tuple[str, ...]
-    recordings: Mapping[str, Recording]
-    noise_notes: tuple[str, ...] = ()
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return findings_of(self.comparisons)
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The computation stage by stage: where differences begin."""
-        return find_stages(self.recordings, self.comparisons)
-
-    @property
-    def worst_excess(self) -> float | None:
-        """The largest excess of all its comparisons: below 1 there is headroom."""
-        return max((c.excess for c in self.comparisons if c.excess is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -75,10 +39,11 @@ class Results:
     """A whole run, worst case first.
 
     `problems` concern no single case: a leg missing or unfinished, a file that did not import. `noise_problems` say which noise
-    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`.
+    recordings are missing or of no use; they decide nothing. `changes` are those since an earlier run, made at `since`; `moved`
+    are the figures of cases that have moved much since then.
     `shard` is the part of the cases that it was to be about, if it was not all of them. With `strict_known` entries of
     known_divergences.toml that match nothing or have expired fail the run. `scripts` holds what shows a case without
-    backendcheck, where that was made.
+    backendcheck, where that was made. `history` has the verdicts of earlier runs, where a folder with them was given.
     """
 
     legs: tuple[Leg, ...]
@@ -95,6 +60,9 @@ class Results:
     strict_known: bool = False
     scripts: ScriptsFound = field(default_factory=ScriptsFound)
     created: str = ""
+    moved: Mapping[str, Sequence[Moved]] = field(default_factory=dict)
+    history: History | None = None
+    layers: LayersFound = field(default_factory=LayersFound)
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -107,6 +75,20 @@ class Results:
         """How many cases have each verdict."""
         counted = Counter(result.verdict for result in self.cases)
         return {verdict.value: counted[verdict] for verdict in Verdict}
+
+    @property
+    def not_supported(self) -> dict[str, dict[str, int]]:
+        """By leg, how many cases its backend does not support in part, by what it lacks, and as a whole (``case``).
+
+        Only legs whose backend has declared that it lacks something are in it.
+        """
+        lacking: dict[str, Counter[str]] = {}
+        declaring = {leg for result in self.cases for leg, recording in result.recordings.items() if recording.not_supported}
+        for result in self.cases:
+            for leg, recording in result.recordings.items():
+                whole = {WHOLE} if recording.status == Status.NOT_SUPPORTED else set()
+                lacking.setdefault(leg, Counter()).update({*whole, *recording.not_supported})
+        return {leg: dict(sorted(lacking[leg].items())) for leg in self.backends if leg in declaring}
 
     @property
     def n_comparisons(self) -> int:
@@ -132,12 +114,35 @@ class Results:
 
     def compared_with(self, baseline: Baseline) -> Results:
         """The same, with what has changed since an earlier run."""
-        now = {result.case: (result.verdict.value, result.headline) for result in self.cases}
-        return replace(self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)))
+        now = {result.case: result.outcome for result in self.cases}
+        return replace(
+            self, since=baseline.created or "an earlier run", changes=tuple(changes(baseline, now)),
+            moved=moved_figures(baseline, now),
+        )  # fmt: skip
+
+    def with_history(self, directory: Path) -> Results:
+        """The same, with the verdicts of the earlier runs in a folder.
+
+        Raises:
+            UnreadableInput: if the folder cannot be listed.
+        """
+        environments = [leg.environment for leg in self.legs]
+        now = EarlierRun(
+            created=self.created,
+            commit=commit_of([environment.checkout for environment in environments]),
+            versions=versions_of([environment.versions for environment in environments]),
+            runs=frozenset(environment.run for environment in environments),
+            verdicts={result.case: result.verdict.value for result in self.cases},
+        )
+        return replace(self, history=read_history(directory, now))
 
     def with_scripts(self, scripts: ScriptsFound) -> Results:
         """The same, with the scripts that belong to its recordings."""
         return replace(self, scripts=scripts)
+
+    def with_layers(self, layers: LayersFound) -> Results:
+        """The same, with the layers that `locate` has compared and that belong to its recordings."""
+        return replace(self, layers=layers)
 
     def script(self, case: str) -> KeptScript | None:
         return self.scripts.by_case.get(case)
@@ -170,18 +175,17 @@ def analyze(
     # Labels may be jax#1 and jax#2 where jax was asked for: that backend is there, twice.
     missing = [name for name in missing if not any(Side(label).backend == name for label in labels)]
     wanted = [name for name in wanted if name in labels or name in missing] + [label for label in labels if label not in wanted]
-    environments = {leg.label: leg.environment for leg in legs}
-    active = [entry for entry in known if not entry.expired(today) and entry.applies(environments)]
+    entries_of = in_force(known, legs, today)
     results = []
     for case in dict.fromkeys(case for leg in legs for case in (*leg.environment.cases, *leg.recordings)):
         recordings = {leg.label: leg.recordings[case] for leg in legs if case in leg.recordings}
-        entries = [entry for entry in active if entry.matches_case(case)]
-        result = _result(case, recordings, wanted, entries, overrides)
+        result = case_result(case, recordings, wanted, entries_of(case), overrides)
         comparisons, notes = with_noise(case, result.comparisons, legs)  # last, so that it cannot decide anything
         results.append(replace(result, comparisons=comparisons, noise_notes=notes))
     results.sort(key=_worst_first)
     cases = [result.case for result in results]
     everywhere = list(dict.fromkeys([*cases, *(case for leg in legs for case in leg.environment.all_cases)]))
+    matching = frozenset(everywhere)
     of_run = [*run_problems(legs, missing, shard), *single_leg_problem(labels, expected)]
     return Results(
         legs=tuple(legs),
@@ -190,70 +194,17 @@ def analyze(
         problems=(*of_run, *missing_cases(expected_cases, everywhere)),
         noise_problems=tuple(problem for leg in legs for problem in leg.noise_problems),
         known=tuple(known),
-        unmatched=tuple(entry for entry in known if _is_unmatched(entry, legs, everywhere)),
+        unmatched=tuple(entry for entry in known if entry.case not in matching and _is_unmatched(entry, legs, everywhere)),
         expired=tuple(entry for entry in known if entry.expired(today)),
         shard=shard,
         created=now.isoformat(timespec="seconds"),
     )
 
 
-def _result(
-    case: str,
-    recordings: Mapping[str, Recording],
-    expected: Sequence[str],
-    entries: Sequence[Divergence],
-    overrides: Sequence[Override],
-) -> CaseResult:
-    judgement = judge(recordings, expected, overrides)
-    verdict = judgement.verdict
-    oracles = {oracle for recording in recordings.values() for oracle in recording.oracles}
-    able = supported(recordings)
-    excused = excuse(judgement.findings, able, entries, oracles, overrides) if verdict is not Verdict.ERROR else None
-    if excused is not None:
-        verdict = _with_excuse(excused)
-    first = next(iter(recordings.values()), None)
-    of_backends = [finding for finding in judgement.findings if not _is_random(finding, recordings)]
-    diagnoses = tuple(diagnose(judgement.findings, able))
-    return CaseResult(
-        case=case,
-        verdict=verdict,
-        headline=_headline(judgement, recordings, excused, diagnoses),
-        claim=first.claim if first else "",
-        file=first.file if first else "",
-        line=first.line if first else 0,
-        odd_one_out=odd_one_out(list(able), of_backends),
-        problems=judgement.problems,
-        comparisons=judgement.comparisons,
-        diagnoses=diagnoses,
-        known=excused.entries if excused else (),
-        changed=excused.changed if excused else (),
-        recordings=recordings,
-    )
-
-
-def _is_random(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
-    """Whether a finding is about random numbers, which a case compares with a reference of its own: they accuse no backend."""
-    recording = recordings.get(finding.left.leg)
-    return recording is not None and bool(not_compared(finding.observation, recording))
-
-
-def _with_excuse(excused: Excuse) -> Verdict:
-    if excused.gone:
-        return Verdict.XPASSED
-    return Verdict.XFAILED if excused.covered else Verdict.FAILED
-
-
-def _headline(
-    judgement: Judgement, recordings: Mapping[str, Recording], excused: Excuse | None, diagnoses: Sequence[Diagnosis]
-) -> str:
-    if excused is not None and excused.gone:
-        return f"GONE: the known divergence does not occur any more ({excused.entries[0].name}). Remove the entry"
-    text = headline(judgement, recordings)
-    if diagnoses and not judgement.problems and diagnoses[0].headline:
-        text = diagnoses[0].headline
-    if excused is not None and excused.changed:
-        text += f" [changed: {excused.changed[0]}]"
-    return text
+def in_force(known: Sequence[Divergence], legs: Sequence[Leg], today: datetime.date) -> EntriesByCase:
+    """The entries that are not expired and apply to the environments of these legs."""
+    environments = {leg.label: leg.environment for leg in legs}
+    return EntriesByCase([entry for entry in known if not entry.expired(today) and entry.applies(environments)])
 
 
 def _worst_first(result: CaseResult) -> tuple[int, float, str]:

@@ -75,11 +75,17 @@ def stages(recordings: Mapping[str, Recording], comparisons: Sequence[Comparison
         if name in (FlowStage.LABELS, FlowStage.INPUTS):
             state, backends = _fed(name, recordings)
         else:
-            state, backends = _compared(by_stage.get(name, ()), list(recordings))
+            able = [leg for leg, recording in recordings.items() if name not in _lacking(recording)]
+            state, backends = _compared(by_stage.get(name, ()), able)
         if state == "not recorded" and name in recorded:
             state = "not compared"
         results.append(Stage(name=name, state=state, first=state == "differs" and not began, backends=backends))
     return tuple(results)
+
+
+def _lacking(recording: Recording) -> set[FlowStage]:
+    """The stages that the backend of a leg does not support."""
+    return {name for stage in recording.not_supported for name in raised_in(stage)}
 
 
 def _compared(comparisons: Sequence[Comparison], legs: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import backendcheck
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.sessions.leg_packages import package_folders
+from backendcheck.vocabulary.backends import JAX
+from backendcheck.vocabulary.leg_names import LegName
 
 _PR_SET_PDEATHSIG = 1
 _PARENT = "BACKENDCHECK_PARENT"
@@ -39,28 +41,31 @@ def start_python(function: str, *arguments: str, **options: Any) -> subprocess.P
     )  # fmt: skip
 
 
-def environment_for(backend: Backend, device: str, threads: int) -> dict[str, str]:
-    """All environment variables of a child process that computes on `backend`."""
+def environment_for(leg: LegName, device: str, threads: int) -> dict[str, str]:
+    """All environment variables of a child process that computes in `leg`."""
     inherited = {name: value for name, value in os.environ.items() if name not in FORGOTTEN}
-    return inherited | session_variables(backend, device, threads)
+    return inherited | session_variables(leg, device, threads)
 
 
-def session_variables(backend: Backend, device: str, threads: int) -> dict[str, str]:
+def session_variables(leg: LegName, device: str, threads: int) -> dict[str, str]:
     """The environment variables that a recording sets; all others are the caller's."""
     variables = {
-        "KERAS_BACKEND": backend.value,
+        "KERAS_BACKEND": leg.backend.value,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         # The order of a set of names must not differ from one backend's process to the next.
         "PYTHONHASHSEED": "0",  # also where the caller (tox does) has given each leg a seed of its own
     }
-    if device == "cpu":
+    if folders := package_folders(leg):
+        behind = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+        variables["PYTHONPATH"] = os.pathsep.join([*map(str, folders), *behind])
+    if (leg.device or device) == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         variables[name] = os.environ.get(name, str(threads))
-    if backend is Backend.JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
+    if leg.backend == JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
         variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
-    if backend is Backend.JAX:
+    if leg.backend == JAX:
         for name, value in (
             ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
             ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),

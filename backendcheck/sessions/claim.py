@@ -8,7 +8,7 @@ from backendcheck.errors import OutputInTheWay
 from backendcheck.recordings.files import ENVIRONMENT, INJECTED, INJECTION_NOTES, read_environment
 from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable, release
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import installed_version
+from backendcheck.vocabulary.leg_names import backend_in
 
 
 def claim_leg(request: RecordingRequest) -> Path:
@@ -52,8 +52,9 @@ def _check_same_run(leg: Path, request: RecordingRequest) -> None:
         raise OutputInTheWay(message)
     earlier = read_environment(leg)
     versions = earlier.versions
-    before = {"selection": earlier.selection, "keras": versions.get("keras"), "backend": versions.get(earlier.backend)}
-    now = {"selection": request.selection, "keras": installed_version("keras"), "backend": request.backend.version()}
+    of_backend = versions.get(backend_in(earlier.backend))
+    before = {"selection": earlier.selection, "keras": versions.get("keras"), "backend": of_backend}
+    now = {"selection": request.selection, "keras": request.backend.keras_version(), "backend": request.backend.backend_version()}
     if versions and before["selection"] == now["selection"]:
         same = before["keras"] == now["keras"] and release(before["backend"]) == release(now["backend"])
     else:
@@ -65,7 +66,7 @@ def _check_same_run(leg: Path, request: RecordingRequest) -> None:
 
 def clear_injection_legs(request: RecordingRequest) -> None:
     """Remove what an earlier session has recorded with faults injected, these or others."""
-    for leg in (request.out.absolute() / INJECTED).glob(f"*/{request.backend.value}"):
+    for leg in (request.out.absolute() / INJECTED).glob(f"*/{request.backend.folder}"):
         clear_leg(leg)
         for notes in leg.glob(f"{INJECTION_NOTES}-*"):
             notes.unlink()

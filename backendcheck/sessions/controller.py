@@ -14,7 +14,7 @@ import pytest
 
 from backendcheck.case_files import PREFIX, case_functions, file_digest
 from backendcheck.errors import BackendcheckError
-from backendcheck.recordings.files import read_environment, write_environment
+from backendcheck.recordings.files import read_environment, read_recording, recording_files, write_environment
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.events import Collected, Event, Finished, Started, report
 from backendcheck.sessions.session_state import SessionState
@@ -108,6 +108,8 @@ class Controller:
             report.when, report.outcome = _AGAIN, "passed"  # type: ignore[assignment]
             sched.mark_test_pending(crashitem)
             return
+        for unfinished in recording_files(files.unfinished):  # such as of the calls before, in the same test
+            self.session.finish(files.unfinished, self.session.request.leg, read_recording(unfinished).case)
         path = self.root / crashitem.partition("::")[0]
         claim, line = _claim_and_line(path, crashitem)
         begun = files.read_running()

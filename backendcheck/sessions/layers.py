@@ -13,7 +13,7 @@ from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.processes import record_all
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.leg_names import LegName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def files_of(case: str, leg: Leg) -> tuple[str, ...]:
 
 
 def record_layers(
-    wanted: LayersOf, source: Backend, others: Sequence[Backend], work: Path, progress: Progress
+    wanted: LayersOf, source: LegName, others: Sequence[LegName], work: Path, progress: Progress
 ) -> Mapping[str, Recording]:
     """The recordings of the layers by backend, the source backend first; `work` is an empty directory.
 
@@ -61,7 +61,7 @@ def record_layers(
         UnreadableInput: if a backend left no recording of it, with its message.
     """
     recordings: dict[str, Recording] = {}
-    for backends, source_leg in (((source,), None), (tuple(others), work / source.value)):
+    for backends, source_leg in (((source,), None), (tuple(others), work / source.folder)):
         requests = [
             RecordingRequest(
                 backend=backend, out=work, paths=wanted.paths, timeout_s=wanted.timeout_s, device=wanted.device,
@@ -71,11 +71,11 @@ def record_layers(
         ]  # fmt: skip
         ends = record_all(requests, progress)
         for backend in backends:
-            recordings[backend.value] = _read(backend, work / backend.value, wanted.case, ends[backend.value].message)
+            recordings[backend.value] = _read(backend, work / backend.folder, wanted.case, ends[backend.value].message)
     return recordings
 
 
-def _read(backend: Backend, leg: Path, case: str, message: str) -> Recording:
+def _read(backend: LegName, leg: Path, case: str, message: str) -> Recording:
     recording = None
     if leg.is_dir():
         recording = read_legs(find_legs([leg]), only=case)[0].recordings.get(case)

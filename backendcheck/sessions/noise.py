@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from backendcheck.progress.progress import Progress, Relabeled
-from backendcheck.recordings.leg_directory import clear_leg
+from backendcheck.recordings.leg_directory import clear_leg, legs_below
 from backendcheck.recordings.noise import FOLDER, MEASURES, recordings_for
 from backendcheck.sessions.processes import LegEnd, record_all
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import earlier
-from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import Oracle
 
 
@@ -55,11 +54,9 @@ def _is_whole(request: RecordingRequest) -> bool:
 def clear_noise(out: Path) -> None:
     """Remove the noise recordings of an earlier run below `out`, and nothing else."""
     for name in MEASURES:
-        for backend in Backend:
-            leg = out / FOLDER / name / backend.value
-            if leg.is_dir():
-                clear_leg(leg)
-                _remove_if_empty(leg)
+        for leg in legs_below(out / FOLDER / name):
+            clear_leg(leg)
+            _remove_if_empty(leg)
         _remove_if_empty(out / FOLDER / name)
     _remove_if_empty(out / FOLDER)
 

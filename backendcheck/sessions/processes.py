@@ -11,7 +11,6 @@ import os
 import queue
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -22,12 +21,12 @@ from typing import IO
 from backendcheck.errors import OutputInTheWay, UnreadableInput
 from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import ENVIRONMENT, read_environment
-from backendcheck.recordings.leg_directory import clear_leg, describe, make_writable
+from backendcheck.recordings.leg_directory import clear_leg, describe, legs_below, make_writable
 from backendcheck.sessions.child_processes import start_python
 from backendcheck.sessions.claim import check_leg
 from backendcheck.sessions.events import Collected, Event, Finished, Message, Started, read_event
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.temporary import temporary_directory
 
 _Events = queue.Queue[tuple[str, Event | None]]
 _LOOK_EVERY_S = 0.1  # at the request to stop
@@ -56,10 +55,9 @@ def check_out(out: Path, requests: Sequence[RecordingRequest]) -> None:
     Raises:
         OutputInTheWay: if it holds anything else.
     """
-    asked = {request.backend for request in requests}
-    for backend in Backend:
-        leg = out / backend.value
-        if backend not in asked and (leg / ENVIRONMENT).exists():
+    asked = {request.leg for request in requests}
+    for leg in legs_below(out):
+        if out.absolute() / leg.name not in asked and (leg / ENVIRONMENT).exists():
             if requests[0].overwrite:
                 clear_leg(leg)
                 continue
@@ -78,7 +76,7 @@ def move_aside(out: Path, requests: Sequence[RecordingRequest]) -> Path | None:
     try:
         check_out(out, requests)
     except (OutputInTheWay, UnreadableInput):
-        legs = [out / backend.value for backend in Backend if (out / backend.value / ENVIRONMENT).exists()]
+        legs = [leg for leg in legs_below(out) if (leg / ENVIRONMENT).exists()]
         if not legs:
             raise
         started = ""
@@ -110,11 +108,11 @@ def record_all(
     legs = {request.backend.value: request.leg for request in requests}
     before = {name: _session_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backendcheck-requests-")))
+        folder = stack.enter_context(temporary_directory("requests"))
         processes: dict[str, subprocess.Popen[str]] = {}
         stack.callback(_end, processes.values())
         for request in requests:
-            process = processes[request.backend.value] = _started(request, folder / f"{request.backend.value}.json")
+            process = processes[request.backend.value] = _started(request, folder / f"{request.backend.folder}.json")
             threading.Thread(target=_forward, args=(request.backend.value, process.stdout, events), daemon=True).start()
         errors = {name: _lines_of(process.stderr) for name, process in processes.items()}
         messages: dict[str, list[str]] = {name: [] for name in processes}
@@ -126,8 +124,9 @@ def record_all(
                     progress.collected(name, n_cases)
                 case Started(case):
                     progress.started(name, case)
-                case Finished(_, n_done):
+                case Finished(case, n_done):
                     progress.finished(name, n_done)
+                    progress.recorded(name, case)
                 case Message(text):
                     messages[name].append(text)
                 case None:

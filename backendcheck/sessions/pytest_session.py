@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from backendcheck.case_files import builtin_cases, split_node_id
 from backendcheck.sessions.child_processes import FORGOTTEN, parent_variable, session_variables
+from backendcheck.sessions.leg_packages import package_folders
 from backendcheck.sessions.selected_items import SelectedItems
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import WorkerFiles
@@ -38,6 +39,16 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _first_on_path(folders: list[str]) -> Iterator[None]:
+    """Workers of pytest-xdist have the path of this process, which imports none of the packages itself."""
+    sys.path[:0] = folders
+    try:
+        yield
+    finally:
+        del sys.path[: len(folders)]
 
 
 def run_pytest(session: SessionState) -> tuple[int, str]:
@@ -67,7 +78,9 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
         arguments += ["-c", str(files.empty_configuration()), f"--rootdir={builtin}", f"--confcutdir={builtin}"]
     arguments += [_absolute(path) for path in request.paths] or [builtin]
     output = io.StringIO()
-    with _environment(variables), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+    packages = [str(folder) for folder in package_folders(request.backend)]
+    silent = (contextlib.redirect_stdout(output), contextlib.redirect_stderr(output))
+    with _environment(variables), _first_on_path(packages), silent[0], silent[1]:
         try:
             exit_code = int(pytest.main(arguments))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a conftest.py that leaves, a hook that fails at the very end

@@ -14,13 +14,23 @@ from backendcheck.files import read_text, write_atomically
 from backendcheck.recordings.codec import Codec, Form
 from backendcheck.recordings.environment import Selection
 from backendcheck.recordings.files import INJECTED, SHARD
-from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import ORACLES, Oracle
+from backendcheck.vocabulary.leg_names import LegName, parse_leg
+from backendcheck.vocabulary.memory import worker_memory_of
 from backendcheck.vocabulary.shards import Shard
+
+
+def _leg(name: str) -> LegName:
+    try:
+        return parse_leg(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
 
 CODEC = Codec({
     Path: Form(encode=lambda path, _: str(path), decode=lambda text, _: Path(text), text="a path"),
     Shard: SHARD,
+    LegName: Form(encode=lambda leg, _: leg.value, decode=lambda name, _: _leg(name), text="the name of a leg"),
 })  # fmt: skip
 
 _START_S = 120.0
@@ -33,30 +43,37 @@ class RecordingRequest:
     A new option of recording is a new field here. It reaches the child process and its workers. An option that decides which
     cases or observations are recorded is a field of `Selection` as well, under the same name.
 
+    `backend` is the leg: its backend, and what its name says beside that.
+    `first` has ids of cases, and names of case files without ``.py``, that are recorded before the others.
     `only` is the id of the case to record, if it is a single one. With `layers` the calls of its layers are recorded in place of
     the case. The inputs replayed are those in the leg `source_leg`, or the case's own.
     `injections` maps faults to the cases that each is injected into, ``*`` for all. Those recordings go to their own legs, and
     other cases are not recorded.
     `noise` is the name of a noise recording, made for the leg with the run id `noise_of`.
-    `shard` records that part of the cases alone. With `resume` an earlier session in the same directory goes on: what it has
+    `worker_memory` is the number of bytes that a worker may keep between two cases. 0 is no bound, None is that of the backend.
+    `shard` records that part of the cases alone. `seconds_before` is how long cases took before; it divides them into shards.
+    With `resume` an earlier session in the same directory goes on: what it has
     recorded is kept, with `retry` only what was recorded or raised.
     `selected_items` is the file of the items that a pytest session has selected. Those are recorded, `paths` are their files, and
     `is_subset` is what that file says.
     `pickled` is the file with the objects that a case needs from the process that made the request. It exists for this run only.
+    `store` is the store of kept recordings, None to keep none. With `fresh` everything is recorded, and put there.
     `report_events` reports the progress on standard output.
     """
 
-    backend: Backend
+    backend: LegName
     out: Path
     paths: Sequence[str] = ()
     workers: int = 1
     timeout_s: float = 300.0
+    worker_memory: int | None = None
     keyword: str = ""
     marks: str = ""
     device: str = "cpu"
     oracles: Sequence[Oracle] = ORACLES
     plugins: Sequence[str] = ()
     shard: Shard | None = None
+    seconds_before: Mapping[str, float] = field(default_factory=dict)
     noise: str = ""
     noise_of: str = ""
     overwrite: bool = False
@@ -64,16 +81,19 @@ class RecordingRequest:
     retry: bool = False
     report_events: bool = False
     injections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    first: Sequence[str] = ()
     only: str = ""
     layers: bool = False
     source_leg: Path | None = None
     selected_items: Path | None = None
     is_subset: bool = False
     pickled: Path | None = None
+    store: Path | None = None
+    fresh: bool = False
 
     def injection_leg(self, fault: str) -> Path:
         """Where the recordings with `fault` injected go."""
-        return self.out.absolute() / INJECTED / fault / self.backend.value
+        return self.out.absolute() / INJECTED / fault / self.backend.folder
 
     @property
     def start_timeout_s(self) -> float:
@@ -81,9 +101,14 @@ class RecordingRequest:
         return max(self.timeout_s, _START_S)
 
     @property
+    def worker_memory_bound(self) -> int:
+        """The number of bytes that a worker may keep between two cases; 0 without a bound."""
+        return worker_memory_of(self.backend.backend) if self.worker_memory is None else self.worker_memory
+
+    @property
     def leg(self) -> Path:
         """The directory of the leg."""
-        return self.out.absolute() / self.backend.value
+        return self.out.absolute() / self.backend.folder
 
     @property
     def selection(self) -> Selection:
@@ -133,6 +158,8 @@ def check_expressions(request: RecordingRequest) -> None:
     Raises:
         UsageError: if one is not.
     """
+    if not (request.keyword or request.marks):
+        return
     from _pytest.mark.expression import Expression
 
     for flag, expression in (("-k", request.keyword), ("-m", request.marks)):

@@ -15,14 +15,14 @@ from backendcheck.recordings.environment import EarlierSession, Environment
 from backendcheck.recordings.files import ENVIRONMENT, read_environment, read_recording, recording_files
 from backendcheck.recordings.leg_directory import WORK, release
 from backendcheck.recordings.recording import Recording
+from backendcheck.sessions.claim import check_leg
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name
-from backendcheck.vocabulary.backends import installed_version
 from backendcheck.vocabulary.states import ExitState, Status
 
 # Cases that crashed, timed out or could not be observed. They are kept unless --retry-errors asks for another attempt.
 TRIED_AGAIN = (Status.CRASHED, Status.TIMED_OUT, Status.ERROR)
-REMEDY = "Put it back as it was, or record all of it anew with --overwrite"
+REMEDY = "Put it back as it was, or record all of it anew with --fresh in place of --resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +70,17 @@ def earlier(request: RecordingRequest) -> Earlier | None:
     if not names:
         return None
     if ENVIRONMENT not in names:
-        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, which says what was recorded. {REMEDY}."
+        message = f"{leg}: cannot be resumed: has no {ENVIRONMENT}, which says what was recorded. {_remedy(request)}."
         raise OutputInTheWay(message)
     environment = read_environment(leg)
     if environment.parts:
         message = f"{leg}: cannot be resumed: it was merged. Resume the part that is not whole, and merge again."
         raise OutputInTheWay(message)
-    kept, damaged = _readable(leg, environment)
+    kept, damaged = _readable(request, environment)
     tried_again = [case for case, recording in kept.items() if request.retry and recording.status in TRIED_AGAIN]
     changed = [*_changed(request, environment, kept)]
     if changed:
-        message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {REMEDY}."
+        message = f"{leg}: cannot be resumed, not all is as it was: {'; '.join(changed)}. {_remedy(request)}."
         raise OutputInTheWay(message)
     ended = environment.exit_state is ExitState.COMPLETE and {*environment.cases} <= {*kept}
     complete = ended and not tried_again and not damaged
@@ -103,10 +103,19 @@ def seconds_before(request: RecordingRequest) -> Mapping[str, float]:
     return {case: seconds for case, seconds in environment.seconds.items() if case not in kept}
 
 
-def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
+def _remedy(request: RecordingRequest) -> str:
+    """What to do in place of --resume. Without it, another run in the directory is replaced only with --overwrite."""
+    try:
+        check_leg(replace(request, resume=False))
+    except (OutputInTheWay, UnreadableInput):
+        return REMEDY.replace("--fresh", "--fresh --overwrite")
+    return REMEDY
+
+
+def _readable(request: RecordingRequest, environment: Environment) -> tuple[dict[str, Recording], dict[Path, str]]:
     """The whole recordings by case, and the damaged files with what is wrong with them."""
     whole, damaged, foreign = {}, {}, []
-    for path in recording_files(leg):
+    for path in recording_files(request.leg):
         try:
             recording = read_recording(path)
         except UnreadableInput as error:
@@ -116,8 +125,8 @@ def _readable(leg: Path, environment: Environment) -> tuple[dict[str, Recording]
             damaged[path] = str(error)
             continue
         listed = environment.digests.get(recording.case)
-        if recording.run != environment.run or recording.backend != environment.backend:
-            foreign.append(f"{path}: is from another run, so the leg cannot be resumed. {REMEDY}.")
+        if recording.run not in environment.runs or recording.backend != environment.backend:
+            foreign.append(f"{path}: is from another run, so the leg cannot be resumed. {_remedy(request)}.")
         elif listed not in (None, file_sha256(path)):
             damaged[path] = f"{path}: is damaged: its digest is not the one in {ENVIRONMENT}."
         else:
@@ -136,6 +145,8 @@ def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Rec
     ):
         if left != right:
             yield f"{name} was {_in_words(left)} and is {_in_words(right)}"
+    if selection.shard and before.durations != request.seconds_before:
+        yield "the durations that divide the cases into shards are not those from before"
     now = replace(before, selection=selection, versions={**before.versions, **_versions(request, before)})
     yield from map(in_words, condition_mismatches(before, now))
     yield from (f"{name} has changed" for name in changed_since(before.sources, Path.cwd()))
@@ -146,7 +157,8 @@ def _changed(request: RecordingRequest, before: Environment, kept: dict[str, Rec
 
 def _versions(request: RecordingRequest, before: Environment) -> dict[str, str]:
     """Of Keras and the backend, where they are not the noted ones; a build of the same release counts as that."""
-    now = {"keras": installed_version("keras"), request.backend.value: request.backend.version()}
+    leg = request.backend
+    now = {"keras": leg.keras_version(), leg.backend.value: leg.backend_version()}
     noted = {name: version for name, version in now.items() if version and name in before.versions}
     return {name: version for name, version in noted.items() if release(version) != release(before.versions[name])}
 

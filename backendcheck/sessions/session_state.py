@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from backendcheck.files import write_atomically
-from backendcheck.recordings.files import write_recording
+from backendcheck.recordings.files import move_recording, write_recording
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import CODEC, RecordingRequest
 from backendcheck.sessions.worker_files import WorkerFiles
+from backendcheck.vocabulary.shards import divided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +52,30 @@ class SessionState:
 
     @property
     def backend(self) -> str:
-        """The name of the backend."""
+        """The name of the leg."""
         return self.request.backend.value
+
+    @property
+    def keras_backend(self) -> str:
+        """The name of its backend."""
+        return self.request.backend.backend.value
 
     def wants(self, case: str) -> bool:
         """Whether a case is recorded at all: `only` excludes all other cases, and faults those into which none is injected."""
         only, injections = self.request.only, self.request.injections
         return (not only or case == only) and (not injections or bool(self.faults_for(case)))
 
-    def in_shard(self, case: str) -> bool:
-        """Whether a case is in the shard that is recorded."""
-        return self.request.shard is None or self.request.shard.holds(case)
+    def in_shard(self, cases: Collection[str]) -> frozenset[str]:
+        """Those of all cases that are in the shard that is recorded."""
+        shard = self.request.shard
+        if shard is None:
+            return frozenset(cases)
+        numbers = divided(cases, shard.of, self.request.seconds_before)
+        return frozenset(case for case, number in numbers.items() if number == shard.number)
+
+    def comes_first(self, case: str) -> bool:
+        """Whether a case is recorded before the others."""
+        return case in self.request.first or case.partition("/")[0] in self.request.first
 
     def faults_for(self, case: str) -> list[str]:
         """The faults to be injected into a case."""
@@ -77,6 +91,10 @@ class SessionState:
     def write(self, leg: Path, recording: Recording) -> None:
         """Write a recording below the directory of a leg, at a path that no other case of the session shares."""
         write_recording(leg, recording, distinct=self.files.is_alike(recording.case))
+
+    def finish(self, unfinished: Path, leg: Path, case: str) -> None:
+        """Move a recording that `write` has written below `unfinished` to below the directory of a leg."""
+        move_recording(unfinished, leg, case, distinct=self.files.is_alike(case))
 
     def note_problem(self, path: Path, line: int, message: str) -> None:
         """Note what is wrong with a case file."""

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from backendcheck.case_files import BUILT_IN, builtin_cases, file_digest
+
+if TYPE_CHECKING:
+    import pytest  # which takes a while, where nothing is collected
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})  # whose versions are noted
 

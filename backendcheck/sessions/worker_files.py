@@ -19,9 +19,11 @@ names and functions of this one.
 | `problem-DIGEST`     | what is wrong with a case file: file, line and message               | both       | session            |
 | `W.environment`      | versions, settings and device, as in environment.json                | worker     | session, parent    |
 | `W.collected`        | the cases that worker W has collected, and their source files        | worker     | session            |
+| `W.dependencies`     | what each case of W depends on, one JSON object a case and a line    | worker     | session            |
 | `W.importing`        | the path of the file that is being imported; removed afterwards      | worker     | controller         |
 | `W.running`          | the item that is being run; removed afterwards                       | worker     | controller         |
-| `W.retired`          | nothing; it exists if the worker has ended itself between two items  | worker     | controller         |
+| `W.unfinished`       | recordings of an item that is not torn down yet                      | worker     | worker, controller |
+| `W.retired`          | why the worker has ended itself between two items                    | worker     | both               |
 | `W.timeout`          | the stacks of threads of a case that took too long                   | worker     | controller         |
 | `W.stderr`           | everything that the process of W has written                         | worker     | controller         |
 """
@@ -43,6 +45,8 @@ from backendcheck.recordings.leg_directory import WORK
 from backendcheck.recordings.paths import alike, is_alike
 
 _PROBLEM = "problem-"
+_FOR_MEMORY = "memory"
+_DEPENDENCIES = ".dependencies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,17 @@ class WorkerFiles:
         problems = [CaseFileProblem(**note) for note in self._read_all(f"{_PROBLEM}*")]
         return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.message))
 
+    def n_retired_for_memory(self) -> int:
+        """The number of workers that have ended themselves because of the memory that they kept."""
+        return sum(_text(path) == _FOR_MEMORY for path in self.folder.glob("*.retired"))
+
+    def dependencies(self) -> list[list[dict[str, Any]]]:
+        """What each worker has noted about dependencies, in order. A line that a worker did not end is left out."""
+        return [
+            [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+            for path in sorted(self.folder.glob(f"*{_DEPENDENCIES}"))
+        ]
+
     # --- what becomes of the environment file --------------------------------------------------------------------
 
     def environments(self) -> list[dict[str, Any]]:
@@ -191,13 +206,22 @@ class FilesOfWorker:
         return self.folder / f"{self.worker}.running"
 
     @property
+    def unfinished(self) -> Path:
+        """A directory like that of a leg, with recordings that may still get a note. A later session does not know of them."""
+        return self.folder / f"{self.worker}.unfinished"
+
+    @property
     def timeout(self) -> Path:
         return self.folder / f"{self.worker}.timeout"
 
     @property
     def retired(self) -> Path:
-        """It exists once the worker has ended itself between two items, because the first had left something changed."""
+        """It exists once the worker has ended itself between two items, because of what the first had left."""
         return self.folder / f"{self.worker}.retired"
+
+    def note_retired(self, *, for_memory: bool) -> None:
+        """Note that the worker ends itself: it has too little memory left, or was left changed."""
+        self.retired.write_text(_FOR_MEMORY if for_memory else "", encoding="utf-8")
 
     @property
     def stderr(self) -> Path:
@@ -216,6 +240,11 @@ class FilesOfWorker:
 
     def note_collected(self, note: Mapping[str, Any]) -> None:
         write_atomically(self.folder / f"{self.worker}.collected", json.dumps(note).encode())
+
+    def note_dependencies(self, note: Mapping[str, Any]) -> None:
+        """Add what one case depends on; see `Dependencies`."""
+        with (self.folder / f"{self.worker}{_DEPENDENCIES}").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(note) + "\n")
 
 
 def _text(path: Path) -> str:

@@ -23,9 +23,11 @@ from backendcheck.compare.tolerances import Override
 from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.recording import Recording
 from backendcheck.verdicts.outcomes import Outcome, backend_of, changed_outcomes
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
 from backendcheck.vocabulary.findings import ORACLES, FindingKind, Oracle
+from backendcheck.vocabulary.leg_names import backend_in
 
+_DEFAULT = tuple(backend.value for backend in DEFAULT_BACKENDS)
 _STRUCTURAL = ("raised", "missing", "shape")
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "tpu": "tpu", "mps": "mps"}
 
@@ -113,6 +115,21 @@ class Divergence:
         """Whether it stands in a folder with a file for each case file."""
         return "/" in self.source
 
+    def names_leg(self, side: str) -> bool:
+        """Whether the entry says that this leg deviates: by its name, or by a pattern such as ``openvino*``."""
+        return self._names(backend_of(side)) or backend_in(backend_of(side)) in self.backends
+
+    def speaks_of(self, side: str) -> bool:
+        """Whether the entry says on which side a leg is. Of a leg that it does not name it says so for default backends only.
+
+        The name of a backend covers its legs with qualifiers as well, without saying that they have to deviate.
+        """
+        leg = backend_of(side)
+        return self._names(leg) or leg in _DEFAULT
+
+    def _names(self, leg: str) -> bool:
+        return leg in self.backends or any(fnmatchcase(leg, pattern) for pattern in self.backends)
+
     def matches_case(self, case: str) -> bool:
         return case == self.case or (case.startswith(_literal_start(self.case)) and fnmatchcase(case, self.case))
 
@@ -121,19 +138,38 @@ class Divergence:
 
     def applies(self, legs: Mapping[str, Environment]) -> bool:
         """Whether the deviating backends ran, on the versions and the device that the entry is about."""
-        if not self.backends & set(map(backend_of, legs)):
+        if not any(map(self.names_leg, legs)):
             return False
         for package, specifier in self.versions.items():
             installed = [version for environment in legs.values() if (version := environment.versions.get(package))]
             if not all(_within(specifier, version) for version in installed):
                 return False
         for leg in legs:
-            if backend_of(leg) not in self.backends:
+            if not self.names_leg(leg):
                 continue
             versions = legs[leg].versions
             if not all(map(versions.get, self.installed)) or any(map(versions.get, self.missing)):
                 return False
         return not self.device or all(_is_on(self.device, env.device) for env in legs.values())
+
+
+class EntriesByCase:
+    """The entries that match a case, in their order. Most name one case, and are looked up by it."""
+
+    def __init__(self, entries: Sequence[Divergence]) -> None:
+        self._by_case: dict[str, list[tuple[int, Divergence]]] = {}
+        self._by_stem: dict[str | None, list[tuple[int, Divergence]]] = {}
+        for place, entry in enumerate(entries):
+            start = _literal_start(entry.case)
+            if start == entry.case:
+                self._by_case.setdefault(start, []).append((place, entry))
+            else:
+                self._by_stem.setdefault(start.partition("/")[0] if "/" in start else None, []).append((place, entry))
+
+    def __call__(self, case: str) -> list[Divergence]:
+        patterns = [*self._by_stem.get(case.partition("/")[0], ()), *self._by_stem.get(None, ())]
+        matching = [*self._by_case.get(case, ()), *(item for item in patterns if item[1].matches_case(case))]
+        return [entry for _, entry in sorted(matching, key=lambda item: item[0])]
 
 
 def _within(specifier: str, version: str) -> bool:
@@ -188,20 +224,26 @@ def excuse(
 
 def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
     """Whether these legs suffice to see the divergence: backends that deviate alike agree among themselves."""
-    everyone = entry.backends >= {backend.value for backend in Backend}
-    return everyone or Oracle.AGREEMENT not in entry.oracles or not entry.backends >= set(map(backend_of, legs))
+    everyone = all(map(entry.names_leg, _DEFAULT))
+    return everyone or Oracle.AGREEMENT not in entry.oracles or not all(map(entry.names_leg, filter(entry.speaks_of, legs)))
 
 
 def _covers(entry: Divergence, finding: Finding) -> bool:
     if finding.kind not in entry.kinds or finding.oracle not in entry.oracles:
         return False
-    return any(backend_of(side) in entry.backends for side in finding.sides)
+    if any(map(entry.names_leg, finding.sides)):
+        return True
+    # What all default backends do comes from Keras itself. That another backend shares it is the same divergence.
+    of_keras = all(map(entry.names_leg, _DEFAULT))
+    return of_keras and (finding.oracle != Oracle.AGREEMENT or finding.kind is FindingKind.NON_FINITE)
 
 
 def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[str]) -> list[str]:
     """Pairs that the entry says differ and that do not any more, and kinds of finding that did not occur."""
     of_entry = [finding for finding in findings if _covers(entry, finding)]
-    absent = sorted(entry.kinds - {finding.kind for finding in of_entry})
+    # One leg has no agreement, which may be where a kind showed.
+    asked = entry.kinds if len(legs) > 1 or Oracle.AGREEMENT not in entry.oracles else frozenset[FindingKind]()
+    absent = sorted(asked - {finding.kind for finding in of_entry})
     gone = [f"the known finding of kind {kind} did not occur" for kind in absent]
     agreement = [finding for finding in of_entry if finding.oracle == Oracle.AGREEMENT]
     if agreement:
@@ -210,13 +252,13 @@ def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[st
         structural = {frozenset(f.sides) for f in findings if f.oracle == Oracle.AGREEMENT and f.kind in _STRUCTURAL}
         gone += [
             f"{left} and {right} are known to differ and agree"
-            for left, right in combinations(legs, 2)
-            if (backend_of(left) in entry.backends) != (backend_of(right) in entry.backends)
+            for left, right in combinations(filter(entry.speaks_of, legs), 2)
+            if entry.names_leg(left) != entry.names_leg(right)
             and frozenset((left, right)) not in differing | structural
         ]
     for oracle in (Oracle.EXPECTATION, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER):
         diverging = {backend_of(finding.left) for finding in of_entry if finding.oracle == oracle}
-        missing = (entry.backends & set(map(backend_of, legs))) - diverging
+        missing = {backend_of(leg) for leg in legs if entry.names_leg(leg) and entry.speaks_of(leg)} - diverging
         if diverging and missing:
             gone.append(f"{', '.join(sorted(missing))} no longer has the known finding ({oracle})")
     return gone

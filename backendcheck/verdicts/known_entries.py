@@ -6,10 +6,12 @@ A cause is defined once, in the single file or in any file of the folder, and ev
 from __future__ import annotations
 
 import datetime
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +22,12 @@ from backendcheck.errors import UsageError
 from backendcheck.files import files_below, read_text
 from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.backends import BUILT_IN, backends_by_name
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.sides import Side
 
-_BACKENDS = tuple(backend.value for backend in Backend)
-PACKAGES = ("keras", *_BACKENDS)
+PACKAGES = ("keras", *(backend.value for backend in BUILT_IN))
+_QUALIFIER = re.compile(r"[@+/]")  # begins what a leg has behind its backend
 _LISTS = ("cases", "backends", "kind", "oracle", "installed", "missing")
 _KEYS = {
     "case", "cases", "cause", "backends", "installed", "missing", "device", "oracle", "kind", "observation", "outcome", "reason",
@@ -37,8 +39,22 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file itself, or the files of a folder."""
-    return files_below(path, ".toml") if path.is_dir() else [path]
+    """The file itself, or the files of a folder.
+
+    Raises:
+        UsageError: if two of them differ only in upper and lower case. Another system would have only one of them.
+    """
+    files = files_below(path, ".toml") if path.is_dir() else [path]
+    alike: dict[str, Path] = {}
+    for file in files:
+        first = alike.setdefault(str(file).lower(), file)
+        if first != file:
+            message = (
+                f"{file}: its name differs from {first.name} only in upper and lower case. "
+                "macOS and Windows hold only one of them. Move all entries into one of them."
+            )
+            raise UsageError(message)
+    return files
 
 
 def load(path: Path) -> list[Divergence]:
@@ -174,10 +190,16 @@ def _check_form(table: Any, refuse: Refuse) -> None:
 
 
 def _check_names(entry: Divergence, refuse: Refuse) -> None:
-    if wrong := sorted({Side(name).backend for name in entry.backends} - set(_BACKENDS)):
-        raise refuse(f"names the backend {', '.join(wrong)}; expected some of {', '.join(_BACKENDS)}")
+    if wrong := sorted({Side(name).backend for name in entry.backends if not _may_be_leg(Side(name).backend)}):
+        raise refuse(f"names the backend {', '.join(wrong)}; expected some of {', '.join(backends_by_name())}")
     if not entry.oracles:
         raise refuse(f"names no oracle; expected some of {', '.join(Oracle)}")
+
+
+def _may_be_leg(pattern: str) -> bool:
+    """Whether a leg can have this name, or a name that matches this pattern."""
+    of_backend = _QUALIFIER.split(pattern)[0]
+    return any(fnmatchcase(name, of_backend) for name in backends_by_name())
 
 
 def _members(enum: type[_Member], what: str, value: str | list[str], refuse: Refuse) -> frozenset[_Member]:
@@ -195,7 +217,7 @@ def _outcomes(table: Mapping[str, Any], refuse: Refuse) -> dict[str, Outcome]:
         raise refuse(f"outcome = {outcomes!r}; {expected}")
     parsed = {leg: parse_outcome(text) if isinstance(text, str) else None for leg, text in outcomes.items()}
     for leg, outcome in parsed.items():
-        if leg not in _BACKENDS or outcome is None:
+        if not _may_be_leg(leg) or outcome is None:
             raise refuse(f"outcome.{leg} = {outcomes[leg]!r}; {expected}")
     if "observation" in table and not outcomes:
         raise refuse("names an observation without an outcome; expected both or neither")

@@ -14,6 +14,7 @@ from pathlib import Path
 from backendcheck.case_files import BUILT_IN, SKIPPED_FOLDERS, builtin_cases, split_node_id
 from backendcheck.errors import UsageError
 from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.paths import no_device
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_entries import load
 
@@ -63,8 +64,18 @@ def known_place(legs: Sequence[Leg], configured: Sequence[Path] = ()) -> Path:
 
 
 def file_for(place: Path, case: str) -> Path:
-    """The file for entries about `case`: the one of its case file in a folder, or the file itself."""
-    return place / f"{case.partition('/')[0]}.toml" if place.is_dir() else place
+    """The file for entries about `case`: the one of its case file in a folder, or the file itself.
+
+    Case files that differ only in upper and lower case share a file. Some systems cannot hold two.
+    """
+    if not place.is_dir():
+        return place
+    stem = case.partition("/")[0]
+    names = {entry.name for entry in place.iterdir()}
+    if f"{stem}.toml" in names:
+        return place / f"{stem}.toml"
+    file = no_device(f"{stem}.toml")
+    return place / next((name for name in sorted(names) if name.lower() == file.lower()), file)
 
 
 def _recorded_paths(legs: Sequence[Leg]) -> list[str]:

@@ -7,6 +7,9 @@
     4  any oracle has a finding                                                                      FAILED
     5  otherwise                                                                                     PASSED
 
+A case that a backend has declared that it cannot do, and that another one could observe, is no ERROR where that leaves nothing
+to compare: its headline says what is not supported.
+
 Known divergences are applied after it, in `known`, and never to an ERROR.
 """
 
@@ -19,11 +22,11 @@ from enum import Enum
 
 import numpy as np
 
-from backendcheck.compare.backends import compare_backends, compare_reference
+from backendcheck.compare.backends import compare_backends, compare_reference, errors_in_reach
 from backendcheck.compare.findings import Comparison, Finding, Pairing, findings_of
 from backendcheck.compare.tolerances import Override
 from backendcheck.compare.variants import compare_variants
-from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.recordings.recording import WHOLE, Raised, Recording
 from backendcheck.text.words import first_line, listed
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.problems import Problem, ProblemCode, code_of
@@ -75,7 +78,7 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
         problem = Problem(code=ProblemCode.AUTHORS_ERROR, legs=tuple(recordings), text=text.removesuffix(": "))
         problems = [problem, *(problem for problem in problems if problem.code is not ProblemCode.NOT_OBSERVED)]
     comparisons: list[Comparison] = []
-    as_asked = bool(usable) and all(raised_as_asked(recording) for recording in usable.values())
+    as_asked = bool(usable) and all(raised_as_asked(recording) for recording in in_reach(usable).values())
     if not differences and not as_asked:
         comparisons = [
             *(_expectation_findings(usable) if own is None else ()),
@@ -83,7 +86,8 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
             *compare_variants(usable, overrides),
             *compare_reference(usable, overrides),
         ]
-    if not problems and not as_asked and not any(comparison.compared for comparison in comparisons):
+    refused = bool(usable) and any(WHOLE in recording.not_supported for recording in recordings.values())
+    if not problems and not as_asked and not refused and not any(comparison.compared for comparison in comparisons):
         code = ProblemCode.ONE_LEG if len(usable) == 1 else ProblemCode.NOTHING_COMPARED
         reasons = [*reasons_not_compared(usable), *not_supported(recordings)]
         detail = "; ".join(reasons) if reasons or code is ProblemCode.NOTHING_COMPARED else "there is one leg only"
@@ -165,7 +169,22 @@ def _mismatch(recording: Recording) -> str:
     return ""
 
 
+def in_reach(recordings: Mapping[str, Recording]) -> Mapping[str, Recording]:
+    """The legs that could have raised what was raised; all legs where nothing was.
+
+    A backend that does not train has nothing to say of an exception in training.
+    """
+    if not any(recording.raised for recording in recordings.values()):
+        return recordings
+    return {
+        leg: recording
+        for leg, recording in recordings.items()
+        if recording.raised or any(errors_in_reach(other, recording) for other in recordings.values())
+    }
+
+
 def _expectation_findings(recordings: Mapping[str, Recording]) -> Iterator[Finding]:
+    recordings = in_reach(recordings)
     all_raised = bool(recordings) and all(recording.raised for recording in recordings.values())
     for leg, recording in recordings.items():
         message = ""

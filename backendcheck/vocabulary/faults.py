@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backendcheck.errors import UsageError
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.text.close_names import did_you_mean
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, JAX, TENSORFLOW, TORCH, Backend
 
 _TRAINED_INTEGERS = "exclusive_classes/training_on_labels_of_any_type[uint8]"
 _TRAINED_COLUMN = "exclusive_classes/training_on_labels_of_any_type[int64_column]"
@@ -44,17 +45,17 @@ class Fault:
     what: str
     codes: tuple[str, ...]
     cases: tuple[str, ...]
-    backends: tuple[Backend, ...] = tuple(Backend)
+    backends: tuple[Backend, ...] = DEFAULT_BACKENDS
 
 
-def _fault(name: str, what: str, codes: str, *cases: str, backends: tuple[Backend, ...] = tuple(Backend)) -> Fault:
+def _fault(name: str, what: str, codes: str, *cases: str, backends: tuple[Backend, ...] = DEFAULT_BACKENDS) -> Fault:
     return Fault(name=name, what=what, codes=tuple(codes.split()), cases=cases, backends=backends)
 
 
 # What a backend does by itself cannot be injected there: its clean recordings have it, as a known divergence. TensorFlow returns
 # a dict of outputs in another order than the others. JAX accepts labels out of range, counts padding in the accuracy of fit, and
 # gives the absolute value a slope at 0.
-_NOT_JAX = (Backend.TENSORFLOW, Backend.TORCH)
+_NOT_JAX = (TENSORFLOW, TORCH)
 
 FAULTS: tuple[Fault, ...] = (
     # Order: classes, examples, outputs.
@@ -68,13 +69,16 @@ FAULTS: tuple[Fault, ...] = (
            "encoders/valid_labels", "encoders/whole_floats_for_one_hot"),
     _fault("predictions-of-other-examples", "predict returns the examples back to front", "example-order",
            _TRAINED_INTEGERS, "example_order/predictions_stay_with_their_example", _SQUARED),
+    _fault("examples-of-a-batch-reversed", "predict returns the examples of each of several batches back to front",
+           "example-order",
+           _TRAINED_INTEGERS, "example_order/predictions_stay_with_their_example", _SQUARED),
     _fault("losses-of-other-examples", "each example is given the loss of the one before it", "example-order",
            _LOGITS, _YES_OR_NO, _CONFIDENCE, _TRAINED_INTEGERS),
     _fault("labels-of-other-examples", "each example is given the label of the one before it", "example-order",
            _LOGITS, _TRAINED_INTEGERS, _CONFIDENCE),
     _fault("outputs-reordered", "predict returns its dict in the opposite order", "output-order",
            _TWO_TASKS, _THREE_HEADS, "named_outputs/several_metrics_per_output[by_name]",
-           backends=(Backend.JAX, Backend.TORCH)),
+           backends=(JAX, TORCH)),
     _fault("outputs-exchanged", "predict exchanges the values of two named outputs of one shape", "output-swap",
            _THREE_HEADS, "several_outputs/an_output_without_a_loss"),
     _fault("labels-of-outputs-exchanged", "the compiled loss exchanges the labels of two named outputs", "output-swap",
@@ -100,6 +104,8 @@ FAULTS: tuple[Fault, ...] = (
     # Masks and weights.
     _fault("mask-dropped", "losses do not look at the mask", "mask-ignored reduction",
            _PADDING, "missing_as_minus_one/ignore_class_leaves_minus_one_out", backends=_NOT_JAX),
+    _fault("mask-inverted", "losses leave out what is not masked, and count what is", "mask-ignored",
+           _PADDING, backends=_NOT_JAX),
     _fault("padding-in-metrics", "metrics do not look at the mask", "mask-ignored",
            _PADDING, backends=_NOT_JAX),
     _fault("weights-dropped", "losses do not look at sample_weight", "sample-weight-ignored",
@@ -109,6 +115,17 @@ FAULTS: tuple[Fault, ...] = (
     _fault("weights-squared", "losses apply sample_weight twice", "sample-weight-misapplied", _STUDENT),
     _fault("weights-of-other-examples", "each example is given the weight of the one before it", "sample-weight-misapplied",
            _MISSING, _LABEL_WEIGHTS, _STUDENT),
+    # Metrics, training, saving.
+    _fault("metrics-count-twice", "metrics that are means divide by twice the number of examples", "reduction", _TEXT,
+           "several_outputs/losses_and_labels_by_list"),
+    _fault("metrics-kept-between-batches", "test_on_batch and train_on_batch go on with the metrics of the batch before",
+           "stale-metrics", "example_order/predictions_stay_with_their_example"),
+    _fault("steps-doubled", "optimizers take the step of twice the gradient", "scale wrong-update",
+           _TRAINED_INTEGERS, _SQUARED, _TEXT),
+    _fault("optimizer-forgets", "optimizers keep nothing of a step", "wrong-update",
+           "optimizers/one_step[nesterov]", "optimizers/one_step[adadelta]"),
+    _fault("loaded-classes-reversed", "a loaded Dense layer has its classes in reverse order", "class-order",
+           "saved_models/loaded_heads_keep_their_weights"),
     # Reduction, shape, axis.
     _fault("mean-became-sum", "losses are summed where their mean is asked for", "reduction",
            _LOGITS, _CONFIDENCE, _TRAINED_INTEGERS, _SQUARED),
@@ -159,7 +176,8 @@ def faults_named(names: Sequence[str]) -> tuple[Fault, ...]:
         UsageError: if a fault of that name does not exist.
     """
     if unknown := [name for name in names if name not in _BY_NAME]:
-        message = f"{', '.join(unknown)}: no such fault; expected some of {', '.join(_BY_NAME)}."
+        close = did_you_mean(unknown[0], _BY_NAME)
+        message = f"{', '.join(unknown)}: no such fault; expected some of 'backendcheck selftest --list'. {close}".rstrip()
         raise UsageError(message)
     return tuple(_BY_NAME[name] for name in dict.fromkeys(names)) if names else FAULTS
 

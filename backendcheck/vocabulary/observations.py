@@ -8,7 +8,16 @@ from functools import cache
 
 import numpy as np
 
-DENSE_GRADIENTS = "fit with dense gradients"  # the name of a path, which recording adds and a diagnosis reads
+# The names of paths that recording adds and a diagnosis reads.
+DENSE_GRADIENTS = "fit with dense gradients"
+AFTER_ANOTHER = "after another batch"
+OPTIMIZER_BY_HAND = "optimizer.apply"
+METRICS_BY_NAME = "metrics by name"
+LAYER_MASK_OF = "layer_mask/"
+# The paths on which the mask of an output is looked at, beside the same layers in float32.
+MASK_PATHS = (
+    "prediction of model(x)", "call of the layer", "loss in evaluate", "metrics in evaluate", "loss in fit", "metrics in fit",
+)  # fmt: skip
 
 
 class Quantity(StrEnum):
@@ -16,6 +25,8 @@ class Quantity(StrEnum):
 
     VALUE = "value"
     OUTPUT_ORDER = "output_order"
+    LAYER_MASK = "layer_mask"
+    MASK = "mask"
     PREDICTIONS = "predictions"
     PREDICTED_CLASS = "predicted_class"
     PER_EXAMPLE_LOSS = "per_example_loss"
@@ -25,13 +36,16 @@ class Quantity(StrEnum):
     TRAIN_LOSS = "train/loss"
     TRAIN_METRIC = "train/metric"
     TRAIN_WEIGHT = "train/weight"
+    TRAIN_OPTIMIZER = "train/optimizer"
+    SAVED = "saved"
 
     @property
     def words(self) -> str:
         """As it reads in a sentence."""
-        return {"output_order": "output order", "train/weight": "trained weight"}.get(
-            self.value, self.value.replace("_", " ").replace("/", " ")
-        )
+        return {
+            "output_order": "output order", "layer_mask": "mask of a layer", "train/weight": "trained weight",
+            "train/optimizer": "optimizer state", "saved": "saved file",
+        }.get(self.value, self.value.replace("_", " ").replace("/", " "))  # fmt: skip
 
 
 # Where a difference can begin, first to last. Reports are in this order, too.
@@ -41,7 +55,7 @@ _QUANTITIES = frozenset(map(str, Quantity))
 
 
 _Y_PRED = "y_pred"
-_OF_OUTPUTS = (Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
+_OF_OUTPUTS = (Quantity.MASK, Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS, Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
 _ORDER_SUFFIX = " (order)"
 
 
@@ -160,9 +174,12 @@ class Observation:
 class ReferenceValue:
     """A reference value of an observation. `defined` is False where none exists: a kink, the edge of a clip.
 
+    `allowed`, (), is how far any element may be off, in place of the default tolerance.
+
     With `directions`, int8 (K, *shape of the observation), `value` is (K,): the slopes along those as unit vectors.
     """
 
     value: np.ndarray
     defined: np.ndarray | None = None
     directions: np.ndarray | None = None
+    allowed: np.ndarray | None = None

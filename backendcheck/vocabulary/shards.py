@@ -1,9 +1,12 @@
-"""Shards: a leg recorded in parts, on several machines. Which part a case is in depends on its id alone."""
+"""Shards: a leg recorded in parts, on several machines. Which part a case is in depends on its id, or on durations before."""
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
+import statistics
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from backendcheck.errors import UsageError
@@ -22,9 +25,32 @@ class Shard:
         return f"{self.number}/{self.of}"
 
     def holds(self, case: str) -> bool:
-        """Whether the case with this id is in it."""
-        digest = hashlib.sha256(case.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
+        """Whether the case with this id is in it, if no durations are known."""
+        return _number_by_id(case, self.of) == self.number
+
+
+def _number_by_id(case: str, of: int) -> int:
+    digest = hashlib.sha256(case.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % of + 1
+
+
+def divided(cases: Collection[str], of: int, seconds: Mapping[str, float]) -> dict[str, int]:
+    """The number of the shard of each case. `seconds` is how long cases took before, by case; it may lack some, or all.
+
+    With durations the longest case comes first, and each goes to the shard that has least so far. A case that is not known counts
+    as a usual one. The order of `cases` does not matter.
+    """
+    known = {case: round(seconds[case] * 1000) for case in cases if case in seconds}
+    if not known:
+        return {case: _number_by_id(case, of) for case in cases}
+    usual = round(statistics.median(known.values()))
+    loads = [(0, number) for number in range(1, of + 1)]
+    numbers = {}
+    for case in sorted(cases, key=lambda case: (-known.get(case, usual), case)):
+        load, number = heapq.heappop(loads)
+        heapq.heappush(loads, (load + max(1, known.get(case, usual)), number))
+        numbers[case] = number
+    return numbers
 
 
 def parse_shard(text: str) -> Shard:

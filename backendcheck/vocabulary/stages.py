@@ -27,6 +27,8 @@ MODEL_STAGES = tuple(RecordingStage)[2:]
 _RECORDED_IN = {
     Quantity.VALUE: RecordingStage.COMPUTE,
     Quantity.OUTPUT_ORDER: RecordingStage.FORWARD,
+    Quantity.LAYER_MASK: RecordingStage.LOSS,
+    Quantity.MASK: RecordingStage.LOSS,
     Quantity.PREDICTIONS: RecordingStage.FORWARD,
     Quantity.PREDICTED_CLASS: RecordingStage.FORWARD,
     Quantity.PER_EXAMPLE_LOSS: RecordingStage.LOSS,
@@ -36,6 +38,8 @@ _RECORDED_IN = {
     Quantity.TRAIN_LOSS: RecordingStage.TRAIN,
     Quantity.TRAIN_METRIC: RecordingStage.TRAIN,
     Quantity.TRAIN_WEIGHT: RecordingStage.TRAIN,
+    Quantity.TRAIN_OPTIMIZER: RecordingStage.TRAIN,
+    Quantity.SAVED: RecordingStage.TRAIN,
 }
 
 

@@ -165,3 +165,21 @@ def case_weights_per_label_inside_the_loss():
             "gradient/y_pred": weights * np.where(y_true == 1, -1 / y_pred, 1 / (1 - y_pred)) / y_true.size,
         },
     )
+
+
+def case_alpha_of_tversky_weighs_false_positives():
+    """`Tversky(alpha=0.9, beta=0.1)` punishes a false positive nine times as hard as a false negative.
+
+    Scenario: E5
+    """
+    y_true = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
+    y_pred = np.array([[0.7, 0.4], [0.6, 0.1], [0.9, 0.2]])
+    hits, false_positives = (y_true * y_pred).sum(), ((1 - y_true) * y_pred).sum()
+    false_negatives = (y_true * (1 - y_pred)).sum()
+    return LossCase(
+        loss=keras.losses.Tversky(alpha=0.9, beta=0.1),
+        y_true=y_true.astype("float32"),
+        y_pred=y_pred.astype("float32"),
+        class_names=["tumor", "vessel"],
+        reference={"loss": 1 - hits / (hits + 0.9 * false_positives + 0.1 * false_negatives)},
+    )

@@ -149,3 +149,34 @@ def case_a_loaded_loss_keeps_its_options(loss, by_hand):
     else:
         y_true, y_pred = [[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]
     return ValueCase(lambda: {"loss": loaded(np.array(y_true), np.array(y_pred))}, reference={"value/loss": by_hand})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adafactor"])
+def case_a_model_saved_as_hdf5_keeps_its_head(optimizer):
+    """A compiled model can be saved in the HDF5 format, whatever its optimizer, and its head comes back."""
+
+    def compute():
+        model = _classifier()
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        model.optimizer.build(model.trainable_variables)
+        model.set_weights([np.arange(12.0).reshape(4, 3), np.zeros(3)])
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / "model.h5")
+            return {"kernel": keras.saving.load_model(Path(folder) / "model.h5", compile=False).get_weights()[0]}
+
+    return ValueCase(compute, reference={"value/kernel": np.arange(12.0, dtype="float32").reshape(4, 3)})
+
+
+def case_a_masked_model_is_loaded_from_hdf5():
+    """A graph with an operation on its labels' mask is loaded from the HDF5 format that it was saved in."""
+
+    def compute():
+        steps = keras.Input((4,), dtype="int32")
+        masked = keras.ops.cast(keras.ops.not_equal(steps, 0), "float32")
+        model = keras.Model(steps, keras.layers.Dense(1, kernel_initializer="ones")(masked))
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / "model.h5")
+            loaded = keras.saving.load_model(Path(folder) / "model.h5", compile=False)
+        return {"n_known": loaded.predict(np.array([[3, 0, 2, 0]]), verbose=0)}
+
+    return ValueCase(compute, reference={"value/n_known": np.array([[2.0]], dtype="float32")})

@@ -168,6 +168,29 @@ def case_an_output_with_several_metrics(rng):
     )
 
 
+def case_losses_by_output_with_a_short_last_batch(rng):
+    """`evaluate` reports the loss of each output as its mean over the examples, so that they add up to the total loss.
+
+    The last batch has one example, the others four.
+    """
+    x, labels = men(rng, 9)
+    losses = {
+        "waist": (labels["waist"] - 0.9) ** 2,
+        "pulse": np.abs(labels["pulse"] - 0.5),
+        "body_weight": (labels["body_weight"] - 0.1) ** 2,
+    }
+    means = {name: np.mean(loss, dtype="float64") for name, loss in losses.items()}
+    return ModelCase(
+        model=three_headed_model("list"),
+        weights="as built",
+        loss=list(LOSSES.values()),
+        x=x,
+        y=list(labels.values()),
+        batch_size=4,
+        reference={f"metric/{name}_loss": mean for name, mean in means.items()} | {"metric/loss": sum(means.values())},
+    )
+
+
 def case_a_nested_output_structure(rng):
     """Predictions and losses of a nested structure of outputs stay with their names.
 

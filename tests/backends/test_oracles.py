@@ -253,7 +253,7 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
     for path in (folder / "out" / backend / "recordings" / "labels").glob("*.safetensors"):
         recording = read_recording(path)
         name = recording.case.partition("[")[2].rstrip("]")
-        said[name] = " ".join(note for note in recording.notes if "no reference" in note)
+        said[name] = " ".join(note for note in recording.notes if "no reference" in note and "for the update" not in note)
         compared[name] = sorted(key for key, one in recording.reference_values.items() if one.directions is not None)
         by_weights = {key for key in recording.observations if key.startswith("gradient/") and key != "gradient/y_pred"}
         observed[name], notes[name] = by_weights, " ".join(recording.notes)

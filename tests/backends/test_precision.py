@@ -11,6 +11,7 @@ from front_door import Session, project, record
 from backendcheck.compare.backends import compare_backends
 from backendcheck.compare.findings import Finding
 from backendcheck.recordings.recording import Recording
+from backendcheck.verdicts.verdict import incomparable
 from backendcheck.vocabulary.findings import FindingKind
 
 CASES = '''
@@ -31,6 +32,12 @@ def case_float32_layers(rng):
     """The session has float64, the layers do not."""
     keras.config.set_floatx("float64")
     return trained(rng, layers.Dense(5, dtype="float32"), layers.Dense(3, dtype="float32"), y="float64")
+
+
+def case_float64_layers(rng):
+    """Layers that follow the session, as in a plain script."""
+    keras.config.set_floatx("float64")
+    return trained(rng, layers.Dense(5), layers.Dense(3), y="float64")
 
 
 def case_one_float32_layer(rng):
@@ -138,11 +145,11 @@ def precisions(recording: Recording) -> set[str]:
 @pytest.mark.parametrize(
     ("case", "precision"),
     [
-        ("float32_layers", "float32"), ("one_float32_layer", "float32"), ("float64_labels", "float32"),
-        ("one_float16_layer", "float16"), ("cast_between_layers", "bfloat16"), ("loss_in_float16", "float16"),
-        ("function_of_float16", "float16"), ("function_through_float16", "float16"), ("value_through_a_layer", "float16"),
-        ("dict_through_a_layer", "float16"), ("value_under_a_policy", "bfloat16"), ("plain", "float32"),
-        ("number_in_float64", "float32"),
+        ("float32_layers", "float32"), ("float64_layers", "float64"), ("one_float32_layer", "float32"),
+        ("float64_labels", "float32"), ("one_float16_layer", "float16"), ("cast_between_layers", "bfloat16"),
+        ("loss_in_float16", "float16"), ("function_of_float16", "float16"), ("function_through_float16", "float16"),
+        ("value_through_a_layer", "float16"), ("dict_through_a_layer", "float16"), ("value_under_a_policy", "bfloat16"),
+        ("plain", "float32"), ("number_in_float64", "float64"),
     ],
 )  # fmt: skip
 def test_every_float_has_the_precision_of_the_coarsest_type_behind_it(
@@ -174,9 +181,12 @@ def test_a_session_without_float64_on_jax_differs_in_dtype_and_not_in_value(
     torch: Mapping[str, Recording], tmp_path: Path
 ) -> None:
     folder = project(tmp_path, {"floats.py": CASES})
-    jax = record(folder, "floats.py", "-k", "float32_layers or number_in_float64", "--oracles", "agreement", backend="jax")
+    chosen = "float32_layers or float64_layers or number_in_float64"
+    jax = record(folder, "floats.py", "-k", chosen, "--oracles", "agreement", backend="jax")
     number = jax.recordings["floats/number_in_float64"].observations["value/number"]
     assert (number.dtype, number.precision) == ("float64", "float32")
-    recordings = {"torch": torch["float32_layers"], "jax": jax.recordings["floats/float32_layers"]}
-    kinds = {comparison.kind for comparison in compare_backends(recordings) if isinstance(comparison, Finding)}
-    assert kinds <= {FindingKind.DTYPE}
+    for case in ("float32_layers", "float64_layers"):
+        recordings = {"torch": torch[case], "jax": jax.recordings[f"floats/{case}"]}
+        assert incomparable(recordings) == []  # both start from the same weights
+        kinds = {comparison.kind for comparison in compare_backends(recordings) if isinstance(comparison, Finding)}
+        assert kinds <= {FindingKind.DTYPE}

@@ -170,3 +170,38 @@ def test_a_signal_to_the_whole_group_of_a_session_makes_no_case_look_crashed(tmp
     leg = session(tmp_path / "out" / "jax", Ended(0, "", ""))
     assert leg.environment.exit_state == "interrupted"
     assert leg.statuses == {"slow/first": "recorded"}
+
+
+@linux
+def test_a_kill_before_the_end_of_an_item_loses_nothing_of_what_is_told_about_it(tmp_path: Path) -> None:
+    cases = """
+        import os
+        import signal
+        import time
+        from pathlib import Path
+
+        import numpy as np
+        import pytest
+
+        @pytest.fixture
+        def kills():
+            yield
+            if not Path("killed").exists():
+                Path("killed").touch()
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(100)
+
+        def case_a(): return {"v": 1.0}
+        def case_b(kills):
+            np.set_printoptions(precision=1)
+            return {"v": 2.0}
+    """
+    folder = project(tmp_path, {"cases.py": cases})
+    arguments = ("record", "cases.py", "--backend", "jax", "-n", 1, "--out", "out")
+    assert backendcheck(*arguments, cwd=folder).exit_code == -signal.SIGKILL
+    assert {path.name for path in (folder / "out" / "jax" / "recordings").rglob("*.safetensors")} == {"a.safetensors"}
+    resumed = backendcheck(*arguments, "--resume", cwd=folder)
+    assert resumed.exit_code == 0
+    recordings = session(folder / "out" / "jax", resumed).recordings
+    assert recordings["cases/b"].notes == ("left changed: NumPy's print options (put back)",)
+    assert not recordings["cases/a"].notes

@@ -125,6 +125,10 @@ def test_without_a_terminal_progress_is_printed_in_plain_lines(whole: tuple[Ende
     lines = whole[0].err.splitlines()
     assert {"jax: 4 cases", "torch: 4 cases", "jax: recorded", "torch: recorded, incomplete"} <= set(lines)
     assert not any(character in whole[0].words for character in "\x1b\r")
+    told = [number for number, line in enumerate(lines) if line.startswith(("ERROR ", "FAILED "))]
+    assert sorted(lines[number].split()[1] for number in told) == ["labels/one_crashes", "labels/one_raises"]
+    assert max(told) < lines.index("torch: recorded, incomplete")  # while the last leg still records
+    assert {line for line in lines if line.startswith("ERROR ")} <= set(whole[0].out.splitlines())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
@@ -141,7 +145,8 @@ def test_the_exit_code_says_how_a_run_ended(place: Path, tmp_path: Path, chosen:
 
 
 def test_an_empty_shard_is_no_error_and_what_is_printed_is_up_to_the_caller(place: Path, tmp_path: Path) -> None:
-    empty = next(number for number in range(1, 10) if not Shard(number=number, of=9).holds("labels/agree"))
+    # With the durations of an earlier run, the only case is in the first shard.
+    empty = next(number for number in range(2, 10) if not Shard(number=number, of=9).holds("labels/agree"))
     arguments = ("run", "cases", *BACKENDS, "--out", tmp_path, "-k", "agree")
     ended = backendcheck(*arguments, "--shard", f"{empty}/9", "--quiet", "--json", cwd=place)
     assert (ended.exit_code, ended.err) == (0, "")
@@ -180,26 +185,36 @@ def test_what_needs_no_backend_imports_none_and_is_quick(place: Path, arguments:
 
 
 def test_the_same_run_again_replaces_the_first_and_another_moves_it_aside(tmp_path: Path) -> None:
-    project(tmp_path, {"one.py": "def case_a(): return {'v': 1}\n", "two.py": "def case_b(): return {'v': 1}\n"})
+    one = """
+        from backendcheck import ValueCase
+
+        def case_a(): return ValueCase(lambda: {"v": 1}, reference={"value/v": 1})
+
+        def case_b(): return ValueCase(lambda: {"v": 1}, reference={"value/v": 2})
+    """
+    project(tmp_path, {"one.py": one, "two.py": "def case_b(): return {'v': 1}\n"})
 
     def run(*arguments: str) -> Ended:
         return backendcheck("run", "--backends", "jax", *arguments, cwd=tmp_path)
 
     run("one.py")
     latest = tmp_path / "reports" / "latest"
-    first = session(latest / "jax", Ended(0, "", "")).environment.run
-    run("one.py")
-    assert session(latest / "jax", Ended(0, "", "")).environment.run != first
+    first = session(latest / "jax", Ended(0, "", "")).environment
+    run("one.py", "--fresh")
+    second = session(latest / "jax", Ended(0, "", "")).environment
+    assert second.run != first.run
+    assert first.cases == second.cases == ("one/a", "one/b")
+    assert (list(first.seconds), list(second.seconds)) == (["one/a", "one/b"], ["one/b", "one/a"])  # what failed comes first
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["latest"]
 
     ended = run("two.py")
     assert "reports/latest held another run; it is now reports/20" in ended.err
     assert sorted(session(latest / "jax", ended).recordings) == ["two/b"]
     (aside,) = (path for path in (tmp_path / "reports").iterdir() if path.name != "latest")
-    assert sorted(session(aside / "jax", ended).recordings) == ["one/a"]
+    assert sorted(session(aside / "jax", ended).recordings) == ["one/a", "one/b"]
 
     run("one.py", "--out", "reports/latest", "--overwrite")
-    assert sorted(session(latest / "jax", ended).recordings) == ["one/a"]
+    assert sorted(session(latest / "jax", ended).recordings) == ["one/a", "one/b"]
 
 
 def test_overwriting_leaves_no_leg_of_the_other_run_behind(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from front_door import Session, project, record
@@ -115,3 +116,70 @@ def test_labels_that_every_backend_refuses_are_refused(legs: Mapping[str, Sessio
     recordings = of_case(legs, "text_labels")
     assert judge(recordings, list(recordings)).verdict is Verdict.PASSED
     assert all(recording.raised for recording in recordings.values())
+
+
+# --- without TensorFlow ----------------------------------------------------------------------------------------
+
+WITHOUT_TENSORFLOW = """
+import sys
+from importlib.machinery import PathFinder
+
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == "tensorflow" else super().find_spec(name, path, target)
+
+
+sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+NEEDS_TENSORFLOW = """
+import keras
+import numpy as np
+from backendcheck import FunctionCase, Raises, ValueCase
+
+LOOKUP = {"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": ["a"]}, "registered_name": None}
+
+
+def case_layer():
+    return {"v": keras.layers.TextVectorization(vocabulary=["a"])(["a"])}
+
+
+def case_layer_of_a_configuration():
+    return ValueCase(lambda: {"v": keras.layers.deserialize(LOOKUP)(["a"])})
+
+
+def case_data_set():
+    def windows(a):
+        keras.utils.timeseries_dataset_from_array(np.ones(5), None, 2)
+        return a
+
+    return FunctionCase(windows, {"a": np.ones(3, "float32")})
+
+
+def case_asked_for():
+    return ValueCase(lambda: {"v": keras.layers.StringLookup(vocabulary=["a"])(["a"])}, expect=Raises(ImportError))
+
+
+def case_of_its_own():
+    raise ImportError("Layer StringLookup requires TensorFlower")
+
+
+def case_fine():
+    return {"v": 1.0}
+"""
+
+
+def test_a_leg_without_the_library_that_a_layer_needs_says_so_and_is_not_an_error(tmp_path: Path) -> None:
+    folder = project(tmp_path, {"words.py": NEEDS_TENSORFLOW, "site/sitecustomize.py": WITHOUT_TENSORFLOW})
+    jax = record(folder, "words.py", env={"PYTHONPATH": str(folder / "site")})
+    without = "without tensorflow, which is not installed there"
+    assert jax.ended.exit_code == 0
+    assert {case.removeprefix("words/"): (recording.status, recording.problem) for case, recording in jax.recordings.items()} == {
+        "layer": (Status.NOT_SUPPORTED, f"jax does not support the layer TextVectorization {without}"),
+        "layer_of_a_configuration": (Status.NOT_SUPPORTED, f"jax does not support the layer StringLookup {without}"),
+        "data_set": (Status.NOT_SUPPORTED, f"jax does not support a part of this case {without}"),
+        "asked_for": (Status.RAISED, ""),
+        "of_its_own": (Status.RAISED, ""),
+        "fine": (Status.RECORDED, ""),
+    }

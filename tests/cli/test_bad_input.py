@@ -108,7 +108,7 @@ def test_an_output_directory_that_cannot_be_written_is_refused(place: Path, comm
 def test_a_backend_that_is_not_installed_is_named_with_what_to_install(tmp_path: Path) -> None:
     env = without("torch", project(tmp_path, {"fine.py": FINE}))
     ended = backendcheck("record", "fine.py", "--backend", "torch", cwd=tmp_path, env=env)
-    refused(ended, "torch: torch is not installed here. Install with: pip install 'backendcheck[torch]'")
+    refused(ended, "torch: torch is not installed here. Install with: pip install 'keras>=3.4' 'torch>=2.3'")
     assert not (tmp_path / "reports").exists()
 
 

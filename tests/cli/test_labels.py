@@ -82,6 +82,7 @@ def test_lengths_that_differ_are_a_finding_here(folder: Path) -> None:
         (["--data", "good.npz", "--against", "map.json"], "map.json: file not found; expected a class map"),
         (["--data", "from_one.npz", "--write-class-map", "map.json"], "no class names in from_one.npz"),
         (["--explain", "L999"], "L999: unknown rule"),
+        (["--explain", "start-at-one"], "Did you mean starts-at-one?"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_two(folder: Path, arguments: list[str], said: str | None) -> None:

@@ -187,6 +187,11 @@ def test_an_observation_that_the_noise_recording_lacks_is_said_and_the_others_ar
     assert floor(results, "predictions") is not None
 
 
+def test_the_names_in_a_saved_file_have_no_noise() -> None:
+    observed = {"loss": single(1.0), "saved/variables": np.array(["dense/kernel"], dtype=object)}
+    assert two({"repeat": {"loss": single(1.0)}}, observed).cases[0].noise_notes == ()
+
+
 def test_jitter_that_moved_no_input_is_no_jitter() -> None:
     still = {"loss": single(1.0), "digests": {"x": "same"}}
     measured = floor(two({"repeat": {"loss": single(1.0)}, "jitter-1": still}))

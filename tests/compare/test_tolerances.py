@@ -132,3 +132,8 @@ def test_patterns_tell_upper_from_lower_case() -> None:
 def test_a_tolerance_out_of_range_is_refused_by_name(name: str, figure: object) -> None:
     with pytest.raises(ValueError, match=f"Tolerance: {name} is out of range"):
         Tolerance(**({"rtol": 0.0, "atol": 0.0} | {name: figure}))
+
+
+def test_one_part_of_a_tolerance_may_be_left_out() -> None:
+    assert Tolerance(rtol=1e-3) == Tolerance(rtol=1e-3, atol=0.0)
+    assert Tolerance(atol=1e-3) == Tolerance(rtol=0.0, atol=1e-3)

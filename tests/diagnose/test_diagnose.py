@@ -18,7 +18,7 @@ from make import BACKENDS, everywhere, recording
 
 from backendcheck import diagnose
 from backendcheck.diagnose import CODES
-from backendcheck.diagnose.detectors import unexplained
+from backendcheck.diagnose.detectors import shared, unexplained
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.verdicts.verdict import judge
@@ -65,7 +65,7 @@ def test_evidence_is_ready_for_json() -> None:
 
 
 def test_each_code_is_declared_by_a_detector_and_each_declared_code_has_its_place() -> None:
-    declared = {code for detector in (*diagnose.DETECTORS, unexplained) for code in detector.CODES}
+    declared = {code for detector in (*diagnose.DETECTORS, shared, unexplained) for code in detector.CODES}
     assert declared | {"undiagnosed"} == set(CODES)
     assert len(CODES) == len(set(CODES))
 
@@ -75,7 +75,7 @@ def test_a_detector_gives_only_the_codes_that_it_declares(code: str) -> None:
     case_id, legs = EXAMPLES[code]
     case = make.results({case_id: legs}).cases[0]
     situation = Situation(findings=case.findings, recordings=case.recordings)
-    for detector in (*diagnose.DETECTORS, unexplained):
+    for detector in (*diagnose.DETECTORS, shared, unexplained):
         assert {diagnosis.code for diagnosis in detector.detect(situation)} <= set(detector.CODES)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnosing import diagnosed, first
-from make import everywhere
+from make import BACKENDS, everywhere
 
 
 def loss(name: str, y_true: Any, y_pred: Any, observations: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -109,3 +109,58 @@ def test_nan_and_inf_are_reported_where_they_first_appear(bad: float, word: str)
 
 def test_nan_on_all_sides_alike_is_not_blamed_on_one() -> None:
     assert "nan" not in diagnosed(everywhere(per_example_loss=[0.5, np.nan]))
+
+
+def halved(at: list[int], **more: Any) -> dict[str, dict[str, Any]]:
+    """A loss of the user's own, whose gradient is halved at some entries on JAX."""
+    gradient = np.float32([[-1.0], [-0.7], [-0.9], [-0.3]])
+    predictions = np.float32([[0.1], [0.9], [0.2], [0.9]])
+    own = {"losses": {"": {"name": "my_loss", "from_keras": False}}, "labels": {"y_pred": predictions}}
+    jax = gradient.copy()
+    jax[at] /= 2
+    common = {**own, **more}
+    gradients = {leg: jax if leg == "jax" else gradient for leg in BACKENDS}
+    return {leg: {**common, "observations": {"loss": 0.5, "gradient/y_pred": gradients[leg]}} for leg in BACKENDS}
+
+
+def test_half_of_a_slope_at_some_entries_is_that_of_a_limit() -> None:
+    assert diagnosed(halved([1, 3]))["edge-gradient"].backends == ("jax",)
+
+
+def test_half_of_a_slope_everywhere_is_a_factor() -> None:
+    assert "edge-gradient" not in diagnosed(halved([0, 1, 2, 3]))
+
+
+def test_half_of_a_slope_of_a_loss_of_keras_is_not_a_limit_by_itself() -> None:
+    declared = {"name": "mean_squared_error", "from_keras": True, "options": {}}
+    assert "edge-gradient" not in diagnosed(halved([1, 3], losses={"": declared}))
+
+
+# --- hidden units at 0 -------------------------------------------------------------------------------------------
+
+
+def hidden(kernel: Any, jax: Any) -> dict[str, dict[str, Any]]:
+    """Gradients of two layers; JAX has other ones by the hidden biases."""
+    common = {
+        "loss": 1.0, "gradient/hidden/bias": np.float32([0, 0, 0.3]), "gradient/head/kernel": np.float32(kernel),
+        "gradient/head/bias": np.float32([0.2, -0.2]),
+    }  # fmt: skip
+    return everywhere(observations=common) | {"jax": {"observations": common | {"gradient/hidden/bias": np.float32(jax)}}}
+
+
+SILENT = [[0, 0], [0, 0], [0.1, -0.1]]
+
+
+def test_a_gradient_of_hidden_units_that_are_zero_is_that_of_a_kink() -> None:
+    diagnosis = diagnosed(hidden(SILENT, [0.25, -0.1, 0.3]))["edge-gradient"]
+    assert diagnosis.backends == ("jax",)
+    assert "2 hidden units whose output is 0 for every example" in diagnosis.message
+
+
+@pytest.mark.parametrize(
+    ("kernel", "jax"),
+    [([[0.1, -0.1]] * 3, [0.25, -0.1, 0.3]), (SILENT, [0, 0, 0.9]), (SILENT, [0.25, 0, 0.3])],
+    ids=["active units", "an active unit differs", "a single unit"],
+)
+def test_gradients_of_other_hidden_units_are_not(kernel: Any, jax: Any) -> None:
+    assert "edge-gradient" not in diagnosed(hidden(kernel, jax))

@@ -154,3 +154,21 @@ def test_a_difference_on_one_path_is_named_with_the_path(
     found = first(legs)
     assert (found.code, found.backends) == (code, ("jax",))
     assert words in found.message
+
+
+@pytest.mark.parametrize(("n_smoothed", "code"), [(2, "label-smoothing"), (5, "")])
+def test_smoothing_that_counts_the_classes_of_the_last_axis_is_named(n_smoothed: int, code: str) -> None:
+    """Three classes are in axis 1 of (N, 3, 2)."""
+    rng = np.random.default_rng(0)
+    p = softmax(rng.standard_normal((4, 2, 3))).transpose(0, 2, 1).astype(np.float32)
+    y = np.eye(3)[rng.integers(0, 3, (4, 2))].transpose(0, 2, 1).astype(np.float32)
+
+    def losses(n: int) -> np.ndarray:
+        return np.float32(-((0.7 * y + 0.3 / n) * np.log(p)).sum(axis=1).mean(axis=1))
+
+    loss = {"name": "categorical_crossentropy", "from_keras": True, "alone": True, "reduction": "sum_over_batch_size",
+            "options": {"label_smoothing": 0.3, "axis": 1, "from_logits": False}}  # fmt: skip
+    common = {"losses": {"": loss}, "labels": {"y_true": y, "y_pred": p}}
+    by_leg = everywhere(per_example_loss=losses(3), **common) | {"jax": {"per_example_loss": losses(n_smoothed), **common}}
+    messages = " ".join(one.message for one in diagnosed(by_leg).values())
+    assert ("smoothed for 2 classes, the size of the last axis" in messages) is bool(code)

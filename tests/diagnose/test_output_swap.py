@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnosing import diagnosed, first, softmax
-from make import BACKENDS, everywhere
+from make import BACKENDS, everywhere, observation
+
+from backendcheck.recordings.recording import Variant
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import METRICS_BY_NAME, ReferenceValue
 
 RNG = np.random.default_rng(0)
 Z = {"stage": RNG.standard_normal((8, 3)), "tumor": RNG.standard_normal((8, 3))}
@@ -68,3 +72,49 @@ def test_outputs_so_alike_that_noise_exchanges_them_are_no_swap() -> None:
     near = {"stage": Z["stage"], "tumor": Z["stage"] * (1 + 3e-5)}
     found = diagnosed(everywhere(**leg(z=near)) | {"jax": leg(z={"stage": near["tumor"], "tumor": near["stage"]})})
     assert "output-swap" not in found
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------
+
+ACCURACY = {"class": "CategoricalAccuracy", "options": {}, "output": "tumor", "weighted": False, "batch_size": 64}
+MANY = np.random.default_rng(3)
+SCORES = {name: softmax(MANY.standard_normal((64, 3))).astype(np.float32) for name in Z}
+CLASSES = {name: np.eye(3, dtype=np.float32)[MANY.integers(3, size=64)] for name in Z}
+
+
+def accuracy(labels: str, predictions: str) -> np.float32:
+    return np.float32((SCORES[predictions].argmax(-1) == CLASSES[labels].argmax(-1)).mean())
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "part"),
+    [("stage", "stage", "output"), ("tumor", "stage", "predictions"), ("stage", "tumor", "labels")],
+)
+def test_a_metric_of_another_head_is_named(labels: str, predictions: str, part: str) -> None:
+    """The reference tells which head a metric was computed on, on every backend."""
+    assert len({accuracy(a, b) for a in Z for b in Z}) == 4
+    leg = {
+        "observations": {f"predictions/{name}": scores for name, scores in SCORES.items()}
+        | {"metric/tumor_accuracy": accuracy(labels, predictions)},
+        "labels": {f"y_true/{name}": classes for name, classes in CLASSES.items()}, "metrics": {"tumor_accuracy": ACCURACY},
+        "reference_values": {"metric/tumor_accuracy": ReferenceValue(value=np.asarray(accuracy("tumor", "tumor"), np.float64))},
+    }  # fmt: skip
+    diagnosis = first(everywhere(**leg))
+    assert diagnosis.code == "output-swap"
+    assert diagnosis.evidence["supposed"] == f"the {part} of stage"
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_metric_of_the_user_is_named_if_a_call_by_hand_shows_it(shown: bool) -> None:
+    name, reported = "metric/tumor_distance", np.float32(0.75)
+    by_hand = Variant(oracle=Oracle.PATHS, path=METRICS_BY_NAME, observations={name: observation(np.float32(0.25))})
+    other = Variant(
+        oracle=Oracle.PATHS, path=f"{METRICS_BY_NAME}, tumor_distance with the output of stage",
+        observations={name: observation(reported)},
+    )  # fmt: skip
+    leg = {"observations": {name: reported}, "variants": (by_hand, other) if shown else (by_hand,)}
+    diagnosis = first(everywhere(**leg))
+    assert (diagnosis.code == "output-swap") is shown
+    if shown:
+        supposed = "metric/tumor_distance on tensorflow, jax and torch is what it would be with the output of stage"
+        assert diagnosis.headline == f"OUTPUT SWAP: {supposed}"

@@ -188,3 +188,50 @@ def test_columns_of_a_gradient_that_vanish_beside_the_largest_element_show_no_or
         }
     )
     assert "class-order" not in found
+
+
+def test_equal_losses_whose_weights_moved_are_not_other_examples() -> None:
+    """Losses of near-uniform predictions are equal, so that only the weights tell examples apart."""
+    weight = np.float32([2.0, 1.0, 0.5])
+    own = {"losses": {"": {"name": "my_loss", "from_keras": False}}, "labels": {"sample_weight": weight}}
+    legs = everywhere(per_example_loss=2.3 * weight, **own) | {"jax": {"per_example_loss": 2.3 * weight[::-1], **own}}
+    found = diagnosed(legs)
+    assert "example-order" not in found
+    assert "sample-weight-misapplied" in found
+
+
+def test_other_losses_of_weighted_examples_are() -> None:
+    weight, losses = np.float32([2.0, 1.0, 0.5]), np.float32([0.3, 1.7, 2.9])
+    own = {"losses": {"": {"name": "my_loss", "from_keras": False}}, "labels": {"sample_weight": weight}}
+    legs = everywhere(per_example_loss=losses, **own) | {"jax": {"per_example_loss": losses[::-1].copy(), **own}}
+    assert "example-order" in diagnosed(legs)
+
+
+def test_a_loss_of_ones_own_that_equals_a_cross_entropy_tells_the_classes() -> None:
+    """Without gradients, only the losses of the examples show as which class each was counted."""
+    z, y = scores(32, 4)
+    order = np.array([1, 2, 0, 3])
+    usual, jax = cross_entropy(z, y, own=True), cross_entropy(z, y, own=True, targets=np.eye(4)[order[y]])
+    for leg in (usual, jax):
+        leg["observations"] = {"per_example_loss": leg["observations"]["per_example_loss"]}
+    found = diagnosed(everywhere(**usual) | {"jax": jax})
+    assert found["class-order"].backends == ("jax",)
+    assert "cat → dog → fox → cat" in found["class-order"].evidence["permutation"]
+
+
+def test_other_losses_of_ones_own_tell_no_classes() -> None:
+    z, y = scores(32, 4)
+    usual = cross_entropy(z, y, own=True)
+    losses = usual["observations"]["per_example_loss"]
+    usual["observations"] = {"per_example_loss": losses**2}
+    other = usual | {"observations": {"per_example_loss": np.roll(losses**2, 1) + np.float32(0.1)}}
+    assert not {*diagnosed(everywhere(**usual) | {"jax": other})} & {"class-order", "off-by-one"}
+
+
+@pytest.mark.parametrize("names", [[], ["cat", "dog"]])
+def test_names_that_differ_in_their_dtype_alone_have_no_other_order(names: list[str]) -> None:
+    text = np.array(names, dtype=object)
+    by_leg = {"tensorflow": text, "jax": np.zeros(len(names), np.float32)}
+    diagnoses = diagnosed({leg: {"observations": {"value/x": value}} for leg, value in by_leg.items()})
+    assert diagnoses
+    assert not {"class-order", "undiagnosed"} & {*diagnoses}

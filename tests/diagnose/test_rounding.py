@@ -85,3 +85,60 @@ def test_what_nothing_explains_is_described_by_elements_examples_and_classes() -
     found = first(everywhere(predictions=VALUES.astype(np.float32)) | {"jax": {"predictions": other.astype(np.float32)}})
     assert (found.code, found.backends) == ("unexplained", ("jax",))
     assert (found.evidence["elements"], found.evidence["examples"], found.evidence["classes"]) == ("2 of 32", [1, 5], [2])
+
+
+FEW = np.float32([0.6520058, 0.6931472, 0.3566749])
+
+
+def test_a_few_values_that_are_exactly_rounded_prove_the_format() -> None:
+    legs = everywhere(per_example_loss=FEW) | {"jax": {"per_example_loss": FEW.astype(np.float16).astype(np.float32)}}
+    found = first(legs)
+    assert (found.code, found.backends, found.evidence["format"]) == ("precision", ("jax",), "float16")
+
+
+@pytest.mark.parametrize(
+    ("values", "rounded_values"),
+    [
+        ([0.50002, 0.25001, 0.6], [0.5, 0.25, 0.6]),
+        ([0.6520058, 0.6931472, 0.3566749], [0.65185547, 0.6933594, 0.35742188]),
+        ([0.6520058, 0.7, 0.8], [0.65185547, 0.7, 0.8]),
+    ],
+    ids=["short fractions", "one is a step off", "a single value"],
+)
+def test_a_few_values_near_a_format_prove_nothing(values: list[float], rounded_values: list[float]) -> None:
+    legs = everywhere(per_example_loss=np.float32(values)) | {"jax": {"per_example_loss": np.float32(rounded_values)}}
+    assert "precision" not in diagnosed(legs)
+
+
+def off(size: float, seed: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (VALUES * (1 + size * rng.uniform(0.3, 1, VALUES.shape) * rng.choice([-1, 1], VALUES.shape))).astype(np.float32)
+
+
+def test_a_single_backend_that_is_off_everywhere_computes_in_a_coarser_format() -> None:
+    legs = {"tensorflow": off(1e-8), "jax": off(5e-5), "torch": off(1e-8, 4)}
+    found = first({leg: {"predictions": p, "per_example_loss": (p**2).mean(axis=1)} for leg, p in legs.items()})
+    assert (found.code, found.backends) == ("precision", ("jax",))
+    assert "far more than the other backends do from each other" in found.message
+
+
+@pytest.mark.parametrize(
+    "legs",
+    [
+        {"tensorflow": off(1e-8), "jax": off(5e-5)},
+        {"tensorflow": off(3e-5), "jax": off(5e-5, 4), "torch": off(3e-5, 5)},
+        {"tensorflow": off(1e-8), "jax": off(5e-5), "torch": off(1e-8, 4), "losses": off(1e-8)},
+        {"tensorflow": off(1e-8), "jax": (VALUES * (1 + 5e-5)).astype(np.float32), "torch": off(1e-8)},
+    ],
+    ids=["two backends", "all are off", "nothing that follows is off", "a factor"],
+)
+def test_what_is_not_alone_or_not_everywhere_is_not(legs: dict[str, np.ndarray]) -> None:
+    losses = {leg: (legs.get("losses", p) ** 2).mean(axis=1) for leg, p in legs.items()}
+    by_leg = {leg: {"predictions": p, "per_example_loss": losses[leg]} for leg, p in legs.items() if leg != "losses"}
+    assert "precision" not in diagnosed(by_leg)
+
+
+def test_the_same_values_in_other_places_are_not_computed_in_another_format() -> None:
+    near = (0.55 + 1e-3 * VALUES).astype(np.float32)
+    legs = everywhere(predictions=near) | {"jax": {"predictions": near[::-1].copy()}}
+    assert "precision" not in diagnosed(legs)

@@ -61,6 +61,26 @@ def test_nothing_of_the_kind_is_said_where_dense_gradients_change_nothing() -> N
     assert codes(made) == ["unexplained"]
 
 
+def test_where_only_the_state_of_the_optimizer_differs_it_is_diagnosed_too() -> None:
+    state = "train/optimizer/user/embeddings/accumulator"
+
+    def renamed(observations):
+        return {state: observations[NAME]} if NAME in observations else {}
+
+    legs = {
+        backend: replace(
+            recording, observations=renamed(recording.observations), reference={},
+            variants=tuple(replace(variant, observations=renamed(variant.observations)) for variant in recording.variants),
+        )
+        for backend, recording in recordings().items()
+    }  # fmt: skip
+    (diagnosis,) = diagnosed(legs)
+    assert diagnosis.headline == (
+        "SPARSE GRADIENT: tensorflow takes the gradient of user/embeddings row by row; "
+        "added up first, it trains as jax and torch do"
+    )
+
+
 def test_another_path_proves_nothing_about_gradients() -> None:
     made = recordings()
     (variant,) = made["tensorflow"].variants

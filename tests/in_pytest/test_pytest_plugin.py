@@ -441,7 +441,7 @@ def test_a_backend_that_is_not_installed_is_a_failure(
     from backendcheck.vocabulary.backends import Backend
 
     world()
-    monkeypatch.setattr(Backend, "missing_modules", lambda self: ["torch"] if self is Backend.TORCH else [])
+    monkeypatch.setattr(Backend, "missing_modules", lambda self: ["torch"] if self.value == "torch" else [])
     pytester.makepyfile(test_x="def case_a(): ...")
     result = pytester.runpytest_inprocess(BACKENDS)
     assert outcomes(result) == {"failed": 1}
@@ -510,7 +510,7 @@ def test_asking_for_backends_where_there_is_nothing_to_compare_fails(pytester: p
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--backends=tensorflow,numpy"], "backend 'numpy': not a backend"),
+        (["--backends=tensorflow,theano"], "backend 'theano': not a backend"),
         (["--backends="], "names none"),
         (["--backends=jax,jax"], "names one twice"),
         ([BACKENDS, "--backendcheck-oracles=magic"], "unknown oracle magic"),
@@ -630,12 +630,12 @@ def test_the_record_command_refuses_what_is_no_choice(tmp_path: Path) -> None:
     from forked import backendcheck
 
     from backendcheck.sessions.request import RecordingRequest
-    from backendcheck.vocabulary.backends import Backend
+    from backendcheck.vocabulary.leg_names import parse_leg
 
     for name, content in (("empty", ""), ("text", "no json"), ("other", "[1]"), ("missing", '{"items": [{}]}')):
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
-        request = RecordingRequest(backend=Backend.JAX, out=tmp_path / "out", selected_items=path)
+        request = RecordingRequest(backend=parse_leg("jax"), out=tmp_path / "out", selected_items=path)
         request.save(tmp_path / "request.json")
         ended = backendcheck("record", "--request", tmp_path / "request.json", cwd=tmp_path)
         assert ended.exit_code == 2, name

@@ -10,8 +10,9 @@ from pathlib import Path
 import make
 import pytest
 from diagnosis_examples import EXAMPLES
-from what_differs import prose
+from what_differs import prose, site_pages, widest
 
+import backendcheck
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.diagnose import CODES
 from backendcheck.report.formats.text import verdict_line
@@ -39,6 +40,12 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert not [page.name for page in PAGES if page.parent == ROOT / "docs" and f": {page.name}" not in nav]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    names = re.findall(r"^::: backendcheck\.(\w+)$", text, re.MULTILINE)
+    assert sorted(names) == sorted({*backendcheck.__all__} - {"__version__"})
 
 
 # --- diagnoses -----------------------------------------------------------------------------------------------------
@@ -97,6 +104,24 @@ def test_code_in_what_differs_is_shown_as_code() -> None:
     assert prose("`CategoryEncoding` drops | `label_1`, not <b>.") == "`CategoryEncoding` drops &#124; `label_1`, not &lt;b&gt;."
     assert prose("an ` alone") == escape("an ` alone")
     assert "&#96;" not in (ROOT / "docs" / "what-differs.md").read_text(encoding="utf-8")
+
+
+def test_the_site_has_an_index_and_a_page_for_each_cause() -> None:
+    text = (ROOT / "docs" / "what-differs.md").read_text(encoding="utf-8")
+    index, pages = site_pages(text)
+    assert list(pages) == re.findall(r"^## (.+)$", text, re.MULTILINE)
+    for name, page in pages.items():
+        row = next(line for line in index.splitlines() if f"](differs/{name}.md)" in line)
+        assert page.startswith(f"# {row.partition('[')[2].partition('](differs/')[0].rstrip('.')}\n")
+        assert "](diagnoses.md" not in page
+        assert re.search(r"^backendcheck repro \S+", page, re.MULTILINE)
+    assert "\n## " not in index
+
+
+def test_a_cause_has_the_versions_of_its_widest_entry() -> None:
+    assert widest({">=3.13", ">=3.5", ">=3.8"}) == ["Keras >=3.5"]
+    assert widest({">=3.5,<3.9", ">=3.5"}) == ["Keras >=3.5", "Keras >=3.5,<3.9"]
+    assert widest(set()) == []
 
 
 def test_the_schema_of_the_site_is_that_of_the_package() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +60,18 @@ def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
     public = {name for name in vars(backendcheck) if not name.startswith("_")}
     submodules = {one.name for one in pkgutil.iter_modules(backendcheck.__path__)}
     assert public - submodules - {"TYPE_CHECKING", "Any"} == cases
+    assert set(dir(backendcheck)) >= set(backendcheck.__all__)  # also what is imported on demand, for completion
     assert all(callable(getattr(backendcheck, name)) for name in questions)
     with pytest.raises(AttributeError, match="has no attribute 'check_everything'"):
         _ = backendcheck.check_everything
+
+
+@pytest.mark.parametrize("name", sorted(set(backendcheck.__all__) - {"ClassMap", "LabelFinding", "Report", "__version__"}))
+def test_every_argument_is_described(name: str) -> None:
+    public = getattr(backendcheck, name)
+    text = inspect.getdoc(public)
+    missing = [parameter for parameter in inspect.signature(public).parameters if not re.search(rf"\b{parameter}\b", text)]
+    assert missing == []
 
 
 def test_there_is_a_module_outside_the_recording_half() -> None:

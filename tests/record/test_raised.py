@@ -55,6 +55,16 @@ def misspelled_in_a_lazy_module():
 def undefined():
     return np.zeros(3) * factor
 
+def refused_by_another_name():
+    return library.refused()
+
+def a_local_name():
+    labels = 1
+    return lables
+
+def imported():
+    from keras_like import cal
+
 def wrong_argument():
     return library.plain(y=1)
 
@@ -222,3 +232,18 @@ def test_a_message_that_cannot_be_had_costs_nothing_else(author: ModuleType) -> 
 def test_an_exception_without_a_line_of_the_author_has_none() -> None:
     raised = as_raised("loss", ValueError("no"))
     assert (raised.frame, raised.by_author, raised.traceback) == (None, False, "ValueError: no")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("refused_by_another_name", "refuse"), ("a_local_name", "labels"), ("imported", "call"),
+        ("misspelled", ""), ("undefined", ""), ("of_python", ""), ("module_not_found", ""),
+    ],
+)  # fmt: skip
+def test_a_close_name_is_suggested_for_one_that_does_not_exist(author: ModuleType, name: str, meant: str) -> None:
+    assert raised_by(getattr(author, name)).suggestion == meant
+
+
+def test_a_library_that_does_not_find_a_name_gets_no_suggestion(author: ModuleType) -> None:
+    assert raised_by(author.refused).suggestion == ""

@@ -25,7 +25,7 @@ from backendcheck.recordings.noise import noise_path
 from backendcheck.recordings.paths import recording_path
 from backendcheck.report.formats import json as json_report
 from backendcheck.results.results import analyze
-from backendcheck.vocabulary.shards import parse_shard
+from backendcheck.vocabulary.shards import divided, parse_shard
 
 ALL = ",".join(make.BACKENDS)
 DIFFERS = {"labels/case_3": {"loss": 0.7}}
@@ -178,6 +178,24 @@ def test_a_missing_shard_leaves_the_leg_incomplete_and_names_its_cases(artifacts
     assert "exit code 3: incomplete" in ended.out.splitlines()[-1]
     # And later, from what was written, the same.
     assert backendcheck("compare", "out", "--expect-backends", ALL, cwd=place).exit_code == 3
+
+
+def test_shards_by_duration_are_counted_by_duration(tmp_path: Path) -> None:
+    seconds = dict.fromkeys(CASES, 1.0) | {CASES[0]: 7.0}
+    number_of = divided(CASES, 3, seconds)
+    for number in (1, 3):
+        mine = [case for case in CASES if number_of[case] == number]
+        write_shard(tmp_path / f"parts/{number}/jax", "jax", number, 3, cases=mine, durations=seconds)
+    merge(tmp_path, "parts")
+    environment = read_environment(tmp_path / "out/jax")
+    assert [(part.shard, part.n_cases) for part in environment.parts] == [("1/3", 1), ("3/3", 3), ("2/3", 4)]
+    assert {*environment.cases} == {*CASES}
+
+
+def test_shards_that_were_divided_by_other_durations_are_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "parts/1/jax", "jax", 1, 2, durations={CASES[0]: 7.0})
+    write_shard(tmp_path / "parts/2/jax", "jax", 2, 2)
+    refused(merge(tmp_path, "parts"), "the cases were divided by other durations; give each shard the same --durations FILE")
 
 
 def test_a_missing_leg_is_missing(artifacts: Path) -> None:

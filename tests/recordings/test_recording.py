@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -335,6 +336,16 @@ def test_a_case_named_like_the_short_form_of_another_has_its_own_path(rest: str)
 def test_an_ordinary_case_id_is_the_name_of_its_file() -> None:
     case = "label_range/one_past_the_last_class[from_logits=True-3]"
     assert recording_path(Path("jax"), case) == Path("jax/recordings") / f"{case}.safetensors"
+
+
+def test_files_share_their_short_texts(tmp_path: Path) -> None:
+    """Ten thousand recordings have the same few names, which would take a third of the memory."""
+    recordings = []
+    for leg in ("jax", "torch"):
+        write_recording(tmp_path / leg, make.recording("a/b", leg, loss=0.5))
+        recordings.append(read_recording(recording_path(tmp_path / leg, "a/b")))
+    first, second = ((read.case, next(iter(read.observations)), read.observations["loss"].dtype) for read in recordings)
+    assert all(map(operator.is_, first, second))
 
 
 # --- damage ----------------------------------------------------------------------------------------------------

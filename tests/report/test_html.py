@@ -28,7 +28,7 @@ from backendcheck.report.html.section import section
 from backendcheck.report.views import run as view_run
 from backendcheck.report.views.case import web_link
 from backendcheck.results.results import CaseResult
-from backendcheck.verdicts.known import Divergence
+from backendcheck.verdicts.known import Cause, Divergence
 
 TEMPLATES = resources.files("backendcheck.report.html").joinpath("templates")
 KNOWN_TAGS = {
@@ -103,6 +103,14 @@ def page() -> Page:
 
 def test_what_it_shows(page):
     make.assert_golden("index.txt", page.text)
+
+
+def test_a_known_case_names_its_cause():
+    cause = Cause(id="jax-halves-losses", title="JAX halves the loss.")
+    legs = make.everywhere(loss=0.5) | {"jax": {"loss": 0.25}}
+    known = [make.divergence("a/b", "jax", cause=cause), make.divergence("a/c", "jax")]
+    page = whole(html_report.render(make.results({"a/b": legs, "a/c": legs}, known=known)))
+    assert page.count("cause <code>jax-halves-losses</code>") == 1
 
 
 def test_the_data_that_is_rendered():
@@ -231,8 +239,8 @@ def test_the_title_says_how_the_run_stands():
 
     assert title(make.everything()) == ("incomplete", "4 of 16 cases could not be compared, and 9 fail")
     assert title(make.results({})) == ("incomplete", "Nothing was compared")
-    assert title(make.results({"a/b": make.everywhere(loss=1.0)})) == ("good", "1 of 1 case agree")
-    assert title(make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 2.0}}})) == ("bad", "1 of 1 case fails")
+    assert title(make.results({"a/b": make.everywhere(loss=1.0)})) == ("good", "1 case agrees")
+    assert title(make.results({"a/b": {"jax": {"loss": 1.0}, "torch": {"loss": 2.0}}})) == ("bad", "1 case fails")
     lacking = make.results({"a/b": {"jax": {"raised": "E: x", "expect": {}}}}, expected=["jax", "torch"])
     assert title(lacking)[0] == "incomplete"
 

@@ -13,6 +13,7 @@ import pytest
 from backendcheck.case import Tolerance
 from backendcheck.compare.findings import Finding
 from backendcheck.report.formats import json as json_report
+from backendcheck.report.formats.strict_json import plain
 from backendcheck.report.views.findings import required_tolerance
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.sides import Side
@@ -144,7 +145,7 @@ def test_statuses_name_the_leg_that_is_missing():
     ],
 )
 def test_whatever_evidence_holds_becomes_plain(value, expected):
-    assert json_report.plain(value) == expected
+    assert plain(value) == expected
 
 
 @pytest.mark.parametrize("excess", [1.0000001, 1.05, 38.4, 6.51e4, 9.99e9])

@@ -102,6 +102,13 @@ def test_the_summary_names_the_line_and_what_to_do() -> None:
     assert list(text.last_line(results, None)) == ["exit code 3: incomplete: 1 case raises in its own code (ERROR)"]
 
 
+def test_a_close_name_is_suggested_with_the_line_and_with_what_to_do() -> None:
+    results, result = judged(everywhere(raised=replace(authors(TYPO), suggestion="CategoricalCrossentropy")))
+    assert any("Did you mean 'CategoricalCrossentropy'? Correct that line." in line for line in text.failing(result, None))
+    lines = list(text.case(result, results, None))
+    assert f"  E     {TYPO}. Did you mean 'CategoricalCrossentropy'?" in lines
+
+
 def test_show_has_the_line_with_an_arrow_and_the_traceback() -> None:
     results, result = judged(everywhere(raised=authors(TYPO)))
     lines = list(text.case(result, results, None))

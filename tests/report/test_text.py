@@ -120,6 +120,16 @@ def test_the_worst_element_and_the_tolerance_that_would_pass_are_shown():
     assert re.search(r"jax +2 fox +0 cat\*", lines)
 
 
+def test_no_tolerance_is_advised_where_a_cause_is_named():
+    differing = {"y_true": [0, 1], "predictions": [[0.9, 0.1], [0.2, 0.8]]}
+    swapped = {"y_true": [0, 1], "predictions": [[0.1, 0.9], [0.8, 0.2]]}
+    results = make.results({"a/b": {"tensorflow": differing, "jax": swapped, "torch": differing}})
+    assert [diagnosis.code for diagnosis in results.cases[0].diagnoses] == ["class-order"]
+    lines = "\n".join(text.case(results.cases[0], results, None))
+    assert "tolerance rtol" in lines
+    assert "smallest that passes" not in lines
+
+
 def test_passes_show_only_when_asked_for():
     assert "3 comparisons passed, the worst with excess 0.17; --verbose shows them" in shown("healthy/rounding")
     assert "passed (3), least headroom first" in shown("healthy/rounding", verbose=True)

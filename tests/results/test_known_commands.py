@@ -529,7 +529,7 @@ def test_list_shows_causes_with_cases_backends_versions_and_link(world: Path) ->
     assert "Rows of zeros." not in ended.out
     assert "Rows of zeros." in known_command(world, "list", "--cause", "drops").out
     wrong = known_command(world, "list", "--cause", "drop")
-    assert (wrong.exit_code, "no such cause; expected one of clamps, drops" in wrong.err) == (2, True)
+    assert (wrong.exit_code, "no such cause; expected the ID of a [cause.ID]." in wrong.err) == (2, True)
 
 
 def test_check_ends_with_one_where_something_is_wrong(world: Path) -> None:

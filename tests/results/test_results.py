@@ -193,7 +193,7 @@ def test_hostile_case_ids_are_ordinary_cases() -> None:
 def test_a_diagnosis_never_changes_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = {"a/1": PASSES, "a/2": FAILS, "a/3": everywhere(raised="ValueError: label out of range") | {"jax": {"loss": 0.0}}}
     told = make.results(cases)
-    monkeypatch.setattr("backendcheck.results.results.diagnose", lambda *_: [])
+    monkeypatch.setattr("backendcheck.results.case_result.diagnose", lambda *_: [])
     silent = make.results(cases)
     assert any(one.diagnoses for one in told.cases)
     assert verdicts(told) == verdicts(silent)

@@ -16,17 +16,18 @@ from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.sessions.events import Collected, Finished, Message, Started, read_event, report
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.session_state import SessionState
-from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.shards import Shard
 
 # A value of each field that is not its default. A new field needs one: see the first test.
 VALUES: dict[str, Any] = {
-    "backend": Backend.TORCH,
+    "backend": parse_leg("torch"),
     "out": Path("some where"),
     "paths": ("cases/a.py", "cases/b.py::case_x[\udc80]"),
     "workers": 3,
     "timeout_s": 12.5,
+    "worker_memory": 2 << 30,
     "keyword": "a and not b",
     "marks": "slow",
     "device": "gpu",
@@ -37,17 +38,21 @@ VALUES: dict[str, Any] = {
     "injections": {"loss-scaled": ("a/b", "c/d;e[1]"), "unplanted": ("*",)},
     "noise": "jitter-1",
     "noise_of": "0123abcd",
+    "first": ("labels/apart", "losses"),
     "only": "a/b",
     "layers": True,
     "source_leg": Path("runs/torch"),
     "shard": Shard(number=2, of=8),
+    "seconds_before": {"a/b": 1.5},
     "resume": True,
     "retry": True,
     "selected_items": Path("chosen.json"),
     "pickled": Path("pickled/objects"),
     "is_subset": True,
+    "store": Path("kept"),
+    "fresh": True,
 }
-LEAST = {"backend": Backend.JAX, "out": Path("out")}
+LEAST = {"backend": parse_leg("jax"), "out": Path("out")}
 
 
 def default_of(field: Any) -> Any:

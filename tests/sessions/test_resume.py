@@ -11,6 +11,7 @@ from forked import backendcheck
 from front_door import project
 from pieces import SELECTION, write_leg
 
+from backendcheck.cli.process import resume_command
 from backendcheck.errors import BackendcheckError
 from backendcheck.files import file_sha256
 from backendcheck.recordings.environment import EarlierSession
@@ -18,7 +19,8 @@ from backendcheck.recordings.files import read_environment, write_environment, w
 from backendcheck.recordings.paths import recording_path
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import Earlier, earlier, seconds_before
-from backendcheck.vocabulary.backends import Backend, installed_version
+from backendcheck.vocabulary.backends import installed_version
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.states import ExitState
 
 CASES = ("labels/a", "labels/b", "labels/c")
@@ -36,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def left(folder: Path, cases: tuple[str, ...] = CASES[:2], **fields: object) -> Path:
-    versions = {"python": "3.11.7", "keras": installed_version("keras") or "", "jax": Backend.JAX.version() or ""}
+    versions = {"python": "3.11.7", "keras": installed_version("keras") or "", "jax": parse_leg("jax").backend_version() or ""}
     usual = {
         "exit_state": "interrupted", "versions": versions, "run": "the run",
         "sources": {"cases/labels.py": file_sha256(folder / "cases" / "labels.py")},
@@ -48,7 +50,7 @@ def left(folder: Path, cases: tuple[str, ...] = CASES[:2], **fields: object) -> 
 
 
 def request(**fields: object) -> RecordingRequest:
-    return RecordingRequest(**({"backend": Backend.JAX, "out": Path("out"), "paths": ["cases"], "resume": True} | fields))
+    return RecordingRequest(**({"backend": parse_leg("jax"), "out": Path("out"), "paths": ["cases"], "resume": True} | fields))
 
 
 def found(**fields: object) -> Earlier:
@@ -123,6 +125,7 @@ def test_other_options_are_refused_by_name(place: Path, fields: dict[str, object
     with pytest.raises(BackendcheckError, match="cannot be resumed, not all is as it was") as caught:
         earlier(request(**fields))
     assert words in str(caught.value)
+    assert str(caught.value).endswith(" or record all of it anew with --fresh --overwrite in place of --resume.")
 
 
 def test_timeouts_and_workers_may_be_others(place: Path) -> None:
@@ -131,7 +134,7 @@ def test_timeouts_and_workers_may_be_others(place: Path) -> None:
 
 def test_other_files_and_versions_are_refused_by_name(place: Path) -> None:
     project(place, {"cases/labels.py": "def case_a(): return 1\n"})
-    with pytest.raises(BackendcheckError, match=r"cases/labels\.py has changed"):
+    with pytest.raises(BackendcheckError, match=r"cases/labels\.py has changed.* record all of it anew with --fresh in place of"):
         earlier(request())
     (place / "cases" / "labels.py").unlink()
     project(place, {"cases/else.py": "def case_a(): return 1\n"})
@@ -194,10 +197,15 @@ def test_what_cannot_be_resumed_is_refused_and_left_as_it_is(
     assert {path: path.read_bytes() for path in (place / "out").rglob("*") if path.is_file()} == before
 
 
+def test_the_command_that_resumes_has_no_option_that_contradicts_it() -> None:
+    words = ["run", "cases", "--fresh", "--overwrite", "--watch", "--resume", "-k", "a b"]
+    assert resume_command(words) == "backendcheck run --resume cases -k 'a b'"
+
+
 def test_a_complete_run_is_resumed_without_starting_anything(place: Path) -> None:
     for backend in ("jax", "torch"):
-        name = Backend(backend)
-        versions = {"keras": installed_version("keras") or "", backend: (name.version() or "").partition("+")[0]}
+        name = parse_leg(backend)
+        versions = {"keras": installed_version("keras") or "", backend: (name.backend_version() or "").partition("+")[0]}
         leg = write_leg(
             place / "out" / backend, backend, CASES, versions=versions, selection=SELECTION,
             sources={"cases/labels.py": file_sha256(place / "cases" / "labels.py")},

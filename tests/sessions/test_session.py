@@ -19,6 +19,7 @@ from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.session import record
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.states import ExitState
 
 CASES = ("labels/a", "labels/b", "Labels/b")
@@ -41,7 +42,7 @@ def request_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Pla
             return play(state), ""
 
         monkeypatch.setattr(sessions, "run_pytest", run_pytest)
-        return RecordingRequest(backend=Backend.JAX, out=tmp_path / "out", paths=("labels.py",))
+        return RecordingRequest(backend=parse_leg("jax"), out=tmp_path / "out", paths=("labels.py",))
 
     return use
 

@@ -23,12 +23,29 @@ def step(name: str) -> dict[str, Any]:
     return found
 
 
-def run(name: str, folder: Path, inputs: Mapping[str, str], path: Path | None = None) -> tuple[int, str, dict[str, str]]:
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with the values of its expressions, which have to be among `values`."""
+    return re.sub(r"\$\{\{ (.+?) \}\}", lambda match: values[match[1]], text)
+
+
+def inputs_of_calls(workflow: Path, job: str, uses: str, values: Mapping[str, str]) -> list[dict[str, str]]:
+    """What the steps of a job give to the action that they name as `uses`."""
+    steps = YAML(typ="safe").load(workflow.read_text(encoding="utf-8"))["jobs"][job]["steps"]
+    calls = [step["with"] for step in steps if step.get("uses") == uses]
+    return [{name: filled(str(value), values) for name, value in call.items()} for call in calls]
+
+
+def run(
+    name: str, folder: Path, inputs: Mapping[str, str], path: Path | None = None, env: Mapping[str, str] | None = None,
+    action: str = "/action",
+) -> tuple[int, str, dict[str, str]]:  # fmt: skip
     """A step as a runner runs it (`shell: bash`), with these inputs: exit code, what it printed, its outputs."""
     one = step(name)
     assert one["shell"] == "bash"
-    known = {f"inputs.{key}": value for key, value in (INPUTS | dict(inputs)).items()} | {"github.action_path": "/action"}
-    env = {key: re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda match: known[match[1]], text) for key, text in one["env"].items()}
+    known = {f"inputs.{key}": value for key, value in (INPUTS | dict(inputs)).items()} | {
+        "github.action_path": action, "github.repository": "ada/iris", "github.event.pull_request.number": "7",
+    }  # fmt: skip
+    env = {key: filled(text, known) for key, text in one["env"].items()} | dict(env or {})
     assert "${{" not in one["run"]  # inputs are variables, never text of a script
     script, output = folder / "step.sh", folder / "output"
     script.write_text(one["run"], encoding="utf-8")

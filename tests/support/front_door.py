@@ -15,7 +15,7 @@ from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.files import read_environment, read_recording
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.leg_names import parse_leg
 
 # How this test session itself is run must not show in the sessions that it starts.
 _OWN = ("PYTEST_", "KERAS_", "JAX_", "TF_", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
@@ -97,7 +97,7 @@ def record(folder: Path, *arguments: object, backend: str = "jax", env: Mapping[
 def record_request(folder: Path, *paths: str, backend: str = "jax", **fields: Any) -> Session:
     """Record what a request asks for, as a parent process has it recorded."""
     path = folder / f"{backend}-request.json"
-    RecordingRequest(backend=Backend(backend), out=folder / "out", paths=paths, **fields).save(path)
+    RecordingRequest(backend=parse_leg(backend), out=folder / "out", paths=paths, **fields).save(path)
     return session(folder / "out" / backend, backendcheck("record", "--request", path, cwd=folder))
 
 

@@ -27,9 +27,10 @@ from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.recordings.environment import CaseFileProblem, EarlierSession, Environment, MergedPart, Selection
 from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.recordings.legs import Leg
+from backendcheck.recordings.operation_calls import OperationCall
 from backendcheck.recordings.recording import Frame, Raised, Recording
 from backendcheck.recordings.scripts import KeptScript, ScriptsFound
-from backendcheck.results.changes import Baseline
+from backendcheck.results.changes import Baseline, Outcome
 from backendcheck.results.results import Results, analyze
 from backendcheck.verdicts.known import Divergence
 from backendcheck.vocabulary.findings import FindingKind
@@ -67,6 +68,14 @@ def raised(text: str, stage: str = "loss", **more: Any) -> Raised:
     """An exception from ``Type: message``."""
     name, _, message = text.partition(": ")
     return Raised(stage=stage, type=name, type_names=(name, "Exception"), message=message, **more)
+
+
+def called(name: str, inputs: Mapping[str, Any], *results: Any, **options: Any) -> OperationCall:
+    """One call of an operation."""
+    return OperationCall(
+        name=name, inputs={key: observation(value) for key, value in inputs.items()}, options=options,
+        results={str(place): observation(result) for place, result in enumerate(results)},
+    )  # fmt: skip
 
 
 def authors(text: str, stage: str = "case", line: int = 9, folder: str = "cases/") -> Raised:
@@ -282,10 +291,9 @@ SCRIPT = KeptScript(
 def since_a_baseline() -> Results:
     """`everything` with a script, compared with an earlier run: a case is new, one passed there, one is gone."""
     run = everything()
-    before = {result.case: result.verdict.value for result in run.cases if result.case != "losses/exact"}
-    headlines = {result.case: result.headline for result in run.cases}
-    verdicts = before | {"losses/nan": "PASSED", "old/case": "PASSED"}
-    baseline = Baseline(created="2026-02-01", verdicts=verdicts, headlines=headlines)
+    before = {result.case: result.outcome for result in run.cases if result.case != "losses/exact"}
+    passed = Outcome(verdict="PASSED", headline="")
+    baseline = Baseline(created="2026-02-01", outcomes=before | {"losses/nan": passed, "old/case": passed})
     return replace(run.compared_with(baseline), scripts=ScriptsFound(by_case={"losses/nan": SCRIPT}))
 
 

@@ -111,6 +111,12 @@ def test_one_known_kind_less_is_failed_again() -> None:
     assert (found.verdict, found.changed) == (Verdict.FAILED, ("the known finding of kind shape did not occur",))
 
 
+def test_one_leg_alone_need_not_show_the_kinds_of_a_comparison_between_legs() -> None:
+    entry = divergence("a/b", BACKENDS, ["value", "shape"])
+    assert verdict(everywhere(("jax",), loss=2.0, reference={"loss": 1.0}), entry) is Verdict.XFAILED
+    assert verdict(everywhere(("jax", "torch"), loss=2.0, reference={"loss": 1.0}), entry) is Verdict.FAILED
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_another_backend_that_deviates_is_failed_again(backend: str) -> None:
     assert verdict(everywhere(loss=1.0) | {backend: {"loss": 2.0}}, divergence("a/b", "jax")) is Verdict.FAILED

@@ -11,13 +11,14 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, sentence
 from backendcheck.diagnose.evidence.difference import FAR, Difference
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.vocabulary.observations import Quantity, of_output
+from backendcheck.vocabulary.observations import ObservationName, Quantity, of_output
 
 CODES = ("edge-gradient", "saturation")
 _SATURATED = 1e-6  # float32 probabilities as near to 0 or 1 are clipped by a loss (epsilon 1e-7), or nearly so
 _EXTREME = 15.0  # a logit whose probability is as near to 0: exp(-15) = 3e-7
 _KINK = 1e-6  # relative distance of a prediction from a kink that float32 cannot resolve
 _LONGEST_LIST = 12
+_FEWEST_UNITS = 2  # so many hidden units must show a kink
 _OFF_THE_EDGE = "The derivative has no single value there; move predictions away from the kink, or do not rely on it."
 _ON_LOGITS = "Backends clip in different places; train on logits (from_logits=True)."
 _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
@@ -26,7 +27,7 @@ _OF_PROBABILITIES = ("crossentropy", "cross_entropy", "kl_divergence")
 def detect(situation: Situation) -> list[Diagnosis]:
     """Diagnoses the earliest observation that shows it, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
-    for look in (_edge_gradient, _saturation):
+    for look in (_edge_gradient, _hidden_kink, _saturation):
         for diagnosis in look(situation):
             diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
     return list(diagnoses.values())
@@ -62,13 +63,18 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
         if predictions is None or predictions.shape != difference.left.shape or predictions.dtype == object:
             continue
         apart, kinks = difference.apart(), _kinks(difference, predictions)
+        known = "all of them kinks or limits"
+        if not apart.all() and not difference.recording.losses.get(difference.output, {}).get("from_keras"):
+            halves = _half_slopes(difference)
+            known = known if not (apart & ~kinks & halves).any() else "half as steep on one side, as at a limit or in a tie"
+            kinks |= halves
         if not apart.any() or (apart & ~kinks).any():
             continue
         places = np.argwhere(apart)
         index = tuple(places[0])
         where = ", ".join(str(place.tolist()) for place in places[:4])
         text = (
-            f"the losses agree; their gradients differ at {len(places)} of {apart.size} entries, all of them kinks or limits: "
+            f"the losses agree; their gradients differ at {len(places)} of {apart.size} entries, {known}: "
             f"at {where} it is {float(difference.left[index]):.5g} on {difference.side}, "
             f"{float(difference.right[index]):.5g} on {difference.reference_side}"
         )
@@ -78,6 +84,54 @@ def _edge_gradient(situation: Situation) -> Iterator[Diagnosis]:
             evidence={"observation": difference.observation, "entries": [place.tolist() for place in places[:_LONGEST_LIST]],
                       "prediction there": float(predictions[index])},
         )  # fmt: skip
+
+
+def _hidden_kink(situation: Situation) -> Iterator[Diagnosis]:
+    """Gradients by the biases of hidden units whose output is exactly 0 in every example: none on one side, some on the other.
+
+    The gradient of the next kernel is the sum of these outputs times the gradients behind them. A row of it that is exactly 0,
+    although there are gradients behind it, is that of a unit at 0.
+    """
+    for difference in situation.differing(Quantity.GRADIENT):
+        left, right = difference.left, difference.right
+        if difference.name.of_predictions or left.ndim != 1 or difference.excess() < FAR:
+            continue
+        units = _silent_units(difference, situation) if _values_agree(difference, situation) else None
+        if units is None:
+            continue
+        apart = difference.apart() & units
+        if apart.sum() < _FEWEST_UNITS or sum(not side[apart].any() for side in (left, right)) != 1:
+            continue
+        text = (
+            f"the losses agree; {difference.observation} differs at {int(apart.sum())} hidden units whose output is 0 for every "
+            f"example: unit {int(np.flatnonzero(apart)[0])} has {float(left[apart][0]):.5g} on {difference.side}, "
+            f"{float(right[apart][0]):.5g} on {difference.reference_side}"
+        )
+        yield Diagnosis(
+            code="edge-gradient", backends=difference.suspects, headline=f"EDGE GRADIENT: {text}",
+            message=f"{sentence(text)}. {_OFF_THE_EDGE}", remedy=_OFF_THE_EDGE,
+            evidence={"observation": difference.observation, "units": np.flatnonzero(apart)[:_LONGEST_LIST].tolist()},
+        )  # fmt: skip
+
+
+def _silent_units(difference: Difference, situation: Situation) -> np.ndarray | None:
+    """The units with this bias whose output is 0 in every example, by the gradient of the next kernel on both sides."""
+    observations = [
+        situation.recordings[leg].observations
+        for leg in (*difference.suspects, difference.reference_side) if leg in situation.recordings
+    ]  # fmt: skip
+    for name in observations[0]:
+        parsed = ObservationName.parse(name)
+        if parsed.quantity is not Quantity.GRADIENT or parsed.of_predictions or any(name not in each for each in observations):
+            continue
+        kernels = [each[name].value for each in observations]
+        behind = observations[0].get(name.replace("kernel", "bias"))  # it has a gradient, so zeros are those of the units
+        if "kernel" not in name or behind is None or kernels[0].shape != (difference.left.size, behind.value.size):
+            continue
+        if behind.value.all():
+            silent: np.ndarray = ~np.any([kernel.any(axis=1) for kernel in kernels], axis=0)
+            return silent
+    return None
 
 
 def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
@@ -112,6 +166,15 @@ def _kinks(difference: Difference, predictions: np.ndarray) -> np.ndarray:
     return kinks
 
 
+def _half_slopes(difference: Difference) -> np.ndarray:
+    """Entries at which one side has half of the slope of the other: the mean of the slopes on both sides of a limit."""
+    left, right = difference.left.astype(np.float64), difference.right.astype(np.float64)
+    with np.errstate(all="ignore"):
+        larger, smaller = np.maximum(np.abs(left), np.abs(right)), np.minimum(np.abs(left), np.abs(right))
+        half: np.ndarray = (left * right > 0) & np.isclose(2.0 * smaller, larger, rtol=1e-5, atol=0)
+    return half
+
+
 def _epsilon(recording: Recording) -> float:
     try:
         return float(recording.settings.get("epsilon", 1e-7))
@@ -138,7 +201,7 @@ def _saturation(situation: Situation) -> Iterator[Diagnosis]:
         predictions = _predictions(difference)
         if (
             predictions is None
-            or not predictions.ndim
+            or not (predictions.ndim and difference.left.ndim)
             or predictions.dtype.kind != "f"
             or len(predictions) != len(difference.left)
         ):

@@ -1,4 +1,4 @@
-"""`foreign-optimizer`: a backend cannot train with an optimizer that is another backend's own."""
+"""`foreign-optimizer`: a backend cannot train with an optimizer that is another backend's own, or names its own in a file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from backendcheck.diagnose.evidence.diagnosis import Diagnosis, title
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.text.words import listed
-from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.findings import FindingKind
+from backendcheck.vocabulary.leg_names import backend_in
 from backendcheck.vocabulary.stages import RecordingStage
 
 CODES = ("foreign-optimizer",)
 _STAGES = {RecordingStage.CASE, RecordingStage.BUILD, RecordingStage.TRAIN}  # they load, build and use an optimizer
-_OF_ONE_BACKEND = re.compile(rf"keras\.src\.backend\.({'|'.join(one.value for one in Backend)})\.optimizers\.[\w.]*\w")
+_OF_ONE_BACKEND = re.compile(r"keras\.src\.backend\.(\w+)\.optimizers\.[\w.]*\w")
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
@@ -24,7 +24,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
     """
     concerned = {leg: foreign for leg, recording in situation.recordings.items() if (foreign := _foreign(recording)) is not None}
     if not concerned or not any(finding.kind == FindingKind.RAISED for finding in situation.findings):
-        return []
+        return _named_in_a_value(situation)
     legs = tuple(concerned)
     optimizer, owner = concerned[legs[0]]
     name = optimizer.rpartition(".")[2].removeprefix(f"{owner}_")
@@ -39,6 +39,26 @@ def detect(situation: Situation) -> list[Diagnosis]:
     return [Diagnosis(code=CODES[0], backends=legs, message=message, evidence=evidence, headline=headline, remedy=remedy)]
 
 
+def _named_in_a_value(situation: Situation) -> list[Diagnosis]:
+    """A text that names a backend's own optimizer on that backend, and `keras.optimizers` on the others: a file for it alone."""
+    for difference in situation.differences:
+        if difference.left.dtype != object or difference.left.shape != difference.right.shape:
+            continue
+        for side in (difference, *difference.orientations[1:]):
+            own, other = (" ".join(map(str, values.ravel())) for values in (side.left, side.right))
+            match = _OF_ONE_BACKEND.search(own)
+            if match is None or match[1] not in side.suspects or _OF_ONE_BACKEND.search(other) or "keras" not in other:
+                continue
+            text = f"{side.subject} names {match[1]}'s own optimizer, {match[0]}, where {side.reference_side} has {other}"
+            remedy = "Compile again where such a file is loaded: other backends cannot use that class."
+            evidence = {"observation": side.observation, "optimizer": match[0], "belongs to": match[1]}
+            return [Diagnosis(
+                code=CODES[0], backends=side.suspects, message=f"{text}. {remedy}", remedy=remedy, evidence=evidence,
+                headline=f"{title(CODES[0])}: {text}",
+            )]  # fmt: skip
+    return []
+
+
 def _foreign(recording: Recording) -> tuple[str, str] | None:
     """The optimizer of another backend because of which this leg raised, and that backend; None otherwise."""
     if not recording.raised or not {error.stage for error in recording.raised} <= _STAGES:
@@ -46,6 +66,6 @@ def _foreign(recording: Recording) -> tuple[str, str] | None:
     # A leg that could not load the model recorded no optimizer; then the message of the error names it.
     for text in (recording.optimizer, *(error.message for error in recording.raised)):
         match = _OF_ONE_BACKEND.search(text)
-        if match is not None and match[1] != recording.backend:
+        if match is not None and match[1] != backend_in(recording.backend):
             return match[0], match[1]
     return None

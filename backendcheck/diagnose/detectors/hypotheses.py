@@ -15,6 +15,7 @@ from backendcheck.diagnose.evidence.identified import identified_loss
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.reference.of_recording import DeclaredLoss
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import of_output
 
 CODES = (
@@ -195,6 +196,8 @@ def _sides(situation: Situation, leg: str, output: str, declared: DeclaredLoss) 
     suspected: dict[str, Difference] = {}
     for difference in situation.differences:
         quantity = names.get(difference.observation)
+        if difference.oracle is Oracle.ORDER:
+            continue  # it permutes labels and weights itself
         if quantity is None or not difference.is_numeric or (quantity == "gradient" and not small) or difference.excess() <= NEAR:
             continue
         if difference.path and leg in difference.suspects:

@@ -9,9 +9,11 @@ import numpy as np
 from backendcheck.diagnose.evidence import implied
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.evidence.identified import identified_loss
 from backendcheck.diagnose.evidence.order_words import classes_exchanged, of_examples, off_by_one
 from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, naming
 from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("class-order", "off-by-one", "example-order")
@@ -24,6 +26,8 @@ _LARGEST_CLASS = 10_000_000
 def detect(situation: Situation) -> list[Diagnosis]:
     """Diagnoses the earliest observation that it explains, once for each code and set of legs."""
     diagnoses: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
+    # The order oracle permutes classes itself; its findings show a dependence on order, but no mapping.
+    situation = situation.without(Oracle.ORDER)
     for look in (_classes_by_integer, _classes_implied, _labels_implied):
         for diagnosis in look(situation):
             diagnoses.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
@@ -128,8 +132,11 @@ def _implied(situation: Situation) -> Iterator[tuple[Difference, np.ndarray, np.
     """Differing losses and gradients, with the implied class of each example on both sides, its label, and C."""
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         for side in difference.orientations:
-            declared = situation.declared.get((side.suspects[0], difference.output))
-            if declared is None or difference.excess() < FAR:
+            if difference.excess() < FAR:
+                continue
+            leg, output = side.suspects[0], difference.output
+            declared = situation.declared.get((leg, output)) or identified_loss(situation, leg, output)
+            if declared is None:
                 continue
             counted = implied.class_by_loss(declared, side.left, difference.allowance)
             label_classes = implied.label_class(declared.y_true, declared.y_pred.shape[-1], difference.left.shape)

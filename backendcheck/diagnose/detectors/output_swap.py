@@ -13,8 +13,11 @@ from backendcheck import reference
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim, sentence
 from backendcheck.diagnose.evidence.difference import NEAR, Difference, is_margin
 from backendcheck.diagnose.evidence.situation import Situation, declared_value
-from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.recordings.recording import Recording
+from backendcheck.reference.of_recording import DeclaredLoss, declared_loss, metric_value
+from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import METRICS_BY_NAME, ObservationName, Quantity
 
 CODES = ("output-swap",)
 _EXCHANGEABLE = (
@@ -25,12 +28,13 @@ _BY_NAME = "Give losses, labels and weights as dicts by output name, and take ou
 _APPLIED_BY_NAME = (
     "Give losses, labels and weights as dicts by output name, and check that this version of Keras applies them by name."
 )
+_PARTS = {"output": ("labels_of", "predictions_of"), "predictions": ("predictions_of",), "labels": ("labels_of",)}
 _MOST_OUTPUTS = 5  # all their orders are tried, 120 for five outputs
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
     """Diagnoses outputs with each other's values, and losses that result from exchanged losses, labels or weights."""
-    for look in (_exchanged_values, _exchanged_parts, _parts_of_another):
+    for look in (_exchanged_values, _exchanged_parts, _parts_of_another, _metrics_of_another):
         diagnoses = list(look(situation))
         if diagnoses:
             return diagnoses[:1]
@@ -41,7 +45,7 @@ def _exchanged_values(situation: Situation) -> Iterator[Diagnosis]:
     for quantity in _EXCHANGEABLE:
         by_side: dict[tuple[str, str], list[Difference]] = {}
         for difference in situation.differences:
-            concerned = difference.quantity is quantity and _owner(difference)
+            concerned = difference.quantity is quantity and _owner(difference) and difference.path != METRICS_BY_NAME
             if concerned and object not in (difference.left.dtype, difference.right.dtype):
                 by_side.setdefault((difference.suspects[0], difference.path), []).append(difference)
         for group in by_side.values():
@@ -131,6 +135,57 @@ def _parts_of_another(situation: Situation) -> Iterator[Diagnosis]:
                         side, "output-swap", text, remedy, supposed=f"{difference.output} has the {part} of {output}", **excesses
                     )
                     return
+
+
+def _metrics_of_another(situation: Situation) -> Iterator[Diagnosis]:
+    """A metric is what it is with the labels or the predictions of another output."""
+    legs: dict[tuple[str, str], list[str]] = {}
+    for difference in situation.differing(Quantity.METRIC):
+        by_hand = difference.path == METRICS_BY_NAME
+        if difference.oracle is not Oracle.REFERENCE and not by_hand:
+            continue
+        metric = difference.name.part
+        for leg in difference.suspects:
+            recording = situation.recordings[leg]
+            supposed = _by_hand_of_another(recording, metric) if by_hand else _reference_of_another(difference, recording, metric)
+            if supposed and leg not in legs.setdefault((difference.observation, supposed), []):
+                legs[difference.observation, supposed].append(leg)
+    for (observation, supposed), concerned in legs.items():
+        text = f"{observation} on {listed(concerned)} is what it would be with {supposed}"
+        yield Diagnosis(
+            code="output-swap", backends=tuple(concerned), remedy=_APPLIED_BY_NAME, headline=f"OUTPUT SWAP: {text}",
+            message=f"{sentence(text)}. {_APPLIED_BY_NAME}", evidence={"observation": observation, "supposed": supposed},
+        )  # fmt: skip
+
+
+def _by_hand_of_another(recording: Recording, metric: str) -> str:
+    """What a call by hand has shown `evaluate` to use: ``the labels of age``; empty if nothing."""
+    for variant in recording.variants:
+        words = variant.path.removeprefix(f"{METRICS_BY_NAME}, {metric} with ")
+        if words != variant.path and f"metric/{metric}" in variant.observations:
+            return words
+    return ""
+
+
+def _reference_of_another(difference: Difference, recording: Recording, metric: str) -> str:
+    """What gives the recorded value in place of the metric's own, if there is exactly one such thing; else empty."""
+    description = recording.metrics.get(metric)
+    outputs = [parsed.output for parsed in map(ObservationName.parse, recording.observations)
+               if parsed.quantity is Quantity.PREDICTIONS and parsed.output]  # fmt: skip
+    if description is None or difference.left.size != difference.right.size:
+        return ""
+    explained = []
+    for output in outputs:
+        if output == description["output"]:
+            continue
+        for part, sources in _PARTS.items():
+            try:
+                value = metric_value(recording, description, **dict.fromkeys(sources, output))
+            except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+                continue
+            if value is not None and value.shape == difference.left.shape and difference.explained(right=value):
+                explained.append(f"the {part} of {output}")
+    return explained[0] if len(explained) == 1 else ""
 
 
 def _claim(

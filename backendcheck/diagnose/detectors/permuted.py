@@ -17,7 +17,7 @@ from backendcheck.diagnose.evidence.order_words import classes_exchanged, direct
 from backendcheck.diagnose.evidence.permutation import cycles, in_arrows, match_columns, naming
 from backendcheck.diagnose.evidence.situation import Situation
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import Quantity
+from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = ("class-order", "off-by-one", "example-order")
 _COLUMNS = (Quantity.PREDICTIONS, Quantity.VALUE, Quantity.GRADIENT)
@@ -52,7 +52,7 @@ def _names(situation: Situation) -> Iterator[Diagnosis]:
         ):
             continue
         left, right = difference.left.tolist(), difference.right.tolist()
-        if difference.name.is_order or len({*left}) < len(left) or sorted(left) != sorted(right):
+        if left == right or difference.name.is_order or len({*left}) < len(left) or sorted(left) != sorted(right):
             continue
         place = {name: index for index, name in enumerate(right)}
         permutation = np.array([place[name] for name in left])
@@ -181,10 +181,23 @@ def _examples(situation: Situation) -> Iterator[Diagnosis]:
             continue
         as_columns = [array.reshape(len(array), -1).T for array in (difference.left, difference.right)]
         permutation = match_columns(as_columns[0], as_columns[1], difference.allowance)
-        if permutation is not None and difference.explained(right=difference.right[permutation]):
+        if permutation is None or _are_weights_permuted(difference, permutation):
+            continue
+        if difference.explained(right=difference.right[permutation]):
             yield _example_order(
                 difference, permutation, difference.excess(right=difference.right[permutation]), difference.observation
             )
+
+
+def _are_weights_permuted(difference: Difference, permutation: np.ndarray) -> bool:
+    """Whether the losses are as well those of the same examples with the weights of others: near-uniform losses, weighed."""
+    weight = difference.recording.labels.get(of_output("sample_weight", difference.output))
+    if difference.quantity is not Quantity.PER_EXAMPLE_LOSS or weight is None or weight.size != difference.right.size:
+        return False
+    weight = weight.reshape(difference.right.shape).astype(np.float64)
+    if not (weight != 0).all():
+        return False
+    return difference.explained(right=difference.right / weight * weight[permutation])
 
 
 def _example_order(difference: Difference, permutation: np.ndarray, residual: float, subject: str) -> Diagnosis:

@@ -7,13 +7,16 @@ the losses of the examples agree and their mean does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from backendcheck.diagnose.evidence.counts import counts, factors, ignored_labels
-from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim
-from backendcheck.diagnose.evidence.difference import FAR, Difference
-from backendcheck.diagnose.evidence.situation import Situation
+from backendcheck.diagnose.evidence.diagnosis import Diagnosis, claim, sentence, title
+from backendcheck.diagnose.evidence.difference import FAR, NEAR, Difference
+from backendcheck.diagnose.evidence.situation import Situation, declared_value
+from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Quantity, of_output
 
 CODES = (
@@ -22,26 +25,59 @@ CODES = (
 _LONGEST_LIST = 12
 # If either side may be wrong, these explanations are less likely than that the other side dropped a label or a weight.
 _LESS_LIKELY = ("missing-label-counted", "sample-weight-misapplied")
+_CHECK_WEIGHTS = "Check that this path takes sample_weight; multiply the unreduced loss by hand to be sure."
 _FEWEST = 2  # so many weighted examples must show it
 
 
 def detect(situation: Situation) -> list[Diagnosis]:
-    """Diagnoses, for each output, what its per-example losses, its encodings, its metrics and its loss show."""
+    """Diagnoses, for each output, what its per-example losses, its encodings and its loss show."""
     diagnoses: list[Diagnosis] = []
     for difference in situation.differing(Quantity.PER_EXAMPLE_LOSS):
         if not situation.differs_upstream(difference):
             claims = [claim for side in difference.orientations for claim in _of_examples(side, situation)]
             diagnoses += sorted(claims, key=lambda claim: claim.code in _LESS_LIKELY)[:1]
+    diagnoses += _along_steps(situation)
     for difference in situation.differing(Quantity.VALUE):
         diagnoses += list(_of_encodings(difference))[:1]
-    for difference in situation.differing(Quantity.METRIC, Quantity.TRAIN_METRIC):
-        diagnoses += list(_of_accuracy(difference))[:1]
     for difference in situation.differing(Quantity.LOSS, Quantity.TRAIN_LOSS):
         diagnoses += list(_of_mean(difference, situation))[:1]
     joined: dict[tuple[str, tuple[str, ...]], Diagnosis] = {}
     for diagnosis in diagnoses:
         joined.setdefault((diagnosis.code, diagnosis.backends), diagnosis)
     return list(joined.values())
+
+
+def _along_steps(situation: Situation) -> Iterator[Diagnosis]:
+    """Weights of examples that meet the steps, where there are as many steps as examples. So losses depend on the order."""
+    by_order = [d for d in situation.differing(Quantity.PER_EXAMPLE_LOSS) if d.oracle is Oracle.ORDER]
+    legs = tuple(dict.fromkeys(d.suspects[0] for d in by_order if _goes_along_steps(d, situation)))
+    if legs:
+        n, output = len(by_order[0].left), by_order[0].output
+        text = f"on {listed(legs)} the weights ({n},) of the examples{f' of {output}' if output else ''} go along the {n} steps"
+        remedy = "Give weights (N, 1), or one for each step."
+        yield Diagnosis(
+            code="sample-weight-misapplied", backends=legs, remedy=remedy,
+            headline=f"{title('sample-weight-misapplied')}: {text}",
+            message=f"{sentence(text)}, so the losses depend on the order of the examples. {remedy}",
+            evidence={"observation": by_order[0].observation, "excess": by_order[0].excess()},
+        )  # fmt: skip
+
+
+def _goes_along_steps(difference: Difference, situation: Situation) -> bool:
+    declared = situation.declared.get((difference.suspects[0], difference.output))
+    weight = _labels(difference, "sample_weight")
+    if declared is None or weight is None or weight.ndim != 1 or declared.y_pred.ndim < 3:  # noqa: PLR2004 - (N, T, C)
+        return False
+    n = len(weight)
+    if declared.y_pred.shape[1] != n or not np.ptp(weight.astype(np.float64)):
+        return False
+    along, by_example = (
+        declared_value(replace(declared, sample_weight=np.broadcast_to(shaped, (n, n)).astype(np.float64)), difference.quantity)
+        for shaped in (weight[None, :], weight[:, None])
+    )
+    if along is None or by_example is None or along.shape != difference.right.shape:
+        return False
+    return difference.excess(left=along) <= NEAR and difference.excess(left=by_example) >= FAR
 
 
 def _labels(difference: Difference, name: str) -> np.ndarray | None:
@@ -81,6 +117,10 @@ def _of_examples(difference: Difference, situation: Situation) -> Iterator[Diagn
         return
     counted = different & (right == 0) & np.isfinite(left)
     if counted.any() and not (different & ~counted).any() and not (left == 0).all():
+        if weight is not None and weight.size == n and not weight.reshape(n)[counted].any():
+            text = f"on {difference.side} {int(counted.sum())} of {n} examples are counted, although their weight is 0"
+            yield claim(difference, "sample-weight-ignored", text, _CHECK_WEIGHTS, examples=_list(counted))
+            return
         named = "" if labels is None or labels.shape != (n,) else f" (labels {_some(labels[counted])})"
         text = f"on {difference.side} {int(counted.sum())} of {n} examples that should give no loss are counted{named}"
         yield claim(
@@ -126,10 +166,8 @@ def _of_weights(difference: Difference, weight: np.ndarray) -> Iterator[Diagnosi
         ]
         for code, text, losses in hypotheses:
             if difference.explained(left=left, right=np.where(usable, losses, 0.0)):
-                remedy = "Check that this path takes sample_weight; multiply the unreduced loss by hand to be sure."
-                yield claim(
-                    difference, code, f"on {difference.side} {text}", remedy, **{"excess as recorded": difference.excess()}
-                )
+                evidence = {"excess as recorded": difference.excess()}
+                yield claim(difference, code, f"on {difference.side} {text}", _CHECK_WEIGHTS, **evidence)
                 return
 
 
@@ -169,63 +207,6 @@ def _of_mean(difference: Difference, situation: Situation) -> Iterator[Diagnosis
         more = {"or": "; ".join(fitting[1:])} if fitting[1:] else {}
         text = f"on {difference.side} the loss is {fitting[0]}; the losses of the examples agree"
         yield claim(difference, "reduction", text, "Set reduction= explicitly.", ratio=left / right, **more)
-
-
-_ACCURACIES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy", "binary_accuracy")
-
-
-def _of_accuracy(difference: Difference) -> Iterator[Diagnosis]:
-    """An accuracy of all entries on one side, and of unmasked or weighted entries on the other."""
-    metric = difference.name.part
-    output = next((name for name in difference.recording.losses if name and metric.startswith(f"{name}_")), "")
-    if metric.removeprefix(f"{output}_") not in _ACCURACIES or difference.left.size != 1:
-        return
-    predictions = difference.recording.observations.get(of_output("predictions", output))
-    labels = difference.recording.labels.get(of_output("y_true", output))
-    if predictions is None or labels is None or labels.dtype == object:
-        return
-    scores = predictions.value
-    if scores.shape[-1] > 1 and labels.size == scores.size // scores.shape[-1]:
-        right = scores.argmax(axis=-1) == labels.reshape(scores.shape[:-1])
-    elif scores.shape[-1] > 1 and labels.shape == scores.shape:
-        right = scores.argmax(axis=-1) == labels.argmax(axis=-1)
-    else:
-        return
-    mask = difference.recording.labels.get(of_output("mask", output))
-    weight = difference.recording.labels.get(of_output("sample_weight", output))
-    counted = np.ones(right.shape) if mask is None or mask.shape != right.shape else mask.astype(np.float64)
-    plain = np.array(right.mean(), np.float64)
-    values = {"left": difference.left.astype(np.float64), "right": difference.right.astype(np.float64)}
-    if mask is not None and 0 < counted.sum() < counted.size:
-        masked = np.array((right * counted).sum() / counted.sum())
-        for side, (side_name, other_name) in (
-            (difference.side, ("left", "right")),
-            (difference.reference_side, ("right", "left")),
-        ):
-            if (
-                difference.excess(values[side_name], plain) <= 1
-                and difference.excess(values[other_name], masked) <= 1
-                and difference.excess() >= FAR
-            ):
-                text = f"on {difference.side} the accuracy counts masked entries ({int((counted == 0).sum())} of {counted.size})"
-                if side != difference.side:
-                    text = f"on {difference.side} the accuracy is that of unmasked entries, where {side} counts masked ones"
-                yield claim(difference, "mask-ignored", text, "Do not rely on masked metrics; apply the mask yourself.")
-                return
-    if weight is not None and weight.size == len(right) and right.ndim == 1:
-        weight = weight.reshape(len(right)).astype(np.float64)
-        weighed = np.array((right * weight).sum() / weight.sum()) if weight.sum() else plain
-        if (
-            difference.excess(values["left"], plain) <= 1
-            and difference.excess(values["right"], weighed) <= 1
-            and difference.excess() >= FAR
-        ):
-            yield claim(
-                difference,
-                "sample-weight-ignored",
-                f"on {difference.side} the accuracy takes no weights",
-                "Name it in weighted_metrics.",
-            )
 
 
 def _list(places: np.ndarray) -> list[int]:

@@ -12,6 +12,7 @@ from backendcheck.compare.findings import what_came_instead
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.implied import class_by_loss, implied_class
 from backendcheck.diagnose.evidence.permutation import naming
+from backendcheck.diagnose.evidence.refusals import refusal_of
 from backendcheck.diagnose.evidence.situation import Situation, allowance_of
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.text.words import listed
@@ -73,7 +74,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _is_rejection(error: Raised) -> bool:
-    return error.stage not in _BEFORE_LABELS and _REJECTION.search(_CALL.sub("", error.message)) is not None
+    if error.stage in _BEFORE_LABELS or refusal_of(error) is not None:
+        return False  # a type, a shape or an argument that this backend lacks says nothing about the labels
+    return _REJECTION.search(_CALL.sub("", error.message)) is not None
 
 
 def _who_rejects(throwers: Sequence[str]) -> str:

@@ -21,10 +21,16 @@ def detect(situation: Situation) -> list[Diagnosis]:
     differences = [
         difference for difference in situation.differences
         if difference.oracle == Oracle.PATHS and difference.path == DENSE_GRADIENTS
-        and difference.quantity is Quantity.TRAIN_WEIGHT and difference.is_float
+        and difference.quantity in (Quantity.TRAIN_WEIGHT, Quantity.TRAIN_OPTIMIZER) and difference.is_float
     ]  # fmt: skip
     if not differences:
         return []
+    # A small step may leave the weights within tolerance, and only the squares that the optimizer keeps differ.
+    weights = [difference for difference in differences if difference.quantity is Quantity.TRAIN_WEIGHT]
+    paths = [difference.name.part for difference in weights] or [
+        difference.name.part.rpartition("/")[0] for difference in differences
+    ]
+    differences = weights or differences
     leg = differences[0].suspects[0]
     other_legs = [leg_name for leg_name in situation.recordings if leg_name != leg]
     for difference in differences:
@@ -34,7 +40,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
                 difference.excess()
             ):
                 return []
-    paths = [difference.name.part for difference in differences]
+    paths = list(dict.fromkeys(paths))
     named = listed(paths[:_MOST]) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
     then = f"it trains as {listed(other_legs)}" if len(other_legs) == 1 else f"it trains as {listed(other_legs)} do"
     text = f"{leg} takes the gradient of {named} row by row; added up first, {then if other_legs else 'it trains otherwise'}"

@@ -22,7 +22,7 @@ CODES = ("broadcast", "axis", "label-dtype", "label-truncated", "label-wrapped",
 _WIDTHS = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 _COARSE = ("float32", "bfloat16", "float16")
 _SUM_TO_ONE = 1e-3
-_SATURATED = 1e-3  # a probability nearer to 0, 1 or an equal share does not determine its logit
+_SATURATED = 1e-3  # a probability nearer to 0 or 1 does not determine its logit
 _FEWEST_WHOLE = 3  # so many float values must be integers to count as truncated
 _CLASSES_LAST = "Set axis= explicitly and put classes last."
 
@@ -183,6 +183,10 @@ def _narrowing(values: np.ndarray, original: np.ndarray) -> str:
     whole = original.astype(np.int64)
     if np.array_equal(values, whole):
         return ""
+    if original.dtype.kind in "iu":
+        limits = np.iinfo(original.dtype)
+        if np.isin(original[original != values], (limits.min, limits.max)).all():
+            return ""  # the end of a type is what a backend makes of NaN, infinity and undefined integers, not a label
     fitting: dict[str, list[str]] = {}
     for mechanism, narrower, changed in _narrowed(whole):
         if np.array_equal(changed, values):
@@ -211,21 +215,23 @@ def _activation(difference: Difference) -> Iterator[Diagnosis]:
             if name == "softmax" and (difference.left.ndim < 2 or difference.left.shape[-1] < 2):  # noqa: PLR2004
                 continue
             remedy = "Apply the activation once: in the last layer, or in the loss with from_logits=True."
-            if _telling(changed := change(difference.right)) and difference.explained(right=changed):
+            if _telling(changed := change(difference.right), difference) and difference.explained(right=changed):
                 yield claim(
                     difference, "logits-as-probabilities", f"{difference.subject} has gone through {name} once more", remedy
                 )
-            elif _telling(changed := change(difference.left)) and difference.explained(left=changed):
+            elif _telling(changed := change(difference.left), difference) and difference.explained(left=changed):
                 yield claim(
                     difference, "logits-as-probabilities", f"{difference.subject} has gone through {name} once less", remedy
                 )
 
 
-def _telling(activated: np.ndarray) -> bool:
+def _telling(activated: np.ndarray, difference: Difference) -> bool:
     """Whether probabilities determine their logits: values of 0, 1 and equal shares have many causes."""
     inside = activated[(activated > _SATURATED) & (activated < 1.0 - _SATURATED)]
     shares = 1.0 / activated.shape[-1] if activated.ndim > 1 else 0.5
-    return bool((np.abs(inside - shares) > _SATURATED).any())
+    tolerance = difference.allowance.tolerance
+    apart = min(_SATURATED, FAR * (tolerance.atol + tolerance.rtol * shares))
+    return bool((np.abs(inside - shares) > apart).any())
 
 
 def _smoothing(difference: Difference) -> Iterator[Diagnosis]:

@@ -39,7 +39,7 @@ def detect(situation: Situation) -> list[Diagnosis]:
         evidence = {"observation": difference.observation, "elements": f"{int(apart.sum())} of {apart.size}"}
         words = [f"{int(apart.sum())} of {apart.size} elements of {difference.observation}"]
         of_weights = difference.quantity in (Quantity.GRADIENT, Quantity.TRAIN_WEIGHT)
-        if (apart.ndim and not of_weights) or difference.name.of_predictions:
+        if apart.ndim and (not of_weights or difference.name.of_predictions):
             words.append(_axis_words(apart, 0, "examples", evidence))
         if apart.ndim > 1:
             words.append(_axis_words(apart, apart.ndim - 1, "classes", evidence))
@@ -75,10 +75,13 @@ def _structural(situation: Situation) -> list[Diagnosis]:
     ]
 
 
+_SINGULAR = {"examples": "example", "classes": "class"}
+
+
 def _axis_words(apart: np.ndarray, axis: int, noun: str, evidence: dict[str, object]) -> str:
     along = np.flatnonzero(apart.any(axis=tuple(n for n in range(apart.ndim) if n != axis)))
     n = apart.shape[axis]
     evidence[noun] = along[:12].tolist()
     if len(along) == n:
-        return f"all {n} {noun}"
+        return f"all {n} {noun}" if n > 1 else f"the only {_SINGULAR[noun]}"
     return f"{len(along)} of {n} {noun} ({', '.join(map(str, along[:8]))}{' …' if len(along) > 8 else ''})"  # noqa: PLR2004

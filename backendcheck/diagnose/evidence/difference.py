@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _CLOSER = 100.0
 NEAR = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Difference:
     """One observation on two sides that disagree: a suspected side and a reference side.
 
@@ -108,7 +109,13 @@ class Difference:
 
     def excess(self, left: Any = None, right: Any = None) -> float:
         """The largest |difference| / allowed of the sides, or of values in place of them."""
+        if left is None and right is None:
+            return self._own_excess
         return excess(self.left if left is None else left, self.right if right is None else right, self.allowance)
+
+    @cached_property
+    def _own_excess(self) -> float:
+        return excess(self.left, self.right, self.allowance)
 
     def explained(self, left: Any = None, right: Any = None) -> bool:
         """Whether the sides agree, with the margin of `is_margin`, once one of them is replaced."""
@@ -132,10 +139,13 @@ def excess(left: Any, right: Any, allowance: Allowed) -> float:
         return np.inf
     if object in (left.dtype, right.dtype) or allowance.tolerance.atol == allowance.tolerance.rtol == 0:
         return 0.0 if np.array_equal(left, right) else np.inf
-    if not left.size:
+    if not left.size or left is right:
         return 0.0
-    left, right = left.astype(np.float64), right.astype(np.float64)
+    left, right = left.astype(np.float64, copy=False), right.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
+        apart = np.abs(left - right)
+        if np.logical_and.reduce(np.isfinite(apart), axis=None):  # then both sides are finite, which most are
+            return _finite_excess(apart, np.maximum(np.abs(left), np.abs(right)), allowance)
         same = (left == right) | (np.isnan(left) & np.isnan(right))
         if not np.all(same | (np.isfinite(left) & np.isfinite(right))):
             return np.inf
@@ -144,3 +154,16 @@ def excess(left: Any, right: Any, allowance: Allowed) -> float:
         scale = allowance.scale(magnitude)
         within = allowance.tolerance.atol + allowance.tolerance.rtol * scale
         return float(np.max(np.where(same, 0.0, np.abs(left - right) / within)))
+
+
+def _finite_excess(apart: np.ndarray, magnitude: np.ndarray, allowance: Allowed) -> float:
+    """The largest |difference| / allowed, by the differences and magnitudes of the elements. Equal elements do not count."""
+    differs = apart > 0.0
+    rtol, atol = allowance.tolerance.rtol, allowance.tolerance.atol
+    if not allowance.norm_wise:
+        return float(np.divide(apart, atol + rtol * magnitude, out=np.zeros(apart.shape), where=differs).max())
+    largest = apart.max()
+    if not largest:
+        return 0.0
+    scale = max(np.max(magnitude, initial=0.0, where=differs), allowance.magnitude)
+    return float(largest / (atol + rtol * scale))

@@ -28,6 +28,12 @@ def identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss
 
     The labels, predictions and weights of that other leg must give at least three of its per-example losses in float32.
     """
+    if (leg, output) not in situation.identified:
+        situation.identified[leg, output] = _identified_loss(situation, leg, output)
+    return situation.identified[leg, output]
+
+
+def _identified_loss(situation: Situation, leg: str, output: str) -> DeclaredLoss | None:
     for other_leg, recording in situation.recordings.items():
         description = recording.losses.get(output, {})
         if other_leg == leg or description.get("from_keras", True):

@@ -17,6 +17,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import DeclaredLoss, declared_loss
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, flow_key, of_output, quantity_of
+from backendcheck.vocabulary.relations import is_relation
 
 # Between backends first, then from the reference, then inside one backend: the order in which differences explain.
 _ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER)
@@ -36,6 +37,11 @@ class Situation:
         return tuple(
             sorted(differences, key=lambda difference: (_ORACLES.index(difference.oracle), flow_key(difference.observation)))
         )
+
+    @cached_property
+    def identified(self) -> dict[tuple[str, str], DeclaredLoss | None]:
+        """The standard loss that a custom one equals, by leg and output, as far as `identified_loss` was asked for it."""
+        return {}
 
     def without(self, oracle: Oracle) -> Situation:
         """The same without the findings of one oracle."""
@@ -197,6 +203,8 @@ def _inside(situation: Situation) -> Iterator[Difference]:
         variant = variants.get((leg, finding.oracle, path))
         if variant is None or finding.observation not in variant.observations:
             continue
+        if variant.oracle is Oracle.ORDER and is_relation(path):
+            continue  # a value on other examples, labels or weights, which detectors take for those of the case
         recording = situation.recordings[leg]
         if finding.observation not in recording.observations:
             continue

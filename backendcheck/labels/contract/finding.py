@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.labels.contract.backend_behavior import BackendBehavior
 
 
 TRAINING = "training"
+_COLUMNS = ("severity", "code", "name", "where", "message", "output", "split", "loss")  # of a data frame
 
 
 class Severity(StrEnum):
@@ -82,3 +88,42 @@ class LabelFinding:
 
     def __str__(self) -> str:
         return f"{self.severity} {self.code} {self.name}  {self.message}"
+
+
+class LabelFindings(list[LabelFinding]):
+    """The findings of `check_labels`, errors first: a list, which prints as lines and shows as a table in a notebook."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) or "no finding"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """The findings as a table, with what the backends do with such labels."""
+        if not self:
+            return "<p>no finding</p>"
+        style = "text-align:left;vertical-align:top;white-space:normal"
+        head = "".join(f'<th scope="col" style="{style}">{title}</th>' for title in ("severity", "rule", "finding"))
+        rows = "".join(f"<tr>{''.join(f'<td style={style!r}>{cell}</td>' for cell in _cells(finding))}</tr>" for finding in self)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    def to_frame(self) -> Any:
+        """The findings as a data frame of pandas, or of polars if pandas is not installed: a row for each finding.
+
+        Raises:
+            UsageError: if neither is installed.
+        """
+        columns: dict[str, list[str]] = {name: [str(getattr(finding, name)) for finding in self] for name in _COLUMNS}
+        columns["today"] = ["" if finding.today is None else finding.today.says for finding in self]
+        for library in ("pandas", "polars"):
+            if importlib.util.find_spec(library) is not None:
+                return importlib.import_module(library).DataFrame(columns)
+        message = "to_frame: neither pandas nor polars is installed. Install with: pip install pandas"
+        raise UsageError(message)
+
+
+def _cells(finding: LabelFinding) -> tuple[str, str, str]:
+    rule = f"<b>{finding.code}</b> {html.escape(finding.name)}"
+    today = f"<br><small>{html.escape(finding.today.says)}</small>" if finding.today is not None else ""
+    return finding.severity.value, rule, html.escape(finding.message) + today

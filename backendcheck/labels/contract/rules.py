@@ -9,6 +9,7 @@ from typing import Any
 
 from backendcheck.errors import UsageError
 from backendcheck.labels.contract.finding import LabelFinding, Place, Severity
+from backendcheck.text.close_names import did_you_mean
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -217,7 +218,9 @@ def find_rule(code: str) -> Rule:
     """
     rule = RULES.get(code.upper()) or next((rule for rule in _ALL if rule.name == code.lower()), None)
     if rule is None:
-        message = f"{code}: unknown rule; expected one of {', '.join(RULES)}. See backendcheck labels --list."
+        close = did_you_mean(code, [*RULES, *(rule.name for rule in _ALL)])
+        message = f"{code}: unknown rule; expected a code such as L104, or a name. {close} See 'backendcheck labels --list'."
+        message = message.replace("  ", " ")
         raise UsageError(message)
     return rule
 
@@ -233,7 +236,8 @@ def parse_codes(codes: Iterable[str], option: str) -> tuple[str, ...]:
     parsed = tuple(code.strip().upper() for code in codes if code.strip())
     for code in parsed:
         if not any(rule_code.startswith(code) for rule_code in RULES):
-            message = f"{option}: unknown rule {code}; expected a prefix, L1 … L7, or one of {', '.join(RULES)}."
+            close = did_you_mean(code, RULES, "See 'backendcheck labels --list'.")
+            message = f"{option}: unknown rule {code}; expected codes such as L104, or prefixes of them, L1 … L7. {close}"
             raise UsageError(message)
     return parsed
 

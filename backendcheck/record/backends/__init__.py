@@ -1,25 +1,50 @@
-"""One module for each backend, named as the backend, with one interface: settings, device, gradients, float64, compilation."""
+"""One module for each backend, named as the backend, with one interface: settings, device, gradients, float64, compilation.
+
+Another package brings a module for its backend by an entry point of the group ``backendcheck.backends``, by the name of the
+backend. A module has what is the backend's own. What it lacks is taken from `generic`.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
+import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 import keras
 
+from backendcheck.record.backends import generic
+from backendcheck.vocabulary.backends import ENTRY_POINTS, Ability
+
 Gradients = Callable[[Any], tuple[Any, list[Any], list[Any]]]
 
 
 class BackendModule(Protocol):
-    """The functions of each module. `tensorflow` also has `dense`, which makes one tensor of a gradient in slices."""
+    """The functions of each module. `tensorflow` also has `dense`, which makes one tensor of a gradient in slices.
+
+    ABILITIES: what the backend can do. Without it, that is found out by trying.
+    HAS_TEXT: whether tensors hold text.
+    COMPILES: whether `fit` compiles what it runs, as `compiled` does.
+    """
+
+    ABILITIES: frozenset[Ability]
+    HAS_TEXT: bool
+    COMPILES: bool
 
     def configure(self, device: str) -> dict[str, str]:
         """Make the backend repeatable, before any op runs. Returns the settings, for the record."""
 
     def device_name(self) -> str:
         """The device that computes, such as ``cpu``."""
+
+    def start(self) -> None:
+        """Start the devices, after everything was imported. Where they do not start, the session ends before its first case."""
+
+    def forget_programs(self) -> None:
+        """Forget what was compiled. Programs that come again are compiled again, to the same results."""
 
     def random_state(self) -> Any:
         """The state of the global random generators of the backend, as values that can be compared; empty without one."""
@@ -72,6 +97,41 @@ class BackendModule(Protocol):
         """`function` compiled for tensors like `values`, and the names of the lower float types that it rounds float64 to."""
 
 
+@functools.cache
 def backend_module() -> BackendModule:
-    """The module for the backend of this process."""
-    return cast("BackendModule", importlib.import_module(f"backendcheck.record.backends.{keras.backend.backend()}"))
+    """The module for the backend of this process, completed by what is generic."""
+    name = keras.backend.backend()
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
+        return cast("BackendModule", _Completed(point.load()))
+    module = f"{__name__}.{name}"
+    return cast("BackendModule", _Completed(importlib.import_module(module) if importlib.util.find_spec(module) else None))
+
+
+class _Completed:
+    """What is brought for a backend, and the generic functions in place of what is not."""
+
+    def __init__(self, brought: Any) -> None:
+        self._brought = brought
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._brought, name) if hasattr(self._brought, name) else getattr(generic, name)
+
+    @functools.cached_property
+    def ABILITIES(self) -> frozenset[Ability]:  # noqa: N802 - as modules have it
+        declared: frozenset[Ability] | None = getattr(self._brought, "ABILITIES", None)
+        takes_gradients = hasattr(self._brought, "gradient_function")
+        return generic.tried_abilities(takes_gradients=takes_gradients) if declared is None else frozenset(declared)
+
+
+def lacking_ability(ability: Ability) -> str:
+    """Why the backend of this process cannot do something, in a few words; empty if it can."""
+    return "" if ability in backend_module().ABILITIES else f"{keras.backend.backend()} {_LACKS[ability]}"
+
+
+_LACKS = {
+    Ability.FORWARD: "does not run models",
+    Ability.LOSS: "computes no losses",
+    Ability.GRADIENT: "takes no gradients",
+    Ability.METRICS: "computes no metrics",
+    Ability.TRAIN: "does not train",
+}

@@ -11,6 +11,11 @@ import jax.numpy as jnp
 import keras
 
 from backendcheck.record.backends.masks import copy_mask
+from backendcheck.vocabulary.backends import Ability
+
+ABILITIES = frozenset(Ability)
+HAS_TEXT = False
+COMPILES = True
 
 
 def configure(device: str) -> dict[str, str]:
@@ -26,8 +31,18 @@ def configure(device: str) -> dict[str, str]:
 
 
 def device_name() -> str:
+    if jax.config.jax_platforms == "cpu":
+        return "cpu"  # Asking JAX would start its devices, and XLA_FLAGS that a conftest or a case file sets would come too late.
     device = jax.devices()[0]
     return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
+
+
+def start() -> None:
+    jax.devices()
+
+
+def forget_programs() -> None:
+    jax.clear_caches()
 
 
 def random_state() -> Any:

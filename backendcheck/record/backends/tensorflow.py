@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.python.eager import context as tf_context  # the public module has no way to read the state of its generator
+from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
 from tensorflow.python.framework import config as tf_config  # the public module has no way to ask
+from tensorflow.python.framework import ops as tf_ops  # it has the registry of gradients
 
 from backendcheck.record.backends.masks import copy_mask
+from backendcheck.vocabulary.backends import Ability
+
+ABILITIES = frozenset(Ability)
+HAS_TEXT = True
+COMPILES = True
 
 
 def configure(device: str) -> dict[str, str]:
@@ -34,6 +42,55 @@ def configure(device: str) -> dict[str, str]:
 def device_name() -> str:
     gpus = tf.config.get_visible_devices("GPU")
     return gpus[0].name if gpus else "cpu"
+
+
+def start() -> None:
+    """Nothing to start: what `configure` and `device_name` ask for has found the devices."""
+
+
+def forget_programs() -> None:
+    """See `BackendModule`.
+
+    TensorFlow registers each custom gradient in a graph under a name of its own for ever, and with it the graph. Keras has one in
+    the training step of most models. Those of graphs that no function has any more are taken out of the registry.
+    """
+    tf_context.context().clear_kernel_cache()
+    gc.collect()
+    functions = [value for value in gc.get_objects() if type(value) is AtomicFunction]
+    graphs = [getattr(function, name, None) for function in functions for name in ("_cached_graph", "_generated_graph")]
+    in_use = {id(graph) for graph in graphs}
+    entries = tf_ops.gradient_registry._registry  # noqa: SLF001 - nothing public forgets an entry
+    for name in [name for name in entries if name.startswith("CustomGradient-")]:
+        graph = _graph_of(entries[name]["type"])
+        if graph is not None and in_use.isdisjoint(map(id, _with_outer_graphs(graph))):
+            del entries[name]
+
+
+def _graph_of(value: Any, depth: int = 5) -> Any:
+    """The graph of the tensors in the closure of a gradient function; None without one."""
+    if isinstance(value, tf.Tensor):
+        return getattr(value, "graph", None)
+    if depth == 0:
+        return None
+    parts = value if isinstance(value, list | tuple) else _parts_of_closure(value)
+    return next((graph for part in parts if (graph := _graph_of(part, depth - 1)) is not None), None)
+
+
+def _parts_of_closure(function: Any) -> list[Any]:
+    """What the closure of a function holds."""
+    values = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with suppress(ValueError):  # a name that was never bound
+            values.append(cell.cell_contents)
+    return values
+
+
+def _with_outer_graphs(graph: Any) -> list[Any]:
+    graphs = []
+    while graph is not None and graph not in graphs:
+        graphs.append(graph)
+        graph = getattr(graph, "outer_graph", None)
+    return graphs
 
 
 def random_state() -> Any:

@@ -13,6 +13,11 @@ from keras.src.backend.torch.core import get_device as _device_of_keras
 from torch.utils._python_dispatch import TorchDispatchMode  # where its documentation has it
 
 from backendcheck.record.backends.masks import copy_mask
+from backendcheck.vocabulary.backends import Ability
+
+ABILITIES = frozenset(Ability)
+HAS_TEXT = False
+COMPILES = False
 
 
 def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the device from the environment
@@ -34,6 +39,14 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the 
 def device_name() -> str:
     device = torch.empty(0, device=keras.ops.zeros(()).device).device
     return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
+
+
+def start() -> None:
+    """Nothing to start: what `configure` and `device_name` ask for has found the devices."""
+
+
+def forget_programs() -> None:
+    """Nothing to forget: Keras resets the compiler before each case."""
 
 
 def random_state() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backendcheck.record.faults import labels, losses, operations, outputs, weights
+from backendcheck.record.faults import labels, losses, operations, outputs, training, weights
 from backendcheck.record.faults.injection import FaultInjection, Inject
 from backendcheck.vocabulary.faults import NO_FAULT
 
@@ -14,6 +14,7 @@ INJECTIONS: dict[str, Inject] = {
     **losses.INJECTIONS,
     **weights.INJECTIONS,
     **outputs.INJECTIONS,
+    **training.INJECTIONS,
     NO_FAULT: lambda _: None,
 }
 

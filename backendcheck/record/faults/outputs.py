@@ -31,6 +31,26 @@ def _reverse_examples(injection: FaultInjection) -> None:
     _change_predictions(injection, change)
 
 
+def _reverse_later_batches(injection: FaultInjection) -> None:
+    """Have `predict` return the examples of every batch back to front, where it goes through them in several."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def predict(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result, size = original(self, *args, **kwargs), kwargs.get("batch_size")
+
+            def turned(array: Any) -> Any:
+                if not size or size >= len(array) or size == 1:
+                    return array
+                batches = [array[start : start + size][::-1] for start in range(0, len(array), size)]
+                return injection.counted(array, np.concatenate(batches))
+
+            return keras.tree.map_structure(turned, result)
+
+        return predict
+
+    injection.replace(keras.Model, "predict", make)
+
+
 def _reverse_outputs(injection: FaultInjection) -> None:
     def change(result: Any) -> Any:
         if not isinstance(result, Mapping):
@@ -78,6 +98,7 @@ def _exchange_labels(injection: FaultInjection) -> None:
 
 INJECTIONS: dict[str, Inject] = {
     "predictions-of-other-examples": _reverse_examples,
+    "examples-of-a-batch-reversed": _reverse_later_batches,
     "outputs-reordered": _reverse_outputs,
     "outputs-exchanged": _exchange_outputs,
     "labels-of-outputs-exchanged": _exchange_labels,

@@ -58,11 +58,24 @@ def _drop_mask_in_metrics(injection: FaultInjection) -> None:
     injection.replace(MeanMetricWrapper, "update_state", make)
 
 
+def _invert_mask(injection: FaultInjection) -> None:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def reduce_weighted_values(values: Any, sample_weight: Any = None, mask: Any = None, **options: Any) -> Any:
+            if mask is not None:
+                mask = injection.counted(mask, ops.logical_not(ops.cast(mask, "bool")))
+            return original(values, sample_weight=sample_weight, mask=mask, **options)
+
+        return reduce_weighted_values
+
+    injection.replace(loss_module, "reduce_weighted_values", make)
+
+
 INJECTIONS: dict[str, Inject] = {
     "weights-dropped": lambda injection: _change_weights(injection, ops.ones_like),
     "weights-normalised": _normalize_weights,
     "weights-squared": lambda injection: _change_weights(injection, ops.square),
     "weights-of-other-examples": lambda injection: _change_weights(injection, lambda weight: ops.roll(weight, 1, axis=0)),
     "mask-dropped": _drop_mask,
+    "mask-inverted": _invert_mask,
     "padding-in-metrics": _drop_mask_in_metrics,
 }

@@ -83,7 +83,7 @@ def _observe_loss(case: LossCase, trace: Trace, source: Recording | None) -> Non
     arrays = losses.loss_arrays(case, trace)
     watch = LayerWatch(trace)
     with trace.stage(RecordingStage.LOSS):
-        loss = losses.resolve(case.loss)
+        loss = losses.resolve(case.loss, *arrays[:2])
         labels, y_pred, weight = map(to_tensor, arrays)
         watch.observe_loss(lambda tensor: scalar(loss(labels, tensor, sample_weight=weight)), y_pred, type(loss).__name__)
     Replay(watch, source, {}).run()

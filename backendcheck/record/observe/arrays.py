@@ -11,6 +11,7 @@ import numpy as np
 
 from backendcheck import nests
 from backendcheck.nests import with_slashes
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.errors import InvalidCase, NotRecordable
 from backendcheck.record.observe.precision import session_precision
 from backendcheck.vocabulary.observations import Observation
@@ -175,7 +176,7 @@ def as_fed(nest: Any) -> Any:
 
     All of its leaves do, because some methods refuse a mixture.
     """
-    if keras.backend.backend() != "tensorflow" or not any(leaf is not None and is_text(leaf) for _, leaf in leaves(nest)):
+    if not backend_module().HAS_TEXT or not any(leaf is not None and is_text(leaf) for _, leaf in leaves(nest)):
         return nest
     return map_nest(to_tensor, nest)
 

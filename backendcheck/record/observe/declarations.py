@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -15,7 +17,8 @@ from backendcheck.case import AS_COMPILED, FunctionCase, ModelCase, Tolerance
 from backendcheck.data.datasets import draw_batches, type_of_dataset
 from backendcheck.errors import UsageError
 from backendcheck.record.observe.arrays import as_arrays, as_observation
-from backendcheck.record.observe.errors import InvalidCase
+from backendcheck.record.observe.errors import InvalidCase, NotSupported
+from backendcheck.record.observe.trace import Trace
 from backendcheck.recordings.recording import Raised
 from backendcheck.vocabulary.observations import Observation, Quantity, quantity_of
 
@@ -72,6 +75,30 @@ def missing_library(raised: Iterable[Raised]) -> str:
     return ""
 
 
+_LIBRARY_NEEDED = re.compile(r"(?:\bLayer (\w+) requires|\bThis requires the) (tensorflow|jax|torch)\b", re.IGNORECASE)
+
+
+def check_libraries(trace: Trace) -> None:
+    """Check that Keras had all libraries of other backends that it has asked for. Its layers for text need TensorFlow everywhere.
+
+    Raises:
+        NotSupported: naming the layer and the library.
+    """
+    for exception in trace.raised:
+        if (needed := _LIBRARY_NEEDED.search(exception.message)) and not _is_installed(library := needed[2].lower()):
+            what = f"the layer {needed[1]}" if needed[1] else "a part of this case"
+            trace.raised.clear()
+            message = f"{keras.backend.backend()} does not support {what} without {library}, which is not installed there"
+            raise NotSupported(message)
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return library in sys.modules or importlib.util.find_spec(library) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 # --- options as compiled ---------------------------------------------------------------------------------------
 
 _COMPILED_OPTIONS = ("loss", "loss_weights", "metrics", "weighted_metrics", "optimizer")
@@ -109,7 +136,7 @@ def has_own_loss(model: Any) -> bool:
 
 def overrides(model: Any, method: str) -> bool:
     """Whether the class of a model overrides this method of `keras.Model`."""
-    return getattr(type(model), method, None) is not getattr(keras.Model, method)
+    return getattr(type(model), method, None) is not getattr(keras.Model, method, None)  # none where Keras does not train
 
 
 def _compile_arguments(model: Any, *, needed: bool) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from backendcheck.case import Fit
 from backendcheck.record.observe.arrays import as_fed, as_observation
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.model_under_test import ModelUnderTest
+from backendcheck.record.observe.optimizer_state import add_optimizer_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights
 
@@ -95,6 +96,7 @@ def as_reported(value: Any) -> np.ndarray:
 
 
 def add_trained_weights(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Add the weights after training."""
+    """Add the weights and the state of the optimizer after training."""
     for path, variable in named_weights(under_test.model):
         trace.add(f"train/weight/{path}", variable)
+    add_optimizer_state(under_test.model.optimizer, under_test.model, trace)

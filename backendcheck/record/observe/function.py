@@ -17,9 +17,11 @@ from backendcheck.record.observe.arrays import as_arrays, digests, leaves, map_n
 from backendcheck.record.observe.draws import Draws, depends_on_draws, in_words, sentence, watched
 from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.gradients import GradientFunction, add_gradient
+from backendcheck.record.observe.operations import operations_noted
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.precision import layers_noted, lowest_of_policy
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity
 from backendcheck.vocabulary.stages import RecordingStage
@@ -101,7 +103,7 @@ def observe_function(
     call = _call_of(case)
     returned: Any = None
     with watched(case.function) as draws, trace.stage(RecordingStage.COMPUTE):
-        with layers_noted() as dtypes:
+        with layers_noted() as dtypes, operations_noted(trace.operations):
             returned = call(_tensors(arrays))
         dtypes |= {np.asarray(leaf).dtype.name for _, leaf in leaves(arrays) if leaf is not None}
         trace.lower_precision(*dtypes, lowest_of_policy())
@@ -115,7 +117,7 @@ def observe_function(
     _note_draws(case, lambda: call(_tensors(arrays)), draws, trace)
     if case.gradients and trace.not_compared:
         trace.notes.append("no gradient: the function draws random numbers")
-    elif case.gradients:
+    elif case.gradients and trace.can(Ability.GRADIENT):
         _observe_gradients(call, arrays, trace, seed)
     if Oracle.PATHS in oracles:
         _observe_compiled(call, arrays, trace)
@@ -235,8 +237,8 @@ def _observe_compiled(call: Callable[[Mapping[str, Any]], Any], arrays: Mapping[
     """The values of the compiled function, as `fit` would compile it. If it cannot be compiled, that is a finding of a loss or a
     metric, which runs in `fit`, and a note for other functions.
     """
-    if keras.backend.backend() == "torch":
-        return  # `fit` runs op by op as well, and torch.compile takes minutes
+    if not backend_module().COMPILES:
+        return  # `fit` runs op by op as well
     tensors = _tensors(arrays)
     flat = {path: leaf for path, leaf in leaves(tensors) if leaf is not None}
     if not flat or not all(keras.ops.is_tensor(leaf) for leaf in flat.values()):

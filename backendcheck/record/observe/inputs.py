@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from backendcheck.case import ModelCase
+from backendcheck.record.backends import backend_module
 from backendcheck.record.observe.arrays import as_arrays, check_lengths, digests, is_text, leaves
 from backendcheck.record.observe.declarations import has_own_loss
 from backendcheck.record.observe.errors import InvalidCase, NotSupported
@@ -70,7 +71,7 @@ def check_text(case: ModelCase, x: Any, y: Any) -> None:
         NotSupported: naming what holds text.
     """
     backend = keras.backend.backend()
-    if backend == "tensorflow" or case.expect is not None:
+    if backend_module().HAS_TEXT or case.expect is not None:
         return
     for nest, name, words in ((x, "x", "inputs"), *([(y, "y", "labels")] if has_own_loss(case.model) else [])):
         if text := [path for path, leaf in leaves(nest, name) if leaf is not None and is_text(leaf)]:

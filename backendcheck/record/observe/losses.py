@@ -14,6 +14,9 @@ import keras
 # No public class wraps a function as model.compile does. This one exists since Keras 3.0.
 from keras.src.losses.losses import LossFunctionWrapper
 
+# What chooses the function behind "crossentropy" in fit and evaluate. It exists since Keras 3.0, too.
+from keras.src.trainers.compile_utils import get_loss
+
 from backendcheck.case import LossCase
 from backendcheck.record.observe.arrays import as_arrays, as_observation, check_lengths, digests, scalar, to_tensor
 from backendcheck.record.observe.draws import depends_on_draws, sentence, watched
@@ -22,9 +25,11 @@ from backendcheck.record.observe.gradients import GradientFunction, add_gradient
 from backendcheck.record.observe.perturbation import Perturbation
 from backendcheck.record.observe.state import State, variables_within
 from backendcheck.record.observe.trace import Trace
+from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.observations import Observation, Quantity
 from backendcheck.vocabulary.stages import RecordingStage
 
+_BY_SHAPE = ("crossentropy", "ce")
 # Losses for exclusive classes; the predicted class is then an observation as well.
 _EXCLUSIVE = (
     "categorical_crossentropy",
@@ -35,12 +40,21 @@ _EXCLUSIVE = (
 )
 
 
-def resolve(loss: Any) -> keras.losses.Loss:
-    """The `keras.losses.Loss` that `model.compile` would make of `loss`.
+def resolve(loss: Any, y_true: Any = None, y_pred: Any = None) -> keras.losses.Loss:
+    """The `keras.losses.Loss` that `model.compile` would make of `loss` for labels and predictions of these shapes.
+
+    Without labels, those of ``"crossentropy"`` are taken for one-hot rows, or for yes and no where there is one column.
 
     Raises:
         InvalidCase: unless it is a string, a `Loss` or a function.
     """
+    if is_chosen_by_shape(loss):
+        like = y_pred if y_true is None else y_true
+        if like is None:
+            message = f"invalid loss {loss!r}: expected labels and predictions with it, as Keras chooses it by their shapes."
+            raise InvalidCase(message)
+        chosen: keras.losses.Loss = get_loss(loss, like, y_pred)
+        return chosen
     if inspect.isclass(loss) and issubclass(loss, keras.losses.Loss):
         return loss()
     if isinstance(loss, str | Mapping):
@@ -51,6 +65,11 @@ def resolve(loss: Any) -> keras.losses.Loss:
         message = f"invalid loss {loss!r}; expected a string, a keras.losses.Loss, or a function of (y_true, y_pred)."
         raise InvalidCase(message)
     return LossFunctionWrapper(loss, name=getattr(loss, "__name__", type(loss).__name__))
+
+
+def is_chosen_by_shape(loss: Any) -> bool:
+    """Whether Keras chooses the function by the shapes of labels and predictions."""
+    return isinstance(loss, str) and loss.lower() in _BY_SHAPE
 
 
 @contextmanager
@@ -112,6 +131,14 @@ def description(loss: keras.losses.Loss) -> dict[str, Any]:
     }
 
 
+def described(declared: Any, loss: keras.losses.Loss, output: str, trace: Trace) -> dict[str, Any]:
+    """The description of a loss. If Keras has chosen its function by shapes, it has the string as ``declared``, and a note."""
+    if not is_chosen_by_shape(declared):
+        return description(loss)
+    trace.notes.append(f"the loss {declared!r}{f' of {output}' if output else ''} is {name_of(loss)}: Keras chose it by shapes")
+    return description(loss) | {"declared": declared}
+
+
 def _config(loss: keras.losses.Loss) -> dict[str, Any]:
     try:
         return dict(loss.get_config())
@@ -150,19 +177,21 @@ class LossObserver:
     arrays: y_true (N, …), y_pred (N, …, C) and sample_weight as this recording feeds them.
     """
 
-    def __init__(self, case: LossCase, trace: Trace, *, seed: int, noise: Perturbation) -> None:
+    def __init__(self, case: LossCase, trace: Trace, *, seed: int, noise: Perturbation, compiled: bool = True) -> None:
+        """`compiled` as in `BackendModule.gradient_function`."""
         y_true, y_pred, sample_weight = loss_arrays(case, trace)
         self.arrays: Arrays = (
             noise.rounded(y_true), noise.inputs("y_pred", y_pred, trace, seed=seed), noise.rounded(sample_weight),
         )  # fmt: skip
         self.loss: Any = None
         with trace.stage(RecordingStage.LOSS):
-            self.loss = resolve(case.loss)
-            trace.losses[""] = description(self.loss)
+            self.loss = resolve(case.loss, *self.arrays[:2])
+            trace.losses[""] = described(case.loss, self.loss, "", trace)
         self._gradients = GradientFunction(
             lambda data: data["y_pred"],
             lambda tensor, data: scalar(self.loss(data["y_true"], tensor, sample_weight=data["sample_weight"])),
             (),
+            compiled=compiled,
         )
 
     def note_draws(self, trace: Trace) -> None:
@@ -187,7 +216,7 @@ class LossObserver:
     def observe(self, arrays: Arrays, trace: Trace) -> None:
         """Add the loss of each example, the loss, and its gradient by y_pred."""
         self.observe_values(arrays, trace)
-        if "loss" in trace.observations and not trace.not_compared:  # there is no gradient of random numbers to compare
+        if "loss" in trace.observations and not trace.not_compared and trace.can(Ability.GRADIENT):  # none of random numbers
             with trace.stage(RecordingStage.GRADIENT):
                 data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
                 by_pred, _ = self._gradients(data)

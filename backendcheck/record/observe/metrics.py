@@ -10,12 +10,13 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
 import numpy as np
 
+from backendcheck.record.backends.masks import with_mask
 from backendcheck.record.observe import outputs
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.observe.model_under_test import ModelUnderTest
@@ -31,7 +32,7 @@ def note_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
 
     Note in `under_test` which metrics are the same over one batch as over several.
     """
-    declared = _declared(under_test, trace)
+    declared = declared_metrics(under_test, trace)
     times = Counter(metric.name for metric in declared)
     once = [metric for metric in declared if times[metric.name] == 1]  # Keras numbers the names that occur twice
     if not under_test.is_one_batch:
@@ -46,10 +47,13 @@ def note_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
         if metric.of_keras["class"]:
             call = {"output": metric.output, "weighted": metric.weighted, "batch_size": under_test.batch_size}
             trace.metrics[metric.name] = {**metric.of_keras, **call}
+        if metric.of_keras["class"] == "accuracy" and (chosen := _chosen(under_test.model, metric.name)):
+            trace.metrics[metric.name] = {**trace.metrics[metric.name], "class": chosen, "declared": str(metric.metric)}
+            trace.notes.append(f"the metric {metric.name} is {chosen}: Keras chose it by shapes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Declared:
+class DeclaredMetric:
     """A declared metric.
 
     name: as `evaluate` reports it.
@@ -64,7 +68,7 @@ class _Declared:
     of_keras: Mapping[str, Any]
 
 
-def _declared(under_test: ModelUnderTest, trace: Trace) -> list[_Declared]:
+def declared_metrics(under_test: ModelUnderTest, trace: Trace) -> list[DeclaredMetric]:
     order = trace.observations.get("output_order")
     names = outputs.declared_names(under_test.model, [str(name) for name in order.value] if order is not None else [""])
     declared = []
@@ -72,7 +76,7 @@ def _declared(under_test: ModelUnderTest, trace: Trace) -> list[_Declared]:
         for output, entries in _by_output(metrics, names).items():
             prefix = f"{output}_" if len(names) > 1 else ""
             declared += [
-                _Declared(
+                DeclaredMetric(
                     name=prefix + _reported_name(metric), metric=metric,
                     output=output, weighted=weighted, of_keras=_of_keras(metric),
                 )
@@ -81,7 +85,7 @@ def _declared(under_test: ModelUnderTest, trace: Trace) -> list[_Declared]:
     return declared
 
 
-def _is_independent_of_batches(declared: _Declared, batch_size: int, trace: Trace) -> bool:
+def _is_independent_of_batches(declared: DeclaredMetric, batch_size: int, trace: Trace) -> bool:
     """Whether a metric of the recorded labels and predictions is the same over one batch as over batches of this size.
 
     The metrics of Keras are, if they do not compute along the examples. Others are called by hand. A mean over the batches of
@@ -90,26 +94,64 @@ def _is_independent_of_batches(declared: _Declared, batch_size: int, trace: Trac
     if declared.of_keras["class"]:
         options = declared.of_keras["options"]
         return bool({**options, **options.get("function_options", {})}.get("axis", -1) != 0)
-    y_true = trace.labels.get(of_output("y_true", declared.output))
-    y_pred = trace.labels.get(of_output("output", declared.output))
-    if y_pred is None and (predictions := trace.observations.get(of_output("predictions", declared.output))) is not None:
-        y_pred = predictions.value
-    if y_true is None or y_pred is None:
+    update = arguments_of(declared, trace)
+    if update is None:
         return False
-    metric = declared.metric
     try:
-        metric = metric if isinstance(metric, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(metric)
-        whole, by_batch = (_result(metric, y_true, y_pred, size) for size in (len(y_pred), batch_size))
+        metric = as_metric(declared.metric)
+        whole, by_batch = (result_by_hand(metric, update, size) for size in (update.n, batch_size))
         metric.reset_state()
     except Exception:  # noqa: BLE001 - a metric of the user that cannot be called by hand
         return False
     return whole.shape == by_batch.shape and np.allclose(whole, by_batch, rtol=_SAME, atol=_SAME, equal_nan=True)
 
 
-def _result(metric: keras.metrics.Metric, y_true: np.ndarray, y_pred: np.ndarray, size: int) -> np.ndarray:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UpdateArguments:
+    """What a metric gets over all batches: arrays whose first axis is that of the examples, or None."""
+
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    sample_weight: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.y_pred)
+
+
+def arguments_of(declared: DeclaredMetric, trace: Trace, output: str | None = None) -> UpdateArguments | None:
+    """What `declared` gets of its output, or of `output` in its place; None without labels or predictions."""
+    name = declared.output if output is None else output
+    y_true, y_pred = trace.labels.get(of_output("y_true", name)), trace.labels.get(of_output("output", name))
+    if y_pred is None and (predictions := trace.observations.get(of_output("predictions", name))) is not None:
+        y_pred = predictions.value
+    if y_true is None or y_pred is None:
+        return None
+    weight = trace.labels.get(of_output("sample_weight", name)) if declared.weighted else None
+    return UpdateArguments(y_true=y_true, y_pred=y_pred, sample_weight=weight, mask=trace.labels.get(of_output("mask", name)))
+
+
+def as_metric(metric: Any) -> keras.metrics.Metric:
+    """The metric that `model.compile` would make of a string, a function or a metric."""
+    if isinstance(metric, str):
+        metric = keras.metrics.get(metric)
+    return metric if isinstance(metric, keras.metrics.Metric) else keras.metrics.MeanMetricWrapper(metric)
+
+
+def result_by_hand(metric: keras.metrics.Metric, update: UpdateArguments, size: int) -> np.ndarray:
+    """The value of a metric over batches of `size` examples, in float64."""
     metric.reset_state()
-    for first in range(0, len(y_pred), size):
-        metric.update_state(*(keras.ops.convert_to_tensor(array[first : first + size]) for array in (y_true, y_pred)))
+    for first in range(0, update.n, size):
+        batch = {
+            name: None if array is None else keras.ops.convert_to_tensor(array[first : first + size])
+            for name, array in ((field.name, getattr(update, field.name)) for field in fields(update))
+        }
+        y_pred = with_mask(batch["y_pred"], batch["mask"])
+        if batch["sample_weight"] is None:  # a metric of the user may not take weights
+            metric.update_state(batch["y_true"], y_pred)
+        else:
+            metric.update_state(batch["y_true"], y_pred, sample_weight=batch["sample_weight"])
     return as_observation(metric.result(), where="metric").value.astype(np.float64)
 
 
@@ -161,6 +203,18 @@ def _of_keras(metric: Any) -> dict[str, Any]:
         return {"class": kind.__name__, "options": json.loads(json.dumps(options, default=_plain))}
     except (TypeError, ValueError):
         return {"class": "", "options": {}}
+
+
+def _chosen(model: Any, name: str) -> str:
+    """The class that Keras made of an accuracy string for the metric that it reports as `name`; empty if that is not known."""
+    compiled = getattr(model, "_compile_metrics", None)
+    for attribute in ("_flat_metrics", "_flat_weighted_metrics"):
+        for metrics in getattr(compiled, attribute, None) or ():
+            prefix = f"{metrics.output_name}_" if getattr(metrics, "output_name", None) else ""
+            for metric in getattr(metrics, "metrics", None) or ():
+                if f"{prefix}{metric.name}" == name:
+                    return type(metric).__name__
+    return ""
 
 
 def _plain(value: Any) -> Any:

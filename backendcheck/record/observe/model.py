@@ -20,6 +20,7 @@ from backendcheck.record.observe.errors import InvalidCase
 from backendcheck.record.observe.fits import fit
 from backendcheck.record.observe.gradients import add_gradient
 from backendcheck.record.observe.mask_flow import LostMasks, lost_masks_noted
+from backendcheck.record.observe.mask_paths import masks_noted, observe_masks
 from backendcheck.record.observe.metrics import note_metrics
 from backendcheck.record.observe.model_draws import note_draws_of_inference, note_draws_of_training
 from backendcheck.record.observe.model_under_test import ModelUnderTest
@@ -28,6 +29,7 @@ from backendcheck.record.observe.precision import lowest_of_metrics, lowest_of_m
 from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
 from backendcheck.record.observe.weights import named_weights, seed_weights, state_fingerprints, weight_digests
+from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.observations import Quantity, of_output
 from backendcheck.vocabulary.stages import RecordingStage
 
@@ -89,9 +91,11 @@ def add_predictions(named: Mapping[str, Any], trace: Trace) -> None:
 def _add_predicted_class(under_test: ModelUnderTest, name: str, n_outputs: int, trace: Trace) -> None:
     loss = under_test.case.loss
     loss = loss.get(name) if isinstance(loss, Mapping) else loss
-    exclusive = not isinstance(loss, list | tuple) and loss is not None and losses.is_exclusive(losses.resolve(loss))
+    predictions = trace.observations[of_output("predictions", name)].value
+    exclusive = not isinstance(loss, list | tuple) and loss is not None
+    exclusive = exclusive and losses.is_exclusive(losses.resolve(loss, y_pred=predictions))
     if exclusive or outputs.is_softmax_output(under_test.model, name, n_outputs):
-        classes = outputs.predicted_class(trace.observations[of_output("predictions", name)].value)
+        classes = outputs.predicted_class(predictions)
         if classes is not None:
             trace.add(of_output("predicted_class", name), classes)
 
@@ -115,11 +119,12 @@ def observe_losses_and_gradients(
         named = outputs.by_output(y_pred, model)
         if predictions:
             add_predictions(named, trace)
+        observe_masks(under_test, named, lost, trace)
         _observe_declared_losses(under_test, named, under_test.tensors(arrays), trace, lost)
         trace.lower_precision_by(Quantity.PER_EXAMPLE_LOSS, Quantity.LOSS)
         trace.add("loss", under_test.total_loss(y_pred, under_test.tensors(arrays)))
         trace.lower_precision_by(Quantity.LOSS)
-    if "loss" not in trace.observations:
+    if "loss" not in trace.observations or not trace.can(Ability.GRADIENT):
         return
     under_test.reset_state()
     with trace.stage(RecordingStage.GRADIENT):
@@ -163,8 +168,8 @@ def _observe_declared_losses(
         y_true, weight = labels.get(name), weights.get(name)
         if y_true is None:
             continue
-        loss = losses.resolve(spec)
-        trace.losses[name] = losses.description(loss) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
+        loss = losses.resolve(spec, y_true, named[name])
+        trace.losses[name] = losses.described(spec, loss, name, trace) | {"alone": alone, "weight": float(factors.get(name, 1.0))}
         trace.labels[of_output("y_true", name)] = as_observation(y_true, where="y").value
         if weight is not None:
             trace.labels[of_output("sample_weight", name)] = as_observation(weight, where="sample_weight").value
@@ -192,7 +197,8 @@ def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
     """Add the metrics of `evaluate`."""
     under_test.reset_state()
     with trace.stage(RecordingStage.METRICS):
-        values = under_test.model.evaluate(*under_test.fed[:2], **evaluate_options(under_test))
+        with masks_noted(under_test, "evaluate"):
+            values = under_test.model.evaluate(*under_test.fed[:2], **evaluate_options(under_test))
         trace.lowest_of_metrics = lowest_of_metrics(under_test.model)
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
         note_metrics(under_test, trace)
@@ -230,7 +236,7 @@ def train(under_test: ModelUnderTest, trace: Trace, **options: Any) -> Mapping[s
     """Train the model by `fit`, which gets `options`. Returns what `fit` reports by epoch; empty if it raised."""
     before, n_raised_before = random_state(under_test.model), len(trace.raised)
     history: Mapping[str, list[float]] = {}
-    with watched() as draws, trace.stage(RecordingStage.TRAIN):
+    with watched() as draws, trace.stage(RecordingStage.TRAIN), masks_noted(under_test, "fit"):
         history = fit(under_test, trace, **options)
     if len(trace.raised) > n_raised_before:
         under_test.restore_initial()

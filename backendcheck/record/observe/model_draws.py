@@ -48,7 +48,7 @@ def note_draws_of_losses(under_test: ModelUnderTest, trace: Trace) -> None:
             labels = outputs.matched(data["y"], declared, what="y", repeat=True)
             weights = outputs.matched(data["sample_weight"], declared, what="sample_weight", repeat=True)
             for name, spec in specs.items():
-                loss = losses.resolve(spec)
+                loss = losses.resolve(spec, labels.get(name), named[name])
 
                 def look(name: str = name, loss: Any = loss) -> Mapping[str, Observation]:
                     under_test.reset_loss_state()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 
 from backendcheck.case import Fit, ModelCase
 from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest, to_tensor
@@ -39,9 +40,11 @@ class ModelUnderTest:
     fits: the calls of `fit`.
     dataset, dataset_type: the data set of the case and its type; None and empty without a data set to observe.
     initial: all variables as they were when the model was built.
+    initial_optimizer: those of the optimizer, or None if it could not be built before it trains.
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside if not fixed.
     is_random: whether predictions depend on random numbers.
     metrics_of_any_batch: the metrics that are the same over one batch as over those of the case; None if the case has one batch.
+    masks: the masks that layers compute, by observation; empty for a model without. masks_by_path: those that arrive, by path.
     """
 
     def __init__(self, case: ModelCase, trace: Trace, seed: int, noise: Perturbation) -> None:
@@ -69,9 +72,11 @@ class ModelUnderTest:
         self.changed_state: list[str] = []
         self.is_random = False
         self.metrics_of_any_batch: frozenset[str] | None = None
+        self.masks: dict[str, np.ndarray] = {}
+        self.masks_by_path: dict[str, dict[str, Any]] = {}
         self._untrained_state = State(())  # of what no training step changes: statistics, counters, random generators
         self._loss_state = State(())
-        self._initial_optimizer: State | None = None
+        self.initial_optimizer: State | None = None
         self._gradients: GradientFunction | None = None
 
     @property
@@ -138,14 +143,14 @@ class ModelUnderTest:
         try:
             if not self.optimizer.built:
                 self.optimizer.build(model.trainable_variables)
-            self._initial_optimizer = State(self.optimizer.variables)
+            self.initial_optimizer = State(self.optimizer.variables)
         except Exception:  # noqa: BLE001 - a user's optimizer may build itself differently, when it trains
-            self._initial_optimizer = None
+            self.initial_optimizer = None
 
     def restore_initial(self) -> bool:
         """Restore what `save_initial` saved. Returns whether that includes the optimizer."""
         self.initial.restore()
-        saved = self._initial_optimizer
+        saved = self.initial_optimizer
         if saved is None or not all(variable in saved for variable in self.optimizer.variables):
             return False
         saved.restore()
@@ -217,7 +222,7 @@ class ModelUnderTest:
     @property
     def evaluate_loss_name(self) -> str:
         """The observation that gets the loss of `evaluate`; empty if that loss is not an observation besides the metrics."""
-        return "metric/loss" if self.test_step_loss_name != "loss" or (self.dataset is not None and not self.is_one_batch) else ""
+        return "metric/loss" if self.test_step_loss_name != "loss" or not self.is_one_batch else ""
 
     @property
     def test_step_loss_name(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from backendcheck.record.keras_settings import policy_compute_dtype
+
 FLOAT_TYPES = ("bfloat16", "float16", "float32", "float64")  # coarsest first
 
 
@@ -37,7 +39,7 @@ def session_precision() -> str:
 
 def lowest_of_policy() -> str | None:
     """The float type of the dtype policy in force, if it is coarser than that of the session."""
-    return below_session(getattr(keras.config.dtype_policy(), "compute_dtype", None))
+    return below_session(policy_compute_dtype())
 
 
 def lowest_of_model(model: Any, x: Any = None) -> str | None:

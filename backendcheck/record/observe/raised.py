@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import difflib
 import linecache
 import os
+import re
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -26,6 +29,7 @@ from backendcheck.text.words import plain_message
 
 _MOST_FRAMES, _MOST_CAUSES, _MOST_BEFORE = 40, 3, 8
 _LONGEST_LINE, _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 300, 2000, 8000  # characters
+_CLOSE = 0.75  # of difflib, for names that someone may have meant
 _NOTEBOOKS = ("<ipython-input", "ipykernel_")
 _HARNESS = str(Path(backendcheck.__file__).parent) + os.sep
 _PYTEST = (f"{os.sep}_pytest{os.sep}", f"{os.sep}pluggy{os.sep}", f"{os.sep}pytest_timeout.py")
@@ -72,17 +76,36 @@ def as_raised(stage: str, error: BaseException) -> Raised:
         message = str(error)
     except Exception:  # noqa: BLE001 - the __str__ of a user's exception may raise, too
         message = "(its message is not available)"
-    frame, is_by_author, traceback = None, False, ""
+    frame, is_by_author, traceback, suggestion = None, False, "", ""
     with contextlib.suppress(Exception):  # a case may have replaced what this needs; the exception itself is more important
         places = _places(error.__traceback__)
         frame, is_by_author = _frame_of(places), _is_by_author(error, places)
         if frame is None and error.__cause__ is not None:
             frame = _frame_of(_places(error.__cause__.__traceback__))
         traceback = _shortened("\n".join(_lines(error, _MOST_CAUSES)))
+        suggestion = _suggestion(error) if is_by_author else ""
     return Raised(
         stage=stage, type=type(error).__name__, type_names=names, message=message, frame=frame, by_author=is_by_author,
-        traceback=traceback,
+        traceback=traceback, suggestion=suggestion,
     )  # fmt: skip
+
+
+def _suggestion(error: BaseException) -> str:
+    """The name that is closest to a name, an attribute or a part of a module that does not exist; empty if nothing is close."""
+    name = getattr(error, "name", None)
+    if not isinstance(name, str):
+        return ""
+    names: Collection[str] = ()
+    if isinstance(error, AttributeError):
+        names = dir(error.obj)
+    elif isinstance(error, NameError):
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        names = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
+    elif isinstance(error, ImportError) and (module := sys.modules.get(name)) is not None:
+        match = re.match(r"cannot import name '([^']+)'", str(error))
+        name, names = (match[1], dir(module)) if match else ("", ())
+    candidates = [other for other in names if (not other.startswith("_") or name.startswith("_"))]
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=_CLOSE)), "")
 
 
 # --- whose code it is --------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ def _layers(model: Any) -> Iterator[Any]:
 def draw(path: str, built: np.ndarray, seed: int) -> np.ndarray:
     """The seeded initial value of a weight: same shape and dtype as `built`, the same on every backend.
 
+    In float64 it is a number that float32 holds as well: JAX, which has no float64 unless it is enabled, starts from the same.
     Matrices and kernels are Glorot uniform (Glorot and Bengio 2010), limit sqrt(6 / (fan_in + fan_out)). Vectors and scalars that
     were built as a constant stay within 0.05 of it, so that a scale stays near 1 and a bias near 0. Vectors that were built at
     random are drawn within 0.05 of 0.
@@ -65,10 +66,14 @@ def draw(path: str, built: np.ndarray, seed: int) -> np.ndarray:
     if built.ndim >= 2:  # noqa: PLR2004 - matrices and up
         receptive = math.prod(built.shape[:-2])
         limit = math.sqrt(6.0 / max(1, receptive * (built.shape[-2] + built.shape[-1])))
-        return generator.uniform(-limit, limit, built.shape).astype(built.dtype)
+        return _held_by_single(generator.uniform(-limit, limit, built.shape), built.dtype)
     constant = built.size > 0 and bool(np.all(built == built.flat[0]))
     center = np.asarray(built.flat[0] if constant else 0.0, np.float64)
-    return (center + generator.uniform(-_SHIFT, _SHIFT, built.shape)).astype(built.dtype)
+    return _held_by_single(center + generator.uniform(-_SHIFT, _SHIFT, built.shape), built.dtype)
+
+
+def _held_by_single(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    return (values.astype(np.float32) if dtype == np.float64 else values).astype(dtype)
 
 
 def seed_weights(model: Any, seed: int) -> None:
@@ -83,13 +88,15 @@ def seed_weights(model: Any, seed: int) -> None:
 def weight_digests(model: Any, dtype: str | None = None) -> dict[str, str]:
     """A digest for each weight created as trainable. Legs with different digests are not comparable.
 
-    With `dtype`, float64 weights are cast to it first.
+    With `dtype`, float64 weights are cast to it first. Without, those are that float32 holds as well.
     """
     seeded = created_trainable(model)
     weights = {path: variable for path, variable in named_weights(model) if id(variable) in seeded}
     values = {path: as_observation(variable, where=path).value for path, variable in weights.items()}
-    if dtype is not None:
-        values = {path: value.astype(dtype) if value.dtype == np.float64 else value for path, value in values.items()}
+    for path, value in values.items():
+        if value.dtype == np.float64:
+            single = value.astype(np.float32)
+            values[path] = value.astype(dtype) if dtype is not None else single if np.array_equal(single, value) else value
     return {f"weights/{path}": digest(value) for path, value in values.items()}
 
 

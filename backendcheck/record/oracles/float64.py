@@ -17,6 +17,7 @@ import numpy as np
 from keras.src.backend.common import dtypes
 
 from backendcheck.record.backends import backend_module
+from backendcheck.record.keras_settings import POLICY, read_setting, restore_setting
 from backendcheck.record.observe.arrays import map_nest
 
 DOUBLE = "float64"
@@ -32,7 +33,7 @@ def in_double(model: Any) -> Iterator[None]:
     layers = [layer for layer in model._flatten_layers() if "float" in str(layer.compute_dtype)]  # noqa: SLF001 - nested layers, too
     if any(getattr(layer, "quantization_mode", None) for layer in layers):
         raise NoDouble("one of its layers is quantized")
-    floatx, result_dtype = keras.config.floatx(), dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE]
+    floatx, global_policy, result_dtype = keras.config.floatx(), read_setting(POLICY), dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE]
     policies = [(layer, layer._dtype_policy) for layer in layers]  # noqa: SLF001 - its setter may quantize
     inputs = [(tensor, str(tensor.dtype)) for tensor in _declared_inputs(model) if "float" in str(tensor.dtype)]
     with backend_module().float64_enabled():
@@ -51,6 +52,7 @@ def in_double(model: Any) -> Iterator[None]:
                 layer._dtype_policy = policy  # noqa: SLF001
             dtypes.BIT64_TO_BIT32_DTYPE[DOUBLE] = result_dtype
             keras.config.set_floatx(floatx)
+            restore_setting(POLICY, global_policy)
 
 
 def _declared_inputs(model: Any) -> Iterator[Any]:

@@ -19,8 +19,11 @@ from backendcheck.record.observe.losses import LossObserver
 from backendcheck.record.observe.model import add_metrics, add_predictions, observe_losses_and_gradients
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
+from backendcheck.record.oracles.relations import observe_relations
+from backendcheck.record.oracles.relations_of_metrics import observe_metric_relations
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
+from backendcheck.vocabulary.observations import ObservationName, Quantity, of_output, quantity_of
+from backendcheck.vocabulary.relations import Relation
 
 # Losses of one-hot rows or of one score for each class, which do not depend on the order of the classes.
 _BY_COLUMN = (
@@ -28,6 +31,7 @@ _BY_COLUMN = (
     "binary_crossentropy", "binary_focal_crossentropy", "kl_divergence", "mean_squared_error", "mean_absolute_error",
 )  # fmt: skip
 _BY_INTEGER = ("sparse_categorical_crossentropy",)
+_PERMUTED = ("examples", "classes", "outputs")
 
 
 def opted_out(case: LossCase | ModelCase, relation: str, trace: Trace) -> bool:
@@ -37,8 +41,9 @@ def opted_out(case: LossCase | ModelCase, relation: str, trace: Trace) -> bool:
         InvalidCase: if the case opts out of an unknown relation.
     """
     for opt_out in case.order:
-        if getattr(opt_out, "relation", None) not in ("examples", "classes", "outputs"):
-            message = f"order={opt_out!r}; expected OptOut(relation='examples', 'classes' or 'outputs', reason=…)."
+        if getattr(opt_out, "relation", None) not in (*_PERMUTED, *Relation):
+            names = ", ".join(map(repr, (*_PERMUTED, *map(str, Relation))))
+            message = f"order={opt_out!r}; expected OptOut(relation=…, reason=…) with one of {names}."
             raise InvalidCase(message)
         if opt_out.relation == relation:
             note = f"order of {relation}: not checked, because the case opts out: {opt_out.reason}"
@@ -74,6 +79,7 @@ def observe_loss_order(case: LossCase, observer: LossObserver, trace: Trace) -> 
             with trace.variant(Oracle.ORDER, "classes permuted") as variant:
                 observer.observe((labels, y_pred[..., order], _permuted_weights(sample_weight, y_pred, order)), variant)
                 _undo(variant, order, (Quantity.GRADIENT,), axis=-1)
+    observe_relations(case, observer.loss, "", trace)
 
 
 def _permuted_weights(sample_weight: Any, y_pred: np.ndarray, order: np.ndarray) -> Any:
@@ -143,6 +149,20 @@ def observe_order(under_test: ModelUnderTest, trace: Trace) -> None:
         _permute_classes(under_test, trace)
     if not opted_out(under_test.case, "outputs", trace):
         _reverse_outputs(under_test, trace)
+    _observe_loss_relations(under_test, trace)
+    observe_metric_relations(trace)
+
+
+def _observe_loss_relations(under_test: ModelUnderTest, trace: Trace) -> None:
+    """Other forms of each declared loss, on the labels and predictions that it was called with."""
+    names = [name.output for name in map(ObservationName.parse, trace.observations) if name.quantity is Quantity.PREDICTIONS]
+    if trace.losses:
+        declared = outputs.declared_names(under_test.model, names)
+        specs = outputs.matched(under_test.case.loss, declared, what="loss", repeat=True)
+        for name in (name for name in trace.losses if name in names and name in specs):
+            predictions = trace.observations[of_output("predictions", name)].value
+            loss = losses.resolve(specs[name], trace.labels[of_output("y_true", name)], predictions)
+            observe_relations(under_test.case, loss, name, trace)
 
 
 def _permute_examples(under_test: ModelUnderTest, trace: Trace) -> None:
@@ -156,7 +176,8 @@ def _permute_examples(under_test: ModelUnderTest, trace: Trace) -> None:
         observe_losses_and_gradients(under_test, arrays, variant, predictions=not under_test.predict_differs)
         if under_test.overrides("predict_step"):
             add_predictions(outputs.by_output(under_test.model.predict_on_batch(as_fed(arrays[0])), under_test.model), variant)
-        _undo(variant, order, (Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT), axis=0)
+        by_example = (Quantity.LAYER_MASK, Quantity.MASK, Quantity.PREDICTIONS, Quantity.PER_EXAMPLE_LOSS, Quantity.GRADIENT)
+        _undo(variant, order, by_example, axis=0)
 
 
 def observe_prediction_order(under_test: ModelUnderTest, trace: Trace) -> None:
@@ -174,8 +195,10 @@ def observe_prediction_order(under_test: ModelUnderTest, trace: Trace) -> None:
 def _permute_classes(under_test: ModelUnderTest, trace: Trace) -> None:
     """Permute the columns of a Dense head and its labels, if the model has one output and its loss treats all classes alike."""
     head, case = _dense_head(under_test), under_test.case
-    loss = None if isinstance(case.loss, Mapping | list | tuple) or case.loss is None else losses.resolve(case.loss)
     predictions = trace.observations.get("predictions")
+    loss = None
+    if predictions is not None and case.loss is not None and not isinstance(case.loss, Mapping | list | tuple):
+        loss = losses.resolve(case.loss, under_test.y if isinstance(under_test.y, np.ndarray) else None, predictions.value)
     if head is None or loss is None or predictions is None or predictions.value.ndim < 2:  # noqa: PLR2004 - (N, C)
         return
     n_classes = predictions.value.shape[-1]

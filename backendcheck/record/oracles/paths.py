@@ -20,9 +20,12 @@ from backendcheck.record.observe.mask_flow import lost_masks_noted
 from backendcheck.record.observe.model import add_metrics, add_predictions, evaluate_options
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
-from backendcheck.record.oracles.paths_dataset import evaluate_on_dataset, one_batch_datasets, predict_on_dataset
-from backendcheck.record.oracles.paths_training import AFTER_ANOTHER, call_on_batch, observe_training_paths, run_another_batch
+from backendcheck.record.oracles.paths_batches import datasets
+from backendcheck.record.oracles.paths_dataset import evaluate_on_dataset, predict_on_dataset
+from backendcheck.record.oracles.paths_metrics import observe_metrics_by_name
+from backendcheck.record.oracles.paths_training import call_on_batch, observe_training_paths, run_another_batch
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import AFTER_ANOTHER
 
 # What is not compared if the class of the model overrides the method.
 _SKIPPED = {
@@ -38,13 +41,17 @@ def skipped_paths(under_test: ModelUnderTest) -> list[str]:
     return [f"{words}: the model overrides {method}" for method, words in _SKIPPED.items() if under_test.overrides(method)]
 
 
-def observe_paths(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Train as the recording does, and add a variant to `trace` for every other path that is not skipped."""
+def observe_paths(under_test: ModelUnderTest, trace: Trace) -> bool:
+    """Train as the recording does, and add a variant to `trace` for every other path that is not skipped.
+
+    Returns whether training was one step that started from the recorded gradients.
+    """
     observe_prediction_paths(under_test, trace)
     _observe_losses_by_name(under_test, trace)
     if under_test.evaluates:
+        observe_metrics_by_name(under_test, trace)
         _observe_metric_paths(under_test, trace)
-    observe_training_paths(under_test, trace)
+    return observe_training_paths(under_test, trace)
 
 
 def observe_prediction_paths(under_test: ModelUnderTest, trace: Trace) -> None:
@@ -99,7 +106,7 @@ def _observe_losses_by_name(under_test: ModelUnderTest, trace: Trace) -> None:
         total = sum(float(np.asarray(as_observation(loss, where="loss").value)) for loss in model.losses)
         for name, spec in specs.items():
             under_test.reset_loss_state()
-            loss = losses.resolve(spec)(labels[name], named[name], sample_weight=weights.get(name))
+            loss = losses.resolve(spec, labels[name], named[name])(labels[name], named[name], sample_weight=weights.get(name))
             value = as_observation(loss, where="loss").value
             if value.ndim:
                 return  # without a reduction, Keras does not have one total either
@@ -114,7 +121,8 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     if under_test.is_one_batch:
         with under_test.variant(trace, Oracle.PATHS, "evaluate") as variant:
             add_metrics(model.evaluate(*under_test.fed[:2], **evaluate_options(under_test)), variant, loss=loss)
-    elif under_test.changed_state or loss != "loss":
+    _evaluate_on_datasets(under_test, trace)
+    if not under_test.is_one_batch and (under_test.changed_state or loss != "loss"):
         return  # several batches then give other numbers than one
     with under_test.variant(trace, Oracle.PATHS, "test_on_batch") as variant:
         add_metrics(call_on_batch(under_test, "test"), variant, loss=loss, only=under_test.metrics_of_any_batch)
@@ -122,7 +130,11 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
         with trace.variant(Oracle.PATHS, f"test_on_batch {AFTER_ANOTHER}") as variant:
             values: Mapping[str, Any] = model.test_on_batch(*under_test.fed, return_dict=True)
             add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
-    for dataset_type, dataset in one_batch_datasets(under_test):
-        with under_test.variant(trace, Oracle.PATHS, f"evaluate({dataset_type})") as variant:
-            values = model.evaluate(dataset, verbose=0, return_dict=True)
-            add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
+
+
+def _evaluate_on_datasets(under_test: ModelUnderTest, trace: Trace) -> None:
+    """`evaluate` on the batches of the case, from each kind of data set."""
+    loss = under_test.test_step_loss_name if under_test.is_one_batch else under_test.evaluate_loss_name
+    for kind, make in datasets(under_test):
+        with under_test.variant(trace, Oracle.PATHS, f"evaluate({kind})") as variant:
+            add_metrics(under_test.model.evaluate(make(), verbose=0, return_dict=True), variant, loss=loss)

@@ -1,60 +1,13 @@
-"""The paths oracle on data sets: one made of the arrays of a case, and the one that a case gives as its data."""
+"""The paths oracle on the data set that a case gives as its data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import keras
-import numpy as np
-
-from backendcheck.nests import with_tuples
 from backendcheck.record.observe import outputs
-from backendcheck.record.observe.arrays import as_fed, is_text, leaves, map_nest
 from backendcheck.record.observe.fits import add_history, add_trained_weights
 from backendcheck.record.observe.model import add_metrics, add_predictions
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.trace import Trace
 from backendcheck.vocabulary.findings import Oracle
-
-# --- made of arrays --------------------------------------------------------------------------------------------
-
-
-def arrays_with_labels(under_test: ModelUnderTest) -> tuple[Any, ...]:
-    """``(x, y)`` or ``(x, y, sample_weight)``, as a data set yields them."""
-    return tuple(nest for nest in under_test.fed if nest is not None)
-
-
-def one_batch_datasets(under_test: ModelUnderTest) -> Iterator[tuple[str, Any]]:
-    """The examples as one batch, in each kind of data set that the backend takes."""
-    floatx = keras.config.floatx()
-
-    def cast_as_fit(array: np.ndarray) -> np.ndarray:
-        return array.astype(floatx) if array.dtype.kind == "f" else array
-
-    batch = tuple(as_fed(map_nest(cast_as_fit, nest)) for nest in under_test.arrays if nest is not None)
-    # TensorFlow reads a list in a data set as an array, and a tuple as a structure.
-
-    class OneBatch(keras.utils.PyDataset):  # type: ignore[misc]
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, index: int) -> Any:
-            return with_tuples(batch)
-
-    yield "PyDataset", OneBatch()
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        yield "tf.data", tf.data.Dataset.from_tensors(with_tuples(batch))
-    if keras.backend.backend() == "torch" and not any(is_text(leaf) for nest in batch for _, leaf in leaves(nest)):
-        import torch
-
-        tensors = tuple(map_nest(torch.as_tensor, nest) for nest in batch)
-        yield "DataLoader", torch.utils.data.DataLoader([tensors], batch_size=None, collate_fn=lambda item: item)
-
-
-# --- given by the case -----------------------------------------------------------------------------------------
 
 
 def predict_on_dataset(under_test: ModelUnderTest, trace: Trace) -> None:

@@ -16,17 +16,27 @@ from backendcheck.record.observe.model import add_metrics, evaluate_options, tra
 from backendcheck.record.observe.model_under_test import ModelUnderTest
 from backendcheck.record.observe.state import random_state
 from backendcheck.record.observe.trace import Trace
-from backendcheck.record.observe.weights import named_weights
-from backendcheck.record.oracles.paths_dataset import arrays_with_labels, fit_on_dataset
+from backendcheck.record.oracles.paths_batches import arrays_with_labels, observe_training_in_batches
+from backendcheck.record.oracles.paths_dataset import fit_on_dataset
+from backendcheck.record.oracles.paths_forms import observe_forms
+from backendcheck.record.oracles.paths_grouped import observe_grouped_steps
+from backendcheck.record.oracles.paths_saved import observe_saved_after_training, observe_saved_paths
+from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.observations import DENSE_GRADIENTS
+from backendcheck.vocabulary.observations import AFTER_ANOTHER, DENSE_GRADIENTS
 
-AFTER_ANOTHER = "after another batch"
 _SAME = 1e-6  # relative to the largest prediction: far above rounding of the same ops, far below the effect of dropout
 
 
-def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
-    """Train as the recording does, and add a variant to `trace` for every other path of training that is not skipped."""
+def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> bool:
+    """Train as the recording does, and add a variant to `trace` for every other path of training that is not skipped.
+
+    Returns whether training was one step that started from the recorded gradients.
+    """
+    if not trace.can(Ability.TRAIN):
+        observe_saved_paths(under_test, trace)
+        observe_forms(under_test, trace)
+        return False
     same_as_inference = _trains_as_it_predicts(under_test)
     under_test.restore_initial()
     metrics_work = not any(raised.stage == "metrics" for raised in trace.raised)
@@ -36,20 +46,34 @@ def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     under_test.reset_metrics()
     history = train(under_test, trace, **options)
     has_trained = "train/loss" in trace.observations
+    if has_trained and "train/*" not in trace.not_compared:
+        observe_saved_after_training(under_test, trace)
     _observe_validation(under_test, history, trace)
     starts_from_loss = same_as_inference and under_test.is_one_batch and starts_as_recorded(under_test)
     single_step = has_trained and starts_from_loss and is_one_epoch(under_test)
     if has_trained and starts_from_loss:
         _observe_first_epoch(under_test, history, trace)
-    if single_step:
-        _observe_plain_sgd(under_test, trace)
-    if has_trained and under_test.dataset is not None and not under_test.case.fits and "train/*" not in trace.not_compared:
-        fit_on_dataset(under_test, trace)
+    # What runs the step that `fit` compiled comes first, and then what compiles anew.
+    _observe_first_step(under_test, trace, starts_from_loss=starts_from_loss)
     if has_trained:
+        if same_as_inference:
+            _observe_first_step_after_another_batch(under_test, trace)
+        if under_test.dataset is not None and not under_test.case.fits and "train/*" not in trace.not_compared:
+            fit_on_dataset(under_test, trace)
+        observe_training_in_batches(under_test, trace)
         _fit_with_dense_gradients(under_test, trace)
     _observe_compilations(under_test, trace, steps=starts_from_loss, single_step=single_step)
-    if has_trained and same_as_inference:
-        _observe_first_step_after_another_batch(under_test, trace)
+    if has_trained:
+        observe_grouped_steps(under_test, trace)
+    observe_saved_paths(under_test, trace, single_step=single_step)
+    observe_forms(under_test, trace)
+    return single_step
+
+
+def trains_one_recorded_step(under_test: ModelUnderTest) -> bool:
+    """Whether training is one step that starts from the recorded gradients."""
+    is_first_step = under_test.is_one_batch and starts_as_recorded(under_test) and is_one_epoch(under_test)
+    return is_first_step and _trains_as_it_predicts(under_test)
 
 
 def _trains_as_it_predicts(under_test: ModelUnderTest) -> bool:
@@ -115,35 +139,6 @@ def _evaluate_validation(under_test: ModelUnderTest) -> Mapping[str, Any]:
 def _observe_first_epoch(under_test: ModelUnderTest, history: Mapping[str, list[float]], trace: Trace) -> None:
     with under_test.variant(trace, Oracle.PATHS, "fit") as variant:
         add_metrics({name: values[0] for name, values in history.items() if not name.startswith("val_")}, variant, loss="loss")
-
-
-# --- one step of gradient descent ------------------------------------------------------------------------------
-
-
-def _observe_plain_sgd(under_test: ModelUnderTest, trace: Trace) -> None:
-    """The weights after one step of plain gradient descent along the recorded gradient."""
-    rate = _plain_rate(under_test.model.optimizer)
-    if rate is None or any(getattr(v, "constraint", None) is not None for v in under_test.model.trainable_variables):
-        return
-    trainable = {id(variable) for variable in under_test.model.trainable_variables}
-    with under_test.variant(trace, Oracle.PATHS, "initial weight - learning rate * gradient") as variant:
-        for path, variable in named_weights(under_test.model):
-            gradient = trace.observations.get(f"gradient/{path}")
-            if id(variable) in trainable and gradient is not None:
-                step = np.asarray(under_test.initial.value(variable) - rate * gradient.value, gradient.value.dtype)
-                variant.add(f"train/weight/{path}", step)
-
-
-def _plain_rate(optimizer: Any) -> float | None:
-    """The learning rate of an SGD without any other option; None for all other optimizers."""
-    if not isinstance(optimizer, keras.optimizers.SGD) or type(optimizer).__name__ != "SGD":  # torch has its own SGD
-        return None
-    extras = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor",
-              "gradient_accumulation_steps")  # fmt: skip
-    config = optimizer.get_config()
-    if any(config.get(name) for name in extras) or not isinstance(config.get("learning_rate"), float):
-        return None
-    return float(config["learning_rate"])
 
 
 # --- gradients as one tensor -----------------------------------------------------------------------------------
@@ -220,14 +215,35 @@ def _observe_first_step_after_another_batch(under_test: ModelUnderTest, trace: T
     under_test.restore_initial()
 
 
-def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bool, single_step: bool) -> None:
-    """The first training step and a test step: compiled as before, op by op, and with XLA where the backend has both."""
-    compilations: dict[str, dict[str, Any]] = {"train_on_batch": {}}
-    # An overridden `train_step` is compared with itself, where `fit` has run it once without random numbers.
-    has_own_step = (
+def _observe_first_step(under_test: ModelUnderTest, trace: Trace, *, starts_from_loss: bool) -> None:
+    """The first training step by `train_on_batch`, compiled as `fit` compiles it."""
+    restored = under_test.restore_initial()
+    under_test.reset_metrics()
+    if starts_from_loss:
+        with under_test.variant(trace, Oracle.PATHS, "train_on_batch") as variant:
+            add_metrics(call_on_batch(under_test, "train"), variant, loss="loss")
+    elif restored and _has_own_step(under_test, trace):
+        _observe_own_step(under_test, trace, "train_on_batch")
+
+
+def _has_own_step(under_test: ModelUnderTest, trace: Trace) -> bool:
+    """Whether an overridden `train_step` is compared with itself: where `fit` has run it once without random numbers."""
+    return (
         under_test.overrides("train_step") and "train/loss" in trace.observations and "train/*" not in trace.not_compared
         and under_test.is_one_batch and is_one_epoch(under_test) and under_test.case.class_weight is None
     )  # fmt: skip
+
+
+def _observe_own_step(under_test: ModelUnderTest, trace: Trace, path: str) -> None:
+    with under_test.variant(trace, Oracle.PATHS, path) as variant:
+        for name, value in call_on_batch(under_test, "train").items():
+            variant.add("train/loss" if name == "loss" else f"train/metric/{name}", as_reported(value)[None])
+        add_trained_weights(under_test, variant)
+
+
+def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bool, single_step: bool) -> None:
+    """The first training step and a test step: op by op, and with XLA where the backend has both."""
+    compilations: dict[str, dict[str, Any]] = {}
     if not under_test.can_recompile:
         trace.notes.append("not compared with itself op by op: compile() of the model has other parameters than that of Keras")
     elif keras.backend.backend() != "torch":  # torch runs op by op already, and torch.compile takes minutes
@@ -237,24 +253,29 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
     elif under_test.can_recompile and keras.backend.backend() == "tensorflow":
         compilations["jit_compile"] = {"jit_compile": True}
     for prefix, options in compilations.items():
-        restored = under_test.restore_initial()
+        under_test.restore_initial()
         under_test.reset_metrics()  # a second compile() keeps the metric objects with their state
-        if options:
-            under_test.compile(**options)
-            same_in_batches = under_test.test_step_loss_name == "loss" and not under_test.changed_state
-            if under_test.evaluates and (under_test.is_one_batch or same_in_batches):
-                with under_test.variant(trace, Oracle.PATHS, f"{prefix}: test_on_batch") as variant:
-                    values, loss = call_on_batch(under_test, "test"), under_test.test_step_loss_name
-                    add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
-            restored = under_test.restore_initial()
-        path = f"{prefix}: train_on_batch" if options else prefix
-        if steps:
-            with under_test.variant(trace, Oracle.PATHS, path) as variant:
-                add_metrics(call_on_batch(under_test, "train"), variant, loss="loss")
-                if single_step and restored and options:
-                    add_trained_weights(under_test, variant)
-        elif has_own_step and restored:
-            with under_test.variant(trace, Oracle.PATHS, path) as variant:
-                for name, value in call_on_batch(under_test, "train").items():
-                    variant.add("train/loss" if name == "loss" else f"train/metric/{name}", as_reported(value)[None])
+        under_test.compile(**options)
+        has_run = _observe_compiled_step(under_test, trace, f"{prefix}: train_on_batch", steps=steps, single_step=single_step)
+        if has_run and prefix == "jit_compile" and not under_test.overrides("test_step"):
+            continue  # the training step has the loss and the metrics too, and compiling by XLA costs most of all paths
+        same_in_batches = under_test.test_step_loss_name == "loss" and not under_test.changed_state
+        if under_test.evaluates and (under_test.is_one_batch or same_in_batches):
+            under_test.restore_initial()
+            with under_test.variant(trace, Oracle.PATHS, f"{prefix}: test_on_batch") as variant:
+                values, loss = call_on_batch(under_test, "test"), under_test.test_step_loss_name
+                add_metrics(values, variant, loss=loss, only=under_test.metrics_of_any_batch)
+
+
+def _observe_compiled_step(under_test: ModelUnderTest, trace: Trace, path: str, *, steps: bool, single_step: bool) -> bool:
+    """The first training step. Returns whether it has run with the recorded loss and metrics."""
+    restored = under_test.restore_initial()
+    if steps:
+        with under_test.variant(trace, Oracle.PATHS, path) as variant:
+            add_metrics(call_on_batch(under_test, "train"), variant, loss="loss")
+            if single_step and restored:
                 add_trained_weights(under_test, variant)
+        return not variant.raised
+    if restored and _has_own_step(under_test, trace):
+        _observe_own_step(under_test, trace, path)
+    return False

@@ -7,7 +7,6 @@ import decimal
 import gc
 import json
 import locale
-import logging
 import os
 import resource
 import signal
@@ -20,7 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backendcheck.record.process_state.item import Item
+from backendcheck.record.process_state.hooks import set_list
+from backendcheck.record.process_state.item import Item, attribute
 
 _WAIT_S = 0.2  # for a thread or a process that is about to end
 _HIGHEST_SIGNAL = 64
@@ -32,22 +32,22 @@ def items() -> list[Item]:
         Item("environment variables", _environment, _restore_environment),
         Item("umask", _umask, os.umask),
         Item("locale", lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
-        Item("sys.path", lambda: list(sys.path), lambda value: _set_list(sys.path, value)),
-        Item("sys.meta_path", _missing_finders()),
-        Item("sys.path_hooks", lambda: list(sys.path_hooks), lambda value: _set_list(sys.path_hooks, value)),
-        Item("sys.argv", lambda: list(sys.argv), lambda value: _set_list(sys.argv, value)),
+        Item("sys.path", lambda: list(sys.path), lambda value: set_list(sys.path, value)),
+        Item("sys.argv", lambda: list(sys.argv), lambda value: set_list(sys.argv, value)),
         Item("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
         Item("switch interval of threads", sys.getswitchinterval, sys.setswitchinterval),
         Item("longest integer as text", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
         Item("trace function", sys.gettrace, sys.settrace),
         Item("profile function", sys.getprofile, sys.setprofile),
-        *(_attribute(sys, name) for name in ("excepthook", "displayhook", "unraisablehook", "dont_write_bytecode")),
-        _attribute(threading, "excepthook"),
+        Item("sys.excepthook", *attribute(sys, "excepthook")),
+        Item("sys.displayhook", *attribute(sys, "displayhook")),
+        Item("sys.unraisablehook", *attribute(sys, "unraisablehook")),
+        Item("sys.dont_write_bytecode", *attribute(sys, "dont_write_bytecode")),
+        Item("threading.excepthook", *attribute(threading, "excepthook")),
         Item("garbage collection", lambda: (gc.isenabled(), gc.get_threshold(), gc.get_debug()), _restore_gc),
-        Item("callbacks of garbage collection", lambda: list(gc.callbacks), lambda value: _set_list(gc.callbacks, value)),
+        Item("callbacks of garbage collection", lambda: list(gc.callbacks), lambda value: set_list(gc.callbacks, value)),
         Item("warning filters", lambda: list(warnings.filters), _restore_warnings),
-        _attribute(warnings, "showwarning"),
-        Item("logging", _logging, _restore_logging),
+        Item("warnings.showwarning", *attribute(warnings, "showwarning")),
         Item("decimal context", lambda: repr(decimal.getcontext()), _restore_decimal()),
         Item("time-out of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
         Item("stack size of threads", threading.stack_size, threading.stack_size),
@@ -63,20 +63,6 @@ def items() -> list[Item]:
         Item("child processes", _settled(_children)),
         Item("open files", _settled(_open_files)),
     ]
-
-
-def _attribute(owner: Any, name: str) -> Item:
-    return Item(f"{owner.__name__}.{name}", lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
-
-
-def _set_list(target: list[Any], value: list[Any]) -> None:
-    target[:] = value
-
-
-def _missing_finders() -> Callable[[], list[Any]]:
-    """Finders of modules that were removed. Libraries add some when they are imported."""
-    first = list(sys.meta_path)
-    return lambda: [finder for finder in first if finder not in sys.meta_path]
 
 
 def _directory() -> str:
@@ -109,19 +95,6 @@ def _restore_gc(value: tuple[bool, tuple[int, int, int], int]) -> None:
 def _restore_warnings(filters: list[Any]) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001 - as catch_warnings does
-
-
-def _logging() -> tuple[Any, ...]:
-    root = logging.getLogger()
-    return root.level, root.manager.disable, list(root.handlers), logging.getLoggerClass()
-
-
-def _restore_logging(value: tuple[Any, ...]) -> None:
-    root = logging.getLogger()
-    root.setLevel(value[0])
-    logging.disable(value[1])
-    root.handlers[:] = value[2]
-    logging.setLoggerClass(value[3])
 
 
 def _restore_decimal() -> Callable[[Any], None]:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from backendcheck.record.keras_settings import POLICY, policy_name, read_setting, restore_setting
 from backendcheck.record.process_state.item import Item
 
 
@@ -19,8 +20,13 @@ def items() -> list[Item]:
         Item("NumPy's function for floating-point errors", np.geterrcall, np.seterrcall),
         Item("NumPy's print options", _print_options, lambda value: np.set_printoptions(**dict(value))),
         Item("NumPy's buffer size", np.getbufsize, np.setbufsize),
+        *_thread_pools(),
         Item("rounding and denormal numbers of the processor", _arithmetic),
         Item("keras floatx", config.floatx, config.set_floatx),
+        Item("keras dtype policy", policy_name, config.set_dtype_policy),
+        # Where none was set, the first layer sets one.
+        Item("keras dtype policy of the first layer", *_setting(POLICY), is_told=False),
+        Item("keras device scope", *_setting("torch_device")),
         Item("keras epsilon", config.epsilon, config.set_epsilon),
         Item("keras image data format", config.image_data_format, config.set_image_data_format),
         Item("keras traceback filtering", config.is_traceback_filtering_enabled, _switch(
@@ -34,6 +40,26 @@ def items() -> list[Item]:
         *_since("max_steps_per_epoch", lambda: Item(
             "keras most steps in an epoch", config.max_steps_per_epoch, config.set_max_steps_per_epoch)),
     ]  # fmt: skip
+
+
+def _thread_pools() -> list[Item]:
+    """The threads of BLAS and OpenMP, where threadpoolctl is installed, which can change them."""
+    try:
+        from threadpoolctl import ThreadpoolController
+
+        libraries = ThreadpoolController().lib_controllers
+    except (ImportError, AttributeError, OSError):
+        return []
+
+    def restore(counts: list[int]) -> None:
+        for library, count in zip(libraries, counts, strict=True):
+            library.set_num_threads(count)
+
+    return [Item("threads of BLAS and OpenMP", lambda: [library.get_num_threads() for library in libraries], restore)]
+
+
+def _setting(name: str) -> tuple[Any, Any]:
+    return lambda: read_setting(name), lambda value: restore_setting(name, value)
 
 
 def _since(name: str, make: Any) -> list[Item]:

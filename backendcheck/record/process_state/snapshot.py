@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backendcheck.record.process_state import interpreter, numeric
+from backendcheck.record.process_state import hooks, interpreter, numeric
 from backendcheck.record.process_state.item import Item
 
 _LIBRARIES = ("jax", "tensorflow", "torch")  # each has a module here, used once a process has imported the library
@@ -30,7 +30,7 @@ class ProcessState:
     """The state of this process at one moment. It is read again after each case, and put back."""
 
     def __init__(self) -> None:
-        self._items: list[Item] = [*interpreter.items(), *numeric.items()]
+        self._items: list[Item] = [*hooks.items(), *interpreter.items(), *numeric.items()]
         self._values: dict[str, Any] = {}
         self._libraries: set[str] = set()
         self.accept()
@@ -42,7 +42,7 @@ class ProcessState:
 
     def changes(self) -> list[str]:
         """The names of what differs from the values taken."""
-        return [item.name for item in self._items if _read(item) != self._values[item.name]]
+        return [item.name for item in self._items if item.is_told and _read(item) != self._values[item.name]]
 
     def read(self) -> dict[str, Any]:
         """All values as they are now."""
@@ -62,7 +62,8 @@ class ProcessState:
             if item.restore is not None:
                 with contextlib.suppress(Exception):  # what a case has done to a library may go wrong in any way
                     item.restore(before)
-            changes.append(Change(item.name, restored=_read(item) == before))
+            if item.is_told:
+                changes.append(Change(item.name, restored=_read(item) == before))
         self._add_libraries()
         return changes
 

@@ -7,12 +7,17 @@ from typing import Any
 import torch
 from torch._tensor_str import PRINT_OPTS  # no public function returns them
 from torch.nn.modules import module as modules
+from torch.optim import optimizer as optimizers
 
 from backendcheck.record.process_state.interpreter import functions_of
-from backendcheck.record.process_state.item import Item
+from backendcheck.record.process_state.item import Item, attribute
 
 _PRINTED = ("precision", "threshold", "edgeitems", "linewidth", "sci_mode")
-_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks")
+# The dicts of hooks that apply to every module and every optimizer; their names depend on the version.
+_HOOKS = [
+    hooks for owner in (modules, optimizers) for name, hooks in vars(owner).items()
+    if name.startswith("_global_") and isinstance(hooks, dict)
+]  # fmt: skip
 
 
 def items() -> list[Item]:
@@ -25,8 +30,11 @@ def items() -> list[Item]:
         Item("torch deterministic algorithms", _deterministic, _restore_deterministic),
         Item("torch filling of new memory", lambda: torch.utils.deterministic.fill_uninitialized_memory, _restore_filling),
         Item("torch float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-        *(_flag(backends.cuda.matmul, name) for name in ("allow_tf32",)),
-        *(_flag(backends.cudnn, name) for name in ("allow_tf32", "benchmark", "deterministic", "enabled")),
+        Item("torch TensorFloat-32 of matmul", *attribute(backends.cuda.matmul, "allow_tf32")),
+        Item("torch TensorFloat-32 of cuDNN", *attribute(backends.cudnn, "allow_tf32")),
+        Item("torch benchmarks of cuDNN", *attribute(backends.cudnn, "benchmark")),
+        Item("torch deterministic cuDNN", *attribute(backends.cudnn, "deterministic")),
+        Item("torch use of cuDNN", *attribute(backends.cudnn, "enabled")),
         Item("torch threads", torch.get_num_threads, torch.set_num_threads),
         Item("torch threads between operations", torch.get_num_interop_threads),
         Item("torch anomaly mode", _anomaly, lambda value: torch.autograd.set_detect_anomaly(*value)),
@@ -34,15 +42,12 @@ def items() -> list[Item]:
         Item("torch autocast cache", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
         Item("torch print options", lambda: [getattr(PRINT_OPTS, name) for name in _PRINTED], _restore_printing),
         Item("torch repeated warnings", torch.is_warn_always_enabled, torch.set_warn_always),
-        Item("torch hooks of all modules", lambda: [dict(getattr(modules, name)) for name in _HOOKS], _restore_hooks),
+        Item("torch hooks of all modules and optimizers", lambda: [dict(hooks) for hooks in _HOOKS], _restore_hooks),
+        Item("torch hooks of saved tensors", lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),  # noqa: SLF001
+             lambda _: torch._C._autograd._pop_saved_tensors_default_hooks()),  # noqa: SLF001
         Item("torch modes of dispatch", _modes),
         *(functions_of(owner) for owner in (torch, torch.nn.functional, torch.Tensor, torch.nn.Module, torch.autograd)),
     ]
-
-
-def _flag(owner: Any, name: str) -> Item:
-    return Item(f"torch {owner.__name__ if hasattr(owner, '__name__') else 'matmul'} {name}",
-                lambda: getattr(owner, name), lambda value: setattr(owner, name, value))  # fmt: skip
 
 
 def _restore_device(device: str) -> None:
@@ -82,8 +87,7 @@ def _restore_printing(values: list[Any]) -> None:
 
 
 def _restore_hooks(values: list[dict[int, Any]]) -> None:
-    for name, value in zip(_HOOKS, values, strict=True):
-        hooks = getattr(modules, name)
+    for hooks, value in zip(_HOOKS, values, strict=True):
         hooks.clear()
         hooks.update(value)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from backendcheck.record.observe.arrays import as_observation
 from backendcheck.record.source.dependencies import Slice, module_of, parsed, segment
@@ -56,7 +57,7 @@ def expression(value: Any, slice_: Slice) -> str:
 
 
 def _instance(value: Any, slice_: Slice) -> str:
-    cls = type(value)
+    cls = _of_every_backend(type(value))
     name = public_name(cls) or _own(cls, slice_)
     try:
         config = value.get_config()
@@ -65,7 +66,16 @@ def _instance(value: Any, slice_: Slice) -> str:
         raise NotWritable(message) from error
     if "fn" in config and cls.__name__ == "LossFunctionWrapper":
         return expression(value.fn, slice_)
+    if isinstance(rate := config.get("learning_rate"), float):
+        config = {**config, "learning_rate": float(str(np.float32(rate)))}  # 0.1, which a float32 variable holds as 0.1000000015
     return f"{name}({', '.join(f'{key}={value_source}' for key, value_source in arguments_of(cls, config, slice_).items())})"
+
+
+def _of_every_backend(cls: type) -> type:
+    """The public class whose instances are of `cls` on one backend. `keras.optimizers.Adam` gives an Adam of PyTorch there."""
+    if not cls.__module__.startswith("keras.src.backend."):
+        return cls
+    return next((base for base in cls.__mro__ if base.__name__ == cls.__name__ and public_name(base)), cls)
 
 
 def arguments_of(cls: Any, config: Mapping[str, Any], slice_: Slice) -> dict[str, str]:

@@ -29,7 +29,7 @@ def model_code(model: Any, slice_: Slice) -> dict[str, Any]:
     else:
         functional = model
     if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
-        message = f"the model is a {type(model).__name__}, which is not a class of Keras"
+        message = f"{type(model).__name__}, the class of the model, is not one of Keras"
         raise NotWritable(message)
     names: dict[int, str] = {}
     taken: set[str] = {"x", "y", "loss", "metrics", "model", "keras", "np", "build", "show", "optimizer", "sample_weight"}

@@ -16,6 +16,7 @@ from backendcheck.report.views.case import (
     web_link,
 )
 from backendcheck.report.views.raised import place_of
+from backendcheck.report.views.remedies import what_to_do
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import visible
@@ -94,12 +95,14 @@ def _failing_table(results: Results, room: int) -> Iterator[str]:
     failing = by_verdict(results, *FAILING)
     if not failing:
         return
-    yield from ("", "| case | verdict | what differs | odd one out |", "| --- | --- | --- | --- |")
+    yield from ("", "| case | verdict | what differs | odd one out | what to do |", "| --- | --- | --- | --- | --- |")
     yield from _rows([_failing_row(result) for result in failing], room, "failing case")
 
 
 def _failing_row(result: CaseResult) -> str:
-    return f"| {_name(result)} | {result.verdict} | {_cut(escape(result.headline))} | {escape(odd_one_out(result))} |"
+    remedy = _cut(escape(visible(what_to_do(result))))
+    headline, odd = _cut(escape(result.headline)), escape(odd_one_out(result))
+    return f"| {_name(result)} | {result.verdict} | {headline} | {odd} | {remedy} |"
 
 
 def _known_table(results: Results, room: int) -> Iterator[str]:

@@ -8,81 +8,63 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
 from typing import Any
-
-import numpy as np
 
 from backendcheck import __version__
 from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.diagnose import Diagnosis
-from backendcheck.recordings.files import ENVIRONMENT_FILE
-from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import Noise, NoiseFloor, headroom, multiple
 from backendcheck.recordings.recording import Raised
 from backendcheck.recordings.scripts import KeptScript
+from backendcheck.report.formats.moment import in_json
+from backendcheck.report.formats.strict_json import dumped
 from backendcheck.report.views.case import cells
 from backendcheck.report.views.findings import required_tolerance
+from backendcheck.report.views.moment import CREATED, ENVIRONMENTS, Moment, filled
 from backendcheck.report.views.remedies import what_to_do
 from backendcheck.report.views.run import exit_reason, expected_and_compared
+from backendcheck.results.figures import Moved
+from backendcheck.results.history import History
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.known import Divergence
+from backendcheck.vocabulary.leg_names import parts_of
 
 SCHEMA = 1
 
 
 def render(results: Results) -> str:
     """The text of report.json: one line for each top-level field and each result, which helps to search and to compare."""
-    lines = [f"{json.dumps(name)}: {_dumped(value)}" for name, value in _run(results).items()]
-    by_case = ",\n".join(f"  {_dumped(_result(result, results))}" for result in results.cases)
-    lines.append(f'"results": [\n{by_case}\n]' if by_case else '"results": []')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    return filled(frame(results), in_json(Moment.of(results)))
+
+
+def frame(results: Results) -> str:
+    """report.json with marks for what concerns the run alone."""
+    lines = [f"{json.dumps(name)}: {dumped(value)}" for name, value in _run(results).items()]
+    by_case = [f"  {dumped(_result(result, results))}" for result in results.cases] or [""]
+    between = "\n" if results.cases else ""
+    by_case[0] = f'"results": [{between}{by_case[0]}'
+    lines[0] = f"{{\n{lines[0]}"
+    by_case[-1] += f"{between}]\n}}\n"
+    return ",\n".join([*lines, *by_case])  # joined once: the text is large
 
 
 def entry(result: CaseResult, results: Results) -> str:
     """The entry of one case in one line, as in report.json."""
-    return _dumped(_result(result, results))
-
-
-def _dumped(value: Any) -> str:
-    try:
-        text = json.dumps(value, allow_nan=False, separators=(", ", ": "))
-        if "\\ud" not in text:  # a surrogate, which may be a lone one
-            return text
-    except (TypeError, ValueError):
-        pass  # NumPy, sets, NaN: strict JSON cannot contain them
-    return json.dumps(plain(value), allow_nan=False, separators=(", ", ": "))
-
-
-def plain(value: Any) -> Any:
-    """`value` as strict JSON: NaN and Infinity as text, lone surrogates escaped, arrays as lists."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist()) if not isinstance(value, np.void) else str(value)
-    if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(plain(str(item)) for item in value)
-    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(item) for item in value]
-    return plain(str(value))
+    return dumped(_result(result, results))
 
 
 def _run(results: Results) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "generator": {"name": "backendcheck", "version": __version__},
-        "created": results.created,
+        "created": CREATED,
         "exit_code": results.exit_code,
         "exit_reason": exit_reason(results),
         "shard": str(results.shard) if results.shard else None,
         "backends": results.backends,
+        "legs": {label: _parts(label) for label in results.backends},
         "counts": results.counts,
+        **({"not_supported": lacking} if (lacking := results.not_supported) else {}),
         "n_comparisons": results.n_comparisons,
         "compared": {row.noun: {"n": row.n, "expected": row.expected} for row in expected_and_compared(results)},
         "problems": list(map(str, results.problems)),
@@ -99,12 +81,21 @@ def _run(results: Results) -> dict[str, Any]:
                 {"case": change.case, "what": change.what, "before": change.before, "now": change.now}
                 for change in results.changes
             ],
+            "moved": {case: list(map(_moved, figures)) for case, figures in results.moved.items()},
         }
         if results.since
         else None,
-        "environments": {leg.label: _environment(leg) for leg in results.legs},
+        **({} if results.history is None else {"history": _history(results.history)}),
+        "environments": ENVIRONMENTS,
         **_noise_of_run(results),
     }
+
+
+def _parts(leg: str) -> dict[str, Any]:
+    """The parts of a name of a leg; null for what is not in it."""
+    parts = parts_of(leg)
+    packages = {package.package: package.version for package in parts.packages}
+    return {"backend": parts.backend.value, "device": parts.device or None, "mode": parts.mode or None, "packages": packages}
 
 
 def _noise_of_run(results: Results) -> dict[str, Any]:
@@ -115,24 +106,20 @@ def _noise_of_run(results: Results) -> dict[str, Any]:
     return {"noise_floor": {"recordings": recorded, "problems": results.noise_problems}}
 
 
-def _environment(leg: Leg) -> dict[str, Any]:
-    environment = leg.environment
+def _moved(figure: Moved) -> dict[str, Any]:
     return {
-        "backend": environment.backend,
-        "run": environment.run,
-        "exit_state": environment.exit_state,
-        "versions": environment.versions,
-        "platform": environment.platform,
-        "device": environment.device,
-        "settings": environment.settings,
-        "determinism": environment.determinism,
-        "n_cases": len(environment.cases),
-        "n_recordings": len(leg.recordings),
-        "started": environment.started,
-        "duration_s": environment.duration_s,
-        **({"pieces": ENVIRONMENT_FILE.encode(environment.parts)} if environment.parts else {}),
-        **({"sessions": ENVIRONMENT_FILE.encode(environment.sessions)} if environment.sessions else {}),
-    }
+        "oracle": figure.oracle, "observation": figure.observation, "left": figure.left, "right": figure.right,
+        "figure": figure.figure, "before": figure.before, "now": figure.now,
+    }  # fmt: skip
+
+
+def _history(history: History) -> dict[str, Any]:
+    """What has changed since the last of the earlier runs."""
+    return {
+        "runs": [{"created": run.created, "commit": run.commit or None} for run in history.runs],
+        "new": history.new, "gone": history.gone, "changed": list(history.changed), "flaky": history.flaky_cases,
+        "ignored": history.ignored or None,
+    }  # fmt: skip
 
 
 def _known(entry: Divergence) -> dict[str, Any]:
@@ -177,6 +164,7 @@ def _result(result: CaseResult, results: Results) -> dict[str, Any]:
             {"stage": stage.name, "state": stage.state, "first": stage.first, "backends": stage.backends}
             for stage in result.stages
         ],
+        "seconds": {leg: round(sum(recording.timings_s.values()), 3) for leg, recording in result.recordings.items()},
         "max_excess": _finite(worst),
         "max_excess_infinite": worst is not None and math.isinf(worst),
         "findings": [_finding(finding) for finding in result.findings],
@@ -186,6 +174,7 @@ def _result(result: CaseResult, results: Results) -> dict[str, Any]:
             for leg, recording in result.recordings.items()
             if recording.raised
         },
+        **({"not_supported": lacking} if (lacking := _lacking_of(result)) else {}),
         **({"failures": failures} if (failures := _failures(result)) else {}),
         "known": [_known(entry) for entry in result.known],
         "changed": result.changed,
@@ -211,6 +200,11 @@ def _raised(error: Raised, *, whole: bool = True) -> dict[str, Any]:
 def _failures(result: CaseResult) -> dict[str, Any]:
     """What kept legs from observing the case, where that was an exception."""
     return {leg: _raised(recording.failure) for leg, recording in result.recordings.items() if recording.failure is not None}
+
+
+def _lacking_of(result: CaseResult) -> dict[str, Any]:
+    """What the backends of legs cannot do of the case, and why."""
+    return {leg: dict(recording.not_supported) for leg, recording in result.recordings.items() if recording.not_supported}
 
 
 def _script(script: KeptScript) -> dict[str, Any]:
@@ -239,6 +233,7 @@ def _compact(comparison: Comparison) -> dict[str, Any]:
         "kind": comparison.kind if isinstance(comparison, Finding) else None,
         "excess": _finite(excess),
         **({"excess_infinite": True} if infinite else {}),
+        **({} if comparison.max_abs is None else {"max_abs": comparison.max_abs}),
         "tolerance": {
             "rtol": tolerance.rtol if tolerance else 0.0,
             "atol": tolerance.atol if tolerance else 0.0,

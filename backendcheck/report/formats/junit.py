@@ -16,9 +16,11 @@ from xml.sax.saxutils import escape
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from backendcheck.report.formats import text
+from backendcheck.report.formats.moment import in_junit
 from backendcheck.report.views.case import FAILING, reasons
 from backendcheck.report.views.environment import versions_line
 from backendcheck.report.views.findings import excess_words
+from backendcheck.report.views.moment import CREATED, Moment, filled
 from backendcheck.report.views.run import exit_sentence
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import block
@@ -60,9 +62,14 @@ class _Room:
 
 def render(results: Results) -> str:
     """The text of junit.xml."""
+    return filled(frame(results), in_junit(Moment.of(results)))
+
+
+def frame(results: Results) -> str:
+    """junit.xml with marks for when it was made."""
     document = JUnitXml("backendcheck")
     run = _Suite("backendcheck")
-    run.timestamp = _xml(results.created)
+    run.timestamp = CREATED
     for leg, version in versions_line(results):
         run.add_property(_xml(leg), _xml(version))
     run.add_property("exit code", exit_sentence(results))
@@ -92,7 +99,7 @@ def _adapt_to_schema(suite: Any) -> None:
 
 def _suite(topic: str, cases: Sequence[CaseResult], results: Results, room: _Room) -> TestSuite:
     suite = _Suite(_xml(topic))
-    suite.timestamp = _xml(results.created)
+    suite.timestamp = CREATED
     if cases[0].file:
         suite.file = _xml(cases[0].file)
     n_left_out = 0

@@ -18,7 +18,7 @@ from backendcheck.compare.layers import (
     Location,
 )
 from backendcheck.recordings.layer_calls import LOSS
-from backendcheck.report.formats.json import plain
+from backendcheck.report.formats.strict_json import plain
 from backendcheck.report.views.findings import excess_words, short_value
 from backendcheck.text.escape import one_line
 from backendcheck.text.lines import table, wrapped

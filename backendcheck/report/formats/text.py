@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
+from backendcheck.report.formats.moment import in_text
 from backendcheck.report.formats.text_case import case
 from backendcheck.report.formats.text_matrix import matrix
 from backendcheck.report.views.case import (
@@ -19,6 +20,7 @@ from backendcheck.report.views.case import (
     run_notes,
 )
 from backendcheck.report.views.findings import main_evidence, main_tolerance
+from backendcheck.report.views.moment import ENVIRONMENTS, KEPT, Moment
 from backendcheck.report.views.noise import noise_line
 from backendcheck.report.views.raised import authors_frame, frames_in_words, refused_everywhere
 from backendcheck.report.views.remedies import what_to_do
@@ -35,7 +37,7 @@ _MOST_KNOWN = 8  # in a line each
 _IN_FULL, _IN_LINES = 20, 200  # failing cases with their evidence, and those behind them in a line each
 _SOME = 3
 
-__all__ = ["case", "failing", "last_line", "summary", "verdict_line"]
+__all__ = ["case", "failing", "failing_early", "last_line", "summary", "summary_frame", "verdict_line"]
 
 
 def summary(
@@ -46,6 +48,14 @@ def summary(
     Lines are wrapped at `width` with a hanging indent, or not at all if it is None, for a file or a log. `verbose` shows
     everything, `quiet` only failing cases and problems. `run` is that of `failing`.
     """
+    lines = summary_frame(results, width, verbose=verbose, quiet=quiet, run=run)
+    yield from in_text(lines, Moment.of(results), width)
+
+
+def summary_frame(
+    results: Results, width: int | None = 80, *, verbose: bool = False, quiet: bool = False, run: str = ""
+) -> Iterator[str]:
+    """The same with marks in place of the lines that concern the run alone."""
     yield from _failing_cases(results, width, verbose=verbose, run=run)
     if not quiet:
         yield from _closed(matrix(results, width, whole=verbose))
@@ -54,9 +64,10 @@ def summary(
     if not quiet:
         if noise := noise_line(results):
             yield from wrapped(one_line(noise), width, hang="    ")
+        yield KEPT
         yield from _closed(_changes(results, width, verbose=verbose))
         if verbose:
-            yield from _closed(_environments(results, width))
+            yield ENVIRONMENTS
         yield from wrapped(counts_line(results), width, hang="    ")
 
 
@@ -136,24 +147,17 @@ def _changes(results: Results, width: int | None, *, verbose: bool) -> Iterator[
         yield f"  and {len(results.changes) - most} more"
 
 
-def _environments(results: Results, width: int | None) -> Iterator[str]:
-    """The environment of each leg, and the parts of a merged one."""
-    for leg in results.legs:
-        environment = leg.environment
-        versions = " ".join(f"{name} {environment.versions[name]}" for name in environment.versions if name != "backendcheck")
-        text = f"{leg.label}: {counted(len(leg.recordings), 'recording')} in {environment.duration_s:.1f} s; {versions}"
-        yield from wrapped(one_line(text), width, hang="    ")
-        for part in environment.parts:
-            shard = f"{part.name}, " if part.shard else ""
-            source = f" {part.path}, run {part.run[:8]}" if part.run else ""
-            text = f"part{source}: {shard}{part.exit_state}, {counted(part.n_recordings, 'recording')}"
-            yield from wrapped(one_line(text), width, first="  ", hang="      ")
-
-
 def verdict_line(result: CaseResult, headline: str | None = None) -> str:
     """Verdict, case and headline in one line."""
     text = one_line(result.headline if headline is None else headline)
     return f"{result.verdict.value} {visible(result.case)}   {text}".rstrip()
+
+
+def failing_early(result: CaseResult, width: int | None = 80) -> Iterator[str]:
+    """A failing case while others are still recorded: verdict and headline, and what to do. The summary adds the evidence."""
+    yield from wrapped(verdict_line(result), width, hang="    ")
+    if remedy := what_to_do(result):
+        yield from labeled("what to do", [one_line(remedy)], width)
 
 
 def failing(result: CaseResult, width: int | None = 80, run: str = "") -> Iterator[str]:
@@ -173,6 +177,8 @@ def failing(result: CaseResult, width: int | None = 80, run: str = "") -> Iterat
     for change in result.changed:
         yield from labeled("changed", [change], width)
     yield from labeled("next", _next(result, run), width, whole=True)
+    if remedy := what_to_do(result):
+        yield from labeled("what to do", [remedy], width)
 
 
 def _problems(result: CaseResult, width: int | None) -> Iterator[str]:
@@ -193,10 +199,7 @@ def _differences(result: CaseResult, width: int | None) -> Iterator[str]:
 def _next(result: CaseResult, run: str) -> list[str]:
     option = f" --run {shlex.quote(visible(run))}" if run else ""
     steps = [f"backendcheck show {shlex.quote(visible(result.case))}{option}"]
-    if (refused_everywhere(result) and not result.known) or authors_frame(result) is not None:
-        steps.append(what_to_do(result))
-    elif result.verdict is Verdict.FAILED and not result.known:
+    own = refused_everywhere(result) or authors_frame(result) is not None
+    if result.verdict is Verdict.FAILED and not result.known and not own:
         steps.append("known? add it to known_divergences.toml")
-    if result.verdict is Verdict.FAILED and result.known:
-        steps.append("check the case, then correct the entry")
     return steps

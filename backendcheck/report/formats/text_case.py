@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from backendcheck.compare.findings import Finding
 from backendcheck.report.views.case import cells, exceptions, further_problems, notes, odd_one_out, shown_claim, timings
 from backendcheck.report.views.findings import (
+    advised_tolerance,
     evidence,
     excess_words,
     finding_note,
     finding_rows,
     ordered_passes,
-    required_tolerance,
     tolerance_values,
     tolerance_words,
 )
 from backendcheck.report.views.noise import noise_measured, noise_words, noisiest
 from backendcheck.report.views.raised import TRACEBACK, origins
+from backendcheck.report.views.remedies import what_to_do
 from backendcheck.report.views.values import ValueTable, value_tables
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import runs_in_words
@@ -73,6 +74,8 @@ def _identity(result: CaseResult, legs: Sequence[str], width: int | None, *, ver
         yield from labeled("backends", shown, width)
     if odd := odd_one_out(result):
         yield from labeled("odd one out", [odd], width)
+    if remedy := what_to_do(result):
+        yield from labeled("what to do", [one_line(remedy)], width)
     yield from _stages(result, width)
     for entry in result.known:
         explanation = entry.cause.explanation if entry.cause and verbose else ""
@@ -111,13 +114,13 @@ def _findings(result: CaseResult, width: int | None, *, verbose: bool) -> Iterat
     yield f"findings ({len(result.findings)})"
     shown = rows if verbose else rows[:_BRIEF]
     for row in shown:
-        yield from _finding(row.finding, width, row.likewise)
+        yield from _finding(row.finding, result, width, row.likewise)
     if len(shown) < len(rows):
         n_shown = sum(1 + len(row.likewise) for row in shown)
         yield f"  and {len(result.findings) - n_shown} more; --verbose shows them"
 
 
-def _finding(finding: Finding, width: int | None, likewise: Sequence[str]) -> Iterator[str]:
+def _finding(finding: Finding, result: CaseResult, width: int | None, likewise: Sequence[str]) -> Iterator[str]:
     yield visible(f"  {finding.observation}   {finding.oracle}, {finding.kind}: {finding.left} and {finding.right}")
     if likewise:
         yield from wrapped(f"likewise {'; '.join(likewise)}", width, first="    ", hang="      ")
@@ -126,7 +129,7 @@ def _finding(finding: Finding, width: int | None, likewise: Sequence[str]) -> It
         yield from wrapped(one_line(note), width, first="    ", hang="      ")
     if finding.tolerance is None:
         return
-    required = required_tolerance(finding)
+    required = advised_tolerance(finding, result)
     passing = f"; the smallest that passes: {tolerance_values(required)}" if required else ""
     yield from wrapped(f"tolerance {tolerance_words(finding)}{passing}", width, first="    ", hang="      ")
     if noise := noise_words(finding):

@@ -11,6 +11,7 @@ import base64
 import functools
 import hashlib
 import importlib.resources
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,18 +25,22 @@ from markupsafe import Markup
 
 from backendcheck import __version__
 from backendcheck.report.html.matrix import N_WRITTEN, Row, anchor, row, stored
+from backendcheck.report.html.moment import harmless, in_html
 from backendcheck.report.html.section import section
 from backendcheck.report.views import case as view
 from backendcheck.report.views import findings as view_findings
+from backendcheck.report.views import history as view_history
 from backendcheck.report.views import noise as view_noise
 from backendcheck.report.views import run as view_run
-from backendcheck.report.views.environment import environment_rows, keras_versions, versions_line
+from backendcheck.report.views.environment import keras_versions, versions_line
 from backendcheck.report.views.known import STATES, KnownEntry, counted_states, known_entries
+from backendcheck.report.views.moment import CREATED, ENVIRONMENTS, Moment, filled
+from backendcheck.results.figures import Moved
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.results.stages import state_words
-from backendcheck.text.escape import block
 from backendcheck.text.words import counted
 from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.problems import Problem, ProblemCode
 
 _GLYPHS = {"good": "✓", "bad": "✗", "neutral": "·"}
 _MEANINGS = {
@@ -56,11 +61,29 @@ _CHIPS_AT_ONCE = 8
 _MOST_CAUSES = 5
 _MOST_CHANGES = 100
 _MOST_NOTES = 8
+_MOST_LAYERS = 200
 _MOST_ENTRIES = 12  # known divergences that are not folded
 
 
-def render(results: Results) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a page shows besides where it is served: it reloads once the server has another `version`.
+
+    `unfinished` says how far each leg is while the run is being recorded, `n_cases` is how many cases there will be.
+    """
+
+    version: str
+    unfinished: tuple[str, ...] = ()
+    n_cases: int = 0
+
+
+def render(results: Results, served: Served | None = None) -> str:
     """The text of index.html."""
+    return filled(frame(results, served), in_html(Moment.of(results)))
+
+
+def frame(results: Results, served: Served | None = None) -> str:
+    """index.html with marks for what concerns the run alone."""
     shown = [result for result in results.cases if result.verdict is not Verdict.PASSED]
     passed = view.by_verdict(results, Verdict.PASSED)
     known = known_entries(results)
@@ -70,7 +93,8 @@ def render(results: Results) -> str:
     n_written = min(len(shown), N_SECTIONS_WRITTEN)
     page: str = environment.get_template("index.html.jinja").render(
         results=results,
-        run=_run(results, known),
+        run=_run(results, known, served),
+        served=served,
         known=known,
         states=STATES,
         sections=[next(sections) for _ in range(n_written)],
@@ -78,7 +102,7 @@ def render(results: Results) -> str:
         packs=list(packs(sections)),
         n_together=N_TOGETHER,
         tables={"failing": _table(shown, results, changes), "passed": _table(passed, results, changes)},
-        environment=environment_rows(results),
+        marks={"created": CREATED, "environments": ENVIRONMENTS},
     )
     return page
 
@@ -125,20 +149,24 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("backendcheck.report.html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_harmless,
+        finalize=harmless,
     )
     program = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in _SCRIPTS) + "})();\n"
+    live = f'"use strict";\n{{\n{_asset("live.js")}}}\n'
     environment.globals |= {
         "css": Markup(_asset("style.css")),  # noqa: S704 - our own file
         "js": Markup(program),  # noqa: S704 - our own files
         # The content security policy allows the script with this digest and no other.
-        "js_digest": base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii"),
+        "js_digest": _digest(program),
+        "live_js": Markup(live),  # noqa: S704 - our own file
+        "live_js_digest": _digest(live),
         "glyphs": _GLYPHS,
         "meanings": _MEANINGS,
         "n_findings_at_once": _FINDINGS_AT_ONCE,
         "n_chips_at_once": _CHIPS_AT_ONCE,
         "most_causes": _MOST_CAUSES,
         "most_changes": _MOST_CHANGES,
+        "most_layers": _MOST_LAYERS,
         "most_notes": _MOST_NOTES,
         "most_entries": _MOST_ENTRIES,
         "generator_version": __version__,
@@ -146,20 +174,33 @@ def _environment() -> jinja2.Environment:
     for function in (
         anchor, filter_address, deflated, state_words, counted, view.web_link, view_findings.evidence,
         view_findings.excess_of_verdict, view_findings.excess_words, view_findings.short_value, view_findings.finding_note,
-        view_findings.tolerance_values, view_findings.required_tolerance, view_findings.rule_words, view_findings.tolerance_words,
-        view_noise.noise_words,
+        view_findings.tolerance_values, view_findings.advised_tolerance, view_findings.rule_words, view_findings.tolerance_words,
+        view_noise.noise_words, short_number, factor_words,
     ):  # fmt: skip
         environment.globals[function.__name__] = function
     return environment
 
 
+def short_number(value: float | str | None) -> str:
+    """A number of a table in three digits; what is not finite is text already."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.3g}"
+
+
+def factor_words(figure: Moved) -> str:
+    """By how much a figure has moved: ``300 times``, ``1/12``, ``from 0``."""
+    if not figure.before or not figure.now:
+        return "to 0" if figure.before else "from 0"
+    if math.isinf(figure.ratio):
+        return "to infinity" if math.isinf(figure.now) else "from infinity"
+    return f"{figure.ratio:.3g} times" if figure.now > figure.before else f"1/{figure.ratio:.3g}"
+
+
+def _digest(program: str) -> str:
+    return base64.b64encode(hashlib.sha256(program.encode()).digest()).decode("ascii")
+
+
 def _asset(name: str) -> str:
     return importlib.resources.files("backendcheck.report.html").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _harmless(value: Any) -> Any:
-    """`value` without control characters and lone surrogates; the template then escapes it for HTML."""
-    return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def filter_address(**filters: Any) -> str:
@@ -177,16 +218,18 @@ class _Run:
     state: str
     title: str
     lead: str
+    problems: Sequence[Problem]
     compared: Sequence[view_run.Compared]
     causes: Sequence[view_run.Cause]
     n_more_causes: int
     n_cases_of_more: int
     changes: str
+    moved: Sequence[tuple[str, Sequence[Moved]]]
+    history: view_history.RunHistory | None
     counts: Sequence[tuple[str, int]]
     versions: Sequence[tuple[str, str]]
     keras: str
     notes: Sequence[tuple[str, str]]
-    created: str
     legs: Sequence[str]
     codes: Sequence[tuple[str, int]]
     concerned: Sequence[tuple[str, int]]
@@ -195,23 +238,29 @@ class _Run:
     known: str
 
 
-def _run(results: Results, known: Sequence[KnownEntry]) -> _Run:
+def _run(results: Results, known: Sequence[KnownEntry], served: Served | None) -> _Run:
     state, title = view_run.state(results)
+    problems, compared = results.problems, view_run.expected_and_compared(results)
+    if served is not None and served.unfinished:  # it says itself what is missing
+        state, title = view_run.state_so_far(results, served.n_cases)
+        problems, compared = tuple(problem for problem in problems if problem.code is not ProblemCode.LEG_UNFINISHED), []
     causes = view_run.causes(results)
     return _Run(
         state=state,
         title=title,
         lead=view_run.stands_alone(results),
-        compared=view_run.expected_and_compared(results),
+        problems=problems,
+        compared=compared,
         causes=causes[:_MOST_CAUSES],
         n_more_causes=max(0, len(causes) - _MOST_CAUSES),
         n_cases_of_more=sum(cause.n for cause in causes[_MOST_CAUSES:]),
         changes=view.changes_line(results) if results.since else "",
+        moved=sorted(results.moved.items(), key=lambda item: -item[1][0].ratio)[:_MOST_CHANGES],
+        history=view_history.run_history(results.history),
         counts=[(verdict, results.counts[verdict]) for verdict in ("ERROR", "FAILED", "XPASSED", "XFAILED", "PASSED")],
         versions=versions_line(results),
         keras=keras_versions(results),
         notes=view.run_notes(results),
-        created=results.created.replace("T", " ").replace("+00:00", " UTC"),
         legs=[leg.label for leg in results.legs],
         codes=_codes(results),
         concerned=_concerned(results),

@@ -6,11 +6,15 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from markupsafe import Markup
+
 from backendcheck.compare.findings import Comparison, Finding
 from backendcheck.errors import UsageError
+from backendcheck.recordings.kept_layers import LayerComparison
 from backendcheck.recordings.recording import Raised
 from backendcheck.recordings.scripts import KeptScript
 from backendcheck.report.charts import charts
+from backendcheck.report.charts.history import strip
 from backendcheck.report.charts.svg import Chart
 from backendcheck.report.formats.bug_report import cause_in_words, details_of, issue_text
 from backendcheck.report.html.matrix import Row, anchor
@@ -18,10 +22,12 @@ from backendcheck.report.views import case as view
 from backendcheck.report.views import findings as view_findings
 from backendcheck.report.views.environment import environment_lines
 from backendcheck.report.views.examples import ExampleTable, disagreements
+from backendcheck.report.views.history import CaseHistory, case_history
 from backendcheck.report.views.raised import Origin, origins, refused_everywhere
 from backendcheck.report.views.remedies import node_id, what_to_do
 from backendcheck.report.views.side_by_side import Sides, sides
 from backendcheck.report.views.values import ValueTable, value_tables
+from backendcheck.results.figures import Moved
 from backendcheck.results.known_add import entries_for
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.escape import one_line, visible
@@ -30,6 +36,7 @@ from backendcheck.verdicts.verdict import Verdict
 # A page shows at most so many, and counts the others; report.json has all.
 MOST_FINDINGS = 100
 MOST_PASSES = 60
+_STALE_LAYERS = "There are layers of this case, but they were located in other recordings, so they are not shown."
 _LONGEST_TEXT = 6000  # characters of a message or of standard error
 
 
@@ -64,6 +71,12 @@ class Section(Row):
     script_note: str
     toml: str
     bug: str
+    history: CaseHistory | None
+    strip: Markup | None
+    layers: Sequence[LayerComparison]
+    layers_note: str
+    moved: Sequence[Moved]
+    since: str
 
 
 def section(result: CaseResult, results: Results, *, change: str = "", unfolded: bool = False) -> Section:
@@ -74,6 +87,7 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
     claim = view.shown_claim(result)[0]
     script = results.script(result.case)
     differs = bool(result.findings) and not refused_everywhere(result)
+    history = case_history(results.history, result.case)
     return Section(
         result=result,
         anchor=anchor(result.case),
@@ -109,6 +123,12 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
         script_note=_script_note(result, results),
         toml=_toml(result) if differs else "",
         bug=_bug_report(result, results) if differs else "",
+        history=history,
+        strip=strip(history) if history is not None else None,
+        layers=results.layers.by_case.get(result.case, ()),
+        moved=results.moved.get(result.case, ()),
+        since=results.since,
+        layers_note=_STALE_LAYERS if result.case in results.layers.stale else "",
     )
 
 

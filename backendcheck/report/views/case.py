@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from backendcheck.compare.backends import concerned_legs
 from backendcheck.compare.findings import Finding, findings_of, leading, what_came_instead
-from backendcheck.recordings.recording import Raised, Recording
+from backendcheck.recordings.recording import WHOLE, Raised, Recording
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.text.words import counted, plain_message
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.verdict import Verdict, raised_as_asked
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, FindingKind, Oracle
+from backendcheck.vocabulary.relations import is_relation
 from backendcheck.vocabulary.states import Status
 
 FAILING = (Verdict.ERROR, Verdict.FAILED, Verdict.XPASSED)
@@ -71,6 +73,8 @@ def _cell(result: CaseResult, leg: str, confirmed: Sequence[str]) -> tuple[str, 
     if leg in confirmed:
         return "matches reference", "good"
     compared = any(leg in (side.leg for side in comparison.sides) for comparison in result.comparisons if comparison.compared)
+    if compared and recording.not_supported:
+        return "ok in part", "good"
     return ("ok", "good") if compared else ("not compared", "neutral")
 
 
@@ -98,6 +102,8 @@ def _difference(finding: Finding, leg: str, recording: Recording) -> str:
     if kind == FindingKind.NON_FINITE:
         value = finding.worst_left if finding.left.leg == leg else finding.worst_right
         return "differs" if isinstance(value, float) and math.isfinite(value) else _IN_CELLS[kind]
+    if finding.oracle is Oracle.ORDER and is_relation(finding.right.path):
+        return "relation broken"
     return _BY_ORACLE.get(finding.oracle, "") or _IN_CELLS.get(kind, "differs")
 
 
@@ -124,7 +130,7 @@ def odd_one_out(result: CaseResult) -> str:
     odd = result.odd_one_out
     if odd is None:
         return ""
-    n_legs, (confirmed, by_reference) = len(result.recordings), confirmed_legs(result)
+    n_legs, (confirmed, by_reference) = len(concerned_legs(result.recordings, result.findings)), confirmed_legs(result)
     if not any(finding.oracle == Oracle.AGREEMENT for finding in result.findings):
         return f"{odd} (alone of {n_legs})"
     words = f"{n_legs - 1} of {n_legs} agree"
@@ -178,7 +184,16 @@ def counts_line(results: Results) -> str:
     verdicts = ("PASSED", "FAILED", "ERROR", "XFAILED", "XPASSED")
     shown = [part for part, verdict in zip(parts, verdicts, strict=True) if counts[verdict]]
     whole = f"{counted(len(results.backends), 'backend')}, {counted(len(results.cases), 'case')}"
-    return f"{whole}: {', '.join(shown) or 'nothing was compared'}"
+    return f"{whole}: {', '.join(shown) or 'nothing was compared'}{_not_supported(results)}"
+
+
+def _not_supported(results: Results) -> str:
+    """What backends have declared that they lack, such as ``; not supported on numpy: gradient of 12 cases``."""
+    parts = {
+        leg: [counted(n, "whole case") if name == WHOLE else f"{name} of {counted(n, 'case')}" for name, n in lacking.items()]
+        for leg, lacking in results.not_supported.items()
+    }
+    return "".join(f"; not supported on {leg}: {', '.join(counts)}" for leg, counts in parts.items())
 
 
 def changes_line(results: Results) -> str:
@@ -256,7 +271,9 @@ def notes(result: CaseResult, legs: Sequence[str]) -> list[str]:
     for leg in legs:
         recording = result.recordings.get(leg)
         if recording is not None:
-            for note in (*recording.notes, *(f"{name} is not compared: {why}" for name, why in recording.not_compared.items())):
+            lacking = (f"{name} is not supported: {why}" for name, why in recording.not_supported.items() if name != WHOLE)
+            uncompared = (f"{name} is not compared: {why}" for name, why in recording.not_compared.items())
+            for note in (*recording.notes, *lacking, *uncompared):
                 legs_of.setdefault(note, []).append(leg)
     return [*(f"{note} ({', '.join(names)})" for note, names in legs_of.items()), *result.noise_notes]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from backendcheck.recordings.environment import Environment, MergedPart
-from backendcheck.recordings.legs import Leg
-from backendcheck.results.results import Results
+from backendcheck.vocabulary.leg_names import backend_in
+
+if TYPE_CHECKING:
+    from backendcheck.recordings.environment import Environment, MergedPart
+    from backendcheck.recordings.legs import Leg
+    from backendcheck.results.results import Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +24,8 @@ class EnvironmentRow:
     differs: bool
 
 
-def environment_rows(results: Results) -> list[EnvironmentRow]:
+def environment_rows(environments: Collection[Environment]) -> list[EnvironmentRow]:
     """Versions, device, settings and determinism, those that differ first."""
-    environments = [leg.environment for leg in results.legs]
     rows = []
     for group in ("versions", "device", "settings", "determinism", "platform", "leg"):
         by_leg = [_settings(environment, group) for environment in environments]
@@ -41,6 +44,7 @@ def _settings(environment: Environment, group: str) -> Mapping[str, str]:
             "cases": str(len(environment.cases)),
             "started": environment.started,
             "duration": f"{environment.duration_s:.1f} s",
+            **({"workers replaced for memory": str(n)} if (n := environment.n_replaced_for_memory) else {}),
             **({"resumed": ", ".join(session.resumed for session in environment.sessions)} if environment.sessions else {}),
             **({"merged from": "; ".join(map(_part_in_words, environment.parts))} if environment.parts else {}),
         }
@@ -56,7 +60,7 @@ def _part_in_words(part: MergedPart) -> str:
 
 def versions_line(results: Results) -> list[tuple[str, str]]:
     """By leg the version of its backend; empty if unknown."""
-    versions = {leg.label: leg.environment.versions.get(leg.environment.backend, "") for leg in results.legs}
+    versions = {leg.label: leg.environment.versions.get(backend_in(leg.environment.backend), "") for leg in results.legs}
     return [(label, versions.get(label, "missing")) for label in results.backends]
 
 

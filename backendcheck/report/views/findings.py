@@ -195,6 +195,12 @@ def required_tolerance(comparison: Comparison) -> Tolerance | None:
     return Tolerance(rtol, atol) if math.isfinite(rtol + atol) else None
 
 
+def advised_tolerance(finding: Comparison, result: CaseResult) -> Tolerance | None:
+    """`required_tolerance`, unless a cause is named: a wider tolerance would hide it. Rounding is a cause that it is for."""
+    named = any(diagnosis.code not in (*GENERIC, "rounding") for diagnosis in result.diagnoses)
+    return None if named else required_tolerance(finding)
+
+
 def _round_up(value: float) -> float:
     """`value` in two significant digits, never smaller than it."""
     if value == 0 or not math.isfinite(value):

@@ -32,7 +32,8 @@ class Origin:
         if self.frame is None:
             return ()
         above = [f"      {line}".rstrip() for line in self.frame.before]
-        return (*above, f">     {self.frame.source}", f"E     {error_words(self.error)}")
+        meant = f". Did you mean {self.error.suggestion!r}?" if self.error.suggestion else ""
+        return (*above, f">     {self.frame.source}", f"E     {error_words(self.error)}{meant}")
 
     @property
     def traceback(self) -> str:

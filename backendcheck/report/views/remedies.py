@@ -7,7 +7,7 @@ import shlex
 from backendcheck.results.results import CaseResult
 from backendcheck.text.escape import visible
 from backendcheck.verdicts.known import Divergence
-from backendcheck.verdicts.verdict import Verdict
+from backendcheck.verdicts.verdict import Verdict, authors_error
 from backendcheck.vocabulary.problems import Problem, ProblemCode
 from backendcheck.vocabulary.sides import Side
 
@@ -46,7 +46,9 @@ def what_to_do(result: CaseResult) -> str:
 def _of_problem(problem: Problem, result: CaseResult) -> str:
     backend = Side(problem.legs[0]).backend if problem.legs else "BACKEND"
     command = f"backendcheck record {node_id(result)} --backend {backend} --out DIR"
-    return _OF_PROBLEMS.get(problem.code, "").replace("{command}", command)
+    remedy = _OF_PROBLEMS.get(problem.code, "").replace("{command}", command)
+    error = authors_error(result.recordings) if problem.code is ProblemCode.AUTHORS_ERROR else None
+    return f"Did you mean {error.suggestion!r}? {remedy}" if error is not None and error.suggestion else remedy
 
 
 def node_id(result: CaseResult) -> str:

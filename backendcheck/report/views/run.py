@@ -24,13 +24,36 @@ def state(results: Results) -> tuple[str, str]:
     if not n_cases:
         return "incomplete", "Nothing was compared"
     if counts["ERROR"]:
-        return "incomplete", f"{counts['ERROR']} of {counted(n_cases, 'case')} could not be compared{also}"
+        return "incomplete", f"{_share(counts['ERROR'], n_cases)} could not be compared{also}"
     if results.problems or results.exit_code > 1:
         return "incomplete", f"The run is incomplete{also}"
     if differing:
-        return "bad", f"{differing} of {counted(n_cases, 'case')} {'fails' if differing == 1 else 'fail'}"
-    known = f", {counts['XFAILED']} differ as known" if counts["XFAILED"] else ""
-    return "good", f"{counts['PASSED']} of {counted(n_cases, 'case')} agree{known}"
+        return "bad", f"{_share(differing, n_cases)} {'fails' if differing == 1 else 'fail'}"
+    agreeing, known = counts["PASSED"], counts["XFAILED"]
+    if not agreeing:
+        return "good", f"{counted(known, 'case')} {'differs' if known == 1 else 'differ'} as known"
+    as_known = f", {known} {'differs' if known == 1 else 'differ'} as known" if known else ""
+    return "good", f"{_share(agreeing, n_cases)} {'agrees' if agreeing == 1 else 'agree'}{as_known}"
+
+
+def state_so_far(results: Results, n_cases: int) -> tuple[str, str]:
+    """The same while the run is being recorded, with the number of cases that there will be."""
+    counts = results.counts
+    parts = [
+        f"{n} {words[0] if n == 1 else words[1]}"
+        for n, words in (
+            (counts["ERROR"], ("could not be compared", "could not be compared")),
+            (counts["FAILED"] + counts["XPASSED"], ("fails", "fail")),
+        )
+        if n
+    ]  # fmt: skip
+    judged = f"{len(results.cases)} of {counted(n_cases, 'case')} judged so far" if n_cases else "no case is judged yet"
+    return "incomplete", ", ".join([f"Recording: {judged}", *parts])
+
+
+def _share(n: int, n_all: int) -> str:
+    """``3 of 12 cases``; of a single case ``1 case``."""
+    return counted(n, "case") if n_all == 1 else f"{n} of {counted(n_all, 'case')}"
 
 
 def stands_alone(results: Results) -> str:

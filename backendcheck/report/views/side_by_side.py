@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backendcheck.compare.backends import concerned_legs
 from backendcheck.compare.findings import Finding, partition
 from backendcheck.recordings.recording import Recording
 from backendcheck.report.views.examples import label_words
@@ -161,7 +162,7 @@ def _apart(result: CaseResult, name: str, path: str, findings: Sequence[Finding]
     if inside_one_leg or path:
         yield from dict.fromkeys(inside_one_leg)
         return
-    groups = partition(name, findings, list(result.recordings))
+    groups = partition(name, findings, concerned_legs(result.recordings, findings))
     if len(groups) > 1 and len(groups[0]) < len(groups[-1]):
         yield from (leg for group in groups[:-1] for leg in group)
 

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 
 from backendcheck.diagnose.evidence.hypotheses.hypothesis import Hypothesis
 from backendcheck.diagnose.evidence.hypotheses.labels import ignored_labels_counted, other_labels
-from backendcheck.diagnose.evidence.hypotheses.options import broadcast, other_activation, other_axis, smoothings, softmax
+from backendcheck.diagnose.evidence.hypotheses.options import (
+    broadcast,
+    other_activation,
+    other_axis,
+    smoothing_by_another_axis,
+    smoothings,
+    softmax,
+)
 from backendcheck.diagnose.evidence.hypotheses.weights import other_mask, other_reduction, other_weights
 from backendcheck.reference.of_recording import DeclaredLoss
 
@@ -25,5 +32,6 @@ def hypotheses(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     yield from other_weights(declared)
     yield from other_activation(declared)
     yield from other_axis(declared)
+    yield from smoothing_by_another_axis(declared)
     yield from broadcast(declared)
     yield from other_reduction(declared)

@@ -66,7 +66,11 @@ def _as_probabilities(declared: DeclaredLoss, remedy: str) -> Iterator[Hypothesi
         return
     epsilon = float(declared.spec.options.get("epsilon", reference.DEFAULT_EPSILON))
     with np.errstate(all="ignore"):
-        for words, p in (("clipped", z), ("scaled to sum 1 and clipped", z / z.sum(axis=-1, keepdims=True))):
+        cut = np.clip(z, epsilon, 1.0 - epsilon)
+        for words, p in (
+            ("clipped", z), ("scaled to sum 1 and clipped", z / z.sum(axis=-1, keepdims=True)),
+            ("clipped and scaled to sum 1", cut / cut.sum(axis=-1, keepdims=True)),
+        ):  # fmt: skip
             each = -(y * np.log(np.clip(p, epsilon, 1.0 - epsilon))).sum(axis=-1)
             yield Hypothesis(
                 code="logits-as-probabilities", words=f"logits were taken for probabilities, {words}", remedy=remedy,
@@ -118,6 +122,21 @@ def broadcast(declared: DeclaredLoss) -> Iterator[Hypothesis]:
     )  # fmt: skip
 
 
+def smoothing_by_another_axis(declared: DeclaredLoss) -> Iterator[Hypothesis]:
+    """Label smoothing that is shared among as many classes as the last axis has, where the classes are in another one."""
+    options, y, shape = declared.spec.options, np.asarray(declared.y_true), declared.y_pred.shape
+    amount, axis = float(options.get("label_smoothing") or 0.0), int(options.get("axis", -1) or -1) % max(len(shape), 1)
+    if not amount or y.shape != shape or axis == len(shape) - 1 or shape[axis] == shape[-1]:
+        return
+    spec = replace(declared.spec, options={**options, "label_smoothing": 0.0})
+    smoothed = y.astype(np.float64) * (1.0 - amount) + amount / shape[-1]
+    yield Hypothesis(
+        code="label-smoothing",
+        words=f"labels were smoothed for {shape[-1]} classes, the size of the last axis, not for {shape[axis]}",
+        remedy="Put classes last, or smooth the labels yourself.", declared=replace(declared, spec=spec, y_true=smoothed),
+    )  # fmt: skip
+
+
 def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> Iterator[Hypothesis]:
     """The `label_smoothing` that fits `observed` (arrays by quantity) best, if it is not the declared one.
 
@@ -141,8 +160,10 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
             evidence={"smoothing": amount},
         )
 
+    amounts: list[float] = []
+    # The quantity that shows it best is not known, so each is asked: where losses are near-uniform, gradients show more.
     for quantity in ("per_example_loss", "loss", "gradient"):
-        if quantity not in observed:
+        if quantity not in observed or (quantity == "loss" and amounts):
             continue
         ends = smoothed(0.0).value(quantity), smoothed(0.5).value(quantity)
         if ends[0] is None or ends[1] is None or ends[0].shape != observed[quantity].shape:
@@ -157,6 +178,7 @@ def smoothings(declared: DeclaredLoss, observed: Mapping[str, np.ndarray]) -> It
             amount = rounded
         elif known.sum() < 3:  # noqa: PLR2004 - too few numbers to prove it
             continue
-        if (amount == 0.0 or 0.01 <= amount <= 0.5) and amount != declared_amount:  # noqa: PLR2004 - more than noise, less than half
+        is_sized = amount == 0.0 or 0.01 <= amount <= 0.5  # noqa: PLR2004 - more than noise, less than half
+        if is_sized and amount != declared_amount and amount not in amounts:
+            amounts.append(amount)
             yield smoothed(amount)
-        return

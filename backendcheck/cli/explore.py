@@ -1,0 +1,126 @@
+"""`backendcheck explore`: search for differences that no case covers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backendcheck.cli.grouped_help import GroupedCommand
+from backendcheck.cli.options import device_option, option_with_aliases, overwrite_option
+from backendcheck.cli.process import end_on_signals
+from backendcheck.errors import OutputInTheWay, UsageError
+from backendcheck.text.escape import visible
+
+if TYPE_CHECKING:
+    from backendcheck.explore.explore import Exploration
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``10m`` or ``2h``.
+
+    Raises:
+        UsageError: if it is something else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if match is None or float(match[1]) <= 0:
+        message = f"invalid duration {text!r}; expected a number with s, m or h, such as 10m."
+        raise UsageError(message)
+    return float(match[1]) * _UNITS[match[2]]
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@option_with_aliases(
+    "--legs", "--backends", name="legs", metavar="LIST", default="tensorflow,jax,torch", show_default=True,
+    help="Backends to compare.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory of the findings.")
+@click.option("--budget", metavar="TIME", help="How long to search, such as 90s, 10m or 2h. Default: 10m.")
+@click.option("--situations", "n_situations", type=click.IntRange(1), metavar="N", help="How many situations to try, instead.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Which situations are tried.")
+@click.option("--resume", is_flag=True, help="Go on with the search in the output directory, with its seed and targets.")
+@device_option
+@overwrite_option
+def explore(
+    targets: Sequence[str], legs: str, out: Path, budget: str | None, n_situations: int | None, seed: int, resume: bool,
+    device: str, overwrite: bool,
+) -> None:  # fmt: skip
+    """Search for differences that no case covers.
+
+    TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name. Without a TARGET, all losses and metrics
+    of Keras are explored.
+
+    Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random. Each difference is made
+    small and confirmed in fresh processes. Exit code 1 if a finding is new; 0 if not.
+
+    \b
+    backendcheck explore --out reports/explore --budget 10m
+    backendcheck explore keras.losses.Huber --out reports/huber --situations 500
+    backendcheck explore mypackage.losses:FocalTversky --out reports/focal
+    """
+    from backendcheck.explore.run import Options, run
+    from backendcheck.files import locked
+    from backendcheck.vocabulary.backends import installed_backends
+
+    end_on_signals()
+    if resume and overwrite:
+        message = "--resume goes on with the search and --overwrite replaces it; expected one of the two."
+        raise click.UsageError(message)
+    budget_s = parse_duration(budget) if budget is not None else None if n_situations is not None else 600.0
+    _check_out(out, resume=resume, overwrite=overwrite)
+    names = [str(backend) for backend in installed_backends(legs)]
+    options = Options(
+        targets=tuple(targets), legs=tuple(names), out=out, budget_s=budget_s, n_situations=n_situations, seed=seed,
+        device=device, resume=resume,
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    in_use = f"{out}: is being written by another process. Wait for it, or choose another --out."
+    with locked(out, in_use):
+        exploration, content = run(options, lambda text: click.echo(visible(text), err=True))
+    _echo(exploration, content, out)
+    if content["unsupported"] >= content["situations"]:  # nothing was compared
+        sys.exit(3)
+    sys.exit(1 if any(finding["known"] is None for finding in content["findings"]) else 0)
+
+
+def _check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
+    from backendcheck.explore.findings import FINDINGS
+
+    if not out.exists() or resume:
+        return
+    if not out.is_dir():
+        message = f"{out}: is not a directory. Choose another --out."
+        raise OutputInTheWay(message)
+    holds = [path.name for path in out.iterdir() if path.name not in (".lock", ".backendcheck-lock")]
+    if holds and FINDINGS not in holds:
+        names = ", ".join(sorted(holds)[:3])
+        message = f"{out}: contains other files ({names}); expected an empty directory. Choose another --out."
+        raise OutputInTheWay(message)
+    if holds and not overwrite:
+        message = f"{out}: holds another exploration. Choose another --out, or use --resume or --overwrite."
+        raise OutputInTheWay(message)
+
+
+def _echo(exploration: Exploration, content: dict[str, Any], out: Path) -> None:
+    for note in exploration.notes:
+        click.echo(f"note: {visible(note)}", err=True)
+    findings = sorted(content["findings"], key=lambda finding: (finding["known"] is not None, finding["target"]))
+    for finding in findings:
+        state = "NEW  " if finding["known"] is None else "known"
+        click.echo(visible(f"{state} {finding['target']}  {finding['headline']}"))
+        click.echo(visible(f"      {out / finding['script']}" + (f"  ({finding['known']})" if finding["known"] else "")))
+    n_new = sum(finding["known"] is None for finding in findings)
+    rate = content["situations"] / exploration.seconds if exploration.seconds else 0.0
+    click.echo(
+        f"{content['situations']} situations in {exploration.seconds:.0f} s ({rate:.1f} a second), "
+        f"{100 * content['pairs_covered']:.1f} % of pairs; {len(findings)} findings, {n_new} new, "
+        f"{content['not_confirmed']} not confirmed"
+    )
+    click.echo(visible(f"report: {out / 'index.html'}"))

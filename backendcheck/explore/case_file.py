@@ -1,0 +1,98 @@
+"""The case file of an exploration: one case for each finding, in the form that `backendcheck run` takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from backendcheck.explore.judging import Sighting
+from backendcheck.explore.numbers import arrays_of, batches_of
+from backendcheck.explore.script import Call, literal, plain_text
+from backendcheck.explore.situation import Situation
+
+_HEAD = '''"""Situations in which backends differ, found by `backendcheck explore`."""
+
+{imports}
+
+from backendcheck import LossCase
+'''
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "label_values": {
+        "above-range": "a label above the range", "negative": "a negative label", "minus-hundred": "the label -100",
+        "fractional": "a label that is not a whole number", "nan": "a NaN label", "inf": "an infinite label",
+        "zero-row": "a label row of zeros", "row-sum": "a label row that does not sum to 1", "wide": "a label beyond 32 bits",
+        "one-class": "labels of one class only", "empty": "no examples",
+    },
+    "predictions": {
+        "zero": "predictions of zero", "tied": "tied predictions", "exact-hit": "predictions that equal their labels",
+        "saturated": "saturated predictions", "nan": "a NaN prediction", "inf": "an infinite prediction",
+    },
+    "sample_weight": {
+        "per-example": "sample weights", "per-element": "sample weights for each element", "zero": "sample weights of zero",
+        "one-zero": "one sample weight of zero", "negative": "a negative sample weight",
+    },
+    "mask": {"ignore-class": "a label of the ignored class"},
+    "batch": {"ragged-last": "a smaller last batch", "single": "batches of one example"},
+}  # fmt: skip
+
+
+def situation_words(situation: Situation) -> str:
+    """What a situation has, in words: ``integer labels (uint8), with a label above the range``."""
+    shape = f"{situation.labels} labels ({situation.label_dtype}, {situation.label_shape})"
+    parts = [words[value] for name, words in _WORDS.items() if (value := getattr(situation, name)) in words]
+    return f"{shape} with {' and '.join(parts)}" if parts else shape
+
+
+def case_name(sighting: Sighting, taken: Sequence[str]) -> str:
+    """The name of the case of a finding, without ``case_``."""
+    situation = sighting.situation
+    target = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.split(r"[.:]", situation.target)[-1]).lower()
+    special = [
+        getattr(situation, name)
+        for name, default in (("label_values", "valid"), ("predictions", "ordinary"), ("sample_weight", "none"))
+        if getattr(situation, name) != default
+    ]
+    name = re.sub(r"\W+", "_", "_".join([target, *special, sighting.signature.kind]))
+    numbers = (f"{name}_{number}" if number > 1 else name for number in range(1, len(taken) + 2))
+    return next(each for each in numbers if each not in taken)
+
+
+def case_source(sighting: Sighting, name: str, kind: str) -> str:
+    """The function of one case."""
+    situation = sighting.situation
+    arrays, call = arrays_of(situation), Call.of(situation, {})
+    claim = f"{situation_words(situation)} must give the same on every backend."
+    claim = f"{claim[:1].upper()}{claim[1:]}"
+    lines = [f"def case_{name}():", f'    """{claim}', "", f"    {plain_text(sighting.headline)}", '    """']
+    if kind == "metric":
+        lines += [f"    {key} = {_indented(array)}" for key, array in arrays.items()]
+        lines.append(f"    metric = {call.made}")
+        names = [key for key in ("y_true", "y_pred") if key in arrays]
+        batches = batches_of(situation)
+        for first, end in batches:
+            part = "" if len(batches) == 1 else f"[{first}:{end}]"
+            parts = [f"{key}{part}" for key in names]
+            parts += [f"sample_weight=sample_weight{part}"] if "sample_weight" in arrays else []
+            lines.append(f"    metric.update_state({', '.join(parts)})")
+        lines.append('    return {"result": metric.result()}')
+    else:
+        lines.append("    return LossCase(")
+        lines.append(f"        loss={call.made if kind == 'loss' else call.made.partition('(')[0]},")
+        lines += [f"        {key}={_indented(array)}," for key, array in arrays.items()]
+        lines.append("    )")
+    return "\n".join(lines)
+
+
+def case_file(cases: Sequence[tuple[Sighting, str, str]]) -> str:
+    """The source of the case file: sightings with the name of the case and the kind of the target."""
+    imports = ["import keras", "import numpy as np"]
+    own = [Call.of(sighting.situation, {}).imports.partition("\n\n")[2] for sighting, _, _ in cases]
+    imports += ["", *dict.fromkeys(filter(None, own))] if any(own) else []
+    sources = [case_source(sighting, name, kind) for sighting, name, kind in cases]
+    return "\n\n".join([_HEAD.format(imports="\n".join(imports)), *(f"{source}\n" for source in sources)])
+
+
+def _indented(array: np.ndarray) -> str:
+    return literal(array).replace("\n", "\n    ")

@@ -1,0 +1,244 @@
+"""The search: situations in batches, judged as they come, one finding for each signature, made small as soon as it is new."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backendcheck.errors import UsageError
+from backendcheck.explore.judging import Judge, Sighting, Signature, request_of
+from backendcheck.explore.legs import Legs
+from backendcheck.explore.search import Pairs, Plan
+from backendcheck.explore.shrink import shrink
+from backendcheck.explore.situation import Situation
+from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
+from backendcheck.recordings.recording import Recording
+
+_BATCH = 48
+_MOST_FAILED_PROBES = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Found:
+    """A finding: the smallest sighting of one signature, how often it was seen, and when first."""
+
+    sighting: Sighting
+    hits: int = 1
+    first_s: float = 0.0
+    script: str = ""
+    case: str = ""
+    confirmed: int = 0
+    known: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Exploration:
+    """What a search has found so far.
+
+    found: by signature. One that became another in the smallest situation stands beside that one, with the same finding.
+    """
+
+    seed: int
+    n_situations: int = 0
+    found: dict[Signature, Found] = field(default_factory=dict)
+    seconds: float = 0.0
+    n_unconfirmed: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Found]:
+        """Each finding once."""
+        return list({id(finding): finding for finding in self.found.values()}.values())
+
+    def drop(self, dropped: Found) -> None:
+        """Leave a finding out."""
+        self.found = {signature: finding for signature, finding in self.found.items() if finding is not dropped}
+        self.n_unconfirmed += 1
+
+
+# --- targets -----------------------------------------------------------------------------------------------------
+
+
+def targets_on(legs: Legs, names: Sequence[str], notes: list[str]) -> list[Target]:
+    """The targets of a search: those named, or all of Keras that the installed versions have.
+
+    Raises:
+        UsageError: if a name is not a loss or a metric, or takes none of the labels that it is probed with.
+    """
+    if not names:
+        present = []
+        for target in keras_targets():
+            missing = [leg for leg, answer in legs.describe(target.name).items() if not answer["kind"]]
+            if missing:
+                notes.append(f"{target.name} is not explored: the Keras of {', '.join(missing)} does not have it")
+            else:
+                present.append(target)
+        return present
+    of_keras = {target.name: target for target in keras_targets()}
+    return [of_keras[name] if name in of_keras else _own(legs, name, notes) for name in names]
+
+
+def _own(legs: Legs, name: str, notes: list[str]) -> Target:
+    answers = legs.describe(name)
+    for leg, answer in answers.items():
+        if not answer["kind"]:
+            why = answer.get("why", "it is not a loss or a metric")
+            message = f"{name}: cannot be explored on {leg}: {why}. Expected a loss or a metric, as package.module:Name."
+            raise UsageError(message)
+        if answer["required"]:
+            message = (
+                f"{name}: its constructor needs {', '.join(answer['required'])}; expected one that needs nothing. "
+                "Name a subclass or a function that sets them."
+            )
+            raise UsageError(message)
+    kind = next(iter(answers.values()))["kind"]
+    target = own_target(name, kind)
+    parameters = next(iter(answers.values()))["parameters"]
+    if "reduction" not in parameters:
+        target = Target(name=name, kind=kind, forms=target.forms)
+    forms = _accepted_forms(legs, target)
+    if not forms:
+        message = f"{name}: gave no number for any of the labels that it was probed with. Call it by hand to see why."
+        raise UsageError(message)
+    notes.append(f"{name} is explored with {', '.join(dict.fromkeys(f'{form.labels} labels ({form.head})' for form in forms))}")
+    return Target(name=name, kind=kind, forms=forms, options=target.options)
+
+
+def _accepted_forms(legs: Legs, target: Target) -> tuple[Form, ...]:
+    """The forms for which the target gives numbers on some leg, each with the label shapes for which it does.
+
+    What gives NaN for valid labels on every leg was not made for them.
+    """
+    accepted = []
+    for form in target.forms:
+        probes = {shape: probe(target, form, shape) for shape in form.label_shapes}
+        recordings = legs.observe([request_of(situation) for situation in probes.values()])
+        shapes = tuple(shape for shape, of_legs in zip(probes, recordings, strict=True) if _gives_numbers(of_legs))
+        if shapes:
+            accepted.append(Form(labels=form.labels, head=form.head, options=form.options, shapes=shapes))
+    return tuple(accepted)
+
+
+def _gives_numbers(recordings: Mapping[str, Recording]) -> bool:
+    import numpy as np
+
+    return any(
+        not recording.raised and recording.was_observed and bool(recording.observations)
+        and all(np.isfinite(observation.value).all() for observation in recording.observations.values() if observation.is_float)
+        for recording in recordings.values()
+    )  # fmt: skip
+
+
+# --- the search --------------------------------------------------------------------------------------------------
+
+
+class Search:
+    """Goes through the situations of a plan, until a number of situations or of seconds is reached."""
+
+    def __init__(self, legs: Legs, plan: Plan, exploration: Exploration, report: Callable[[str], None]) -> None:
+        self.legs = legs
+        self.plan = plan
+        self.judge = Judge(legs)
+        self.pairs = Pairs(plan)
+        self.exploration = exploration
+        self.report = report
+        self.targets = {target.name: target for target in plan.targets}
+
+    def run(self, *, n_situations: int | None, budget_s: float | None) -> None:
+        """Search from where the exploration is."""
+        began, before = time.monotonic(), self.exploration.seconds
+        done = self.exploration.n_situations
+        order = self.plan.situations()
+        for situation in itertools.islice(order, done):
+            self.pairs.note(situation)
+        coming = _batches(itertools.islice(order, None if n_situations is None else max(0, n_situations - done)))
+        batch = next(coming, [])
+        self._submit(batch)
+        while batch:
+            recordings = [self.legs.next_recordings() for _ in batch]
+            following = self._next_after(coming, budget_s, before, began)
+            self._submit(following)
+            seen = self._judged(batch, recordings)
+            if seen and following:  # a second look needs the legs, which have this batch to answer first
+                answered = [self.legs.next_recordings() for _ in following]
+                self._note(seen)
+                self._note(self._judged(following, answered))
+                batch = self._next_after(coming, budget_s, before, began)
+                self._submit(batch)
+            else:
+                self._note(seen)
+                batch = following
+        self.exploration.seconds = before + time.monotonic() - began
+
+    def _next_after(
+        self, coming: Iterator[list[Situation]], budget_s: float | None, before: float, began: float
+    ) -> list[Situation]:
+        self.exploration.seconds = before + time.monotonic() - began
+        return [] if budget_s is not None and self.exploration.seconds >= budget_s else next(coming, [])
+
+    def _judged(self, batch: Sequence[Situation], recordings: Sequence[Mapping[str, Recording]]) -> list[Sighting]:
+        """Count a batch as done; returns what it shows at a first look."""
+        seen = [
+            sighting
+            for situation, of_legs in zip(batch, recordings, strict=True)
+            if (sighting := self.judge.sighting(situation, of_legs, look_again=False)) is not None
+        ]
+        for situation in batch:
+            self.pairs.note(situation)
+        self.exploration.n_situations += len(batch)
+        return seen
+
+    def _submit(self, batch: Sequence[Situation]) -> None:
+        for situation in batch:
+            self.legs.submit(request_of(situation))
+
+    def _note(self, sightings: Sequence[Sighting]) -> None:
+        """Count what is known, look again at what is new, and make that small. The legs have nothing else to answer."""
+        for first in sightings:
+            if (known := self.exploration.found.get(first.signature)) is not None:
+                known.hits += 1
+                continue
+            sighting = first
+            if first.result is not None:
+                looked_at = self.judge.sighting(first.situation, first.recordings)
+                if looked_at is None:
+                    continue
+                sighting = looked_at
+            if (known := self.exploration.found.get(sighting.signature)) is not None:
+                known.hits += 1
+                continue
+            small = self._shrunk(sighting) if sighting.result is not None else sighting
+            alike = self.exploration.found.get(small.signature)
+            if alike is None:
+                alike = Found(sighting=small, hits=0, first_s=self.exploration.seconds)
+                self.report(f"{small.situation.target}: {small.headline}")
+            alike.hits += 1
+            self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
+
+    def _shrunk(self, sighting: Sighting) -> Sighting:
+        smallest = {sighting.situation: sighting}
+
+        def shows(candidates: list[Situation]) -> list[bool]:
+            seen = self.judge.sightings(candidates)
+            same = [each is not None and sighting.signature.is_like(each.signature) for each in seen]
+            smallest.update({each.situation: each for each, holds in zip(seen, same, strict=True) if holds and each is not None})
+            return same
+
+        return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], shows)]
+
+
+def _batches(situations: Iterator[Situation]) -> Iterator[list[Situation]]:
+    while batch := list(itertools.islice(situations, _BATCH)):
+        yield batch
+
+
+def summary(search: Search) -> dict[str, Any]:
+    """What a search has done, in numbers."""
+    counts = search.judge.counts
+    return {
+        "pairs_covered": round(search.pairs.share, 4), "unsupported": counts.unsupported, "crashed": counts.crashed,
+        "dismissed": dict(counts.dismissed), "restarts": search.legs.n_restarts,
+    }  # fmt: skip

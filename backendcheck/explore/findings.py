@@ -1,0 +1,134 @@
+"""What an exploration leaves on disk: findings.json, the scripts, the case file and the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from backendcheck.errors import UnreadableInput
+from backendcheck.explore.case_file import case_file, case_name, situation_words
+from backendcheck.explore.explore import Exploration, Found
+from backendcheck.explore.judging import outcome_words
+from backendcheck.explore.script import script_of
+from backendcheck.files import read_text, write_atomically
+
+SCHEMA = 1
+FINDINGS = "findings.json"
+CASES = "cases/explored.py"
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Exploration: {{ findings|length }} findings</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+section { border-top: 1px solid; padding: .5rem 0 }
+h2 { font-size: 1.05rem; margin: .5rem 0 } table { border-collapse: collapse } td, th { padding: 0 1rem 0 0; text-align: left }
+code { overflow-wrap: anywhere }
+</style>
+<h1>Exploration</h1>
+<p>{{ content.situations }} situations on {{ content.legs|join(", ") }}, seed {{ content.seed }}. Of the pairs of choices,
+{{ "%.1f"|format(100 * content.pairs_covered) }} % are covered. {{ findings|length }} findings, {{ n_new }} of them new.
+{{ content.unsupported }} situations were refused by every leg. {{ content.not_confirmed }} findings did not show again in fresh
+processes and are left out.</p>
+{% for finding in findings %}
+<section>
+<h2>{{ finding.headline }}</h2>
+<p><code>{{ finding.target }}</code>: {{ finding.words }}. {{ "Known: " ~ finding.known if finding.known else "New" }}.
+Seen {{ finding.hits }} times, confirmed {{ finding.confirmed }} of 3.</p>
+<table>{% for leg, value in finding.outcomes.items() %}<tr><th>{{ leg }}<td><code>{{ value }}</code>{% endfor %}</table>
+<p>Options <code>{{ finding.situation.options }}</code>. Script <code>{{ finding.script }}</code>.
+Case <code>{{ finding.case }}</code>. Signature <code>{{ finding.signature }}</code>.</p>
+</section>
+{% else %}<p>No finding.</p>
+{% endfor %}
+</html>
+"""
+
+
+def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -> dict[Path, Found]:
+    """Write the script of each finding, and name its case; returns findings by path."""
+    taken: list[str] = []
+    by_path: dict[Path, Found] = {}
+    for finding in found:
+        sighting = finding.sighting
+        name = case_name(sighting, taken)
+        taken.append(name)
+        finding.script, finding.case = f"scripts/{name}.py", f"{CASES}::case_{name}"
+        source = script_of(sighting, finding.script, kinds[sighting.situation.target])
+        write_atomically(out / finding.script, source.encode())
+        by_path[out / finding.script] = finding
+    return by_path
+
+
+def write_findings(
+    out: Path, exploration: Exploration, *, legs: Sequence[str], budget_s: float | None, environments: Mapping[str, Any],
+    numbers: Mapping[str, Any], targets: Sequence[str], kinds: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """Write findings.json, the case file and the page; returns the content of findings.json."""
+    found = sorted(exploration.findings, key=lambda finding: str(finding.sighting.signature))
+    content = {
+        "schema": SCHEMA, "seed": exploration.seed, "budget_s": budget_s, "legs": list(legs), "environments": dict(environments),
+        "situations": exploration.n_situations, **numbers, "not_confirmed": exploration.n_unconfirmed,
+        "seconds": round(exploration.seconds, 1), "targets": list(targets), "notes": exploration.notes,
+        "findings": [_entry(finding) for finding in found],
+    }  # fmt: skip
+    cases = [
+        (finding.sighting, finding.case.partition("::case_")[2], kinds[finding.sighting.situation.target]) for finding in found
+    ]
+    write_atomically(out / CASES, case_file(cases).encode())
+    write_atomically(out / "index.html", _page(content, found).encode())
+    write_atomically(out / FINDINGS, (json.dumps(content, indent=1) + "\n").encode())
+    return content
+
+
+def _entry(finding: Found) -> dict[str, Any]:
+    sighting, signature = finding.sighting, finding.sighting.signature
+    return {
+        "signature": str(signature), "target": signature.target, "situation": sighting.situation.to_json(),
+        "oracle": signature.oracle, "kind": signature.kind, "stage": signature.stage, "legs": list(signature.legs),
+        "diagnosis": signature.diagnosis, "path": signature.path, "headline": sighting.headline, "hits": finding.hits,
+        "first_s": round(finding.first_s, 1), "known": finding.known, "case": finding.case, "script": finding.script,
+        "confirmed": finding.confirmed,
+        "outcomes": {leg: outcome_words(recording) for leg, recording in sighting.recordings.items()},
+    }  # fmt: skip
+
+
+def _page(content: Mapping[str, Any], found: Sequence[Found]) -> str:
+    entries = [
+        {**entry, "words": situation_words(finding.sighting.situation)}
+        for entry, finding in zip(content["findings"], found, strict=True)
+    ]
+    entries.sort(key=lambda entry: (entry["known"] is not None, entry["target"]))
+    n_new = sum(entry["known"] is None for entry in entries)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_PAGE).render(content=content, findings=entries, n_new=n_new)
+
+
+def read_earlier(out: Path) -> dict[str, Any]:
+    """The findings.json of an earlier search, to go on from.
+
+    Raises:
+        UnreadableInput: if it is missing, damaged or of a later version.
+    """
+    path = out / FINDINGS
+    try:
+        content: dict[str, Any] = json.loads(read_text(path))
+        if content["schema"] != SCHEMA:
+            message = f"{path}: has schema {content['schema']}; expected {SCHEMA}. Use the backendcheck that wrote it."
+            raise UnreadableInput(message)
+        for key in ("seed", "legs", "targets", "situations", "findings", "environments"):
+            content[key]
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror or error}). Explore without --resume first."
+        raise UnreadableInput(message) from error
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{path}: is not the result of an exploration ({type(error).__name__}: {error}). Explore anew."
+        raise UnreadableInput(message) from error
+    return content

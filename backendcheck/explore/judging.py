@@ -1,0 +1,314 @@
+"""What a situation shows: its recordings judged by the oracles of the tool, and what proves nothing left out.
+
+A difference is a finding if rounding cannot explain it. So a value that differs is looked at again, with every input moved by
+one unit in the last place. If that alone moves the value as far, the difference is within what float32 determines, or a
+decision lies on a threshold or a tie.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from backendcheck import reference
+from backendcheck.compare.backends import not_compared
+from backendcheck.compare.findings import Finding, leading, odd_one_out, partition
+from backendcheck.diagnose import diagnose
+from backendcheck.explore.legs import Legs, Request, array_entry
+from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
+from backendcheck.explore.situation import Situation
+from backendcheck.recordings.recording import Recording
+from backendcheck.reference.of_recording import built_in_reference_values
+from backendcheck.results.case_result import CaseResult, case_result
+from backendcheck.verdicts.verdict import Verdict
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import ReferenceValue
+from backendcheck.vocabulary.stages import recorded_in
+from backendcheck.vocabulary.states import Status
+
+N_JITTERS = 6
+_MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
+_CIRCLE = "keras.losses.Circle"
+_NOT_SUPPORTED = "unsupported-type"
+_CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What makes two findings the same."""
+
+    oracle: str
+    kind: str
+    stage: str
+    legs: tuple[str, ...]
+    target: str
+    diagnosis: str
+    path: str
+
+    def is_like(self, other: Signature) -> bool:
+        """Whether a smaller situation with the signature `other` shows the same. What explains a value may change with it."""
+        if self.kind in (FindingKind.VALUE, FindingKind.NON_FINITE):
+            return replace(self, diagnosis="") == replace(other, diagnosis="")
+        return self == other
+
+    def __str__(self) -> str:
+        parts = (self.oracle, self.kind, self.stage, "+".join(self.legs), self.target, self.diagnosis, self.path)
+        return "|".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting:
+    """A finding in one situation. `result` is the judged case."""
+
+    signature: Signature
+    situation: Situation
+    headline: str
+    finding: Finding | None
+    result: CaseResult | None
+    recordings: Mapping[str, Recording]
+
+
+@dataclass(slots=True, eq=False)
+class Counts:
+    """How many situations were judged, and what was left out, by reason."""
+
+    unsupported: int = 0
+    crashed: int = 0
+    dismissed: Counter[str] = field(default_factory=Counter)
+
+
+def request_of(situation: Situation, arrays: Mapping[str, np.ndarray] | None = None) -> Request:
+    """The request for the recording of a situation; with `arrays`, on these numbers."""
+    arrays = arrays_of(situation) if arrays is None else arrays
+    return {
+        "do": "observe", "case": f"explored/{situation.key}", "target": situation.target, "options": options_of(situation),
+        "path": situation.path, "batches": batches_of(situation),
+        "arrays": {name: array_entry(array) for name, array in arrays.items()},
+    }  # fmt: skip
+
+
+class Judge:
+    """Judges situations, and looks again at values that differ."""
+
+    def __init__(self, legs: Legs) -> None:
+        self.legs = legs
+        self.counts = Counts()
+
+    def sightings(self, situations: Sequence[Situation]) -> list[Sighting | None]:
+        """What each situation shows. None where it shows nothing."""
+        recordings = self.legs.observe([request_of(situation) for situation in situations])
+        return [self.sighting(situation, of_legs) for situation, of_legs in zip(situations, recordings, strict=True)]
+
+    def sighting(self, situation: Situation, recordings: Mapping[str, Recording], *, look_again: bool = True) -> Sighting | None:
+        """What a situation shows, from its recordings. `look_again` needs the legs to have nothing else to answer."""
+        with np.errstate(all="ignore"):
+            return self._sighting(situation, recordings, look_again=look_again)
+
+    def _sighting(self, situation: Situation, recordings: Mapping[str, Recording], *, look_again: bool) -> Sighting | None:
+        if crashed := {leg: recording for leg, recording in recordings.items() if recording.status in _CRASHED}:
+            self.counts.crashed += 1
+            return _crash(situation, recordings, crashed)
+        if any(not recording.was_observed for recording in recordings.values()):
+            self.counts.dismissed["could not be observed"] += 1
+            return None
+        if all(recording.raised for recording in recordings.values()):
+            self.counts.unsupported += 1
+            return None
+        recordings = with_reference(situation, recordings)
+        result = case_result(f"explored/{situation.key}", recordings, list(recordings), [], [], only_failing=False)
+        if result.verdict is Verdict.ERROR:
+            self.counts.dismissed["not comparable"] += 1
+            return None
+        findings = [finding for finding in result.findings if not self._proves_nothing(situation, finding, recordings)]
+        if findings and look_again:
+            findings = self._beyond_rounding(situation, findings, recordings)
+        if not findings:
+            return None
+        if any(diagnosis.code == _NOT_SUPPORTED for diagnosis in result.diagnoses):
+            self.counts.unsupported += 1  # a leg refuses a type that its backend does not have, and says so
+            return None
+        return _sighting(situation, findings, result, recordings)
+
+    def _proves_nothing(self, situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
+        """Why a finding is left out; empty if it counts."""
+        reason = _reason(situation, finding, recordings)
+        if reason:
+            self.counts.dismissed[reason] += 1
+        return reason
+
+    def _beyond_rounding(
+        self, situation: Situation, findings: Sequence[Finding], recordings: Mapping[str, Recording]
+    ) -> list[Finding]:
+        """The findings that rounding of the inputs does not explain."""
+        values = [finding for finding in findings if finding.kind is FindingKind.VALUE]
+        if not values:
+            return list(findings)
+        arrays = arrays_of(situation)
+        moved = self.legs.observe([request_of(situation, jittered(arrays, number)) for number in range(N_JITTERS)])
+        kept = []
+        for finding in findings:
+            if finding.kind is FindingKind.VALUE and _moves_as_far(finding, recordings, moved):
+                self.counts.dismissed["within what rounding of the inputs does"] += 1
+            else:
+                kept.append(finding)
+        return kept
+
+
+# --- what is left out --------------------------------------------------------------------------------------------
+
+
+def _reason(situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
+    left = recordings[finding.left.leg]
+    if not_compared(finding.observation, left):
+        return "random numbers"
+    not_finite = situation.predictions in ("nan", "inf") or situation.label_values in ("nan", "inf")
+    if finding.kind is FindingKind.RAISED:
+        returned = [recording for recording in recordings.values() if not recording.raised]
+        shows_it = not_finite and all(map(_is_not_finite, returned))
+        return "refused, or not finite, as the input is" if shows_it else ""
+    if not_finite and finding.kind is FindingKind.VALUE:
+        return "value of input that is not finite"  # what a decision or a cast makes of NaN is not defined
+    if not_finite and finding.observation.startswith("gradient"):
+        return "gradient of input that is not finite"
+    if finding.oracle is Oracle.REFERENCE and not_finite:
+        return "reference for input that is not finite"
+    if finding.kind is FindingKind.NON_FINITE:
+        sides = [
+            recordings[side.leg].observations[finding.observation].value for side in finding.sides if side.leg in recordings
+        ]
+        alike = all(np.array_equal(np.isfinite(side), np.isfinite(sides[0])) for side in sides)
+        if alike and len(sides) > 1 and not_finite:
+            return "not finite on every leg, as the input is"
+        if alike and len(sides) > 1 and _is_undefined(situation):
+            return "not finite on every leg, without a defined value"
+    return ""
+
+
+def _is_not_finite(recording: Recording) -> bool:
+    """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
+    values = [recording.observations[name].value for name in ("loss", "metric/result") if name in recording.observations]
+    return bool(values) and not any(np.isfinite(value).any() for value in values)
+
+
+def _is_undefined(situation: Situation) -> bool:
+    """Whether the situation asks for a value that nothing defines: a mean of no examples, or of no weight."""
+    return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative")
+
+
+def _moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: Sequence[Mapping[str, Recording]]) -> bool:
+    """Whether one unit in the last place of the inputs moves the observation as far as the sides differ."""
+    if finding.max_abs is None:
+        return False
+    farthest = 0.0
+    for leg, recording in recordings.items():
+        observation = recording.observations.get(finding.observation)
+        if observation is None:
+            continue
+        for of_legs in moved:
+            again = of_legs[leg].observations.get(finding.observation)
+            if again is None or again.value.shape != observation.value.shape:
+                return True  # it does not even have a value again
+            with np.errstate(invalid="ignore", over="ignore"):
+                distance = np.abs(again.value.astype(np.float64) - observation.value.astype(np.float64))
+            farthest = max(farthest, float(np.nanmax(distance, initial=0.0)))
+    return farthest * _MARGIN >= finding.max_abs
+
+
+# --- the reference -----------------------------------------------------------------------------------------------
+
+
+def with_reference(situation: Situation, recordings: Mapping[str, Recording]) -> dict[str, Recording]:
+    """The recordings with the built-in float64 reference. It is computed once: all legs had the same labels and predictions."""
+    recorded = next(recording for recording in recordings.values() if not recording.raised)
+    values = _metric_reference(situation, recorded) if recorded.metrics else built_in_reference_values(recorded)
+    if situation.target == _CIRCLE and situation.option("reduction", "mean") not in ("sum", "none"):
+        # Keras leaves examples without any loss out of the mean. Its documentation does not say whether it should.
+        values = {name: value for name, value in values.items() if name == "per_example_loss"}
+    return {leg: replace(recording, reference_values=values) for leg, recording in recordings.items()}
+
+
+def _metric_reference(situation: Situation, recording: Recording) -> dict[str, ReferenceValue]:
+    described = recording.metrics["result"]
+    if not situation.target.startswith("keras."):
+        return {}
+    epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
+    spec = reference.MetricSpec(name=described["class"], options={**described["options"], "epsilon": epsilon})
+    labels = recording.labels
+    try:
+        batches = [
+            reference.Batch(
+                y_true=labels["y_true"][first:end],
+                y_pred=labels["y_pred"][first:end] if "y_pred" in labels else labels["y_true"][first:end],
+                sample_weight=labels["sample_weight"][first:end] if "sample_weight" in labels else None,
+            )
+            for first, end in batches_of(situation)
+        ]
+        with np.errstate(all="ignore"):
+            value = np.asarray(reference.metric(spec, batches))
+    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
+        return {}  # labels and predictions that do not fit together have no right value
+    return {"metric/result": ReferenceValue(value=value)}
+
+
+# --- sightings ---------------------------------------------------------------------------------------------------
+
+
+def _sighting(
+    situation: Situation, findings: Sequence[Finding], result: CaseResult, recordings: Mapping[str, Recording]
+) -> Sighting:
+    finding = leading(findings)
+    legs = list(recordings)
+    same = [each for each in findings if each.oracle is finding.oracle and each.kind is finding.kind]
+    diagnoses = result.diagnoses if len(findings) == len(result.findings) else diagnose(findings, recordings)
+    signature = Signature(
+        oracle=str(finding.oracle), kind=str(finding.kind), stage=_stage(finding, recordings),
+        legs=_odd_legs(finding, same, legs), target=situation.target, diagnosis=diagnoses[0].code if diagnoses else "",
+        path=situation.path,
+    )  # fmt: skip
+    headline = diagnoses[0].headline if diagnoses and diagnoses[0].headline else f"{finding.observation}: {finding.message}"
+    return Sighting(
+        signature=signature, situation=situation, headline=headline, finding=finding, result=result, recordings=recordings
+    )
+
+
+def _stage(finding: Finding, recordings: Mapping[str, Recording]) -> str:
+    if finding.kind is FindingKind.RAISED:
+        return next((recording.raised[0].stage for recording in recordings.values() if recording.raised), "")
+    return str(recorded_in(finding.observation))
+
+
+def _odd_legs(finding: Finding, same: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:
+    """The legs that the finding is about: the odd one out, or all that differ from the reference or from each other."""
+    if finding.oracle is not Oracle.AGREEMENT:
+        return tuple(leg for leg in legs if any(leg == each.left.leg for each in same))
+    of_observation = [each for each in same if each.observation == finding.observation]
+    if odd := odd_one_out(legs, of_observation):
+        return (odd,)
+    groups = partition(finding.observation, of_observation, legs)
+    smaller = {leg for group in groups[:-1] for leg in group} if len(groups) > 1 and len(legs) > len(groups) else set(legs)
+    return tuple(leg for leg in legs if leg in smaller)
+
+
+def _crash(situation: Situation, recordings: Mapping[str, Recording], crashed: Mapping[str, Recording]) -> Sighting:
+    words = ", ".join(f"{leg} {_CRASHED[recording.status]}" for leg, recording in crashed.items())
+    signature = Signature(
+        oracle=str(Oracle.AGREEMENT), kind=str(FindingKind.MISSING), stage="", legs=tuple(crashed), target=situation.target,
+        diagnosis="", path=situation.path,
+    )  # fmt: skip
+    return Sighting(
+        signature=signature, situation=situation, headline=f"CRASH: {words}", finding=None, result=None, recordings=recordings
+    )
+
+
+def outcome_words(recording: Recording) -> Any:
+    """What a leg did, for reports: the name of the exception, or the loss or metric."""
+    if recording.raised:
+        return f"raises {recording.raised[0].type}"
+    for name in ("loss", "metric/result"):
+        if name in recording.observations:
+            return recording.observations[name].value.tolist()
+    return str(recording.status)

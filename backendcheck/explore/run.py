@@ -1,0 +1,123 @@
+"""An exploration from its options to its files: search, known or new, scripts, confirmation, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backendcheck.errors import UsageError
+from backendcheck.explore.confirm import confirm
+from backendcheck.explore.explore import Exploration, Found, Search, summary, targets_on
+from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
+from backendcheck.explore.judging import Signature
+from backendcheck.explore.known import KnownDivergences
+from backendcheck.explore.legs import Legs
+from backendcheck.explore.search import Plan
+from backendcheck.explore.situation import Situation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What an exploration was asked for."""
+
+    targets: tuple[str, ...]
+    legs: tuple[str, ...]
+    out: Path
+    budget_s: float | None
+    n_situations: int | None
+    seed: int
+    device: str = "cpu"
+    resume: bool = False
+
+
+def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, dict[str, Any]]:
+    """Explore, and write the findings; returns them, with the content of findings.json.
+
+    Raises:
+        UsageError: if a target or a leg cannot be used, or an earlier search was another one.
+        UnreadableInput: if there is no earlier search to go on with.
+    """
+    earlier = read_earlier(options.out) if options.resume else None
+    seed = options.seed if earlier is None else earlier["seed"]
+    exploration = Exploration(seed=seed)
+    with Legs(options.legs, options.device) as legs:
+        asked = options.targets or (() if earlier is None else tuple(earlier["targets"]))
+        targets = targets_on(legs, asked, exploration.notes)
+        names = [target.name for target in targets]
+        plan = Plan.of(targets, seed)
+        search = Search(legs, plan, exploration, report)
+        if earlier is not None:
+            _go_on_from(earlier, options, names, legs, search)
+        search.run(n_situations=options.n_situations, budget_s=_budget(options, exploration))
+        numbers, environments = summary(search), legs.environments
+    kinds = {target.name: target.kind for target in targets}
+    confirmed = {entry["signature"]: entry["confirmed"] for entry in (earlier or {"findings": ()})["findings"]}
+    known = KnownDivergences.of_builtin_cases()
+    for finding in exploration.findings:
+        finding.known = known.describing(finding.sighting)
+
+    def write() -> dict[str, Any]:
+        return write_findings(
+            options.out, exploration, legs=options.legs, budget_s=options.budget_s, environments=environments, numbers=numbers,
+            targets=names, kinds=kinds,
+        )  # fmt: skip
+
+    by_path = write_scripts(options.out, exploration.findings, kinds)
+    write()  # so that --resume goes on from here if confirming is interrupted
+    _confirm(exploration, options, by_path, {signature: count for signature, count in confirmed.items() if count}, report)
+    return exploration, write()
+
+
+def _budget(options: Options, exploration: Exploration) -> float | None:
+    """The budget in seconds from the beginning of the first search: each search gets the whole of it."""
+    return None if options.budget_s is None else exploration.seconds + options.budget_s
+
+
+def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], legs: Legs, search: Search) -> None:
+    """Begin where an earlier search ended, with its findings.
+
+    Raises:
+        UsageError: if legs, targets or versions are not those of the earlier search.
+    """
+    for what, before, now in (
+        ("legs", earlier["legs"], list(options.legs)),
+        ("targets", earlier["targets"], names),
+        ("environments", earlier["environments"], legs.environments),
+    ):
+        if before != now:
+            message = f"{options.out}: cannot be resumed, its {what} differ: {before} and {now}. Explore into another --out."
+            raise UsageError(message)
+    exploration = search.exploration
+    exploration.n_situations, exploration.seconds = earlier["situations"], float(earlier["seconds"])
+    exploration.n_unconfirmed = earlier["not_confirmed"]
+    entries = earlier["findings"]
+    sightings = search.judge.sightings([Situation.from_json(entry["situation"]) for entry in entries])
+    for entry, sighting in zip(entries, sightings, strict=True):
+        if sighting is not None:
+            exploration.found[_signature(entry)] = Found(sighting=sighting, hits=entry["hits"], first_s=entry["first_s"])
+
+
+def _signature(entry: Mapping[str, Any]) -> Signature:
+    return Signature(
+        oracle=entry["oracle"], kind=entry["kind"], stage=entry["stage"], legs=tuple(entry["legs"]), target=entry["target"],
+        diagnosis=entry["diagnosis"], path=entry["path"],
+    )  # fmt: skip
+
+
+def _confirm(
+    exploration: Exploration, options: Options, by_path: Mapping[Path, Found], before: Mapping[str, int],
+    report: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Confirm each finding in fresh processes, and drop those that do not show again. Those of an earlier search stay."""
+    new = {path: finding for path, finding in by_path.items() if str(finding.sighting.signature) not in before}
+    if new:
+        report(f"confirming {len(new)} findings in fresh processes")
+    counts = confirm({path: finding.sighting for path, finding in new.items()}, options.legs, options.device)
+    for path, finding in by_path.items():
+        signature = finding.sighting.signature
+        finding.confirmed = counts[path] if path in counts else before[str(signature)]
+        if not finding.confirmed:
+            exploration.drop(finding)
+            path.unlink()

@@ -1,0 +1,327 @@
+"""What each target takes: forms of labels and heads, and options. Combinations that make no sense are ruled out here, once.
+
+Bad input is wanted: a label above the range, a row of zeros. Nonsense is not: logits for a loss of probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from backendcheck.explore.situation import DIMENSIONS, Situation
+
+N_CLASSES: Final = "number of classes"  # stands in an option for the number of classes of the situation
+
+_INTEGERS = ("int32", "int64", "uint8", "int8", "int16", "uint16", "uint32", "uint64")
+_FLOATS = ("float32", "float64", "float16")
+_SIGNED = tuple(dtype for dtype in (*_INTEGERS, *_FLOATS) if not dtype.startswith("u"))
+_WIDE = ("int64", "uint64", "float64")
+
+# What labels of each kind may hold, and in which types.
+_VALUES: Mapping[str, tuple[str, ...]] = {
+    "integer": (
+        "valid", "above-range", "negative", "minus-hundred", "one-class", "fractional", "nan", "inf", "wide", "empty",
+    ),
+    "binary": ("valid", "above-range", "negative", "minus-hundred", "one-class", "fractional", "nan", "empty"),
+    "one-hot": ("valid", "one-class", "zero-row", "row-sum", "negative", "nan", "empty"),
+    "multi-hot": ("valid", "one-class", "zero-row", "above-range", "negative", "nan", "empty"),
+    "soft": ("valid", "zero-row", "row-sum", "nan", "empty"),
+    "signed": ("valid", "one-class", "above-range", "fractional", "nan", "empty"),
+    "real": ("valid", "negative", "one-class", "wide", "nan", "inf", "empty"),
+    "sequence": ("valid", "one-class", "above-range", "zero-row", "empty"),
+}  # fmt: skip
+_DTYPES: Mapping[str, tuple[str, ...]] = {
+    "integer": (*_INTEGERS, *_FLOATS),
+    "binary": (*_FLOATS, *_INTEGERS, "bool"),
+    "one-hot": (*_FLOATS, "int32", "int64", "uint8", "bool"),
+    "multi-hot": (*_FLOATS, "int32", "int64", "uint8", "bool"),
+    "soft": _FLOATS,
+    "signed": (*_FLOATS, "int32", "int64", "int8"),
+    "real": (*_FLOATS, "int32", "int64", "uint8"),
+    "sequence": ("int32", "int64", "uint8", "float32"),
+}
+_SHAPES: Mapping[str, tuple[str, ...]] = {
+    "integer": ("(N,)", "(N,1)", "(N,T)"),
+    "binary": ("(N,)", "(N,1)"),
+    "one-hot": ("(N,C)", "(N,T,C)"),
+    "multi-hot": ("(N,C)",),
+    "soft": ("(N,C)", "(N,T,C)"),
+    "signed": ("(N,1)", "(N,C)"),
+    "real": ("(N,)", "(N,1)", "(N,C)", "(N,T,C)"),
+    "sequence": ("(N,T)",),
+}
+_PREDICTIONS: Mapping[str, tuple[str, ...]] = {
+    "logits": ("ordinary", "zero", "tied", "saturated", "nan", "inf"),
+    "softmax": ("ordinary", "tied", "saturated", "nan"),
+    "sigmoid": ("ordinary", "tied", "saturated", "nan"),
+    "linear": ("ordinary", "zero", "tied", "exact-hit", "saturated", "nan", "inf"),
+    "tanh": ("ordinary", "zero", "tied", "exact-hit", "nan"),
+    "relu": ("ordinary", "zero", "tied", "exact-hit", "saturated", "nan", "inf"),
+    "class": ("ordinary", "exact-hit"),
+    "unit": ("ordinary", "tied"),
+}
+_WEIGHTS = ("none", "per-example", "per-element", "zero", "one-zero", "negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Labels and a head that go together, with the options that this takes and the narrower choices that it has."""
+
+    labels: str
+    head: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    shapes: tuple[str, ...] = ()
+
+    @property
+    def label_shapes(self) -> tuple[str, ...]:
+        return self.shapes or _SHAPES[self.labels]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A loss or a metric.
+
+    name: its public name, such as ``keras.losses.Huber``, or ``package.module:Name``.
+    kind: ``loss``, ``loss function`` or ``metric``.
+    options: the choices of each option, the simplest first. ``...`` leaves the option out.
+    required: options that are always there.
+    """
+
+    name: str
+    kind: str
+    forms: tuple[Form, ...]
+    options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    required: Mapping[str, Any] = field(default_factory=dict)
+
+    def factors(self) -> dict[str, tuple[Any, ...]]:
+        """The choices by dimension. A form is one choice: labels, head, and what goes with them."""
+        labels = dict.fromkeys(form.labels for form in self.forms)
+        heads = dict.fromkeys(form.head for form in self.forms)
+        choices: dict[str, tuple[Any, ...]] = {
+            "form": tuple(range(len(self.forms))),
+            "label_values": _union(_VALUES[kind] for kind in labels),
+            "label_dtype": _union(_DTYPES[kind] for kind in labels),
+            "label_shape": _union(form.label_shapes for form in self.forms),
+            "sample_weight": _WEIGHTS,
+            "predictions": _union(_PREDICTIONS[head] for head in heads),
+        }
+        if self.kind == "metric":
+            choices["batch"] = DIMENSIONS["batch"]
+        if "ignore_class" in self.options:
+            choices["mask"] = ("none", "ignore-class")
+        options = {name: values for name, values in self.options.items() if name != "ignore_class"}
+        return {**choices, **{f"options.{name}": values for name, values in options.items()}}
+
+    def situation(self, row: Mapping[str, Any], numbers: int = 0) -> Situation:
+        """The situation of one choice for each factor."""
+        form = self.forms[row["form"]]
+        dimensions = {name: value for name, value in row.items() if name != "form" and not name.startswith("options.")}
+        chosen = {name.removeprefix("options."): value for name, value in row.items() if name.startswith("options.")}
+        options = {**self.required, **form.options, **chosen}
+        if row.get("mask") == "ignore-class":
+            options["ignore_class"] = -1
+        situation = Situation(target=self.name, labels=form.labels, head=form.head, numbers=numbers, **dimensions)
+        for name, value in options.items():
+            situation = situation.with_option(name, value)
+        return situation
+
+    def is_sensible(self, situation: Situation) -> bool:
+        """Whether a situation is input that a user could have, good or bad."""
+        return any(
+            form.labels == situation.labels and form.head == situation.head
+            and all(situation.option(name) == value for name, value in form.options.items())
+            and situation.label_shape in form.label_shapes
+            for form in self.forms
+        ) and fits(situation.labels, situation.head, vars_of(situation))  # fmt: skip
+
+
+def vars_of(situation: Situation) -> dict[str, str]:
+    return {name: getattr(situation, name) for name in DIMENSIONS}
+
+
+def fits(labels: str, head: str, choices: Mapping[str, Any]) -> bool:
+    """Whether the choices go with labels of this kind and this head, and with each other. Missing dimensions do not matter."""
+    values, dtype = choices.get("label_values"), choices.get("label_dtype")
+    shape, weight = choices.get("label_shape"), choices.get("sample_weight")
+    predictions, mask = choices.get("predictions"), choices.get("mask")
+    of_labels = (
+        (values is None or values in _VALUES[labels])
+        and (dtype is None or dtype in _DTYPES[labels])
+        and (predictions is None or predictions in _PREDICTIONS[head])
+        and (weight != "per-element" or shape in (None, "(N,T)", "(N,T,C)"))
+        and not (labels == "sequence" and weight == "per-element")
+    )
+    return bool(of_labels and fits_dtype(values, dtype, mask))
+
+
+def fits_dtype(values: str | None, dtype: str | None, mask: str | None = None) -> bool:
+    """Whether labels of this type can have these values."""
+    if dtype is None:
+        return True
+    allowed = {
+        "negative": _SIGNED, "minus-hundred": _SIGNED, "fractional": _FLOATS, "nan": _FLOATS, "inf": _FLOATS, "row-sum": _FLOATS,
+        "wide": _WIDE, "above-range": (*_INTEGERS, *_FLOATS),
+    }.get(values or "")  # fmt: skip
+    if allowed is not None and dtype not in allowed:
+        return False
+    return not (mask == "ignore-class" and dtype not in _SIGNED)
+
+
+def _union(groups: Any) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(choice for group in groups for choice in group))
+
+
+# --- Keras -------------------------------------------------------------------------------------------------------
+
+_LOGITS = {"from_logits": True}
+_INDEX = (Form(labels="integer", head="softmax"), Form(labels="integer", head="logits", options=_LOGITS))
+_ROWS = tuple(
+    Form(labels=labels, head=head, options=options)
+    for labels in ("one-hot", "soft")
+    for head, options in (("softmax", {}), ("logits", _LOGITS))
+)
+_YES_NO = tuple(
+    Form(labels=labels, head=head, options=options)
+    for labels in ("binary", "multi-hot")
+    for head, options in (("sigmoid", {}), ("logits", _LOGITS))
+)
+_NUMBERS = (Form(labels="real", head="linear"), Form(labels="real", head="relu"))
+_SIGNS = (Form(labels="signed", head="tanh"), Form(labels="signed", head="linear"), Form(labels="binary", head="linear"))
+_OVERLAP = tuple(
+    Form(labels=labels, head=head) for labels, head in (("one-hot", "softmax"), ("multi-hot", "sigmoid"), ("binary", "sigmoid"))
+)
+_SCORED_ROWS = tuple(
+    Form(labels=labels, head=head) for labels, head in (("one-hot", "softmax"), ("one-hot", "logits"), ("soft", "softmax"))
+)
+_SCORED_INDEX = (Form(labels="integer", head="softmax"), Form(labels="integer", head="logits"))
+_SCORED_YES_NO = (Form(labels="binary", head="sigmoid"), Form(labels="multi-hot", head="sigmoid"))
+_DISTRIBUTIONS = (Form(labels="soft", head="softmax"), Form(labels="one-hot", head="softmax"))
+_SMOOTHING = {"label_smoothing": (..., 0.1)}
+_IGNORED = {"ignore_class": (..., -1)}
+_AVERAGE = {"average": (..., "micro", "macro", "weighted"), "threshold": (..., 0.5)}
+_RATE = {"thresholds": (..., 0.3, (0.2, 0.7)), "class_id": (..., 0)}
+_CURVE = {"num_thresholds": (..., 5), "class_id": (..., 0)}
+_REDUCTION = {"reduction": (..., "sum", "none", "mean_with_sample_weight")}
+_IOU = {"num_classes": N_CLASSES, "target_class_ids": (0, 1)}
+_SPARSE_SCORES = tuple(Form(labels="integer", head=head, options={"sparse_y_pred": False}) for head in ("softmax", "logits"))
+_CLASSES = Form(labels="integer", head="class")
+
+_LOSSES: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]]]] = {
+    "BinaryCrossentropy": (_YES_NO, _SMOOTHING),
+    "BinaryFocalCrossentropy": (_YES_NO, {**_SMOOTHING, "apply_class_balancing": (..., True), "gamma": (..., 0.5)}),
+    "CTC": ((Form(labels="sequence", head="logits"),), {}),
+    "CategoricalCrossentropy": (_ROWS, _SMOOTHING),
+    "CategoricalFocalCrossentropy": (_ROWS, {**_SMOOTHING, "gamma": (..., 0.5)}),
+    "CategoricalGeneralizedCrossEntropy": ((Form(labels="integer", head="softmax"),), {"q": (..., 0.9)}),
+    "CategoricalHinge": ((Form(labels="one-hot", head="linear"), Form(labels="one-hot", head="softmax")), {}),
+    "Circle": ((Form(labels="integer", head="unit", shapes=("(N,)",)),), {"remove_diagonal": (..., False)}),
+    "CosineSimilarity": (_NUMBERS, {"axis": (..., 0)}),
+    "Dice": (_OVERLAP, {"axis": (..., -1)}),
+    "Hinge": (_SIGNS, {}),
+    "Huber": (_NUMBERS, {"delta": (..., 0.1)}),
+    "KLDivergence": (_DISTRIBUTIONS, {}),
+    "LogCosh": (_NUMBERS, {}),
+    "MeanAbsoluteError": (_NUMBERS, {}),
+    "MeanAbsolutePercentageError": (_NUMBERS, {}),
+    "MeanSquaredError": (_NUMBERS, {}),
+    "MeanSquaredLogarithmicError": (_NUMBERS, {}),
+    "Poisson": ((Form(labels="real", head="relu"),), {}),
+    "SparseCategoricalCrossentropy": (_INDEX, _IGNORED),
+    "SquaredHinge": (_SIGNS, {}),
+    "Tversky": (_OVERLAP, {"axis": (..., -1), "alpha": (..., 0.9)}),
+}
+_METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapping[str, Any]]] = {
+    "AUC": (
+        (*_YES_NO[:2], *(replace(form, options={**form.options, "multi_label": True}) for form in _YES_NO[2:])),
+        {
+            "curve": (..., "PR"), "summation_method": (..., "majoring", "minoring"), "num_thresholds": (..., 5),
+        },
+        {},
+    ),
+    "Accuracy": ((_CLASSES,), {}, {}),
+    "BinaryAccuracy": (_SCORED_YES_NO, {"threshold": (..., 0.3)}, {}),
+    "BinaryCrossentropy": (_YES_NO, _SMOOTHING, {}),
+    "BinaryIoU": (_SCORED_YES_NO, {"threshold": (..., 0.3), "target_class_ids": (..., (1,))}, {}),
+    "CategoricalAccuracy": (_SCORED_ROWS, {}, {}),
+    "CategoricalCrossentropy": (_ROWS, _SMOOTHING, {}),
+    "CategoricalHinge": ((Form(labels="one-hot", head="linear"),), {}, {}),
+    "ConcordanceCorrelation": (_NUMBERS, {"axis": (..., 0)}, {}),
+    "CosineSimilarity": (_NUMBERS, {}, {}),
+    "F1Score": (_OVERLAP, _AVERAGE, {}),
+    "FBetaScore": (_OVERLAP, {**_AVERAGE, "beta": (..., 0.5)}, {}),
+    "FalseNegatives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
+    "FalsePositives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
+    "Hinge": (_SIGNS, {}, {}),
+    "IoU": ((_CLASSES, *_SPARSE_SCORES), _IGNORED, _IOU),
+    "KLDivergence": (_DISTRIBUTIONS, {}, {}),
+    "LogCoshError": (_NUMBERS, {}, {}),
+    "Mean": ((Form(labels="real", head="linear"),), {}, {}),
+    "MeanAbsoluteError": (_NUMBERS, {}, {}),
+    "MeanAbsolutePercentageError": (_NUMBERS, {}, {}),
+    "MeanIoU": ((_CLASSES, *_SPARSE_SCORES), _IGNORED, {"num_classes": N_CLASSES}),
+    "MeanSquaredError": (_NUMBERS, {}, {}),
+    "MeanSquaredLogarithmicError": (_NUMBERS, {}, {}),
+    "OneHotIoU": ((Form(labels="one-hot", head="softmax"),), {}, _IOU),
+    "OneHotMeanIoU": ((Form(labels="one-hot", head="softmax"),), {}, {"num_classes": N_CLASSES}),
+    "PearsonCorrelation": (_NUMBERS, {"axis": (..., 0)}, {}),
+    "Poisson": ((Form(labels="real", head="relu"),), {}, {}),
+    "Precision": (_OVERLAP, {**_RATE, "top_k": (..., 1)}, {}),
+    "PrecisionAtRecall": (_SCORED_YES_NO, _CURVE, {"recall": 0.5}),
+    "R2Score": (
+        (Form(labels="real", head="linear", shapes=("(N,1)", "(N,C)")),),
+        {"class_aggregation": (..., "variance_weighted_average", None), "num_regressors": (..., 1)},
+        {},
+    ),
+    "Recall": (_OVERLAP, {**_RATE, "top_k": (..., 1)}, {}),
+    "RecallAtPrecision": (_SCORED_YES_NO, _CURVE, {"precision": 0.5}),
+    "RootMeanSquaredError": (_NUMBERS, {}, {}),
+    "SensitivityAtSpecificity": (_SCORED_YES_NO, _CURVE, {"specificity": 0.5}),
+    "SparseCategoricalAccuracy": (_SCORED_INDEX, {}, {}),
+    "SparseCategoricalCrossentropy": (_INDEX, _IGNORED, {}),
+    "SparseTopKCategoricalAccuracy": (_SCORED_INDEX, {"k": (1, 2, ...)}, {}),
+    "SpecificityAtSensitivity": (_SCORED_YES_NO, _CURVE, {"sensitivity": 0.5}),
+    "SquaredHinge": (_SIGNS, {}, {}),
+    "Sum": ((Form(labels="real", head="linear"),), {}, {}),
+    "TopKCategoricalAccuracy": (_SCORED_ROWS, {"k": (1, 2, ...)}, {}),
+    "TrueNegatives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
+    "TruePositives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
+}  # fmt: skip
+
+
+def keras_targets() -> tuple[Target, ...]:
+    """Keras's losses and metrics. `MeanMetricWrapper` is left out: what it takes depends on the function inside."""
+    losses = (
+        Target(name=f"keras.losses.{name}", kind="loss", forms=tuple(forms), options={**_REDUCTION, **options})
+        for name, (forms, options) in _LOSSES.items()
+    )
+    metrics = (
+        Target(name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required)
+        for name, (forms, options, required) in _METRICS.items()
+    )
+    return (*losses, *metrics)
+
+
+# --- targets of one's own ----------------------------------------------------------------------------------------
+
+# What a loss or a metric of one's own is probed with: it is explored with the forms that it takes.
+PROBES = (
+    Form(labels="integer", head="softmax"),
+    Form(labels="binary", head="sigmoid"),
+    Form(labels="one-hot", head="softmax"),
+    Form(labels="multi-hot", head="sigmoid"),
+    Form(labels="real", head="linear"),
+)
+
+
+def own_target(name: str, kind: str) -> Target:
+    """A target of one's own, with every form that it is probed with."""
+    options = _REDUCTION if kind == "loss" else {}
+    return Target(name=name, kind=kind, forms=PROBES, options=options)
+
+
+def probe(target: Target, form: Form, label_shape: str) -> Situation:
+    """The plainest situation of a form: valid labels, ordinary predictions."""
+    dtype = "int32" if form.labels == "integer" else "float32"
+    row = {"form": target.forms.index(form), "label_dtype": dtype, "label_shape": label_shape}
+    return target.situation(row)

@@ -1,0 +1,225 @@
+"""A warm process of one backend that observes the situations of `backendcheck explore`, one after another.
+
+Each line on standard input is a request in JSON, each line on standard output the answer to one request, in the same order.
+
+    {"do": "describe", "target": …}                     what kind of target it is, and what its constructor takes
+    {"do": "observe", "target": …, "arrays": …, …}      the recording of one situation
+
+Arrays come as dtype, shape and Base64, and a recording goes back as the content of its file. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import inspect
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from backendcheck.case import LossCase
+from backendcheck.recordings.files import as_bytes
+from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.stages import RecordingStage
+
+_ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE)
+_VALUE = "metric/result"
+
+
+def main() -> None:
+    """Serve what the arguments of the process name: the backend, the device, and the file for what situations print."""
+    serve(*sys.argv[1:])
+
+
+def serve(backend: str, device: str, log: str) -> None:
+    """Answer requests until standard input ends."""
+    import signal
+
+    from backendcheck.sessions.child_processes import end_with_parent
+
+    end_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which keeps what it has
+    # What a target prints must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+
+    def answer(content: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(content) + "\n")
+        answers.flush()
+
+    try:
+        answer(_start(backend, device))
+    except Exception as error:  # noqa: BLE001 - any error is reported to the parent
+        answer({"error": f"{type(error).__name__}: {error}"})
+        return
+    warnings.simplefilter("ignore")
+    for line in requests:
+        try:
+            request = json.loads(line)
+            answer(_describe(request["target"]) if request["do"] == "describe" else _observe(backend, request))
+        except Exception as error:  # noqa: BLE001 - one situation that fails must not end the process that serves the others
+            answer({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()[-2000:]})
+
+
+def _start(backend: str, device: str) -> dict[str, Any]:
+    import keras
+
+    from backendcheck.record.backends import backend_module
+    from backendcheck.record.environment import settings
+    from backendcheck.record.isolation import seed_everything, serialize_without_importing_tensorflow
+    from backendcheck.vocabulary.backends import installed_version, parse_backend
+
+    if keras.backend.backend() != backend:
+        message = f"keras runs on {keras.backend.backend()}"
+        raise RuntimeError(message)
+    serialize_without_importing_tensorflow()
+    backend_module().configure(device)
+    backend_module().start()
+    seed_everything(0)
+    folder = os.getcwd()  # noqa: PTH109
+    if folder not in sys.path:
+        sys.path.append(folder)
+    versions = {"keras": keras.__version__, backend: parse_backend(backend).version(), "numpy": installed_version("numpy")}
+    return {"ready": True, "versions": versions, "device": backend_module().device_name(), "settings": settings()}
+
+
+# --- targets -----------------------------------------------------------------------------------------------------
+
+
+def _resolve(target: str) -> Any:
+    """The object that ``keras.losses.Huber`` or ``package.module:Name`` names."""
+    module, colon, path = target.partition(":")
+    if not colon:
+        module, _, path = target.rpartition(".")
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _kind_of(target: Any) -> str:
+    import keras
+
+    if inspect.isclass(target) and issubclass(target, keras.losses.Loss):
+        return "loss"
+    if inspect.isclass(target) and issubclass(target, keras.metrics.Metric):
+        return "metric"
+    if isinstance(target, keras.losses.Loss) or (callable(target) and not inspect.isclass(target)):
+        return "loss function"
+    return ""
+
+
+def _describe(name: str) -> dict[str, Any]:
+    try:
+        target = _resolve(name)
+    except Exception as error:  # noqa: BLE001 - importing a module of a user may raise anything
+        return {"kind": "", "why": f"{type(error).__name__}: {error}"}
+    parameters = inspect.signature(target).parameters.values() if inspect.isclass(target) else ()
+    required = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    return {"kind": _kind_of(target), "parameters": [parameter.name for parameter in parameters], "required": required}
+
+
+# --- situations --------------------------------------------------------------------------------------------------
+
+
+def _array(entry: Mapping[str, Any]) -> np.ndarray:
+    content = base64.b64decode(entry["data"])
+    return np.frombuffer(content, np.dtype(entry["dtype"])).reshape(entry["shape"]).copy()
+
+
+def _observe(backend: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"recording": base64.b64encode(as_bytes(_recording(backend, request))).decode("ascii")}
+
+
+def _recording(backend: str, request: Mapping[str, Any]) -> Recording:
+    from backendcheck.record.environment import settings
+    from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
+    from backendcheck.record.observe.trace import Trace
+
+    trace = Trace()
+    with preserved_process_state():
+        clear_session()
+        seed_everything(0)
+        in_force = settings()
+        with trace.ended_by_problems():
+            target: Any = None
+            options = dict(request["options"])
+            with trace.stage(RecordingStage.CASE):
+                target = _resolve(request["target"])
+            if not trace.raised:
+                observe = _observe_metric if _kind_of(target) == "metric" else _observe_loss
+                observe(target, options, {name: _array(entry) for name, entry in request["arrays"].items()}, request, trace)
+    return trace.recording(
+        case=request["case"], backend=backend, run="explore", oracles=_ORACLES, settings=in_force, claim=request["target"]
+    )
+
+
+def _observe_loss(
+    target: Any, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray], request: Mapping[str, Any], trace: Any
+) -> None:
+    from backendcheck.record.observe.losses import LossObserver
+    from backendcheck.record.observe.perturbation import Perturbation
+
+    del request
+    loss: Any = None
+    with trace.stage(RecordingStage.LOSS):
+        loss = target(**options) if inspect.isclass(target) else target
+    if trace.raised:
+        return
+    case = LossCase(loss, arrays["y_true"], arrays["y_pred"], sample_weight=arrays.get("sample_weight"))
+    # Op by op: each situation has another program, and compiling it takes JAX a hundred times as long as running it.
+    observer = LossObserver(case, trace, seed=0, noise=Perturbation(), compiled=False)
+    if observer.loss is None:
+        return
+    observer.note_draws(trace)
+    observer.observe(observer.arrays, trace)
+
+
+def _observe_metric(
+    target: Any, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray], request: Mapping[str, Any], trace: Any
+) -> None:
+    import keras
+
+    from backendcheck.record.observe.arrays import as_observation, digests, to_tensor
+    from backendcheck.record.observe.draws import sentence, watched
+
+    for name, array in arrays.items():
+        trace.digests |= digests(name, array)
+        trace.labels[name] = as_observation(array, where=name).value
+    names = [name for name in ("y_true", "y_pred") if name in arrays]
+    with watched(target) as draws, trace.stage(RecordingStage.METRICS):
+        metric = target(**options)
+        for first, end in request["batches"]:
+            batch = [to_tensor(arrays[name][first:end]) for name in names]
+            weight = {"sample_weight": to_tensor(arrays["sample_weight"][first:end])} if "sample_weight" in arrays else {}
+            metric.update_state(*batch, **weight)
+        trace.lower_precision(metric.dtype)
+        trace.add(_VALUE, keras.ops.convert_to_tensor(metric.result()))
+        trace.metrics["result"] = {"class": type(metric).__name__, "options": _plain(metric), "output": "", "weighted": True}
+    if draws:
+        trace.not_compared["*"] = sentence(f"the metric {target.__name__}")
+
+
+def _plain(metric: Any) -> dict[str, Any]:
+    """The config of a metric as JSON; empty if it has none that JSON can hold."""
+    try:
+        config: dict[str, Any] = json.loads(json.dumps(metric.get_config()))
+    except Exception:  # noqa: BLE001 - the get_config of a user may raise anything; options are not essential
+        return {}
+    return config

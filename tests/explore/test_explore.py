@@ -1,0 +1,134 @@
+import base64
+import json
+from collections import deque
+
+import numpy as np
+import pytest
+from make import recording
+
+from backendcheck.cli.explore import parse_duration
+from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.explore.explore import Exploration, Search, summary
+from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
+from backendcheck.explore.search import Plan
+from backendcheck.explore.targets import keras_targets
+
+_TARGET = next(target for target in keras_targets() if target.name == "keras.losses.Hinge")
+_LEGS = ("tensorflow", "jax", "torch")
+
+
+class Legs:
+    """Legs that compute a loss from the labels alone. `wrong` is a leg that has another loss for a label of 2."""
+
+    n_restarts = 0
+
+    def __init__(self, wrong=""):
+        self.wrong = wrong
+        self.answers = deque()
+
+    def submit(self, request):
+        entry = request["arrays"]["y_true"]
+        labels = np.frombuffer(base64.b64decode(entry["data"]), entry["dtype"]).astype(float)
+        labels = np.nan_to_num(labels, nan=0.0)
+        losses = {leg: float(labels.sum() + (10.0 if leg == self.wrong and (labels == 2).any() else 0.0)) for leg in _LEGS}
+        self.answers.append({leg: recording(request["case"], leg, loss=loss) for leg, loss in losses.items()})
+
+    def next_recordings(self):
+        return self.answers.popleft()
+
+    def observe(self, requests):
+        assert not self.answers, "answers of others would come first"
+        for request in requests:
+            self.submit(request)
+        return [self.next_recordings() for _ in requests]
+
+
+def searched(n, wrong="torch", exploration=None):
+    exploration = exploration or Exploration(seed=3)
+    search = Search(Legs(wrong), Plan.of([_TARGET], 3), exploration, lambda _: None)
+    search.run(n_situations=n, budget_s=None)
+    return search
+
+
+def found(search):
+    return sorted((str(each.sighting.signature), each.sighting.situation.key) for each in search.exploration.findings)
+
+
+def test_a_difference_is_found_once_and_made_small():
+    search = searched(300)
+    (finding,) = search.exploration.findings
+    assert finding.sighting.signature.legs == ("torch",)
+    situation = finding.sighting.situation
+    assert (situation.label_values, situation.n_examples, situation.sample_weight) == ("above-range", 1, "none")
+    assert finding.hits > 3
+    assert search.exploration.n_situations == 300
+    assert 0 < summary(search)["pairs_covered"] <= 1
+
+
+def test_legs_that_agree_have_no_finding():
+    assert found(searched(300, wrong="")) == []
+
+
+def test_the_same_seed_and_number_of_situations_give_the_same_findings():
+    assert found(searched(150)) == found(searched(150))
+
+
+def test_a_search_goes_on_where_it_ended():
+    first = searched(100)
+    again = searched(200, exploration=first.exploration)
+    whole = searched(200)
+    assert again.exploration.n_situations == 200
+    assert found(again) == found(whole)
+    assert [each.hits for each in again.exploration.findings] == [each.hits for each in whole.exploration.findings]
+
+
+def test_a_budget_of_no_time_tries_one_batch():
+    search = Search(Legs(), Plan.of([_TARGET], 3), Exploration(seed=3), lambda _: None)
+    search.run(n_situations=None, budget_s=0.0)
+    assert 0 < search.exploration.n_situations < 100
+
+
+def test_what_is_written_has_the_fields_of_the_contract(tmp_path):
+    search = searched(200)
+    kinds = {_TARGET.name: "loss"}
+    (path,) = write_scripts(tmp_path, search.exploration.findings, kinds)
+    content = write_findings(
+        tmp_path, search.exploration, legs=_LEGS, budget_s=None, environments={}, numbers=summary(search), targets=[_TARGET.name],
+        kinds=kinds,
+    )  # fmt: skip
+    assert content == json.loads((tmp_path / "findings.json").read_text())
+    assert {
+        "schema", "seed", "budget_s", "legs", "environments", "situations", "pairs_covered", "unsupported", "findings",
+    } <= {*content}  # fmt: skip
+    (entry,) = content["findings"]
+    assert {
+        "signature", "target", "situation", "oracle", "kind", "stage", "legs", "diagnosis", "headline", "hits", "first_s",
+        "known", "case", "script", "confirmed",
+    } <= {*entry}  # fmt: skip
+    assert tmp_path / entry["script"] == path
+    assert entry["case"].startswith("cases/explored.py::case_hinge")
+    assert "keras.losses.Hinge" in (tmp_path / "index.html").read_text()
+    assert read_earlier(tmp_path) == content
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 9}', '{"schema": 1, "seed": 0}'])
+def test_a_damaged_result_is_not_gone_on_from(tmp_path, text):
+    (tmp_path / "findings.json").write_text(text)
+    with pytest.raises(UnreadableInput, match=r"findings\.json"):
+        read_earlier(tmp_path)
+
+
+def test_there_has_to_be_a_search_to_go_on_with(tmp_path):
+    with pytest.raises(UnreadableInput, match="Explore without --resume first"):
+        read_earlier(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1m", "ten", "5d", "nan"])
+def test_what_is_not_a_duration_is_refused(text):
+    with pytest.raises(UsageError, match="invalid duration"):
+        parse_duration(text)
