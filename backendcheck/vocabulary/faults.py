@@ -53,9 +53,11 @@ def _fault(name: str, what: str, codes: str, *cases: str, backends: tuple[Backen
 
 
 # What a backend does by itself cannot be injected there: its clean recordings have it, as a known divergence. TensorFlow returns
-# a dict of outputs in another order than the others. JAX accepts labels out of range, counts padding in the accuracy of fit, and
+# a dict of outputs in another order than the others, and counts a short batch as much as the others in the losses of single
+# outputs. JAX accepts labels out of range, counts padding in the accuracy of fit, and
 # gives the absolute value a slope at 0.
 _NOT_JAX = (TENSORFLOW, TORCH)
+_NOT_TENSORFLOW = (JAX, TORCH)
 
 FAULTS: tuple[Fault, ...] = (
     # Order: classes, examples, outputs.
@@ -120,6 +122,8 @@ FAULTS: tuple[Fault, ...] = (
            "several_outputs/losses_and_labels_by_list"),
     _fault("metrics-kept-between-batches", "test_on_batch and train_on_batch go on with the metrics of the batch before",
            "stale-metrics", "example_order/predictions_stay_with_their_example"),
+    _fault("losses-by-batch", "the mean of the loss of one output counts a short batch as much as the others", "batch-means",
+           "several_outputs/losses_by_output_with_a_short_last_batch", backends=_NOT_TENSORFLOW),
     _fault("steps-doubled", "optimizers take the step of twice the gradient", "scale wrong-update",
            _TRAINED_INTEGERS, _SQUARED, _TEXT),
     _fault("optimizer-forgets", "optimizers keep nothing of a step", "wrong-update",

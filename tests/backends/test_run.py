@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -244,21 +244,21 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_one(tmp_path: Path) -> N
 
 
 @contextmanager
-def hanging(folder: Path, *arguments: str, legs: int) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
-    """A command that records the slow cases, once every leg hangs in the second of them, and the processes below it."""
+def hanging(folder: Path, *arguments: str, legs: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
+    """A command that records the slow cases, once each of `legs` hangs in the second of them, and the processes below it."""
     with subprocess.Popen(
         command(*arguments, "--out", "out"), cwd=project(folder, {"slow.py": CASES["slow/slow.py"]}), env=variables(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     ) as process:  # fmt: skip
         try:
 
-            def all_hang() -> bool:
-                running = list(folder.glob("out/*/.work/*.running"))
-                return len([path for path in running if "case_second" in path.read_text(encoding="utf-8")]) == legs
+            def hangs(leg: str) -> bool:
+                running = folder.glob(f"out/{leg}/.work/*.running")
+                return any("case_second" in path.read_text(encoding="utf-8") for path in running)
 
-            assert waited_for(all_hang, 60), process.poll()
+            assert waited_for(lambda: all(map(hangs, legs)), 120), process.poll()
             below = descendants(process.pid)
-            assert len(below) >= legs
+            assert len(below) >= len(legs)
             yield process, below
         finally:
             process.kill()
@@ -270,7 +270,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are read f
 @linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_an_interrupted_run_ends_with_all_its_processes_and_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
-    with hanging(tmp_path, "run", "slow.py", *BACKENDS, legs=2) as (process, below):
+    with hanging(tmp_path, "run", "slow.py", *BACKENDS, legs=["jax", "torch"]) as (process, below):
         began = time.monotonic()
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
@@ -290,7 +290,7 @@ def test_an_interrupted_run_ends_with_all_its_processes_and_keeps_what_it_has(tm
 
 @linux
 def test_nothing_goes_on_when_a_run_is_killed(tmp_path: Path) -> None:
-    with hanging(tmp_path, "run", "slow.py", *BACKENDS, legs=2) as (process, below):
+    with hanging(tmp_path, "run", "slow.py", *BACKENDS, legs=["jax", "torch"]) as (process, below):
         process.kill()
         process.wait(timeout=10)
         assert waited_for(lambda: not alive(below), 20), alive(below)
@@ -299,7 +299,7 @@ def test_nothing_goes_on_when_a_run_is_killed(tmp_path: Path) -> None:
 
 @linux
 def test_no_worker_outlives_its_session_and_the_leg_stays_unfinished(tmp_path: Path) -> None:
-    with hanging(tmp_path, "record", "slow.py", "--backend", "jax", legs=1) as (process, below):
+    with hanging(tmp_path, "record", "slow.py", "--backend", "jax", legs=["jax"]) as (process, below):
         process.kill()
         process.wait(timeout=10)
         assert waited_for(lambda: not alive(below), 5), alive(below)
@@ -315,7 +315,7 @@ def test_no_worker_outlives_its_session_and_the_leg_stays_unfinished(tmp_path: P
 
 @linux
 def test_a_session_that_is_interrupted_exits_with_130(tmp_path: Path) -> None:
-    with hanging(tmp_path, "record", "slow.py", "--backend", "jax", legs=1) as (process, below):
+    with hanging(tmp_path, "record", "slow.py", "--backend", "jax", legs=["jax"]) as (process, below):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert (process.returncode, "Traceback" in err) == (130, False)
@@ -325,7 +325,7 @@ def test_a_session_that_is_interrupted_exits_with_130(tmp_path: Path) -> None:
 
 @linux
 def test_a_leg_whose_process_is_killed_does_not_take_the_run_with_it(tmp_path: Path) -> None:
-    with hanging(tmp_path, "run", "slow.py", *BACKENDS, "--timeout", "10", legs=2) as (process, below):
+    with hanging(tmp_path, "run", "slow.py", *BACKENDS, "--timeout", "10", legs=["torch"]) as (process, below):
         for pid in below:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if alive({pid}) else []
             if b"record" in words and any(word.endswith(b"torch.json") for word in words):  # the file of its request

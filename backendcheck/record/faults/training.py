@@ -38,6 +38,20 @@ def _keep_metrics_between_batches(injection: FaultInjection) -> None:
         injection.replace(keras.Model, name, make)
 
 
+def _losses_by_batch(injection: FaultInjection) -> None:
+    """Have the mean of the loss of one output count each batch once, whatever its number of examples."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def update_state(self: Any, values: Any, sample_weight: Any = None) -> Any:
+            if self.name.endswith("_loss") and isinstance(sample_weight, int):  # of `CompileLoss`; users' weights are arrays
+                sample_weight = int(injection.counted(np.array(sample_weight), np.array(1)))
+            return original(self, values, sample_weight)
+
+        return update_state
+
+    injection.replace(keras.metrics.Mean, "update_state", make)
+
+
 def _double_steps(injection: FaultInjection) -> None:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
@@ -82,6 +96,7 @@ def _load_classes_reversed(injection: FaultInjection) -> None:
 INJECTIONS: dict[str, Inject] = {
     "metrics-count-twice": _count_twice,
     "metrics-kept-between-batches": _keep_metrics_between_batches,
+    "losses-by-batch": _losses_by_batch,
     "steps-doubled": _double_steps,
     "optimizer-forgets": _forget_slots,
     "loaded-classes-reversed": _load_classes_reversed,

@@ -24,6 +24,10 @@ _STDLIB = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 # Libraries that are large, and that people also have as a checkout or in a folder of their own on the path.
 _LIBRARIES = frozenset({"keras", "tensorflow", "torch", "jax", "jaxlib", "numpy", "scipy", "sklearn", "openvino"})
+# Folders that Python itself lies in. They exist as long as it runs, and libraries ask about them thousands of times.
+ABOVE_INSTALLED = frozenset(str(parent) for folder in _INSTALLED for parent in Path(folder).parents)
+_NEVER_LOCAL = (HARNESS, "<", *_INSTALLED)  # but for the built-in cases
+_never_local: set[str] = set()  # files of these, seen so far; asked for every frame of every event
 _OF_EVENTS = (f"{__package__}.events", f"{__package__}.native_readers", __name__)
 
 
@@ -88,7 +92,14 @@ def _installed_in(folder: str) -> frozenset[str]:
 
 def is_local(path: str) -> bool:
     """Whether a file is the user's own, or a built-in case."""
-    return path.startswith(_BUILT_IN) or not (path.startswith((HARNESS, "<")) or is_installed(path))
+    if path in _never_local:
+        return False
+    if path.startswith(_BUILT_IN):
+        return True
+    if path.startswith(_NEVER_LOCAL):
+        _never_local.add(path)
+        return False
+    return not is_packaged(path)
 
 
 def frames() -> Iterator[FrameType]:
@@ -101,11 +112,14 @@ def frames() -> Iterator[FrameType]:
 def local_frames() -> tuple[str, bool]:
     """The file of the local module that is being imported, innermost; and whether local code is running at all."""
     is_ours = False
-    for frame in frames():
-        if is_local(frame.f_code.co_filename):
-            if frame.f_code.co_name == "<module>":
-                return frame.f_code.co_filename, True
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:  # a loop of its own: a library asks about thousands of files while it is imported
+        code = frame.f_code
+        if code.co_filename not in _never_local and is_local(code.co_filename):
+            if code.co_name == "<module>":
+                return code.co_filename, True
             is_ours = True
+        frame = frame.f_back
     return "", is_ours
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from backendcheck.record.tracking.code_of import (
+    ABOVE_INSTALLED,
     is_import_of_package,
     is_importing,
     is_local,
@@ -195,7 +196,9 @@ class Events:
     def note_path(self, path: Any) -> None:
         """Note that something is asked about a path, or that a library reads it."""
         with self._once() as is_first:
-            if is_first and not isinstance(path, int) and (name := self._name(path)) is not None:
+            if not is_first or isinstance(path, int) or (isinstance(path, str) and path in ABOVE_INSTALLED):
+                return
+            if (name := self._name(path)) is not None:
                 self._read(FILE, name)
 
     def note_written(self, path: Any) -> None:
