@@ -71,7 +71,7 @@ def _forget_slots(injection: FaultInjection) -> None:
             original(self, grads, trainable_variables)
             for variable in self.variables:
                 if variable is not self.iterations and len(variable.shape):
-                    zeros = ops.zeros_like(variable)
+                    zeros = ops.zeros_like(variable.value)  # JAX does not take a variable here while it traces
                     injection.counted(variable.value, zeros)
                     variable.assign(zeros)
 
