@@ -54,6 +54,8 @@ def _in_repository(directory: Path) -> tuple[str, str]:
             return "", ""
         if place.is_file():  # a worktree or a submodule
             place = (place.parent / place.read_text(encoding="utf-8").removeprefix("gitdir:").strip()).resolve()
+        if not (place / "HEAD").is_file():  # reading a pipe would wait for ever
+            return "", ""
         head = (place / "HEAD").read_text(encoding="utf-8").strip()
         if not head.startswith("ref:"):
             return (head if _COMMIT.fullmatch(head) else ""), ""

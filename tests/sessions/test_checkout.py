@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_a_repository_says_its_commit(tmp_path: Path, files: dict[str, str], che
     inside = repository(tmp_path, files) / "deep" / "inside"
     inside.mkdir(parents=True)
     assert checkout_of(inside, {}) == checkout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.timeout(30)
+def test_a_named_pipe_in_the_place_of_head_is_not_read(tmp_path: Path) -> None:
+    place = repository(tmp_path, {"config": ""})
+    os.mkfifo(place / ".git" / "HEAD")
+    assert checkout_of(place, {}) == {}
 
 
 def test_a_worktree_says_its_commit(tmp_path: Path) -> None:
