@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -177,9 +178,10 @@ def test_legs_under_different_settings_are_not_compared(place: Path, tmp_path: P
 )
 @pytest.mark.usefixtures("whole")
 def test_what_needs_no_backend_imports_none_and_is_quick(place: Path, arguments: list[str]) -> None:
-    began = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ended, _, heavy = measured(*arguments, cwd=place)
-    assert time.perf_counter() - began < 2
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2  # not by the clock: others use the cores
     assert heavy == ""
     assert ended.exit_code in (0, 3), ended.words
 
@@ -330,7 +332,7 @@ def test_a_leg_whose_process_is_killed_does_not_take_the_run_with_it(tmp_path: P
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if alive({pid}) else []
             if b"record" in words and any(word.endswith(b"torch.json") for word in words):  # the file of its request
                 os.kill(pid, signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == 3, out + err
         assert "torch: its recording was killed or is still running" in out
         assert "torch: failed with exit code -9" in err
