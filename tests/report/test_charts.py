@@ -234,7 +234,9 @@ def test_the_heat_map_has_a_cell_for_each_element():
 
 def test_an_array_that_is_not_examples_by_classes_is_not_called_that():
     values = RNG.random((4, 3)).astype(np.float32)
-    found = drawn(differing("gradient/layer/kernel", values, values + np.float32(1)))
+    other = values.copy()
+    other[:2] += np.float32(1)
+    found = drawn(differing("gradient/layer/kernel", values, other))
     assert "Where: rows by columns" in found
     assert found["Where: rows by columns"].titles[0].startswith("row ")
 
@@ -243,13 +245,14 @@ def test_a_huge_array_is_pooled_and_says_so():
     left = RNG.random((5000, 130)).astype(np.float32)
     right = left.copy()
     right[4999, 129] += 1
+    right[0, 0] = np.nextafter(right[0, 0], np.float32(2))
     found = drawn(differing("predictions", left, right))
     chart = found["Where: examples by classes"]
     assert chart.caption.startswith("1 of 650000 elements of predictions differ by more than the tolerance")
     assert chart.caption.endswith(" Each cell is the largest of 70 x 4 elements.")
     assert "example 4970…4999, class 128…129" in chart.caption
     assert sum(n_cells(chart, level, 11) for level in range(5)) == 72 * 33
-    assert found["Distance in rounding steps"].texts.count("649999") == 1
+    assert found["Distance in rounding steps"].texts.count("649998") == 1
     assert sum(len(str(one.picture)) for one in charts(differing("predictions", left, right))) < 20_000
 
 
@@ -280,7 +283,7 @@ def test_points_that_are_drawn_are_counted():
     assert 250 <= n_drawn <= 400
     assert chart.said.startswith("1000 of 1000 elements lie above the line of the tolerance")
     assert not chart.marks("under")
-    assert {"magnitude", "difference"} <= set(chart.texts)
+    assert {"magnitude (the larger of both values)", "difference", "above the tolerance", "within", "tolerance"} <= set(chart.texts)
     assert len(chart.marks("bound")) == 1
 
 
@@ -305,10 +308,22 @@ def test_rounding_steps_are_counted():
     assert [title.partition(": ")[2] for title in chart.titles if not title.endswith(": 0 elements")] == [
         "7 elements",
         "2 elements",
-        "1 elements",
+        "1 element",
     ]
+    assert chart.texts[0] == "elements"
+    assert [text for text in chart.texts if not text.isdigit()][1:-1] == ["equal", "1e4", "1e5", "1e6", "1e7"]
     assert chart.said.startswith("Half of the elements are within 0 rounding steps of float32; the worst is ")
-    assert sum(int(re.search(r": (\d+) elements", title)[1]) for title in chart.titles) == 10
+    assert sum(int(re.search(r": (\d+) element", title)[1]) for title in chart.titles) == 10
+
+
+def test_a_chart_that_says_nothing_is_not_shown():
+    left = RNG.random((12, 3)).astype(np.float32) + np.float32(0.1)
+    assert "Where: examples by classes" not in drawn(differing("predictions", left, left + np.float32(1)))  # one color
+    assert "Distance in rounding steps" not in drawn(differing("predictions", left, left + np.float32(1)))  # far from rounding
+    same = np.full(12, 0.5, np.float32)
+    assert "Error against magnitude" not in drawn(differing("per_example_loss", same, same + np.float32(1)))  # one point
+    nan = np.full((12, 3), np.nan, np.float32)
+    assert drawn(differing("predictions", left, nan)) == {}
 
 
 def test_rounding_steps_of_bfloat16_are_its_own():
@@ -332,7 +347,17 @@ def test_gradients_by_layer():
     assert chart.said == "The gradients of 2 of 25 weights differ by more than the tolerance"
     assert chart.caption == f"{chart.said}. 5 more are not shown."
     assert len(chart.marks("over-bar")) + len(chart.marks("bar-mark")) == 20
+    assert {"tolerance", "difference / tolerance"} <= set(chart.texts)
     assert any(title.startswith("layer_2/kernel: ") for title in chart.titles)
+
+
+def test_the_worst_layers_are_shown_wherever_they_are():
+    values = {f"gradient/layer_{n:02}/kernel": np.ones((2, 2), np.float32) for n in range(25)}
+    other = {name: value + 1 if n in (0, 24) else value for n, (name, value) in enumerate(values.items())}
+    seen = {backend: {"observations": other if backend == "jax" else values} for backend in make.BACKENDS}
+    chart = drawn(case(**seen))["Gradients by layer"]
+    assert len(chart.marks("over-bar")) == 2
+    assert [text for text in chart.texts if text.startswith("layer_")][::19] == ["layer_00/kernel", "layer_24/kernel"]
 
 
 def test_training_curves():

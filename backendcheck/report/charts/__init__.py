@@ -1,7 +1,7 @@
 """Charts of a difference: which class becomes which, where it is, its size against the tolerance. Pure functions to SVG.
 
-The SVG is made here, without a charting library. The charts are few and small, and the page must open offline from a zip. A
-library that draws in the browser would take a large part of the size that a page of a thousand cases may have.
+The SVG is made here, without a charting library; docs/report.md says why. A chart that would say nothing is left out: a heat map
+of one color, points at one place, rounding steps of what no rounding can change.
 """
 
 from __future__ import annotations
@@ -52,18 +52,23 @@ def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
                 worst[path] = max(worst.get(path, 0.0), np.inf if np.isnan(excess) else float(excess))
     if len(worst) < 2 or max(worst.values()) <= 1:  # noqa: PLR2004
         return
-    shown = list(worst.items())[:_MOST_LAYERS]
+    kept = {path for path, _ in sorted(worst.items(), key=lambda item: -item[1])[:_MOST_LAYERS]}
+    shown = [item for item in worst.items() if item[0] in kept]  # the worst, in the order of the model
     left = 14 + 6.2 * max(len(_end_of(path)) for path, _ in shown)
     x = svg.Scale(1e-3, max(10.0, *(min(value, 1e9) for value in worst.values())), left, left + 230, log=True)
     marks: list[Markup] = []
     for n, (path, value) in enumerate(shown):
-        top = 10.0 + 20 * n
+        top = 26.0 + 20 * n
         marks.append(svg.element("text", _end_of(path), x=left - 8, y=top + 11, class_="tick", text_anchor="end"))
         length = max(x(max(min(value, 1e9), 1e-3)) - left, 1.0)
         bar = svg.element("rect", x=left, y=top, width=length, height=14, class_="over-bar" if value > 1 else "bar-mark")
         marks.append(svg.titled(bar, f"{path}: {f'{value:.3g} x the tolerance' if np.isfinite(value) else 'NaN or Inf'}"))
-    bottom = 14.0 + 20 * len(shown)
-    marks += [svg.element("line", x1=x(1.0), x2=x(1.0), y1=4, y2=bottom, class_="bound"), *svg.axis_below(x, bottom, "excess")]
+    bottom = 30.0 + 20 * len(shown)
+    marks += [
+        svg.element("line", x1=x(1.0), x2=x(1.0), y1=18, y2=bottom, class_="bound"),
+        svg.element("text", "tolerance", x=x(1.0), y=12, class_="tick", text_anchor="middle"),
+        *svg.axis_below(x, bottom, "difference / tolerance"),
+    ]
     n_over = sum(value > 1 for value in worst.values())
     more = "" if len(shown) == len(worst) else f" {len(worst) - len(shown)} more are not shown."
     sentence = f"The gradients of {n_over} of {len(worst)} weights differ by more than the tolerance"

@@ -14,7 +14,7 @@ from backendcheck.compare.tolerances import Allowed, Tolerances
 from backendcheck.report.charts import svg
 from backendcheck.report.charts.svg import Chart
 from backendcheck.results.results import CaseResult
-from backendcheck.text.words import cut
+from backendcheck.text.words import counted, cut
 from backendcheck.vocabulary.findings import FindingKind
 from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
@@ -23,6 +23,9 @@ _MOST_CELLS, _MOST_CELLS_ACROSS = 40, 72  # of a heat map
 _LONGEST_NAME = 18
 _MOST_POINTS = 300
 _BFLOAT16 = 2.0**16  # rounding steps of float32, the dtype in which it is recorded
+_FEWEST_POINTS = 4  # at different magnitudes; fewer are a table, not a chart
+_STEPS = tuple(10.0**n for n in range(8))  # the upper ends of the bars, in rounding steps
+_MOST_OF_ROUNDING = 1000  # rounding steps; the nearest element that differs is farther: a difference, but not of rounding
 _BINS = (1.0, 10.0, 1e2, 1e4)  # levels of excess, each with a color of the heat map
 
 
@@ -103,6 +106,9 @@ def heat_map(pair: Pair, names: Sequence[str] = ()) -> Iterator[Chart]:
     row_noun, column_noun = ("example", "class") if _by_example(pair.finding.observation) else ("row", "column")
     table, (noun_down, noun_across) = (by_row.T, (column_noun, row_noun)) if turned else (by_row, (row_noun, column_noun))
     blocks, down, across = _pooled(table)
+    levels = np.searchsorted(_BINS, blocks, side="left")
+    if (levels == levels[0, 0]).all():  # a single color says nothing about where
+        return
     side = float(min(22, 860 // blocks.shape[1], 560 // blocks.shape[0]))  # as large as the page allows
     named = list(names) if turned and down == 1 and len(names) == len(blocks) else []
     left = 14 + 6.6 * max([3, *(len(cut(name, _LONGEST_NAME)) for name in named)])
@@ -110,7 +116,7 @@ def heat_map(pair: Pair, names: Sequence[str] = ()) -> Iterator[Chart]:
     marks = [
         svg.element("text", f"{noun_down} ↓  {noun_across} 0 … {table.shape[1] - 1} →", x=4, y=12, class_="label"),
         *_row_names(named or ["0", *[""] * (len(blocks) - 2), str(table.shape[0] - 1)], left, side),
-        *_cells(np.searchsorted(_BINS, blocks, side="left"), side, left),
+        *_cells(levels, side, left),
     ]
     ranges = _range(int(worst[0]), down, table.shape[0]), _range(int(worst[1]), across, table.shape[1])
     words = {noun_down: named[worst[0]] if named else ranges[0], noun_across: ranges[1]}
@@ -125,7 +131,7 @@ def heat_map(pair: Pair, names: Sequence[str] = ()) -> Iterator[Chart]:
     n_over = int((table > 1).sum())
     what = f"{n_over} of {table.size} elements of {pair.finding.observation} differ by more than the tolerance"
     pooled = "" if down == across == 1 else f" Each cell is the largest of {max(down, across)} x {min(down, across)} elements."
-    width = max(left + side * blocks.shape[1] + 6, 400.0)
+    width = max(left + side * blocks.shape[1] + 6, 450.0)
     yield Chart(
         title="Where: examples by classes" if row_noun == "example" else "Where: rows by columns",
         picture=svg.picture(marks, width=width, height=legend_y + 6, label=what),
@@ -150,8 +156,9 @@ def _row_names(names: Sequence[str], left: float, side: float) -> Iterator[Marku
 
 
 def _legend(y: float) -> Iterator[Markup]:
-    for level, words in enumerate(("within", "to 10 x", "to 100 x", "to 1e4 x", "more")):
-        at = 24 + 74 * level
+    yield svg.element("text", "difference / tolerance", x=4, y=y, class_="label")
+    for level, words in enumerate(("to 1", "to 10", "to 100", "to 1e4", "more")):
+        at = 140 + 62 * level
         yield svg.element("path", d=f"M{at} {y - 4:.0f}h10", stroke_width=10, class_=f"heat h{level}")
         yield svg.element("text", words, x=at + 14, y=y, class_="tick")
 
@@ -187,7 +194,7 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
     with np.errstate(all="ignore"):
         difference = np.abs(left - right)
     usable = np.flatnonzero(np.isfinite(difference) & (difference > 0) & (magnitude > 0))
-    if len(usable) < 4:  # noqa: PLR2004 - too few points for a chart
+    if len(np.unique(magnitude[usable])) < _FEWEST_POINTS:
         return
     worst_first = usable[np.argsort(-difference[usable])]
     every = max(1, math.ceil(len(usable) / _MOST_POINTS))
@@ -211,13 +218,24 @@ def error_against_magnitude(pair: Pair) -> Iterator[Chart]:
         points = "".join(f"M{x(float(magnitude[i])):.0f} {y(float(difference[i])):.1f}h0" for i in indices)
         if points:
             marks.append(svg.element("path", d=points, class_=f"point {tone}"))
-    marks += [*svg.axis_below(x, 190, "magnitude"), *svg.axis_left(y, 60, "difference")]
+    marks += [*svg.axis_below(x, 190, "magnitude (the larger of both values)"), *svg.axis_left(y, 60, "difference")]
+    marks += _key_of_points(has_line=len(allowed_here) > 0)
     sentence = f"{int(over[usable].sum())} of {len(left)} elements lie above the line of the tolerance"
     if len(usable) < len(left):
         sentence += f"; {len(left) - len(usable)} are equal or not finite and not shown"
     count = "" if len(shown) == len(usable) else f" {len(shown)} of {len(usable)} that differ are shown, including the worst."
     picture = svg.picture(marks, width=460, height=226, label=sentence)
     yield Chart(title="Error against magnitude", picture=picture, caption=f"{sentence}.{count}")
+
+
+def _key_of_points(*, has_line: bool) -> Iterator[Markup]:
+    """What the colors of the points and the dashed line mean, above the plot."""
+    for x, tone, words in ((150, "over", "above the tolerance"), (282, "under", "within")):
+        yield svg.element("path", d=f"M{x} 14h0", class_=f"key {tone}-key")
+        yield svg.element("text", words, x=x + 8, y=18, class_="tick")
+    if has_line:
+        yield svg.element("path", d="M344 14h26", class_="key line-key")
+        yield svg.element("text", "tolerance", x=376, y=18, class_="tick")
 
 
 def rounding_steps(pair: Pair) -> Iterator[Chart]:
@@ -232,27 +250,24 @@ def rounding_steps(pair: Pair) -> Iterator[Chart]:
     with np.errstate(all="ignore"):
         step = np.spacing(np.maximum(np.abs(left), np.abs(right)).astype(dtype)).astype(np.float64) * coarser
         ulps = np.abs(left - right)[finite] / step[finite]
-    if not len(ulps):
+    differing = ulps[ulps > 0]
+    if not len(differing) or differing.min() > _MOST_OF_ROUNDING:  # nothing here looks like rounding
         return
-    edges = [0.0, *(2.0**n for n in range(0, 25, 2))]  # the upper end of each bar
-    counts = np.bincount(np.searchsorted(edges, ulps, side="left"), minlength=len(edges) + 1)
-    last = int(np.max(np.flatnonzero(counts)))
-    counts = counts[: last + 1]
-    names = ["equal", "1", "4", "16", "64", *(f"2^{n}" for n in range(8, 25, 2)), "more"][: last + 1]
+    counts = np.bincount(np.searchsorted([0.0, *_STEPS], ulps, side="left"), minlength=len(_STEPS) + 2)
+    counts = counts[: int(np.max(np.flatnonzero(counts))) + 1]
+    names = ["equal", *map(svg.short, _STEPS), "more"][: len(counts)]
     width = 440.0 / max(len(counts), 6)
-    y = svg.Scale(0, float(counts.max()), 150, 20)
-    marks: list[Markup] = []
-    for n, count in enumerate(counts):
-        x = 10 + width * n
-        bar = svg.element("rect", x=x + 2, y=y(float(count)), width=width - 4, height=150 - y(float(count)), class_="bar-mark")
-        what = names[n] if n == 0 or names[n] == "more" else f"up to {names[n]}"
-        marks.append(svg.titled(bar, f"{what}: {count} elements"))
+    y = svg.Scale(0, float(counts.max()), 150, 34)
+    marks: list[Markup] = [svg.element("text", "elements", x=4, y=12, class_="label")]
+    for n, (name, count) in enumerate(zip(names, counts, strict=True)):
+        x, top = 10 + width * n, min(y(float(count)), 149.0 if count else 150.0)
+        bar = svg.element("rect", x=x + 2, y=top, width=width - 4, height=150 - top, class_="bar-mark")
+        what = name if name in ("equal", "more") else f"up to {name}"
+        marks.append(svg.titled(bar, f"{what}: {counted(int(count), 'element')}"))
         if count:
-            marks.append(
-                svg.element("text", str(count), x=x + width / 2, y=y(float(count)) - 4, class_="tick", text_anchor="middle")
-            )
-        if n < 2 or n % 2 == 0 or len(counts) < 9:  # noqa: PLR2004 - as many names as fit
-            marks.append(svg.element("text", names[n], x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
+            marks.append(svg.element("text", str(count), x=x + width / 2, y=top - 4, class_="tick", text_anchor="middle"))
+        marks.append(svg.element("text", name, x=x + width / 2, y=165, class_="tick", text_anchor="middle"))
+    marks.append(svg.element("path", d="M10 150H450", class_="axis"))
     marks.append(svg.element("text", "rounding steps (ulps) apart, up to", x=230, y=182, class_="label", text_anchor="middle"))
     half, worst = f"{np.median(ulps):.3g}", f"{ulps.max():.3g}"
     sentence = f"Half of the elements are within {half} rounding steps of {pair.precision or dtype}; the worst is {worst} away"
