@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.stages import RecordingStage
 from backendcheck.vocabulary.states import Status
+
+_LONGEST_SOURCE = 4000  # characters
 
 
 class EndedSession(Exception):
@@ -129,6 +132,7 @@ class CaseRecorder:
             "file": self.session.case_file(item.path),
             "line": (item.reportinfo()[1] or 0) + 1,
             "file_digest": self._digests[item.path],
+            "source": _source(getattr(item, "obj", None)),
         }
 
 
@@ -186,3 +190,12 @@ def _claim(function: object) -> str:
     """The docstring of a case; that of a class, as a partial has, is not the case's own."""
     text = getattr(function, "__doc__", None)
     return inspect.cleandoc(text) if isinstance(text, str) and text is not type(function).__doc__ else ""
+
+
+def _source(function: Any) -> str:
+    """The source of a case; empty if it has none of its own, as a partial."""
+    try:
+        text = textwrap.dedent(inspect.getsource(inspect.unwrap(function))).rstrip()
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return ""
+    return text if len(text) <= _LONGEST_SOURCE else f"{text[:_LONGEST_SOURCE].rpartition(chr(10))[0]}\n    …"

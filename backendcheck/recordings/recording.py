@@ -149,6 +149,8 @@ class Recording:
     """The declared metrics of Keras by reported name: `class`, `options`, `output`, `weighted` and `batch_size`."""
     reference_dtypes: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     """The dtypes that reference values of the case ask for, by observation; `int64` stands for all whole numbers."""
+    source: str = field(default="", metadata=LATER)
+    """The source of the case function, cut to 4,000 characters."""
     failure: Raised | None = field(default=None, metadata=LATER)
     """The exception that kept the case from being observed, of a fixture for example."""
     layers: LayerTrace | None = field(default=None, metadata=LATER)

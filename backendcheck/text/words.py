@@ -48,6 +48,14 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{n} {noun}s"
 
 
+def duration(seconds: float) -> str:
+    """A time that was measured: ``8.3 s``, ``1 min 12 s``, ``2 h 10 min``."""
+    if seconds < 59.95:  # noqa: PLR2004 - below it rounds to less than a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
+
+
 def plain_message(text: str) -> str:
     """A message without the styles of a terminal and without the nodes of TensorFlow's graphs."""
     text = _NODES.sub("", _STYLES.sub("", text))

@@ -7,7 +7,6 @@ import json
 import threading
 from pathlib import Path
 
-import chromium
 import make
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -23,12 +22,6 @@ from backendcheck.vocabulary.states import ExitState
 
 pytestmark = pytest.mark.timeout(120)
 report_command = importlib.import_module("backendcheck.cli.report")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.browser() as started:
-        yield started
 
 
 def record(run: Path, *cases: str, ended: bool = False) -> None:
@@ -65,9 +58,14 @@ def test_it_reloads_when_there_is_more_and_keeps_what_is_open(browser, tmp_path,
         expect(page.locator("h1")).to_have_text("Recording: 1 of 3 cases judged so far, 1 fails")
         expect(page.locator(".live")).to_contain_text("jax: is being recorded, or was killed; 1 of 3 cases so far")
         page.locator("[id='case/a/one'] > summary").click()  # it was open
+        page.locator("[id='case/a/one'] > summary").click()
+        page.locator("[id='case/a/one'] details[data-part=findings] > summary").click()
+        page.locator("[id='case/a/one'] > summary").click()
         record(run, "a/one", "a/two")
         expect(page.locator("h1")).to_have_text("Recording: 2 of 3 cases judged so far, 2 fail", timeout=20_000)
         expect(page.locator("[id='case/a/one']")).not_to_have_attribute("open", "")
+        expect(page.locator("[id='case/a/one'] details[data-part=findings]")).to_have_attribute("open", "")
+        expect(page.locator("[id='case/a/two'] details[data-part=findings]")).not_to_have_attribute("open", "")
         record(run, "a/one", "a/two", "a/three", ended=True)
         expect(page.locator("h1")).to_have_text("3 of 3 cases fail", timeout=20_000)
         expect(page.locator(".live")).to_be_hidden()

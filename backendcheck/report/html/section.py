@@ -52,6 +52,7 @@ class Section(Row):
     odd: str
     problems: Sequence[str]
     sides: Sides
+    source: str
     leading: Finding | None
     findings: Sequence[view_findings.FindingRow]
     passes: Sequence[Comparison]
@@ -102,6 +103,7 @@ def section(result: CaseResult, results: Results, *, change: str = "", unfolded:
         odd=view.odd_one_out(result),
         problems=view.further_problems(result),
         sides=sides(result, legs),
+        source=next((recording.source for recording in result.recordings.values() if recording.source), ""),
         leading=view_findings.leading_number(result),
         findings=view_findings.finding_rows(result)[:MOST_FINDINGS],
         passes=passes[:MOST_PASSES],

@@ -66,6 +66,7 @@ function list(table) {
   const fitting = table.entries.filter((item) => item.fits);
   table.listed = fitting.slice(0, table.limit);
   table.body.replaceChildren(...table.listed.map((item) => item.row));
+  table.table.parentElement.hidden = fitting.length === 0;
   if (table.rest === null) return;
   table.rest.hidden = table.listed.length === fitting.length;
   table.rest.firstElementChild.textContent = `${table.listed.length} of ${fitting.length} cases are listed`;

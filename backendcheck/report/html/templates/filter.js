@@ -3,6 +3,9 @@ const form = document.getElementById("filter");
 const query = document.getElementById("query");
 const shown = document.getElementById("shown");
 const clear = document.getElementById("clear");
+const heading = document.getElementById("cases");
+const noMatch = document.getElementById("no-match");
+const chosen = document.getElementById("chosen");
 const fold = document.getElementById("passed-fold");
 const foldedAtFirst = fold !== null && !fold.open;
 const chips = [...form.querySelectorAll("button[data-by]")];
@@ -33,6 +36,8 @@ function apply() {
   if (fold && foldedAtFirst) fold.open = filtered && entries.some((item) => item.fits && item.verdict[0] === "PASSED");
   shown.textContent = filtered ? `${n} of ${entries.length} shown` : "";
   clear.hidden = !filtered;
+  noMatch.hidden = n > 0;
+  chosen.textContent = chips.filter((chip) => pressed(chip) && chosen.parentElement.parentElement.contains(chip)).map((chip) => chip.dataset.value).join(", ");
   point(null);
   tables.forEach((table) => list(table));
   return show();
@@ -61,9 +66,17 @@ function change() {
   sectionLimit = N_SECTIONS;
   for (const item of entries) item.opened = false;
   remember();
+  // The first results are to be seen under the bar, wherever it was used.
+  const below = innerHeight - form.getBoundingClientRect().bottom;
+  if (heading.getBoundingClientRect().bottom < 0 || below < innerHeight / 3) heading.scrollIntoView();
   return apply();
 }
 
+// What the bar would cover is scrolled below it.
+new ResizeObserver(() => {
+  const covers = getComputedStyle(form).position === "sticky";
+  document.documentElement.style.setProperty("--bar", `${covers ? form.offsetHeight : 0}px`);
+}).observe(form);
 for (const chip of chips) {
   chip.addEventListener("click", () => {
     press(chip, !pressed(chip));

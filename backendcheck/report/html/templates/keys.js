@@ -45,7 +45,7 @@ async function follow() {
   if (anchor.startsWith("?")) {
     current = null;
     await recall(location.hash.slice(2));
-    document.getElementById("cases").scrollIntoView();
+    heading.scrollIntoView();
     return;
   }
   const item = byAnchor.get(anchor) ?? null;
@@ -66,7 +66,7 @@ function back() {
   remember();
   const item = current ?? at;
   current = null;
-  form.scrollIntoView();
+  heading.scrollIntoView();
   if (item && tables.some(({ listed }) => listed.includes(item))) point(item);
 }
 
@@ -117,7 +117,7 @@ document.addEventListener("keydown", (event) => {
     back();
   } else if (key === "ArrowDown" || key === "ArrowUp") {
     // Arrows scroll if another element has the focus or the list is out of view.
-    const reading = target === document.body && form.getBoundingClientRect().bottom < 0;
+    const reading = target === document.body && heading.getBoundingClientRect().bottom < 0;
     if (reading || (target !== document.body && target !== query && !target.closest("table[data-filtered]"))) return;
     event.preventDefault();
     move(key === "ArrowDown" ? 1 : -1);
@@ -125,6 +125,15 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     turnTo(key === "ArrowLeft" ? -1 : 1);
   }
+});
+// A print shows what is folded too.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")].filter((node) => node.closest("[hidden]") === null);
+  for (const node of unfolded) node.open = true;
+});
+window.addEventListener("afterprint", () => {
+  for (const node of unfolded) node.open = false;
 });
 window.addEventListener("hashchange", follow);
 if (entries.length > 1) form.hidden = false;

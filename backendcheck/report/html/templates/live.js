@@ -4,13 +4,13 @@ const KEPT = "backendcheck-open";
 const { version } = document.currentScript.dataset;
 const state = document.querySelector(".live");
 const search = document.getElementById("query");
-const atFirst = new Map([...document.querySelectorAll("details.case")].map((node) => [node.id, node.open]));
+const keyOf = (node) => (node.id ? node.id : `${node.closest(".case")?.id} ${node.dataset.part}`);
+const states = () => [...document.querySelectorAll("details.case, details[data-part]")].map((node) => [keyOf(node), node]);
+const atFirst = new Map(states().map(([key, node]) => [key, node.open]));
 
 // What the reader had opened or closed stays so after a reload.
-for (const [id, open] of JSON.parse(sessionStorage.getItem(KEPT) ?? "[]")) {
-  const node = document.getElementById(id);
-  if (node) node.open = open;
-}
+const kept = new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+for (const [key, node] of states()) node.open = kept.get(key) ?? node.open;
 sessionStorage.removeItem(KEPT);
 
 function say(text) {
@@ -19,8 +19,7 @@ function say(text) {
 }
 
 function reload() {
-  const cases = [...document.querySelectorAll("details.case")].map((node) => [node.id, node.open]);
-  const turned = cases.filter(([id, open]) => open !== (atFirst.get(id) ?? false));
+  const turned = states().map(([key, node]) => [key, node.open]).filter(([key, open]) => open !== (atFirst.get(key) ?? false));
   sessionStorage.setItem(KEPT, JSON.stringify(turned));
   location.reload();
 }
