@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -120,6 +122,10 @@ def test_a_run_judges_every_case_worst_first(place: Path, whole: tuple[Ended, fl
     assert ended.exit_code == 3
     for name in ("index.html", "report.json", "junit.xml", "summary.md"):
         assert (place / "whole" / name).stat().st_size > 0
+    page = (place / "whole" / "index.html").read_text(encoding="utf-8")
+    assert re.search(r"<span>recorded in [\d.]+ s on jax, [\d.]+ s on torch</span>", page)
+    source = html.unescape(page.partition('<pre class="source" tabindex="0">')[2].partition("</pre>")[0])  # also where it crashes
+    assert source.startswith('def case_one_crashes():\n    if keras.backend.backend() == "torch":\n')
 
 
 def test_without_a_terminal_progress_is_printed_in_plain_lines(whole: tuple[Ended, float, str]) -> None:

@@ -46,3 +46,17 @@ def test_nothing_is_wider_than_the_screen(visit, request, which, width):
         width,
     )
     assert cut == []
+
+
+@pytest.mark.parametrize("width", [680, 794, 1040])  # A4 between margins, without them, and across
+@pytest.mark.parametrize("which", ["everything", "pictures"])
+def test_a_print_cuts_nothing_off(visit, request, which, width):
+    page = visit(request.getfixturevalue(which), viewport={"width": width, "height": 1000})
+    page.emulate_media(media="print")
+    open_everything(page)
+    cut = page.evaluate(
+        """width => [...document.querySelectorAll("body *")].filter(node => node.getBoundingClientRect().right > width + 1)
+          .map(node => node.outerHTML.slice(0, 120))""",
+        width,
+    )
+    assert cut == []
