@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import shutil
 import weakref
 from pathlib import Path
@@ -13,20 +12,19 @@ import numpy as np
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.verdict import Verdict
 
-_FRAME_HEIGHT = 640  # pixels
-
 
 class Report:
     """What `check_model` and `check_function` return.
 
     It is true if every case PASSED or XFAILED and nothing is missing. Printed, it is the summary that `backendcheck run` prints;
-    a notebook shows a page. `directory` contains the whole run: the case file, the recordings, ``index.html`` and
-    ``report.json``. A temporary directory is deleted together with the report.
+    a notebook shows the backends side by side. `directory` contains the whole run: the case file, the recordings, ``index.html``
+    and ``report.json``. A temporary directory is deleted together with the report.
     """
 
     def __init__(self, results: Results, directory: Path, *, temporary: bool = False) -> None:
         self.results = results
         self.directory = directory
+        self._temporary = temporary
         if temporary:
             weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
 
@@ -47,7 +45,7 @@ class Report:
         """The difference in one sentence; empty without a difference."""
         if self.results.problems:
             return str(self.results.problems[0])
-        return self.result.headline
+        return self.result.headline if self.results.cases else ""
 
     @property
     def exit_code(self) -> int:
@@ -117,12 +115,7 @@ class Report:
         return f"<Report {self.verdict}{f': {self.headline}' if self.headline else ''}>"
 
     def _repr_html_(self) -> str:
-        """The summary, and the page in a frame, so that its styles and scripts do not reach the notebook."""
-        color = {"PASSED": "#1a6b3c", "XFAILED": "#1a6b3c"}.get(self.verdict, "#a61b1b")
-        open_ = "" if self else " open"
-        style = f"width:100%;height:{_FRAME_HEIGHT}px;border:0"
-        page = html.escape(self.html)
-        frame = f'<iframe title="backendcheck report" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
-        summary = f"<pre>{html.escape(str(self))}</pre>"
-        head = f'<b style="color:{color}">{html.escape(self.verdict)}</b> {html.escape(self.headline)}'
-        return f"<div>{head}{summary}<details{open_}><summary>Report</summary>{frame}</details></div>"
+        """The verdict, what to do, and the backends side by side, in the colors of the notebook. `html` is the whole page."""
+        from backendcheck.report.html import notebook
+
+        return notebook.output(self.results, self.verdict, "" if self._temporary else str(self.directory / "index.html"))

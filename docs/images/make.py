@@ -32,7 +32,7 @@ def main() -> None:
     ]
     case = sys.argv[2] if len(sys.argv) > 2 else [*ordered, results[0]["case"]][0]
     page_of = (folder / "index.html").resolve().as_uri()
-    images = (("report", "light", "", ""), ("report-case", "light", case, ""), ("report-dark", "dark", case, ".why"))
+    images = (("report", "light", "", ""), ("report-case", "light", case, ""), ("report-dark", "dark", case, "[data-part=charts]"))
     with chromium.browser() as browser:
         for name, scheme, of_case, part in images:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, device_scale_factor=1.5)
@@ -40,7 +40,7 @@ def main() -> None:
             page.wait_for_timeout(500)
             page.evaluate("document.activeElement.blur()")
             if part:
-                page.locator(f"[id='{anchor(of_case)}'] {part}").first.evaluate("node => node.scrollIntoView()")
+                page.locator(f"[id='{anchor(of_case)}'] {part}").evaluate("node => { node.open = true; node.scrollIntoView(); }")
             page.screenshot(path=HERE / f"{name}.png")
 
 

@@ -24,8 +24,9 @@ import jinja2
 from markupsafe import Markup
 
 from backendcheck import __version__
+from backendcheck.report.html import escaping
 from backendcheck.report.html.matrix import N_WRITTEN, Row, anchor, row, stored
-from backendcheck.report.html.moment import harmless, in_html
+from backendcheck.report.html.moment import in_html
 from backendcheck.report.html.section import section
 from backendcheck.report.views import case as view
 from backendcheck.report.views import findings as view_findings
@@ -145,12 +146,7 @@ def _table(cases: Sequence[CaseResult], results: Results, changes: Mapping[str, 
 
 @functools.cache  # compiling the templates takes a second
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("backendcheck.report.html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=harmless,
-    )
+    environment = escaping.environment()
     program = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in _SCRIPTS) + "})();\n"
     live = f'"use strict";\n{{\n{_asset("live.js")}}}\n'
     environment.globals |= {
