@@ -32,7 +32,9 @@ def main() -> None:
     ]
     case = sys.argv[2] if len(sys.argv) > 2 else [*ordered, results[0]["case"]][0]
     page_of = (folder / "index.html").resolve().as_uri()
-    images = (("report", "light", "", ""), ("report-case", "light", case, ""), ("report-dark", "dark", case, "[data-part=charts]"))
+    images = (
+        ("report", "light", "", ""), ("report-case", "light", case, ""), ("report-dark", "dark", case, "[data-part=charts]"),
+    )  # fmt: skip
     with chromium.browser() as browser:
         for name, scheme, of_case, part in images:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, device_scale_factor=1.5)
