@@ -73,10 +73,12 @@ function change() {
 }
 
 // What the bar would cover is scrolled below it.
-new ResizeObserver(() => {
+function measureBar() {
   const covers = getComputedStyle(form).position === "sticky";
   document.documentElement.style.setProperty("--bar", `${covers ? form.offsetHeight : 0}px`);
-}).observe(form);
+}
+
+new ResizeObserver(measureBar).observe(form);
 for (const chip of chips) {
   chip.addEventListener("click", () => {
     press(chip, !pressed(chip));

@@ -137,6 +137,7 @@ window.addEventListener("afterprint", () => {
 });
 window.addEventListener("hashchange", follow);
 if (entries.length > 1) form.hidden = false;
+measureBar(); // before a link is followed
 for (const item of entries.slice(0, nWritten)) item.section.hidden = false;
 show();
 follow();
