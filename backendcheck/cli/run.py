@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +139,7 @@ def run(
     verdicts = None if output.quiet or len(recordable) < len(selected) else functools.partial(_with_verdicts, known_files)
     leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=[moved or directory, LATEST], quiet=output.quiet)
     if noise_floor:
-        runs = {leg.name: read_environment(leg).run for leg in leg_dirs}
+        runs = {environment.backend: environment.run for environment in map(read_environment, leg_dirs)}
         for name, backend, noise_end in record_noise(recordable, runs, progress):
             echo_messages(f"{backend} {name}", noise_end.message)
     check_any_selected(leg_dirs, requests[0])
