@@ -45,6 +45,7 @@ def test_cases_of_a_file(tmp_path: Path) -> None:
 def test_parts_of_lists() -> None:
     assert completed("run", "--backends", "t") == ["tensorflow", "torch"]
     assert completed("run", "--backends", "torch,") == ["torch,tensorflow", "torch,jax", "torch,numpy", "torch,openvino"]
+    assert completed("upgrade", "--backends", "t") == ["tensorflow", "torch"]
     assert completed("run", "--oracles", "agreement,r") == ["agreement,reference"]
     assert completed("labels", "--select", "L104,L40")[0].startswith("L104,L40")
     assert completed("labels", "--explain", "l104") == ["L104"]
