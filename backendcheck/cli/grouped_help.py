@@ -10,7 +10,7 @@ import click
 COMMANDS = {
     "Begin": ("demo", "init"),
     "Check": ("run", "model", "labels", "explore", "upgrade"),
-    "Look into a difference": ("report", "show", "locate", "repro", "known"),
+    "Look into a difference": ("report", "show", "locate", "bisect", "repro", "known"),
     "In CI": ("record", "compare", "merge"),
     "More": ("list", "selftest"),
 }
