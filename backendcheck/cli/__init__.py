@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from backendcheck import __version__
+from backendcheck.cli.bisect import bisect
 from backendcheck.cli.compare import compare
 from backendcheck.cli.demo import demo
 from backendcheck.cli.explore import explore
@@ -30,6 +31,7 @@ from backendcheck.cli.run import run
 from backendcheck.cli.selftest import selftest
 from backendcheck.cli.show import show
 from backendcheck.cli.terminal import color_choice, lossy
+from backendcheck.cli.upgrade import upgrade
 from backendcheck.errors import BackendcheckError
 from backendcheck.text.escape import visible
 
@@ -115,7 +117,8 @@ def cli() -> None:
 
 
 for command in (
-    demo, init, run, labels, model, explore, record, compare, merge, report, show, locate, repro, list_cases, known, selftest,
+    demo, init, run, labels, model, explore, upgrade, record, compare, merge, report, show, locate, bisect, repro, list_cases,
+    known, selftest,
 ):  # fmt: skip
     cli.add_command(command)
 

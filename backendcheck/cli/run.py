@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from backendcheck.cli.options import (
     strict_known_option,
 )
 from backendcheck.cli.process import end_on_signals
+from backendcheck.cli.recording import check_any_selected, echo_messages, record_legs, take_directory, with_backend
 from backendcheck.cli.results import analyze_legs, write_and_exit
 from backendcheck.cli.terminal import OutputOptions, output_options
 from backendcheck.cli.unchanged import Shown
@@ -85,7 +86,6 @@ def run(
     """
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.config import load_configuration
-    from backendcheck.files import locked
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.files import read_environment
     from backendcheck.recordings.kept_layers import clear_layers
@@ -95,7 +95,6 @@ def run(
     from backendcheck.report import write_reports
     from backendcheck.sessions.leg_packages import install_packages
     from backendcheck.sessions.noise import clear_noise, record_noise
-    from backendcheck.sessions.processes import check_out, move_aside
     from backendcheck.sessions.request import RecordingRequest, check_expressions
     from backendcheck.sessions.selection import check_selection
     from backendcheck.vocabulary.backends import DEFAULT_NAMES, check_some_installed
@@ -129,40 +128,21 @@ def run(
         files = [*known_files, *configuration.known, *([baseline] if baseline else [])]
         sys.exit(Watch(sys.argv[1:], requests, files).until_interrupted())
     is_new = not options["resume"]
-    in_use = f"{directory}: is being written by another process. Wait for it, or choose another --out."
-    keep_out = click.get_current_context().with_resource  # until the command ends
-    if directory.is_dir():
-        keep_out(locked(directory, in_use))
-    was_checked = is_new and out is None and not options["overwrite"]
-    moved = move_aside(directory, requests) if was_checked else None
-    if moved:
-        click.echo(f"{directory} held another run; it is now {moved}", err=True)
-    is_locked = directory.is_dir()
-    if moved or not was_checked:
-        check_out(directory, requests)
-    if not is_locked:
-        keep_out(locked(directory, in_use))
+    moved = take_directory(directory, requests, may_move=is_new and out is None and not options["overwrite"])
     if is_new:
         clear_noise(directory)
         clear_scripts(directory)
         clear_layers(directory)
-    recordable: list[RecordingRequest] = []
-    for request in requests:
-        if missing := request.backend.missing_modules():
-            names = " and ".join(missing)
-            remedy = f"Install with: {request.backend.install_command}"
-            click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
-        else:
-            recordable.append(request)
+    recordable = with_backend(requests)
     progress = functools.partial(progress_of, quiet=output.quiet)
     # Only these directories are read: without --resume other legs in them are of an earlier run.
     verdicts = None if output.quiet or len(recordable) < len(selected) else functools.partial(_with_verdicts, known_files)
-    leg_dirs = _record(recordable, progress, verdicts, earlier_runs=[moved or directory, LATEST], quiet=output.quiet)
+    leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=[moved or directory, LATEST], quiet=output.quiet)
     if noise_floor:
-        runs = {leg.name: read_environment(leg).run for leg in leg_dirs}
+        runs = {environment.backend: environment.run for environment in map(read_environment, leg_dirs)}
         for name, backend, noise_end in record_noise(recordable, runs, progress):
-            _echo_messages(f"{backend} {name}", noise_end.message)
-    _check_any_selected(leg_dirs, requests[0])
+            echo_messages(f"{backend} {name}", noise_end.message)
+    check_any_selected(leg_dirs, requests[0])
     shown = Shown(
         cache=Path.cwd() / CACHE, out=directory, legs=leg_dirs, expected=[str(backend) for backend in selected],
         known_files=known_files, strict_known=strict_known, baseline=baseline, shard=requests[0].shard, output=output,
@@ -183,30 +163,6 @@ def run(
     )  # fmt: skip
 
 
-def _check_any_selected(legs: Sequence[Path], request: RecordingRequest) -> None:
-    """Refuse a selection that no leg has a case for, although it was read without a problem. Its empty legs are removed.
-
-    Raises:
-        UsageError: if nothing was selected.
-    """
-    from backendcheck.errors import UsageError
-    from backendcheck.recordings.files import read_environment
-    from backendcheck.recordings.leg_directory import clear_leg
-    from backendcheck.vocabulary.states import ExitState
-
-    environments = [read_environment(leg) for leg in legs]
-    empty = [not (env.all_cases or env.cases or env.problems) and env.exit_state == ExitState.COMPLETE for env in environments]
-    if not empty or not all(empty):
-        return
-    for leg in legs:
-        clear_leg(leg)
-    what = " ".join(request.paths) or "built-in cases"
-    flags = "".join(f" {flag} {value!r}" for flag, value in (("-k", request.keyword), ("-m", request.marks)) if value)
-    listed = " ".join(["backendcheck list", *request.paths])
-    message = f"{what}: no case is selected{' by' if flags else ''}{flags}. The cases: {listed}"
-    raise UsageError(message)
-
-
 def _with_verdicts(
     known_files: Sequence[Path], shown: Progress, requests: Sequence[RecordingRequest], ended: set[str]
 ) -> Progress:
@@ -216,45 +172,6 @@ def _with_verdicts(
     legs = {request.backend.value: request.leg for request in requests}
     in_order = {name: legs[name] for name in sorted(legs, key=leg_order)}  # as reports have them
     return EarlyVerdicts(shown, in_order, known_files, ended)
-
-
-def _record(
-    requests: Sequence[RecordingRequest], progress: Callable[..., Progress], verdicts: Callable[..., Progress] | None = None,
-    *, earlier_runs: Sequence[Path], quiet: bool,
-) -> list[Path]:  # fmt: skip
-    """Record what is not recorded yet; returns the directories of the legs. `verdicts` adds verdicts to a display.
-
-    The first of `earlier_runs` that has a report says what comes first.
-    """
-    from backendcheck.errors import UsageError
-    from backendcheck.sessions.case_order import first_cases
-    from backendcheck.sessions.processes import record_all
-    from backendcheck.sessions.resume import earlier, seconds_before
-    from backendcheck.sessions.session import record_if_kept
-
-    before = {request.backend: session for request in requests if request.resume and (session := earlier(request))}
-    for backend, session in before.items() if not quiet else ():
-        click.echo(f"{backend}: {session.in_words}", err=True)
-    left = [
-        request for request in requests
-        if not (before[request.backend].is_whole if request.backend in before else record_if_kept(request))
-    ]  # fmt: skip
-    legs = [request.leg for request in requests if request not in left]
-    whole = {request.backend.value for request in requests if request not in left}
-    if left:
-        first = first_cases(earlier_runs, [request.backend for request in requests])
-        left = [replace(request, first=first) for request in left]
-        earlier_s = {request.backend.value: seconds_before(request) for request in left}
-        display = progress([str(request.backend) for request in left], earlier_s=earlier_s)
-        with verdicts(display, requests, whole) if verdicts else display as shown:
-            ends = record_all(left, shown)
-        resumed = [ends[request.backend.value] for request in left if request.backend in before]
-        if refused := [end.message for end in resumed if end.refused]:
-            raise UsageError("\n".join(refused))
-        for name, end in ends.items():
-            _echo_messages(name, end.message)
-        legs += [request.leg for request in left if ends[request.backend.value].recorded]
-    return legs
 
 
 def _forget_errors(requests: Sequence[RecordingRequest], results: Results) -> None:
@@ -279,8 +196,3 @@ def _make_scripts(results: Results, directory: Path, n: int, device: str, *, qui
     ):  # fmt: skip
         if not quiet:
             click.echo(f"script of {visible(case)}: {visible(ended)}", err=True)
-
-
-def _echo_messages(name: str, message: str) -> None:
-    for line in message.splitlines():
-        click.echo(f"{name}: {visible(line)}", err=True)

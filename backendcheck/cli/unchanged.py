@@ -45,14 +45,17 @@ class Shown:
         from backendcheck.recordings.legs import is_as_listed
         from backendcheck.report.kept import read_frames
         from backendcheck.report.views.moment import Moment
+        from backendcheck.vocabulary.leg_names import folder_of
 
         environments = self._environments()
         key = "" if self._has_more() else self._key(environments)
         if not key or not all(environment.n_kept == len(environment.digests) > 0 for environment in environments.values()):
             return None
         frames = read_frames(self.cache, key, _now().date())
-        by_backend = {leg.name: leg for leg in self.legs}
-        if frames is None or not all(is_as_listed(by_backend[name], environment) for name, environment in environments.items()):
+        by_folder = {leg.name: leg for leg in self.legs}
+        if frames is None or not all(
+            is_as_listed(by_folder[folder_of(name)], environment) for name, environment in environments.items()
+        ):
             return None
         moment = Moment(
             created=_now().isoformat(timespec="seconds"),
@@ -83,7 +86,7 @@ class Shown:
         from backendcheck.vocabulary.leg_names import leg_order
 
         with contextlib.suppress(UnreadableInput):
-            environments = [read_environment(leg) for leg in sorted(self.legs, key=lambda leg: leg_order(leg.name))]
+            environments = sorted(map(read_environment, self.legs), key=lambda environment: leg_order(environment.backend))
             return {environment.backend: environment for environment in environments}
         return {}
 

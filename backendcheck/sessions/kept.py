@@ -106,7 +106,7 @@ def store_of(request: RecordingRequest) -> Store | None:
     special = request.noise or request.injections or request.only or request.layers or request.selected_items or request.pickled
     if request.store is None or special:
         return None
-    return Store(request.store, request.backend.value, conditions_of(request, variables_of(request)))
+    return Store(request.store, request.backend.folder, conditions_of(request, variables_of(request)))
 
 
 def kept_for(request: RecordingRequest) -> Kept | None:

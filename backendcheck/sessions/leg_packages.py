@@ -17,7 +17,12 @@ _INSTALL_S = 600.0
 
 def package_folders(leg: LegName) -> list[Path]:
     """The folders of the packages of a leg, in the order of its name. They may not be there yet."""
-    return [_kept() / str(package) for package in leg.packages]
+    return [folder_of_package(package) for package in leg.packages]
+
+
+def folder_of_package(package: PackageVersion) -> Path:
+    """The folder of one package. It may not be there yet."""
+    return _kept() / str(package)
 
 
 def install_packages(leg: LegName) -> None:

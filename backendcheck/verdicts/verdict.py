@@ -64,15 +64,9 @@ class Judgement:
 
 def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], overrides: Sequence[Override] = ()) -> Judgement:
     """The verdict on one case from its recordings by leg; `expected_legs` are the legs that have to be there."""
-    problems = [
-        Problem(code=ProblemCode.NO_RECORDING, legs=(leg,), text=f"{leg} has no recording of it")
-        for leg in expected_legs
-        if leg not in recordings
-    ]
     usable = {leg: recording for leg, recording in recordings.items() if recording.was_observed}
-    problems += [problem for leg, recording in recordings.items() if (problem := _unobserved(leg, recording)) is not None]
     differences = incomparable(usable)
-    problems += differences
+    problems = [*not_observed(recordings, expected_legs), *differences]
     if (own := authors_error(recordings)) is not None and own.frame is not None:
         text = f"your case raises at {own.frame.place}: {own.type}: {first_line(own.message)}"
         problem = Problem(code=ProblemCode.AUTHORS_ERROR, legs=tuple(recordings), text=text.removesuffix(": "))
@@ -99,6 +93,16 @@ def judge(recordings: Mapping[str, Recording], expected_legs: Sequence[str], ove
     else:
         verdict = Verdict.PASSED
     return Judgement(verdict=verdict, comparisons=tuple(comparisons), problems=tuple(problems))
+
+
+def not_observed(recordings: Mapping[str, Recording], expected_legs: Sequence[str]) -> list[Problem]:
+    """A problem for each leg that has no recording of a case, or did not observe it to its end."""
+    missing = [
+        Problem(code=ProblemCode.NO_RECORDING, legs=(leg,), text=f"{leg} has no recording of it")
+        for leg in expected_legs
+        if leg not in recordings
+    ]
+    return [*missing, *(problem for leg, recording in recordings.items() if (problem := _unobserved(leg, recording)))]
 
 
 def reasons_not_compared(recordings: Mapping[str, Recording]) -> list[str]:

@@ -17,7 +17,7 @@ MODES: Mapping[str, str] = {
 DEVICES = ("cpu", "gpu", "mps", "tpu")
 _IMPLEMENTED_MODES = ("eager", "jit")
 _IMPLEMENTED_DEVICES = ("cpu",)
-_IMPLEMENTED_PACKAGES = ("keras",)
+IMPLEMENTED_PACKAGES = ("keras",)
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
 _HEAD = re.compile(r"(?P<backend>[^@+]*)(?:@(?P<device>[^@+]*))?(?:\+(?P<mode>[^@+]*))?")
 _DEVICE = re.compile(rf"({'|'.join(DEVICES)})\d*")
@@ -104,7 +104,7 @@ def parse_leg(name: str) -> LegName:
     leg = read_leg_name(name)
     for what, part, implemented in (
         ("mode +", leg.mode, _IMPLEMENTED_MODES), ("device @", leg.device, _IMPLEMENTED_DEVICES),
-        *(("package /", package.package, _IMPLEMENTED_PACKAGES) for package in leg.packages),
+        *(("package /", package.package, IMPLEMENTED_PACKAGES) for package in leg.packages),
     ):  # fmt: skip
         if part and part not in implemented:
             message = f"leg {name!r}: the {what}{part} {_NOT_YET}; expected one of {', '.join(implemented)}. Leave it out."

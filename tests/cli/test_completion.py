@@ -35,6 +35,11 @@ def test_ids_of_recorded_cases(command: tuple[str, ...], tmp_path: Path) -> None
     assert completed(*command, "--run", "nowhere", "") == []
 
 
+def test_bisect_takes_cases_of_the_last_run(tmp_path: Path) -> None:
+    write_environment(tmp_path / "reports/latest/jax", make.environment("jax", CASES))
+    assert completed("bisect", "labels/o") == ["labels/one_hot"]
+
+
 def test_cases_of_a_file(tmp_path: Path) -> None:
     project(tmp_path, {"a.py": "def case_one(): ...\ndef case_two(): ...\n", "broken.py": "def ("})
     assert completed("run", "a.py::case_t") == ["a.py::case_two"]
@@ -45,6 +50,8 @@ def test_cases_of_a_file(tmp_path: Path) -> None:
 def test_parts_of_lists() -> None:
     assert completed("run", "--backends", "t") == ["tensorflow", "torch"]
     assert completed("run", "--backends", "torch,") == ["torch,tensorflow", "torch,jax", "torch,numpy", "torch,openvino"]
+    assert completed("upgrade", "--backends", "t") == ["tensorflow", "torch"]
+    assert completed("bisect", "--backends", "t") == ["tensorflow", "torch"]
     assert completed("run", "--oracles", "agreement,r") == ["agreement,reference"]
     assert completed("labels", "--select", "L104,L40")[0].startswith("L104,L40")
     assert completed("labels", "--explain", "l104") == ["L104"]

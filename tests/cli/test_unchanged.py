@@ -21,11 +21,11 @@ from backendcheck.recordings.dependencies import FILE, file_value, identity
 from backendcheck.recordings.files import write_recording
 from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.store import CACHE, Index, Plan, StoredRecording
-from backendcheck.sessions import conditions
+from backendcheck.sessions import conditions, leg_packages
 from backendcheck.sessions.kept import store_of
 from backendcheck.sessions.request import RecordingRequest
-from backendcheck.vocabulary.backends import Backend, installed_version
-from backendcheck.vocabulary.leg_names import parse_leg
+from backendcheck.vocabulary.backends import Backend
+from backendcheck.vocabulary.leg_names import LegName, parse_leg
 from backendcheck.vocabulary.states import Status
 
 LEGS = (parse_leg("jax"), parse_leg("torch"))
@@ -42,9 +42,9 @@ TOLERANCE = '[[tool.backendcheck.tolerance]]\nobservation = "loss"\nrtol = 9.0\n
 TODAY = datetime.datetime(2029, 12, 31, 12, tzinfo=datetime.UTC)
 
 
-def keep(folder: Path, value: float = 0.7) -> None:
+def keep(folder: Path, value: float = 0.7, legs: Sequence[LegName] = LEGS) -> None:
     """Fill the store as a run does that records both cases."""
-    for backend in LEGS:
+    for backend in legs:
         request = RecordingRequest(backend=backend, out=folder / "out", paths=("cases",), store=folder / CACHE)
         store = store_of(request)
         assert store is not None
@@ -52,7 +52,7 @@ def keep(folder: Path, value: float = 0.7) -> None:
         cases = {}
         with store.locked():
             for case in CASES:
-                loss = value if (backend, case) == (parse_leg("torch"), "a/differs") else 0.5
+                loss = value if (backend, case) == (legs[1], "a/differs") else 0.5
                 sha256 = write_recording(store.folder, make.recording(case, backend.value, loss=loss, run="earlier"))
                 path = recording_path(store.folder, case)
                 cases[case] = StoredRecording(
@@ -60,7 +60,7 @@ def keep(folder: Path, value: float = 0.7) -> None:
                     path=str(path.relative_to(store.folder)), sha256=sha256, size=path.stat().st_size,
                     mtime_ns=path.stat().st_mtime_ns, seconds=1.0, rows=0,
                 )  # fmt: skip
-            versions = {"keras": installed_version("keras") or "", backend.value: backend.backend_version() or ""}
+            versions = {"keras": backend.keras_version() or "", backend.backend.value: backend.backend_version() or ""}
             noted = {"versions": versions, "platform": {}, "device": "cpu", "settings": {}, "determinism": {}}
             plan = Plan(files=(file,), cases=CASES, all_cases=(), sources={}, rows=0)
             rows = ((f"{FILE}{file}", file_value(file), identity(file)),)
@@ -237,3 +237,14 @@ def test_what_lies_beside_the_run_is_not_kept_with_it(folder: str, place: Place,
         monkeypatch.setattr(f"backendcheck.recordings.{name}", lambda _: None)
     (place.folder / "out" / folder).mkdir()
     assert (place.run(), place.run(), place.n_read) == (1, 1, 3)
+
+
+def test_a_leg_in_another_version_is_shown_once_more(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leg_packages, "_kept", lambda: place.folder / "packages")
+    (place.folder / "packages" / "keras-3.14.1").mkdir(parents=True)
+    keep(place.folder, legs=[parse_leg("jax"), parse_leg("jax/keras-3.14.1")])
+    assert place.run("--legs", "jax,jax/keras-3.14.1") == 1
+    first = place.out
+    assert place.run("--legs", "jax,jax/keras-3.14.1") == 1
+    assert (place.n_read, place.out) == (1, first)
+    assert [path.name[:9] for path in sorted((place.folder / CACHE / "recordings").iterdir())][1] == "jax~keras"

@@ -1,0 +1,1 @@
+"""Legs of two versions in, what changes between them out."""
