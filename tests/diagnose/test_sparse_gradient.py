@@ -41,6 +41,25 @@ def test_a_backend_that_trains_as_the_others_once_rows_are_added_up_is_diagnosed
     assert "tf.convert_to_tensor(gradient)" in found.remedy
 
 
+def test_of_several_weights_that_differ_none_is_said_to_have_the_rows() -> None:
+    other = "train/weight/dense/bias"
+
+    def with_another(observations):
+        return {**observations, other: observations[NAME]} if NAME in observations else observations
+
+    made = {
+        backend: replace(
+            recording, observations=with_another(recording.observations), reference={},
+            variants=tuple(replace(variant, observations=with_another(variant.observations)) for variant in recording.variants),
+        )
+        for backend, recording in recordings().items()
+    }  # fmt: skip
+    assert diagnosed(made)[0].headline == (
+        "SPARSE GRADIENT: tensorflow takes a gradient row by row, which changes dense/bias and user/embeddings; "
+        "added up first, it trains as jax and torch do"
+    )
+
+
 def test_one_other_backend_will_do_and_none_will() -> None:
     assert diagnosed(recordings("tensorflow", "jax"))[0].headline.endswith("added up first, it trains as jax")
     assert diagnosed(recordings("tensorflow"))[0].headline.endswith("added up first, it trains otherwise")

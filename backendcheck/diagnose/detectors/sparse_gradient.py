@@ -43,7 +43,9 @@ def detect(situation: Situation) -> list[Diagnosis]:
     paths = list(dict.fromkeys(paths))
     named = listed(paths[:_MOST]) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
     then = f"it trains as {listed(other_legs)}" if len(other_legs) == 1 else f"it trains as {listed(other_legs)} do"
-    text = f"{leg} takes the gradient of {named} row by row; added up first, {then if other_legs else 'it trains otherwise'}"
+    # Where several weights differ, those behind the one with rows do so as a consequence.
+    taken = f"the gradient of {named} row by row" if len(paths) == 1 else f"a gradient row by row, which changes {named}"
+    text = f"{leg} takes {taken}; added up first, {then if other_legs else 'it trains otherwise'}"
     remedy = (
         "Train with plain SGD, or give the optimizer dense gradients: in a custom train_step, "
         "tf.convert_to_tensor(gradient) for each tf.IndexedSlices."
