@@ -89,6 +89,35 @@ def case_statistics():
     return ModelCase(model, "mse", X, Y[:, None] / 2.0)
 
 
+def case_statistics_in_batches():
+    """Metric objects keep their state when a model is compiled again."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization(), layers.Dense(1)])
+    return ModelCase(
+        model, "mse", X, Y[:, None] / 2.0, batch_size=3, epochs=2, metrics=[keras.metrics.MeanAbsoluteError()],
+        sample_weight=np.linspace(0.5, 1.5, 6),
+    )
+
+
+def case_rows_of_a_gradient():
+    """A metric object after a training with dense gradients."""
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)])
+    return ModelCase(
+        model, "mse", RNG.integers(0, 3, (6, 4)), Y[:, None] / 2.0, metrics=[keras.metrics.MeanAbsoluteError()],
+        optimizer=keras.optimizers.SGD(0.05),
+    )
+
+
+def case_counts_of_named_outputs():
+    """Metric objects that count."""
+    x = keras.Input((4,))
+    model = keras.Model(x, {name: layers.Dense(1, "sigmoid", name=name)(x) for name in ("b", "a")})
+    labels = (Y[:, None] > 0).astype("float32")
+    return ModelCase(
+        model, {"b": "binary_crossentropy", "a": "binary_crossentropy"}, X, {"b": labels, "a": labels},
+        metrics={"a": [keras.metrics.TruePositives()], "b": [keras.metrics.FalseNegatives()]},
+    )
+
+
 class Freezing(layers.Dense):
     """It loses its weights when it is frozen."""
 
@@ -177,7 +206,9 @@ def case_another_step_on_a_dataset():
     return ModelCase(model, "mse", X, Y[:, None] / 2.0, optimizer=keras.optimizers.SGD(0.1))
 '''
 ORDINARY = (
-    "one_batch", "several_batches", "weighted_classes", "two_outputs", "functional", "statistics", "unregistered", "constrained",
+    "one_batch", "several_batches", "weighted_classes", "two_outputs", "functional", "statistics", "statistics_in_batches",
+    "rows_of_a_gradient", "counts_of_named_outputs",
+    "unregistered", "constrained",
 )  # fmt: skip
 SAVED = {
     "saved after training and loaded", "saved and loaded", "weights saved and loaded", "saved as HDF5 and loaded",
@@ -190,7 +221,7 @@ GENERATOR = "fit(generator, steps_per_epoch)"
 @pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
 def leg(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = project(tmp_path_factory.mktemp(request.param), {"paths.py": CASES})
-    return record(folder, "paths.py", "--oracles", "agreement,paths", backend=request.param)
+    return record(folder, "paths.py", "--oracles", "agreement,paths,order", backend=request.param)
 
 
 def paths_of(leg: Session, case: str) -> set[str]:

@@ -113,7 +113,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def lasting(folder: Path) -> dict[str, str]:
     """The reports in a folder, without what differs each time."""
-    volatile = re.compile(r'2\d\d\d-\d\d-\d\d[T ][0-9:+]+( UTC)?|"run": "\w+"|[\d.]+ s<|"duration_s": [\d.]+')
+    volatile = re.compile(r'2\d\d\d-\d\d-\d\d[T ][0-9:+]+( UTC)?|"run": "\w+"|[\d.]+ s<|"duration_s": [\d.]+|recorded in [^<]+')
     return {path.name: volatile.sub("-", path.read_text(encoding="utf-8")) for path in folder.iterdir() if path.is_file()}
 
 

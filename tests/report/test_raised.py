@@ -156,7 +156,7 @@ def test_every_format_has_it() -> None:
     assert (location["artifactLocation"]["uri"], location["region"]["startLine"]) == ("cases/a.py", 9)
     assert "traceback, most recent call last:" in junit.render(results)
     html = page.render(results)
-    assert "<summary>AttributeError at cases/a.py:9 in case_b" in html
+    assert '<summary><h4>AttributeError</h4> <span class="n">at cases/a.py:9 in case_b ' in html
     assert "&gt;         return losses.Crossentropi()" in html
     assert "Copy bug report" not in html
     assert result.diagnoses == ()

@@ -43,7 +43,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "backendcheck", *map(str, arguments)]
 
 
-def backendcheck(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 240) -> Ended:
+def backendcheck(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600) -> Ended:
     """Run the command to its end. Whatever happens, no traceback reaches the user."""
     done = subprocess.run(
         command(*arguments), cwd=cwd, env=variables(env), capture_output=True, encoding="utf-8", errors="backslashreplace",

@@ -96,7 +96,7 @@ class ModelUnderTest:
     # --- compiling ------------------------------------------------------------------------------------------------
 
     def compile(self, **options: Any) -> None:
-        """Compile the model as the case declares it. `options` are passed to `model.compile`.
+        """Compile the model as the case declares it, with its metrics reset. `options` are passed to `model.compile`.
 
         Raises:
             InvalidCase: if the model overrides compile() with other parameters, and is not compiled yet.
@@ -107,6 +107,8 @@ class ModelUnderTest:
             **{name: getattr(case, name) for name in ("loss", "loss_weights", "metrics", "weighted_metrics")}, **options,
         }  # fmt: skip
         if self.can_recompile:
+            # Metric objects keep their state, and until the first step the compiled model does not know them to reset them.
+            self.reset_metrics()
             self.model.compile(**arguments)
         elif not self.model.compiled:
             message = (

@@ -252,6 +252,7 @@ def _reverse_outputs(under_test: ModelUnderTest, trace: Trace) -> None:
 
     with under_test.variant(trace, Oracle.ORDER, "outputs declared in reverse") as variant:
         model = keras.Model(under_test.model.input, reversed_dict(structure))
+        under_test.reset_metrics()  # the same metric objects are compiled here
         model.compile(
             optimizer="sgd", loss=reversed_dict(case.loss), loss_weights=reversed_dict(case.loss_weights),
             metrics=reversed_dict(case.metrics), weighted_metrics=reversed_dict(case.weighted_metrics),

@@ -156,7 +156,6 @@ def _fit_with_dense_gradients(under_test: ModelUnderTest, trace: Trace) -> None:
         return  # its new optimizer would get slices
     if not under_test.restore_initial():
         return
-    under_test.reset_metrics()
     under_test.compile()  # the step compiled before still passes slices
     with _dense_gradients(under_test.model.optimizer), under_test.variant(trace, Oracle.PATHS, DENSE_GRADIENTS) as variant:
         fit(under_test, variant)
@@ -254,7 +253,6 @@ def _observe_compilations(under_test: ModelUnderTest, trace: Trace, *, steps: bo
         compilations["jit_compile"] = {"jit_compile": True}
     for prefix, options in compilations.items():
         under_test.restore_initial()
-        under_test.reset_metrics()  # a second compile() keeps the metric objects with their state
         under_test.compile(**options)
         has_run = _observe_compiled_step(under_test, trace, f"{prefix}: train_on_batch", steps=steps, single_step=single_step)
         if has_run and prefix == "jit_compile" and not under_test.overrides("test_step"):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backendcheck.recordings.environment import Environment
     from backendcheck.results.results import Results
 
+_SHORTEST_S = 0.05
 _WEB_LINK = re.compile(r"https?://[!-~]+")  # nothing else is clickable
 # They stay as they are in JSON, XML and HTML.
 CREATED, KEPT, ENVIRONMENTS = (f"mark-of-{name}-3f6c0b9a5e714d28" for name in ("created", "kept", "environments"))
@@ -44,8 +45,13 @@ class Moment:
 
     @property
     def durations(self) -> str:
-        """How long each leg was recorded, ``recorded in 1 min 12 s on jax, 48.1 s on torch``; empty until one has ended."""
-        taken = [f"{duration(leg.duration_s)} on {label}" for label, leg in self.environments.items() if leg.duration_s]
+        """How long each leg was recorded, ``recorded in 1 min 12 s on jax, 48.1 s on torch``; empty until one has ended.
+
+        A leg whose recordings were all kept took next to no time, of which nothing is said.
+        """
+        taken = [
+            f"{duration(leg.duration_s)} on {label}" for label, leg in self.environments.items() if leg.duration_s >= _SHORTEST_S
+        ]
         return f"recorded in {', '.join(taken)}" if taken else ""
 
     @property
