@@ -34,10 +34,18 @@ def detect(situation: Situation) -> list[Diagnosis]:
 
 
 def _is_confirmed(situation: Situation, difference: Difference, leg: str) -> bool:
-    """Whether a leg missed the built-in reference by hand, too, and has the same value there as in `fit`."""
+    """Whether a leg misses the built-in reference by hand, too, and has the same value there as in `fit`.
+
+    A sparse gradient, of which `fit` takes the rows one by one, is dense by hand, and then meets the reference.
+    """
     recording = situation.recordings[leg]
-    by_hand = [variant for variant in recording.variants if variant.path == OPTIMIZER_BY_HAND and variant.raised is None]
-    if difference.observation in recording.reference or not any(difference.observation in v.observations for v in by_hand):
+    by_hand = [
+        variant.observations[difference.observation].value for variant in recording.variants
+        if variant.path == OPTIMIZER_BY_HAND and variant.raised is None and difference.observation in variant.observations
+    ]  # fmt: skip
+    if difference.observation in recording.reference or not by_hand:
+        return False
+    if any(difference.excess(left=value) < _MARGIN for value in by_hand):
         return False
     gradient = f"gradient/{difference.name.part}"
     return not any(
@@ -57,7 +65,7 @@ def _diagnosis(legs: tuple[str, ...], differences: Sequence[Difference]) -> Diag
         backends=legs,
         message=(
             f"T{text[1:]}, although the gradients are right: {named} differ from it. The optimizer called by hand with the "
-            f"recorded gradients gives the same as fit. {_REMEDY}"
+            f"recorded gradients misses the rule as fit does. {_REMEDY}"
         ),
         remedy=_REMEDY,
         evidence={"observation": worst.observation, "optimizer": optimizer, "excess": worst.excess()},
