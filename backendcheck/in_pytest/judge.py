@@ -20,6 +20,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats.text import failing
 from backendcheck.results.results import CaseResult, analyze
 from backendcheck.sessions.worker_files import WorkerFiles
+from backendcheck.text.process_end import process_end
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_files import known_in_force
 from backendcheck.vocabulary.problems import Problem, ProblemCode
@@ -118,6 +119,6 @@ class Judge:
         reasons = [str(problem) for problem in of_file or problems]
         end = self.exchange.ended(backend)
         if not reasons and end is not None:
-            how = f"was killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"
+            how = f"{'was ' if end.exit_code < 0 else ''}{process_end(end.exit_code)}"
             reasons = end.message.splitlines() or [f"its recording process {how}."]
         return reasons

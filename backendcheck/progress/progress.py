@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from backendcheck.text.process_end import process_end
+
 _ENDS = {0: "recorded", 3: "recorded, incomplete"}  # by exit code
 
 
@@ -72,4 +74,4 @@ def verdicts_in_words(counts: Mapping[str, int]) -> str:
 
 def end_in_words(exit_code: int, otherwise: str = "") -> str:
     """How a leg ended: ``recorded, incomplete``, or what `otherwise` says of a failure."""
-    return _ENDS.get(exit_code, otherwise or f"failed with exit code {exit_code}")
+    return _ENDS.get(exit_code, otherwise or f"failed: {process_end(exit_code)}")

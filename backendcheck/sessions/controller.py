@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from backendcheck.recordings.files import read_environment, read_recording, reco
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.events import Collected, Event, Finished, Started, report
 from backendcheck.sessions.session_state import SessionState
+from backendcheck.text.process_end import process_end
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.states import Status
 
@@ -204,8 +204,4 @@ def _how_it_ended(node: Any) -> str:
         code = node.gateway._io.popen.wait(timeout=5)  # noqa: SLF001 - execnet has no public way to ask
     except Exception:  # noqa: BLE001 - whatever it is, the process is gone
         return "the process died"
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        hint = "; the system kills a process so when memory runs out" if -code == signal.SIGKILL else ""
-        return f"the process was killed by signal {-code} ({name}{hint})"
-    return f"the process exited with code {code}"
+    return f"the process {'was ' if code < 0 else ''}{process_end(code)}"

@@ -133,7 +133,7 @@ def record_all(
                     exit_code = processes[name].wait()
                     thread, lines = errors[name]
                     thread.join(timeout=_GRACE_S)
-                    message = "\n".join([*messages[name], "".join(lines)]).strip()
+                    message = "\n".join([*messages[name], "".join(_last_words(lines, exit_code))]).strip()
                     recorded = _session_in(legs[name]) not in (None, before[name])
                     ends[name] = LegEnd(exit_code=exit_code, message=message, recorded=recorded)
                     progress.ended(name, exit_code, message)
@@ -177,6 +177,17 @@ def _lines_of(stream: IO[str] | None) -> tuple[threading.Thread, list[str]]:
     thread = threading.Thread(target=lambda: lines.extend(stream or ()), daemon=True)
     thread.start()
     return thread, lines
+
+
+def _last_words(lines: Iterable[str], exit_code: int) -> Iterable[str]:
+    """What a process wrote to its error output.
+
+    Tracebacks of one that was killed are left out: they name the line at which the signal met it, or at which a child found
+    it gone, and the reason is the signal.
+    """
+    if exit_code >= 0:
+        return lines
+    return itertools.takewhile(lambda line: not line.startswith("Traceback (most recent call last)"), lines)
 
 
 def _end(processes: Iterable[subprocess.Popen[str]]) -> None:

@@ -28,6 +28,7 @@ OVERRIDDEN = (
     "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=false",
 )  # fmt: skip
 
+
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)

@@ -384,5 +384,5 @@ def test_a_case_that_hangs_and_one_that_was_killed_are_failures(tmp_path: Path) 
         os.kill(controller, signal.SIGKILL)
         text, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "jax has no recording of it: its recording process was killed by signal 9" in text
+    assert "jax has no recording of it: its recording process was killed by signal 9 (SIGKILL" in text
     assert gone(folder), left_over(folder)

@@ -341,5 +341,5 @@ def test_a_leg_whose_process_is_killed_does_not_take_the_run_with_it(tmp_path: P
         out, err = process.communicate(timeout=180)
         assert process.returncode == 3, out + err
         assert "torch: its recording was killed or is still running" in out
-        assert "torch: failed with exit code -9" in err
+        assert "torch: failed: killed by signal 9 (SIGKILL" in err
     assert {result["verdict"] for result in report(tmp_path / "out")["results"]} <= {"ERROR", "PASSED"}

@@ -431,7 +431,7 @@ def test_a_leg_that_never_came_fails_every_item_with_its_reason(pytester: pytest
     assert outcomes(result) == {"failed": 2}
     text = result.stdout.str()
     assert text.count("jax has no recording of it: jax cannot be used here: ImportError: no libfoo") == 2
-    assert text.count("torch has no recording of it: its recording process was killed by signal 9.") == 2
+    assert text.count("torch has no recording of it: its recording process was killed by signal 9 (SIGKILL; ") == 2
     assert "PROBLEM" in text
 
 

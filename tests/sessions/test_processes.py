@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from backendcheck.progress.progress import Progress
 from backendcheck.progress.terminal import Bars, Lines
-
-# --- verdicts and exit codes -------------------------------------------------------------------------------------
-
-# --- what needs no backend ------------------------------------------------------------------------------------------
-
-
-# --- progress ------------------------------------------------------------------------------------------------------
+from backendcheck.sessions import processes
+from backendcheck.sessions.request import RecordingRequest
+from backendcheck.vocabulary.leg_names import parse_leg
 
 
 @pytest.mark.parametrize("name", ["[bold]", "[/]", "a\\[/]b", "{x}", "%s", "x" * 300, "new\nline", "\x1b[31m", "ünï", "\udc80"])
@@ -35,7 +38,28 @@ def test_a_case_may_be_called_whatever_it_likes(name: str) -> None:
     assert "jax: recorded, incomplete" in shown
 
 
-# --- where it goes ----------------------------------------------------------------------------------------------
-
-
 # --- ended from outside --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as processes get them here")
+@pytest.mark.parametrize(
+    ("code", "exit_code", "message"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT, ""),
+        ("import os, sys; print('a word', file=sys.stderr, flush=True); os.kill(os.getpid(), 9)", -signal.SIGKILL, "a word"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_traceback_is_told_unless_it_only_says_where_a_signal_came(
+    code: str, exit_code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(function: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, start_new_session=True, **options
+        )  # fmt: skip
+
+    monkeypatch.setattr(processes, "start_python", started)
+    request = RecordingRequest(backend=parse_leg("jax"), out=tmp_path / "out")
+    end = processes.record_all([request], Progress())["jax"]
+    assert (end.exit_code, end.message.splitlines()[-1:]) == (exit_code, [message] if message else [])
+    assert ("Traceback" in end.message) == (exit_code > 0)
