@@ -61,6 +61,7 @@ def record_legs(
     The first of `earlier_runs` that has a report says what comes first.
     """
     from backendcheck.errors import UsageError
+    from backendcheck.recordings.leg_directory import clear_work
     from backendcheck.sessions.case_order import first_cases
     from backendcheck.sessions.processes import record_all
     from backendcheck.sessions.resume import earlier, seconds_before
@@ -74,6 +75,8 @@ def record_legs(
         if not (before[request.backend].is_whole if request.backend in before else record_if_kept(request))
     ]  # fmt: skip
     legs = [request.leg for request in requests if request not in left]
+    for leg in legs:
+        clear_work(leg)
     whole = {request.backend.value for request in requests if request not in left}
     if left:
         first = first_cases(earlier_runs, [request.backend for request in requests])

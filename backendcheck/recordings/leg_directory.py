@@ -79,6 +79,11 @@ def describe(environment: Environment) -> str:
     return f"{counted(len(environment.cases), 'case')} of {paths}{chosen}, recorded {environment.started} on {where}"
 
 
+def clear_work(leg: Path) -> None:
+    """Remove what a session that was killed at its very end has left of the notes of its processes."""
+    shutil.rmtree(leg / WORK, ignore_errors=True)
+
+
 def clear_leg(leg: Path) -> None:
     """Remove what a recording session writes, and nothing else."""
     for name in (RECORDINGS, WORK):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backendcheck.progress.progress import Progress, Relabeled
-from backendcheck.recordings.leg_directory import clear_leg, legs_below
+from backendcheck.recordings.leg_directory import clear_leg, clear_work, legs_below
 from backendcheck.recordings.noise import FOLDER, MEASURES, recordings_for
 from backendcheck.sessions.processes import LegEnd, record_all
 from backendcheck.sessions.request import RecordingRequest
@@ -48,7 +48,10 @@ def record_noise(
 
 
 def _is_whole(request: RecordingRequest) -> bool:
-    return request.resume and (before := earlier(request)) is not None and before.is_whole
+    is_whole = request.resume and (before := earlier(request)) is not None and before.is_whole
+    if is_whole:
+        clear_work(request.leg)
+    return is_whole
 
 
 def clear_noise(out: Path) -> None:

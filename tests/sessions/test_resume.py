@@ -211,9 +211,11 @@ def test_a_complete_run_is_resumed_without_starting_anything(place: Path) -> Non
             sources={"cases/labels.py": file_sha256(place / "cases" / "labels.py")},
         )  # fmt: skip
         assert read_environment(leg).exit_state == "complete"
+    (place / "out" / "jax" / ".work" / "tmp").mkdir(parents=True)  # of a session that was killed while it removed this
     ended = backendcheck("run", "cases", "--backends", "jax,torch", "--out", "out", "--resume", cwd=place)
     assert ended.exit_code == 0, ended.words
     assert read_environment(place / "out" / "jax").sessions == ()
+    assert not (place / "out" / "jax" / ".work").exists()
     assert ended.err.splitlines() == [f"{backend}: 3 of 3 cases are recorded already and kept" for backend in ("jax", "torch")]
 
 
