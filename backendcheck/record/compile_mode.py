@@ -19,7 +19,7 @@ _is_in_case = False
 
 def start_mode(mode: str) -> None:
     """Compile all models of this process in a mode from now on. The harness itself may ask for another one by name."""
-    if not mode:
+    if mode not in _OPTIONS:
         return
     original, options = Trainer.compile, _OPTIONS[mode]
     signature = inspect.signature(original)

@@ -31,6 +31,7 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     from backendcheck.record.compile_mode import start_mode
     from backendcheck.record.isolation import serialize_without_importing_tensorflow
     from backendcheck.record.observe.perturbation import Perturbation
+    from backendcheck.record.oracles.paths_replicas import start_replicas
 
     if keras.backend.backend() != session.keras_backend:
         message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.keras_backend} was set"
@@ -42,6 +43,7 @@ def environment_note(session: SessionState) -> dict[str, Any]:
         message = f"keras {keras.__version__} was imported; expected that of the leg {leg}. Something is before it on the path"
         raise RuntimeError(message)
     start_mode(leg.mode)
+    start_replicas(leg.mode)
     module = sys.modules.get(backend.value)
     determinism = backend_module().configure(leg.device or session.request.device)
     return {

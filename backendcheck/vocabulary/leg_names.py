@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from backendcheck.errors import UsageError
 from backendcheck.text.close_names import did_you_mean
-from backendcheck.vocabulary.backends import Backend, backend_order, each_once, installed_version, parse_backend
+from backendcheck.vocabulary.backends import JAX, TENSORFLOW, Backend, backend_order, each_once, installed_version, parse_backend
 
 FORM = "BACKEND[@DEVICE][+MODE][/PACKAGE-VERSION]..."
 MODES: Mapping[str, str] = {
     "eager": "compile with run_eagerly=True", "jit": "compile with jit_compile=True", "compile": "torch.compile around the model",
+    "replicas": "train on two replicas of data parallel as well",
 }  # fmt: skip
 DEVICES = ("cpu", "gpu", "mps", "tpu")
-_IMPLEMENTED_MODES = ("eager", "jit")
+_IMPLEMENTED_MODES = ("eager", "jit", "replicas")
+_WITH_REPLICAS = (TENSORFLOW, JAX)  # torch has one device in one process
 _IMPLEMENTED_DEVICES = ("cpu",)
 IMPLEMENTED_PACKAGES = ("keras",)
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
@@ -109,6 +111,10 @@ def parse_leg(name: str) -> LegName:
         if part and part not in implemented:
             message = f"leg {name!r}: the {what}{part} {_NOT_YET}; expected one of {', '.join(implemented)}. Leave it out."
             raise UsageError(message)
+    if leg.mode == "replicas" and leg.backend not in _WITH_REPLICAS:
+        expected = " or ".join(map(str, _WITH_REPLICAS))
+        message = f"leg {name!r}: {leg.backend} has no replicas in one process; expected {expected}. Leave the mode out."
+        raise UsageError(message)
     if any(package.version == _LATEST_SOURCE for package in leg.packages):
         message = f"leg {name!r}: the version git {_NOT_YET}; expected a release such as keras-3.14.1. Name one."
         raise UsageError(message)

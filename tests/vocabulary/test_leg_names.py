@@ -56,7 +56,7 @@ def test_the_parts_of_a_name() -> None:
     ("name", "complaint"),
     [
         ("theano+eager", "backend 'theano': not a backend"),
-        ("jax+eagre", r"'eagre' is not a mode; expected one of eager, jit, compile\. Did you mean eager"),
+        ("jax+eagre", r"'eagre' is not a mode; expected one of eager, jit, compile, replicas\. Did you mean eager"),
         ("jax@disk", "'disk' is not a device; expected one of cpu, gpu, mps, tpu"),
         ("jax+eager+jit", "invalid form; expected at most one device"),
         ("jax+eager@cpu", "invalid form; expected at most one device behind @, and then at most one mode"),
@@ -73,7 +73,8 @@ def test_a_name_of_another_form_is_refused_with_the_form(name: str, complaint: s
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("torch+compile", r"the mode \+compile is not implemented yet; expected one of eager, jit"),
+        ("torch+replicas", "torch has no replicas in one process; expected tensorflow or jax"),
+        ("torch+compile", r"the mode \+compile is not implemented yet; expected one of eager, jit, replicas"),
         ("jax@gpu", "the device @gpu is not implemented yet; expected one of cpu"),
         ("jax/jax-0.9.2", "the package /jax is not implemented yet; expected one of keras"),
         ("jax/keras-git", "the version git is not implemented yet"),

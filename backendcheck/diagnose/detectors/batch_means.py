@@ -52,7 +52,8 @@ def _is_explained(difference: Difference, losses: np.ndarray, size: int) -> bool
 def _diagnosis(legs: Sequence[str], differences: Sequence[Difference], size: int) -> Diagnosis:
     names = list(dict.fromkeys(difference.name.part.removesuffix(_SUFFIX) for difference in differences))
     losses = "loss" if len(names) == 1 else "losses"
-    text = f"{listed(legs)} reports the {losses} of {listed(names)} as the mean over batches, not over examples"
+    report = "reports" if len(legs) == 1 else "report"
+    text = f"{listed(legs)} {report} the {losses} of {listed(names)} as the mean over batches, not over examples"
     message = f"{text}. The last batch is shorter, and counts as much as the others. {_REMEDY}"
     evidence = {"batch size": size, "excess": max(difference.excess() for difference in differences)}
     headline = f"{title(CODES[0])}: {text}"

@@ -28,11 +28,14 @@ class BackendModule(Protocol):
     ABILITIES: what the backend can do. Without it, that is found out by trying.
     HAS_TEXT: whether tensors hold text.
     COMPILES: whether `fit` compiles what it runs, as `compiled` does.
+    REPLICAS_SHARE_A_PROGRAM: whether replicas run one program over the whole batch. Otherwise each has the loss of its own part.
+    Only backends that have replicas have this and the two functions for them; see `parse_leg`.
     """
 
     ABILITIES: frozenset[Ability]
     HAS_TEXT: bool
     COMPILES: bool
+    REPLICAS_SHARE_A_PROGRAM: bool
 
     def configure(self, device: str) -> dict[str, str]:
         """Make the backend repeatable, before any op runs. Returns the settings, for the record."""
@@ -42,6 +45,12 @@ class BackendModule(Protocol):
 
     def start(self) -> None:
         """Start the devices, after everything was imported. Where they do not start, the session ends before its first case."""
+
+    def start_replicas(self, n: int) -> None:
+        """Have `n` devices of the CPU, before any op runs."""
+
+    def replicas(self, n: int) -> AbstractContextManager[Any]:
+        """A context in which models that are made there train on `n` replicas of data parallel."""
 
     def forget_programs(self) -> None:
         """Forget what was compiled. Programs that come again are compiled again, to the same results."""

@@ -16,6 +16,7 @@ from backendcheck.vocabulary.backends import Ability
 ABILITIES = frozenset(Ability)
 HAS_TEXT = False
 COMPILES = True
+REPLICAS_SHARE_A_PROGRAM = True
 
 
 def configure(device: str) -> dict[str, str]:
@@ -39,6 +40,16 @@ def device_name() -> str:
 
 def start() -> None:
     jax.devices()
+
+
+def start_replicas(n: int) -> None:
+    jax.config.update("jax_num_cpu_devices", n)
+
+
+def replicas(n: int) -> AbstractContextManager[Any]:
+    distribution = keras.distribution.DataParallel(devices=[f"cpu:{number}" for number in range(n)])
+    context: AbstractContextManager[Any] = distribution.scope()
+    return context
 
 
 def forget_programs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from backendcheck.vocabulary.backends import Ability
 ABILITIES = frozenset(Ability)
 HAS_TEXT = True
 COMPILES = True
+REPLICAS_SHARE_A_PROGRAM = False
 
 
 def configure(device: str) -> dict[str, str]:
@@ -46,6 +48,23 @@ def device_name() -> str:
 
 def start() -> None:
     """Nothing to start: what `configure` and `device_name` ask for has found the devices."""
+
+
+def start_replicas(n: int) -> None:
+    cpu, *_ = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * n)
+
+
+@functools.cache
+def _strategy(n: int) -> Any:
+    # By default gradients are added up by collective operations, which wait for each other for ever on devices of one CPU.
+    reduction = tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(n)], cross_device_ops=reduction)
+
+
+def replicas(n: int) -> AbstractContextManager[Any]:
+    context: AbstractContextManager[Any] = _strategy(n).scope()
+    return context
 
 
 def forget_programs() -> None:

@@ -80,11 +80,10 @@ def _can_accumulate(under_test: ModelUnderTest, trace: Trace) -> bool:
     weights if the initial weights do not meet it.
     """
     optimizer = under_test.optimizer
-    of_keras = type(optimizer).__module__.startswith("keras.")
-    if under_test.has_fixed_draws or not of_keras or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+    if under_test.has_fixed_draws or not has_whole_config(optimizer):
         return False
-    if any(getattr(optimizer, name, None) for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")):
-        return False  # its configuration, from which the other optimizer is made, does not have them
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return False
     if any(getattr(variable, "constraint", None) is not None for variable in under_test.model.trainable_variables):
         return False
     config = optimizer.get_config()
@@ -92,6 +91,15 @@ def _can_accumulate(under_test: ModelUnderTest, trace: Trace) -> bool:
         return False
     trained = {id(variable) for variable in under_test.model.trainable_variables}
     return all(_is_unchanged(variable, under_test, trace) for variable in under_test.model.weights if id(variable) not in trained)
+
+
+def has_whole_config(optimizer: Any) -> bool:
+    """Whether an optimizer made from the configuration of this one follows the same rule.
+
+    That is not known of a user's class. Weights that are excluded from weight decay are not in the configuration.
+    """
+    exclusions = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    return type(optimizer).__module__.startswith("keras.") and not any(getattr(optimizer, name, None) for name in exclusions)
 
 
 def _is_unchanged(variable: Any, under_test: ModelUnderTest, trace: Trace) -> bool:

@@ -20,6 +20,7 @@ from backendcheck.record.oracles.paths_batches import arrays_with_labels, observ
 from backendcheck.record.oracles.paths_dataset import fit_on_dataset
 from backendcheck.record.oracles.paths_forms import observe_forms
 from backendcheck.record.oracles.paths_grouped import observe_grouped_steps
+from backendcheck.record.oracles.paths_replicas import observe_replicas
 from backendcheck.record.oracles.paths_saved import observe_saved_after_training, observe_saved_paths
 from backendcheck.vocabulary.backends import Ability
 from backendcheck.vocabulary.findings import Oracle
@@ -65,6 +66,7 @@ def observe_training_paths(under_test: ModelUnderTest, trace: Trace) -> bool:
     _observe_compilations(under_test, trace, steps=starts_from_loss, single_step=single_step)
     if has_trained:
         observe_grouped_steps(under_test, trace)
+        observe_replicas(under_test, trace)
     observe_saved_paths(under_test, trace, single_step=single_step)
     observe_forms(under_test, trace)
     return single_step
