@@ -23,7 +23,7 @@ _OF_PROBLEMS = {
     ProblemCode.OTHER_SETTINGS: "Give every backend the same settings: keras.json, conftest.py and the environment set them.",
     ProblemCode.OTHER_INPUTS: "Draw data from the rng fixture, which gives the same on every backend.",
     ProblemCode.OTHER_WEIGHTS: "Leave the weights to backendcheck (weights='seeded'), or set them from NumPy.",
-    ProblemCode.ONE_LEG: "Record another backend, or say --expect-backends with this one alone.",
+    ProblemCode.ONE_LEG: "Record another backend. On one alone, the case needs a reference or an expectation to be checked.",
     ProblemCode.NOTHING_COMPARED: "Return something that holds numbers or names.",
     ProblemCode.NOT_OBSERVED: "Correct the case as the message says, and record it again.",
 }
