@@ -22,6 +22,7 @@ from backendcheck.cli.labels import labels
 from backendcheck.cli.list import list_cases
 from backendcheck.cli.locate import locate
 from backendcheck.cli.merge import merge
+from backendcheck.cli.migrate import migrate
 from backendcheck.cli.model import model
 from backendcheck.cli.process import resume_command
 from backendcheck.cli.record import record
@@ -117,8 +118,8 @@ def cli() -> None:
 
 
 for command in (
-    demo, init, run, labels, model, explore, upgrade, record, compare, merge, report, show, locate, bisect, repro, list_cases,
-    known, selftest,
+    demo, init, run, labels, model, explore, upgrade, migrate, record, compare, merge, report, show, locate, bisect, repro,
+    list_cases, known, selftest,
 ):  # fmt: skip
     cli.add_command(command)
 

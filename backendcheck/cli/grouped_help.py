@@ -9,7 +9,7 @@ import click
 
 COMMANDS = {
     "Begin": ("demo", "init"),
-    "Check": ("run", "model", "labels", "explore", "upgrade"),
+    "Check": ("run", "model", "labels", "explore", "upgrade", "migrate"),
     "Look into a difference": ("report", "show", "locate", "bisect", "repro", "known"),
     "In CI": ("record", "compare", "merge"),
     "More": ("list", "selftest"),
@@ -20,6 +20,7 @@ _OPTIONS = {
     "Model": ("model", "loss", "metrics", "optimizer", "weights", "imports", "batch_size", "epochs", "head"),
     "Classes": ("class_names", "n_classes", "against", "write_class_map"),
     "Rules": ("select", "ignore", "imbalance", "strict", "list_rules", "explain"),
+    "Migration": ("source_leg", "target_leg", "source_paths"),
     "Versions": ("before", "after", "package", "versions", "good", "bad"),
     "Which backends and cases": (
         "backends", "legs", "backend", "expect_backends", "keyword", "marks", "shard", "seconds_before", "faults", "every",

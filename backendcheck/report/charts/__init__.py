@@ -33,7 +33,7 @@ def charts(result: CaseResult) -> list[Chart]:
     if pair is not None:
         names = class_names(pair.finding.observation, next(iter(result.recordings.values())))
         diagrams += [*heat_map(pair, names), *error_against_magnitude(pair), *rounding_steps(pair)]
-    return [*diagrams, *_gradients_by_layer(result), *_training_curves(result)]
+    return [*diagrams, *_gradients_by_layer(result), *training_curves(result)]
 
 
 def _gradients_by_layer(result: CaseResult) -> Iterator[Chart]:
@@ -81,7 +81,7 @@ def _end_of(path: str) -> str:
     return path if len(path) <= _LONGEST_PATH else f"…{path[1 - _LONGEST_PATH :]}"
 
 
-def _training_curves(result: CaseResult) -> Iterator[Chart]:
+def training_curves(result: CaseResult) -> Iterator[Chart]:
     """The loss that `fit` reports on each backend, if there is more than one epoch."""
     curves = {
         leg: recording.observations["train/loss"].value.astype(np.float64).ravel()

@@ -150,7 +150,7 @@ def _environment() -> jinja2.Environment:
     program = '"use strict";\n(() => {\n' + "".join(_asset(name) for name in _SCRIPTS) + "})();\n"
     live = f'"use strict";\n{{\n{_asset("live.js")}}}\n'
     environment.globals |= {
-        "css": Markup(_asset("style.css")),  # noqa: S704 - our own file
+        "css": style_sheet(),
         "js": Markup(program),  # noqa: S704 - our own files
         # The content security policy allows the script with this digest and no other.
         "js_digest": _digest(program),
@@ -197,6 +197,11 @@ def _digest(program: str) -> str:
 
 def _asset(name: str) -> str:
     return importlib.resources.files("backendcheck.report.html").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def style_sheet() -> Markup:
+    """The style sheet that all pages have."""
+    return Markup(_asset("style.css"))  # noqa: S704 - our own file
 
 
 def filter_address(**filters: Any) -> str:
