@@ -16,6 +16,8 @@ from backendcheck.check.report import Report
 from backendcheck.check.run import CASES, RunOptions, output_directory, run_case
 from backendcheck.data.read import labels_as_indices
 from backendcheck.errors import UsageError
+from backendcheck.migrate.decision import EPOCHS, migration_of
+from backendcheck.migrate.page import write_pages
 from backendcheck.model_file import describe_model, read_model_file
 
 EXAMPLES = 256  # by default: includes every class of most data, and takes seconds
@@ -28,7 +30,7 @@ def check_model(
     examples: int | None = EXAMPLES, batch_size: int | None = None, epochs: int | None = None, reference: Any = None,
     expect: Raises | None = None, tolerance: Tolerance | Mapping[str, Tolerance] | None = None,
     backends: Sequence[str] | None = None, oracles: Sequence[str] | None = None, out: str | Path | None = None,
-    device: str = "cpu", timeout_s: float = 300.0, progress: bool = True,
+    device: str = "cpu", timeout_s: float = 300.0, progress: bool = True, source: str | None = None, target: str | None = None,
 ) -> Report:  # fmt: skip
     """Compare predictions, losses, training and metrics of one model and one batch on every backend, each in its own process.
 
@@ -64,6 +66,9 @@ def check_model(
         device: ``"cpu"``, ``"gpu"`` or ``"auto"``.
         timeout_s: seconds after which a backend counts as failed.
         progress: whether to show progress, on standard error or in the notebook.
+        source: the leg that the model moves from, with `target`; the report then has the decision as `migration`. Training has 5
+            epochs by default.
+        target: the leg that the model moves to.
 
     Raises:
         UsageError: if the model or the data cannot be used, a backend is not installed, or something cannot be sent to it.
@@ -71,15 +76,16 @@ def check_model(
     if x is None:
         message = "check_model: x is None; expected the inputs of the model, N examples."
         raise UsageError(message)
+    backends, epochs = _legs_of_migration(source, target, backends, epochs)
     batch, batch_size_of_data = materialized(x, y, sample_weight)
     batch = sampled(batch, examples)
     y = labels_as_indices(batch.y, class_names, source="y", remedy="Give class_names")
     batch = replace(batch, y=y)
     if y is not None and loss is None:
         _check_has_loss(model)
-    source = CaseSource()
+    case_source = CaseSource()
     for name in imports:
-        source.import_module(name)
+        case_source.import_module(name)
     case_options = {
         "loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics,
         "optimizer": optimizer, "class_weight": class_weight, "batch_size": batch_size or batch_size_of_data, "epochs": epochs,
@@ -87,15 +93,31 @@ def check_model(
     }  # fmt: skip
     with output_directory(out) as directory:
         model_source = model_source_of(
-            source, model, directory.path / CASES, weights=Path(weights) if weights is not None else None,
+            case_source, model, directory.path / CASES, weights=Path(weights) if weights is not None else None,
             custom_objects=custom_objects,
         )  # fmt: skip
-        return run_case(
-            source, model_source.stem, directory,
+        report = run_case(
+            case_source, model_source.stem, directory,
             RunOptions(backends=backends, oracles=oracles, device=device, timeout_s=timeout_s, progress=progress),
             name=NAME, claim=claim(model_source, batch), why=f"{model_source.title} on {batch.words}, written by check_model.",
-            body=model_case(source, model_source, batch, case_options),
+            body=model_case(case_source, model_source, batch, case_options),
         )  # fmt: skip
+    if source is not None and target is not None:
+        report.migration = migration_of(report.results, model_source.title, source, target, imports)
+        write_pages(report.migration, report.directory)
+    return report
+
+
+def _legs_of_migration(
+    source: str | None, target: str | None, backends: Sequence[str] | None, epochs: int | None
+) -> tuple[Sequence[str] | None, int | None]:
+    """The legs to record and the epochs; those of a migration are its own."""
+    if source is None and target is None:
+        return backends, epochs
+    if source is None or target is None or source == target or backends is not None:
+        message = f"check_model: source={source!r}, target={target!r}; expected two different legs, and no backends."
+        raise UsageError(message)
+    return [source, target], epochs or EPOCHS
 
 
 def _check_has_loss(model: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.migrate.decision import Migration
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.verdicts.verdict import Verdict
 
@@ -24,6 +25,7 @@ class Report:
     def __init__(self, results: Results, directory: Path, *, temporary: bool = False) -> None:
         self.results = results
         self.directory = directory
+        self.migration: Migration | None = None
         self._temporary = temporary
         if temporary:
             weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
@@ -49,7 +51,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """As for `backendcheck run`: 0 agreement, 1 a difference, 3 incomplete."""
+        """As for `backendcheck run`: 0 agreement, 1 a difference, 3 incomplete. Of a migration: 0 go, 1 no go, 3 no decision."""
+        if self.migration is not None:
+            return self.migration.exit_code
         return self.results.exit_code
 
     def __bool__(self) -> bool:

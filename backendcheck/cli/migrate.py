@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from backendcheck.migrate.decision import Migration
     from backendcheck.vocabulary.leg_names import LegName
 
-_EPOCHS = 5
-
 
 @click.command(cls=GroupedCommand)
 @saved_model_options
-@click.option("--epochs", type=click.IntRange(1), default=_EPOCHS, show_default=True, metavar="N", help="Epochs of training.")
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="Epochs of training.")
 @click.option("--from", "source_leg", required=True, metavar="LEG", help="The backend that the model runs on now.")
 @click.option("--to", "target_leg", required=True, metavar="LEG", help="The backend that it is to run on.")
 @click.option("--source", "source_paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH",

@@ -14,14 +14,16 @@ import numpy as np
 from backendcheck.compare.findings import Finding, error_words
 from backendcheck.labels import LabelFinding
 from backendcheck.migrate.decisions import Decisions, decisions_of
-from backendcheck.migrate.source_scan import SourceFinding
+from backendcheck.migrate.source_scan import SourceFinding, module_files, scan
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.observations import ObservationName, Quantity, quantity_of
 from backendcheck.vocabulary.stages import RecordingStage
 
 SCHEMA = 1
+EPOCHS = 5  # enough for a curve, few enough that rounding does not grow
 _INSIDE = (Oracle.PATHS, Oracle.ORDER)
 _OF_TRAINING = (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT, Quantity.TRAIN_OPTIMIZER)
 _BEFORE_PREDICTING = (RecordingStage.CASE, RecordingStage.BUILD)
@@ -250,6 +252,15 @@ class Migration:
         return any(c.oracle is Oracle.AGREEMENT and quantity_of(c.observation) is quantity for c in comparisons) and (
             self._both is not None and all(any(quantity_of(name) is quantity for name in r.observations) for r in self._both)
         )
+
+
+def migration_of(results: Results, model: str, source: str, target: str, imports: Sequence[str]) -> Migration:
+    """The decision on a recorded model, with what does not move in the modules that it imports."""
+    files = module_files(imports)
+    return Migration(
+        model=model, source=source, target=target, results=results, source_findings=scan(files, str(parse_leg(target).backend)),
+        scanned=[str(file) for file in files],
+    )  # fmt: skip
 
 
 def _raised_words(raised: Raised) -> str:
