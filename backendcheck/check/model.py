@@ -16,7 +16,8 @@ from backendcheck.check.report import Report
 from backendcheck.check.run import CASES, RunOptions, output_directory, run_case
 from backendcheck.data.read import labels_as_indices
 from backendcheck.errors import UsageError
-from backendcheck.migrate.decision import EPOCHS, migration_of
+from backendcheck.migrate import EPOCHS
+from backendcheck.migrate.decision import migration_of
 from backendcheck.migrate.page import write_pages
 from backendcheck.model_file import describe_model, read_model_file
 

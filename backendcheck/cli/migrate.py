@@ -17,6 +17,7 @@ from backendcheck.cli.recording import record_legs, take_directory, with_backend
 from backendcheck.cli.results import terminal_width
 from backendcheck.cli.saved_model import SavedModelOptions, saved_model_options, write_saved_model_case
 from backendcheck.cli.terminal import OutputOptions, output_options, print_lines
+from backendcheck.migrate import EPOCHS
 
 if TYPE_CHECKING:
     from backendcheck.migrate.decision import Migration
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @saved_model_options
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="Epochs of training.")
+@click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True, metavar="N", help="Epochs of training.")
 @click.option("--from", "source_leg", required=True, metavar="LEG", help="The backend that the model runs on now.")
 @click.option("--to", "target_leg", required=True, metavar="LEG", help="The backend that it is to run on.")
 @click.option("--source", "source_paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH",

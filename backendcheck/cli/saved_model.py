@@ -36,13 +36,15 @@ _OPTIONS = (
     click.option("--data", required=True, type=click.Path(path_type=Path), metavar="PATH",
                   help="A .npz, .npy, .csv or .parquet file, or a directory of images by class."),
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="The labels, if --data is an .npy of inputs."),
-    click.option("--label-column", "label_columns", multiple=True, metavar="NAME", help="Column of a table that holds labels."),
+    click.option("--label-column", "label_columns", multiple=True, metavar="NAME",
+                 help="Column of a table that holds labels."),
     click.option("--weight-column", default="", metavar="NAME", help="Column of a table that holds sample weights."),
     click.option("--class-names", metavar="LIST", help="Class names in order: cat,dog,fox, or a .txt or .json file."),
     click.option("--loss", metavar="LOSS", help="Replaces the loss in the file: NAME, OUTPUT=NAME,…, or MODULE:NAME."),
     click.option("--metrics", metavar="LIST", help="Replaces the metrics in the file."),
     click.option("--optimizer", metavar="NAME", help="Replaces the optimizer in the file."),
-    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="A .weights.h5 file, if MODEL is a function."),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE",
+                 help="A .weights.h5 file, if MODEL is a function."),
     click.option("--import", "imports", multiple=True, metavar="MODULE",
                   help="Import this module first, so that it registers its classes with Keras."),
     click.option("--examples", default="256", show_default=True, callback=_examples, metavar="N",
@@ -127,7 +129,8 @@ def write_saved_model_case(
     names = parse_class_names(saved.class_names)
     loaded = read_data(
         saved.data, labels=saved.labels, label_columns=saved.label_columns, weight_column=saved.weight_column,
-        examples=saved.examples, inputs=[declared.name for declared in model_file.inputs] if model_file else (), image_shape=_image_shape(model_file),
+        examples=saved.examples, inputs=[declared.name for declared in model_file.inputs] if model_file else (),
+        image_shape=_image_shape(model_file),
         outputs=[head.name for head in model_file.outputs if head.name] if model_file else (), class_names=names,
     )  # fmt: skip
     for note in () if quiet else loaded.notes:

@@ -14,7 +14,7 @@ import numpy as np
 from backendcheck.compare.findings import Finding, error_words
 from backendcheck.labels import LabelFinding
 from backendcheck.migrate.decisions import Decisions, decisions_of
-from backendcheck.migrate.source_scan import SourceFinding, module_files, scan
+from backendcheck.migrate.source_scan import OUTPUTS_BY_POSITION, SourceFinding, module_files, scan
 from backendcheck.recordings.recording import Raised, Recording
 from backendcheck.results.results import CaseResult, Results
 from backendcheck.vocabulary.findings import Oracle
@@ -23,7 +23,6 @@ from backendcheck.vocabulary.observations import ObservationName, Quantity, quan
 from backendcheck.vocabulary.stages import RecordingStage
 
 SCHEMA = 1
-EPOCHS = 5  # enough for a curve, few enough that rounding does not grow
 _INSIDE = (Oracle.PATHS, Oracle.ORDER)
 _OF_TRAINING = (Quantity.TRAIN_LOSS, Quantity.TRAIN_METRIC, Quantity.TRAIN_WEIGHT, Quantity.TRAIN_OPTIMIZER)
 _BEFORE_PREDICTING = (RecordingStage.CASE, RecordingStage.BUILD)
@@ -209,14 +208,20 @@ class Migration:
 
     def _predicts(self) -> Check:
         question = "Does it predict the same"
-        quantities = (Quantity.OUTPUT_ORDER, Quantity.MASK, Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS)
-        of = [f for f in self.findings if f.oracle is Oracle.AGREEMENT and quantity_of(f.observation) in quantities]
+        quantities = (Quantity.MASK, Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS)
+        agreement = [f for f in self.findings if f.oracle is Oracle.AGREEMENT]
+        order = [f for f in agreement if quantity_of(f.observation) is Quantity.OUTPUT_ORDER]
+        of = [f for f in agreement if quantity_of(f.observation) in quantities]
+        if any(line.code == OUTPUTS_BY_POSITION for line in self.source_findings):  # code that takes them by name is safe
+            of += order
         raised = self._raised(self.target)
         if raised is not None and raised.stage == RecordingStage.FORWARD and self._raised(self.source) is None:
             return Check(question=question, state="no", detail=_raised_words(raised))
         if not self._compared(Quantity.PREDICTIONS):
             return Check(question=question, state="not known", detail="predictions are not there on both legs")
         shares = "; ".join(f"{f'{d.output}: ' if d.output else ''}{d.share} decisions agree" for d in self.decisions)
+        if order:
+            shares = "; ".join(filter(None, [shares, "predict returns the outputs in another order, so take them by name"]))
         if of:
             detail = "; ".join(filter(None, [shares, _words(of)]))
             return Check(question=question, state="no", detail=detail)
@@ -226,7 +231,8 @@ class Migration:
         question = "Does it train the same"
         of = [f for f in self.findings if f.oracle is Oracle.AGREEMENT and quantity_of(f.observation) in _OF_TRAINING]
         raised = self._raised(self.target)
-        if raised is not None and raised.stage not in (*_BEFORE_PREDICTING, RecordingStage.FORWARD) and self._raised(self.source) is None:
+        is_later = raised is not None and raised.stage not in (*_BEFORE_PREDICTING, RecordingStage.FORWARD)
+        if raised is not None and is_later and self._raised(self.source) is None:
             return Check(question=question, state="no", detail=_raised_words(raised))
         if not self._compared(Quantity.TRAIN_LOSS):
             return Check(question=question, state="not known", detail="it was not trained on both legs")

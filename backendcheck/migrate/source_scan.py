@@ -1,7 +1,7 @@
 """What in a user's source does not move to another backend, found in its syntax tree.
 
 Precision goes before recall. In losses, layers and models only calls on tensors count: parameters of `call` and its like, and
-what is computed from them. Shapes and dtypes are no tensors. A `tf.data` pipeline, which every backend takes, is outside of these.
+what is computed from them. Shapes and dtypes are no tensors. A `tf.data` pipeline, which every backend takes, is not among these.
 Code below a question for the backend (`if keras.backend.backend() == …`) is left out: it knows what it does.
 """
 
@@ -17,6 +17,7 @@ from backendcheck.errors import UsageError
 from backendcheck.migrate.names import imported_names, qualified
 from backendcheck.text.words import cut
 
+OUTPUTS_BY_POSITION = "outputs-by-position"
 _LONGEST_LINE = 160
 _MODULES = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}  # root module: backend
 _TENSOR_METHODS = frozenset({
@@ -171,19 +172,22 @@ class _Scan:
         root = name.partition(".")[0]
         if name == "tensorflow.GradientTape" and self.target != "tensorflow":
             what = "`tf.GradientTape` in a step of training: it sees no operation of another backend"
-            self._add(call, "tensorflow-gradient", what, "Override compute_loss in place of the step, or write a step for each backend.")
+            remedy = "Override compute_loss in place of the step, or write a step for each backend."
+            self._add(call, "tensorflow-gradient", what, remedy)
             return
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         if isinstance(call.func, ast.Attribute) and call.func.attr == "numpy" and not call.args:
             if self._is_tensor(call.func.value, tensors):
                 what = "`.numpy()` of a tensor: it needs values, and a traced tensor has none"
-                self._add(call, "numpy-on-tensor", what, "Use keras.ops, and keras.ops.convert_to_numpy outside of layers and losses.")
+                remedy = "Use keras.ops, and keras.ops.convert_to_numpy outside of layers and losses."
+                self._add(call, "numpy-on-tensor", what, remedy)
         elif not any(self._is_tensor(argument, tensors) for argument in arguments):
             return
         elif _MODULES.get(root, self.target) != self.target and not name.startswith(_FOREIGN_BUT_KERAS):
             short = ast.unparse(call.func)
-            self._add(call, f"{root}-on-tensor", f"`{short}` on a tensor: {root} does not take tensors of {self.target}",
-                      f"Use the operation of keras.ops in place of {short}; it has the same meaning on every backend.")  # fmt: skip
+            what = f"`{short}` on a tensor: {root} does not take tensors of {self.target}"
+            remedy = f"Use the operation of keras.ops in place of {short}; it has the same meaning on every backend."
+            self._add(call, f"{root}-on-tensor", what, remedy)
         elif root == "numpy" and name.rpartition(".")[2] not in _STATIC_NUMPY:
             short = ast.unparse(call.func)
             what = f"`{short}` on a tensor: NumPy needs values, and a traced tensor has none; no gradient passes through it"
@@ -224,14 +228,13 @@ class _Scan:
             if isinstance(node.func, ast.Attribute) and node.func.attr == "values" and not node.args and of is not None:
                 if _is_predict(of) or (isinstance(of, ast.Name) and of.id in predicted):
                     what = "`.values()` of predictions: backends return outputs in different orders"
-                    self._add(node, "outputs-by-position", what, "Take the outputs by name: predictions['name'].")
+                    self._add(node, OUTPUTS_BY_POSITION, what, "Take the outputs by name: predictions['name'].")
             elif name.endswith("keras.layers.Lambda") and any(isinstance(argument, ast.Lambda) for argument in node.args):
                 what = "a Lambda layer with a Python lambda: its file holds bytecode, which Keras's safe mode does not load"
                 self._add(node, "lambda-layer", what, "Write a Layer subclass, or a named function registered with Keras.")
-            elif name.rpartition(".")[2] in ("Input", "InputLayer") and "keras" in name and self.target != "tensorflow":
-                if any(keyword.arg == "dtype" and _is_text(keyword.value) for keyword in node.keywords):
-                    what = f"a text input: tensors of {self.target} hold no text"
-                    self._add(node, "text-input", what, "Turn text into numbers before the model, for example in tf.data.")
+            elif self.target != "tensorflow" and _is_text_input(name, node):
+                what = f"a text input: tensors of {self.target} hold no text"
+                self._add(node, "text-input", what, "Turn text into numbers before the model, for example in tf.data.")
 
     def _qualified(self, node: ast.expr) -> str:
         return qualified(node, self.names)
@@ -266,6 +269,11 @@ def _is_predict(node: ast.expr) -> bool:
     return (
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("predict", "predict_on_batch")
     )
+
+
+def _is_text_input(name: str, call: ast.Call) -> bool:
+    is_input = name.rpartition(".")[2] in ("Input", "InputLayer") and "keras" in name
+    return is_input and any(keyword.arg == "dtype" and _is_text(keyword.value) for keyword in call.keywords)
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -46,6 +46,12 @@ SAVE = """
     own.compile("sgd", own_layers.own_loss)
     own.save("own.keras")
     np.savez("own.npz", x=x, y=(y > 0).astype("float32")[:, None])
+    inputs = keras.Input((4,))
+    outputs = {name: keras.layers.Dense(3, "softmax", name=name)(inputs) for name in ("stage", "grade")}
+    heads = keras.Model(inputs, outputs)
+    heads.compile("sgd", {name: "sparse_categorical_crossentropy" for name in outputs})
+    heads.save("heads.keras")
+    np.savez("heads.npz", x=x, stage=y, grade=2 - y)
 """
 
 
@@ -85,6 +91,36 @@ def test_a_loss_with_operations_of_tensorflow_does_not_move(folder: Path) -> Non
     assert lines, decision
     assert set(lines) <= {line_of(OWN_LAYERS, "    y_true = tf.cast"), line_of(OWN_LAYERS, "    return keras.ops.mean(tf.sq")}
     assert "own_layers.py:" in decision["remedies"][0]
+
+
+def test_another_order_of_outputs_counts_where_they_are_taken_by_position(folder: Path) -> None:
+    heads = ("migrate", "heads.keras", "--data", "heads.npz", *LEGS[2:])
+    ended = backendcheck(*heads, "--out", "heads", cwd=folder)
+    assert ended.exit_code == 0, ended.words
+    assert "predict returns the outputs in another order, so take them by name" in ended.out
+    assert "grade: 90 of 90 (100 %) decisions agree; stage: 90 of 90" in ended.out
+    (folder / "serve.py").write_text("stage, grade = model.predict(x).values()\n", encoding="utf-8")
+    ended = backendcheck(*heads, "--out", "heads", "--source", "serve.py", cwd=folder)
+    assert ended.exit_code == 1, ended.words
+    assert "serve.py:1" in ended.out
+
+
+def test_the_decision_in_python(folder: Path) -> None:
+    code = """
+        import numpy as np
+        from backendcheck import check_model
+        with np.load("iris.npz") as data:
+            x, y = data["x"], data["y"]
+        report = check_model(
+            "iris.keras", x, y, imports=["own_layers"], source="tensorflow", target="jax", out="python", progress=False
+        )
+        print(report.migration.answer, report.migration.reasons, report.exit_code, len(report.migration.to_look_at))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=folder, env=variables({}), capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert ended.stdout == "go () 0 2\n", ended.stderr[-3000:]
 
 
 def test_wrong_usage(folder: Path) -> None:

@@ -65,7 +65,8 @@ def test_outputs_by_position_lambdas_and_text(tmp_path: Path) -> None:
     words = keras.Input((1,), dtype="string")
     """
     assert codes(tmp_path, text) == [
-        (1, "outputs-by-position"), (3, "outputs-by-position"), (4, "tensorflow-on-tensor"), (4, "lambda-layer"), (5, "text-input"),
+        (1, "outputs-by-position"), (3, "outputs-by-position"), (4, "tensorflow-on-tensor"), (4, "lambda-layer"),
+        (5, "text-input"),
     ]  # fmt: skip
 
 
