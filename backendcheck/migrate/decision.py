@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -148,17 +148,37 @@ class Migration:
         places = {(Path(r.frame.file).resolve(), r.frame.line) for r in recording.raised if r.frame} if recording else set()
         return tuple(finding for finding in self.source_findings if (Path(finding.file).resolve(), finding.line) in places)
 
+    @cached_property
+    def by_position(self) -> tuple[SourceFinding, ...]:
+        """The lines of the source that take outputs by position, if the new leg returns them in another order."""
+        if not any(self._differing(Quantity.OUTPUT_ORDER)):
+            return ()
+        return tuple(finding for finding in self.source_findings if finding.code == OUTPUTS_BY_POSITION)
+
+    @property
+    def deciding(self) -> tuple[tuple[str, SourceFinding], ...]:
+        """The lines for which it is no go, each with why."""
+        raised = [("raised here", finding) for finding in self.raised_here]
+        return (*raised, *(("another order", finding) for finding in self.by_position))
+
     @property
     def to_look_at(self) -> tuple[SourceFinding, ...]:
         """The other lines. Alone they decide nothing."""
-        return tuple(finding for finding in self.source_findings if finding not in self.raised_here)
+        deciding = [finding for _, finding in self.deciding]
+        return tuple(finding for finding in self.source_findings if finding not in deciding)
+
+    def _differing(self, *quantities: Quantity) -> Iterator[Finding]:
+        """The findings between the legs on these quantities."""
+        for finding in self.findings:
+            if finding.oracle is Oracle.AGREEMENT and quantity_of(finding.observation) in quantities:
+                yield finding
 
     @cached_property
     def remedies(self) -> tuple[str, ...]:
         """What to change, without repetition."""
         if self.answer is not Answer.NO_GO or self.result is None:
             return ()
-        of_lines = [f"{finding.place}: {finding.remedy}" for finding in self.raised_here]
+        of_lines = [f"{finding.place}: {finding.remedy}" for _, finding in self.deciding]
         return tuple(dict.fromkeys([*of_lines, *(d.remedy for d in self.result.diagnoses if d.remedy and not of_lines)]))
 
     def as_json(self) -> dict[str, Any]:
@@ -177,7 +197,7 @@ class Migration:
             "in_source": [
                 {
                     "file": f.file, "line": f.line, "code": f.code, "what": f.what, "remedy": f.remedy, "source": f.source,
-                    "raised_here": f in self.raised_here,
+                    "raised_here": f in self.raised_here, "by_position": f in self.by_position,
                 }
                 for f in self.source_findings
             ],
@@ -208,28 +228,23 @@ class Migration:
 
     def _predicts(self) -> Check:
         question = "Does it predict the same"
-        quantities = (Quantity.MASK, Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS)
-        agreement = [f for f in self.findings if f.oracle is Oracle.AGREEMENT]
-        order = [f for f in agreement if quantity_of(f.observation) is Quantity.OUTPUT_ORDER]
-        of = [f for f in agreement if quantity_of(f.observation) in quantities]
-        if any(line.code == OUTPUTS_BY_POSITION for line in self.source_findings):  # code that takes them by name is safe
-            of += order
+        of = [*self._differing(Quantity.MASK, Quantity.PREDICTIONS, Quantity.PREDICTED_CLASS)]
         raised = self._raised(self.target)
         if raised is not None and raised.stage == RecordingStage.FORWARD and self._raised(self.source) is None:
             return Check(question=question, state="no", detail=_raised_words(raised))
         if not self._compared(Quantity.PREDICTIONS):
             return Check(question=question, state="not known", detail="predictions are not there on both legs")
         shares = "; ".join(f"{f'{d.output}: ' if d.output else ''}{d.share} decisions agree" for d in self.decisions)
-        if order:
+        if any(self._differing(Quantity.OUTPUT_ORDER)):
             shares = "; ".join(filter(None, [shares, "predict returns the outputs in another order, so take them by name"]))
-        if of:
-            detail = "; ".join(filter(None, [shares, _words(of)]))
+        if of or self.by_position:  # by name, outputs in another order are the same
+            detail = "; ".join(filter(None, [shares, _words(of) if of else ""]))
             return Check(question=question, state="no", detail=detail)
         return Check(question=question, state="yes", detail=shares or "predictions agree within the tolerance")
 
     def _trains(self) -> Check:
         question = "Does it train the same"
-        of = [f for f in self.findings if f.oracle is Oracle.AGREEMENT and quantity_of(f.observation) in _OF_TRAINING]
+        of = [*self._differing(*_OF_TRAINING)]
         raised = self._raised(self.target)
         is_later = raised is not None and raised.stage not in (*_BEFORE_PREDICTING, RecordingStage.FORWARD)
         if raised is not None and is_later and self._raised(self.source) is None:

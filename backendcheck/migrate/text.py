@@ -31,9 +31,9 @@ def migration_lines(migration: Migration, width: int | None, *, verbose: bool = 
         yield "  labels"
         for line in label_report.lines(migration.label_findings):
             yield StyledLine([("    ", ""), *line.parts]) if isinstance(line, StyledLine) else f"    {line}"
-    for finding in migration.raised_here:
-        yield from wrapped(f"raised at  {finding.place}  {finding.source}", width, first="  ", hang="             ")
-        yield from wrapped(finding.what, width, first="             ", hang="             ")
+    for why, finding in migration.deciding:
+        yield from wrapped(f"{why:<15}{finding.place}  {finding.source}", width, first="  ", hang="                 ")
+        yield from wrapped(finding.what, width, first="                 ", hang="                 ")
     look_at = () if quiet else migration.to_look_at
     if look_at:
         yield f"  look at ({counted(len(look_at), 'line')}; alone they decide nothing)"
@@ -43,7 +43,7 @@ def migration_lines(migration: Migration, width: int | None, *, verbose: bool = 
     if len(look_at) > _MOST and not verbose:
         yield f"    and {len(look_at) - _MOST} more; --verbose lists them all"
     for remedy in migration.remedies:
-        yield from wrapped(f"change     {remedy}", width, first="  ", hang="             ")
+        yield from wrapped(f"{'change':<15}{remedy}", width, first="  ", hang="                 ")
 
 
 def exit_sentence(migration: Migration) -> str:

@@ -102,7 +102,7 @@ def test_another_order_of_outputs_counts_where_they_are_taken_by_position(folder
     (folder / "serve.py").write_text("stage, grade = model.predict(x).values()\n", encoding="utf-8")
     ended = backendcheck(*heads, "--out", "heads", "--source", "serve.py", cwd=folder)
     assert ended.exit_code == 1, ended.words
-    assert "serve.py:1" in ended.out
+    assert "another order  serve.py:1" in ended.out
 
 
 def test_the_decision_in_python(folder: Path) -> None:
