@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from backendcheck.sessions.source_address import source_address
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # By service: GitHub, GitLab, Jenkins, Azure Pipelines, CircleCI, Bitbucket.
@@ -20,12 +22,13 @@ _LONGEST = 300
 
 
 def checkout_of(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """`commit`, `branch`, `project` and `link` of what is recorded in `directory`; what is not known is left out.
+    """`commit`, `branch`, `project`, `link` and `source` of what is recorded in `directory`; what is not known is left out.
 
-    The repository of the directory says which commit it is, and otherwise the variables of the CI service.
+    The repository of the directory says which commit it is, and otherwise the variables of the CI service. `source` is where a
+    service shows the files of the directory at that commit.
     """
     in_ci = any(variables.get(name) for name in _IN_CI)
-    commit, branch = _in_repository(directory)
+    commit, branch, source = _in_repository(directory)
     of_service = variables if in_ci else {}
     links = [_github_link(of_service), *(of_service.get(name, "") for name in _LINKS)]
     checkout = {
@@ -33,6 +36,7 @@ def checkout_of(directory: Path, variables: Mapping[str, str]) -> dict[str, str]
         "branch": branch or _first(of_service, _BRANCHES),
         "project": _first(of_service, _PROJECTS),
         "link": next((link for link in links if link.startswith(("https://", "http://"))), ""),
+        "source": source,
     }
     return {name: value[:_LONGEST] for name, value in checkout.items() if value}
 
@@ -46,26 +50,30 @@ def _github_link(variables: Mapping[str, str]) -> str:
     return f"{server}/{project}/actions/runs/{run}" if server and project and run else ""
 
 
-def _in_repository(directory: Path) -> tuple[str, str]:
-    """Commit and branch of the git repository that `directory` is in; empty where they are not known."""
+def _in_repository(directory: Path) -> tuple[str, str, str]:
+    """Commit, branch and source of the git repository that `directory` is in; empty where they are not known."""
     try:
-        place = next((folder / ".git" for folder in (directory, *directory.parents) if (folder / ".git").exists()), None)
-        if place is None:
-            return "", ""
+        root = next((folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), None)
+        if root is None:
+            return "", "", ""
+        place = root / ".git"
         if place.is_file():  # a worktree or a submodule
             place = (place.parent / place.read_text(encoding="utf-8").removeprefix("gitdir:").strip()).resolve()
         if not (place / "HEAD").is_file():  # reading a pipe would wait for ever
-            return "", ""
+            return "", "", ""
         head = (place / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref:"):
-            return (head if _COMMIT.fullmatch(head) else ""), ""
-        name = head.removeprefix("ref:").strip()
         common = place / "commondir"
         shared = (place / common.read_text(encoding="utf-8").strip()).resolve() if common.is_file() else place
-        commit = next(filter(None, (_loose(folder, name) for folder in (place, shared))), "") or _packed(shared, name)
-        return commit, name.removeprefix("refs/heads/")
+        if head.startswith("ref:"):
+            name = head.removeprefix("ref:").strip()
+            commit = next(filter(None, (_loose(folder, name) for folder in (place, shared))), "") or _packed(shared, name)
+        else:
+            name, commit = "", head if _COMMIT.fullmatch(head) else ""
+        config = (shared / "config").read_text(encoding="utf-8") if (shared / "config").is_file() else ""
+        below = PurePosixPath(directory.relative_to(root).as_posix())
+        return commit, name.removeprefix("refs/heads/"), source_address(config, commit, below)
     except (OSError, ValueError):
-        return "", ""
+        return "", "", ""
 
 
 def _loose(folder: Path, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import make
@@ -13,6 +14,8 @@ from backendcheck.report.html import matrix
 
 pytestmark = pytest.mark.timeout(180)
 SOURCE = 'def case_swapped(rng):\n    """What swapped claims."""\n    return {"value": rng.random(3)}'
+ADDRESS = f"https://github.com/owner/name/blob/{'c0' * 20}/tests"
+BACKENDS = ("tensorflow", "jax", "torch")
 FOLDED = ["why", "charts", "findings", "values", "passed"]
 
 
@@ -42,6 +45,30 @@ def test_the_first_screen_has_what_differs_what_to_do_where_it_begins_and_the_so
         expect(section(page).locator(part)).to_be_in_viewport(ratio=1)
     expect(section(page).locator("pre.source")).to_have_text(SOURCE)
     expect(section(page).locator("h4", has_text="Source")).to_have_text("Source cases/a.py:7")
+
+
+@pytest.mark.parametrize(
+    ("sources", "href"),
+    [
+        ([ADDRESS] * 3, f"{ADDRESS}/cases/a.py#L7"),
+        ([ADDRESS, ADDRESS, ADDRESS.replace("c", "d")], None),  # the legs are of different commits
+        (["javascript:alert(1)"] * 3, None),
+        ([""] * 3, None),
+    ],
+)
+def test_the_place_of_a_case_leads_to_its_source(visit, tmp_path, sources, href):
+    cases = {f"a/case_{n}": {leg: {"loss": float(leg == "jax"), "source": SOURCE} for leg in BACKENDS} for n in range(12)}
+    results = make.results(cases)
+    legs = [
+        replace(leg, environment=replace(leg.environment, checkout={"source": source} if source else {}))
+        for leg, source in zip(results.legs, sources, strict=True)
+    ]
+    path = written(replace(results, legs=tuple(legs)), tmp_path)
+    for case in ("a/case_0", "a/case_11"):  # the first is in the page, the last is unpacked
+        page = visit(path, matrix.anchor(case))
+        place = page.locator(f"details[id='case/{case}'] h4 code")
+        expect(place).to_have_text("cases/a.py:7")
+        assert [link.get_attribute("href") for link in place.locator("a").all()] == ([href] if href else [])
 
 
 def test_the_first_screen_of_a_phone_has_what_differs_what_to_do_and_the_values(visit, swapped):

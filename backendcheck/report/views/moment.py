@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_S = 0.05
 _WEB_LINK = re.compile(r"https?://[!-~]+")  # nothing else is clickable
+_SOURCE = re.compile(r"https://[\w.-]+/[\w./~-]+/blob/[0-9a-f]{40,64}(?:/[\w./~%-]+)?")
 # They stay as they are in JSON, XML and HTML.
 CREATED, KEPT, ENVIRONMENTS = (f"mark-of-{name}-3f6c0b9a5e714d28" for name in ("created", "kept", "environments"))
 
@@ -78,6 +79,14 @@ class Moment:
         ]
         links = dict.fromkeys(checkout["link"] for checkout in checkouts if "link" in checkout)
         return [*texts, *(("CI job", link) for link in links if _WEB_LINK.fullmatch(link))]
+
+
+    @property
+    def source(self) -> str:
+        """Where a service shows the files that were recorded, without a slash at the end; empty unless all legs agree."""
+        addresses = {environment.checkout.get("source", "") for environment in self.environments.values()}
+        address = addresses.pop() if len(addresses) == 1 else ""
+        return address if _SOURCE.fullmatch(address) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,20 @@ const observer = new ResizeObserver((changes) => {
     else target.removeAttribute("tabindex");
   }
 });
-const observe = (node) => { for (const child of node.querySelectorAll(".scroll")) observer.observe(child); };
-observe(document);
+// The place of a case leads to its source at the recorded commit, if a service shows that.
+const source = document.querySelector("[data-source]")?.dataset.source;
+function prepare(node) {
+  for (const child of node.querySelectorAll(".scroll")) observer.observe(child);
+  for (const place of source ? node.querySelectorAll("code[data-file]") : []) {
+    const { file, line } = place.dataset;
+    if (file.startsWith("/") || file.includes("\\") || file.split("/").includes("..")) continue; // not in this repository
+    const link = element("a", "", place.textContent);
+    link.href = `${source}/${file.split("/").map(encodeURIComponent).join("/")}#L${line}`;
+    link.rel = "noopener noreferrer";
+    place.replaceChildren(link);
+  }
+}
+prepare(document);
 [...sections.children].forEach((section, index) => { entries[index].section = section; });
 
 async function inflate(script) {
@@ -47,7 +59,7 @@ async function sectionOf(item) {
   }
   if (item.section === null) {
     item.section = section;
-    observe(section);
+    prepare(section);
   }
   return item.section;
 }
@@ -83,7 +95,7 @@ document.addEventListener("toggle", async ({ target }) => {
   const text = await inflate(script);
   if (!script.isConnected) return;
   script.replaceWith(nodeOf(text));
-  observe(target);
+  prepare(target);
 }, true);
 moreSections.querySelector("button").addEventListener("click", () => {
   sectionLimit += 3 * N_SECTIONS;
