@@ -175,7 +175,7 @@ class Environment:
     kept: tuple[KeptRun, ...] = field(default=(), metadata=LATER)
     """The earlier runs of which recordings were kept."""
     checkout: Mapping[str, str] = field(default_factory=dict, metadata=IF_SET)
-    """What was recorded: `commit`, `branch`, `project`, `link` to the CI job, `source` where its files are shown; as far as known."""
+    """What was recorded, as far as known: `commit`, `branch`, `project`, `link` to the CI job, `source` where files are shown."""
 
     @property
     def runs(self) -> frozenset[str]:
