@@ -29,6 +29,7 @@ from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
 from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
+from backendcheck.vocabulary.leg_names import backend_in
 from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage, recorded_in
 
@@ -69,6 +70,12 @@ def make_repro(
         message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
     for backend in recordings:
+        if (plain := backend_in(backend)) != backend:
+            message = (
+                f"{result.case}: was recorded on the leg {backend}; expected backends alone, because a script has no modes and "
+                f"no other versions. Record the case on {plain}, or see its values with 'backendcheck show'."
+            )
+            raise UsageError(message)
         if missing := parse_backend(backend).missing_modules():
             names = " and ".join(missing)
             message = f"{backend}: {names} is not installed here. Install with: {parse_backend(backend).install_command}"
