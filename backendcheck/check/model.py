@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backendcheck.case import Raises, Tolerance
+from backendcheck.case import ClassNames, Raises, Reference, Tolerance
 from backendcheck.check.batch import materialized, sampled
 from backendcheck.check.case_source import CaseSource
 from backendcheck.check.model_case import NAME, claim, model_case
@@ -25,10 +25,11 @@ EXAMPLES = 256  # by default: includes every class of most data, and takes secon
 
 
 def check_model(
-    model: Any, x: Any = None, y: Any = None, *, sample_weight: Any = None, class_weight: Any = None, loss: Any = None,
-    loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None, optimizer: Any = None, class_names: Any = None,
-    weights: str | Path | None = None, imports: Sequence[str] = (), custom_objects: Mapping[str, Any] | None = None,
-    examples: int | None = EXAMPLES, batch_size: int | None = None, epochs: int | None = None, reference: Any = None,
+    model: Any, x: Any = None, y: Any = None, *, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None,
+    loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None, optimizer: Any = None,
+    class_names: ClassNames | None = None, weights: str | Path | None = None, imports: Sequence[str] = (),
+    custom_objects: Mapping[str, Any] | None = None,
+    examples: int | None = EXAMPLES, batch_size: int | None = None, epochs: int | None = None, reference: Reference | None = None,
     expect: Raises | None = None, tolerance: Tolerance | Mapping[str, Tolerance] | None = None,
     backends: Sequence[str] | None = None, oracles: Sequence[str] | None = None, out: str | Path | None = None,
     device: str = "cpu", timeout_s: float = 300.0, progress: bool = True, source: str | None = None, target: str | None = None,
