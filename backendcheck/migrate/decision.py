@@ -89,8 +89,7 @@ class Migration:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What the new leg does otherwise than the old one; a difference that the old one has with itself, too, is left out."""
-        result = self.result
-        if result is None:
+        if (result := self.result) is None:
             return ()
         of_old = {
             (finding.oracle, finding.observation, side.path)
@@ -122,10 +121,9 @@ class Migration:
     @cached_property
     def decisions(self) -> tuple[Decisions, ...]:
         """The decisions of each output on both legs."""
-        recordings = self._both
-        if recordings is None:
+        if self._both is None:
             return ()
-        old, new = recordings
+        old, new = self._both
         outputs = [
             ObservationName.parse(name).output
             for name in old.observations if quantity_of(name) is Quantity.PREDICTIONS and name in new.observations
@@ -266,6 +264,8 @@ class Migration:
             and not (raised and finding.observation == "raised")
         ]  # fmt: skip
         question = "Do losses, gradients, metrics and paths agree"
+        if not of and not self._compared(Quantity.LOSS):
+            return Check(question=question, state="not known", detail="no loss was compared, and nothing else differs")
         return Check(question=question, state="no" if of else "yes", detail=_words(of) if of else "no other difference")
 
     def _compared(self, quantity: Quantity) -> bool:

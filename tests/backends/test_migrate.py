@@ -42,6 +42,7 @@ SAVE = """
     iris.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     iris.save("iris.keras")
     np.savez("iris.npz", x=x, y=y)
+    np.savez("no_labels.npz", x=x)
     own = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
     own.compile("sgd", own_layers.own_loss)
     own.save("own.keras")
@@ -103,6 +104,13 @@ def test_another_order_of_outputs_counts_where_they_are_taken_by_position(folder
     ended = backendcheck(*heads, "--out", "heads", "--source", "serve.py", cwd=folder)
     assert ended.exit_code == 1, ended.words
     assert "another order  serve.py:1" in ended.out
+
+
+def test_what_was_not_compared_is_not_known(folder: Path) -> None:
+    ended = backendcheck("migrate", "iris.keras", "--data", "no_labels.npz", *LEGS, "--out", "bare", cwd=folder)
+    assert ended.exit_code == 0, ended.words
+    decision = json.loads((folder / "bare" / "migrate.json").read_text(encoding="utf-8"))
+    assert [check["state"] for check in decision["checks"]] == ["yes", "yes", "not known", "not known"]
 
 
 def test_the_decision_in_python(folder: Path) -> None:

@@ -120,16 +120,11 @@ def _reason_not_compared(under_test: ModelUnderTest, trace: Trace) -> str:
     sizes = {min(under_test.batch_size, under_test.n), under_test.n % under_test.batch_size}
     if odd := next((size for size in sizes if size % _N), 0):
         return f"they cannot share a batch of {odd} evenly"
-    if not backend_module().REPLICAS_SHARE_A_PROGRAM and (what := _other_by_halves(under_test)):
-        return f"the {what} of a batch are not those of its halves, and each replica has one half"
-    return ""
+    return "" if backend_module().REPLICAS_SHARE_A_PROGRAM else _other_by_halves(under_test)
 
 
 def _other_by_halves(under_test: ModelUnderTest) -> str:
-    """What a batch and its halves give differently: ``predictions`` or ``losses``; empty if nothing.
-
-    What raises is no answer: the recording itself shows it.
-    """
+    """What a batch and its halves give differently, as a reason not to compare; empty if nothing."""
     try:
         for arrays in _batches(under_test):
             whole = _numbers(under_test, arrays)
@@ -139,9 +134,9 @@ def _other_by_halves(under_test: ModelUnderTest) -> str:
                 joined = np.concatenate(of_halves) if what == "predictions" else np.mean(of_halves, axis=0)
                 scale = float(np.max(np.abs(value), initial=0.0, where=np.isfinite(value)))
                 if not np.allclose(value, joined, rtol=_RELATIVE, atol=_RELATIVE * scale, equal_nan=True):
-                    return what
-    except Exception:  # noqa: BLE001 - see above
-        return ""
+                    return f"the {what} of a batch are not those of its halves, and each replica has one half"
+    except Exception as error:  # noqa: BLE001 - the recording itself shows what raises; without an answer nothing is promised
+        return f"the halves of a batch cannot be computed ({type(error).__name__})"
     finally:
         under_test.restore_initial()
     return ""
