@@ -129,7 +129,7 @@ worker_memory_option = click.option(
 )  # fmt: skip
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "gpu", "auto"]), default="cpu", show_default=True,
-    help="cpu hides accelerators from every backend; gpu and auto leave the choice to the backend.",
+    help="cpu hides accelerators from every backend; with gpu, a backend that finds none ends; auto takes what it chooses.",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import keras
 from keras.src.trainers.trainer import Trainer
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
@@ -19,6 +20,8 @@ _is_in_case = False
 
 def start_mode(mode: str) -> None:
     """Compile all models of this process in a mode from now on. The harness itself may ask for another one by name."""
+    if mode == "compile":
+        _compile_around_models()
     if mode not in _OPTIONS:
         return
     original, options = Trainer.compile, _OPTIONS[mode]
@@ -33,6 +36,24 @@ def start_mode(mode: str) -> None:
         return original(**given)
 
     Trainer.compile = compile_in_mode
+
+
+def _compile_around_models() -> None:
+    """Put `torch.compile` around what each model computes, as ``model.call = torch.compile(model.call)`` does.
+
+    The loss, the metrics and the step of the optimizer stay outside. `jit` is the mode that compiles the whole step.
+    """
+    import torch
+
+    original = Trainer.compile
+
+    @functools.wraps(original)
+    def compile_with_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self, keras.Model) and not hasattr(self.call, "_torchdynamo_orig_callable"):
+            self.call = torch.compile(self.call)
+        return original(self, *args, **kwargs)
+
+    Trainer.compile = compile_with_model
 
 
 @contextlib.contextmanager

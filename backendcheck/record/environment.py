@@ -9,6 +9,7 @@ from typing import Any
 
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, installed_version
+from backendcheck.vocabulary.leg_names import LegName
 
 # Variables of the environment that can move a number or its repeatability.
 NUMERIC_VARIABLES = (
@@ -45,7 +46,11 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     start_mode(leg.mode)
     start_replicas(leg.mode)
     module = sys.modules.get(backend.value)
-    determinism = backend_module().configure(leg.device or session.request.device)
+    asked = leg.device or session.request.device
+    determinism = backend_module().configure(asked)
+    if leg.mode == "tf32":
+        determinism |= backend_module().reduce_precision()
+    check_device_type(leg, asked, backend_module().device_type())
     return {
         "versions": {
             "backendcheck": installed_version("backendcheck") or "",
@@ -67,6 +72,21 @@ def environment_note(session: SessionState) -> dict[str, Any]:
         "settings": settings(),
         "determinism": determinism | {name: os.environ[name] for name in NUMERIC_VARIABLES if name in os.environ},
     }
+
+
+def check_device_type(leg: LegName, asked: str, found: str) -> None:
+    """Refuse to compute on another type of device than the one that was asked for.
+
+    Raises:
+        RuntimeError: if `asked`, such as ``gpu1``, is not of the type that the backend has `found`.
+    """
+    wanted = asked.rstrip("0123456789")
+    if wanted not in ("auto", found):
+        message = (
+            f"leg {leg}: {leg.backend} computes on {found} here; expected {wanted}. "
+            f"Install {leg.backend} for {wanted} on a machine that has one, or choose another device"
+        )
+        raise RuntimeError(message)
 
 
 def settings() -> dict[str, str]:

@@ -22,6 +22,7 @@ from _pytest.runner import runtestprotocol
 from backendcheck.record.backends import backend_module
 from backendcheck.record.case_module import error_in_words, is_case
 from backendcheck.record.case_recording import CaseRecorder, EndedSession, status_and_problem
+from backendcheck.record.device import lost_device
 from backendcheck.record.environment import NUMERIC_VARIABLES, environment_note
 from backendcheck.record.fixtures import seed_of
 from backendcheck.record.isolation import Streams, clear_session, preserved_process_state, seed_everything
@@ -30,11 +31,10 @@ from backendcheck.record.observe.raised import Project
 from backendcheck.record.process_state.interpreter import end_children
 from backendcheck.record.process_state.snapshot import ProcessState
 from backendcheck.record.unpickling import Parcel
-from backendcheck.recordings.conditions import condition_mismatches
-from backendcheck.recordings.files import INJECTION_NOTES, read_environment
+from backendcheck.recordings.files import INJECTION_NOTES
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
-from backendcheck.sessions.resume import REMEDY, in_words
+from backendcheck.sessions.resume import check_conditions
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.findings import Oracle
@@ -47,13 +47,11 @@ class Worker:
     """Starts the backend, runs cases, writes their recordings."""
 
     def __init__(self, session: SessionState, worker: str, streams: Streams) -> None:
-        self.session = session
+        self.session, self.worker, self.streams = session, worker, streams
         self.leg = session.request.leg
-        self.worker = worker
         self.files = session.files.of_worker(worker)
         self.recorder = CaseRecorder(session)
-        Parcel.path = session.request.pickled
-        Project.directory = session.directory
+        Parcel.path, Project.directory = session.request.pickled, session.directory
         self.state: ProcessState | None = None
         self.environment: dict[str, Any] = {}
         self.import_notes: list[str] = []
@@ -65,7 +63,6 @@ class Worker:
         self.memory = WorkerMemory(session.request.worker_memory_bound)
         self.umask = os.umask(0)
         os.umask(self.umask)
-        self.streams = streams
         faulthandler.enable(file=self.streams.file)
         self.stacks = self.files.timeout.open("ab", buffering=0)
 
@@ -82,7 +79,7 @@ class Worker:
             traceback.print_exc()
             raise
         if self.session.resumes:
-            self._check_conditions()
+            check_conditions(self.leg, self.session.files)
         for folder in (str(self.session.directory), os.getcwd()):  # noqa: PTH109
             if folder not in sys.path:
                 sys.path.append(folder)
@@ -98,15 +95,6 @@ class Worker:
             raise
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-    def _check_conditions(self) -> None:
-        """End a resumed session whose versions or settings differ from those of the earlier session."""
-        before = read_environment(self.leg)
-        if changed := condition_mismatches(before, self.session.files.noted(before)):
-            message = f"cannot be resumed, not all is as it was: {'; '.join(map(in_words, changed))}. {REMEDY}."
-            self.session.files.note_refused(message)
-            self.session.files.note_fatal(message)
-            raise RuntimeError(message)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -160,6 +148,9 @@ class Worker:
 
     def _end_item(self, item: pytest.Item) -> None:
         """Put the state of the process back, and write the recordings of the item, with a line about what it had left changed."""
+        if problem := lost_device():
+            self._crash(item, problem)
+            return
         changes = self.state.restore() if self.state is not None else []
         self.streams.reopen()
         kept, self.kept = self.kept, {}
@@ -184,6 +175,14 @@ class Worker:
                 problem = f"its recording cannot be written: {error_in_words(error)}"
                 failed = self.recorder.not_observed(item, recording.case, status=Status.ERROR, problem=problem)
                 self.session.write(self.leg, failed)
+        shutil.rmtree(self.files.unfinished, ignore_errors=True)
+
+    def _crash(self, item: pytest.Item, problem: str) -> None:
+        """Record that `item` has crashed: this process lives, but can run no other one."""
+        self.spoiled = True
+        for case in list(self.kept) or [case_id(item.nodeid)]:
+            self.session.write(self.leg, self.recorder.not_observed(item, case, status=Status.CRASHED, problem=problem))
+        self.kept, self.unwritten = {}, set()
         shutil.rmtree(self.files.unfinished, ignore_errors=True)
 
     def _begin_item(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import backendcheck
+from backendcheck.errors import UsageError
 from backendcheck.sessions.leg_packages import package_folders
 from backendcheck.vocabulary.backends import JAX
 from backendcheck.vocabulary.leg_names import LegName
@@ -59,8 +60,7 @@ def session_variables(leg: LegName, device: str, threads: int) -> dict[str, str]
     if folders := package_folders(leg):
         behind = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         variables["PYTHONPATH"] = os.pathsep.join([*map(str, folders), *behind])
-    if (leg.device or device) == "cpu":
-        variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+    variables |= _device_variables(leg.device or device)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         variables[name] = os.environ.get(name, str(threads))
     if leg.backend == JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
@@ -71,6 +71,27 @@ def session_variables(leg: LegName, device: str, threads: int) -> dict[str, str]
             ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
         ):
             variables[name] = os.environ.get(name, value)
+    return variables
+
+
+def _device_variables(device: str) -> dict[str, str]:
+    """What has every backend see the device alone, or no accelerator."""
+    if device == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+    # TensorFlow and JAX take most of the memory of a GPU when they start, and two legs may share one.
+    defaults = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    kind, number = device.rstrip("0123456789"), device.lstrip("abcdefghijklmnopqrstuvwxyz")
+    if kind in ("gpu", "mps"):
+        defaults["KERAS_TORCH_DEVICE"] = {"gpu": "cuda", "mps": "mps"}[kind]
+    variables = {name: os.environ.get(name, value) for name, value in defaults.items()}
+    if number:
+        visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+        if visible and int(number) >= len(visible):
+            raise UsageError(
+                f"device {device}: CUDA_VISIBLE_DEVICES={','.join(visible)} shows {len(visible)} of them; expected a number "
+                f"below {len(visible)}, because they are counted from 0. Choose another, or have more of them visible."
+            )
+        variables["CUDA_VISIBLE_DEVICES"] = visible[int(number)] if visible else number
     return variables
 
 

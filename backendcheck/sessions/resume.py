@@ -18,6 +18,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.claim import check_leg
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.source_files import changed_since, source_name
+from backendcheck.sessions.worker_files import WorkerFiles
 from backendcheck.vocabulary.states import ExitState, Status
 
 # Cases that crashed, timed out or could not be observed. They are kept unless --retry-errors asks for another attempt.
@@ -161,6 +162,20 @@ def _versions(request: RecordingRequest, before: Environment) -> dict[str, str]:
     now = {"keras": leg.keras_version(), leg.backend.value: leg.backend_version()}
     noted = {name: version for name, version in now.items() if version and name in before.versions}
     return {name: version for name, version in noted.items() if release(version) != release(before.versions[name])}
+
+
+def check_conditions(leg: Path, files: WorkerFiles) -> None:
+    """Have a session end that goes on in `leg`, if versions or settings of its workers differ from those of the earlier session.
+
+    Raises:
+        RuntimeError: if they differ.
+    """
+    before = read_environment(leg)
+    if changed := condition_mismatches(before, files.noted(before)):
+        message = f"cannot be resumed, not all is as it was: {'; '.join(map(in_words, changed))}. {REMEDY}."
+        files.note_refused(message)
+        files.note_fatal(message)
+        raise RuntimeError(message)
 
 
 def in_words(mismatch: Mismatch) -> str:

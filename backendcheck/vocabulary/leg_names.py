@@ -8,17 +8,28 @@ from dataclasses import dataclass
 
 from backendcheck.errors import UsageError
 from backendcheck.text.close_names import did_you_mean
-from backendcheck.vocabulary.backends import JAX, TENSORFLOW, Backend, backend_order, each_once, installed_version, parse_backend
+from backendcheck.vocabulary.backends import (
+    JAX,
+    TENSORFLOW,
+    TORCH,
+    Backend,
+    backend_order,
+    each_once,
+    installed_version,
+    parse_backend,
+)
 
 FORM = "BACKEND[@DEVICE][+MODE][/PACKAGE-VERSION]..."
 MODES: Mapping[str, str] = {
     "eager": "compile with run_eagerly=True", "jit": "compile with jit_compile=True", "compile": "torch.compile around the model",
-    "replicas": "train on two replicas of data parallel as well",
+    "replicas": "train on two replicas of data parallel as well", "tf32": "matrix products in TF32 where the device has it",
 }  # fmt: skip
 DEVICES = ("cpu", "gpu", "mps", "tpu")
-_IMPLEMENTED_MODES = ("eager", "jit", "replicas")
-_WITH_REPLICAS = (TENSORFLOW, JAX)  # torch has one device in one process
-_IMPLEMENTED_DEVICES = ("cpu",)
+_OF_BACKENDS: Mapping[str, tuple[tuple[Backend, ...], str]] = {
+    "compile": ((TORCH,), "has no torch.compile"),
+    "replicas": ((TENSORFLOW, JAX), "has no replicas in one process"),
+    "tf32": ((TENSORFLOW, JAX, TORCH), "has no setting for TF32"),
+}  # modes that only some backends have, and what is wrong with the others
 IMPLEMENTED_PACKAGES = ("keras",)
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
 _HEAD = re.compile(r"(?P<backend>[^@+]*)(?:@(?P<device>[^@+]*))?(?:\+(?P<mode>[^@+]*))?")
@@ -104,16 +115,19 @@ def parse_leg(name: str) -> LegName:
         UsageError: if the name has another form, or a part of it is unknown or not implemented yet.
     """
     leg = read_leg_name(name)
-    for what, part, implemented in (
-        ("mode +", leg.mode, _IMPLEMENTED_MODES), ("device @", leg.device, _IMPLEMENTED_DEVICES),
-        *(("package /", package.package, IMPLEMENTED_PACKAGES) for package in leg.packages),
-    ):  # fmt: skip
-        if part and part not in implemented:
-            message = f"leg {name!r}: the {what}{part} {_NOT_YET}; expected one of {', '.join(implemented)}. Leave it out."
+    if leg.device not in DEVICES and leg.device.rstrip("0123456789") not in ("", "gpu"):
+        message = f"leg {name!r}: only gpu takes a number; expected one of {', '.join(DEVICES)}, or such as gpu1. Leave it out."
+        raise UsageError(message)
+    for package in leg.packages:
+        if package.package not in IMPLEMENTED_PACKAGES:
+            expected = ", ".join(IMPLEMENTED_PACKAGES)
+            message = f"leg {name!r}: the package /{package.package} {_NOT_YET}; expected one of {expected}. Leave it out."
             raise UsageError(message)
-    if leg.mode == "replicas" and leg.backend not in _WITH_REPLICAS:
-        expected = " or ".join(map(str, _WITH_REPLICAS))
-        message = f"leg {name!r}: {leg.backend} has no replicas in one process; expected {expected}. Leave the mode out."
+    backends, lack = _OF_BACKENDS.get(leg.mode, ((leg.backend,), ""))
+    if leg.backend not in backends:
+        *others, last = map(str, backends)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        message = f"leg {name!r}: {leg.backend} {lack}; expected {expected}. Leave the mode out."
         raise UsageError(message)
     if any(package.version == _LATEST_SOURCE for package in leg.packages):
         message = f"leg {name!r}: the version git {_NOT_YET}; expected a release such as keras-3.14.1. Name one."

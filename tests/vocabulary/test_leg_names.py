@@ -56,7 +56,7 @@ def test_the_parts_of_a_name() -> None:
     ("name", "complaint"),
     [
         ("theano+eager", "backend 'theano': not a backend"),
-        ("jax+eagre", r"'eagre' is not a mode; expected one of eager, jit, compile, replicas\. Did you mean eager"),
+        ("jax+eagre", r"'eagre' is not a mode; expected one of eager, jit, compile, replicas, tf32\. Did you mean eager"),
         ("jax@disk", "'disk' is not a device; expected one of cpu, gpu, mps, tpu"),
         ("jax+eager+jit", "invalid form; expected at most one device"),
         ("jax+eager@cpu", "invalid form; expected at most one device behind @, and then at most one mode"),
@@ -74,15 +74,21 @@ def test_a_name_of_another_form_is_refused_with_the_form(name: str, complaint: s
     ("name", "complaint"),
     [
         ("torch+replicas", "torch has no replicas in one process; expected tensorflow or jax"),
-        ("torch+compile", r"the mode \+compile is not implemented yet; expected one of eager, jit, replicas"),
-        ("jax@gpu", "the device @gpu is not implemented yet; expected one of cpu"),
+        ("jax+compile", r"jax has no torch\.compile; expected torch"),
+        ("numpy+tf32", "numpy has no setting for TF32; expected tensorflow, jax or torch"),
+        ("jax@cpu1", "only gpu takes a number; expected one of cpu, gpu, mps, tpu, or such as gpu1"),
         ("jax/jax-0.9.2", "the package /jax is not implemented yet; expected one of keras"),
         ("jax/keras-git", "the version git is not implemented yet"),
     ],
 )
-def test_what_is_not_implemented_is_refused_in_one_sentence(name: str, complaint: str) -> None:
+def test_what_cannot_be_is_refused_in_one_sentence(name: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         parse_leg(name)
+
+
+@pytest.mark.parametrize("name", ["torch+compile", "jax@gpu", "tensorflow@gpu1+tf32", "torch@mps", "jax@tpu", "numpy@cpu"])
+def test_devices_and_modes_that_are_there(name: str) -> None:
+    assert parse_leg(name).value == name
 
 
 def test_two_legs_of_one_backend_are_two_legs() -> None:

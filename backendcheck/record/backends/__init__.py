@@ -40,8 +40,17 @@ class BackendModule(Protocol):
     def configure(self, device: str) -> dict[str, str]:
         """Make the backend repeatable, before any op runs. Returns the settings, for the record."""
 
+    def device_type(self) -> str:
+        """The type of the device that computes: ``cpu``, ``gpu``, ``mps`` or ``tpu``, or the backend's own word for another."""
+
     def device_name(self) -> str:
-        """The device that computes, such as ``cpu``."""
+        """The device that computes: its type, and behind a colon what the backend calls it, as in ``gpu: NVIDIA H200``."""
+
+    def check_device(self) -> None:
+        """Raise whatever the device raises if it cannot compute any more. Asked after each item, where it is not a CPU."""
+
+    def reduce_precision(self) -> dict[str, str]:
+        """Have matrix products computed in TF32 where the device has it. Returns the settings, which are recorded."""
 
     def start(self) -> None:
         """Start the devices, after everything was imported. Where they do not start, the session ends before its first case."""

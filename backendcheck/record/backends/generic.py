@@ -23,8 +23,20 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - there is no sett
     return {}
 
 
+def device_type() -> str:
+    return "cpu"
+
+
 def device_name() -> str:
     return "cpu"
+
+
+def check_device() -> None:
+    """Nothing to ask: what a backend raises is seen where it is raised."""
+
+
+def reduce_precision() -> dict[str, str]:
+    return {}  # there is no setting that every backend knows
 
 
 def start() -> None:

@@ -31,11 +31,24 @@ def configure(device: str) -> dict[str, str]:
     }
 
 
-def device_name() -> str:
+def device_type() -> str:
     if jax.config.jax_platforms == "cpu":
         return "cpu"  # Asking JAX would start its devices, and XLA_FLAGS that a conftest or a case file sets would come too late.
-    device = jax.devices()[0]
-    return "cpu" if device.platform == "cpu" else f"{device.platform}: {device.device_kind}"
+    platform = jax.devices()[0].platform
+    return "mps" if platform == "metal" else str(platform)  # Apple's plug-in has a name of its own
+
+
+def device_name() -> str:
+    return "cpu" if device_type() == "cpu" else f"{device_type()}: {jax.devices()[0].device_kind}"
+
+
+def check_device() -> None:
+    (jnp.zeros(1) + 1.0).block_until_ready()
+
+
+def reduce_precision() -> dict[str, str]:
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32")
+    return {"matmul_precision": "tensorfloat32"}
 
 
 def start() -> None:

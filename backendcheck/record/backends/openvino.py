@@ -27,5 +27,9 @@ def _compile_in_float32(*arguments: Any, config: dict[str, Any] | None = None, *
     return _compile_model(*arguments, config={_PRECISION: "f32", **(config or {})}, **options)
 
 
+def device_type() -> str:
+    return str(get_device()).lower().partition(".")[0]
+
+
 def device_name() -> str:
-    return str(get_device()).lower()
+    return device_type()

@@ -41,9 +41,26 @@ def configure(device: str) -> dict[str, str]:
     }
 
 
+def device_type() -> str:
+    visible = {device.device_type.lower() for device in tf.config.get_visible_devices()}
+    return next((kind for kind in ("tpu", "gpu") if kind in visible), "cpu")
+
+
 def device_name() -> str:
-    gpus = tf.config.get_visible_devices("GPU")
-    return gpus[0].name if gpus else "cpu"
+    kind = device_type()
+    if kind == "cpu":
+        return kind
+    details = tf.config.experimental.get_device_details(tf.config.get_visible_devices(kind.upper())[0])
+    return f"{kind}: {details.get('device_name', kind)}"
+
+
+def check_device() -> None:
+    (tf.zeros(1) + 1.0).numpy()
+
+
+def reduce_precision() -> dict[str, str]:
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    return {"tensor_float_32": "True"}
 
 
 def start() -> None:

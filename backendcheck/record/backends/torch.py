@@ -36,9 +36,30 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - keras reads the 
     }
 
 
+def _device() -> torch.device:
+    return keras.ops.zeros(()).device
+
+
+def device_type() -> str:
+    kind = str(_device().type)
+    return "gpu" if kind in ("cuda", "xpu") else kind
+
+
 def device_name() -> str:
-    device = torch.empty(0, device=keras.ops.zeros(()).device).device
-    return "cpu" if device.type == "cpu" else f"{device.type}: {torch.cuda.get_device_name(device)}"
+    kind, device = device_type(), _device()
+    if device.type == "cuda":
+        return f"{kind}: {torch.cuda.get_device_name(device)}"
+    return kind if kind == device.type else f"{kind}: {device.type}"
+
+
+def check_device() -> None:
+    (torch.zeros(1, device=_device()) + 1.0).item()
+
+
+def reduce_precision() -> dict[str, str]:
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    return {"tf32": "True", "matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def start() -> None:
