@@ -1,12 +1,14 @@
 """Write the pages that are generated from the program and from a run.
 
-These are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, state.md, and what-differs.md.
+These are case-index.md, commands.md, format.md, label-rules.md, report-json.md with its schema, state.md, what-differs.md and
+capabilities.md.
 
     backendcheck run --out reports/latest && python docs/generate.py reports/latest/report.json
-    python docs/generate.py --check        # fails if a page other than what-differs.md is out of date
+    python docs/generate.py --capabilities reports/certify/report.json
+    python docs/generate.py --check        # fails if a page that does not come from a run is out of date
 
-The page what-differs.md comes from a run, so it is written only if a report.json is passed. The public address in
-pyproject.toml goes into the files that name it.
+The pages what-differs.md and capabilities.md come from runs, so they are written only if a report.json is passed. The public
+address in pyproject.toml goes into the files that name it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 import address
 import click
+from capabilities_page import capabilities_json, capabilities_page
 from format_page import format_page
 from state_page import state_page
 from what_differs import what_differs
@@ -43,6 +46,7 @@ def main() -> None:
     """Write or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", nargs="?", type=Path, help="report.json of a run of the built-in cases")
+    parser.add_argument("--capabilities", type=Path, metavar="REPORT", help="report.json of a run on all legs")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     options = parser.parse_args()
     schema = SCHEMA.read_text(encoding="utf-8")
@@ -53,6 +57,9 @@ def main() -> None:
     }  # fmt: skip
     if options.report is not None:
         pages["what-differs.md"] = what_differs(json.loads(options.report.read_text(encoding="utf-8")))
+    if options.capabilities is not None:
+        report = json.loads(options.capabilities.read_text(encoding="utf-8"))
+        pages |= {"capabilities.md": capabilities_page(report), "capabilities.json": capabilities_json(report)}
     known = address.repository()
     for path in address.files():
         text = path.read_text(encoding="utf-8")

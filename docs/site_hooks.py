@@ -15,7 +15,8 @@ import address  # noqa: E402 - beside this file
 import what_differs  # noqa: E402
 
 GENERATED = {
-    "case-index.md", "commands.md", "format.md", "label-rules.md", "report-json.md", "state.md", "what-differs.md",
+    "capabilities.md", "case-index.md", "commands.md", "format.md", "label-rules.md", "report-json.md", "state.md",
+    "what-differs.md",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import click
 
 from backendcheck import __version__
 from backendcheck.cli.bisect import bisect
+from backendcheck.cli.certify import certify
 from backendcheck.cli.compare import compare
 from backendcheck.cli.demo import demo
 from backendcheck.cli.explore import explore
@@ -118,8 +119,8 @@ def cli() -> None:
 
 
 for command in (
-    demo, init, run, labels, model, explore, upgrade, migrate, record, compare, merge, report, show, locate, bisect, repro,
-    list_cases, known, selftest,
+    demo, init, run, labels, model, explore, upgrade, migrate, certify, record, compare, merge, report, show, locate, bisect,
+    repro, list_cases, known, selftest,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -9,7 +9,7 @@ import click
 
 COMMANDS = {
     "Begin": ("demo", "init"),
-    "Check": ("run", "model", "labels", "explore", "upgrade", "migrate"),
+    "Check": ("run", "model", "labels", "explore", "upgrade", "migrate", "certify"),
     "Look into a difference": ("report", "show", "locate", "bisect", "repro", "known"),
     "In CI": ("record", "compare", "merge"),
     "More": ("list", "selftest"),
@@ -23,7 +23,8 @@ _OPTIONS = {
     "Migration": ("source_leg", "target_leg", "source_paths"),
     "Versions": ("before", "after", "package", "versions", "good", "bad"),
     "Which backends and cases": (
-        "backends", "legs", "backend", "expect_backends", "keyword", "marks", "shard", "seconds_before", "faults", "every",
+        "backends", "legs", "backend", "others", "expect_backends", "keyword", "marks", "shard", "seconds_before", "faults",
+        "every",
     ),
     "Recording": ("workers", "timeout_s", "worker_memory", "device", "oracles", "plugins", "noise_floor", "watch"),
     "Search": ("budget", "n_situations", "seed"),

@@ -79,6 +79,11 @@ def facts() -> Mapping[str, Any]:
     return content
 
 
+def cases_of_rules() -> dict[str, tuple[str, ...]]:
+    """The ids of the cases that show what backends do with labels that break a rule, by its code."""
+    return {code: tuple(dict.fromkeys(fact["case"] for fact in of_rule)) for code, of_rule in facts()["rules"].items()}
+
+
 # --- in words --------------------------------------------------------------------------------------------------
 
 
