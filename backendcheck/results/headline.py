@@ -204,7 +204,7 @@ def _raised(findings: Sequence[Finding], recordings: Mapping[str, Recording]) ->
         for finding in wrong:
             mismatches.setdefault(finding.message, []).append(finding.left)
         return "; ".join(f"{listed(legs)} {message}" for message, legs in mismatches.items())
-    mine = any(recording.raised[0].by_author for recording in recordings.values())
+    mine = any(recordings[leg].raised[0].by_author for leg in throwers)
     refused = "every backend raises, unasked" if mine else "every backend refuses this"
     if len(errors) == 1:
         error = recordings[throwers[0]].raised[0]

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -205,7 +205,7 @@ def excuse(
     entries = [entry for entry in entries if entry.oracles & asked]
     strict = [entry for entry in entries if entry.oracles <= asked]
     if not findings:
-        entries = [entry for entry in strict if _would_show(entry, legs)]
+        entries = [entry for entry in strict if _would_show(entry, legs, entries)]
     if not entries:
         return None
     if not findings:
@@ -216,16 +216,19 @@ def excuse(
         if not any(_covers(entry, finding) for entry in entries)
     ]
     for entry in strict:
-        changed += _no_longer(entry, findings, legs)
+        changed += _no_longer(entry, findings, legs, entries)
     for entry in entries:
         changed += changed_outcomes(entry.outcome, entry.observation, recordings, overrides)
     return Excuse(entries=tuple(entries), covered=not changed, gone=False, changed=tuple(dict.fromkeys(changed)))
 
 
-def _would_show(entry: Divergence, legs: Sequence[str]) -> bool:
+def _would_show(entry: Divergence, legs: Sequence[str], entries: Sequence[Divergence]) -> bool:
     """Whether these legs suffice to see the divergence: backends that deviate alike agree among themselves."""
-    everyone = all(map(entry.names_leg, _DEFAULT))
-    return everyone or Oracle.AGREEMENT not in entry.oracles or not all(map(entry.names_leg, filter(entry.speaks_of, legs)))
+    if all(map(entry.names_leg, _DEFAULT)) or Oracle.AGREEMENT not in entry.oracles:
+        return True
+    deviating = [leg for leg in legs if entry.names_leg(leg)]
+    others = [leg for leg in legs if entry.speaks_of(leg) and leg not in deviating]
+    return any(not _deviate_alike(pair, entries) for pair in product(deviating, others))
 
 
 def _covers(entry: Divergence, finding: Finding) -> bool:
@@ -238,7 +241,15 @@ def _covers(entry: Divergence, finding: Finding) -> bool:
     return of_keras and (finding.oracle != Oracle.AGREEMENT or finding.kind is FindingKind.NON_FINITE)
 
 
-def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[str]) -> list[str]:
+def _deviate_alike(pair: Sequence[str], entries: Sequence[Divergence]) -> bool:
+    """Whether two legs may agree although an entry names one of them: another entry names the other.
+
+    Between default backends an entry has to say it itself, by naming both.
+    """
+    return not all(leg in _DEFAULT for leg in pair) and all(any(entry.names_leg(leg) for entry in entries) for leg in pair)
+
+
+def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[str], entries: Sequence[Divergence]) -> list[str]:
     """Pairs that the entry says differ and that do not any more, and kinds of finding that did not occur."""
     of_entry = [finding for finding in findings if _covers(entry, finding)]
     # One leg has no agreement, which may be where a kind showed.
@@ -255,6 +266,7 @@ def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[st
             for left, right in combinations(filter(entry.speaks_of, legs), 2)
             if entry.names_leg(left) != entry.names_leg(right)
             and frozenset((left, right)) not in differing | structural
+            and not _deviate_alike((left, right), entries)
         ]
     for oracle in (Oracle.EXPECTATION, Oracle.REFERENCE, Oracle.PATHS, Oracle.ORDER):
         diverging = {backend_of(finding.left) for finding in of_entry if finding.oracle == oracle}

@@ -46,7 +46,7 @@ def case_ten_digits_in_color(rng):
         model=keras.Model(images, probabilities),
         loss="categorical_crossentropy",
         x=x,
-        y=keras.utils.to_categorical(digit, 10),
+        y=keras.utils.to_categorical(digit, 10).astype("float32"),  # float64, but on the backend NumPy
         optimizer="adam",
         metrics=["accuracy"],
         class_names=DIGITS,

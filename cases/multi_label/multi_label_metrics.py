@@ -90,13 +90,13 @@ def case_a_threshold_per_class():
 
     def compute():
         said_yes = ops.cast(ops.greater(Y_PRED, thresholds), "float32")
-        by_tag = range(3)
+        by_tag = list(enumerate(thresholds.tolist()))
         return {
             "said_yes": said_yes,
             "hamming_loss": ops.mean(ops.cast(ops.not_equal(said_yes, Y_TRUE), "float32")),
             "macro_f1": measure(keras.metrics.F1Score(average="macro", threshold=0.5), y_pred=said_yes),
-            "precision": [measure(keras.metrics.Precision(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag],
-            "recall": [measure(keras.metrics.Recall(thresholds=float(thresholds[tag]), class_id=tag)) for tag in by_tag],
+            "precision": ops.stack([measure(keras.metrics.Precision(thresholds=at, class_id=tag)) for tag, at in by_tag]),
+            "recall": ops.stack([measure(keras.metrics.Recall(thresholds=at, class_id=tag)) for tag, at in by_tag]),
         }
 
     return ValueCase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from front_door import backendcheck, project
 
 from backendcheck.recordings.files import read_recording
+from backendcheck.recordings.legs import read_leg
 from backendcheck.recordings.paths import recording_path
 from backendcheck.vocabulary.states import Status
 
@@ -86,3 +88,37 @@ def test_what_a_backend_can_do_is_found_out_where_nothing_says_it() -> None:
         [sys.executable, "-c", program], env={**os.environ, "KERAS_BACKEND": "numpy"}, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["forward", "loss", "metrics"]
+
+
+NOISY = '''
+"""What the harness itself has to do alike on every backend."""
+import keras
+import numpy as np
+from backendcheck import ModelCase
+
+
+def case_dropout(rng):
+    """Fixed draws are made of whole numbers, with operations that every backend has for them."""
+    x = rng.normal(size=(6, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    return ModelCase(model, "mse", x, x[:, :1], random="fixed")
+
+
+def case_a_table_of_two_rows():
+    """Shapes are found with inputs that every layer takes."""
+    x = keras.Input((None,), dtype="int32")
+    model = keras.Model(x, keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(2, 3)(x)))
+    return ModelCase(model, "mse", np.array([[0, 1], [1, 1]], "int32"), np.ones((2, 3), "float32"))
+'''
+
+
+def test_what_the_harness_needs_works_on_backends_for_inference(tmp_path: Path) -> None:
+    legs = ["jax", "numpy", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
+    folder = project(tmp_path, {"noisy.py": NOISY})
+    ended = backendcheck("run", "noisy.py", "--legs", ",".join(legs), "--out", "run", cwd=folder)
+    report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
+    stale = {"numpy"}  # test_on_batch keeps what came before
+    found = {finding["left"] for result in report["results"] for finding in result["findings"]}
+    assert found <= stale, ended.words
+    recordings = [recording for leg in legs for recording in read_leg(folder / "run" / leg).recordings.values()]
+    assert all(recording.status is Status.RECORDED for recording in recordings)

@@ -100,3 +100,14 @@ def test_a_case_that_the_backend_cannot_do_at_all_is_not_an_error() -> None:
     of = case_result("a/b", legs, list(legs), (), ())
     assert (of.verdict, of.headline) == (Verdict.PASSED, "NOT SUPPORTED: numpy does not support lstm")
     assert judge({"numpy": recording("a/b", "numpy", **refused)}, ["numpy"]).verdict is Verdict.ERROR
+
+
+def test_a_reference_of_what_a_backend_lacks_is_not_missing() -> None:
+    reference = {"reference": {"loss": 1.0, "gradient/y_pred": [1.0, 2.0]}}
+    assert judged(jax=TRAINED | reference, numpy=INFERRED | reference).verdict is Verdict.PASSED
+    assert judged(jax=TRAINED | reference, torch=INFERRED | reference).verdict is Verdict.FAILED
+
+
+def test_the_headline_of_what_every_backend_that_trains_refuses() -> None:
+    in_training = {"loss": 1.0, "raised": raised("ValueError: no", stage="train")}
+    assert result(jax=in_training, numpy=INFERRED).headline == "RAISED: every backend refuses this: ValueError: no"

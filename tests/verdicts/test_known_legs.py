@@ -54,3 +54,26 @@ def test_what_every_default_backend_does_another_one_may_do_as_well(tmp_path: Pa
     path.write_text(ENTRY.format(backends=backends), encoding="utf-8")
     legs = {leg: recording("a/b", leg, loss=2.0, reference={"loss": 1.0}) for leg in ("jax", "numpy")}
     assert case_result("a/b", legs, list(legs), load(path), ()).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ({"torch": 1.0, "jax": 2.0, "numpy": 2.0}, Verdict.XFAILED),
+        ({"jax": 2.0, "numpy": 2.0}, Verdict.PASSED),  # both deviate, and nothing here shows it
+        ({"torch": 1.0, "jax": 1.0, "numpy": 2.0}, Verdict.FAILED),  # JAX is said to differ
+        ({"torch": 1.0, "jax": 2.0, "numpy": 1.0}, Verdict.FAILED),  # and so is NumPy
+    ],
+)
+def test_two_entries_may_name_legs_that_deviate_alike(tmp_path: Path, losses: dict[str, float], expected: Verdict) -> None:
+    path = tmp_path / "known.toml"
+    path.write_text(ENTRY.format(backends='"jax"') + ENTRY.format(backends='"numpy"'), encoding="utf-8")
+    legs = {leg: recording("a/b", leg, loss=loss) for leg, loss in losses.items()}
+    assert case_result("a/b", legs, list(legs), load(path), ()).verdict is expected
+
+
+def test_two_default_backends_deviate_alike_only_if_one_entry_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "known.toml"
+    path.write_text(ENTRY.format(backends='"jax"') + ENTRY.format(backends='"torch"'), encoding="utf-8")
+    legs = {leg: recording("a/b", leg, loss=loss) for leg, loss in (("tensorflow", 1.0), ("jax", 2.0), ("torch", 2.0))}
+    assert case_result("a/b", legs, list(legs), load(path), ()).verdict is Verdict.FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import openvino
-from keras.src.backend.openvino.core import get_device
+from keras.src.backend.openvino import core
 
 from backendcheck.vocabulary.backends import Ability
 
@@ -18,9 +18,12 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - Keras chooses th
     """See `BackendModule`. On a processor with bfloat16, OpenVINO computes in it unless float32 is asked for.
 
     Keras asks for float32 where it computes op by op, and for nothing where `predict` compiles the model.
+
+    A tensor of text raises TypeError with "std::bad_alloc", or ends the process, depending on what is in memory. Here it raises.
     """
     openvino.compile_model = _compile_in_float32
-    return {"inference_precision": "f32"}
+    core.OPENVINO_DTYPES.pop("string", None)
+    return {"inference_precision": "f32", "text": "refused"}
 
 
 def _compile_in_float32(*arguments: Any, config: dict[str, Any] | None = None, **options: Any) -> Any:
@@ -28,7 +31,7 @@ def _compile_in_float32(*arguments: Any, config: dict[str, Any] | None = None, *
 
 
 def device_type() -> str:
-    return str(get_device()).lower().partition(".")[0]
+    return str(core.get_device()).lower().partition(".")[0]
 
 
 def device_name() -> str:

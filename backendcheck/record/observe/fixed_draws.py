@@ -7,6 +7,7 @@ numbers alone, which every backend computes exactly, so it needs no callback: it
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -26,6 +27,9 @@ _MIX = (0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32)
 _LARGEST = 2**31 - 1
 _SALT = 0x5BD1E995  # apart from each other, what one op draws more than once
 _TRIES = 8  # for a normal number within two standard deviations: all of them fail once in 5e10
+
+# Earlier versions of Keras have the operators alone. On OpenVINO these are for truth values, whatever they are given.
+_xor, _and = getattr(ops, "bitwise_xor", operator.xor), getattr(ops, "bitwise_and", operator.and_)
 
 NOT_FIXED = ("gamma", "binomial", "beta")
 
@@ -158,10 +162,10 @@ class _Fixed:
 def _mixed(bits: Any) -> Any:
     """The finalizer of Murmur3: each bit of the result depends on all bits."""
     for distance, factor in ((16, _MIX[0]), (13, _MIX[1])):
-        bits = (bits ^ _shifted(bits, distance)) * factor
-    return bits ^ _shifted(bits, 16)
+        bits = _xor(bits, _shifted(bits, distance)) * factor
+    return _xor(bits, _shifted(bits, 16))
 
 
 def _shifted(bits: Any, distance: int) -> Any:
     """Shifted right, filled with zeros."""
-    return backend_module().shift_right(bits, distance) & (2 ** (32 - distance) - 1)
+    return _and(backend_module().shift_right(bits, distance), 2 ** (32 - distance) - 1)
