@@ -13,6 +13,12 @@ observation = "gradient/*"                   # a pattern; `case = "labels/*"` re
 rtol = 1e-3
 atol = 1e-6
 
+[tool.backendcheck.legs.old]                 # a leg by a name of its own, for --legs
+backend = "jax"                              # or a leg, such as "jax+eager"
+python = "envs/old/bin/python"               # its own interpreter
+packages = ["keras==3.14.1"]                 # in place of the installed versions
+env = {XLA_FLAGS = "--xla_cpu_enable_fast_math=true"}
+
 [tool.backendcheck.labels]                   # for `backendcheck labels` and `backendcheck model`
 select = ["L1", "L4"]                        # rule codes or their prefixes; all by default
 ignore = ["L701"]
@@ -35,7 +41,7 @@ from backendcheck.files import read_text
 from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.memory import parse_size
 
-_KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "tolerance", "labels")
+_KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "tolerance", "labels", "legs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,8 @@ class RunOptions:
         backends = parse_legs(names or DEFAULT_NAMES)
         for backend in backends:
             if missing := backend.missing_modules():
-                message = f"{backend}: {' and '.join(missing)} is not installed here; expected every requested backend. "
+                what = f"{' and '.join(missing)} is not installed {backend.place}"
+                message = f"{backend}: {what}; expected every requested backend. "
                 remedy = f"Install it ({backend.install_command}), or name the others in backends=[…]."
                 raise UsageError(message + remedy)
         return backends

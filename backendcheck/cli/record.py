@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,8 +19,11 @@ from backendcheck.cli.options import (
     settle_workers,
 )
 from backendcheck.cli.process import end_on_signals
-from backendcheck.errors import BackendcheckError
+from backendcheck.errors import BackendcheckError, UsageError
 from backendcheck.text.escape import visible
+
+if TYPE_CHECKING:
+    from backendcheck.sessions.request import RecordingRequest
 
 
 def _record_for_parent(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -44,6 +47,30 @@ def _record_for_parent(_context: click.Context, _parameter: click.Parameter, pat
     for message in outcome.messages(request):
         report(Message(message))
     sys.exit(outcome.exit_code)
+
+
+def _record_there(request: RecordingRequest) -> NoReturn:
+    """Record a leg with its own interpreter in a process of that, and exit as it does."""
+    from backendcheck.progress.terminal import progress_of
+    from backendcheck.recordings.files import read_environment
+    from backendcheck.sessions.leg_packages import install_packages
+    from backendcheck.sessions.processes import record_all
+    from backendcheck.text.words import counted
+
+    leg = request.backend
+    if missing := leg.missing_in_words():
+        message = f"{leg}: {missing}"
+        raise UsageError(message)
+    install_packages(leg)
+    with progress_of([leg.value], quiet=True) as progress:
+        end = record_all([request], progress)[leg.value]
+    if end.recorded:
+        environment = read_environment(request.leg)
+        cases = counted(len(environment.digests), "case")
+        click.echo(f"{leg}: {cases} recorded in {environment.duration_s:.1f} s by {leg.python} -> {request.leg}")
+    for line in end.message.splitlines():
+        click.echo(visible(f"backendcheck: {line}"), err=True)
+    sys.exit(end.exit_code)
 
 
 @click.command(cls=GroupedCommand)
@@ -84,6 +111,8 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     request = with_durations(request)
     check_expressions(request)
     check_selection(request)
+    if leg.python:
+        _record_there(request)
     outcome = record_session(request)
     environment = outcome.environment
     counts = ", ".join(f"{n} {status}" for status, n in Counter(outcome.statuses.values()).most_common())

@@ -44,9 +44,9 @@ def with_backend(requests: Sequence[RecordingRequest]) -> list[RecordingRequest]
     recordable = []
     for request in requests:
         if missing := request.backend.missing_modules():
-            names = " and ".join(missing)
+            what = f"{' and '.join(missing)} is not installed {request.backend.place}"
             remedy = f"Install with: {request.backend.install_command}"
-            click.echo(f"{request.backend}: {names} is not installed here, so this leg will be missing. {remedy}", err=True)
+            click.echo(f"{request.backend}: {what}, so this leg will be missing. {remedy}", err=True)
         else:
             recordable.append(request)
     return recordable

@@ -50,9 +50,8 @@ class Recorders:
                 abandoned.remove()
         installed = []
         for request in self.requests:
-            if missing := request.backend.missing_modules():
-                message = f"{' and '.join(missing)} is not installed here. Install with: {request.backend.install_command}"
-                self.exchange.end(request.backend.value, LegEnd(exit_code=2, message=message, recorded=False))
+            if missing := request.backend.missing_in_words():
+                self.exchange.end(request.backend.value, LegEnd(exit_code=2, message=missing, recorded=False))
             else:
                 installed.append(request)
         self.exchange.begin()

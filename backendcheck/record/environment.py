@@ -7,6 +7,7 @@ import platform
 import sys
 from typing import Any
 
+import backendcheck
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, installed_version
 from backendcheck.vocabulary.leg_names import LegName
@@ -53,7 +54,7 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     check_device_type(leg, asked, backend_module().device_type())
     return {
         "versions": {
-            "backendcheck": installed_version("backendcheck") or "",
+            "backendcheck": backendcheck.__version__,  # a leg with its own interpreter has it without its metadata
             "python": platform.python_version(),
             "keras": keras.__version__,
             # The others too, if they are there: some layers of Keras need TensorFlow on every backend.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
@@ -26,20 +27,34 @@ FORGOTTEN = (
 )  # fmt: skip
 
 
-def start_python(function: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+def start_python(function: str, *arguments: str, python: str = "", **options: Any) -> subprocess.Popen[str]:
     """Start ``package.module:function`` in a new interpreter, with `arguments` in ``sys.argv``.
 
+    `python` is another interpreter than that of this process: it gets the package alone, and none of the libraries beside it.
     `options` are those of `subprocess.Popen`. The process is in a session of its own, so that it can be killed with its children.
     """
     options["env"] = {**(options.get("env") or os.environ), **parent_variable()}
     module, _, name = function.partition(":")
     # Not -m, which would put the current directory in front of every library.
     code = f"import sys; sys.path.append(sys.argv.pop(1)); from {module} import {name}; {name}()"
-    package = str(Path(backendcheck.__file__).parent.parent)
+    package = str(_package_alone() if python else Path(backendcheck.__file__).parent.parent)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, package, *arguments],
+        [python or sys.executable, "-P", "-c", code, package, *arguments],
         stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="backslashreplace", start_new_session=True, **options,
     )  # fmt: skip
+
+
+def _package_alone() -> Path:
+    """A directory in the cache of the user that holds a link to this package, and nothing else."""
+    import platformdirs
+
+    source = Path(backendcheck.__file__).parent
+    folder = Path(platformdirs.user_cache_dir("backendcheck")) / "package" / hashlib.sha256(str(source).encode()).hexdigest()[:16]
+    link = folder / source.name
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(source, target_is_directory=True)
+    return folder
 
 
 def environment_for(leg: LegName, device: str, threads: int) -> dict[str, str]:
@@ -71,7 +86,7 @@ def session_variables(leg: LegName, device: str, threads: int) -> dict[str, str]
             ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
         ):
             variables[name] = os.environ.get(name, value)
-    return variables
+    return variables | dict(leg.env)
 
 
 def _device_variables(device: str) -> dict[str, str]:

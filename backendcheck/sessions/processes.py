@@ -161,8 +161,9 @@ def _session_in(leg: Path) -> tuple[str, int] | None:
 def _started(request: RecordingRequest, path: Path) -> subprocess.Popen[str]:
     replace(request, report_events=True).save(path)
     return start_python(
-        "backendcheck.cli:main", "record", "--request", str(path), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+        "backendcheck.cli:main", "record", "--request", str(path), python=request.backend.python,
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def _forward(name: str, stream: IO[str] | None, events: _Events) -> None:

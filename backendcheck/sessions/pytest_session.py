@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from backendcheck.case_files import builtin_cases, split_node_id
 from backendcheck.sessions.child_processes import FORGOTTEN, parent_variable, session_variables
@@ -73,7 +74,7 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
         *(("-m", request.marks) if request.marks else ()),
     ]  # fmt: skip
     if request.selected_items is not None:
-        arguments += _as_selected(SelectedItems.load(request.selected_items), files)
+        arguments += _as_selected(SelectedItems.load(request.selected_items), files, alone=bool(request.backend.python))
     elif not request.paths:
         # The built-in cases belong to no project: configurations and conftest files of the folders above do not apply.
         arguments += ["-c", str(files.empty_configuration()), f"--rootdir={builtin}", f"--confcutdir={builtin}"]
@@ -93,10 +94,16 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
     return exit_code, output.getvalue()
 
 
-def _as_selected(selected: SelectedItems, files: WorkerFiles) -> list[str]:
-    """The arguments that give every item the node id by which it was selected."""
+def _as_selected(selected: SelectedItems, files: WorkerFiles, *, alone: bool) -> list[str]:
+    """The arguments that give every item the node id by which it was selected.
+
+    With `alone` the libraries of the interpreter that selected them stay out of this one.
+    """
     # Before pytest-xdist is imported, which hands this list on to its workers. At the end: nothing of it hides a library.
-    sys.path += [folder for folder in selected.import_path if folder not in sys.path]
+    sys.path += [
+        folder for folder in selected.import_path
+        if folder not in sys.path and not (alone and Path(folder).name in ("site-packages", "dist-packages", "lib-dynload"))
+    ]  # fmt: skip
     # Without one pytest would search for it from where the files are, and may find one that the user's session has not.
     inifile = selected.inifile or str(files.empty_configuration())
     return [

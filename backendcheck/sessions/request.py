@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,19 @@ from backendcheck.vocabulary.memory import worker_memory_of
 from backendcheck.vocabulary.shards import Shard
 
 
-def _leg(name: str) -> LegName:
+def _encoded(leg: LegName) -> Any:
+    """The name of a leg; one with a name of its own with what pyproject.toml says, because it is not read again."""
+    own = {"name": leg.name, "parts": leg.parts, "python": leg.python, "env": dict(leg.env)}
+    return own if leg.name else leg.value
+
+
+def _leg(value: Any) -> LegName:
     try:
-        return parse_leg(name)
+        if isinstance(value, dict):
+            return replace(
+                parse_leg(value["parts"]), name=value["name"], python=value["python"], env=tuple(sorted(value["env"].items()))
+            )
+        return parse_leg(value)
     except UsageError as error:
         raise ValueError(str(error)) from None
 
@@ -30,7 +40,7 @@ def _leg(name: str) -> LegName:
 CODEC = Codec({
     Path: Form(encode=lambda path, _: str(path), decode=lambda text, _: Path(text), text="a path"),
     Shard: SHARD,
-    LegName: Form(encode=lambda leg, _: leg.value, decode=lambda name, _: _leg(name), text="the name of a leg"),
+    LegName: Form(encode=lambda leg, _: _encoded(leg), decode=lambda value, _: _leg(value), text="a leg"),
 })  # fmt: skip
 
 _START_S = 120.0

@@ -72,9 +72,8 @@ def record(request: RecordingRequest) -> Outcome:
             or does not start.
         OutputInTheWay: if the directory cannot be written or holds another run.
     """
-    if missing := request.backend.missing_modules():
-        what = " and ".join(missing)
-        message = f"{request.backend}: {what} is not installed here. Install with: {request.backend.install_command}"
+    if missing := request.backend.missing_in_words():
+        message = f"{request.backend}: {missing}"
         raise UsageError(message)
     install_packages(request.backend)
     if request.selected_items is not None:
@@ -100,6 +99,8 @@ def record(request: RecordingRequest) -> Outcome:
 
 def record_if_kept(request: RecordingRequest) -> bool:
     """Make the leg of `request` out of kept recordings; returns whether that is possible. Nothing is imported or recorded."""
+    if request.backend.python:
+        return False  # what it depends on is seen in its own interpreter only
     kept = kept_for(request)
     if kept is None or not kept.is_whole:
         return False

@@ -24,6 +24,7 @@ from backendcheck.verdicts.known import Cause, Divergence
 from backendcheck.verdicts.outcomes import Outcome, parse_outcome
 from backendcheck.vocabulary.backends import BUILT_IN, backends_by_name
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.named_legs import named_legs
 from backendcheck.vocabulary.sides import Side
 
 PACKAGES = ("keras", *(backend.value for backend in BUILT_IN))
@@ -199,7 +200,7 @@ def _check_names(entry: Divergence, refuse: Refuse) -> None:
 def _may_be_leg(pattern: str) -> bool:
     """Whether a leg can have this name, or a name that matches this pattern."""
     of_backend = _QUALIFIER.split(pattern)[0]
-    return any(fnmatchcase(name, of_backend) for name in backends_by_name())
+    return any(fnmatchcase(name, of_backend) for name in (*backends_by_name(), *named_legs()))
 
 
 def _members(enum: type[_Member], what: str, value: str | list[str], refuse: Refuse) -> frozenset[_Member]:

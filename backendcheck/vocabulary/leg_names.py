@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backendcheck.errors import UsageError
 from backendcheck.text.close_names import did_you_mean
@@ -18,6 +18,8 @@ from backendcheck.vocabulary.backends import (
     installed_version,
     parse_backend,
 )
+from backendcheck.vocabulary.interpreters import RECORDER, Installed, installed_in
+from backendcheck.vocabulary.named_legs import named_legs
 
 FORM = "BACKEND[@DEVICE][+MODE][/PACKAGE-VERSION]..."
 MODES: Mapping[str, str] = {
@@ -51,12 +53,18 @@ class PackageVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegName:
-    """A leg by the parts of its name. Empty parts are not in the name."""
+    """A leg by the parts of its name. Empty parts are not in the name.
+
+    A leg of pyproject.toml has a `name` of its own. It may have its own interpreter, `python`, and environment variables, `env`.
+    """
 
     backend: Backend
     device: str = ""
     mode: str = ""
     packages: tuple[PackageVersion, ...] = ()
+    name: str = ""
+    python: str = ""
+    env: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.value
@@ -64,6 +72,11 @@ class LegName:
     @property
     def value(self) -> str:
         """The name."""
+        return self.name or self.parts
+
+    @property
+    def parts(self) -> str:
+        """The name that says all of its parts, also of a leg with a name of its own."""
         device, mode = (f"{sign}{part}" if part else "" for sign, part in (("@", self.device), ("+", self.mode)))
         return f"{self.backend}{device}{mode}{''.join(f'/{package}' for package in self.packages)}"
 
@@ -74,20 +87,41 @@ class LegName:
 
     @property
     def install_command(self) -> str:
-        """The command that installs its backend beside backendcheck."""
-        return self.backend.install_command
+        """The command that installs what it lacks: its backend beside backendcheck, or all in its own interpreter."""
+        if not self.python:
+            return self.backend.install_command
+        return f"{self.python} -m pip install {' '.join(RECORDER.get(module, module) for module in self.missing_modules())}"
+
+    @property
+    def place(self) -> str:
+        """Where its packages have to be installed."""
+        return f"in {self.python}" if self.python else "here"
 
     def missing_modules(self) -> list[str]:
         """Modules that a recording needs and that are not installed. Looks them up without importing them."""
-        return self.backend.missing_modules()
+        return list(self._installed.missing) if self.python else self.backend.missing_modules()
+
+    def missing_in_words(self) -> str:
+        """What is missing, where, and the command that installs it; empty if nothing is."""
+        missing = " and ".join(self.missing_modules())
+        return missing and f"{missing} is not installed {self.place}. Install with: {self.install_command}"
+
+    @property
+    def _installed(self) -> Installed:
+        return installed_in(self.python, self.backend.value)
 
     def keras_version(self) -> str | None:
         """The version of Keras in this leg, or None without one. Imports nothing."""
-        return self._brought("keras") or installed_version("keras")
+        return self._brought("keras") or (self._version_there("keras") if self.python else installed_version("keras"))
 
     def backend_version(self) -> str | None:
         """The version of the backend in this leg, or None without one. Imports nothing."""
-        return self._brought(self.backend.value) or self.backend.version()
+        return self._brought(self.backend.value) or (
+            self._version_there(self.backend.value) if self.python else self.backend.version()
+        )
+
+    def _version_there(self, package: str) -> str | None:
+        return dict(self._installed.versions).get(package)
 
     def _brought(self, package: str) -> str | None:
         return next((brought.version for brought in self.packages if brought.package == package), None)
@@ -100,7 +134,8 @@ def folder_of(leg: str) -> str:
 
 def backend_in(leg: str) -> str:
     """The backend that a leg begins with, by name; its number, where it has one, is left out."""
-    return re.split(r"[@+/#]", leg, maxsplit=1)[0]
+    named = named_legs().get(leg.partition("#")[0])
+    return re.split(r"[@+/#]", named.parts if named else leg, maxsplit=1)[0]
 
 
 def leg_order(leg: str) -> tuple[tuple[int, str], str]:
@@ -114,6 +149,12 @@ def parse_leg(name: str) -> LegName:
     Raises:
         UsageError: if the name has another form, or a part of it is unknown or not implemented yet.
     """
+    if (named := named_legs().get(name.strip())) is not None:
+        leg = replace(parse_leg(named.parts), name=named.name, python=named.python, env=named.env)
+        if leg.python and (problem := leg._installed.problem):  # noqa: SLF001 - of its own class
+            message = f"leg {name!r}: {problem}. Correct python in [tool.backendcheck.legs.{name}]."
+            raise UsageError(message)
+        return leg
     leg = read_leg_name(name)
     if leg.device not in DEVICES and leg.device.rstrip("0123456789") not in ("", "gpu"):
         message = f"leg {name!r}: only gpu takes a number; expected one of {', '.join(DEVICES)}, or such as gpu1. Leave it out."
@@ -169,6 +210,8 @@ def read_leg_name(name: str) -> LegName:
 
 def parts_of(leg: str) -> LegName:
     """The parts of the name or the label of a leg that was recorded, also on a backend that is not known here."""
+    if (named := named_legs().get(leg.partition("#")[0])) is not None:
+        return replace(parts_of(named.parts), name=named.name)
     head, *packages = leg.partition("#")[0].split("/")
     match = _HEAD.fullmatch(head)
     versions = tuple(PackageVersion(p["package"], p["version"]) for text in packages if (p := _PACKAGE.fullmatch(text)))
