@@ -24,7 +24,8 @@ def capabilities_page(report: Mapping[str, Any]) -> Iterator[str]:
     yield from ("# What each backend can do with labels", "")
     n_cases = len(report["results"])
     yield f"Made from a run of the {n_cases} built-in cases on Keras {keras} with {backends}, CPU."
-    yield "[capabilities.json](capabilities.json) has the same as data. [`backendcheck certify`](certify.md) makes it for your backend."
+    yield "[capabilities.json](capabilities.json) has the same as data."
+    yield "[`backendcheck certify`](certify.md) makes it for your backend."
     yield from ("", "| outcome | meaning |", "| --- | --- |")
     yield from (f"| {outcome} | {outcome.meaning} |" for outcome in reversed(Outcome))
     yield from ("", "## By topic", "", "A topic is a folder of the [built-in cases](case-index.md).", "")

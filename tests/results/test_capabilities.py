@@ -52,11 +52,11 @@ A, D, R, W = Outcome.ACCEPTS, Outcome.DIFFERS, Outcome.REJECTS, Outcome.WRONG
         (result(finding("reference", "jax", kind="dtype")), [A, D, A, A]),  # the number is right
         (result(finding("paths", "torch", "torch:evaluate")), [A, A, D, A]),
         (result(*(finding("agreement", leg, "mlx") for leg in LEGS[:3])), [A, A, A, D]),
-        # Two and two: nobody is the odd one.
+        # Two and two: no one is the odd one.
         (result(*(finding("agreement", left, right) for left in LEGS[:2] for right in LEGS[2:])), [D, D, D, D]),
         # The other leg of the disagreement is the wrong one.
         (result(finding("reference", "jax"), *(finding("agreement", "jax", leg) for leg in LEGS if leg != "jax")), [A, W, A, A]),
-        # A leg that raises deviates from nobody, and nobody from it.
+        # A leg that raises an exception deviates from no other, and no other from it.
         (result(*(finding("agreement", "torch", leg, "raised") for leg in ("jax", "mlx")), torch="raised"), [A, A, R, A]),
     ],
 )

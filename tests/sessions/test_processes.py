@@ -53,7 +53,7 @@ def test_a_case_may_be_called_whatever_it_likes(name: str) -> None:
 def test_a_traceback_is_told_unless_it_only_says_where_a_signal_came(
     code: str, exit_code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def started(function: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def started(function: str, *arguments: str, python: str = "", **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, start_new_session=True, **options
         )  # fmt: skip
