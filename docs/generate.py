@@ -95,7 +95,7 @@ def commands() -> Iterator[str]:
 
 
 def _help(command: click.Command, path: list[str]) -> Iterator[str]:
-    context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
+    context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100, **cli.context_settings)
     yield from (f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", "")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

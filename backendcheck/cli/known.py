@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backendcheck.cli.completion import case_argument
+from backendcheck.cli.grouped_help import Subcommands
 from backendcheck.cli.options import known_option, run_option
 from backendcheck.cli.results import analyze_legs, recorded_case
 from backendcheck.errors import UsageError
@@ -25,7 +26,7 @@ _FEWEST_WORDS = 3  # of a reason
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 
 
-@click.group()
+@click.group(cls=Subcommands)
 def known() -> None:
     """Known divergences: differences with a known reason, which are expected to occur again."""
 
