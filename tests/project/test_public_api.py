@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import make
@@ -72,6 +73,16 @@ def test_every_argument_is_described(name: str) -> None:
     text = inspect.getdoc(public)
     missing = [parameter for parameter in inspect.signature(public).parameters if not re.search(rf"\b{parameter}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize("name", sorted(set(backendcheck.__all__) - {"__version__"}))
+def test_arguments_have_types(name: str) -> None:
+    public = getattr(backendcheck, name)
+    annotations = {name: str(parameter.annotation) for name, parameter in inspect.signature(public).parameters.items()}
+    # What a function of the user takes and returns are tensors of three backends, which have no common type.
+    without = {name: text.replace("Callable[..., Any]", "") for name, text in annotations.items()}
+    assert {name for name, text in without.items() if re.search(r"\bAny\b", text)} <= {"evidence"}  # JSON
+    typing.get_type_hints(public.__init__ if isinstance(public, type) else public)  # also at run time, without Keras
 
 
 def test_there_is_a_module_outside_the_recording_half() -> None:
