@@ -55,7 +55,7 @@ def _print_cause(cause: Cause | None, entries: Sequence[Divergence], *, explain:
     click.secho(visible(cause.id if cause else "without a cause"), bold=True)
     if cause is not None:
         click.echo(visible(f"  {cause.title}"))
-        for text in filter(None, [cause.explanation if explain else "", cause.versions, cause.link]):
+        for text in filter(None, [cause.explanation if explain else "", cause.versions, cause.link, cause.page]):
             click.echo(visible(f"  {text}"))
     for entry in entries:
         versions = [f"{package} {specifier}" for package, specifier in sorted(entry.versions.items())]
