@@ -12,8 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Reference = Mapping[str, Any] | Callable[..., Mapping[str, Any]]
-ClassNames = Sequence[str] | Mapping[str, Sequence[str]]
+from backendcheck.argument_types import (
+    ArrayLike,
+    AsCompiled,
+    ClassNames,
+    DataSet,
+    Loss,
+    Losses,
+    LossWeights,
+    Metrics,
+    Model,
+    Nest,
+    Optimizer,
+    Reference,
+)
+
+ExceptionType = type[BaseException] | str
 
 _LENGTHS = (2, 3)  # of validation data: with sample weights or without
 AS_COMPILED = "as compiled"  # in a ModelCase: the argument that the model was compiled with
@@ -61,7 +75,9 @@ class Raises:
     type_names: tuple[str, ...] | None
     match: str | None
 
-    def __init__(self, type: Any = None, match: str | None = None) -> None:  # noqa: A002 - as in pytest.raises
+    def __init__(
+        self, type: ExceptionType | Sequence[ExceptionType] | None = None, match: str | None = None,  # noqa: A002 - as pytest.raises
+    ) -> None:  # fmt: skip
         object.__setattr__(self, "type_names", None if type is None else _exception_names(type))
         if match is not None:
             try:
@@ -72,7 +88,7 @@ class Raises:
         object.__setattr__(self, "match", match)
 
 
-def _exception_names(types: Any) -> tuple[str, ...]:
+def _exception_names(types: object) -> tuple[str, ...]:
     names = []
     for exception in types if isinstance(types, tuple | list) else (types,):
         if isinstance(exception, str):
@@ -111,7 +127,7 @@ class ValueCase:
         tolerance: a `Tolerance` for all observations, or a dict of them by observation or pattern (``"value/*"``).
     """
 
-    compute: Callable[[], Mapping[str, Any]]
+    compute: Callable[[], Mapping[str, Nest]]
     reference: Reference | None = field(default=None, kw_only=True)
     expect: Raises | None = field(default=None, kw_only=True)
     tolerance: Tolerance | Mapping[str, Tolerance] | None = field(default=None, kw_only=True)
@@ -140,7 +156,7 @@ class FunctionCase:
     """
 
     function: Callable[..., Any]
-    inputs: Sequence[Any] | Mapping[str, Any]
+    inputs: Sequence[Nest] | Mapping[str, Nest]
     gradients: bool = field(default=True, kw_only=True)
     reference: Reference | None = field(default=None, kw_only=True)
     expect: Raises | None = field(default=None, kw_only=True)
@@ -186,10 +202,10 @@ class LossCase:
         order: relations of the order oracle that do not hold (see `OptOut`).
     """
 
-    loss: Any
-    y_true: Any
-    y_pred: Any
-    sample_weight: Any = field(default=None, kw_only=True)
+    loss: Loss
+    y_true: ArrayLike
+    y_pred: ArrayLike
+    sample_weight: ArrayLike | None = field(default=None, kw_only=True)
     class_names: ClassNames | None = field(default=None, kw_only=True)
     reference: Reference | None = field(default=None, kw_only=True)
     expect: Raises | None = field(default=None, kw_only=True)
@@ -216,7 +232,7 @@ class Fit:
 
     epochs: int = 1
     batch_size: int | None = None
-    class_weight: Any = None
+    class_weight: Mapping[int, float] | None = None
     trainable: Mapping[str, bool] = field(default_factory=dict)
     compile: bool = False
 
@@ -256,19 +272,19 @@ class ModelCase:
         ValueError: if `weights`, `random`, `epochs`, `batch_size`, `validation` or `fits` is not one of the values above.
     """
 
-    model: Any
-    loss: Any
-    x: Any
-    y: Any = None
-    sample_weight: Any = field(default=None, kw_only=True)
-    class_weight: Any = field(default=None, kw_only=True)
-    loss_weights: Any = field(default=None, kw_only=True)
-    metrics: Any = field(default=None, kw_only=True)
-    weighted_metrics: Any = field(default=None, kw_only=True)
-    optimizer: Any = field(default=None, kw_only=True)
+    model: Model
+    loss: Losses | None
+    x: Nest | DataSet
+    y: Nest | None = None
+    sample_weight: Nest | None = field(default=None, kw_only=True)
+    class_weight: Mapping[int, float] | None = field(default=None, kw_only=True)
+    loss_weights: LossWeights | AsCompiled | None = field(default=None, kw_only=True)
+    metrics: Metrics | AsCompiled | None = field(default=None, kw_only=True)
+    weighted_metrics: Metrics | AsCompiled | None = field(default=None, kw_only=True)
+    optimizer: Optimizer | None = field(default=None, kw_only=True)
     epochs: int = field(default=1, kw_only=True)
     batch_size: int | None = field(default=None, kw_only=True)
-    validation: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    validation: tuple[Nest, ...] | None = field(default=None, kw_only=True)
     fits: Sequence[Fit] = field(default=(), kw_only=True)
     weights: Literal["seeded", "as built"] = field(default="seeded", kw_only=True)
     random: Literal["backend", "fixed"] = field(default="backend", kw_only=True)

@@ -71,7 +71,7 @@ def find_case_files(paths: Sequence[str]) -> list[Path]:
             message = f"{path}: not a Python file; expected a .py file with case_* functions."
             raise UsageError(message)
         elif not holds_cases(path):
-            message = f"{path}: has no cases; expected at least one function named case_*. See 'How to write a case'."
+            message = f"{path}: has no cases; expected at least one function named case_*. 'backendcheck init' writes an example."
             raise UsageError(message)
         else:
             files[path] = None

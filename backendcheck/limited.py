@@ -28,7 +28,7 @@ def run_limited(module: str, arguments: Sequence[str], n_bytes: int) -> tuple[by
     Returns:
         What it wrote, and the reason why it failed; empty if it did not.
     """
-    command = [sys.executable, "-P", "-m", module, *arguments]
+    command = [sys.executable, "-P", "-W", "ignore", "-m", module, *arguments]  # the first line is the problem, not a warning
     environment = {
         **os.environ, "RUST_BACKTRACE": "0", "POLARS_MAX_THREADS": "2",
         "BACKENDCHECK_LIMITS": limits_for(n_bytes),

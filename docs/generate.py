@@ -19,7 +19,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import click
 from capabilities_page import capabilities_json, capabilities_page
 from format_page import format_page
 from state_page import state_page
-from what_differs import what_differs
+from what_differs import prose, what_differs
 
 from backendcheck.case_files import CaseFunction, case_functions, find_case_files
 from backendcheck.cli import cli
@@ -36,6 +37,8 @@ from backendcheck.labels import RULES, Rule
 from backendcheck.labels.contract.rules import GROUPS
 from backendcheck.labels.rule_examples import EXAMPLES, run_example
 from backendcheck.text.markdown import escape
+from backendcheck.verdicts.known import Cause
+from backendcheck.verdicts.known_entries import load
 
 DOCS = Path(__file__).parent
 CASES = DOCS.parent / "cases"
@@ -102,7 +105,7 @@ def commands() -> Iterator[str]:
 
 
 def _help(command: click.Command, path: list[str]) -> Iterator[str]:
-    context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
+    context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100, **cli.context_settings)
     yield from (f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", "")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -166,7 +169,7 @@ def label_rules() -> Iterator[str]:
     yield "does, as recorded by the named built-in case. [The contract for labels](labels.md) explains how to use the rules."
     yield from ("", "| code | rule | severity | looks for |", "| --- | --- | --- | --- |")
     for rule in RULES.values():
-        yield f"| [{rule.code}](#{_anchor(rule)}) | {rule.name} | {_severities(rule)} | {rule.looks_for} |"
+        yield f"| [{rule.code}](#{rule.anchor}) | {rule.name} | {_severities(rule)} | {rule.looks_for} |"
     for group, title in GROUPS.items():
         yield from ("", f"## {group}: {title}")
         for rule in RULES.values():
@@ -183,15 +186,23 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"- **What to do** {rule.remedy}"
     if finding.today is not None:
         yield f"- **Today** {escape(finding.today.says)}"
+        for cause in _causes(finding.today.cases):
+            yield f"- **Known cause** [{prose(cause.title)}](what-differs.md#{cause.id})"
     yield f"- **Correct** `{near_miss}`"
+
+
+def _causes(cases: Collection[str]) -> Iterator[Cause]:
+    """The causes of these cases that what-differs.md has, each once."""
+    text = (DOCS / "what-differs.md").read_text(encoding="utf-8")
+    causes = {
+        known.cause.id: known.cause
+        for known in load(CASES / "known_divergences") if known.cause and any(fnmatchcase(case, known.case) for case in cases)
+    }  # fmt: skip
+    yield from (cause for name, cause in causes.items() if f"\n## {name}\n" in text)
 
 
 def _severities(rule: Rule) -> str:
     return " or ".join(severity.value for severity in rule.severities)
-
-
-def _anchor(rule: Rule) -> str:
-    return f"{rule.code} {rule.name}".lower().replace(" ", "-")
 
 
 # --- report.json -----------------------------------------------------------------------------------------------

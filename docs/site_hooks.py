@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,4 +47,5 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         page.edit_url = None  # an edit would be lost
     if page.file.src_uri == "what-differs.md":
         markdown, _ = what_differs.site_pages(markdown)
+    markdown = re.sub(r"\]\(what-differs\.md#([\w-]+)\)", rf"]({what_differs.SITE_FOLDER}/\1.md)", markdown)
     return markdown.replace("](../cases/", "](cases/")

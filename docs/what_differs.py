@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from facets import facets_of
+
 from backendcheck.text.markdown import escape
 
 _CODE = re.compile(r"(`[^`]+`)")
@@ -103,8 +105,9 @@ def _commands(result: Mapping[str, Any]) -> list[str]:
 
 
 def site_pages(text: str) -> tuple[str, dict[str, str]]:
-    """The index, and a page for each cause by its id, from the text of what-differs.md."""
+    """The index with what its filter needs, and a page for each cause by its id, from the text of what-differs.md."""
     index, *sections = re.split(r"^## (?=.)", text, flags=re.MULTILINE)
+    newest = max(map(int, re.findall(r"Keras 3\.([0-9]+)", index.partition("|")[0])))
     pages = {}
     for section in sections:
         name, _, body = section.partition("\n")
@@ -113,9 +116,18 @@ def site_pages(text: str) -> tuple[str, dict[str, str]]:
         else:
             body = f"# {name}\n{body}"
         pages[name] = body.replace("](diagnoses.md", "](../diagnoses.md") + "\n[What else differs](../what-differs.md)\n"
-        words = " ".join(dict.fromkeys(re.findall(r"\w[\w-]+", section.lower())))  # for the filter, what-differs.js
-        index = index.replace(f"](#{name}) |", f"]({SITE_FOLDER}/{name}.md)<span hidden>{words}</span> |")
+        index = index.replace(f"](#{name}) |", f"]({SITE_FOLDER}/{name}.md){_for_the_filter(section, newest)} |")
     return index, pages
+
+
+def _for_the_filter(section: str, newest: int) -> str:
+    """The words of a section, and its facets as attributes, as what-differs.js reads them."""
+    words = " ".join(dict.fromkeys(re.findall(r"\w[\w-]+", section.lower())))
+    facets = [
+        f'data-{facet}="{" ".join(value.replace(" ", "_") for value in values)}"'
+        for facet, values in facets_of(section, newest).items()
+    ]
+    return f"<span hidden {' '.join(facets)}>{words}</span>"
 
 
 def _entry(name: str, cause: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:

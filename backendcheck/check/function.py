@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backendcheck.case import FunctionCase, Raises, Reference, Tolerance
+from backendcheck.argument_types import Nest, Reference
+from backendcheck.case import FunctionCase, Raises, Tolerance
 from backendcheck.check.case_source import CaseSource, identifier
 from backendcheck.check.report import Report
 from backendcheck.check.run import RunOptions, output_directory, run_case
 
 
 def check_function(
-    function: Callable[..., Any], *arrays: Any, inputs: Mapping[str, Any] | None = None, gradients: bool = True,
+    function: Callable[..., Any], *arrays: Nest, inputs: Mapping[str, Nest] | None = None, gradients: bool = True,
     reference: Reference | None = None, expect: Raises | None = None,
     tolerance: Tolerance | Mapping[str, Tolerance] | None = None,
     backends: Sequence[str] | None = None, out: str | Path | None = None, device: str = "cpu", timeout_s: float = 300.0,

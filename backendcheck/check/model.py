@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backendcheck.case import ClassNames, Raises, Reference, Tolerance
+from backendcheck.argument_types import (
+    ClassNames,
+    DataSet,
+    Losses,
+    LossWeights,
+    Metrics,
+    ModelSource,
+    Nest,
+    Optimizer,
+    Reference,
+)
+from backendcheck.case import Raises, Tolerance
 from backendcheck.check.batch import materialized, sampled
 from backendcheck.check.case_source import CaseSource
 from backendcheck.check.model_case import NAME, claim, model_case
@@ -25,10 +36,11 @@ EXAMPLES = 256  # by default: includes every class of most data, and takes secon
 
 
 def check_model(
-    model: Any, x: Any = None, y: Any = None, *, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None,
-    loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None, optimizer: Any = None,
+    model: ModelSource, x: Nest | DataSet | None = None, y: Nest | None = None, *, sample_weight: Nest | None = None,
+    class_weight: Mapping[int, float] | None = None, loss: Losses | None = None, loss_weights: LossWeights | None = None,
+    metrics: Metrics | None = None, weighted_metrics: Metrics | None = None, optimizer: Optimizer | None = None,
     class_names: ClassNames | None = None, weights: str | Path | None = None, imports: Sequence[str] = (),
-    custom_objects: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Callable[..., Any]] | None = None,
     examples: int | None = EXAMPLES, batch_size: int | None = None, epochs: int | None = None, reference: Reference | None = None,
     expect: Raises | None = None, tolerance: Tolerance | Mapping[str, Tolerance] | None = None,
     backends: Sequence[str] | None = None, oracles: Sequence[str] | None = None, out: str | Path | None = None,

@@ -44,8 +44,8 @@ def parse_duration(text: str) -> float:
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory of the findings.")
 @click.option("--budget", metavar="TIME", help="How long to search, such as 90s, 10m or 2h. Default: 10m.")
 @click.option("--situations", "n_situations", type=click.IntRange(1), metavar="N", help="How many situations to try, instead.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Which situations are tried.")
-@click.option("--resume", is_flag=True, help="Go on with the search in the output directory, with its seed and targets.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the search.")
+@click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed and targets.")
 @device_option
 @overwrite_option
 def explore(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -47,12 +47,22 @@ class GroupedCommand(click.Command):
         _write_sections(formatter, grouped)
 
 
-def write_commands(group: click.Group, context: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the commands of `group` in their groups, each with its whole first sentence; those in no group come last."""
+class Subcommands(click.Group):
+    """A command with commands of its own. Its help has the whole first sentence of each."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their order."""
+        write_commands(self, ctx, formatter, {"Commands": tuple(self.commands)})
+
+
+def write_commands(
+    group: click.Group, context: click.Context, formatter: click.HelpFormatter, titles: Mapping[str, Sequence[str]] = COMMANDS
+) -> None:
+    """Write the commands of `group` under their titles, each with its whole first sentence; those without a title come last."""
     names = group.list_commands(context)
-    known = set(itertools.chain.from_iterable(COMMANDS.values()))
+    known = set(itertools.chain.from_iterable(titles.values()))
     sections: dict[str, list[tuple[str, str]]] = {}
-    for title, listed in {**COMMANDS, "Others": tuple(name for name in names if name not in known)}.items():
+    for title, listed in {**titles, "Others": tuple(name for name in names if name not in known)}.items():
         commands = [(name, command) for name in listed if (command := group.get_command(context, name)) and not command.hidden]
         sections[title] = [(name, command.get_short_help_str(limit=200)) for name, command in commands]
     _write_sections(formatter, sections)

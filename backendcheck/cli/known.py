@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from backendcheck.cli.completion import case_argument
+from backendcheck.cli.grouped_help import Subcommands
 from backendcheck.cli.options import known_option, run_option
 from backendcheck.cli.results import analyze_legs, recorded_case
 from backendcheck.errors import UsageError
 from backendcheck.text.close_names import did_you_mean
 from backendcheck.text.escape import visible
+from backendcheck.text.words import counted
 
 if TYPE_CHECKING:
     from backendcheck.results.known_edit import FileEdits
@@ -25,7 +27,7 @@ _FEWEST_WORDS = 3  # of a reason
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 
 
-@click.group()
+@click.group(cls=Subcommands)
 def known() -> None:
     """Known divergences: differences with a known reason, which are expected to occur again."""
 
@@ -54,7 +56,7 @@ def _print_cause(cause: Cause | None, entries: Sequence[Divergence], *, explain:
     click.secho(visible(cause.id if cause else "without a cause"), bold=True)
     if cause is not None:
         click.echo(visible(f"  {cause.title}"))
-        for text in filter(None, [cause.explanation if explain else "", cause.versions, cause.link]):
+        for text in filter(None, [cause.explanation if explain else "", cause.versions, cause.link, cause.page]):
             click.echo(visible(f"  {text}"))
     for entry in entries:
         versions = [f"{package} {specifier}" for package, specifier in sorted(entry.versions.items())]
@@ -71,8 +73,8 @@ def _print_cause(cause: Cause | None, entries: Sequence[Divergence], *, explain:
 def known_check(known_files: Sequence[Path], run: Path | None, require_links: bool) -> None:
     """Check known divergences: stale, changed, unmatched, overlapping, expired, misplaced, unused, or without a link.
 
-    What a run no longer shows (stale), or shows differently (changed), is found with --run. Exits with 1 if there is anything but
-    causes without a link.
+    What a run no longer shows (stale), or shows differently (changed), is found with --run. Exit code 1 if anything is found,
+    except causes without a link.
     """
     import datetime
     import sys
@@ -87,7 +89,8 @@ def known_check(known_files: Sequence[Path], run: Path | None, require_links: bo
     for problem in problems:
         click.echo(visible(str(problem)))
     n_errors = sum(problem.code.is_error or require_links for problem in problems)
-    click.echo(f"{len(entries)} patterns of cases checked: {n_errors} errors, {len(problems) - n_errors} notes")
+    n_notes = len(problems) - n_errors
+    click.echo(f"{counted(len(entries), 'pattern')} of cases checked: {counted(n_errors, 'error')}, {counted(n_notes, 'note')}")
     sys.exit(1 if n_errors else 0)
 
 
@@ -116,7 +119,7 @@ def known_prune(known_files: Sequence[Path], run: Path, dry_run: bool) -> None:
 @click.option("--add-outcomes", is_flag=True, help="Add an outcome to entries without one.")
 @dry_run_option
 def known_refresh(known_files: Sequence[Path], run: Path, package: str, add_outcomes: bool, dry_run: bool) -> None:
-    """Bring version ranges and outcomes up to a run.
+    """Update version ranges and outcomes to those of a run.
 
     A divergence that is gone ends before the version of the run. One that the run shows in an earlier version than its entry
     names begins there. Outcomes become those of the run.
@@ -130,12 +133,12 @@ def known_refresh(known_files: Sequence[Path], run: Path, package: str, add_outc
 
 @known.command("add")
 @case_argument
-@click.option("--reason", default="", metavar="TEXT", help="What happens and why; a sentence a reader understands by itself.")
-@click.option("--cause", default="", metavar="ID", help="The cause, defined as [cause.ID]; it may stand instead of a reason.")
+@click.option("--reason", default="", metavar="TEXT", help="What happens and why: a sentence that is clear without the case.")
+@click.option("--cause", default="", metavar="ID", help="The cause, defined as [cause.ID]; instead of a reason, or with one.")
 @click.option("--link", default="", metavar="URL", help="The issue about it.")
 @click.option("--expires", default="", metavar="DATE", help="When to look again, such as 2027-06-30.")
 @click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Default: the file in force, in a folder that of the case; or known_divergences.toml beside the case.",
+              help="Default: the file in use (in a folder, that of the case file), or known_divergences.toml next to the case.",
               )  # fmt: skip
 @run_option("--out")
 def known_add(case: str, reason: str, cause: str, link: str, expires: str, file: Path | None, run: Path) -> None:

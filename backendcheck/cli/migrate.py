@@ -44,9 +44,9 @@ def migrate(
 ) -> None:  # fmt: skip
     """Tell whether a saved model moves to another backend: go or no go.
 
-    What the model does on the old backend is the truth. On the new one it is loaded, has to predict the same, and to train the
-    same for some epochs. Your source is searched for what does not move. A line decides only if the new backend raised in it,
-    or if it takes outputs by position that come in another order there.
+    The old backend counts as right. On the new one the model is loaded. It has to predict the same, and to train the same for
+    some epochs. Your source is searched for code that works on one backend only. A line decides only if the new backend raised
+    in it, or if it takes outputs by position that come in another order there.
 
     Exit code 0 go, 1 no go, 3 no decision.
 

@@ -62,7 +62,7 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
     "--scripts", "n_scripts", type=click.IntRange(0), default=0, metavar="N",
     help="Add scripts of the N worst failed cases to the report, as written by 'backendcheck repro'.",
 )  # fmt: skip
-@click.option("--watch", is_flag=True, help="Stay, and run what is concerned again when a file changes. Ctrl-C ends.")
+@click.option("--watch", is_flag=True, help="Keep running: after a change, run the cases again that depend on it. Ctrl-C ends.")
 @output_options
 def run(
     paths: Sequence[str], backends: str | None, out: Path | None, known_files: Sequence[Path], strict_known: bool,

@@ -65,8 +65,8 @@ def upgrade(
     """Tell what changes from one version of Keras to another.
 
     Records the cases on each backend under both versions and compares each backend with itself: values, exceptions, order, dtype.
-    A difference between backends that both versions show is no change. A change is recorded a second time; what is not the same
-    twice is not one.
+    A difference between backends that both versions show is no change. A change is recorded a second time, and counts only if it
+    is there again.
 
     Exit code 0 if nothing changes, 1 if something does, 3 if something could not be compared.
 

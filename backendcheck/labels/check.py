@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.argument_types import ClassNames, HeadArgument, Losses, Model, Nest
 from backendcheck.data import Data
 from backendcheck.errors import UsageError
 from backendcheck.labels.checks.l1_values import find_in_values
@@ -35,9 +36,13 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def check_labels(
-    y: Any, *, loss: Any = None, model: Any = None, head: Any = None, class_names: Any = None, label_names: Any = None,
-    n_classes: int | Mapping[str, int] | None = None, sample_weight: Any = None, x: Any = None, validation: Any = None,
-    test: Any = None, against: Any = None, select: Sequence[str] = (), ignore: Sequence[str] = (), imbalance: float = IMBALANCE,
+    y: Nest | Data, *, loss: Losses | None = None, model: str | Path | Model | ModelFile | None = None,
+    head: HeadArgument | Mapping[str, HeadArgument] | None = None, class_names: ClassNames | None = None,
+    label_names: ClassNames | None = None, n_classes: int | Mapping[str, int] | None = None,
+    sample_weight: Nest | None = None, x: Nest | None = None,
+    validation: Nest | tuple[Nest, ...] | Data | None = None, test: Nest | tuple[Nest, ...] | Data | None = None,
+    against: ClassMap | ClassNames | str | Path | None = None,
+    select: Sequence[str] = (), ignore: Sequence[str] = (), imbalance: float = IMBALANCE,
 ) -> LabelFindings:  # fmt: skip
     """Check labels before training: against the loss, the head, the class names and other splits. Imports no backend.
 

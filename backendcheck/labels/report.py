@@ -9,6 +9,7 @@ from typing import Any
 from backendcheck.labels.contract.class_map import ClassMap
 from backendcheck.labels.contract.finding import LabelFinding, Severity
 from backendcheck.labels.contract.rules import GROUPS, RULES, Rule
+from backendcheck.text import documentation
 from backendcheck.text.escape import one_line
 from backendcheck.text.github import annotation
 from backendcheck.text.styled import StyledLine
@@ -97,3 +98,5 @@ def rule_lines(rule: Rule) -> Iterator[str]:
     yield f"  {finding}"
     if finding.today is not None:
         yield from ("", f"  today       {finding.today.says}")
+    if more := documentation.page("label-rules.md", rule.anchor):
+        yield from ("", f"  more        {more}")

@@ -195,7 +195,10 @@ def _claim(function: object) -> str:
 def _source(function: Any) -> str:
     """The source of a case; empty if it has none of its own, as a partial."""
     try:
-        text = textwrap.dedent(inspect.getsource(inspect.unwrap(function))).rstrip()
-    except (OSError, TypeError, ValueError, SyntaxError):
+        unwrapped = inspect.unwrap(function)
+        if unwrapped.__code__.co_filename == "<string>":  # from Python 3.13 on, the source of `python -c` has this name too
+            return ""
+        text = textwrap.dedent(inspect.getsource(unwrapped)).rstrip()
+    except (AttributeError, OSError, TypeError, ValueError, SyntaxError):
         return ""
     return text if len(text) <= _LONGEST_SOURCE else f"{text[:_LONGEST_SOURCE].rpartition(chr(10))[0]}\n    …"

@@ -1,4 +1,4 @@
-"""Results in, reports out: JSON, HTML, Markdown, JUnit XML, SARIF and terminal text.
+"""Results in, reports out: JSON, HTML, Markdown, JUnit XML, SARIF, a badge and terminal text.
 
 `views` computes the values that reports show, once for all formats. A format only lays them out.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "Renderer", "files_of", "filled_files", "frames_of", "write_files", "write_reports"]
 
 
-NAMES = frozenset({"report.json", "index.html", "summary.md", "junit.xml", "report.sarif"})
+NAMES = frozenset({"report.json", "index.html", "summary.md", "junit.xml", "report.sarif", "badge.json"})
 
 
 class Renderer(Protocol):
@@ -27,7 +27,7 @@ class Renderer(Protocol):
 
 
 def write_reports(results: Results, out: Path) -> list[Path]:
-    """Write report.json, index.html, summary.md, junit.xml and report.sarif into `out`; return their paths.
+    """Write report.json, index.html, summary.md, junit.xml, report.sarif and badge.json into `out`; return their paths.
 
     All are rendered before the first is written, so that a directory never contains the reports of two runs.
 
@@ -46,7 +46,7 @@ def files_of(results: Results) -> dict[str, str]:
 
 def frames_of(results: Results) -> dict[str, str]:
     """The frame of each file by its name, with marks for what concerns the run alone."""
-    from backendcheck.report.formats import github, junit, sarif
+    from backendcheck.report.formats import badge, github, junit, sarif
     from backendcheck.report.formats import json as json_report
     from backendcheck.report.html import page as html_report
 
@@ -56,6 +56,7 @@ def frames_of(results: Results) -> dict[str, str]:
         "summary.md": github.render,
         "junit.xml": junit.frame,
         "report.sarif": sarif.render,
+        "badge.json": badge.render,
     }
     return {name: render(results) for name, render in renderers.items()}
 

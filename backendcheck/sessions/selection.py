@@ -47,7 +47,7 @@ def _check_node_id(node_id: str) -> None:
     if names and name not in names:
         wanted = PREFIX + name.rpartition("/")[2].removeprefix(PREFIX)
         close = did_you_mean(wanted, names, f"Its cases: backendcheck list {file}")
-        message = f"{node_id}: {file} has no case {name}; expected one of its {len(names)}. {close}"
+        message = f"{node_id}: {file} has no case {name}; expected one of its {counted(len(names), 'case')}. {close}"
         raise UsageError(message)
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from backendcheck.case_files import builtin_cases
 from backendcheck.compare.findings import Finding
 from backendcheck.compare.tolerances import Override
 from backendcheck.recordings.environment import Environment
 from backendcheck.recordings.recording import Recording
+from backendcheck.text import documentation
 from backendcheck.verdicts.outcomes import Outcome, backend_of, changed_outcomes
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
 from backendcheck.vocabulary.findings import ORACLES, FindingKind, Oracle
@@ -52,6 +54,12 @@ class Cause:
         """``since Keras 3.12, until torch 2.14``; empty where nothing is known."""
         bounds = (("since", self.since), ("until", self.until))
         return ", ".join(f"{word} {'Keras ' if bound[0].isdigit() else ''}{bound}" for word, bound in bounds if bound)
+
+    @property
+    def page(self) -> str:
+        """Where *What differs today* explains a cause of the built-in cases; empty for others, and without a public address."""
+        built_in = self.path.resolve().is_relative_to(builtin_cases().resolve())
+        return documentation.page("what-differs.md", self.id) if built_in else ""
 
 
 def _is_on(device: str, recorded: str) -> bool:

@@ -29,6 +29,14 @@ def test_every_command_is_listed_once_with_its_whole_sentence() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_the_commands_of_known_have_their_whole_sentences() -> None:
+    known = cli.commands["known"]
+    assert isinstance(known, click.Group)
+    listed = help_of(known, "known").partition("Commands:")[2]
+    assert "..." not in listed
+    assert re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE) == [*known.commands]
+
+
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command.name)
 def test_every_option_is_listed_once(command: click.Command) -> None:
     context = click.Context(command, info_name=command.name)

@@ -233,7 +233,7 @@ def test_what_is_judged_so_far_is_shown_and_a_new_case_is_a_new_version(run: Pat
 
 def test_all_reports_of_the_run_are_served_and_nothing_else(run: Path, served: Served) -> None:
     assert json.loads(served.ask("/report.json")[2])["counts"]["FAILED"] == 1
-    for name in ("summary.md", "junit.xml", "report.sarif"):
+    for name in ("summary.md", "junit.xml", "report.sarif", "badge.json"):
         assert served.ask(f"/{name}")[0] == 200
     (run / "secret.txt").write_text("secret")
     outside = ("/../run/secret.txt", "/..%2f..%2fetc/passwd", "//etc/passwd", "/%00")

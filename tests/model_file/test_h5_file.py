@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backendcheck.errors import BackendcheckError
+from backendcheck.errors import BackendcheckError, UnreadableInput
 from backendcheck.labels import check_labels
 from backendcheck.model_file import read_model_file
 
@@ -84,3 +84,10 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
             message = str(error)
         assert message.startswith(f"{path}: ")
         assert "\n" not in message
+
+
+def test_a_damaged_file_is_told_by_what_the_library_says(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\xff" * 100)
+    with pytest.raises(UnreadableInput, match=r"damaged \(Unable to .*open file") as error:
+        read_model_file(tmp_path / "m.h5")
+    assert "Warning" not in str(error.value)

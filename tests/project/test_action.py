@@ -99,7 +99,7 @@ def test_every_input_is_used_and_every_output_made() -> None:
     used = {name for one in ACTION["runs"]["steps"] for name in re.findall(r"inputs\.([\w-]+)", str(one))}
     assert used == {*INPUTS}
     made = {*re.findall(r'echo "([\w-]+)=', step("backendcheck")["run"])}
-    assert made == {*ACTION["outputs"]} == {"report", "exit-code", "artifact"}
+    assert made == {*ACTION["outputs"]} == {"report", "badge", "exit-code", "artifact"}
 
 
 # --- for real ----------------------------------------------------------------------------------------------------
@@ -110,7 +110,9 @@ def test_merging_what_jobs_have_left(tmp_path: Path) -> None:
     write_shards(tmp_path / "artifacts", of=2, backends=("tensorflow", "torch"))
     write_shards(tmp_path / "artifacts", of=2, backends=("jax",), values=differs)
     code, words, outputs = run("backendcheck", tmp_path, {"command": "merge"})
-    assert (code, outputs) == (1, {"exit-code": "1", "report": "reports/index.html", "artifact": "backendcheck"}), words
+    files = {"report": "reports/index.html", "badge": "reports/badge.json"}
+    assert (code, outputs) == (1, {"exit-code": "1", "artifact": "backendcheck"} | files), words
+    assert json.loads((tmp_path / "reports" / "badge.json").read_text())["message"] == "1 failed"
     assert (tmp_path / "reports" / "index.html").is_file()
     code, words, outputs = run("backendcheck", tmp_path, {"command": "compare"})
     assert (code, outputs["exit-code"]) == (1, "1"), words

@@ -10,6 +10,7 @@ from pathlib import Path
 import make
 import pytest
 from diagnosis_examples import EXAMPLES
+from facets import facets_of
 from what_differs import prose, site_pages, widest
 
 import backendcheck
@@ -122,6 +123,20 @@ def test_a_cause_has_the_versions_of_its_widest_entry() -> None:
     assert widest({">=3.13", ">=3.5", ">=3.8"}) == ["Keras >=3.5"]
     assert widest({">=3.5,<3.9", ">=3.5"}) == ["Keras >=3.5", "Keras >=3.5,<3.9"]
     assert widest(set()) == []
+
+
+@pytest.mark.parametrize(
+    ("versions", "of_keras"),
+    [
+        ("Keras >=3.13", ["3.13", "3.14"]), ("Keras >=3.5,<3.7, Keras >=3.14", ["3.5", "3.6", "3.14"]),
+        ("until Keras 3.6", ["3.4", "3.5"]), ("since Keras 3.12, until Keras 3.14", ["3.12", "3.13"]),
+        ("since jax 0.5", [f"3.{minor}" for minor in range(4, 15)]),
+    ],
+)  # fmt: skip
+def test_a_cause_is_found_by_each_version_of_keras_that_has_it(versions: str, of_keras: list[str]) -> None:
+    facets = facets_of(f"x\n\nDeviates: jax, torch; {versions}.\n\n**`a/b`** Claim.\n\n: TIE ORDER: all of them\n", newest=14)
+    used = {facet: [] for facet in ("loss", "metric", "layer", "operation")}
+    assert facets == {"kind": ["tie order"], "backend": ["jax", "torch"], "keras": of_keras} | used
 
 
 def test_the_schema_of_the_site_is_that_of_the_package() -> None:

@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import make
@@ -57,7 +58,7 @@ def test_the_package_offers_what_a_case_author_needs_and_nothing_else() -> None:
     cases = {"Fit", "FunctionCase", "LossCase", "ModelCase", "OptOut", "Raises", "Tolerance", "ValueCase"}
     questions = {"ClassMap", "LabelFinding", "Report", "check_function", "check_labels", "check_model"}
     assert set(backendcheck.__all__) == cases | questions | {"__version__"}
-    public = {name for name in vars(backendcheck) if not name.startswith("_")}
+    public = {name for name in vars(backendcheck) if name[0] not in "_@"}  # @: pytest rewrites assertions of plugins
     submodules = {one.name for one in pkgutil.iter_modules(backendcheck.__path__)}
     assert public - submodules - {"TYPE_CHECKING", "Any"} == cases
     assert set(dir(backendcheck)) >= set(backendcheck.__all__)  # also what is imported on demand, for completion
@@ -72,6 +73,16 @@ def test_every_argument_is_described(name: str) -> None:
     text = inspect.getdoc(public)
     missing = [parameter for parameter in inspect.signature(public).parameters if not re.search(rf"\b{parameter}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize("name", sorted(set(backendcheck.__all__) - {"__version__"}))
+def test_arguments_have_types(name: str) -> None:
+    public = getattr(backendcheck, name)
+    annotations = {name: str(parameter.annotation) for name, parameter in inspect.signature(public).parameters.items()}
+    # What a function of the user takes and returns are tensors of three backends, which have no common type.
+    without = {name: text.replace("Callable[..., Any]", "") for name, text in annotations.items()}
+    assert {name for name, text in without.items() if re.search(r"\bAny\b", text)} <= {"evidence"}  # JSON
+    typing.get_type_hints(public.__init__ if isinstance(public, type) else public)  # also at run time, without Keras
 
 
 def test_there_is_a_module_outside_the_recording_half() -> None:

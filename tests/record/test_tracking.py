@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import array
+import csv
+import itertools
 import os
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tracked import Tracked, changed, not_kept, tracked
+
+from backendcheck.record.tracking.module_state import Opaque, state_of
 
 PROJECT = {
     "conftest.py": "",
@@ -38,7 +45,7 @@ PROJECT = {
         def test_file(): (HERE / "data.txt").read_text()
         def test_missing_file(): (HERE / "missing.txt").exists()
         def test_file_of_another_way(): os.close(os.open(HERE / "by_number.txt", os.O_RDONLY))
-        def test_listing(): sorted(HERE.glob("many/*.txt"))
+        def test_listing(): sorted((HERE / "many").glob("*.txt"))
         def test_variable(): os.environ.get("SCALE")
         def test_variable_that_is_not_set(): os.getenv("UNSET", "1")
         def test_session_fixture(table): pass
@@ -194,6 +201,15 @@ FOOLS = {
 _IMPORTS = {
     "os", "subprocess", "threading", "socket", "random", "time", "datetime", "ctypes", "shared", "opaque",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value", [itertools.count(), iter([1]), csv.reader([]), struct.Struct("i"), zlib.compressobj(), array.array("i", [1])],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_c_code_holds_cannot_be_looked_into(value: object) -> None:
+    with pytest.raises(Opaque, match="X, which holds a "):
+        state_of({"X": value}, lambda _: True)
 
 
 def _case_file(name: str, body: str) -> str:

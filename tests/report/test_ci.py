@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -10,10 +11,11 @@ import make
 import pytest
 from make import HOSTILE
 
-from backendcheck.report.formats import sarif
+from backendcheck.report.formats import badge, sarif
 from backendcheck.report.formats.github import annotation_commands
 from backendcheck.results.results import Results
 
+AGREES = {leg: {"loss": 0.5} for leg in make.BACKENDS}
 DIFFERS = {"tensorflow": {"loss": 0.5}, "jax": {"loss": 0.7}, "torch": {"loss": 0.5}}
 
 
@@ -36,6 +38,28 @@ def test_sarif_points_at_the_line_of_the_case() -> None:
 def test_sarif_points_nowhere_outside_the_repository() -> None:
     by_leg = {leg: one | {"file": "/etc/passwd"} for leg, one in DIFFERS.items()}
     assert "locations" not in json.loads(sarif.render(make.results({"a/b": by_leg})))["runs"][0]["results"][0]
+
+
+def badge_of(results: Results) -> tuple[str, str, bool]:
+    content = json.loads(badge.render(results))
+    assert {*content} == {"schemaVersion", "label", "message", "color", "isError"}  # of an endpoint of shields.io
+    assert (content["schemaVersion"], content["label"]) == (1, "backendcheck")
+    return content["message"], content["color"], content["isError"]
+
+
+def test_a_badge_says_what_fails_or_else_how_much_passed() -> None:
+    entry = make.divergence("a/b", "jax")
+    assert badge_of(make.results({"a/a": AGREES, "a/b": DIFFERS}, known=[entry])) == ("1 passed, 1 known", "brightgreen", False)
+    assert badge_of(make.results({"a/a": AGREES, "a/b": DIFFERS})) == ("1 failed", "red", True)
+    assert badge_of(make.results({"a/b": AGREES}, known=[entry])) == ("1 passed unexpectedly", "red", True)
+    unmatched = dataclasses.replace(make.results({"a/a": AGREES}, known=[entry]), strict_known=True)
+    assert badge_of(unmatched) == ("known divergences out of date", "red", True)
+
+
+def test_a_badge_of_a_run_that_is_incomplete_is_never_green() -> None:
+    assert badge_of(make.results({"a/a": AGREES}, expected=["tensorflow", "jax", "torch", "numpy"]))[1:] == ("orange", True)
+    assert badge_of(make.results({}))[1:] == ("orange", True)
+    assert badge_of(make.everything())[0].startswith("incomplete, ")
 
 
 @pytest.mark.parametrize(

@@ -299,8 +299,9 @@ def test_headings_go_down_one_level_at_a_time(page):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_all_four_reports_are_written(tmp_path):
+def test_all_reports_are_written(tmp_path):
     written = write_reports(make.everything(), tmp_path / "out")
-    assert [path.name for path in written] == ["report.json", "index.html", "summary.md", "junit.xml", "report.sarif"]
+    names = ["report.json", "index.html", "summary.md", "junit.xml", "report.sarif", "badge.json"]
+    assert [path.name for path in written] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
     assert all(path.stat().st_size for path in written)

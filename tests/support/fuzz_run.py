@@ -67,7 +67,8 @@ class _Watch:
     """Notes what a command may not do: run other code, unpickle, or write outside `folder`."""
 
     _WRITING = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree")
-    _CODE = ("os.system", "os.exec", "os.spawn", "os.posix_spawn", "pickle.find_class")
+    _CODE = ("os.system", "os.exec", "os.spawn", "pickle.find_class")
+    _STARTING = ("subprocess.Popen", "os.posix_spawn")
     _LOADING = ("marshal.loads", "ctypes.dlopen")  # a library that is imported for the first time is loaded so
 
     def __init__(self) -> None:
@@ -88,7 +89,10 @@ class _Watch:
         elif event in self._LOADING:
             if not _importing():
                 self.trespasses.append(f"{event} {arguments!r:.100}")
-        elif event in self._CODE or (event == "subprocess.Popen" and arguments[0] != sys.executable):
+        elif event in self._STARTING:  # subprocess takes one or the other
+            if arguments[0] != sys.executable:
+                self.trespasses.append(f"{event} {arguments!r:.100}")
+        elif event in self._CODE:
             self.trespasses.append(f"{event} {arguments!r:.100}")
 
     def _check(self, event: str, path: str | bytes) -> None:

@@ -43,7 +43,8 @@ def detect(situation: Situation) -> list[Diagnosis]:
             words.append(_axis_words(apart, 0, "examples", evidence))
         if apart.ndim > 1:
             words.append(_axis_words(apart, apart.ndim - 1, "classes", evidence))
-        text = f"{'; '.join(words)} differ between {difference.side} and {difference.reference_side}"
+        what = f"{'; '.join(words)} differ" if apart.size > 1 else f"{difference.observation} differs"
+        text = f"{what} between {difference.side} and {difference.reference_side}"
     return [
         Diagnosis(
             code="unexplained",

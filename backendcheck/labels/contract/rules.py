@@ -35,6 +35,11 @@ class Rule:
     def group(self) -> str:
         return GROUPS[self.code[:2]]
 
+    @property
+    def anchor(self) -> str:
+        """Its heading in the page of the rules, as a link names it."""
+        return f"{self.code} {self.name}".lower().replace(" ", "-")
+
 
 def _rule(code: str, name: str, severities: Sequence[Severity], looks_for: str, hurts: str, remedy: str) -> Rule:
     return Rule(code=code, name=name, severities=tuple(severities), looks_for=looks_for, hurts=hurts, remedy=remedy)

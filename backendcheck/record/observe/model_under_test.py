@@ -55,7 +55,7 @@ class ModelUnderTest:
         case = with_compiled_options(case)
         self.case = case
         self.model = model
-        self.optimizer = case.optimizer
+        self.optimizer: Any = case.optimizer
         x, y, sample_weight = inputs_of(case, trace)
         self.x = noise.inputs("x", x, trace, seed=seed, precision=lowest_of_model(model, x), codes=True)
         self.y, self.sample_weight = noise.rounded(y), noise.rounded(sample_weight)

@@ -26,7 +26,8 @@ import numpy as np
 _MOST_VALUES = 100_000
 _MOST_BYTES = 256 * 2**20
 _DEEPEST = 60
-_HEAP_TYPE = 1 << 9  # a class that was made by Python code, not in C
+_HEAP_TYPE = 1 << 9  # a class that was made by Python code, or, from Python 3.12 on, by much of the standard library in C
+_POINTER = 8  # bytes
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), datetime.date,
           datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, pathlib.PurePath, re.Pattern,
           np.dtype, type, types.GenericAlias, types.UnionType)  # fmt: skip
@@ -146,7 +147,7 @@ class _Visit:
         elif isinstance(value, bytearray):
             self.digest.update(bytes(value))
         else:
-            is_seen = all(base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__)
+            is_seen = all(base is object or _holds_only_attributes(base) for base in kind.__mro__)
         attributes, is_object = _attributes(value, kind)
         if not is_seen or not (is_object or kind.__module__ in ("builtins", "collections") or isinstance(value, tuple)):
             message = f"a {kind.__module__}.{kind.__qualname__}"
@@ -211,9 +212,23 @@ def _attributes(value: Any, kind: type) -> tuple[dict[str, Any], bool]:
     """The attributes of an object, and whether it is one of a class that was made by Python code."""
     attributes = dict(vars(value)) if hasattr(value, "__dict__") else {}
     for base in kind.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
+        for name in _slots(base):
             if hasattr(value, name) and name != "__dict__":
                 attributes[name] = getattr(value, name)
-    is_object = bool(kind.__flags__ & _HEAP_TYPE) and kind is not typing.Generic
+    is_object = _holds_only_attributes(kind) and kind is not typing.Generic
     return attributes, is_object
+
+
+def _slots(kind: type) -> list[str]:
+    slots = kind.__dict__.get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
+
+
+def _holds_only_attributes(kind: type) -> bool:
+    """Whether a class adds to its objects a dict, weak references and slots only. What C code adds makes them larger."""
+    if kind.__base__ is None or not kind.__flags__ & _HEAP_TYPE:
+        return False
+    of_python = ("__dict__", "__weakref__")
+    n_pointers = len({*_slots(kind)}.difference(of_python)) + sum(name in kind.__dict__ for name in of_python)
+    n_bytes = kind.__basicsize__ - kind.__base__.__basicsize__
+    return n_bytes <= n_pointers * _POINTER and kind.__itemsize__ == kind.__base__.__itemsize__
