@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -32,8 +33,39 @@ def install_packages(leg: LegName) -> None:
         UsageError: if one cannot be installed.
     """
     for package, folder in zip(leg.packages, package_folders(leg), strict=True):
-        if not folder.is_dir():
-            _install(leg, package, folder)
+        if folder.is_dir():
+            continue
+        if package.commit:
+            message = f"leg {leg}: commit {package.commit} of {package.package} is not in {folder}; expected an exported commit."
+            raise UsageError(f"{message} `backendcheck bisect CASE --git DIR` exports the commits that it tries.")
+        _install(leg, package, folder)
+
+
+def export_commit(checkout: Path, package: PackageVersion) -> None:
+    """Put the source of a package, as it is in its commit of a local git repository, into its folder, unless it is there.
+
+    Raises:
+        UsageError: if git does not give it.
+    """
+    folder = folder_of_package(package)
+    if folder.is_dir():
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
+            archive = Path(new, "source.tar")
+            command = ["git", "-C", str(checkout), "archive", f"--output={archive}", package.commit, package.package]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+            if done.returncode == 0:
+                with tarfile.open(archive) as source:
+                    source.extractall(whole := Path(new, "source"), filter="data")
+                _put(whole, folder)
+                return
+            problem = (done.stderr.strip().splitlines() or ["git failed"])[-1].removeprefix("fatal: ")
+    except (OSError, subprocess.TimeoutExpired, tarfile.TarError) as error:
+        problem = str(error)
+    message = f"{checkout}: commit {package.commit} could not be exported into {folder} ({problem.rstrip('.')}). Is it Keras 3?"
+    raise UsageError(message)
 
 
 def _install(leg: LegName, package: PackageVersion, folder: Path) -> None:

@@ -72,6 +72,6 @@ def leg_with(leg: LegName, package: PackageVersion) -> LegName:
         message = f"leg {leg}: names a version of {package.package} itself. Leave it out; the versions are given by options."
         raise UsageError(message)
     installed = installed_version(package.package)
-    if installed is not None and Version(installed) == Version(package.version):
+    if installed is not None and not package.commit and Version(installed) == Version(package.version):
         return leg
     return parse_leg(replace(leg, packages=(*leg.packages, package)).value)

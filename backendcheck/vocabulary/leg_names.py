@@ -23,7 +23,7 @@ IMPLEMENTED_PACKAGES = ("keras",)
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
 _HEAD = re.compile(r"(?P<backend>[^@+]*)(?:@(?P<device>[^@+]*))?(?:\+(?P<mode>[^@+]*))?")
 _DEVICE = re.compile(rf"({'|'.join(DEVICES)})\d*")
-_PACKAGE = re.compile(r"(?P<package>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)-(?P<version>\d[a-z0-9.!+]*|git)")
+_PACKAGE = re.compile(r"(?P<package>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)-(?P<version>\d[a-z0-9.!+]*|git(?:\.[0-9a-f]{7,64})?)")
 _NOT_YET = "is not implemented yet"
 
 
@@ -36,6 +36,16 @@ class PackageVersion:
 
     def __str__(self) -> str:
         return f"{self.package}-{self.version}"
+
+    @property
+    def commit(self) -> str:
+        """The commit of ``keras-git.3422977a5e41``; empty for a release."""
+        return self.version.removeprefix(f"{_LATEST_SOURCE}.") if self.version.startswith(f"{_LATEST_SOURCE}.") else ""
+
+    @classmethod
+    def of_commit(cls, package: str, commit: str) -> PackageVersion:
+        """The package as it is in a commit of its source."""
+        return cls(package, f"{_LATEST_SOURCE}.{commit}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
