@@ -37,7 +37,8 @@ _OLDEST = "3.4"  # the first version of Keras that backendcheck supports
               help="Try commits of a git repository of Keras. --good and --bad are commits, branches or tags.")  # fmt: skip
 @click.option("--versions", metavar="LIST", help="Versions, with commas. Default: the releases on the package index.")
 @backends_option
-@click.option("--out", type=click.Path(path_type=Path), default=_OUT, show_default=True, metavar="DIR", help="Recordings.")
+@click.option("--out", type=click.Path(path_type=Path), default=_OUT, show_default=True, metavar="DIR",
+              help="Recordings and bisect.json.")  # fmt: skip
 @timeout_option
 @device_option
 @plugins_option
@@ -79,7 +80,7 @@ def bisect(
             click.echo(visible(f"{tried.called(version)}: {outcome.problem or outcome.headline or 'no finding'}"), err=True)
         return outcome
 
-    _echo(case_id(node), tried, find_first(tried.versions, judge), output)
+    _write(case_id(node), tried, find_first(tried.versions, judge), out, output)
 
 
 def _node_id(case: str, configured: Sequence[str]) -> str:
@@ -168,13 +169,17 @@ def _judged(case: str, tried: Tried, version: str, selected: Sequence[LegName], 
     return outcome_of(results.result(case), [str(problem) for problem in results.problems])
 
 
-def _echo(case: str, tried: Tried, found: Bisection, output: OutputOptions) -> None:
+def _write(case: str, tried: Tried, found: Bisection, out: Path, output: OutputOptions) -> None:
+    from backendcheck.files import write_atomically
+    from backendcheck.versions.found import FOUND
+
     origin = tried.origin(found.first)
     undecided = found.undecided(tried.versions)
+    known = {name: value or None for name, value in asdict(origin).items()}
+    found_json = {"schema": 1, "case": case, "package": tried.package, **asdict(found), "undecided": undecided, **known}
+    write_atomically(out / FOUND, f"{json.dumps(found_json, indent=1)}\n".encode())
     if output.as_json:
-        known = {name: value or None for name, value in asdict(origin).items()}
-        content = {"schema": 1, "case": case, "package": tried.package, **asdict(found), "undecided": undecided, **known}
-        click.echo(json.dumps(content, indent=1))
+        click.echo(json.dumps(found_json, indent=1))
         return
     oracle, left, right, observation, kind = found.target
     click.echo(visible(f"{case}: {observation} ({kind}, {oracle}) of {left} and {right}"))
@@ -182,7 +187,8 @@ def _echo(case: str, tried: Tried, found: Bisection, output: OutputOptions) -> N
     word = "appears" if found.appears else "disappears"
     first = f"{tried.called(found.first)}{f' of {origin.date}' if origin.date else ''}"
     click.echo(visible(f"{word} in {first}; {tried.called(found.last)} is the last one before"))
-    for line in filter(None, (origin.subject, origin.link)):
+    released = f"first released in {tried.package} {origin.release}" if tried.checkout and origin.release else ""
+    for line in filter(None, (origin.subject, origin.link, released)):
         click.echo(visible(f"  {line}"))
     for version in undecided:
         click.echo(visible(f"  or in {version}, which was skipped: {found.skipped[version]}"))

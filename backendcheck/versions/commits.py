@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+
+from packaging.version import Version
 
 from backendcheck.errors import UsageError
 from backendcheck.sessions.source_address import commit_address
 from backendcheck.versions.origin import Origin
 
 _GIT_S = 120.0
+_RELEASE = re.compile(r"v\d+(\.\d+)*")  # not a release candidate
 _LENGTH = 12  # of the commits that are shown
 
 
@@ -37,7 +41,9 @@ def origin_of_commit(checkout: Path, commit: str) -> Origin:
     """The date, the subject and, if the origin is a service that is known, the address of a commit."""
     whole, date, subject = _git(checkout, "show", "--no-patch", "--format=%H%n%cs%n%s", commit).split("\n", 2)
     link = commit_address(_git(checkout, "config", "--get", "remote.origin.url"), whole)
-    return Origin(date=date, subject=subject, link=link)
+    tags = _git(checkout, "tag", "--list", "--contains", whole, "v[0-9]*").split()
+    versions = sorted(Version(tag[1:]) for tag in tags if _RELEASE.fullmatch(tag))
+    return Origin(release=str(versions[0]) if versions else "", date=date, subject=subject, link=link)
 
 
 def _git(checkout: Path, *arguments: str) -> str:

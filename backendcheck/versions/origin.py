@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What is known of a release or a commit; empty where nothing is."""
+    """What is known of a release or a commit; empty where nothing is. `release` is the first one that has the commit."""
 
+    release: str = ""
     date: str = ""
     subject: str = ""
     link: str = ""

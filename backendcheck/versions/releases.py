@@ -62,7 +62,7 @@ def in_order(texts: list[str], where: str) -> list[str]:
 
 def origin_of_release(package: str, version: str) -> Origin:
     """The date of a release on the package index, and its page."""
-    return Origin(date=_dates(package).get(version, ""), link=_page(package, version))
+    return Origin(release=version, date=_dates(package).get(version, ""), link=_page(package, version))
 
 
 def _page(package: str, version: str) -> str:

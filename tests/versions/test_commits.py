@@ -71,7 +71,11 @@ def test_what_is_no_commit_is_refused(checkout: Checkout, tmp_path: Path) -> Non
 def test_what_is_told_of_a_commit(checkout: Checkout) -> None:
     commit = checkout.commits[3]
     origin = origin_of_commit(checkout.folder, commit[:12])
-    assert (origin.date, origin.subject) == ("2026-03-04", "Commit 3")
+    assert (origin.date, origin.subject, origin.release) == ("2026-03-04", "Commit 3", "")
+    checkout.git("tag", "v1.10.0rc1", commit)
+    checkout.git("tag", "v1.10.0", checkout.commits[4])
+    checkout.git("tag", "v1.9.0", commit)
+    assert origin_of_commit(checkout.folder, commit).release == "1.9.0"
     assert origin.link == f"https://github.com/keras-team/keras/commit/{commit}"
     checkout.git("remote", "set-url", "origin", str(checkout.folder))
     assert origin_of_commit(checkout.folder, commit).link == ""
