@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backendcheck.vocabulary.leg_names import LegName
 
 _OUT = Path("reports/bisect")
-_OLDEST = "3.4"  # the first version of Keras that backendcheck supports
+_OLDEST = {"keras": "3.4"}  # the first version that backendcheck supports
 
 
 @click.command(cls=GroupedCommand)
@@ -47,11 +47,12 @@ def bisect(
     case: str, package: str, good: str | None, bad: str | None, versions: str | None, checkout: Path | None, backends: str | None,
     out: Path, output: OutputOptions, **options: Any,
 ) -> None:  # fmt: skip
-    """Find the first version or commit of Keras in which a finding of a case appears, or disappears.
+    """Find the first version of Keras in which a finding of a case appears, or disappears.
 
-    CASE is a case id, or FILE.py::case_name. The case is recorded and judged in the two versions at the ends, then in the middle
-    of what is left. A version that cannot be installed, or does not work with the installed backends, is skipped. Recordings are
-    kept. Exit code 0 when the version is found, 2 when the ends do not differ or cannot be judged.
+    CASE is a case id, or FILE.py::case_name. It is recorded and judged in the two versions at the ends, then in the middle of what
+    is left. --git tries commits of Keras, --package versions of jax, torch, tensorflow or numpy. A version that cannot be
+    installed, or does not work with the installed backends, is skipped. Recordings are kept. Exit code 0 when the version is
+    found, 2 when the ends do not differ or cannot be judged.
 
     \b
     backendcheck bisect tests/cases/mine.py::case_loss --good 3.12.0 --backends jax
@@ -61,7 +62,7 @@ def bisect(
     from backendcheck.recordings.store import CACHE
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.versions.bisect import bisect as find_first
-    from backendcheck.versions.requirements import check_package
+    from backendcheck.versions.requirements import check_package, legs_that_use
     from backendcheck.vocabulary.backends import DEFAULT_NAMES
     from backendcheck.vocabulary.case_ids import case_id
     from backendcheck.vocabulary.leg_names import parse_legs
@@ -70,6 +71,7 @@ def bisect(
     check_package(package, "--package")
     configuration = load_configuration(Path.cwd())
     selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    selected = legs_that_use(selected, package, are_named=bool(backends))
     node = _node_id(case, configuration.paths)
     tried = _commits(package, checkout, versions, good, bad) if checkout else _releases(package, versions, good, bad)
     new = functools.partial(RecordingRequest, paths=[node], store=Path.cwd() / CACHE, overwrite=True, **options)
@@ -111,7 +113,11 @@ def _releases(package: str, versions: str | None, good: str | None, bad: str | N
     listed = in_order(versions.split(","), "--versions") if versions else releases_of(package)
     ends = {option: in_order([text], option)[0] for option, text in (("--good", good), ("--bad", bad)) if text}
     listed = in_order([*listed, *ends.values()], "--versions")
-    low, high = Version(ends.get("--good", listed[0] if versions else _OLDEST)), Version(ends.get("--bad", listed[-1]))
+    oldest = listed[0] if versions else _OLDEST.get(package, "")
+    if not (oldest or good):
+        message = f"--package {package}: expected --good VERSION, the oldest version that works with the installed Keras."
+        raise UsageError(message)
+    low, high = Version(ends.get("--good", oldest)), Version(ends.get("--bad", listed[-1]))
     tried = [version for version in listed if low <= Version(version) <= high]
     if len(tried) < 2:  # noqa: PLR2004 - two ends
         message = f"{package}: {len(tried)} versions from {low} to {high}; expected --good before --bad, and two at least."

@@ -19,7 +19,8 @@ DEVICES = ("cpu", "gpu", "mps", "tpu")
 _IMPLEMENTED_MODES = ("eager", "jit", "replicas")
 _WITH_REPLICAS = (TENSORFLOW, JAX)  # torch has one device in one process
 _IMPLEMENTED_DEVICES = ("cpu",)
-IMPLEMENTED_PACKAGES = ("keras",)
+IMPLEMENTED_PACKAGES = ("keras", "jax", "torch", "tensorflow", "numpy")
+_OF_EVERY_BACKEND = ("keras", "numpy")
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
 _HEAD = re.compile(r"(?P<backend>[^@+]*)(?:@(?P<device>[^@+]*))?(?:\+(?P<mode>[^@+]*))?")
 _DEVICE = re.compile(rf"({'|'.join(DEVICES)})\d*")
@@ -41,6 +42,10 @@ class PackageVersion:
     def commit(self) -> str:
         """The commit of ``keras-git.3422977a5e41``; empty for a release."""
         return self.version.removeprefix(f"{_LATEST_SOURCE}.") if self.version.startswith(f"{_LATEST_SOURCE}.") else ""
+
+    def is_used_by(self, backend: Backend) -> bool:
+        """Whether a leg of this backend imports the package."""
+        return self.package in (*_OF_EVERY_BACKEND, backend.value)
 
     @classmethod
     def of_commit(cls, package: str, commit: str) -> PackageVersion:
@@ -121,6 +126,9 @@ def parse_leg(name: str) -> LegName:
         if part and part not in implemented:
             message = f"leg {name!r}: the {what}{part} {_NOT_YET}; expected one of {', '.join(implemented)}. Leave it out."
             raise UsageError(message)
+    if unused := next((package for package in leg.packages if not package.is_used_by(leg.backend)), None):
+        message = f"leg {name!r}: {leg.backend} does not use {unused.package}; expected a leg of {unused.package}. Leave it out."
+        raise UsageError(message)
     if leg.mode == "replicas" and leg.backend not in _WITH_REPLICAS:
         expected = " or ".join(map(str, _WITH_REPLICAS))
         message = f"leg {name!r}: {leg.backend} has no replicas in one process; expected {expected}. Leave the mode out."

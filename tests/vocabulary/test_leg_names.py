@@ -76,7 +76,8 @@ def test_a_name_of_another_form_is_refused_with_the_form(name: str, complaint: s
         ("torch+replicas", "torch has no replicas in one process; expected tensorflow or jax"),
         ("torch+compile", r"the mode \+compile is not implemented yet; expected one of eager, jit, replicas"),
         ("jax@gpu", "the device @gpu is not implemented yet; expected one of cpu"),
-        ("jax/jax-0.9.2", "the package /jax is not implemented yet; expected one of keras"),
+        ("jax/scipy-1.1", "the package /scipy is not implemented yet; expected one of keras, jax"),
+        ("torch/jax-0.9.2", "torch does not use jax; expected a leg of jax"),
         ("jax/keras-git", "the version git is not implemented yet"),
     ],
 )
