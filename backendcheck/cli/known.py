@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backendcheck.verdicts.known import Cause, Divergence
 
 _FEWEST_WORDS = 3  # of a reason
+_BISECT = "reports/bisect"  # where `bisect` writes
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 
@@ -140,17 +141,27 @@ def known_refresh(known_files: Sequence[Path], run: Path, package: str, add_outc
 @click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Default: the file in use (in a folder, that of the case file), or known_divergences.toml next to the case.",
               )  # fmt: skip
+@click.option("--bisect", "bisected", type=click.Path(path_type=Path, file_okay=False), is_flag=False, flag_value=_BISECT,
+              metavar="[DIR]",
+              help=f"Write since when, and a link, from a bisect of CASE. Its --out: {_BISECT} unless named.")  # fmt: skip
 @run_option("--out")
-def known_add(case: str, reason: str, cause: str, link: str, expires: str, file: Path | None, run: Path) -> None:
+def known_add(
+    case: str, reason: str, cause: str, link: str, expires: str, file: Path | None, bisected: Path | None, run: Path
+) -> None:  # fmt: skip
     """Write the entry for what a run has shown of CASE, and leave the rest of the file as it is.
+
+    With --bisect the entry begins in the release that `backendcheck bisect CASE` has found. A cause that is named gets that
+    release as `since` and the link, unless it has them; without a cause, the entry gets the link.
 
     \b
     backendcheck known add labels/one_hot --reason "JAX drops the label silently, the others raise."
     """
     from backendcheck.config import load_configuration
     from backendcheck.recordings.legs import find_legs, read_legs
-    from backendcheck.results.known_add import add, entries_for
+    from backendcheck.results.known_add import add, date_cause, entries_for
+    from backendcheck.verdicts.known_entries import load_causes
     from backendcheck.verdicts.known_files import file_for, known_place
+    from backendcheck.versions.found import read_found
 
     if not reason.strip() and not cause:
         message = "known add: expected --reason TEXT, or --cause ID of a cause that is defined. Say why it diverges."
@@ -168,12 +179,30 @@ def known_add(case: str, reason: str, cause: str, link: str, expires: str, file:
     if expires:
         _check_date(expires)
     versions = sorted(version for leg in legs if (version := leg.environment.versions.get("keras")))
-    keras = ".".join(versions[0].split(".")[:2]) if versions else ""
-    entries = entries_for(result, reason=reason, cause=cause, keras=keras, link=link, expires=expires)
+    since = {"keras": ".".join(versions[0].split(".")[:2])} if versions else {}
+    found = read_found(bisected, result) if bisected else None
+    if found:
+        _check_package(found.package)
+        since[found.package] = found.release
+        link = link or ("" if cause else found.link)
+    entries = entries_for(result, reason=reason, cause=cause, since=since, link=link, expires=expires)
     place = file or known_place(legs, load_configuration(Path.cwd()).known)
     path = file_for(place, case)
     add(path, entries, place=place)
     click.echo(f"{path}: {len(entries)} {'entry' if len(entries) == 1 else 'entries'} added.")
+    if found and cause:
+        edits = date_cause(load_causes(place)[cause], found.since, found.link)
+        edits.write()
+        for message in edits.messages:
+            click.echo(visible(message))
+
+
+def _check_package(package: str) -> None:
+    from backendcheck.verdicts.known_entries import PACKAGES
+
+    if package not in PACKAGES:
+        message = f"--bisect: entries have no versions of {package}; expected a bisect of {', '.join(PACKAGES)}."
+        raise UsageError(message)
 
 
 def _check_date(text: str) -> None:

@@ -62,7 +62,7 @@ def upgrade(
     paths: Sequence[str], before: str, after: str | None, backends: str | None, out: Path | None, output: OutputOptions,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Tell what changes from one version of Keras to another.
+    """Tell what changes from one version of Keras to another, or of jax, torch, tensorflow or numpy.
 
     Records the cases on each backend under both versions and compares each backend with itself: values, exceptions, order, dtype.
     A difference between backends that both versions show is no change. A change is recorded a second time, and counts only if it
@@ -73,6 +73,7 @@ def upgrade(
     \b
     backendcheck upgrade --from keras==3.14.1                         to the installed version
     backendcheck upgrade --from keras==3.14.1 --to keras==3.15.1 tests/cases
+    backendcheck upgrade --from jax==0.9.2                            on jax
     """
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.config import load_configuration
@@ -84,7 +85,7 @@ def upgrade(
     from backendcheck.sessions.selection import check_selection
     from backendcheck.versions.changes import Pair
     from backendcheck.versions.repeats import confirmed_changes
-    from backendcheck.versions.requirements import leg_with, parse_versions
+    from backendcheck.versions.requirements import leg_with, legs_that_use, parse_versions
     from backendcheck.vocabulary.backends import DEFAULT_NAMES, check_some_installed
     from backendcheck.vocabulary.leg_names import parse_legs
 
@@ -92,8 +93,9 @@ def upgrade(
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
-    selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
     versions = parse_versions(before, after)
+    selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    selected = legs_that_use(selected, versions[0].package, are_named=bool(backends))
     settle_workers(options, selected)
     directory = out or _OUT
     new = functools.partial(RecordingRequest, out=directory, paths=paths, store=Path.cwd() / CACHE, **options)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 import backendcheck
+from backendcheck.sessions.leg_packages import package_folders
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, installed_version
 from backendcheck.vocabulary.leg_names import LegName
@@ -41,9 +44,11 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     serialize_without_importing_tensorflow()
     Perturbation(name=session.request.noise).prepare_session()
     backend, leg = session.request.backend.backend, session.request.backend
-    if leg.packages and keras.__version__ != leg.keras_version():
-        message = f"keras {keras.__version__} was imported; expected that of the leg {leg}. Something is before it on the path"
-        raise RuntimeError(message)
+    for package, folder in zip(leg.packages, package_folders(leg), strict=True):
+        origin = getattr(importlib.import_module(package.package), "__file__", None) or ""
+        if not Path(origin).is_relative_to(folder):
+            message = f"{origin} was imported; expected {package} of the leg {leg}. Something is before it on the path"
+            raise RuntimeError(message)
     start_mode(leg.mode)
     start_replicas(leg.mode)
     module = sys.modules.get(backend.value)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backendcheck.compare.findings import Finding, odd_one_out
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
+from backendcheck.results.known_edit import FileEdits, toml_string
 from backendcheck.results.results import CaseResult
-from backendcheck.verdicts.known import Divergence, excuse
+from backendcheck.text.toml_tables import TableEdit, tables
+from backendcheck.verdicts.known import Cause, Divergence, excuse
 from backendcheck.verdicts.known_entries import load
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 
 def entries_for(
-    result: CaseResult, *, reason: str, cause: str = "", keras: str = "", link: str = "", expires: str = ""
+    result: CaseResult, *, reason: str, cause: str = "", since: Mapping[str, str] | None = None, link: str = "", expires: str = ""
 ) -> list[str]:
     """The ``[[divergence]]`` tables, as TOML, that excuse exactly the findings of `result`: one for each oracle and group.
 
-    `keras` is the version on which it was seen; the entries hold from there on.
+    `since` has the first version of packages with which it was seen; the entries hold from there on.
 
     Raises:
         UsageError: if the case has no finding, is an ERROR, or is known already.
@@ -55,7 +57,7 @@ def entries_for(
         why = excused.changed[0] if excused else "no finding"
         message = f"{result.case}: its findings cannot be described by entries ({why}). Write them by hand, or split the case."
         raise UsageError(message)
-    return [_toml(entry, order=legs, cause=cause, link=link, expires=expires, keras=keras) for entry in entries]
+    return [_toml(entry, order=legs, cause=cause, link=link, expires=expires, since=since or {}) for entry in entries]
 
 
 def _deviating(oracle: Oracle, findings: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:
@@ -66,12 +68,11 @@ def _deviating(oracle: Oracle, findings: Sequence[Finding], legs: Sequence[str])
     return tuple(leg for leg in legs if any(leg in finding.sides for finding in findings))
 
 
-def _toml(entry: Divergence, *, order: Sequence[str], cause: str, link: str, expires: str, keras: str) -> str:
+def _toml(entry: Divergence, *, order: Sequence[str], cause: str, link: str, expires: str, since: Mapping[str, str]) -> str:
     backends = [leg for leg in order if leg in entry.backends]
     lines = ["[[divergence]]", *([f"cause = {_string(cause)}"] if cause else [])]
     lines += [f"case = {_string(entry.case)}", f"backends = [{', '.join(map(_string, backends))}]"]
-    if keras:
-        lines.append(f"keras = {_string(f'>={keras}')}")
+    lines += [f"{package} = {_string(f'>={version}')}" for package, version in since.items()]
     lines.append(f"oracle = {_string(next(iter(entry.oracles)))}")
     kinds = sorted(entry.kinds)
     lines.append(f"kind = {_string(kinds[0]) if len(kinds) == 1 else '[' + ', '.join(map(_string, kinds)) + ']'}")
@@ -108,3 +109,15 @@ def add(path: Path, entries: Sequence[str], place: Path | None = None) -> None:
     except UsageError:
         path.unlink() if before is None else write_atomically(path, before.encode())
         raise
+
+
+def date_cause(cause: Cause, since: str, link: str) -> FileEdits:
+    """Give a cause the first version with it, and a link, unless it has them."""
+    edits = FileEdits()
+    table = next(table for table in tables(cause.path.read_text(encoding="utf-8")) if table.name == f"cause.{cause.id}")
+    now = {"link": cause.link, "since": cause.since}
+    values = {key: toml_string(value) for key, value in (("link", link), ("since", since)) if value and not now[key]}
+    if values:
+        written = ", ".join(f"{key} = {value}" for key, value in values.items())
+        edits.add(cause.path, TableEdit(table=table, values=values), f"{cause.path}: cause {cause.id} has {written}.")
+    return edits

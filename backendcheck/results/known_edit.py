@@ -120,14 +120,16 @@ def _expected(before: str, edits: Sequence[TableEdit]) -> dict[str, object]:
     causes = dict(content.get("cause", {}))
     headers = [table.header for table in tables(before) if table.name == "divergence"]
     for edit in sorted(edits, key=lambda edit: -edit.table.header):
+        changed = tomllib.loads("\n".join(f"{key} = {value}" for key, value in edit.values.items() if value is not None))
         if edit.table.name != "divergence":
-            del causes[edit.table.name.removeprefix("cause.")]
+            cause = causes.pop(name := edit.table.name.removeprefix("cause."))
+            if not edit.removed:
+                causes[name] = {**cause, **changed}
             continue
         place = headers.index(edit.table.header)
         if edit.removed:
             del entries[place]
             continue
-        changed = tomllib.loads("\n".join(f"{key} = {value}" for key, value in edit.values.items() if value is not None))
         entry = {key: value for key, value in entries[place].items() if edit.values.get(key, "") is not None} | changed
         added = tomllib.loads(edit.followed_by).get("divergence", []) if edit.followed_by else []
         entries[place : place + 1] = [entry, *added]

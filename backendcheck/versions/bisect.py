@@ -56,12 +56,13 @@ def outcome_of(result: CaseResult | None, problems: Sequence[str]) -> Outcome:
     if unusable := [str(problem) for problem in result.problems if problem.code not in _NO_FINDING]:
         return Outcome(problem="; ".join(unusable))
     return Outcome(
-        findings={_signature(finding): finding for finding in result.findings}, headline=result.headline,
+        findings={signature_of(finding): finding for finding in result.findings}, headline=result.headline,
         diagnoses=tuple(diagnosis.code for diagnosis in result.diagnoses),
     )  # fmt: skip
 
 
-def _signature(finding: Finding) -> Signature:
+def signature_of(finding: Finding) -> Signature:
+    """What makes two findings of two versions the same: oracle, sides, observation and kind."""
     left, right = map(_without_version, finding.sides)
     return str(finding.oracle), left, right, finding.observation, str(finding.kind)
 
@@ -111,7 +112,7 @@ def _target(versions: Sequence[str], good: Outcome, bad: Outcome) -> tuple[Signa
     """The most telling finding that one end has and the other has not, and whether the later end has it."""
     for here, other, appears in ((bad, good, True), (good, bad, False)):
         if only := [finding for signature, finding in here.findings.items() if signature not in other.findings]:
-            return _signature(leading(only)), appears
+            return signature_of(leading(only)), appears
     same = good.headline or "no finding"
     message = f"{versions[0]} and {versions[-1]}: the case has the same findings in both ({same}). Choose ends that differ."
     raise UsageError(message)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from backendcheck.errors import UsageError
-from backendcheck.vocabulary.backends import installed_version
+from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.leg_names import IMPLEMENTED_PACKAGES, LegName, PackageVersion, parse_leg
 
 
@@ -18,7 +19,7 @@ def parse_requirement(text: str, option: str) -> PackageVersion:
     Raises:
         UsageError: if it has another form, or is about a package that legs cannot have in other versions.
     """
-    example = f"{IMPLEMENTED_PACKAGES[0]}==3.14.1"
+    example = "keras==3.14.1"
     try:
         requirement = Requirement(text)
         (specifier,) = requirement.specifier
@@ -39,7 +40,7 @@ def parse_versions(before: str, after: str | None) -> tuple[PackageVersion, Pack
         UsageError: if they are not two versions of one package.
     """
     first = parse_requirement(before, "--from")
-    second = parse_requirement(after or f"{first.package}=={installed_version(first.package)}", "--to")
+    second = parse_requirement(after or f"{first.package}=={_installed(first.package)}", "--to")
     both = f"--from {before} and --to {second.package}=={second.version}"
     if first.package != second.package:
         message = f"{both}: are two packages; expected two versions of one."
@@ -62,6 +63,25 @@ def check_package(package: str, option: str) -> None:
         raise UsageError(message)
 
 
+def _installed(package: str) -> str:
+    """The version that is installed, without what tells builds apart: 2.13.0 for 2.13.0+cpu."""
+    return (Backend(package).version() or "").partition("+")[0]
+
+
+def legs_that_use(selected: Sequence[LegName], package: str, *, are_named: bool) -> tuple[LegName, ...]:
+    """The legs whose backend imports the package. Legs that were named all have to.
+
+    Raises:
+        UsageError: if no leg uses it.
+    """
+    probe = PackageVersion(package, "0")
+    using = tuple(leg for leg in selected if are_named or probe.is_used_by(leg.backend))
+    if not using:
+        message = f"{package}: none of {', '.join(map(str, selected))} uses it; expected a leg of {package}. Pass --backends."
+        raise UsageError(message)
+    return using
+
+
 def leg_with(leg: LegName, package: PackageVersion) -> LegName:
     """The leg with that version of a package. A version that is installed has no place in the name.
 
@@ -71,7 +91,7 @@ def leg_with(leg: LegName, package: PackageVersion) -> LegName:
     if any(named.package == package.package for named in leg.packages):
         message = f"leg {leg}: names a version of {package.package} itself. Leave it out; the versions are given by options."
         raise UsageError(message)
-    installed = installed_version(package.package)
-    if installed is not None and Version(installed) == Version(package.version):
+    installed = _installed(package.package)
+    if installed and not package.commit and Version(installed) == Version(package.version):
         return leg
     return parse_leg(replace(leg, packages=(*leg.packages, package)).value)

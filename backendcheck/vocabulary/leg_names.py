@@ -32,11 +32,12 @@ _OF_BACKENDS: Mapping[str, tuple[tuple[Backend, ...], str]] = {
     "replicas": ((TENSORFLOW, JAX), "has no replicas in one process"),
     "tf32": ((TENSORFLOW, JAX, TORCH), "has no setting for TF32"),
 }  # modes that only some backends have, and what is wrong with the others
-IMPLEMENTED_PACKAGES = ("keras",)
+IMPLEMENTED_PACKAGES = ("keras", "jax", "torch", "tensorflow", "numpy")
+_OF_EVERY_BACKEND = ("keras", "numpy")
 _LATEST_SOURCE = "git"  # the version of a package that pyproject.toml names
 _HEAD = re.compile(r"(?P<backend>[^@+]*)(?:@(?P<device>[^@+]*))?(?:\+(?P<mode>[^@+]*))?")
 _DEVICE = re.compile(rf"({'|'.join(DEVICES)})\d*")
-_PACKAGE = re.compile(r"(?P<package>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)-(?P<version>\d[a-z0-9.!+]*|git)")
+_PACKAGE = re.compile(r"(?P<package>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)-(?P<version>\d[a-z0-9.!+]*|git(?:\.[0-9a-f]{7,64})?)")
 _NOT_YET = "is not implemented yet"
 
 
@@ -49,6 +50,20 @@ class PackageVersion:
 
     def __str__(self) -> str:
         return f"{self.package}-{self.version}"
+
+    @property
+    def commit(self) -> str:
+        """The commit of ``keras-git.3422977a5e41``; empty for a release."""
+        return self.version.removeprefix(f"{_LATEST_SOURCE}.") if self.version.startswith(f"{_LATEST_SOURCE}.") else ""
+
+    def is_used_by(self, backend: Backend) -> bool:
+        """Whether a leg of this backend imports the package."""
+        return self.package in (*_OF_EVERY_BACKEND, backend.value)
+
+    @classmethod
+    def of_commit(cls, package: str, commit: str) -> PackageVersion:
+        """The package as it is in a commit of its source."""
+        return cls(package, f"{_LATEST_SOURCE}.{commit}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +174,13 @@ def parse_leg(name: str) -> LegName:
     if leg.device not in DEVICES and leg.device.rstrip("0123456789") not in ("", "gpu"):
         message = f"leg {name!r}: only gpu takes a number; expected one of {', '.join(DEVICES)}, or such as gpu1. Leave it out."
         raise UsageError(message)
-    for package in leg.packages:
-        if package.package not in IMPLEMENTED_PACKAGES:
-            expected = ", ".join(IMPLEMENTED_PACKAGES)
-            message = f"leg {name!r}: the package /{package.package} {_NOT_YET}; expected one of {expected}. Leave it out."
-            raise UsageError(message)
+    if other := next((package for package in leg.packages if package.package not in IMPLEMENTED_PACKAGES), None):
+        expected = ", ".join(IMPLEMENTED_PACKAGES)
+        message = f"leg {name!r}: the package /{other.package} {_NOT_YET}; expected one of {expected}. Leave it out."
+        raise UsageError(message)
+    if unused := next((package for package in leg.packages if not package.is_used_by(leg.backend)), None):
+        message = f"leg {name!r}: {leg.backend} does not use {unused.package}; expected a leg of {unused.package}. Leave it out."
+        raise UsageError(message)
     backends, lack = _OF_BACKENDS.get(leg.mode, ((leg.backend,), ""))
     if leg.backend not in backends:
         *others, last = map(str, backends)

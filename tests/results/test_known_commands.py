@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import tomllib
 from pathlib import Path
 
 import make
@@ -444,7 +446,7 @@ def failed(cases: dict[str, dict[str, dict[str, object]]]) -> Results:
 
 
 def test_an_entry_that_is_added_excuses_the_case(tmp_path: Path) -> None:
-    (text,) = entries_for(failed({"a/b": JAX_DIFFERS}).cases[0], reason='It "differs".', keras="3.15")
+    (text,) = entries_for(failed({"a/b": JAX_DIFFERS}).cases[0], reason='It "differs".', since={"keras": "3.15"})
     assert text == (
         '[[divergence]]\ncase = "a/b"\nbackends = ["jax"]\nkeras = ">=3.15"\noracle = "agreement"\nkind = "value"\n'
         'reason = "It \\"differs\\"."\n'
@@ -557,6 +559,66 @@ def test_add_writes_into_the_file_of_the_case_file(world: Path) -> None:
         'keras = ">=3.15"\noracle = "agreement"\nkind = "value"\n'
     )
     assert known_command(world, "check", "--run", "reports/latest").exit_code == 0
+
+
+def bisect_json(world: Path, **changed: object) -> None:
+    """What a bisect of the value that JAX has otherwise writes."""
+    found = {
+        "case": "labels/new", "package": "keras", "appears": True, "first": "3.14.0", "release": "3.14.0",
+        "link": "https://x/v3.14.0", "target": ["agreement", "tensorflow", "jax", "loss", "value"],
+    }  # fmt: skip
+    (world / "reports/bisect").mkdir(exist_ok=True)
+    (world / "reports/bisect/bisect.json").write_text(json.dumps(found | changed))
+
+
+def test_add_writes_since_when_as_a_bisect_has_found(world: Path) -> None:
+    bisect_json(world)
+    ended = known_command(world, "add", "labels/new", "--cause", "clamps", "--bisect")
+    assert ended.exit_code == 0, ended.err
+    folder = world / "cases/known_divergences"
+    text = (folder / "labels.toml").read_text()
+    assert 'cause = "clamps"\ncase = "labels/new"\nbackends = ["jax"]\nkeras = ">=3.14.0"\n' in text
+    assert "link" not in text
+    causes = tomllib.loads((folder / "causes.toml").read_text())["cause"]
+    assert causes["clamps"] == {"title": "JAX clamps indices.", "link": "https://example.org/1", "since": "3.14.0"}
+    assert 'cause clamps has since = "3.14.0".' in ended.out
+
+
+def test_add_writes_the_link_into_a_cause_without_one(world: Path) -> None:
+    bisect_json(world)
+    ended = known_command(world, "add", "labels/new", "--cause", "drops", "--bisect")
+    assert ended.exit_code == 0, ended.err
+    cause = tomllib.loads((world / "cases/known_divergences/causes.toml").read_text())["cause"]["drops"]
+    assert (cause["link"], cause["since"], cause["explanation"]) == ("https://x/v3.14.0", "3.5", "Rows of zeros.")
+
+
+def test_add_of_an_entry_without_a_cause_has_the_link_itself(world: Path) -> None:
+    bisect_json(world, package="jax", first="abc", release="0.10.0")
+    ended = known_command(world, "add", "labels/new", "--reason", "JAX clamps the index.", "--bisect", "reports/bisect")
+    assert ended.exit_code == 0, ended.err
+    text = (world / "cases/known_divergences/labels.toml").read_text()
+    assert 'keras = ">=3.15"\njax = ">=0.10.0"\n' in text
+    assert 'link = "https://x/v3.14.0"\n' in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"case": "labels/other"}, "is about labels/other; expected labels/new"),
+        ({"appears": False}, "a finding that disappears in keras 3.14.0; expected one that appears"),
+        ({"target": ["agreement", "jax", "torch", "gradient/a", "value"]}, "is about gradient/a (value, agreement), which"),
+        ({"release": None}, "names commit 3.14.0, which is in no release yet"),
+        ({"package": "numpy-extras"}, "entries have no versions of numpy-extras"),
+    ],
+)  # fmt: skip
+def test_a_bisect_of_something_else_is_refused(world: Path, changed: dict[str, object], complaint: str) -> None:
+    before = (world / "cases/known_divergences/labels.toml").read_text()
+    missing = known_command(world, "add", "labels/new", "--cause", "clamps", "--bisect")
+    assert (missing.exit_code, "Run `backendcheck bisect labels/new` first" in missing.err) == (2, True)
+    bisect_json(world, **changed)
+    ended = known_command(world, "add", "labels/new", "--cause", "clamps", "--bisect")
+    assert (ended.exit_code, complaint in ended.err) == (2, True), ended.err
+    assert (world / "cases/known_divergences/labels.toml").read_text() == before
 
 
 def test_refresh_and_prune_say_first_what_they_would_do(world: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +21,15 @@ from backendcheck.vocabulary.leg_names import parse_leg
 LEG = parse_leg("jax/keras-3.14.1")
 
 
+def size_of(request: urllib.request.Request, **_: object) -> io.BytesIO:
+    """The answer of the package index to what it is asked for a size: PyTorch is large, and that of tensorflow is not told."""
+    if "tensorflow" in request.full_url:
+        raise OSError
+    answer = io.BytesIO()
+    answer.headers = {"Content-Length": "532000000" if "torch" in request.full_url else "1000"}  # type: ignore[attr-defined]
+    return answer
+
+
 @pytest.fixture
 def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands of pip, which installs an empty package, or nothing of version 9."""
@@ -27,18 +39,23 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(list(command))
         if command[-1].endswith("==9"):
             return subprocess.CompletedProcess(command, 1, "", "ERROR: No matching distribution found for keras==9\n")
-        (Path(command[command.index("--target") + 1]) / "keras").mkdir()
+        if "--dry-run" in command:
+            items = [{"download_info": {"url": f"https://x/{what.replace('==', '-')}.whl"}} for what in command if "==" in what]
+            Path(command[command.index("--report") + 1]).write_text(json.dumps({"install": items}))
+        else:
+            (Path(command[command.index("--target") + 1]) / "keras").mkdir(parents=True)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(leg_packages, "_kept", lambda: tmp_path / "packages")
     monkeypatch.setattr(leg_packages.subprocess, "run", run)
+    monkeypatch.setattr(leg_packages.urllib.request, "urlopen", size_of)
     return commands
 
 
 def test_a_version_is_installed_once_and_without_its_dependencies(pip: list[list[str]], tmp_path: Path) -> None:
     for _ in range(2):
         install_packages(LEG)
-    assert [(command[-1], "--no-deps" in command) for command in pip] == [("keras==3.14.1", True)]
+    assert [(command[-1], "--no-deps" in command) for command in pip if "--dry-run" not in command] == [("keras==3.14.1", True)]
     assert package_folders(LEG) == [tmp_path / "packages" / "keras-3.14.1"]
     assert (package_folders(LEG)[0] / "keras").is_dir()
     assert [path.name for path in (tmp_path / "packages").iterdir()] == ["keras-3.14.1"]
@@ -49,6 +66,19 @@ def test_a_version_that_cannot_be_installed_is_refused_by_name(pip: list[list[st
     with pytest.raises(UsageError, match=complaint) as refused:
         install_packages(parse_leg("jax/keras-9"))
     assert len(str(refused.value).splitlines()) == len(pip) == 1
+
+
+def test_packages_of_one_version_are_installed_together(pip: list[list[str]], tmp_path: Path) -> None:
+    install_packages(parse_leg("jax/jax-0.9.2"))
+    assert [command[-2:] for command in pip] == [["jax==0.9.2", "jaxlib==0.9.2"]] * 2
+    assert [path.name for path in (tmp_path / "packages").iterdir()] == ["jax-0.9.2"]
+
+
+def test_a_wheel_that_is_too_large_is_not_downloaded(pip: list[list[str]]) -> None:
+    with pytest.raises(UsageError, match=r"torch-2\.12\.0\.whl has 532 MB, more than 400, as builds for CUDA have") as refused:
+        install_packages(parse_leg("torch/torch-2.12.0"))
+    assert len(str(refused.value).splitlines()) == len(pip) == 1
+    install_packages(parse_leg("tensorflow/tensorflow-2.20.0"))
 
 
 def test_it_is_first_on_the_path_of_that_leg_only(pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

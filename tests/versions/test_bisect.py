@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import subprocess
 from pathlib import Path
@@ -85,10 +87,41 @@ def test_releases_as_pip_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
         releases.in_order(["newest"], "--versions")
 
 
-def test_release_notes_are_those_in_the_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Answers of the package index."""
+    answers: list[bytes] = []
+    monkeypatch.setattr(releases.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(answers[0]))
+    return answers
+
+
+def test_the_page_of_a_release_is_that_in_its_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: list[bytes]
+) -> None:
     monkeypatch.setattr(leg_packages, "_kept", lambda: tmp_path)
-    for version, label in (("3.1.0", "Release Notes"), ("3.2.0", "Repository")):
+    index.append(b"<html>")  # an index that does not have the dates
+    for version, lines in {
+        "3.1.0": "Project-URL: Repository, https://github.com/x/keras\nProject-URL: Release Notes, https://x/notes",
+        "3.2.0": "Project-URL: Repository, https://github.com/x/keras",
+        "3.3.0": "Home-page: https://github.com/x/keras.git/",
+        "3.4.0": "Project-URL: Issues, https://github.com/x/keras/issues",
+    }.items():
         metadata = tmp_path / f"keras-{version}" / f"keras-{version}.dist-info" / "METADATA"
         metadata.parent.mkdir(parents=True)
-        metadata.write_text(f"Metadata-Version: 2.1\nName: keras\nVersion: {version}\nProject-URL: {label}, https://x/notes\n")
-    assert [releases.release_notes("keras", version) for version in ("3.1.0", "3.2.0", "3.3.0")] == ["https://x/notes", "", ""]
+        metadata.write_text(f"Metadata-Version: 2.1\nName: keras\nVersion: {version}\n{lines}\n")
+    origins = [releases.origin_of_release("keras", f"3.{minor}.0") for minor in range(1, 6)]
+    tag = "https://github.com/x/keras/releases/tag/v3"
+    assert [origin.link for origin in origins] == ["https://x/notes", f"{tag}.2.0", f"{tag}.3.0", "", ""]
+    assert not any(origin.date or origin.subject for origin in origins)
+
+
+def test_the_date_of_a_release_is_that_of_its_first_file(index: list[bytes]) -> None:
+    files = [
+        {"filename": "keras-3.1.0.tar.gz", "upload-time": "2026-01-03T01:42:16.386988Z"},
+        {"filename": "keras-3.1.0-py3-none-any.whl", "upload-time": "2026-01-02T01:42:16.386988Z"},
+        {"filename": "keras-3.2.0-py3-none-any.whl"},
+        {"filename": "keras-3.3.0.exe", "upload-time": "2026-01-02T01:42:16.386988Z"},
+    ]
+    index.append(json.dumps({"files": files}).encode())
+    dates = [releases.origin_of_release("keras", f"3.{minor}.0").date for minor in range(1, 4)]
+    assert dates == ["2026-01-02", "", ""]

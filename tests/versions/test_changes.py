@@ -17,11 +17,11 @@ from backendcheck.results.results import Results
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.versions.changes import Pair, changes_of
 from backendcheck.versions.repeats import node_ids
-from backendcheck.versions.requirements import leg_with, parse_requirement, parse_versions
+from backendcheck.versions.requirements import leg_with, legs_that_use, parse_requirement, parse_versions
 from backendcheck.versions.text import exit_sentence, upgrade_lines
 from backendcheck.versions.upgrade import Upgrade
 from backendcheck.vocabulary.findings import Oracle
-from backendcheck.vocabulary.leg_names import PackageVersion, parse_leg
+from backendcheck.vocabulary.leg_names import PackageVersion, parse_leg, parse_legs
 
 OLD, NEW = "jax/keras-3.14.1", "jax"
 PAIR = Pair(backend="jax", before=OLD, after=NEW)
@@ -169,7 +169,7 @@ def test_groups_and_known_causes() -> None:
 
 
 def test_versions_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backendcheck.versions.requirements.installed_version", lambda _: "3.15.1")
+    monkeypatch.setattr("backendcheck.vocabulary.backends.installed_version", {"keras": "3.15.1", "torch": "2.13.0+cpu"}.get)
     old, new = parse_versions("Keras == 3.14.1", None)
     assert (old, new) == (PackageVersion("keras", "3.14.1"), PackageVersion("keras", "3.15.1"))
     assert [leg_with(parse_leg("jax+eager"), version).value for version in (old, new)] == ["jax+eager/keras-3.14.1", "jax+eager"]
@@ -178,10 +178,24 @@ def test_versions_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("keras", "keras>=3.14", "keras==3.14.*", "keras===3", "keras=3.14.1", ""):
         with pytest.raises(UsageError, match=r"not a package in one version; expected PACKAGE==VERSION, such as keras==3\.14\.1"):
             parse_requirement(text, "--from")
-    with pytest.raises(UsageError, match=r"--from jax: other versions of jax are not implemented yet; expected keras"):
-        parse_requirement("jax==0.9.2", "--from")
+    with pytest.raises(UsageError, match=r"--from scipy: other versions of scipy are not implemented yet; expected keras or jax"):
+        parse_requirement("scipy==1.1", "--from")
     with pytest.raises(UsageError, match="are one version"):
         parse_versions("keras==3.15.1", None)
+
+
+def test_versions_of_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backendcheck.vocabulary.backends.installed_version", {"torch": "2.13.0+cpu"}.get)
+    assert parse_versions("torch==2.12.0", None)[1] == PackageVersion("torch", "2.13.0")  # the build is no other version
+    assert leg_with(parse_leg("torch"), PackageVersion("torch", "2.13.0")).value == "torch"
+    selected = parse_legs("tensorflow,jax,torch")
+    assert [leg.value for leg in legs_that_use(selected, "torch", are_named=False)] == ["torch"]
+    assert legs_that_use(selected, "numpy", are_named=False) == selected
+    named = legs_that_use(selected, "torch", are_named=True)
+    with pytest.raises(UsageError, match=r"leg 'jax/torch-2\.12\.0': jax does not use torch; expected a leg of torch"):
+        [leg_with(leg, PackageVersion("torch", "2.12.0")) for leg in named[1:]]
+    with pytest.raises(UsageError, match="torch: none of jax uses it; expected a leg of torch"):
+        legs_that_use(parse_legs("jax"), "torch", are_named=False)
 
 
 def test_the_node_ids_of_cases(tmp_path: Path) -> None:

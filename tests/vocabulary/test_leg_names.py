@@ -77,7 +77,8 @@ def test_a_name_of_another_form_is_refused_with_the_form(name: str, complaint: s
         ("jax+compile", r"jax has no torch\.compile; expected torch"),
         ("numpy+tf32", "numpy has no setting for TF32; expected tensorflow, jax or torch"),
         ("jax@cpu1", "only gpu takes a number; expected one of cpu, gpu, mps, tpu, or such as gpu1"),
-        ("jax/jax-0.9.2", "the package /jax is not implemented yet; expected one of keras"),
+        ("jax/scipy-1.1", "the package /scipy is not implemented yet; expected one of keras, jax"),
+        ("torch/jax-0.9.2", "torch does not use jax; expected a leg of jax"),
         ("jax/keras-git", "the version git is not implemented yet"),
     ],
 )
