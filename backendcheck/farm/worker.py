@@ -33,6 +33,7 @@ def serve(address: str, legs: Mapping[str, int], slots: int, host: str, name: st
         )
         raise UsageError(message)
     quiet()
+    logging.disable(logging.CRITICAL)  # what Dask imports later sets levels of its own; nothing else runs here
     # Dask would give each process one thread, and the recordings would have another number than elsewhere.
     with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}), contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(address, legs, slots, host, name, tell))
