@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from backendcheck.errors import UsageError
 if TYPE_CHECKING:
     from backendcheck.farm.recording import Farm
     from backendcheck.sessions.request import RecordingRequest
+    from backendcheck.vocabulary.leg_names import LegName
 
 _OPTIONS = (
     click.option(
@@ -61,6 +62,21 @@ def take_farm(options: dict[str, Any], **excluded: Any) -> Farm | None:
             message = f"--farm: does not go with --{name.replace('_', '-')}; expected one of the two. Leave one out."
             raise UsageError(message)
     return Farm(address=address, wait_s=wait_s, chunk_s=chunk_s, files=tuple(files))
+
+
+def check_legs(farm: Farm | None, legs: Sequence[LegName]) -> None:
+    """Refuse legs with a name of their own on a farm: their interpreters and variables are those of this machine.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    named = [leg.name for leg in legs if farm is not None and leg.name]
+    if named:
+        message = (
+            f"--farm: does not go with {', '.join(named)}, which pyproject.toml defines for this machine; expected legs such as "
+            "jax or jax/keras-3.14.1. Leave it out, or record it here and join both with 'backendcheck merge'."
+        )
+        raise UsageError(message)
 
 
 def record_with(

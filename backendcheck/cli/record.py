@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from backendcheck.cli.farm_options import farm_options, record_with, take_farm
+from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     backend_option,
@@ -112,12 +112,13 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     check_resume(options, farm=farm is not None)
     paths = paths or load_configuration(Path.cwd()).paths
     leg = parse_leg(backend)
+    check_legs(farm, [leg])
     settle_workers(options, [leg], farm=farm is not None)
     request = RecordingRequest(backend=leg, out=out, paths=paths, store=Path.cwd() / CACHE, **options)
     request = with_durations(request)
     check_expressions(request)
     check_selection(request)
-    if leg.python and farm is None:
+    if leg.python:
         _record_there(request)
     outcome = record_session(request) if farm is None else _on_farm(farm, request)
     environment = outcome.environment

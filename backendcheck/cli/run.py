@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.farm_options import farm_options, record_with, take_farm
+from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     LATEST,
@@ -110,6 +110,7 @@ def run(
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
     selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    check_legs(farm, selected)
     directory = out or LATEST
     settle_workers(options, selected, farm=farm is not None)
     # 'model' calls this without --durations, and click then leaves out the callback of that option.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,8 +55,16 @@ def test_the_number_of_processes_stays_where_it_is_named() -> None:
 
 
 def test_without_a_farm_nothing_of_dask_is_imported() -> None:
-    assert CliRunner().invoke(cli, ["run", "--help"]).exit_code == 0
-    assert "distributed.scheduler" not in sys.modules
+    code = "import sys, backendcheck.cli; print([name for name in sys.modules if name.startswith(('dask', 'distributed'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_leg_that_only_this_machine_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.backendcheck.legs.mine]\nbackend = "jax"\n', encoding="utf-8")
+    ended = CliRunner().invoke(cli, ["run", "--legs", "mine", "--farm", "local:1"])
+    assert ended.exit_code == 2
+    assert "--farm: does not go with mine" in ended.output
 
 
 def test_the_pods_of_the_recipe_are_called_as_the_commands_are() -> None:
