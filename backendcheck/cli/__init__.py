@@ -16,6 +16,7 @@ from backendcheck.cli.certify import certify
 from backendcheck.cli.compare import compare
 from backendcheck.cli.demo import demo
 from backendcheck.cli.explore import explore
+from backendcheck.cli.farm import farm
 from backendcheck.cli.grouped_help import write_commands
 from backendcheck.cli.init import init
 from backendcheck.cli.known import known
@@ -120,7 +121,7 @@ def cli() -> None:
 
 for command in (
     demo, init, run, labels, model, explore, upgrade, migrate, certify, record, compare, merge, report, show, locate, bisect,
-    repro, list_cases, known, selftest,
+    repro, list_cases, known, selftest, farm,
 ):  # fmt: skip
     cli.add_command(command)
 

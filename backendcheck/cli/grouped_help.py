@@ -12,6 +12,7 @@ COMMANDS = {
     "Check": ("run", "model", "labels", "explore", "upgrade", "migrate", "certify"),
     "Look into a difference": ("report", "show", "locate", "bisect", "repro", "known"),
     "In CI": ("record", "compare", "merge"),
+    "On more machines": ("farm",),
     "More": ("list", "selftest"),
 }
 # By the name of the parameter. Options without a group come last, under "Options".
@@ -27,6 +28,7 @@ _OPTIONS = {
         "every",
     ),
     "Recording": ("workers", "timeout_s", "worker_memory", "device", "oracles", "plugins", "noise_floor", "watch"),
+    "Farm": ("farm_address", "farm_wait_s", "farm_chunk_s", "farm_files"),
     "Search": ("budget", "n_situations", "seed"),
     "Output directory": ("out", "overwrite", "resume", "retry", "fresh", "kept"),
     "Verdicts": ("known_files", "strict_known", "baseline", "history"),

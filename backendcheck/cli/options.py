@@ -90,10 +90,17 @@ workers_option = click.option(
 )  # fmt: skip
 
 
-def settle_workers(options: dict[str, Any], legs: Sequence[LegName]) -> None:
-    """Put a number in the place of `-n auto`. These legs record at the same time."""
+def settle_workers(options: dict[str, Any], legs: Sequence[LegName], *, farm: bool = False) -> None:
+    """Put a number in the place of `-n auto`. These legs record at the same time.
+
+    Raises:
+        UsageError: on a farm, because the cores and the memory of its machines are not known here.
+    """
     from backendcheck.sessions.worker_count import workers_that_fit
 
+    if farm and not options["workers"]:
+        message = "--farm: does not go with -n auto; expected a number of processes for each chunk, such as -n 1. Leave it out."
+        raise UsageError(message)
     options["workers"] = options["workers"] or workers_that_fit(legs, options["worker_memory"])
 
 
@@ -178,7 +185,7 @@ def _parse_durations(context: click.Context, parameter: click.Parameter, value: 
 durations_option = click.option(
     "--durations", "seconds_before", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     callback=_parse_durations,
-    help="With --shard: a report.json of an earlier run. Parts then take about the same time. Give all parts the same FILE.",
+    help="With --shard or --farm: a report.json of an earlier run, for parts of the same time. Give all shards the same FILE.",
 )  # fmt: skip
 resume_option = click.option(
     "--resume", is_flag=True,
@@ -195,10 +202,10 @@ fresh_option = click.option(
 )  # fmt: skip
 
 
-def check_resume(options: dict[str, Any]) -> None:
+def check_resume(options: dict[str, Any], *, farm: bool = False) -> None:
     """Refuse options that contradict each other or need another: --resume, --overwrite, --fresh, --retry-errors, --durations."""
-    if options["seconds_before"] and not options["shard"]:
-        message = "--durations divides the cases into shards; expected --shard K/N with it."
+    if options["seconds_before"] and not options["shard"] and not farm:
+        message = "--durations divides the cases into shards; expected --shard K/N or --farm ADDRESS with it."
         raise click.UsageError(message)
     if options["resume"] and options["overwrite"]:
         message = "--resume keeps the recordings and --overwrite replaces them; expected one of the two."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     backend_option,
@@ -23,7 +24,9 @@ from backendcheck.errors import BackendcheckError, UsageError
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
+    from backendcheck.farm.recording import Farm
     from backendcheck.sessions.request import RecordingRequest
+    from backendcheck.sessions.session import Outcome
 
 
 def _record_for_parent(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -79,6 +82,7 @@ def _record_there(request: RecordingRequest) -> NoReturn:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, metavar="DIR",
               help="Directory of the legs; recordings go to DIR/<backend>.")  # fmt: skip
 @recording_options
+@farm_options
 @overwrite_option
 @click.option("--request", type=click.Path(path_type=Path), hidden=True, is_eager=True, expose_value=False,
               callback=_record_for_parent, help="Record what this file says, and report to the parent.")  # fmt: skip
@@ -91,6 +95,7 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     \b
     backendcheck record cases --backend jax --out reports
     backendcheck record cases --backend jax --out reports --shard 2/8
+    backendcheck record cases --backend jax --out reports --farm tcp://desk:8786
     """
     from collections import Counter
 
@@ -103,17 +108,19 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     from backendcheck.vocabulary.leg_names import parse_leg
 
     end_on_signals()
-    check_resume(options)
+    farm = take_farm(options)
+    check_resume(options, farm=farm is not None)
     paths = paths or load_configuration(Path.cwd()).paths
     leg = parse_leg(backend)
-    settle_workers(options, [leg])
+    check_legs(farm, [leg])
+    settle_workers(options, [leg], farm=farm is not None)
     request = RecordingRequest(backend=leg, out=out, paths=paths, store=Path.cwd() / CACHE, **options)
     request = with_durations(request)
     check_expressions(request)
     check_selection(request)
     if leg.python:
         _record_there(request)
-    outcome = record_session(request)
+    outcome = record_session(request) if farm is None else _on_farm(farm, request)
     environment = outcome.environment
     counts = ", ".join(f"{n} {status}" for status, n in Counter(outcome.statuses.values()).most_common())
     kept = f" ({outcome.n_kept} of them {'kept' if environment.kept else 'before'})" if outcome.n_kept else ""
@@ -122,3 +129,17 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     for message in outcome.messages(request):
         click.echo(visible(f"backendcheck: {message}"), err=True)
     sys.exit(outcome.exit_code)
+
+
+def _on_farm(farm: Farm, request: RecordingRequest) -> Outcome:
+    """Record on a farm; how it ended as that of a session. Ends the command if nothing has come back."""
+    from backendcheck.progress.terminal import progress_of
+    from backendcheck.recordings.legs import read_leg
+    from backendcheck.sessions.session import Outcome
+
+    if not record_with(farm, [request], progress_of, [request.out], quiet=False):
+        click.echo(f"backendcheck: {request.backend}: nothing was recorded, so this leg is missing.", err=True)
+        sys.exit(3)
+    leg = read_leg(request.leg)
+    statuses = {case: recording.status for case, recording in leg.recordings.items()}
+    return Outcome(environment=leg.environment, statuses=statuses)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     LATEST,
@@ -48,6 +49,7 @@ _SCRIPT_S = 30.0  # to make one case smaller; 'backendcheck repro' takes a minut
     "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {LATEST}; an earlier run there is moved aside."
 )
 @recording_options
+@farm_options
 @known_option
 @strict_known_option
 @baseline_option
@@ -83,6 +85,7 @@ def run(
     backendcheck run tests/cases --scripts 3
     backendcheck run tests/cases --watch     again after each save
     backendcheck run --resume                continue an interrupted run
+    backendcheck run --farm tcp://desk:8786  on the workers of a Dask scheduler
     """
     from backendcheck.case_files import builtin_cases, find_case_files
     from backendcheck.config import load_configuration
@@ -101,13 +104,15 @@ def run(
     from backendcheck.vocabulary.leg_names import parse_legs
 
     end_on_signals()
-    check_resume(options)
+    farm = take_farm(options, watch=watch, noise_floor=noise_floor)
+    check_resume(options, farm=farm is not None)
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
     selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    check_legs(farm, selected)
     directory = out or LATEST
-    settle_workers(options, selected)
+    settle_workers(options, selected, farm=farm is not None)
     # 'model' calls this without --durations, and click then leaves out the callback of that option.
     options |= {"store": Path.cwd() / CACHE, "seconds_before": options["seconds_before"] or {}}
     requests = [RecordingRequest(backend=backend, out=directory, paths=paths, **options) for backend in selected]
@@ -118,9 +123,10 @@ def run(
         requests = [replace(request, seconds_before=seconds_before) for request in requests]
     check_expressions(requests[0])
     check_selection(requests[0])
-    check_some_installed([leg.backend for leg in selected if not leg.missing_modules()])
-    for leg in selected:
-        install_packages(leg)
+    if farm is None:  # otherwise the workers have them
+        check_some_installed([leg.backend for leg in selected if not leg.missing_modules()])
+        for leg in selected:
+            install_packages(leg)
     if watch:
         if options["resume"]:
             message = "--resume continues one run and --watch repeats it; expected one of the two."
@@ -133,11 +139,15 @@ def run(
         clear_noise(directory)
         clear_scripts(directory)
         clear_layers(directory)
-    recordable = with_backend(requests)
+    recordable = requests if farm else with_backend(requests)
     progress = functools.partial(progress_of, quiet=output.quiet)
     # Only these directories are read: without --resume other legs in them are of an earlier run.
     verdicts = None if output.quiet or len(recordable) < len(selected) else functools.partial(_with_verdicts, known_files)
-    leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=[moved or directory, LATEST], quiet=output.quiet)
+    earlier_runs = [moved or directory, LATEST]
+    if farm is not None:
+        leg_dirs = record_with(farm, requests, progress, earlier_runs, quiet=output.quiet)
+    else:
+        leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=earlier_runs, quiet=output.quiet)
     if noise_floor:
         runs = {environment.backend: environment.run for environment in map(read_environment, leg_dirs)}
         for name, backend, noise_end in record_noise(recordable, runs, progress):

@@ -60,9 +60,9 @@ def write_legs(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
     written = []
     for leg in legs:
         path = out / folder_of(leg.environment.backend)
-        _write(path, leg)
+        write_leg(path, leg)
         for name, noise in leg.noise.items():
-            _write(noise_path(path, name), noise)
+            write_leg(noise_path(path, name), noise)
         written.append(path)
     return written
 
@@ -73,7 +73,13 @@ def _places(out: Path, legs: Sequence[MergedLeg]) -> list[Path]:
     return list(dict.fromkeys([*(out / name for name in names), *legs_below(out)]))
 
 
-def _write(path: Path, leg: MergedLeg) -> None:
+def write_leg(path: Path, leg: MergedLeg) -> None:
+    """Write one merged leg into its directory, where nothing of another leg may be left.
+
+    Raises:
+        OutputInTheWay: if it cannot be written.
+        UnreadableInput: if a recording has changed since it was read.
+    """
     # Until the last recording is there the leg is one that was not finished, which no command takes for a whole one.
     write_environment(path, replace(leg.environment, exit_state=ExitState.RUNNING))
     names = alike({*leg.environment.cases, *leg.files})

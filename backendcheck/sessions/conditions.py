@@ -51,7 +51,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
     """The conditions by name."""
     paths = [split_node_id(path)[0].absolute() for path in request.paths]
     return {
-        "harness": _harness(),
+        "harness": harness(),
         "python": f"{sys.version} {sys.executable} {sys.prefix} {_flags()}",
         "machine": f"{platform.system()} {platform.machine()} {_processor()} {os.cpu_count()}",
         "packages": digest_of(_packages()),
@@ -93,7 +93,7 @@ def judging_conditions() -> dict[str, str]:
     }
 
 
-def _harness() -> str:
+def harness() -> str:
     """A digest of the source of backendcheck, without the built-in cases."""
     return _source(_CODE)
 

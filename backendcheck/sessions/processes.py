@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -95,11 +95,13 @@ class Stopped(Exception):
 
 
 def record_all(
-    requests: Sequence[RecordingRequest], progress: Progress, stop: threading.Event | None = None
-) -> dict[str, LegEnd]:
+    requests: Sequence[RecordingRequest], progress: Progress, stop: threading.Event | None = None,
+    *, directory: Path | None = None, variables: Mapping[str, str] | None = None,
+) -> dict[str, LegEnd]:  # fmt: skip
     """Record every request in a process of its own, all at once; returns how each ended.
 
     On Ctrl-C, or any other end of this function, the processes are asked to end, then made to. `stop` is for other threads.
+    `directory` is where the processes are started, and `variables` are added to their environment.
 
     Raises:
         Stopped: if `stop` was set before all had ended.
@@ -112,7 +114,8 @@ def record_all(
         processes: dict[str, subprocess.Popen[str]] = {}
         stack.callback(_end, processes.values())
         for request in requests:
-            process = processes[request.backend.value] = _started(request, folder / f"{request.backend.folder}.json")
+            file = folder / f"{request.backend.folder}.json"
+            process = processes[request.backend.value] = _started(request, file, directory, variables or {})
             threading.Thread(target=_forward, args=(request.backend.value, process.stdout, events), daemon=True).start()
         errors = {name: _lines_of(process.stderr) for name, process in processes.items()}
         messages: dict[str, list[str]] = {name: [] for name in processes}
@@ -158,11 +161,13 @@ def _session_in(leg: Path) -> tuple[str, int] | None:
     return environment.run, len(environment.sessions)
 
 
-def _started(request: RecordingRequest, path: Path) -> subprocess.Popen[str]:
+def _started(
+    request: RecordingRequest, path: Path, directory: Path | None, variables: Mapping[str, str]
+) -> subprocess.Popen[str]:
     replace(request, report_events=True).save(path)
     return start_python(
         "backendcheck.cli:main", "record", "--request", str(path), python=request.backend.python,
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=directory, env={**os.environ, **variables},
     )  # fmt: skip
 
 

@@ -49,5 +49,6 @@ def test_every_option_is_listed_once(command: click.Command) -> None:
 def test_options_are_in_groups() -> None:
     text = help_of(cli.commands["run"], "run")
     titles = re.findall(r"^([A-Z][\w ]+):$", text, re.MULTILINE)
-    assert titles == ["Which backends and cases", "Recording", "Output directory", "Verdicts", "What is printed", "Options"]
+    expected = ["Which backends and cases", "Recording", "Farm", "Output directory", "Verdicts", "What is printed", "Options"]
+    assert titles == expected
     assert text.index("Which backends and cases:") < text.index("--shard") < text.index("Recording:") < text.index("--timeout")

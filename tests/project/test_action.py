@@ -212,7 +212,7 @@ def test_the_reusable_workflow_calls_the_action_as_the_recipe_with_jobs_of_its_o
 
 
 def test_every_recipe_is_in_the_documentation() -> None:
-    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("ci.md", "farm.md"))
     names = {path.name for path in RECIPES.iterdir()}
     assert set(re.findall(r'^--8<-- "recipes/(.*)"$', page, re.MULTILINE)) == names
     assert set(re.findall(r"\]\(recipes/(.*?)\)", page)) == names

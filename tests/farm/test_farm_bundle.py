@@ -1,0 +1,73 @@
+"""Files on their way to a worker: which go, that they arrive whole, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from front_door import project
+
+from backendcheck.errors import UnreadableInput, UsageError
+from backendcheck.farm import bundle
+
+FILES = {
+    "pyproject.toml": "[tool.pytest.ini_options]\n", "tests/cases/a.py": "def case_a(): return {}\n",
+    "tests/cases/data.csv": "1\n", "tests/conftest.py": "", "src/package/code.py": "", ".env": "secret", ".git/config": "",
+    "venv/x.py": "", "build/x.py": "", "own/pyvenv.cfg": "", "own/lib.py": "", "reports/latest/jax/environment.json": "{}",
+    "out/report.json": "{}",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    return project(tmp_path / "a", FILES)
+
+
+def test_the_project_goes_without_what_is_hidden_installed_built_or_recorded(folder: Path) -> None:
+    files = bundle.project_files(["tests/cases"], [], folder, folder / "out")
+    expected = {"pyproject.toml", "tests/cases/a.py", "tests/cases/data.csv", "tests/conftest.py", "src/package/code.py"}
+    assert files.keys() == expected
+
+
+def test_named_files_go_with_the_cases_and_what_configures_them(folder: Path) -> None:
+    files = bundle.project_files(["tests/cases/a.py::case_a"], [Path("src")], folder, folder / "out")
+    assert files.keys() == {"pyproject.toml", "tests/cases/a.py", "tests/conftest.py", "src/package/code.py"}
+
+
+def test_the_built_in_cases_need_no_files(folder: Path) -> None:
+    assert bundle.project_files([], [], folder, folder / "out") == {}
+
+
+def test_the_same_files_make_the_same_bytes_and_arrive_as_they_were(tmp_path: Path, folder: Path) -> None:
+    first, second = bundle.packed_folder(folder), bundle.packed_folder(folder)
+    assert (first.content, first.sha256) == (second.content, second.sha256)
+    bundle.unpack(first.content, first.sha256, tmp_path / "b")
+    assert bundle.packed_folder(tmp_path / "b").digests == first.digests
+
+
+def test_damage_on_the_way_is_refused_before_anything_is_written(tmp_path: Path, folder: Path) -> None:
+    packed = bundle.packed_folder(folder)
+    with pytest.raises(UnreadableInput, match="damaged on the way"):
+        bundle.unpack(packed.content[:-1] + b"?", packed.sha256, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_path_outside_of_the_working_directory_is_refused(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UsageError, match="not below the working directory"):
+        bundle.project_files([str(tmp_path)], [], folder, folder / "out")
+
+
+def test_a_conftest_above_is_refused_because_it_would_stay_here(tmp_path: Path, folder: Path) -> None:
+    (folder / "pyproject.toml").unlink()
+    (tmp_path / "conftest.py").touch()
+    with pytest.raises(UsageError, match=r"conftest\.py: configures the tests"):
+        bundle.project_files(["tests/cases"], [], folder, folder / "out")
+
+
+def test_too_much_is_refused_with_the_largest_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "_LARGEST", 100)
+    project(folder, {"tests/large.bin": "x" * 200})
+    with pytest.raises(UsageError, match=r"The largest: tests/large\.bin .* --farm-files"):
+        bundle.project_files(["tests/cases"], [], folder, folder / "out")
