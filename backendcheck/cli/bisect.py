@@ -49,8 +49,8 @@ def bisect(
 ) -> None:  # fmt: skip
     """Find the first version of Keras in which a finding of a case appears, or disappears.
 
-    CASE is a case id, or FILE.py::case_name. It is recorded and judged in the two versions at the ends, then in the middle of what
-    is left. --git tries commits of Keras, --package versions of jax, torch, tensorflow or numpy. A version that cannot be
+    CASE is a case id, or FILE.py::case_name. It is recorded and judged in the two versions at the ends, then in the middle of
+    what is left. --git tries commits of Keras, --package versions of jax, torch, tensorflow or numpy. A version that cannot be
     installed, or does not work with the installed backends, is skipped. Recordings are kept. Exit code 0 when the version is
     found, 2 when the ends do not differ or cannot be judged.
 

@@ -56,7 +56,8 @@ def request(folder: Path, *paths: str, keyword: str = "", plugins: tuple[str, ..
 
 @pytest.mark.parametrize("name", ["case_integer_lables", "integer_labels", "case_shape[flat]", "case_integer"])
 def test_a_node_id_that_names_no_case_of_its_file_is_refused_with_a_similar_one(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"has no case .*; expected one of its 3 cases\. Did you mean case_(integer_labels|shapes)\b"):
+    complaint = r"has no case .*; expected one of its 3 cases\. Did you mean case_(integer_labels|shapes)\b"
+    with pytest.raises(UsageError, match=complaint):
         check_selection(request(tmp_path, f"cases/labels.py::{name}"))
 
 
