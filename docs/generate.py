@@ -34,11 +34,13 @@ from what_differs import prose, what_differs
 from backendcheck.case_files import CaseFunction, case_functions, find_case_files
 from backendcheck.cli import cli
 from backendcheck.labels import RULES, Rule
+from backendcheck.labels.contract.backend_behavior import speak_of
 from backendcheck.labels.contract.rules import GROUPS
 from backendcheck.labels.rule_examples import EXAMPLES, run_example
 from backendcheck.text.markdown import escape
 from backendcheck.verdicts.known import Cause
 from backendcheck.verdicts.known_entries import load
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
 
 DOCS = Path(__file__).parent
 CASES = DOCS.parent / "cases"
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--capabilities", type=Path, metavar="REPORT", help="report.json of a run on all legs")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     options = parser.parse_args()
+    speak_of([backend.value for backend in DEFAULT_BACKENDS])  # whichever are installed here
     schema = SCHEMA.read_text(encoding="utf-8")
     pages = {
         "commands.md": commands(), "label-rules.md": label_rules(), "report-json.md": report_json(json.loads(schema)),

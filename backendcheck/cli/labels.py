@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.completion import complete_rules
+from backendcheck.cli.completion import complete_backends, complete_rules
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.terminal import print_lines
 from backendcheck.cli.values import parse_class_names, parse_losses
@@ -81,13 +81,15 @@ class _Options:
               help="Skip these rules, in addition to those ignored in pyproject.toml.")  # fmt: skip
 @click.option("--imbalance", type=click.FloatRange(1, min_open=True), metavar="RATIO",
               help="Report imbalance (L701) above this largest/smallest class ratio. Default: 10.")  # fmt: skip
+@click.option("--backends", metavar="LIST", shell_complete=complete_backends,
+              help="Backends of which to say what they do with such labels. Default: those that are installed.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors, warnings and the last line only.")
 @click.option("--list", "list_rules", is_flag=True, help="List the rules.")
 @click.option("--explain", metavar="CODE", shell_complete=complete_rules, help="Explain one rule.")
-def labels(**options: Any) -> None:
+def labels(backends: str | None, **options: Any) -> None:
     """Check labels against the loss, the head and the class names they are used with. Trains nothing, imports no backend.
 
     \b
@@ -101,8 +103,12 @@ def labels(**options: Any) -> None:
     the rules it ignores in pyproject.toml: [tool.backendcheck.labels] ignore = ["L701"].
     """
     from backendcheck.labels import report
+    from backendcheck.labels.contract.backend_behavior import speak_of
     from backendcheck.labels.contract.rules import find_rule
+    from backendcheck.vocabulary.backends import parse_backends
 
+    if backends:
+        speak_of([backend.value for backend in parse_backends(backends)])
     asked = _Options(**options)
     if asked.list_rules or asked.explain:
         print_lines(report.rule_list() if asked.explain is None else report.rule_lines(find_rule(asked.explain)))

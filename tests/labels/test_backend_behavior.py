@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from behavior_mapping import MAPPING, SHOWN, generator
 
 from backendcheck.case_files import builtin_cases, case_functions, find_case_files
 from backendcheck.labels.contract import backend_behavior as module
-from backendcheck.labels.contract.backend_behavior import backend_behavior, facts
+from backendcheck.labels.contract.backend_behavior import backend_behavior, facts, speak_of
 from backendcheck.labels.contract.rules import RULES
 from backendcheck.reference import canonical_name
+from backendcheck.vocabulary.backends import Backend
 
 __all__ = ["generator"]
 
@@ -151,3 +153,16 @@ def test_nothing_says_what_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- recorded again ------------------------------------------------------------------------------------------------
+
+
+def test_the_backends_of_the_user_are_spoken_of_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    three = {"tensorflow": RAISED, "jax": trained("0.7324"), "torch": RAISED}
+    monkeypatch.setattr(Backend, "missing_modules", lambda backend: [] if backend.value == "jax" else [backend.value])
+    installed = told(monkeypatch, "raise", **three)
+    assert list(installed.backends) == ["jax"]
+    assert ": jax trains on it" in installed.says
+    asked = contextvars.copy_context()
+    asked.run(speak_of, ["torch", "tensorflow"])
+    assert list(asked.run(told, monkeypatch, "raise", **three).backends) == ["tensorflow", "torch"]
+    monkeypatch.setattr(Backend, "missing_modules", lambda backend: [backend.value])
+    assert list(told(monkeypatch, "raise", **three).backends) == list(three)

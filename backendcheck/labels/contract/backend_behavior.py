@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from backendcheck.reference import canonical_name
+from backendcheck.vocabulary.backends import Backend
 
 DOES = "train on it"  # what a backend does that does not raise, unless the case says something else
 
@@ -39,6 +41,19 @@ class BackendBehavior:
         return {"keras": self.keras, "cases": list(self.cases), "backends": dict(self.backends), "says": self.says}
 
 
+_spoken_of: ContextVar[tuple[str, ...]] = ContextVar("spoken_of", default=())
+
+
+def speak_of(backends: Collection[str]) -> None:
+    """Say of these backends alone what they do, from now on. Default: those that are installed, or all if none is."""
+    _spoken_of.set(tuple(backends))
+
+
+def _backends_to_speak_of(known: Collection[str]) -> list[str]:
+    asked = [name for name in known if name in _spoken_of.get()]
+    return asked or [name for name in known if not Backend(name).missing_modules()] or list(known)
+
+
 def backend_behavior(code: str, loss: str | None = None, variant: str | None = None) -> BackendBehavior | None:
     """What each backend does with labels that break a rule; None if no case shows it.
 
@@ -57,7 +72,8 @@ def backend_behavior(code: str, loss: str | None = None, variant: str | None = N
     facts_of_rule.sort(
         key=lambda fact: (variant is not None and variant not in fact["kinds"], name is not None and not fact["losses"])
     )
-    first = facts_of_rule[0]
+    spoken_of = _backends_to_speak_of(facts_of_rule[0]["backends"])
+    first = {**facts_of_rule[0], "backends": {name: facts_of_rule[0]["backends"][name] for name in spoken_of}}
     return BackendBehavior(
         keras=facts()["keras"],
         cases=tuple(dict.fromkeys(fact["case"] for fact in facts_of_rule)),
@@ -131,7 +147,7 @@ def _result(outcome: Mapping[str, Any], fact: Mapping[str, Any]) -> str:
 
 
 def _who(group: Sequence[str], backends: Mapping[str, Any]) -> str:
-    return "all backends" if len(group) == len(backends) else " and ".join(group)
+    return "all backends" if len(group) == len(backends) > 1 else " and ".join(group)
 
 
 def _conjugated(does: str) -> str:
