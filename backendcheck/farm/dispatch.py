@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3  # of a chunk, each on another worker if there is one
 _POLL_S = 0.2
+_IN_HAND = 2  # chunks for each that a worker can record at a time: that one, and the next
 _LOOK_AT_WORKERS_EVERY_S = 2.0
 _FETCH_S = 60.0
 _KNOWN = ("pending", "finished", "error")  # all other states of a task say that the scheduler has lost it
@@ -103,15 +105,14 @@ class Dispatch:
         project = client.submit(bytes, self._bundle.content, key=f"project-{self._bundle.sha256}")
         workers, looked_s = workers_of(client), time.monotonic()
         try:
-            for task in tasks.values():
-                self._submit(client, task, project, workers)
             while tasks and client.status == "running":
                 if time.monotonic() - looked_s > _LOOK_AT_WORKERS_EVERY_S:
                     workers, looked_s = workers_of(client), time.monotonic()
-                    self._look(client, tasks, project, workers)
+                    self._look(client, tasks, workers)
                 if any(task.future.status not in _KNOWN for task in tasks.values() if task.future):
                     return
-                self._follow(client, tasks, project, workers)
+                self._follow(tasks)
+                self._fill(client, tasks, project, workers)
                 time.sleep(_POLL_S)
         except (OSError, CancelledError, asyncio.CancelledError, RuntimeError):  # what Dask raises where the scheduler is gone
             if client.status == "running":
@@ -124,7 +125,21 @@ class Dispatch:
                 if futures and client.status == "running":
                     client.cancel(futures)
 
-    def _follow(self, client: Client, tasks: dict[str, _Task], project: Future, workers: Sequence[Worker]) -> None:
+    def _fill(self, client: Client, tasks: Mapping[str, _Task], project: Future, workers: Sequence[Worker]) -> None:
+        """Submit what workers can record now, and as much again, so that none waits. Dask divides all at once, and unevenly."""
+        running = [task.chunk.backend for task in tasks.values() if task.future is not None]
+        free = _IN_HAND * sum(worker.slots for worker in workers) - len(running)
+        slots = Counter[str]()
+        for worker in workers:
+            slots.update(dict.fromkeys(worker.legs, _IN_HAND * worker.slots))
+        slots.subtract(running)
+        for task in tasks.values():
+            backend = task.chunk.backend
+            if free > 0 and task.future is None and slots[backend] > 0 and self._submit(client, task, project, workers):
+                free -= 1
+                slots[backend] -= 1
+
+    def _follow(self, tasks: dict[str, _Task]) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._show(self._signs.get_nowait())
@@ -145,7 +160,7 @@ class Dispatch:
                 del tasks[key]
                 continue
             self._tell(f"{task.chunk.name}: {reason}; it is given to another worker")
-            self._submit(client, task, project, workers)
+            task.future = None
 
     def _outcome(self, task: _Task) -> str | None:
         """Why a task that has ended has to be repeated; None if its piece was taken."""
@@ -177,34 +192,34 @@ class Dispatch:
             refused.add(address)
             self._tell(f"worker {address} on {piece['host']} records no more of {leg}: {'; '.join(different)}")
 
-    def _submit(self, client: Client, task: _Task, project: Future, workers: Sequence[Worker]) -> None:
+    def _submit(self, client: Client, task: _Task, project: Future, workers: Sequence[Worker]) -> bool:
+        """Submit a chunk; False if no worker may have it."""
         able = {worker.address for worker in workers if task.chunk.backend in worker.legs}
         refused = self._refused.get(task.chunk.leg, set())
         wanted = able - refused - task.failed_on or able - refused
         # Workers that come later are welcome, unless some must not have it.
         task.only_on = frozenset(wanted if wanted < able else ())
         if refused and not wanted:
-            task.future = None  # until another worker comes
-            return
+            return False
         task.n_submitted += 1
         leg = task.chunk.leg.replace("/", "~")
         task.future = client.submit(
             record_chunk, task.chunk.job, project, key=f"record_{leg}-{task.chunk.key}-{task.n_submitted}",
             resources={task.chunk.backend: 1}, workers=sorted(task.only_on) or None, pure=False,
         )  # fmt: skip
+        return True
 
-    def _look(self, client: Client, tasks: dict[str, _Task], project: Future, workers: Sequence[Worker]) -> None:
-        """Give up legs without a worker, and give chunks to all again whose only workers have gone."""
+    def _look(self, client: Client, tasks: dict[str, _Task], workers: Sequence[Worker]) -> None:
+        """Give up legs without a worker, and take chunks back whose only workers have gone."""
         now = time.monotonic()
         addresses = {worker.address for worker in workers}
         for key, task in list(tasks.items()):
             refused = self._refused.get(task.chunk.leg, set())
             if any(task.chunk.backend in worker.legs and worker.address not in refused for worker in workers):
                 self._served_s[task.chunk.leg] = now
-                if task.future is None or (task.only_on and not task.only_on & addresses):
-                    if task.future is not None:
-                        client.cancel([task.future])
-                    self._submit(client, task, project, workers)
+                if task.future is not None and task.only_on and not task.only_on & addresses:
+                    client.cancel([task.future])
+                    task.future = None
             elif now - self._served_s.setdefault(task.chunk.leg, now) > self._wait_s:
                 if task.future is not None:
                     client.cancel([task.future])
