@@ -39,6 +39,9 @@ def install_packages(leg: LegName) -> None:
         UsageError: if one cannot be installed.
     """
     for package, folder in zip(leg.packages, package_folders(leg), strict=True):
+        if leg.python and package.package != "keras":
+            message = f"leg {leg}: {package} may be built for another Python than {leg.python}; expected versions of keras only."
+            raise UsageError(f"{message} Install it in that interpreter.")
         if folder.is_dir():
             continue
         if package.is_source:
