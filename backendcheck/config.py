@@ -8,6 +8,9 @@ paths = ["tests/cases"]                      # for `run`, `record` and `list` wi
 known_divergences = "known_divergences.toml"
 worker_memory = "2G"                         # for --worker-memory
 
+[tool.backendcheck.packages]
+keras-git = "../keras"                       # what the leg /keras-git runs: a directory, a git checkout or an archive
+
 [[tool.backendcheck.tolerance]]
 observation = "gradient/*"                   # a pattern; `case = "labels/*"` restricts it
 rtol = 1e-3
@@ -30,7 +33,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +41,13 @@ from backendcheck.case import Tolerance
 from backendcheck.compare.tolerances import Override
 from backendcheck.errors import UsageError
 from backendcheck.files import read_text
-from backendcheck.vocabulary.leg_names import parse_leg
+from backendcheck.sessions.leg_packages import put_source
+from backendcheck.vocabulary.backends import DEFAULT_NAMES
+from backendcheck.vocabulary.leg_names import LegName, PackageVersion, parse_leg, parse_legs
 from backendcheck.vocabulary.memory import parse_size
 
-_KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "tolerance", "labels", "legs")
+_KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "packages", "tolerance", "labels", "legs")
+_SOURCE = "keras-git"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class Configuration:
     paths: tuple[str, ...] = ()
     known: tuple[Path, ...] = ()
     worker_memory: int | None = None
+    source: Path | None = None
     tolerances: tuple[Override, ...] = ()
     labels: LabelSettings = LabelSettings()
 
@@ -89,6 +96,32 @@ def load_configuration(start: Path) -> Configuration:
             if "backendcheck" in tools:
                 return _parse(path, tools["backendcheck"])
     return Configuration()
+
+
+def selected_legs(names: str | None, configuration: Configuration) -> tuple[LegName, ...]:
+    """The legs of a command: those that it names, else those of the project, else the default ones.
+
+    Raises:
+        UsageError: as `parse_legs` and `with_source`.
+    """
+    legs = parse_legs(names or ",".join(configuration.backends) or DEFAULT_NAMES)
+    return tuple(
+        replace(leg, packages=tuple(with_source(package, configuration) for package in leg.packages)) for leg in legs
+    )  # fmt: skip
+
+
+def with_source(package: PackageVersion, configuration: Configuration) -> PackageVersion:
+    """The package, where it is ``keras-git`` in the state that the source of the project has now.
+
+    Raises:
+        UsageError: if the project names no source, or that cannot be read.
+    """
+    if not package.is_source or package.commit:
+        return package
+    if configuration.source is None:
+        message = f"{package}: has no source; expected {_SOURCE} = PATH in [tool.backendcheck.packages] of pyproject.toml."
+        raise UsageError(message)
+    return put_source(configuration.source, package.package)
 
 
 def _parse(path: Path, table: Any) -> Configuration:
@@ -124,12 +157,16 @@ def _parse(path: Path, table: Any) -> Configuration:
         memory = parse_size(str(table["worker_memory"])) if "worker_memory" in table else None
     except UsageError as error:
         raise refuse(str(error)) from error
+    packages = table.get("packages", {})
+    if not isinstance(packages, dict) or set(packages) - {_SOURCE} or not all(isinstance(of, str) for of in packages.values()):
+        raise refuse(f"packages = {packages!r}; expected {_SOURCE} = a path of a directory or an archive")
     return Configuration(
         backends=backends,
         cases=lists["cases"],
         paths=tuple(str(path.parent / relative) for relative in lists["paths"]),
         known=tuple(path.parent / relative for relative in known),
         worker_memory=memory,
+        source=path.parent / packages[_SOURCE] if packages else None,
         tolerances=tuple(tolerances),
         labels=_labels(table.get("labels", {}), refuse),
     )

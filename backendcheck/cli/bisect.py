@@ -58,19 +58,17 @@ def bisect(
     backendcheck bisect tests/cases/mine.py::case_loss --good 3.12.0 --backends jax
     backendcheck bisect tests/cases/mine.py::case_loss --git ../keras --good v3.14.0 --bad v3.15.0
     """
-    from backendcheck.config import load_configuration
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.recordings.store import CACHE
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.versions.bisect import bisect as find_first
     from backendcheck.versions.requirements import check_package, legs_that_use
-    from backendcheck.vocabulary.backends import DEFAULT_NAMES
     from backendcheck.vocabulary.case_ids import case_id
-    from backendcheck.vocabulary.leg_names import parse_legs
 
     end_on_signals()
     check_package(package, "--package")
     configuration = load_configuration(Path.cwd())
-    selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    selected = selected_legs(backends, configuration)
     selected = legs_that_use(selected, package, are_named=bool(backends))
     node = _node_id(case, configuration.paths)
     tried = _commits(package, checkout, versions, good, bad) if checkout else _releases(package, versions, good, bad)

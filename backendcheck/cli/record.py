@@ -99,7 +99,7 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     """
     from collections import Counter
 
-    from backendcheck.config import load_configuration
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.recordings.store import CACHE
     from backendcheck.sessions.durations import with_durations
     from backendcheck.sessions.request import RecordingRequest, check_expressions
@@ -110,8 +110,9 @@ def record(paths: Sequence[str], backend: str, out: Path, **options: Any) -> Non
     end_on_signals()
     farm = take_farm(options)
     check_resume(options, farm=farm is not None)
-    paths = paths or load_configuration(Path.cwd()).paths
-    leg = parse_leg(backend)
+    configuration = load_configuration(Path.cwd())
+    paths = paths or configuration.paths
+    (leg,) = selected_legs(parse_leg(backend).value, configuration)
     check_legs(farm, [leg])
     settle_workers(options, [leg], farm=farm is not None)
     request = RecordingRequest(backend=leg, out=out, paths=paths, store=Path.cwd() / CACHE, **options)

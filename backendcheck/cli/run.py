@@ -88,7 +88,7 @@ def run(
     backendcheck run --farm tcp://desk:8786  on the workers of a Dask scheduler
     """
     from backendcheck.case_files import builtin_cases, find_case_files
-    from backendcheck.config import load_configuration
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.files import read_environment
     from backendcheck.recordings.kept_layers import clear_layers
@@ -100,8 +100,7 @@ def run(
     from backendcheck.sessions.noise import clear_noise, record_noise
     from backendcheck.sessions.request import RecordingRequest, check_expressions
     from backendcheck.sessions.selection import check_selection
-    from backendcheck.vocabulary.backends import DEFAULT_NAMES, check_some_installed
-    from backendcheck.vocabulary.leg_names import parse_legs
+    from backendcheck.vocabulary.backends import check_some_installed
 
     end_on_signals()
     farm = take_farm(options, watch=watch, noise_floor=noise_floor)
@@ -109,7 +108,7 @@ def run(
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
-    selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    selected = selected_legs(backends, configuration)
     check_legs(farm, selected)
     directory = out or LATEST
     settle_workers(options, selected, farm=farm is not None)

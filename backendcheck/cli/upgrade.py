@@ -43,7 +43,7 @@ _CHANGES = "changes"  # folder of the reports of each backend
 @click.command(cls=GroupedCommand)
 @paths_argument
 @click.option("--from", "before", required=True, metavar="PACKAGE==VERSION", help="The earlier version, such as keras==3.14.1.")
-@click.option("--to", "after", metavar="PACKAGE==VERSION", help="The later version. Default: the installed one.")
+@click.option("--to", "after", metavar="PACKAGE==VERSION", help="The later version, or keras-git. Default: the installed one.")
 @backends_option
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help=f"Default: {_OUT}; an earlier run there is moved aside."
@@ -76,7 +76,7 @@ def upgrade(
     backendcheck upgrade --from jax==0.9.2                            on jax
     """
     from backendcheck.case_files import builtin_cases, find_case_files
-    from backendcheck.config import load_configuration
+    from backendcheck.config import load_configuration, selected_legs, with_source
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.legs import find_legs, read_legs
     from backendcheck.recordings.store import CACHE
@@ -86,15 +86,15 @@ def upgrade(
     from backendcheck.versions.changes import Pair
     from backendcheck.versions.repeats import confirmed_changes
     from backendcheck.versions.requirements import leg_with, legs_that_use, parse_versions
-    from backendcheck.vocabulary.backends import DEFAULT_NAMES, check_some_installed
-    from backendcheck.vocabulary.leg_names import parse_legs
+    from backendcheck.vocabulary.backends import check_some_installed
 
     end_on_signals()
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
-    versions = parse_versions(before, after)
-    selected = parse_legs(backends or ",".join(configuration.backends) or DEFAULT_NAMES)
+    earlier, later = parse_versions(before, after)
+    versions = with_source(earlier, configuration), with_source(later, configuration)
+    selected = selected_legs(backends, configuration)
     selected = legs_that_use(selected, versions[0].package, are_named=bool(backends))
     settle_workers(options, selected)
     directory = out or _OUT

@@ -56,8 +56,8 @@ def _check_same_run(leg: Path, request: RecordingRequest) -> None:
     before = {"selection": earlier.selection, "keras": versions.get("keras"), "backend": of_backend}
     now = {"selection": request.selection, "keras": request.backend.keras_version(), "backend": request.backend.backend_version()}
     if versions and before["selection"] == now["selection"]:
-        # What is not installed here is recorded on a farm, whose workers compare versions.
-        pairs = [(release(before[name]), release(now[name])) for name in ("keras", "backend") if now[name] is not None]
+        # What is not installed here is recorded on a farm, whose workers compare versions. Source has no version.
+        pairs = [(release(before[name]), release(now[name])) for name in ("keras", "backend") if now[name]]
         same = all(then == today for then, today in pairs)
     else:
         same = before["selection"] == now["selection"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -38,12 +39,72 @@ def install_packages(leg: LegName) -> None:
         UsageError: if one cannot be installed.
     """
     for package, folder in zip(leg.packages, package_folders(leg), strict=True):
+        if leg.python and package.package != "keras":
+            message = f"leg {leg}: {package} may be built for another Python than {leg.python}; expected versions of keras only."
+            raise UsageError(f"{message} Install it in that interpreter.")
         if folder.is_dir():
             continue
-        if package.commit:
-            message = f"leg {leg}: commit {package.commit} of {package.package} is not in {folder}; expected an exported commit."
-            raise UsageError(f"{message} `backendcheck bisect CASE --git DIR` exports the commits that it tries.")
+        if package.is_source:
+            message = f"leg {leg}: {package} is not in {folder}; expected source that `bisect --git` or /keras-git has put there."
+            raise UsageError(f"{message} `run`, `record` and `upgrade` take /keras-git.")
         _install(leg, package, folder)
+
+
+def put_source(source: Path, name: str) -> PackageVersion:
+    """Put the source of a package into a kept folder of its state: a directory that has the package, or an archive of one.
+
+    The state of a git repository without changes is its commit. Otherwise it is a digest of the content.
+
+    Raises:
+        UsageError: if it has no such package, or cannot be read.
+    """
+    if source.is_dir() and (commit := _clean_commit(source, name)):
+        export_commit(source, package := PackageVersion.of_commit(name, commit))
+        return package
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            if source.is_file() and ".tar" in source.name:
+                shutil.unpack_archive(source, temporary, filter="data")
+            elif source.is_file():
+                shutil.unpack_archive(source, temporary)
+            inside = Path(temporary) if source.is_file() else source
+            places = [folder for folder in (inside, *inside.iterdir()) if (folder / name / "__init__.py").is_file()]
+            if not places:
+                message = f"{source}: has no package {name}; expected a directory or an archive with {name}/__init__.py."
+                raise UsageError(message)
+            package = PackageVersion.of_commit(name, _digest(places[0] / name))
+            if not (folder := folder_of_package(package)).is_dir():
+                whole = Path(temporary, "whole")
+                shutil.copytree(places[0] / name, whole / name, ignore=shutil.ignore_patterns("__pycache__"))
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                _put(whole, folder)
+    except (OSError, ValueError, shutil.ReadError) as error:
+        message = f"{source}: cannot be read ({error}); expected a directory or an archive with {name}/__init__.py."
+        raise UsageError(message) from error
+    return package
+
+
+def _clean_commit(source: Path, name: str) -> str:
+    """The commit of a git repository whose package has no changes; else nothing."""
+    answers = []
+    for arguments in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--", name], ["ls-tree", "HEAD", name]):
+        try:
+            command = ["git", "-C", str(source), *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        if done.returncode:
+            return ""
+        answers.append(done.stdout.strip())
+    commit, changes, tree = answers
+    return commit if tree and not changes else ""
+
+
+def _digest(package: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def export_commit(checkout: Path, package: PackageVersion) -> None:

@@ -19,6 +19,8 @@ def parse_requirement(text: str, option: str) -> PackageVersion:
     Raises:
         UsageError: if it has another form, or is about a package that legs cannot have in other versions.
     """
+    if text.strip().lower() == "keras-git":
+        return PackageVersion("keras", "git")
     example = "keras==3.14.1"
     try:
         requirement = Requirement(text)
@@ -92,6 +94,6 @@ def leg_with(leg: LegName, package: PackageVersion) -> LegName:
         message = f"leg {leg}: names a version of {package.package} itself. Leave it out; the versions are given by options."
         raise UsageError(message)
     installed = _installed(package.package)
-    if installed and not package.commit and Version(installed) == Version(package.version):
+    if installed and not package.is_source and Version(installed) == Version(package.version):
         return leg
     return parse_leg(replace(leg, packages=(*leg.packages, package)).value)

@@ -52,6 +52,11 @@ class PackageVersion:
         return f"{self.package}-{self.version}"
 
     @property
+    def is_source(self) -> bool:
+        """Whether it is ``keras-git``, in one state of the source or in the one that pyproject.toml names."""
+        return self.version.partition(".")[0] == _LATEST_SOURCE
+
+    @property
     def commit(self) -> str:
         """The commit of ``keras-git.3422977a5e41``; empty for a release."""
         return self.version.removeprefix(f"{_LATEST_SOURCE}.") if self.version.startswith(f"{_LATEST_SOURCE}.") else ""
@@ -126,20 +131,22 @@ class LegName:
         return installed_in(self.python, self.backend.value)
 
     def keras_version(self) -> str | None:
-        """The version of Keras in this leg, or None without one. Imports nothing."""
-        return self._brought("keras") or (self._version_there("keras") if self.python else installed_version("keras"))
+        """The version of Keras in this leg, empty for source, or None without one. Imports nothing."""
+        brought = self._brought("keras")
+        return brought if brought is not None else self._version_there("keras") if self.python else installed_version("keras")
 
     def backend_version(self) -> str | None:
         """The version of the backend in this leg, or None without one. Imports nothing."""
-        return self._brought(self.backend.value) or (
-            self._version_there(self.backend.value) if self.python else self.backend.version()
-        )
+        if (brought := self._brought(self.backend.value)) is not None:
+            return brought
+        return self._version_there(self.backend.value) if self.python else self.backend.version()
 
     def _version_there(self, package: str) -> str | None:
         return dict(self._installed.versions).get(package)
 
     def _brought(self, package: str) -> str | None:
-        return next((brought.version for brought in self.packages if brought.package == package), None)
+        versions = ("" if brought.is_source else brought.version for brought in self.packages if brought.package == package)
+        return next(versions, None)
 
 
 def folder_of(leg: str) -> str:
@@ -187,8 +194,8 @@ def parse_leg(name: str) -> LegName:
         expected = f"{', '.join(others)} or {last}" if others else last
         message = f"leg {name!r}: {leg.backend} {lack}; expected {expected}. Leave the mode out."
         raise UsageError(message)
-    if any(package.version == _LATEST_SOURCE for package in leg.packages):
-        message = f"leg {name!r}: the version git {_NOT_YET}; expected a release such as keras-3.14.1. Name one."
+    if any(package.is_source and package.package != "keras" for package in leg.packages):
+        message = f"leg {name!r}: only keras may have the version git; expected a release such as jax-0.9.2. Name one."
         raise UsageError(message)
     return leg
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,3 +67,27 @@ def test_upgrade_of_keras(tmp_path: Path) -> None:
     assert not found["not_comparable"]
     assert "EXCEPTION GONE: 1 case" in ended.out
     assert "small/unique" in (folder / "out" / "changes" / "jax" / "index.html").read_text(encoding="utf-8")
+
+
+def test_upgrade_to_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    spec = importlib.util.find_spec("keras")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = project(tmp_path, {"small.py": CASES, "pyproject.toml": '[tool.backendcheck.packages]\nkeras-git = "checkout"\n'})
+    copied = folder / "checkout" / "keras"
+    shutil.copytree(Path(spec.origin).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    version = copied / "src" / "version.py"
+    version.write_text(re.sub(r'(?<=__version__ = ").*(?=")', "3.99.0", version.read_text(encoding="utf-8")), encoding="utf-8")
+    installed = importlib.metadata.version("keras")
+    ends = ("--from", f"keras=={installed}", "--to", "keras-git")
+    command = ("upgrade", *ends, "small.py", "--backends", "jax", "-k", "version or loss")
+    ended = backendcheck(*command, cwd=folder)
+    assert ended.exit_code == 1, ended.words
+    found = json.loads((folder / "reports" / "upgrade" / "upgrade.json").read_text(encoding="utf-8"))
+    assert [change["case"] for change in found["changes"]] == ["small/version"]
+    before, after = found["backends"]["jax"]
+    assert (before, after.startswith("jax/keras-git.")) == ("jax", True)
+    assert found["environments"][after]["keras"] == "3.99.0"
+    again = backendcheck(*command, "--overwrite", cwd=folder)
+    assert (again.exit_code, again.out) == (1, ended.out)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ def test_a_wheel_that_is_too_large_is_not_downloaded(pip: list[list[str]]) -> No
         install_packages(parse_leg("torch/torch-2.12.0"))
     assert len(str(refused.value).splitlines()) == len(pip) == 1
     install_packages(parse_leg("tensorflow/tensorflow-2.20.0"))
+
+
+def test_an_interpreter_of_its_own_gets_versions_of_keras_only(pip: list[list[str]]) -> None:
+    install_packages(replace(LEG, python="old/bin/python"))
+    with pytest.raises(UsageError, match=r"jax-0\.9\.2 may be built for another Python than old/bin/python"):
+        install_packages(replace(parse_leg("jax/jax-0.9.2"), python="old/bin/python"))
 
 
 def test_it_is_first_on_the_path_of_that_leg_only(pip: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

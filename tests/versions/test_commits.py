@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from backendcheck.config import load_configuration, selected_legs
 from backendcheck.errors import UsageError
 from backendcheck.sessions import leg_packages
-from backendcheck.sessions.leg_packages import export_commit, install_packages
+from backendcheck.sessions.leg_packages import export_commit, folder_of_package, install_packages, put_source
 from backendcheck.versions.commits import commits_between, origin_of_commit
 from backendcheck.vocabulary.leg_names import PackageVersion, parse_leg
 
@@ -84,7 +86,7 @@ def test_what_is_told_of_a_commit(checkout: Checkout) -> None:
 def test_a_commit_is_exported_once(checkout: Checkout, tmp_path: Path) -> None:
     package = PackageVersion.of_commit("keras", checkout.commits[2][:12])
     leg = parse_leg(f"jax/{package}")
-    with pytest.raises(UsageError, match=f"commit {package.commit} of keras is not in .*bisect CASE --git DIR"):
+    with pytest.raises(UsageError, match=rf"keras-git\.{package.commit} is not in .*`record` and `upgrade` take /keras-git"):
         install_packages(leg)
     export_commit(checkout.folder, package)
     folder = tmp_path / "packages" / f"keras-git.{checkout.commits[2][:12]}"
@@ -103,3 +105,39 @@ def test_a_commit_without_keras_is_told_in_one_line(checkout: Checkout) -> None:
     with pytest.raises(UsageError, match=rf"{package.commit} could not be exported .*'keras' did not match") as refused:
         export_commit(checkout.folder, package)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_source_is_kept_by_its_commit_or_its_content(checkout: Checkout, tmp_path: Path) -> None:
+    package = put_source(checkout.folder, "keras")
+    assert package.commit == checkout.commits[4][:12]
+    (checkout.folder / "benchmark.py").write_text("changed")  # not a part of keras
+    assert put_source(checkout.folder, "keras") == package
+    (checkout.folder / "keras" / "__init__.py").write_text("name = 'mine'\n")
+    changed = put_source(checkout.folder, "keras")
+    assert changed != package
+    assert (folder_of_package(changed) / "keras" / "__init__.py").read_text() == "name = 'mine'\n"
+    archive = shutil.make_archive(str(tmp_path / "source"), "gztar", tmp_path, "checkout")
+    assert put_source(Path(archive), "keras") == changed
+    assert put_source(Path(shutil.make_archive(str(tmp_path / "source"), "zip", checkout.folder)), "keras") == changed
+    install_packages(parse_leg(f"jax/{changed}"))
+
+
+def test_a_source_without_keras_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UsageError, match=r"has no package keras; expected a directory or an archive with keras/__init__\.py"):
+        put_source(tmp_path, "keras")
+    for name in ("notes.txt", "missing"):
+        with pytest.raises(UsageError, match=f"{name}: cannot be read"):
+            put_source(tmp_path / name, "keras")
+
+
+def test_the_leg_keras_git_is_the_source_that_the_project_names(checkout: Checkout, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"keras-git: has no source; expected keras-git = PATH in \[tool"):
+        selected_legs("jax/keras-git", load_configuration(tmp_path))
+    (tmp_path / "pyproject.toml").write_text('[tool.backendcheck.packages]\nkeras-git = "checkout"\n')
+    (leg, other) = selected_legs("jax/keras-git,torch", load_configuration(tmp_path))
+    assert (leg.value, other.value) == (f"jax/keras-git.{checkout.commits[4][:12]}", "torch")
+    assert leg.keras_version() == ""  # its version is not that of a release
+    (tmp_path / "pyproject.toml").write_text('[tool.backendcheck.packages]\njax-git = "checkout"\n')
+    with pytest.raises(UsageError, match=r"packages = .*; expected keras-git = a path"):
+        load_configuration(tmp_path)

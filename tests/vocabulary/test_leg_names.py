@@ -79,7 +79,7 @@ def test_a_name_of_another_form_is_refused_with_the_form(name: str, complaint: s
         ("jax@cpu1", "only gpu takes a number; expected one of cpu, gpu, mps, tpu, or such as gpu1"),
         ("jax/scipy-1.1", "the package /scipy is not implemented yet; expected one of keras, jax"),
         ("torch/jax-0.9.2", "torch does not use jax; expected a leg of jax"),
-        ("jax/keras-git", "the version git is not implemented yet"),
+        ("jax/jax-git", "only keras may have the version git; expected a release such as jax-0.9.2"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(name: str, complaint: str) -> None:
