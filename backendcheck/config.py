@@ -12,7 +12,7 @@ worker_memory = "2G"                         # for --worker-memory
 keras-git = "../keras"                       # what the leg /keras-git runs: a directory, a git checkout or an archive
 
 [[tool.backendcheck.tolerance]]
-observation = "gradient/*"                   # a pattern; `case = "labels/*"` restricts it
+observation = "gradient/*"                   # a pattern; `case = "labels/*"` and `legs = ["jax", "torch@gpu"]` restrict it
 rtol = 1e-3
 atol = 1e-6
 
@@ -45,6 +45,7 @@ from backendcheck.sessions.leg_packages import put_source
 from backendcheck.vocabulary.backends import DEFAULT_NAMES
 from backendcheck.vocabulary.leg_names import LegName, PackageVersion, parse_leg, parse_legs
 from backendcheck.vocabulary.memory import parse_size
+from backendcheck.vocabulary.named_legs import parse_named_legs
 
 _KEYS = ("backends", "cases", "paths", "known_divergences", "worker_memory", "packages", "tolerance", "labels", "legs")
 _SOURCE = "keras-git"
@@ -146,12 +147,14 @@ def _parse(path: Path, table: Any) -> Configuration:
     tolerances = []
     for entry in entries if isinstance(entries, list) else [entries]:
         if not _is_override(entry):
-            raise refuse(f"tolerance = {entry!r}; expected observation, rtol and atol (and case)")
+            raise refuse(f"tolerance = {entry!r}; expected observation, rtol and atol (and case, and legs as a list)")
         try:
             tolerance = Tolerance(rtol=entry["rtol"], atol=entry["atol"])
         except ValueError as error:
             raise refuse(str(error)) from error
-        tolerances.append(Override(observation=entry["observation"], case=entry.get("case", "*"), tolerance=tolerance))
+        tolerances.append(Override(
+            observation=entry["observation"], case=entry.get("case", "*"), legs=tuple(entry.get("legs", ())), tolerance=tolerance,
+        ))  # fmt: skip
     try:
         backends = tuple(parse_leg(name).value for name in lists["backends"])
         memory = parse_size(str(table["worker_memory"])) if "worker_memory" in table else None
@@ -160,6 +163,7 @@ def _parse(path: Path, table: Any) -> Configuration:
     packages = table.get("packages", {})
     if not isinstance(packages, dict) or set(packages) - {_SOURCE} or not all(isinstance(of, str) for of in packages.values()):
         raise refuse(f"packages = {packages!r}; expected {_SOURCE} = a path of a directory or an archive")
+    parse_named_legs(path, table.get("legs", {}))
     return Configuration(
         backends=backends,
         cases=lists["cases"],
@@ -188,6 +192,8 @@ def _labels(table: Any, refuse: Callable[[str], UsageError]) -> LabelSettings:
 
 
 def _is_override(entry: Any) -> bool:
-    if not isinstance(entry, dict) or set(entry) | {"case"} != {"observation", "case", "rtol", "atol"}:
+    if not isinstance(entry, dict) or set(entry) | {"case", "legs"} != {"observation", "case", "legs", "rtol", "atol"}:
         return False
-    return isinstance(entry["observation"], str) and isinstance(entry.get("case", "*"), str)
+    legs = entry.get("legs", [])
+    texts = [entry["observation"], entry.get("case", "*"), *(legs if isinstance(legs, list) else [legs])]
+    return isinstance(legs, list) and all(isinstance(text, str) for text in texts)

@@ -38,7 +38,7 @@ def compare_backends(recordings: Mapping[str, Recording], overrides: Sequence[Ov
     """Compare the recordings of one case (by leg) with each other, all pairs, in the order of the computation."""
     comparisons: list[Comparison] = []
     for left, right in combinations(recordings, 2):
-        pair = _Pair(left, right, recordings[left], recordings[right], Tolerances.of(recordings[left], overrides))
+        pair = _Pair(left, right, recordings[left], recordings[right], Tolerances.of(recordings[left], overrides, (left, right)))
         comparisons += pair.comparisons()
     return comparisons
 

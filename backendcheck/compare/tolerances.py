@@ -84,12 +84,20 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A tolerance from ``[[tool.backendcheck.tolerance]]`` for observations (and cases) that match a pattern."""
+    """A tolerance from ``[[tool.backendcheck.tolerance]]`` for observations (and cases) that match a pattern.
+
+    With `legs`, names of legs or patterns of them, it is for comparisons of these legs alone.
+    """
 
     observation: str
     tolerance: Tolerance
     case: str = "*"
+    legs: tuple[str, ...] = ()
     origin: str = "pyproject.toml"
+
+    def covers(self, compared: Sequence[str]) -> bool:
+        """Whether it is for a comparison of all these legs."""
+        return not self.legs or all(any(_matches(leg, pattern) for pattern in self.legs) for leg in compared)
 
 
 def default_tolerance(quantity: Quantity, precision: str) -> Tolerance:
@@ -117,8 +125,10 @@ class Tolerances:
     overrides: Sequence[Override] = ()
 
     @classmethod
-    def of(cls, recording: Recording, overrides: Sequence[Override] = ()) -> Tolerances:
-        return cls(case=recording.case, by_case=recording.tolerance, overrides=overrides)
+    def of(cls, recording: Recording, overrides: Sequence[Override] = (), legs: Sequence[str] = ()) -> Tolerances:
+        """Those of a recording, where `legs` are compared; by default that of the recording alone."""
+        in_force = [override for override in overrides if override.covers(legs or (recording.backend,))]
+        return cls(case=recording.case, by_case=recording.tolerance, overrides=in_force)
 
     def allowed(self, observation: str, *precisions: str) -> Allowed:
         """What one observation may be off, computed in the coarsest of these float types."""

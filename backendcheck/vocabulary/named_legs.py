@@ -47,11 +47,16 @@ def _named_legs_at(start: Path) -> Mapping[str, NamedLeg]:
         except (OSError, ValueError, RecursionError):
             continue  # `load_configuration` says what is wrong with it
         if isinstance(tools, dict) and isinstance(table := tools.get("backendcheck"), dict):
-            return MappingProxyType(_parse(path, table.get("legs", {})))
+            return MappingProxyType(parse_named_legs(path, table.get("legs", {})))
     return MappingProxyType({})
 
 
-def _parse(path: Path, tables: Any) -> dict[str, NamedLeg]:
+def parse_named_legs(path: Path, tables: Any) -> dict[str, NamedLeg]:
+    """The legs in `tables`, which is ``legs`` of ``[tool.backendcheck]`` in the file `path`.
+
+    Raises:
+        UsageError: if a table is not as documented.
+    """
     if not isinstance(tables, dict):
         message = f"{path}: [tool.backendcheck] legs = {tables!r}; expected tables [tool.backendcheck.legs.NAME]."
         raise UsageError(message)

@@ -76,6 +76,14 @@ def test_tolerances_of_the_case_and_of_the_project_are_in_force() -> None:
     assert not findings(compare_backends(legs(jax={"loss": 1.0, **by_case}, torch={"loss": 1.1, **by_case})))
 
 
+def test_tolerances_of_legs_are_for_pairs_of_them_alone() -> None:
+    wide = [Override(observation="loss", legs=("torch", "jax*"), tolerance=Tolerance(rtol=0.2, atol=0.0))]
+    trio = legs(tensorflow={"loss": 1.0}, jax={"loss": 1.1}, torch={"loss": 1.0})
+    assert findings(compare_backends(trio, wide)) == [("loss", "tensorflow", "jax", "value")]
+    assert wide[0].covers(["jax+eager", "torch"])
+    assert not wide[0].covers(["torch", "torch@gpu"])
+
+
 def test_what_cannot_agree_is_compared_on_no_pair() -> None:
     random = {"not_compared": {"train/*": "dropout"}}
     pair = legs(

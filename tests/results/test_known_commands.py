@@ -540,7 +540,7 @@ def test_check_ends_with_one_where_something_is_wrong(world: Path) -> None:
     causes = world / "cases/known_divergences/causes.toml"
     causes.write_text('[cause.drops]\ntitle = "JAX drops labels."\n')
     clean = known_command(world, "check", "--run", "reports/latest")
-    assert (clean.exit_code, "0 errors, 1 notes" in clean.out) == (0, True)
+    assert (clean.exit_code, "0 errors, 1 note" in clean.out) == (0, True)
     assert known_command(world, "check", "--require-links").exit_code == 1
     (world / "cases/labels.py").write_text("def case_renamed():\n    '''Raises.'''\n")
     assert "unmatched: known_divergences/labels.toml, entry 1 (labels/silent)" in known_command(world, "check").out

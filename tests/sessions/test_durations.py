@@ -99,4 +99,4 @@ def test_durations_need_a_shard(place: Path) -> None:
     (place / "d.json").write_text(json.dumps(SECONDS), encoding="utf-8")
     ended = backendcheck("run", "a.py", "--durations", "d.json", cwd=place)
     assert ended.exit_code == 2
-    assert "expected --shard K/N with it" in " ".join(ended.err.split())
+    assert "expected --shard K/N or --farm ADDRESS with it" in " ".join(ended.err.split())
