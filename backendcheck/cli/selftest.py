@@ -27,15 +27,18 @@ from backendcheck.text.escape import visible
 from backendcheck.vocabulary.backends import DEFAULT_NAMES
 
 if TYPE_CHECKING:
-    from backendcheck.vocabulary.backends import Backend
     from backendcheck.vocabulary.faults import Fault
+    from backendcheck.vocabulary.leg_names import LegName
 
 
 @click.command(cls=GroupedCommand)
 @click.option("--faults", "faults", metavar="LIST", default="", shell_complete=complete_faults, help="Only these faults.")
-@click.option("--backend", "backend", metavar="B", help="Inject all faults on this backend. Default: the backends take turns.")
-@click.option("--all", "every", is_flag=True, help="Inject each fault on each backend, and check all cases for false alarms.")
-@click.option("--backends", metavar="LIST", default=DEFAULT_NAMES, show_default=True, help="Backends to record.")
+@click.option("--backend", "backend", metavar="B", help="Inject all faults on this leg. Default: the legs take turns.")
+@click.option("--all", "every", is_flag=True, help="Inject each fault on each leg, and check all cases for false alarms.")
+@click.option(
+    "--backends", "--legs", "backends", metavar="LIST", default=DEFAULT_NAMES, show_default=True,
+    help="Legs to record: backends, with qualifiers such as jax+eager.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the recordings here. Default: delete them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--judge", "kept", type=click.Path(path_type=Path), metavar="DIR",
@@ -63,17 +66,17 @@ def selftest(
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
     from backendcheck.results.selftest_legs import judge, read_injected
-    from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, parse_backend, parse_backends
+    from backendcheck.sessions.leg_packages import install_packages
     from backendcheck.vocabulary.faults import faults_named
-    from backendcheck.vocabulary.leg_names import LegName
+    from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
 
     end_on_signals()
     selected = faults_named([name.strip() for name in faults.split(",") if name.strip()])
     if only_list:
         click.echo("\n".join(listed_faults(selected)))
         return
-    recorded = list(DEFAULT_BACKENDS) if kept is not None else list(parse_backends(backends))
-    faulty = [parse_backend(backend)] if backend else recorded
+    recorded = list(parse_legs(backends))
+    faulty = [parse_leg(backend)] if backend else recorded
     if not set(faulty) <= set(recorded):
         message = f"--backend: {backend} is not in --backends {backends}. Add it there."
         raise UsageError(message)
@@ -81,8 +84,10 @@ def selftest(
         pairs = [(fault, on) for fault in selected for on in faulty if read_injected(kept, fault.name, on.value)]
         result = judge(kept, pairs)
     else:
-        pairs = _faults_and_backends(selected, faulty, every=every)
-        settle_workers(options, [LegName(backend=backend) for backend in recorded])
+        pairs = _faults_and_legs(selected, faulty, every=every)
+        settle_workers(options, recorded)
+        for leg in recorded:
+            install_packages(leg)
         with temporary_directory("selftest") as folder:
             _record(out or folder, recorded, pairs, every=every, **options)
             result = judge(out or folder, pairs)
@@ -96,36 +101,35 @@ def selftest(
     sys.exit(result.exit_code)
 
 
-def _faults_and_backends(faults: tuple[Fault, ...], backends: list[Backend], *, every: bool) -> list[tuple[Fault, Backend]]:
-    """Each fault with a backend to inject it on; with `every`, with each backend where it exists."""
-    from backendcheck.vocabulary.faults import backend_of
+def _faults_and_legs(faults: tuple[Fault, ...], legs: list[LegName], *, every: bool) -> list[tuple[Fault, LegName]]:
+    """Each fault with a leg to inject it on; with `every`, with each leg where it exists."""
+    from backendcheck.vocabulary.faults import leg_of
 
     if every:
-        pairs = [(fault, backend) for fault in faults for backend in backends if backend in fault.backends]
+        pairs = [(fault, leg) for fault in faults for leg in legs if leg.backend in fault.backends]
     else:
-        pairs = [(fault, backend) for fault in faults if (backend := backend_of(fault, backends)) is not None]
+        pairs = [(fault, leg) for fault in faults if (leg := leg_of(fault, legs)) is not None]
     if not pairs:
-        message = f"{', '.join(fault.name for fault in faults)}: cannot be injected on {', '.join(map(str, backends))}."
+        message = f"{', '.join(fault.name for fault in faults)}: cannot be injected on {', '.join(map(str, legs))}."
         raise UsageError(message)
     return pairs
 
 
 def _record(
-    directory: Path, backends: list[Backend], pairs: list[tuple[Fault, Backend]], *, every: bool, **options: Any
+    directory: Path, legs: list[LegName], pairs: list[tuple[Fault, LegName]], *, every: bool, **options: Any
 ) -> None:  # fmt: skip
     from backendcheck.progress.terminal import progress_of
     from backendcheck.sessions.processes import check_out, record_all
     from backendcheck.sessions.request import RecordingRequest
     from backendcheck.vocabulary.faults import NO_FAULT
-    from backendcheck.vocabulary.leg_names import LegName
 
     cases = ["*"] if every else list(dict.fromkeys(case for fault, _ in pairs for case in fault.cases))
     requests = []
-    for backend in backends:
-        injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on == backend}
-        requests.append(RecordingRequest(backend=LegName(backend=backend), out=directory, injections=injections, **options))
+    for leg in legs:
+        injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on == leg}
+        requests.append(RecordingRequest(backend=leg, out=directory, injections=injections, **options))
     check_out(directory, requests)
-    with progress_of([str(backend) for backend in backends]) as progress:
+    with progress_of([str(leg) for leg in legs]) as progress:
         ends = record_all(requests, progress)
     for name, end in ends.items():
         for line in end.message.splitlines():

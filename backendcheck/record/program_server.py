@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -134,7 +135,8 @@ class ProgramServer:
         fields: dict[str, Any] = {}
         with preserved_process_state():
             clear_session()
-            seed_everything(seed)
+            # Another seed in each leg: a script has none, so what a program shows must not rest on equal draws.
+            seed_everything((seed + zlib.crc32(self.work.name.encode())) % 2**32)
             with trace.ended_by_problems():
                 case: Any = None
                 with trace.stage(RecordingStage.CASE):
@@ -190,8 +192,8 @@ def main() -> None:
     serve(*sys.argv[1:])
 
 
-def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
-    """Serve the case `case`, which is in the file or node `nodeid`, on `backend` until standard input ends."""
+def serve(backend: str, nodeid: str, case: str, work: str, device: str, mode: str) -> None:
+    """Serve the case `case`, which is in the file or node `nodeid`, on `backend` in `mode` until standard input ends."""
     import signal
 
     from backendcheck.sessions.child_processes import end_with_parent
@@ -211,12 +213,14 @@ def serve(backend: str, nodeid: str, case: str, work: str, device: str) -> None:
         import keras
 
         from backendcheck.record.backends import backend_module
+        from backendcheck.record.compile_mode import start_mode
         from backendcheck.record.isolation import serialize_without_importing_tensorflow
 
         if keras.backend.backend() != backend:
             server.answer(error=f"keras runs on {keras.backend.backend()}")
             return
         serialize_without_importing_tensorflow()
+        start_mode(mode)
         backend_module().configure(device)
         for folder in (os.getcwd(),):  # noqa: PTH109
             if folder not in sys.path:

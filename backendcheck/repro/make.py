@@ -19,17 +19,17 @@ from backendcheck.repro.processes import ProgramClient
 from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.reduce import Reduction
 from backendcheck.repro.run_script import run_script, shows
-from backendcheck.repro.script import pruned, script_source, with_outputs
+from backendcheck.repro.script import MODES_OF_SCRIPTS, pruned, script_source, with_outputs
 from backendcheck.repro.target_finding import TargetFinding, target_finding_of
 from backendcheck.results.headline import headline
 from backendcheck.results.results import CaseResult
+from backendcheck.sessions.leg_packages import install_packages
 from backendcheck.temporary import temporary_directory
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import NotWritable
 from backendcheck.verdicts.verdict import judge
-from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import INSIDE_ONE_BACKEND, Oracle
-from backendcheck.vocabulary.leg_names import backend_in
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.stages import MODEL_STAGES, RecordingStage, recorded_in
 
@@ -69,19 +69,20 @@ def make_repro(
         why = str(result.problems[0]) if result.problems else "nothing differs, so a script has nothing to show"
         message = f"{result.case}: {visible(why)}. Give a case that FAILED or XFAILED; 'backendcheck show' lists its findings."
         raise UsageError(message)
-    for backend in recordings:
-        if (plain := backend_in(backend)) != backend:
+    legs = {name: parse_leg(name) for name in recordings}
+    for name, leg in legs.items():
+        if leg.mode not in ("", *MODES_OF_SCRIPTS):
             message = (
-                f"{result.case}: was recorded on the leg {backend}; expected backends alone, because a script has no modes and "
-                f"no other versions. Record the case on {plain}, or see its values with 'backendcheck show'."
+                f"{result.case}: was recorded on the leg {name}; expected none with the mode {leg.mode}, which a script cannot "
+                f"have. Record the case without it, or see its values with 'backendcheck show'."
             )
             raise UsageError(message)
-        if missing := parse_backend(backend).missing_modules():
-            names = " and ".join(missing)
-            message = f"{backend}: {names} is not installed here. Install with: {parse_backend(backend).install_command}"
+        if missing := leg.missing_in_words():
+            message = f"{name}: {missing}"
             raise UsageError(message)
+        install_packages(leg)
     say(f"starting {', '.join(recordings)}")
-    with ProgramClient(result.case, nodeid, {backend: backend for backend in recordings}, device) as client:
+    with ProgramClient(result.case, nodeid, legs, device) as client:
         programs, reasons = client.describe()
         reduction, first, more_reasons = _begin_reduction(programs, client, target, recordings, overrides)
         reasons += more_reasons
@@ -178,7 +179,7 @@ def _write_and_run(
         script.write_text(source, encoding="utf-8")
         if text.stored:
             np.savez(folder / data.name, **text.stored)  # type: ignore[arg-type]
-        outputs = run_script(script, backends, device)
+        outputs = run_script(script, [parse_leg(backend) for backend in backends], device)
     texts = {backend: output.text for backend, output in outputs.items()}
     source = with_outputs(source, texts, _platform())
     write_atomically(out, source.encode("utf-8", "backslashreplace"))

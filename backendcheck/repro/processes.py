@@ -21,7 +21,6 @@ from backendcheck.repro.program import Program, program_from
 from backendcheck.sessions.child_processes import environment_for, start_python
 from backendcheck.sessions.nest_json import decode
 from backendcheck.temporary import temporary_directory
-from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.leg_names import LegName
 
 _START_S = 120.0
@@ -31,8 +30,8 @@ _ANSWER_S = 60.0
 class ProgramClient:
     """Runs programs in warm processes, one per backend (`backendcheck.record.program_server`). A context manager."""
 
-    def __init__(self, case: str, nodeid: str, backends: Mapping[str, str], device: str) -> None:
-        """Start the processes; `backends` maps legs to backends.
+    def __init__(self, case: str, nodeid: str, legs: Mapping[str, LegName], device: str) -> None:
+        """Start a process for each of the legs, which are given by name.
 
         Raises:
             UsageError: if the case cannot be run on a backend.
@@ -45,15 +44,15 @@ class ProgramClient:
         self.works: dict[str, Path] = {}
         self.broken = ""
         try:
-            for leg, backend in backends.items():
-                work = self.works[leg] = folder / leg.replace("#", "-")
+            for name, leg in legs.items():
+                work = self.works[name] = folder / leg.folder
                 work.mkdir()
-                self.processes[leg] = _start_server(case, nodeid, backend, work, device)
-                self.queues[leg] = queue.Queue()
-                threading.Thread(target=_forward, args=(self.processes[leg].stdout, self.queues[leg]), daemon=True).start()
-            for leg, answer in self._read_answers(_START_S).items():
+                self.processes[name] = _start_server(case, nodeid, leg, work, device)
+                self.queues[name] = queue.Queue()
+                threading.Thread(target=_forward, args=(self.processes[name].stdout, self.queues[name]), daemon=True).start()
+            for name, answer in self._read_answers(_START_S).items():
                 if "ready" not in answer:
-                    message = f"{case}: cannot be run on {leg}: {answer.get('error', 'no answer')}. Record it again to see why."
+                    message = f"{case}: cannot be run on {name}: {answer.get('error', 'no answer')}. Record it again to see why."
                     raise UsageError(message)
         except BaseException:
             self.close()
@@ -133,11 +132,11 @@ class ProgramClient:
         return answers
 
 
-def _start_server(case: str, nodeid: str, backend: str, work: Path, device: str) -> subprocess.Popen[str]:
-    environment = environment_for(LegName(backend=parse_backend(backend)), device, max(1, (os.cpu_count() or 1) // 2))
+def _start_server(case: str, nodeid: str, leg: LegName, work: Path, device: str) -> subprocess.Popen[str]:
+    environment = environment_for(leg, device, max(1, (os.cpu_count() or 1) // 2))
     return start_python(
-        "backendcheck.record.program_server:main", backend, nodeid, case, str(work), device,
-        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+        "backendcheck.record.program_server:main", leg.backend.value, nodeid, case, str(work), leg.device or device, leg.mode,
+        python=leg.python, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
 
 

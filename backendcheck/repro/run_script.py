@@ -18,7 +18,6 @@ from backendcheck.repro.printed_values import PrintedValue
 from backendcheck.repro.target_finding import TargetFinding
 from backendcheck.sessions.child_processes import environment_for
 from backendcheck.temporary import temporary_directory
-from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.leg_names import LegName
 
@@ -47,15 +46,16 @@ class Raised:
         self.text = text
 
 
-def run_script(path: Path, backends: Sequence[str], device: str = "cpu") -> dict[str, ScriptOutput]:
-    """The output of the script under each backend. All run at the same time, each in its own process and directory."""
+def run_script(path: Path, legs: Sequence[LegName], device: str = "cpu") -> dict[str, ScriptOutput]:
+    """The output of the script in each leg. All run at the same time, each in its own process and directory."""
     processes = {}
     with temporary_directory("repro") as folder:
-        for backend in backends:
-            environment = environment_for(LegName(backend=parse_backend(backend)), device, os.cpu_count() or 1)
-            processes[backend] = subprocess.Popen(
-                [sys.executable, "-P", str(path.absolute())], cwd=folder, env=environment, text=True, encoding="utf-8",
-                errors="backslashreplace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        for leg in legs:
+            environment = environment_for(leg, device, os.cpu_count() or 1) | ({"MODE": leg.mode} if leg.mode else {})
+            command = [leg.python or sys.executable, "-P", str(path.absolute())]
+            processes[leg.value] = subprocess.Popen(
+                command, cwd=folder, env=environment, text=True, encoding="utf-8", errors="backslashreplace",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         outputs = {}
         try:

@@ -14,6 +14,7 @@ from backendcheck.repro.printed_values import PrintedValue
 from backendcheck.repro.program import Program, ProgramSource
 from backendcheck.text.escape import visible
 from backendcheck.text.literals import in_comment, shortened
+from backendcheck.vocabulary.leg_names import parse_leg
 
 _ALWAYS = ("plain", "show")  # helpers of every script
 
@@ -39,6 +40,15 @@ def _used_helpers(values: Sequence[PrintedValue]) -> list[str]:
 
 
 MARK = "# Output"
+MODES_OF_SCRIPTS: Mapping[str, str] = {
+    "eager": '{"run_eagerly": True, "jit_compile": False}', "jit": '{"jit_compile": True, "run_eagerly": False}', "compile": "{}",
+}  # fmt: skip
+"""The modes of legs that a script can have, each with the options of `model.compile` that it stands for."""
+_TORCH_COMPILE = """\
+    if MODE == "compile":
+        import torch
+        model.call = torch.compile(model.call)
+"""
 
 
 def script_source(
@@ -47,16 +57,21 @@ def script_source(
     """The source of the script, without its output."""
     used = _used_helpers(values)
     imports = ["import json", *(f"import {module}" for module in _modules(values, used))]
+    imports += ["import os"] if any(parse_leg(backend).mode for backend in backends) else []
     first, rest = _split_imports(text.source)
     lines = [*dict.fromkeys([*imports, *first])]
     standard = sorted(line for line in lines if _is_standard(line))
     third_party = sorted((line for line in lines if line not in standard), key=lambda line: (line.startswith("from "), line))
-    runs = "\n".join(f"    KERAS_BACKEND={backend} python {visible(name)}" for backend in backends)
+    legs = [parse_leg(backend) for backend in backends]
+    runs = "\n".join(f"    {leg.in_shell(f'python {visible(name)}')}" for leg in legs)
+    needs_compiled = any("compiled(" in value.code for value in values)
+    modes = [mode for mode in MODES_OF_SCRIPTS if needs_compiled and any(leg.mode == mode for leg in legs)]
     parts = [
         in_comment(f"{heading}\n\nIt needs Keras, NumPy and one backend. Run it once under each:\n\n{runs}"),
         "\n".join(standard) + "\n\n" + "\n".join(third_party),
         rest.strip("\n"),
-        *([_compiled(program)] if any("compiled(" in value.code for value in values) else []),
+        *([_modes(modes)] if modes else []),
+        *([_compiled(program, modes)] if needs_compiled else []),
         *(_helper(program, name) for name in used),
         _main(values),
     ]  # fmt: skip
@@ -101,14 +116,27 @@ def _main(values: Sequence[PrintedValue]) -> str:
     return "\n".join(lines)
 
 
-def _compiled(program: Program) -> str:
+def _modes(modes: Sequence[str]) -> str:
+    """The options of `model.compile` that each mode stands for."""
+    rows = "".join(f'    "{mode}": {MODES_OF_SCRIPTS[mode]},\n' for mode in modes)
+    comment = "# MODE in the environment says how models are compiled."
+    return f'{comment}\nMODES = {{\n{rows}}}\nMODE = os.environ.get("MODE", "")'
+
+
+def _compiled(program: Program, modes: Sequence[str] = ()) -> str:
     optional = [name for name in ("loss_weights", "metrics", "weighted_metrics") if has(program, name)]
     options = [f"{name}={name}" for name in ("loss", *optional)]
     optimizer = "optimizer()" if has(program, "optimizer") else "keras.optimizers.SGD(0.1)"
+    torch_compile = _TORCH_COMPILE if "compile" in modes else ""
     return (
         'def compiled(**options):\n    """A new, compiled model."""\n    model = build()\n'
-        f"    model.compile(optimizer={optimizer}, {', '.join(options)}, **options)\n    return model"
+        f"{torch_compile}    model.compile(optimizer={optimizer}, {', '.join(options)}, {_compile_options(modes)})\n"
+        "    return model"
     )
+
+
+def _compile_options(modes: Sequence[str]) -> str:
+    return "**{**MODES.get(MODE, {}), **options}" if modes else "**options"
 
 
 def _split_imports(source: str) -> tuple[list[str], str]:
@@ -128,5 +156,5 @@ def with_outputs(source: str, outputs: Mapping[str, str], where: str) -> str:
     blocks = [f"{MARK} {visible(where)}:"]
     for backend, output in outputs.items():
         lines = "\n".join(f"    {line}" for line in shortened(output).splitlines())
-        blocks += ["#", in_comment(f"KERAS_BACKEND={backend}"), in_comment(lines)]
+        blocks += ["#", in_comment(parse_leg(backend).in_shell()), in_comment(lines)]
     return source.rstrip("\n") + "\n\n" + "\n".join(blocks) + "\n"

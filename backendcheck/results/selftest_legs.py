@@ -11,22 +11,22 @@ from backendcheck.recordings.legs import Leg, find_legs, read_legs
 from backendcheck.results.results import analyze
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, try_fault
 from backendcheck.verdicts.known_files import known_in_force
-from backendcheck.vocabulary.backends import Backend
 from backendcheck.vocabulary.faults import NO_FAULT, Fault
+from backendcheck.vocabulary.leg_names import LegName, folder_of
 
 
-def read_injected(directory: Path, fault: str, backend: str) -> Leg | None:
-    """The leg recorded with `fault` injected on `backend`; None if it does not exist.
+def read_injected(directory: Path, fault: str, leg: str) -> Leg | None:
+    """The leg recorded with `fault` injected on `leg`; None if it does not exist.
 
     Raises:
         UnreadableInput: if it is damaged.
     """
-    path = directory / INJECTED / fault / backend
+    path = directory / INJECTED / fault / folder_of(leg)
     return read_legs([path])[0] if (path / ENVIRONMENT).is_file() else None
 
 
-def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
-    """Score the faults on the backends of `pairs` by what is recorded in `directory`.
+def judge(directory: Path, pairs: Sequence[tuple[Fault, LegName]]) -> SelfTest:
+    """Score the faults on the legs of `pairs` by what is recorded in `directory`.
 
     Raises:
         UsageError: if no leg is found.
@@ -45,13 +45,13 @@ def judge(directory: Path, pairs: Sequence[tuple[Fault, Backend]]) -> SelfTest:
         alarms += new_alarms
         problems += changed
     trials = []
-    for fault, backend in pairs:
-        name = backend.value
+    for fault, on in pairs:
+        name = on.value
         faulty = read_injected(directory, fault.name, name)
         run = next((leg.environment.run for leg in legs if leg.label == name), "")
         if faulty is not None and faulty.environment.run != run:
-            problems.append(f"{faulty.path}: is not of the run that recorded {directory / name}; record both again")
-        notes = _notes(directory / INJECTED / fault.name / name)
+            problems.append(f"{faulty.path}: is not of the run that recorded {directory / on.folder}; record both again")
+        notes = _notes(directory / INJECTED / fault.name / on.folder)
         trials += try_fault(fault, faulty, notes, clean, backend=name, known=known)
     return SelfTest(trials=tuple(trials), false_alarms=tuple(alarms), problems=tuple(problems), n_clean=len(clean.cases))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from backendcheck.errors import UsageError
 from backendcheck.text.close_names import did_you_mean
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, JAX, TENSORFLOW, TORCH, Backend
+from backendcheck.vocabulary.leg_names import LegName
 
 _TRAINED_INTEGERS = "exclusive_classes/training_on_labels_of_any_type[uint8]"
 _TRAINED_COLUMN = "exclusive_classes/training_on_labels_of_any_type[int64_column]"
@@ -186,7 +187,7 @@ def faults_named(names: Sequence[str]) -> tuple[Fault, ...]:
     return tuple(_BY_NAME[name] for name in dict.fromkeys(names)) if names else FAULTS
 
 
-def backend_of(fault: Fault, backends: Sequence[Backend]) -> Backend | None:
-    """The one of `backends` on which `fault` is injected: they take turns, by the place of the fault in the table."""
-    possible = [backend for backend in backends if backend in fault.backends]
+def leg_of(fault: Fault, legs: Sequence[LegName]) -> LegName | None:
+    """The one of `legs` on which `fault` is injected: they take turns, by the place of the fault in the table."""
+    possible = [leg for leg in legs if leg.backend in fault.backends]
     return possible[FAULTS.index(fault) % len(possible)] if possible else None

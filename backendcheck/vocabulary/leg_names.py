@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -116,6 +117,20 @@ class LegName:
     def place(self) -> str:
         """Where its packages have to be installed."""
         return f"in {self.python}" if self.python else "here"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that have a script run as this leg does. A script reads the mode from ``MODE``."""
+        device = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"} if self.device == "cpu" else {}
+        if number := self.device.removeprefix("gpu"):
+            device |= {"CUDA_VISIBLE_DEVICES": number} if number.isdigit() else {}
+        return {"KERAS_BACKEND": self.backend.value, **({"MODE": self.mode} if self.mode else {}), **device, **dict(self.env)}
+
+    def in_shell(self, command: str = "") -> str:
+        """A line for a shell that runs `command` as this leg does; a comment in it says which versions it needs."""
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.variables.items())
+        versions = ", ".join(f"{package.package}=={package.version}" for package in self.packages)
+        return f"{variables} {command}".rstrip() + (f"  # with {versions}" if versions else "")
 
     def missing_modules(self) -> list[str]:
         """Modules that a recording needs and that are not installed. Looks them up without importing them."""
@@ -243,6 +258,14 @@ def parts_of(leg: str) -> LegName:
         return LegName(backend=Backend(head), packages=versions)
     device, mode = match["device"] or "", match["mode"] or ""
     return LegName(backend=Backend(match["backend"]), device=device, mode=mode, packages=versions)
+
+
+def in_shell(leg: str) -> str:
+    """What has a shell run a script in a leg that was recorded: see `LegName.in_shell`."""
+    try:
+        return parse_leg(leg).in_shell()
+    except UsageError:  # a leg of another project, or of another time
+        return parts_of(leg).in_shell()
 
 
 def parse_legs(names: str) -> tuple[LegName, ...]:

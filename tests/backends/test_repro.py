@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -205,6 +206,41 @@ def test_what_cannot_be_written_or_shown_is_reported(recorded):
     assert (ended.exit_code, "nothing differs, so a script has nothing to show" in ended.err) == (2, True)
     _, ended = repro(recorded, "edge/past_the_ned")
     assert (ended.exit_code, "edge/past_the_end" in ended.err) == (2, True)
+
+
+EAGER = {
+    "cases/modes.py": '''
+        """A loss that knows how it is run."""
+        import keras
+        from backendcheck import ModelCase
+
+
+        def eager_or_not(y_true, y_pred):
+            import tensorflow as tf
+            scale = 3.0 if tf.executing_eagerly() else 1.0
+            return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1) * scale
+
+
+        def case_eager_or_not(rng):
+            """The loss is the same, eager or not."""
+            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+            x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 1))
+            return ModelCase(model, eager_or_not, x.astype("float32"), y.astype("float32"))
+        ''',
+}  # fmt: skip
+
+
+def test_a_leg_with_a_mode_is_a_variable_of_the_script(tmp_path):
+    folder = project(tmp_path, EAGER)
+    legs = "tensorflow,tensorflow+eager"
+    ended = backendcheck("run", "cases", "--legs", legs, "--out", "run", "--oracles", "agreement", cwd=folder)
+    assert ended.exit_code == 1, ended.words
+    script, ended = repro(folder, "modes/eager_or_not")
+    assert "shows the difference: yes" in ended.out, ended.words
+    source = script.read_text(encoding="utf-8")
+    assert "#     KERAS_BACKEND=tensorflow MODE=eager python modes_eager_or_not.py" in source
+    plain, eager = (json.loads(text) for text in re.findall(r"^#     train/loss: (.*)", source, re.MULTILINE))
+    assert eager == pytest.approx([3 * value for value in plain], rel=1e-5)  # of the same weights, in both
 
 
 def test_a_case_file_that_has_changed_is_refused(recorded):

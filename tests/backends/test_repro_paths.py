@@ -16,6 +16,7 @@ from backendcheck.repro.printed_values import PrintedValue, printed_value
 from backendcheck.repro.program import Program, write_program
 from backendcheck.repro.run_script import run_script
 from backendcheck.repro.script import script_source
+from backendcheck.vocabulary.leg_names import parse_leg
 from backendcheck.vocabulary.observations import ObservationName
 
 MODEL = """
@@ -67,7 +68,7 @@ def test_each_path_prints_what_the_recorded_path_prints(tmp_path: Path, batches:
     script.write_text(script_source(
         program, write_program(program), printed_values, heading="Paths", backends=["torch"], name="script.py"
     ))  # fmt: skip
-    output = run_script(script, ["torch"])["torch"]
+    output = run_script(script, [parse_leg("torch")])["torch"]
     assert not output.error
     lines = dict(line.rsplit(": ", 1) for line in output.printed.splitlines()[1:])
     assert len(lines) == len(printed_values)

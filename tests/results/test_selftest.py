@@ -23,9 +23,10 @@ from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.report.formats.selftest import as_dict, listed_faults, table
 from backendcheck.results.selftest import SelfTest, compare_again, false_alarms, furthest_moved, moved_plainly, try_fault
 from backendcheck.results.selftest_legs import judge
-from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, Backend
-from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, backend_of, faults_named
+from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, DEFAULT_NAMES
+from backendcheck.vocabulary.faults import FAULTS, NO_FAULT, Fault, faults_named, leg_of
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
 
 CASE = "a/b"
 ROOT = Path(__file__).parents[2]
@@ -257,7 +258,7 @@ CASE_OF_REORDERED = REORDERED.cases[0]
 
 
 def test_what_was_kept_is_judged_once_more(tmp_path: Path) -> None:
-    ended = judge(kept(tmp_path), [(REORDERED, Backend("jax"))])
+    ended = judge(kept(tmp_path), [(REORDERED, parse_leg("jax"))])
     assert ended.false_alarms == ()
     assert ended.problems == ()
     assert [trial.first for trial in ended.trials] == [True, False, False]
@@ -266,13 +267,13 @@ def test_what_was_kept_is_judged_once_more(tmp_path: Path) -> None:
 
 
 def test_legs_of_two_runs_are_not_judged_together(tmp_path: Path) -> None:
-    (problem,) = judge(kept(tmp_path, run="another"), [(REORDERED, Backend("jax"))]).problems
+    (problem,) = judge(kept(tmp_path, run="another"), [(REORDERED, parse_leg("jax"))]).problems
     assert "is not of the run that recorded" in problem
 
 
 def test_without_a_second_clean_recording_it_is_incomplete(tmp_path: Path) -> None:
     shutil.rmtree(kept(tmp_path) / "faults" / NO_FAULT / "torch")
-    assert judge(tmp_path, [(REORDERED, Backend("jax"))]).problems == ("torch: was not recorded twice",)
+    assert judge(tmp_path, [(REORDERED, parse_leg("jax"))]).problems == ("torch: was not recorded twice",)
 
 
 def test_the_command_judges_what_was_kept(tmp_path: Path) -> None:
@@ -311,12 +312,12 @@ def test_every_diagnosis_has_a_fault_that_it_fits() -> None:
     }  # fmt: skip
 
 
-def test_the_backends_take_turns() -> None:
-    on = [backend_of(one, DEFAULT_BACKENDS) for one in FAULTS]
-    assert set(on) == set(DEFAULT_BACKENDS)
-    assert all(backend in one.backends for one, backend in zip(FAULTS, on, strict=True))
+def test_the_legs_take_turns() -> None:
+    on = [leg_of(one, list(parse_legs(DEFAULT_NAMES))) for one in FAULTS]
+    assert {leg.backend for leg in on if leg} == set(DEFAULT_BACKENDS)
+    assert all(leg is not None and leg.backend in one.backends for one, leg in zip(FAULTS, on, strict=True))
     rejecting = faults_named(["range-clipped"])[0]
-    assert backend_of(rejecting, [Backend("jax")]) is None
+    assert leg_of(rejecting, [parse_leg("jax+eager")]) is None
 
 
 def test_faults_by_name() -> None:

@@ -14,6 +14,7 @@ from backendcheck.vocabulary.leg_names import (
     LegName,
     PackageVersion,
     backend_in,
+    in_shell,
     leg_order,
     parse_leg,
     parse_legs,
@@ -90,6 +91,22 @@ def test_what_cannot_be_is_refused_in_one_sentence(name: str, complaint: str) ->
 @pytest.mark.parametrize("name", ["torch+compile", "jax@gpu", "tensorflow@gpu1+tf32", "torch@mps", "jax@tpu", "numpy@cpu"])
 def test_devices_and_modes_that_are_there(name: str) -> None:
     assert parse_leg(name).value == name
+
+
+@pytest.mark.parametrize(
+    ("leg", "line"),
+    [
+        ("jax", "KERAS_BACKEND=jax"),
+        ("tensorflow+eager", "KERAS_BACKEND=tensorflow MODE=eager"),
+        ("jax@cpu", "KERAS_BACKEND=jax CUDA_VISIBLE_DEVICES=-1 JAX_PLATFORMS=cpu"),
+        ("torch@gpu1+compile", "KERAS_BACKEND=torch MODE=compile CUDA_VISIBLE_DEVICES=1"),
+        ("torch@gpu", "KERAS_BACKEND=torch"),
+        ("jax/keras-3.14.1", "KERAS_BACKEND=jax  # with keras==3.14.1"),
+        ("of_another_project", "KERAS_BACKEND=of_another_project"),
+    ],
+)
+def test_what_a_shell_sets_to_run_a_script_in_a_leg(leg: str, line: str) -> None:
+    assert in_shell(leg) == line
 
 
 def test_two_legs_of_one_backend_are_two_legs() -> None:

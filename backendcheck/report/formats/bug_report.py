@@ -13,6 +13,7 @@ from backendcheck.text.escape import visible
 from backendcheck.text.literals import shortened
 from backendcheck.text.markdown import escape
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.leg_names import in_shell
 from backendcheck.vocabulary.sides import REFERENCE
 
 _LONGEST_MESSAGE = 2000  # characters of an exception
@@ -39,14 +40,14 @@ def issue_text(
     if message:
         lines += [escape(message), ""]
     if script:
-        runs = listed([f"`KERAS_BACKEND={backend}`" for backend in outputs])
+        runs = listed([f"`{in_shell(leg)}`" for leg in outputs])
         lines += [f"This script shows the difference; it was run with {runs}.", "", *_fenced(script, "python"), ""]
     if details:
         lines += [*details, ""]
     if data:
         lines += [f"It reads its arrays from `{data}`, a file in the same folder.", ""]
-    for backend, output in outputs.items():
-        lines += [f"With `KERAS_BACKEND={backend}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
+    for leg, output in outputs.items():
+        lines += [f"With `{in_shell(leg)}`:", "", *_fenced(shortened(output.rstrip("\n")), "text"), ""]
     lines += ["**Environment.**", "", *(f"- {escape(line)}" for line in environment), ""]
     return "\n".join(lines)
 
