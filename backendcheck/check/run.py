@@ -16,9 +16,8 @@ from backendcheck.check.report import Report
 from backendcheck.errors import UsageError
 from backendcheck.files import write_atomically
 from backendcheck.temporary import temporary_directory
-from backendcheck.vocabulary.backends import DEFAULT_NAMES
 from backendcheck.vocabulary.findings import ORACLES, parse_oracles
-from backendcheck.vocabulary.leg_names import LegName, parse_legs
+from backendcheck.vocabulary.leg_names import LegName
 
 CASES = "cases"  # folder of the case file and its data, in the directory of a run
 
@@ -42,12 +41,10 @@ class RunOptions:
         Raises:
             UsageError: if one is unknown, or not installed.
         """
-        from backendcheck.config import load_configuration
+        from backendcheck.config import load_configuration, selected_legs
 
-        names = self.backends
-        if not isinstance(names, str):
-            names = ",".join(names or load_configuration(Path.cwd()).backends)
-        backends = parse_legs(names or DEFAULT_NAMES)
+        names = self.backends if isinstance(self.backends, str) else ",".join(self.backends or ())
+        backends = selected_legs(names, load_configuration(Path.cwd()))
         for backend in backends:
             if missing := backend.missing_modules():
                 what = f"{' and '.join(missing)} is not installed {backend.place}"

@@ -67,6 +67,7 @@ def certify(leg: str, paths: Sequence[str], others: str, out: Path | None, outpu
     backendcheck certify torch+compile --against torch tests/cases
     """
     from backendcheck.case_files import builtin_cases, find_case_files
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.labels.contract.backend_behavior import cases_of_rules
     from backendcheck.progress.terminal import progress_of
     from backendcheck.recordings.legs import find_legs, read_legs
@@ -77,12 +78,14 @@ def certify(leg: str, paths: Sequence[str], others: str, out: Path | None, outpu
     from backendcheck.sessions.leg_packages import install_packages
     from backendcheck.sessions.request import RecordingRequest, check_expressions
     from backendcheck.sessions.selection import check_selection
-    from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
+    from backendcheck.vocabulary.leg_names import parse_leg
 
     end_on_signals()
     find_case_files([*paths] or [str(builtin_cases())])
-    certified = parse_leg(leg)
-    against = [other for other in parse_legs(others) if other.value != certified.value and not other.missing_modules()]
+    configuration = load_configuration(Path.cwd())
+    (certified,) = selected_legs(parse_leg(leg).value, configuration)
+    others_there = [other for other in selected_legs(others, configuration) if not other.missing_modules()]
+    against = [other for other in others_there if other.value != certified.value]
     if certified.missing_modules() or not against:
         missing = f"{certified} is" if certified.missing_modules() else f"{others} are"
         message = f"{missing} not installed; expected BACKEND and one leg to compare it with. {certified.install_command}"

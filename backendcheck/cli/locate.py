@@ -134,10 +134,11 @@ def _backends_to_record(result: CaseResult, legs: Sequence[Leg], names: str | No
     The first is preferably one that a reference confirms, that raised nothing and that agrees with another; then come those that
     differ from it.
     """
-    from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
+    from backendcheck.config import load_configuration, selected_legs
+    from backendcheck.vocabulary.leg_names import parse_leg
 
     if names:
-        backends = list(parse_legs(names))
+        backends = list(selected_legs(names, load_configuration(Path.cwd())))
     else:
         from backendcheck.report.views.case import confirmed_legs
 

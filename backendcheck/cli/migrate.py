@@ -95,9 +95,12 @@ def migrate(
 
 
 def _two_legs(source: str, target: str) -> tuple[LegName, LegName]:
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.vocabulary.leg_names import parse_leg
 
-    legs = parse_leg(source), parse_leg(target)
+    configuration = load_configuration(Path.cwd())
+    (before,), (after,) = (selected_legs(parse_leg(name).value, configuration) for name in (source, target))
+    legs = before, after
     if legs[0].value == legs[1].value:
         message = f"--from {source} --to {target}: the same leg twice; expected two."
         raise click.UsageError(message)

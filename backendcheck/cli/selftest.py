@@ -63,20 +63,22 @@ def selftest(
     backendcheck selftest
     backendcheck selftest --faults labels-reversed,mean-became-sum --backend jax --out reports/selftest
     """
+    from backendcheck.config import load_configuration, selected_legs
     from backendcheck.files import write_atomically
     from backendcheck.report.formats.selftest import as_dict, listed_faults, table
     from backendcheck.results.selftest_legs import judge, read_injected
     from backendcheck.sessions.leg_packages import install_packages
     from backendcheck.vocabulary.faults import faults_named
-    from backendcheck.vocabulary.leg_names import parse_leg, parse_legs
+    from backendcheck.vocabulary.leg_names import parse_leg
 
     end_on_signals()
     selected = faults_named([name.strip() for name in faults.split(",") if name.strip()])
     if only_list:
         click.echo("\n".join(listed_faults(selected)))
         return
-    recorded = list(parse_legs(backends))
-    faulty = [parse_leg(backend)] if backend else recorded
+    configuration = load_configuration(Path.cwd())
+    recorded = list(selected_legs(backends, configuration))
+    faulty = list(selected_legs(parse_leg(backend).value, configuration)) if backend else recorded
     if not set(faulty) <= set(recorded):
         message = f"--backend: {backend} is not in --backends {backends}. Add it there."
         raise UsageError(message)

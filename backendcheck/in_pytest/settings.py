@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backendcheck.config import Configuration, load_configuration
+from backendcheck.config import Configuration, load_configuration, selected_legs
 from backendcheck.errors import UsageError
 from backendcheck.in_pytest.names import NONE
 from backendcheck.sessions.request import RecordingRequest
@@ -85,7 +85,7 @@ def settings_of(config: pytest.Config) -> Settings:
             message = f"--backendcheck-{name}: {number:g} is out of range; expected more than 0, {_LARGEST} at most."
             raise UsageError(message)
     return Settings(
-        backends=parse_legs(names),
+        backends=selected_legs(",".join(leg.value for leg in parse_legs(names)), configuration),
         cases=cases,
         explicit=cases and any(str(argument).startswith(_OPTIONS) for argument in config.invocation_params.args),
         out=config.invocation_params.dir / option.backendcheck_out,
