@@ -30,7 +30,7 @@ def _run(folder: Path, arguments: Sequence[str]) -> float:
     before = _cpu_s()
     command = [sys.executable, "-m", "backendcheck", "run", "cases", "--quiet", *arguments]
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONSAFEPATH": "1"}, stdout=subprocess.DEVNULL, check=False)
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1, 3):  # 3: some cases cannot be compared on one leg
         raise SystemExit(done.returncode)
     return _cpu_s() - before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ from backendcheck.vocabulary.leg_names import LegName, PackageVersion
 
 _INSTALL_S = 600.0
 _SIZE_S = 15.0
-_LARGEST = 400e6  # bytes of a wheel
+_LARGEST_MB = 400  # of a wheel: those of PyTorch for CUDA are larger, and need other packages
+_LARGEST_VARIABLE = "BACKENDCHECK_LARGEST_WHEEL_MB"
 _COMPANIONS = {"jax": ("jaxlib",)}  # packages that must have the same version
 
 
@@ -174,10 +176,20 @@ def _too_large(report: Path) -> str:
                 size = int(answer.headers["Content-Length"])
         except (OSError, ValueError, TypeError):
             continue
-        if size > _LARGEST:
+        megabytes = math.ceil(size / 1e6)
+        if megabytes > _largest_mb():
             name = url.rpartition("/")[2]
-            return f"{name} has {size / 1e6:.0f} MB, more than {_LARGEST / 1e6:.0f}, as builds for CUDA have"
+            more = f"more than {_largest_mb()}, as builds for CUDA have; {_LARGEST_VARIABLE}={megabytes} allows it"
+            return f"{name} has {megabytes} MB, {more}"
     return ""
+
+
+def _largest_mb() -> int:
+    text = os.environ.get(_LARGEST_VARIABLE, "")
+    if text and not text.isdigit():
+        message = f"{_LARGEST_VARIABLE}={text}: expected a number of megabytes, such as 700. Correct it."
+        raise UsageError(message)
+    return int(text or _LARGEST_MB)
 
 
 def _refused(leg: LegName, requirements: list[str], folder: Path, problem: str) -> UsageError:

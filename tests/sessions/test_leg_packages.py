@@ -75,11 +75,17 @@ def test_packages_of_one_version_are_installed_together(pip: list[list[str]], tm
     assert [path.name for path in (tmp_path / "packages").iterdir()] == ["jax-0.9.2"]
 
 
-def test_a_wheel_that_is_too_large_is_not_downloaded(pip: list[list[str]]) -> None:
+def test_a_wheel_that_is_too_large_is_not_downloaded(pip: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"torch-2\.12\.0\.whl has 532 MB, more than 400, as builds for CUDA have") as refused:
         install_packages(parse_leg("torch/torch-2.12.0"))
     assert len(str(refused.value).splitlines()) == len(pip) == 1
+    assert "BACKENDCHECK_LARGEST_WHEEL_MB=532 allows it" in str(refused.value)
     install_packages(parse_leg("tensorflow/tensorflow-2.20.0"))
+    monkeypatch.setenv("BACKENDCHECK_LARGEST_WHEEL_MB", "532")
+    install_packages(parse_leg("torch/torch-2.12.0"))
+    monkeypatch.setenv("BACKENDCHECK_LARGEST_WHEEL_MB", "a lot")
+    with pytest.raises(UsageError, match="BACKENDCHECK_LARGEST_WHEEL_MB=a lot: expected a number of megabytes"):
+        install_packages(parse_leg("torch/torch-2.12.1"))
 
 
 def test_an_interpreter_of_its_own_gets_versions_of_keras_only(pip: list[list[str]]) -> None:

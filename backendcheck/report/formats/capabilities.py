@@ -46,7 +46,7 @@ def markdown_lines(capabilities: Sequence[Capability], legs: Sequence[str], what
 
 
 def _words(counts: Mapping[Outcome, int]) -> str:
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in _SHOWN if counts.get(outcome)) or "-"
+    return "<br>".join(f"{outcome} {counts[outcome]}" for outcome in _SHOWN if counts.get(outcome)) or "-"
 
 
 def _counts(capability: Capability, leg: str) -> list[str]:
