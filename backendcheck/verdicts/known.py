@@ -260,8 +260,9 @@ def _deviate_alike(pair: Sequence[str], entries: Sequence[Divergence]) -> bool:
 def _no_longer(entry: Divergence, findings: Sequence[Finding], legs: Sequence[str], entries: Sequence[Divergence]) -> list[str]:
     """Pairs that the entry says differ and that do not any more, and kinds of finding that did not occur."""
     of_entry = [finding for finding in findings if _covers(entry, finding)]
-    # One leg has no agreement, which may be where a kind showed.
-    asked = entry.kinds if len(legs) > 1 or Oracle.AGREEMENT not in entry.oracles else frozenset[FindingKind]()
+    # A kind may have shown between two legs of which one is not in this run.
+    are_all = {*_DEFAULT} <= {*map(backend_of, legs)}
+    asked = entry.kinds if are_all or Oracle.AGREEMENT not in entry.oracles else frozenset[FindingKind]()
     absent = sorted(asked - {finding.kind for finding in of_entry})
     gone = [f"the known finding of kind {kind} did not occur" for kind in absent]
     agreement = [finding for finding in of_entry if finding.oracle == Oracle.AGREEMENT]

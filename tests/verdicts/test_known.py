@@ -111,10 +111,19 @@ def test_one_known_kind_less_is_failed_again() -> None:
     assert (found.verdict, found.changed) == (Verdict.FAILED, ("the known finding of kind shape did not occur",))
 
 
-def test_one_leg_alone_need_not_show_the_kinds_of_a_comparison_between_legs() -> None:
+@pytest.mark.parametrize("legs", [("jax",), ("jax", "torch")])
+def test_some_legs_need_not_show_the_kinds_of_a_comparison_with_others(legs: tuple[str, ...]) -> None:
     entry = divergence("a/b", BACKENDS, ["value", "shape"])
-    assert verdict(everywhere(("jax",), loss=2.0, reference={"loss": 1.0}), entry) is Verdict.XFAILED
-    assert verdict(everywhere(("jax", "torch"), loss=2.0, reference={"loss": 1.0}), entry) is Verdict.FAILED
+    assert verdict(everywhere(legs, loss=2.0, reference={"loss": 1.0}), entry) is Verdict.XFAILED
+    assert verdict(everywhere(loss=2.0, reference={"loss": 1.0}), entry) is Verdict.FAILED
+
+
+def test_kinds_of_a_pair_are_asked_for_where_both_legs_are_there() -> None:
+    """Between JAX and TensorFlow a value, between JAX and PyTorch an exception."""
+    entries = [divergence("a/b", "jax", "value"), divergence("a/b", "jax", "raised")]
+    both = everywhere(("tensorflow", "jax"), loss=1.0) | {"jax": {"loss": 2.0}}
+    assert verdict(both, *entries) is Verdict.XFAILED
+    assert verdict(both | {"torch": {"loss": 1.0}}, *entries) is Verdict.FAILED
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
