@@ -129,7 +129,7 @@ def value_text(value: object) -> str:
     if isinstance(value, np.floating):
         if not np.isfinite(value):
             return str(value).replace("nan", "NaN").replace("inf", "Inf")
-        plain = value == 0 or 1e-4 <= abs(value) < 1e7  # noqa: PLR2004 - the range in which positional notation is shorter
+        plain = value == 0 or 1e-4 <= abs(float(value)) < 1e7  # noqa: PLR2004 - where positional notation is shorter
         return np.format_float_positional(value, trim="0") if plain else np.format_float_scientific(value, trim="-", exp_digits=1)
     return str(value)
 
