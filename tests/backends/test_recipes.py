@@ -117,7 +117,7 @@ def test_github(folder: Path, index: Path, programs: Path) -> None:
     (merge,) = inputs_of_calls(recipe, "report", uses, {})
     code, words, outputs = action_steps.run("backendcheck", folder, merge, programs, env)
     judged(Ended(code, words, ""), whole=False)
-    assert outputs == {"exit-code": "3", "artifact": "report", "report": "reports/index.html"}
+    assert outputs == {"exit-code": "3", "artifact": "report", "report": "reports/index.html", "badge": "reports/badge.json"}
 
 
 # --- Jenkins ---------------------------------------------------------------------------------------------------------

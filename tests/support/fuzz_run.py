@@ -241,7 +241,8 @@ def run_input(name: str, number: int, root: Path, readers: ForkedReaders | None 
     unit = 1024 * (1024 if sys.platform == "darwin" else 1)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
     largest_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    child_mb = largest_child / unit if largest_child > largest_child_before else 0.0
+    # A child begins as a copy of this process, whose size at that moment counts as its own.
+    child_mb = largest_child / unit if largest_child > max(largest_child_before, before) else 0.0
     outside = sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() and folder not in path.parents)
     return Ended(
         exit_code=code, output=output.getvalue(), error=error,
