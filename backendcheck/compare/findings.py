@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -100,6 +100,11 @@ def leading(findings: Sequence[Finding]) -> Finding:
 def partition(name: str, findings: Sequence[Finding], legs: Sequence[str]) -> list[list[str]]:
     """The legs in groups that agree on an observation, the largest last: a leg that stands alone is read first."""
     differing = {frozenset(f.sides) for f in findings if f.oracle is Oracle.AGREEMENT and f.observation == name}
+    return agreeing_groups(legs, differing)
+
+
+def agreeing_groups(legs: Sequence[str], differing: Collection[Collection[str]]) -> list[list[str]]:
+    """The legs in groups in which no pair is one of the `differing` ones, the largest last."""
     groups: list[list[str]] = []
     for leg in legs:
         for group in groups:

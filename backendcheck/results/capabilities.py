@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
 
+from backendcheck.compare.findings import agreeing_groups
+
 
 class Outcome(StrEnum):
     """What a case came to on one leg. The first that applies, in this order."""
@@ -91,19 +93,8 @@ def _deviating(result: Mapping[str, Any]) -> set[str]:
     pairs = {
         frozenset((finding["left"], finding["right"])) for finding in result["findings"] if finding["oracle"] == "agreement"
     }
-    groups: list[list[str]] = []
-    for leg in recorded:
-        for group in groups:
-            if all(frozenset((leg, member)) not in pairs for member in group):
-                group.append(leg)
-                break
-        else:
-            groups.append([leg])
-    sizes = sorted(map(len, groups), reverse=True)
-    if len(sizes) < 2:  # noqa: PLR2004 - one group agrees
-        return set()
-    largest = max(groups, key=len) if sizes[0] > sizes[1] else []
-    return set(recorded) - set(largest)
+    *smaller, largest = agreeing_groups(recorded, pairs) or [[]]
+    return {*recorded} if any(len(group) == len(largest) for group in smaller) else {*recorded} - {*largest}
 
 
 def by_topic(report: Mapping[str, Any]) -> list[Capability]:
