@@ -45,6 +45,11 @@ def builtin_cases() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "cases"
 
 
+def is_built_in(path: Path) -> bool:
+    """Whether a path lies in the directory of the built-in cases, or is that."""
+    return path.absolute().is_relative_to(builtin_cases().absolute())
+
+
 def split_node_id(path: str) -> tuple[Path, str]:
     """A pytest node id such as ``cases/x.py::case_a[b]`` as its file and the rest (``::case_a[b]`` or nothing)."""
     file, separator, rest = path.partition("::")

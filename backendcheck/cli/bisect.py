@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.completion import case_argument
+from backendcheck.cli.farm_options import check_legs, farm_options, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import backends_option, device_option, plugins_option, timeout_option
 from backendcheck.cli.process import end_on_signals
@@ -20,6 +21,7 @@ from backendcheck.cli.terminal import OutputOptions, output_options
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
+    from backendcheck.farm.recording import Farm
     from backendcheck.versions.bisect import Bisection, Outcome
     from backendcheck.versions.tried import Tried
     from backendcheck.vocabulary.leg_names import LegName
@@ -42,6 +44,7 @@ _OLDEST = {"keras": "3.4"}  # the first version that backendcheck supports
 @timeout_option
 @device_option
 @plugins_option
+@farm_options
 @output_options
 def bisect(
     case: str, package: str, good: str | None, bad: str | None, versions: str | None, checkout: Path | None, backends: str | None,
@@ -66,16 +69,18 @@ def bisect(
     from backendcheck.vocabulary.case_ids import case_id
 
     end_on_signals()
+    farm = take_farm(options, git=checkout)
     check_package(package, "--package")
     configuration = load_configuration(Path.cwd())
     selected = selected_legs(backends, configuration)
     selected = legs_that_use(selected, package, are_named=bool(backends))
+    check_legs(farm, selected)
     node = _node_id(case, configuration.paths)
     tried = _commits(package, checkout, versions, good, bad) if checkout else _releases(package, versions, good, bad)
     new = functools.partial(RecordingRequest, paths=[node], store=Path.cwd() / CACHE, overwrite=True, **options)
 
     def judge(version: str) -> Outcome:
-        outcome = _judged(case_id(node), tried, version, selected, functools.partial(new, out=out / version))
+        outcome = _judged(case_id(node), tried, version, selected, functools.partial(new, out=out / version), farm)
         if not output.quiet:
             click.echo(visible(f"{tried.called(version)}: {outcome.problem or outcome.headline or 'no finding'}"), err=True)
         return outcome
@@ -143,7 +148,7 @@ def _commits(package: str, checkout: Path, versions: str | None, good: str | Non
     )  # fmt: skip
 
 
-def _judged(case: str, tried: Tried, version: str, selected: Sequence[LegName], new: Any) -> Outcome:
+def _judged(case: str, tried: Tried, version: str, selected: Sequence[LegName], new: Any, farm: Farm | None) -> Outcome:
     """Record and judge the case in one version."""
     from backendcheck.config import load_configuration
     from backendcheck.errors import UsageError
@@ -155,19 +160,20 @@ def _judged(case: str, tried: Tried, version: str, selected: Sequence[LegName], 
     from backendcheck.versions.requirements import leg_with
 
     legs = [leg_with(leg, tried.as_package(version)) for leg in selected]
-    if missing := [module for leg in legs for module in leg.missing_modules()]:
+    missing = [module for leg in legs for module in leg.missing_modules()] if farm is None else []
+    if missing:
         message = f"{' and '.join(dict.fromkeys(missing))}: not installed here. Install it, or choose other --backends."
         raise UsageError(message)
     try:
         if tried.checkout:
             export_commit(tried.checkout, tried.as_package(version))
-        for leg in legs:
+        for leg in legs if farm is None else ():  # otherwise the workers do that
             install_packages(leg)
     except UsageError as error:
         return Outcome(problem=str(error))
     requests = [new(backend=leg) for leg in legs]
     take_directory(requests[0].out, requests, may_move=False)
-    recorded = record_legs(requests, functools.partial(progress_of, quiet=True), earlier_runs=[], quiet=True)
+    recorded = record_legs(requests, functools.partial(progress_of, quiet=True), earlier_runs=[], quiet=True, farm=farm)
     read = read_legs(find_legs(recorded)) if recorded else []
     results = analyze(read, expected=[leg.value for leg in legs], overrides=load_configuration(Path.cwd()).tolerances)
     return outcome_of(results.result(case), [str(problem) for problem in results.problems])

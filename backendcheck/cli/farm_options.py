@@ -70,17 +70,26 @@ def check_legs(farm: Farm | None, legs: Sequence[LegName]) -> None:
     Raises:
         UsageError: if there is one.
     """
-    named = [leg.name for leg in legs if farm is not None and leg.name]
+    if farm is None:
+        return
+    named = [leg.name for leg in legs if leg.name]
     if named:
         message = (
             f"--farm: does not go with {', '.join(named)}, which pyproject.toml defines for this machine; expected legs such as "
             "jax or jax/keras-3.14.1. Leave it out, or record it here and join both with 'backendcheck merge'."
         )
         raise UsageError(message)
+    source = [leg.value for leg in legs if any(package.is_source for package in leg.packages)]
+    if source:
+        message = (
+            f"--farm: does not go with {', '.join(source)}, whose source is on this machine; expected released versions, which "
+            "each worker installs. Leave --farm out."
+        )
+        raise UsageError(message)
 
 
 def record_with(
-    farm: Farm, requests: list[RecordingRequest], progress: Any, earlier_runs: list[Path], *, quiet: bool
+    farm: Farm, requests: Sequence[RecordingRequest], progress: Any, earlier_runs: Sequence[Path], *, quiet: bool
 ) -> list[Path]:
     """Record on a farm, with a display of the progress; returns the directories of the legs."""
     from backendcheck.farm.recording import record_on_farm

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.farm_options import record_with
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
+    from backendcheck.farm.recording import Farm
     from backendcheck.progress.progress import Progress
     from backendcheck.sessions.request import RecordingRequest
 
@@ -54,12 +56,14 @@ def with_backend(requests: Sequence[RecordingRequest]) -> list[RecordingRequest]
 
 def record_legs(
     requests: Sequence[RecordingRequest], progress: Callable[..., Progress], verdicts: Callable[..., Progress] | None = None,
-    *, earlier_runs: Sequence[Path], quiet: bool,
+    *, earlier_runs: Sequence[Path], quiet: bool, farm: Farm | None = None,
 ) -> list[Path]:  # fmt: skip
-    """Record what is not recorded yet; returns the directories of the legs. `verdicts` adds verdicts to a display.
+    """Record what is not recorded yet; returns the directories of the legs. `verdicts` adds verdicts to a display here.
 
     The first of `earlier_runs` that has a report says what comes first.
     """
+    if farm is not None:
+        return record_with(farm, requests, progress, earlier_runs, quiet=quiet)
     from backendcheck.errors import UsageError
     from backendcheck.recordings.leg_directory import clear_work
     from backendcheck.sessions.case_order import first_cases

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
+from backendcheck.cli.farm_options import check_legs, farm_options, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     LATEST,
@@ -143,10 +143,7 @@ def run(
     # Only these directories are read: without --resume other legs in them are of an earlier run.
     verdicts = None if output.quiet or len(recordable) < len(selected) else functools.partial(_with_verdicts, known_files)
     earlier_runs = [moved or directory, LATEST]
-    if farm is not None:
-        leg_dirs = record_with(farm, requests, progress, earlier_runs, quiet=output.quiet)
-    else:
-        leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=earlier_runs, quiet=output.quiet)
+    leg_dirs = record_legs(recordable, progress, verdicts, earlier_runs=earlier_runs, quiet=output.quiet, farm=farm)
     if noise_floor:
         runs = {environment.backend: environment.run for environment in map(read_environment, leg_dirs)}
         for name, backend, noise_end in record_noise(recordable, runs, progress):

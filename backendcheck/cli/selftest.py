@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backendcheck.cli.completion import complete_faults
+from backendcheck.cli.farm_options import check_legs, farm_options, record_with, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     device_option,
@@ -27,6 +28,7 @@ from backendcheck.text.escape import visible
 from backendcheck.vocabulary.backends import DEFAULT_NAMES
 
 if TYPE_CHECKING:
+    from backendcheck.farm.recording import Farm
     from backendcheck.vocabulary.faults import Fault
     from backendcheck.vocabulary.leg_names import LegName
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 @timeout_option
 @worker_memory_option
 @device_option
+@farm_options
 @overwrite_option
 def selftest(
     faults: str, backend: str | None, every: bool, backends: str, out: Path | None, as_json: bool, kept: Path | None,
@@ -72,6 +75,7 @@ def selftest(
     from backendcheck.vocabulary.leg_names import parse_leg
 
     end_on_signals()
+    farm = take_farm(options, judge=kept)
     selected = faults_named([name.strip() for name in faults.split(",") if name.strip()])
     if only_list:
         click.echo("\n".join(listed_faults(selected)))
@@ -87,11 +91,12 @@ def selftest(
         result = judge(kept, pairs)
     else:
         pairs = _faults_and_legs(selected, faulty, every=every)
-        settle_workers(options, recorded)
-        for leg in recorded:
+        check_legs(farm, recorded)
+        settle_workers(options, recorded, farm=farm is not None)
+        for leg in recorded if farm is None else ():  # otherwise the workers do that
             install_packages(leg)
         with temporary_directory("selftest") as folder:
-            _record(out or folder, recorded, pairs, every=every, **options)
+            _record(out or folder, recorded, pairs, farm, every=every, **options)
             result = judge(out or folder, pairs)
     expected = () if kept is not None and not faults else selected  # the kept recordings may cover only some of the faults
     left_out = tuple(fault.name for fault in expected if fault not in {fault for fault, _ in pairs})
@@ -118,7 +123,7 @@ def _faults_and_legs(faults: tuple[Fault, ...], legs: list[LegName], *, every: b
 
 
 def _record(
-    directory: Path, legs: list[LegName], pairs: list[tuple[Fault, LegName]], *, every: bool, **options: Any
+    directory: Path, legs: list[LegName], pairs: list[tuple[Fault, LegName]], farm: Farm | None, *, every: bool, **options: Any
 ) -> None:  # fmt: skip
     from backendcheck.progress.terminal import progress_of
     from backendcheck.sessions.processes import check_out, record_all
@@ -131,6 +136,9 @@ def _record(
         injections = {NO_FAULT: cases} | {fault.name: list(fault.cases) for fault, on in pairs if on == leg}
         requests.append(RecordingRequest(backend=leg, out=directory, injections=injections, **options))
     check_out(directory, requests)
+    if farm is not None:
+        record_with(farm, requests, progress_of, [], quiet=False)
+        return
     with progress_of([str(leg) for leg in legs]) as progress:
         ends = record_all(requests, progress)
     for name, end in ends.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.farm_options import check_legs, farm_options, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import (
     backends_option,
@@ -56,6 +57,7 @@ _CHANGES = "changes"  # folder of the reports of each backend
 @device_option
 @plugins_option
 @fresh_option
+@farm_options
 @overwrite_option
 @output_options
 def upgrade(
@@ -89,6 +91,7 @@ def upgrade(
     from backendcheck.vocabulary.backends import check_some_installed
 
     end_on_signals()
+    farm = take_farm(options)
     configuration = load_configuration(Path.cwd())
     paths = paths or configuration.paths
     find_case_files([*paths] or [str(builtin_cases())])
@@ -96,7 +99,7 @@ def upgrade(
     versions = with_source(earlier, configuration), with_source(later, configuration)
     selected = selected_legs(backends, configuration)
     selected = legs_that_use(selected, versions[0].package, are_named=bool(backends))
-    settle_workers(options, selected)
+    settle_workers(options, selected, farm=farm is not None)
     directory = out or _OUT
     new = functools.partial(RecordingRequest, out=directory, paths=paths, store=Path.cwd() / CACHE, **options)
     legs_of = {leg.value: [leg_with(leg, version) for version in versions] for leg in selected}
@@ -105,20 +108,23 @@ def upgrade(
     requests = list(by_leg.values())
     check_expressions(requests[0])
     check_selection(requests[0])
-    check_some_installed([leg.backend for leg in selected if not leg.missing_modules()])
-    for request in requests:
-        install_packages(request.backend)
+    check_legs(farm, [request.backend for request in requests])
+    if farm is None:  # otherwise the workers have them
+        check_some_installed([leg.backend for leg in selected if not leg.missing_modules()])
+        for request in requests:
+            install_packages(request.backend)
     take_directory(directory, requests, may_move=out is None and not options["overwrite"])
-    recordable = with_backend(requests)
+    recordable = requests if farm else with_backend(requests)
     progress = functools.partial(progress_of, quiet=output.quiet)
+    record = functools.partial(record_legs, progress=progress, earlier_runs=[directory], quiet=output.quiet, farm=farm)
     legs: list[Path] = []
     for names in ([pair.before for pair in pairs], [pair.after for pair in pairs]):  # in turn: half as many processes in memory
         of_version = [request for request in recordable if request.backend.value in names]
-        legs += record_legs(of_version, progress, earlier_runs=[directory], quiet=output.quiet)
+        legs += record(of_version)
     check_any_selected(legs, requests[0])
     read = read_legs(find_legs(legs)) if legs else []
     results = {
-        pair.backend: confirmed_changes(pair, [by_leg[name] for name in pair.names], read, configuration.tolerances, progress)
+        pair.backend: confirmed_changes(pair, [by_leg[name] for name in pair.names], read, configuration.tolerances, record)
         for pair in pairs
     }
     _write_and_exit(_upgrade(versions, results, configuration.known), directory, output)

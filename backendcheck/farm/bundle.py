@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backendcheck.case_files import SKIPPED_FOLDERS, split_node_id
+from backendcheck.case_files import SKIPPED_FOLDERS, is_built_in, split_node_id
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.files import read_bytes
 from backendcheck.recordings.files import ENVIRONMENT
@@ -50,9 +50,9 @@ def packed(files: Mapping[str, Path]) -> Bundle:
     return Bundle(content, hashlib.sha256(content).hexdigest(), digests)
 
 
-def packed_folder(folder: Path) -> Bundle:
-    """A bundle of all files below a folder."""
-    return packed({path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()})
+def files_in(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by name."""
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
 def unpack(content: bytes, sha256: str, folder: Path) -> None:
@@ -74,14 +74,14 @@ def project_files(paths: Sequence[str], wanted: Sequence[Path], directory: Path,
     """The files that go to the workers by name, relative to `directory`: all below it, or below the `wanted` ones.
 
     Hidden files, virtual environments, build products, legs and `out` stay here. Configurations of pytest and conftest.py files
-    on the way to the cases always go. Nothing goes without `paths`, for the built-in cases.
+    on the way to the cases always go. Nothing goes for built-in cases, which the workers have.
 
     Raises:
         UsageError: if a path lies outside of `directory`, a folder above configures the tests, or there is too much.
     """
-    if not paths:
+    cases = [file for path in paths if not is_built_in(file := split_node_id(path)[0].absolute())]
+    if not cases:
         return {}
-    cases = [split_node_id(path)[0].absolute() for path in paths]
     roots = [*(path.absolute() for path in wanted), *cases] if wanted else [directory]
     for path in (*cases, *roots):
         if not path.is_relative_to(directory):

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backendcheck.case_files import builtin_cases, case_functions, find_case_files
+from backendcheck.case_files import (
+    BUILT_IN,
+    builtin_cases,
+    case_functions,
+    find_case_files,
+    is_built_in,
+    split_node_id,
+)
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.farm.bundle import Bundle
 from backendcheck.farm.task import Job
@@ -76,8 +83,11 @@ def _chunk(request: RecordingRequest, shard: Shard, bundle: Bundle) -> Chunk:
 
 
 def _relative(path: str) -> str:
-    file, separator, rest = path.partition("::")
-    return f"{Path(file).absolute().relative_to(Path.cwd()).as_posix()}{separator}{rest}"
+    """A path or node id relative to the project, or as one of the built-in cases, which lie elsewhere on the worker."""
+    file, rest = split_node_id(path)
+    if is_built_in(file):
+        return f"{BUILT_IN}/{file.absolute().relative_to(builtin_cases().absolute()).as_posix()}{rest}"
+    return f"{file.absolute().relative_to(Path.cwd()).as_posix()}{rest}"
 
 
 def _import_folders() -> tuple[str, ...]:
@@ -89,8 +99,10 @@ def _import_folders() -> tuple[str, ...]:
 
 
 def _n_functions(request: RecordingRequest) -> int:
-    n = 0
-    for file in find_case_files([*request.paths] or [str(builtin_cases())]):
+    """About as many cases as there are; of a self-test, recordings of those that faults are injected into."""
+    injected = [case for cases in request.injections.values() for case in cases]
+    n = 0 if "*" in injected else len(injected)
+    for file in find_case_files([*request.paths] or [str(builtin_cases())]) if n == 0 else ():
         with contextlib.suppress(UsageError):  # a file that does not parse has a message of its own when it is recorded
             n += len(case_functions(file))
     return n

@@ -14,9 +14,10 @@ from backendcheck.case_files import BUILT_IN, builtin_cases, file_digest
 from backendcheck.errors import BackendcheckError
 from backendcheck.farm.bundle import Bundle, unpack
 from backendcheck.farm.chunks import Chunk
+from backendcheck.farm.task import INJECTED_LEGS
 from backendcheck.recordings.conditions import condition_mismatches
 from backendcheck.recordings.environment import Environment
-from backendcheck.recordings.files import read_environment
+from backendcheck.recordings.files import INJECTION_NOTES, read_environment
 from backendcheck.recordings.leg_directory import clear_leg
 from backendcheck.recordings.merge import merge_parts, read_parts
 from backendcheck.recordings.merged_legs import write_leg
@@ -65,7 +66,7 @@ class Pieces:
         if not place.is_dir():
             return None
         try:
-            (part,) = read_parts([place])
+            (part,) = read_parts([place], may_be_injected=True)
             environment = part.environment
             statuses = _statuses(place) if request.retry else ()
         except BackendcheckError:
@@ -136,13 +137,15 @@ class Pieces:
         places = self._places(request.backend.folder)
         if not places:
             return None
-        (leg,) = merge_parts(read_parts(places))
+        (leg,) = merge_parts(read_parts(places, may_be_injected=True))
         parts = tuple(replace(part, path=_host(part.path)) for part in leg.environment.parts)
         environment = replace(
             leg.environment, parts=parts, selection=request.selection, checkout=checkout_of(Path.cwd(), os.environ)
         )
         clear_leg(request.leg)
         write_leg(request.leg, replace(leg, environment=environment))
+        for fault in request.injections:
+            _join_injected([place / INJECTED_LEGS / fault for place in places], request.injection_leg(fault))
         if environment.exit_state is ExitState.COMPLETE:
             self.clear([request.backend.folder])
             with contextlib.suppress(OSError):
@@ -154,6 +157,15 @@ class Pieces:
 
     def _place(self, folder: str, chunk: Chunk) -> Path:
         return self._folder / folder / f"{chunk.shard.number:04}-{chunk.key}"
+
+
+def _join_injected(places: Sequence[Path], leg: Path) -> None:
+    """Make the leg with a fault injected of its pieces, with their notes of what the fault altered."""
+    (merged,) = merge_parts(read_parts(places, may_be_injected=True))
+    write_leg(leg, merged)
+    for number, place in enumerate(places):
+        for notes in place.glob(f"{INJECTION_NOTES}-*"):
+            shutil.copy(notes, leg / f"{INJECTION_NOTES}-{number}-{notes.name.removeprefix(f'{INJECTION_NOTES}-')}")
 
 
 def _statuses(place: Path) -> set[Any]:

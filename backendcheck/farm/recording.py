@@ -18,7 +18,7 @@ from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import read_environment
 from backendcheck.recordings.leg_directory import clear_leg, make_writable
 from backendcheck.recordings.legs import read_leg
-from backendcheck.sessions.claim import claim_leg
+from backendcheck.sessions.claim import claim_leg, clear_injection_legs
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.resume import TRIED_AGAIN
 from backendcheck.sessions.source_files import changed_since
@@ -66,6 +66,8 @@ def record_on_farm(
         if not request.resume:
             pieces.clear([request.backend.folder])
         clear_leg(request.leg)
+        if request.injections:
+            clear_injection_legs(request)
         left += pieces.take_earlier(request, chunks)
     folders = {request.backend.value: request.backend.folder for request in requests}
     shown = _Shown(progress, left, pieces)

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backendcheck.case_files import BUILT_IN, builtin_cases
 from backendcheck.errors import BackendcheckError
-from backendcheck.farm.bundle import packed_folder, unpack
+from backendcheck.farm.bundle import Bundle, files_in, packed, unpack
 from backendcheck.progress.progress import Progress
 from backendcheck.recordings.files import read_environment
 from backendcheck.sessions.conditions import harness
@@ -33,6 +34,9 @@ _MARGIN_S = 60.0  # beyond the limits of the controller: for a machine that is b
 
 TOPIC = "backendcheck"
 """Where workers tell their progress."""
+
+INJECTED_LEGS = ".faults"
+"""Folder of a piece with its legs by injected fault."""
 
 
 class ChunkFailed(Exception):
@@ -90,7 +94,7 @@ def _recorded(job: Job, bundle: bytes, task: _DaskTask) -> dict[str, Any]:
         project = folder / "project"
         project.mkdir()
         unpack(bundle, job.bundle, project)
-        request = replace(RecordingRequest.from_json(job.request), out=folder / "out", store=None)
+        request = _here(RecordingRequest.from_json(job.request), folder / "out")
         limit_s = request.timeout_s + request.start_timeout_s + _MARGIN_S
         signs = _Signs(task)
         with _watched(task, signs, limit_s) as stop:
@@ -103,9 +107,25 @@ def _recorded(job: Job, bundle: bytes, task: _DaskTask) -> dict[str, Any]:
         end = ends[request.backend.value]
         if not end.recorded:
             raise ChunkFailed(end.message or f"the recording left nothing (exit code {end.exit_code})")
-        piece = packed_folder(request.leg)
+        piece = _piece(request)
         is_whole = read_environment(request.leg).exit_state is ExitState.COMPLETE
         return {"content": piece.content, "sha256": piece.sha256, "is_whole": is_whole, "message": end.message}
+
+
+def _here(request: RecordingRequest, out: Path) -> RecordingRequest:
+    """The request on this machine, whose built-in cases may lie elsewhere."""
+    paths = [
+        str(builtin_cases() / inside) if (inside := path.removeprefix(f"{BUILT_IN}/")) != path else path for path in request.paths
+    ]
+    return replace(request, paths=paths, out=out, store=None)
+
+
+def _piece(request: RecordingRequest) -> Bundle:
+    """The leg, and the legs with faults injected below a folder of its own."""
+    injected = {f"{INJECTED_LEGS}/{fault}/": request.injection_leg(fault) for fault in request.injections}
+    return packed({
+        f"{prefix}{name}": path for prefix, leg in {"": request.leg, **injected}.items() for name, path in files_in(leg).items()
+    })
 
 
 def _variables(project: Path, import_folders: tuple[str, ...], n_processes: int) -> dict[str, str]:

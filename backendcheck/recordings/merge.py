@@ -103,8 +103,8 @@ def _parts_below(directory: Path) -> Iterator[Path]:
         names[:] = sorted(name for name in names if not name.startswith("."))
 
 
-def read_parts(paths: Sequence[Path]) -> list[Part]:
-    """Read and check the parts at `paths`.
+def read_parts(paths: Sequence[Path], *, may_be_injected: bool = False) -> list[Part]:
+    """Read and check the parts at `paths`. Those that a self-test has recorded are refused, unless they are parts of one.
 
     Raises:
         UnreadableInput: naming every file that is damaged, from a later version, or belongs to another run.
@@ -118,7 +118,7 @@ def read_parts(paths: Sequence[Path]) -> list[Part]:
         except UnreadableInput as error:
             wrong.append(str(error))
             continue
-        _check_part(leg)
+        _check_part(leg, may_be_injected=may_be_injected)
         parts.append(_part(leg, {name: _part(noise_leg, {}) for name, noise_leg in noise.items()}))
     if wrong:
         raise UnreadableInput("\n".join(wrong))
@@ -142,17 +142,14 @@ def _part(leg: Leg, noise: Mapping[str, Part]) -> Part:
     )
 
 
-def _check_part(leg: Leg) -> None:
+def _check_part(leg: Leg, *, may_be_injected: bool) -> None:
     environment = leg.environment
     if environment.parts and environment.exit_state != ExitState.COMPLETE:
         message = f"{leg.path}: was merged and is not whole. Give its parts themselves, and those that were missing."
         raise UsageError(message)
-    selection = environment.selection
-    for is_set, what in (
-        (selection.injections, "by 'selftest', with faults injected"),
-        (selection.noise, "as a noise recording of another leg"),
-    ):
-        if is_set:
+    injected = environment.selection.injections and not may_be_injected and "by 'selftest', with faults injected"
+    for what in (injected, environment.selection.noise and "as a noise recording of another leg"):
+        if what:
             message = f"{leg.path}: was recorded {what}; expected a part of a leg. Leave it out."
             raise UsageError(message)
 

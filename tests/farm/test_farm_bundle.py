@@ -41,14 +41,14 @@ def test_the_built_in_cases_need_no_files(folder: Path) -> None:
 
 
 def test_the_same_files_make_the_same_bytes_and_arrive_as_they_were(tmp_path: Path, folder: Path) -> None:
-    first, second = bundle.packed_folder(folder), bundle.packed_folder(folder)
+    first, second = bundle.packed(bundle.files_in(folder)), bundle.packed(bundle.files_in(folder))
     assert (first.content, first.sha256) == (second.content, second.sha256)
     bundle.unpack(first.content, first.sha256, tmp_path / "b")
-    assert bundle.packed_folder(tmp_path / "b").digests == first.digests
+    assert bundle.packed(bundle.files_in(tmp_path / "b")).digests == first.digests
 
 
 def test_damage_on_the_way_is_refused_before_anything_is_written(tmp_path: Path, folder: Path) -> None:
-    packed = bundle.packed_folder(folder)
+    packed = bundle.packed(bundle.files_in(folder))
     with pytest.raises(UnreadableInput, match="damaged on the way"):
         bundle.unpack(packed.content[:-1] + b"?", packed.sha256, tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -11,7 +11,7 @@ import pytest
 
 from backendcheck.errors import UnreadableInput
 from backendcheck.farm import task
-from backendcheck.farm.bundle import Bundle, packed_folder
+from backendcheck.farm.bundle import Bundle, files_in, packed
 from backendcheck.farm.chunks import Chunk, chunks_of, plan_of
 from backendcheck.farm.pieces import Pieces
 from backendcheck.recordings.files import read_environment
@@ -38,8 +38,8 @@ def chunks(request: RecordingRequest) -> list[Chunk]:
 
 def piece(tmp_path: Path, number: int, **more: Any) -> dict[str, Any]:
     leg = on_disk.write_shard(tmp_path / f"recorded-{number}", "jax", number, 3, **more)
-    packed = packed_folder(leg)
-    return {"content": packed.content, "sha256": packed.sha256, "host": f"host{number}"}
+    files = packed(files_in(leg))
+    return {"content": files.content, "sha256": files.sha256, "host": f"host{number}"}
 
 
 def test_all_pieces_make_the_leg_with_its_hosts_and_leave_nothing_beside_it(tmp_path: Path, request_: RecordingRequest) -> None:
