@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backendcheck.cli.farm_options import farm_options_without_chunks, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
 from backendcheck.cli.options import device_option, option_with_aliases, overwrite_option
 from backendcheck.cli.process import end_on_signals
@@ -47,10 +48,11 @@ def parse_duration(text: str) -> float:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the search.")
 @click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed and targets.")
 @device_option
+@farm_options_without_chunks
 @overwrite_option
 def explore(
     targets: Sequence[str], legs: str, out: Path, budget: str | None, n_situations: int | None, seed: int, resume: bool,
-    device: str, overwrite: bool,
+    device: str, overwrite: bool, **farm_options: Any,
 ) -> None:  # fmt: skip
     """Search for differences that no case covers.
 
@@ -64,26 +66,33 @@ def explore(
     backendcheck explore --out reports/explore --budget 10m
     backendcheck explore keras.losses.Huber --out reports/huber --situations 500
     backendcheck explore mypackage.losses:FocalTversky --out reports/focal
+    backendcheck explore --out reports/explore --budget 8h --farm tcp://desk:8786
     """
+    from backendcheck.explore.farm_legs import FarmLost
     from backendcheck.explore.run import Options, run
     from backendcheck.files import locked
-    from backendcheck.vocabulary.backends import installed_backends
+    from backendcheck.vocabulary.backends import installed_backends, parse_backends
 
     end_on_signals()
+    farm = take_farm(farm_options)
     if resume and overwrite:
         message = "--resume goes on with the search and --overwrite replaces it; expected one of the two."
         raise click.UsageError(message)
     budget_s = parse_duration(budget) if budget is not None else None if n_situations is not None else 600.0
     _check_out(out, resume=resume, overwrite=overwrite)
-    names = [str(backend) for backend in installed_backends(legs)]
+    names = [str(backend) for backend in (parse_backends(legs) if farm else installed_backends(legs))]
     options = Options(
         targets=tuple(targets), legs=tuple(names), out=out, budget_s=budget_s, n_situations=n_situations, seed=seed,
-        device=device, resume=resume,
+        device=device, resume=resume, farm=farm,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     in_use = f"{out}: is being written by another process. Wait for it, or choose another --out."
     with locked(out, in_use):
-        exploration, content = run(options, lambda text: click.echo(visible(text), err=True))
+        try:
+            exploration, content = run(options, lambda text: click.echo(visible(text), err=True))
+        except FarmLost as error:
+            click.echo(visible(f"backendcheck: {error}"), err=True)
+            sys.exit(3)
     _echo(exploration, content, out)
     if content["unsupported"] >= content["situations"]:  # nothing was compared
         sys.exit(3)

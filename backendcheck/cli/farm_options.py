@@ -25,18 +25,23 @@ _OPTIONS = (
         help="With --farm: seconds after which a leg that no worker serves is given up.",
     ),
     click.option(
-        "--farm-chunk", "farm_chunk_s", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="S",
-        help="With --farm: seconds that the cases of one task should take, by their durations in an earlier run.",
-    ),
-    click.option(
         "--farm-files", "farm_files", multiple=True, type=click.Path(path_type=Path, exists=True), metavar="PATH",
         help="With --farm: what the cases need of the project. Default: all below the working directory that is not hidden.",
     ),
+)  # fmt: skip
+_CHUNK = click.option(
+    "--farm-chunk", "farm_chunk_s", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="S",
+    help="With --farm: seconds that the cases of one task should take, by their durations in an earlier run.",
 )  # fmt: skip
 
 
 def farm_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a farm."""
+    return farm_options_without_chunks(_CHUNK(command))
+
+
+def farm_options_without_chunks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that records no legs the options of a farm."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -50,7 +55,9 @@ def take_farm(options: dict[str, Any], **excluded: Any) -> Farm | None:
     Raises:
         UsageError: if the address has another form, or `distributed` is not installed.
     """
-    address, wait_s, chunk_s, files = (options.pop(f"farm_{name}") for name in ("address", "wait_s", "chunk_s", "files"))
+    names = ("address", "wait_s", "chunk_s", "files")
+    passed = {name: options.pop(f"farm_{name}") for name in names if f"farm_{name}" in options}
+    address = passed["address"]
     if address is None:
         return None
     from backendcheck.farm.cluster import check_address
@@ -61,7 +68,7 @@ def take_farm(options: dict[str, Any], **excluded: Any) -> Farm | None:
         if value:
             message = f"--farm: does not go with --{name.replace('_', '-')}; expected one of the two. Leave one out."
             raise UsageError(message)
-    return Farm(address=address, wait_s=wait_s, chunk_s=chunk_s, files=tuple(files))
+    return Farm(**passed)
 
 
 def check_legs(farm: Farm | None, legs: Sequence[LegName]) -> None:

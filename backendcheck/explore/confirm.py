@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,15 @@ for path in sys.argv[1:]:
 Outcomes = dict[str, Any]  # by leg: what a script printed, `Raised`, or None if it printed nothing
 
 
-def run_scripts(paths: Sequence[Path], legs: Sequence[str], device: str) -> dict[Path, Outcomes]:
-    """What each script prints in one fresh process of each leg."""
-    processes = {leg: _start(leg, paths, device) for leg in legs}
+def run_scripts(
+    paths: Sequence[Path], legs: Sequence[str], device: str, imports: Sequence[Path] = ()
+) -> dict[Path, Outcomes]:  # fmt: skip
+    """What each script prints in one fresh process of each leg.
+
+    The targets of a user are imported from `imports`, by default from the current directory.
+    """
+    imports = imports or [Path.cwd()]
+    processes = {leg: _start(leg, paths, device, imports) for leg in legs}
     outcomes: dict[Path, Outcomes] = {path: dict.fromkeys(legs) for path in paths}
     by_name = {str(path.absolute()): path for path in paths}
     for leg, process in processes.items():
@@ -61,14 +67,13 @@ def run_scripts(paths: Sequence[Path], legs: Sequence[str], device: str) -> dict
                 break
             left = left[done + 1 :]  # the next one ended the process, or hangs
             if left:
-                process = _start(leg, left, device)  # noqa: PLW2901
+                process = _start(leg, left, device, imports)  # noqa: PLW2901
     return outcomes
 
 
-def _start(leg: str, paths: Sequence[Path], device: str) -> subprocess.Popen[str]:
+def _start(leg: str, paths: Sequence[Path], device: str, imports: Sequence[Path]) -> subprocess.Popen[str]:
     environment = environment_for(LegName(backend=parse_backend(leg)), device, 1)
-    here = str(Path.cwd())  # where the targets of a user are imported from
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH", ""), here]))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH", ""), *map(str, imports)]))
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _RUNNER, *(str(path.absolute()) for path in paths)],
         env=environment, text=True, encoding="utf-8", errors="backslashreplace", stdin=subprocess.DEVNULL,
@@ -129,14 +134,18 @@ def shows_again(sighting: Sighting, outcomes: Outcomes) -> bool:
 
 
 def confirm(
-    sightings: Mapping[Path, Sighting], legs: Sequence[str], device: str, n_rounds: int = N_ROUNDS
-) -> dict[Path, int]:
-    """In how many rounds each script has shown its finding again. What does not show in the first is not tried again."""
+    sightings: Mapping[Path, Sighting], legs: Sequence[str], device: str, n_rounds: int = N_ROUNDS,
+    run: Callable[[Sequence[Path], Sequence[str], str], dict[Path, Outcomes]] = run_scripts,
+) -> dict[Path, int]:  # fmt: skip
+    """In how many rounds each script has shown its finding again. What does not show in the first is not tried again.
+
+    `run` runs scripts.
+    """
     counts = dict.fromkeys(sightings, 0)
     paths = list(sightings)
     for number in range(n_rounds):
         order = sorted(paths, reverse=bool(number % 2))
-        for path, outcomes in run_scripts(order, legs, device).items() if order else ():
+        for path, outcomes in run(order, legs, device).items() if order else ():
             counts[path] += shows_again(sightings[path], outcomes)
         paths = [path for path in paths if counts[path] == number + 1]
     return counts

@@ -17,7 +17,6 @@ from backendcheck.explore.situation import Situation
 from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
 from backendcheck.recordings.recording import Recording
 
-_BATCH = 48
 _MOST_FAILED_PROBES = 0.5
 
 
@@ -154,7 +153,7 @@ class Search:
         order = self.plan.situations()
         for situation in itertools.islice(order, done):
             self.pairs.note(situation)
-        coming = _batches(itertools.islice(order, None if n_situations is None else max(0, n_situations - done)))
+        coming = _batches(itertools.islice(order, None if n_situations is None else max(0, n_situations - done)), self.legs.batch)
         batch = next(coming, [])
         self._submit(batch)
         while batch:
@@ -164,12 +163,12 @@ class Search:
             seen = self._judged(batch, recordings)
             if seen and following:  # a second look needs the legs, which have this batch to answer first
                 answered = [self.legs.next_recordings() for _ in following]
-                self._note(seen)
-                self._note(self._judged(following, answered))
+                self._note(seen, len(batch))
+                self._note(self._judged(following, answered), len(following))
                 batch = self._next_after(coming, budget_s, before, began)
                 self._submit(batch)
             else:
-                self._note(seen)
+                self._note(seen, len(batch))
                 batch = following
         self.exploration.seconds = before + time.monotonic() - began
 
@@ -180,7 +179,7 @@ class Search:
         return [] if budget_s is not None and self.exploration.seconds >= budget_s else next(coming, [])
 
     def _judged(self, batch: Sequence[Situation], recordings: Sequence[Mapping[str, Recording]]) -> list[Sighting]:
-        """Count a batch as done; returns what it shows at a first look."""
+        """What a batch shows at a first look."""
         seen = [
             sighting
             for situation, of_legs in zip(batch, recordings, strict=True)
@@ -188,15 +187,17 @@ class Search:
         ]
         for situation in batch:
             self.pairs.note(situation)
-        self.exploration.n_situations += len(batch)
         return seen
 
     def _submit(self, batch: Sequence[Situation]) -> None:
         for situation in batch:
             self.legs.submit(request_of(situation))
 
-    def _note(self, sightings: Sequence[Sighting]) -> None:
-        """Count what is known, look again at what is new, and make that small. The legs have nothing else to answer."""
+    def _note(self, sightings: Sequence[Sighting], n_situations: int) -> None:
+        """Count what is known, look again at what is new, and make that small. The legs have nothing else to answer.
+
+        The situations of the batch then count as done, so that a search that goes on misses none.
+        """
         for first in sightings:
             if (known := self.exploration.found.get(first.signature)) is not None:
                 known.hits += 1
@@ -217,6 +218,7 @@ class Search:
                 self.report(f"{small.situation.target}: {small.headline}")
             alike.hits += 1
             self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
+        self.exploration.n_situations += n_situations
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
         smallest = {sighting.situation: sighting}
@@ -230,8 +232,8 @@ class Search:
         return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], shows)]
 
 
-def _batches(situations: Iterator[Situation]) -> Iterator[list[Situation]]:
-    while batch := list(itertools.islice(situations, _BATCH)):
+def _batches(situations: Iterator[Situation], size: int) -> Iterator[list[Situation]]:
+    while batch := list(itertools.islice(situations, size)):
         yield batch
 
 

@@ -28,6 +28,8 @@ from backendcheck.vocabulary.states import Status
 
 _START_S = 180.0
 _ANSWER_S = 60.0
+BATCH = 48
+"""How many situations are submitted at a time."""
 Request = Mapping[str, Any]
 
 
@@ -40,8 +42,11 @@ def array_entry(array: np.ndarray) -> dict[str, Any]:
 class Leg:
     """One leg: its process, and the requests that have no answer yet."""
 
-    def __init__(self, name: str, device: str, folder: Path, answer_s: float) -> None:
+    def __init__(
+        self, name: str, device: str, folder: Path, answer_s: float, directory: Path | None, imports: Sequence[Path]
+    ) -> None:
         self.name = name
+        self.directory, self.imports = directory, imports
         self.device = device
         self.log = folder / f"{name.replace('/', '~')}.log"
         self.answer_s = answer_s
@@ -53,9 +58,12 @@ class Leg:
     def _start(self) -> None:
         """Start the process. `wait_until_ready` comes before the first answer."""
         environment = environment_for(LegName(backend=parse_backend(self.name)), self.device, 1)
+        if self.imports:
+            behind = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+            environment["PYTHONPATH"] = os.pathsep.join([*map(str, self.imports), *behind])
         self.process = start_python(
             "backendcheck.record.explore_worker:main", self.name, self.device, str(self.log),
-            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=self.directory,
         )  # fmt: skip
         self.answers: queue.Queue[str | None] = queue.Queue()
         self.requests: queue.Queue[str | None] = queue.Queue()
@@ -146,9 +154,18 @@ class Leg:
 
 
 class Legs:
-    """All legs of an exploration. A context manager."""
+    """All legs of an exploration. A context manager.
 
-    def __init__(self, names: Sequence[str], device: str = "cpu", answer_s: float = _ANSWER_S) -> None:
+    The processes are started in `directory`, and import from `imports` as well.
+    """
+
+    batch = BATCH
+
+    def __init__(
+        self, names: Sequence[str], device: str = "cpu", answer_s: float = _ANSWER_S, *, directory: Path | None = None,
+        imports: Sequence[Path] = (),
+    ) -> None:  # fmt: skip
+        self._directory, self._imports = directory, imports
         self.names = tuple(names)
         self._device, self._answer_s = device, answer_s
         self._stack = contextlib.ExitStack()
@@ -158,7 +175,7 @@ class Legs:
         folder = self._stack.enter_context(temporary_directory("explore"))
         try:
             for name in self.names:
-                leg = self.legs[name] = Leg(name, self._device, folder, self._answer_s)
+                leg = self.legs[name] = Leg(name, self._device, folder, self._answer_s, self._directory, self._imports)
                 self._stack.callback(leg.end)
             for leg in self.legs.values():
                 leg.wait_until_ready()

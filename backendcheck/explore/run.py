@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UsageError
-from backendcheck.explore.confirm import confirm
+from backendcheck.explore.confirm import Outcomes, confirm, run_scripts
 from backendcheck.explore.explore import Exploration, Found, Search, summary, targets_on
+from backendcheck.explore.farm_legs import FarmLegs, FarmLost
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
 from backendcheck.explore.judging import Signature
 from backendcheck.explore.known import KnownDivergences
 from backendcheck.explore.legs import Legs
 from backendcheck.explore.search import Plan
 from backendcheck.explore.situation import Situation
+from backendcheck.farm.recording import Farm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Options:
     seed: int
     device: str = "cpu"
     resume: bool = False
+    farm: Farm | None = None
 
 
 def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, dict[str, Any]]:
@@ -38,11 +42,22 @@ def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, d
     Raises:
         UsageError: if a target or a leg cannot be used, or an earlier search was another one.
         UnreadableInput: if there is no earlier search to go on with.
+        FarmLost: if a farm cannot go on. What was found until then is written.
     """
+    if options.farm is None:
+        return _run(options, report, None)
+    earlier = read_earlier(options.out) if options.resume and not options.targets else None
+    targets = options.targets or (tuple(earlier["targets"]) if earlier else ())
+    with FarmLegs(options.legs, options.device, options.farm, targets, options.out, lambda line: report(f"farm: {line}")) as farm:
+        return _run(options, report, farm)
+
+
+def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None) -> tuple[Exploration, dict[str, Any]]:
     earlier = read_earlier(options.out) if options.resume else None
     seed = options.seed if earlier is None else earlier["seed"]
     exploration = Exploration(seed=seed)
-    with Legs(options.legs, options.device) as legs:
+    lost: FarmLost | None = None
+    with contextlib.nullcontext(farm) if farm else Legs(options.legs, options.device) as legs:
         asked = options.targets or (() if earlier is None else tuple(earlier["targets"]))
         targets = targets_on(legs, asked, exploration.notes)
         names = [target.name for target in targets]
@@ -50,7 +65,10 @@ def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, d
         search = Search(legs, plan, exploration, report)
         if earlier is not None:
             _go_on_from(earlier, options, names, legs, search)
-        search.run(n_situations=options.n_situations, budget_s=_budget(options, exploration))
+        try:
+            search.run(n_situations=options.n_situations, budget_s=_budget(options, exploration))
+        except FarmLost as error:
+            lost = error
         numbers, environments = summary(search), legs.environments
     kinds = {target.name: target.kind for target in targets}
     confirmed = {entry["signature"]: entry["confirmed"] for entry in (earlier or {"findings": ()})["findings"]}
@@ -66,7 +84,10 @@ def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, d
 
     by_path = write_scripts(options.out, exploration.findings, kinds)
     write()  # so that --resume goes on from here if confirming is interrupted
-    _confirm(exploration, options, by_path, {signature: count for signature, count in confirmed.items() if count}, report)
+    if lost:
+        raise lost
+    before = {signature: count for signature, count in confirmed.items() if count}
+    _confirm(exploration, options, by_path, before, report, farm.run_scripts if farm else run_scripts)
     return exploration, write()
 
 
@@ -108,13 +129,13 @@ def _signature(entry: Mapping[str, Any]) -> Signature:
 
 def _confirm(
     exploration: Exploration, options: Options, by_path: Mapping[Path, Found], before: Mapping[str, int],
-    report: Callable[[str], None],
+    report: Callable[[str], None], run: Callable[[Sequence[Path], Sequence[str], str], dict[Path, Outcomes]],
 ) -> None:  # fmt: skip
     """Confirm each finding in fresh processes, and drop those that do not show again. Those of an earlier search stay."""
     new = {path: finding for path, finding in by_path.items() if str(finding.sighting.signature) not in before}
     if new:
         report(f"confirming {len(new)} findings in fresh processes")
-    counts = confirm({path: finding.sighting for path, finding in new.items()}, options.legs, options.device)
+    counts = confirm({path: finding.sighting for path, finding in new.items()}, options.legs, options.device, run=run)
     for path, finding in by_path.items():
         signature = finding.sighting.signature
         finding.confirmed = counts[path] if path in counts else before[str(signature)]

@@ -77,7 +77,7 @@ def chunks_of(request: RecordingRequest, plan: Plan, bundle: Bundle) -> list[Chu
 def _chunk(request: RecordingRequest, shard: Shard, bundle: Bundle) -> Chunk:
     text = replace(request, shard=shard).to_json()
     key = hashlib.sha256(f"{text}\0{bundle.sha256}\0{harness()}".encode()).hexdigest()[:32]
-    job = Job(request=text, bundle=bundle.sha256, harness=harness(), import_folders=_import_folders())
+    job = Job(request=text, bundle=bundle.sha256, harness=harness(), import_folders=import_folders())
     leg = request.backend
     return Chunk(leg=leg.value, backend=leg.backend.value, shard=shard, key=key, job=job.to_json())
 
@@ -90,7 +90,7 @@ def _relative(path: str) -> str:
     return f"{file.absolute().relative_to(Path.cwd()).as_posix()}{rest}"
 
 
-def _import_folders() -> tuple[str, ...]:
+def import_folders() -> tuple[str, ...]:
     """The folders below this one from which Python imports here, such as `src` of a project that was installed editable."""
     entries = (Path(entry) for entry in sys.path if entry and os.path.isabs(entry))  # noqa: PTH117 - an entry may be anything
     inside = (entry.relative_to(Path.cwd()) for entry in entries if entry.is_relative_to(Path.cwd()) and entry.is_dir())

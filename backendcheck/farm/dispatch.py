@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from backendcheck.errors import BackendcheckError, UsageError
 from backendcheck.farm.bundle import Bundle
-from backendcheck.farm.chunks import Chunk
 from backendcheck.farm.cluster import Worker, connected, workers_of
-from backendcheck.farm.task import TOPIC, record_chunk
+from backendcheck.farm.task import TOPIC, error_in_words, record_chunk, workers_of_error
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -32,6 +32,24 @@ _IN_HAND = 2  # chunks for each that a worker can record at a time: that one, an
 _LOOK_AT_WORKERS_EVERY_S = 2.0
 _FETCH_S = 60.0
 _KNOWN = ("pending", "finished", "error")  # all other states of a task say that the scheduler has lost it
+
+
+class Work(Protocol):
+    """What one worker does at a time, such as a chunk of a leg. `backend` is what it needs for it, `job` what it is asked for."""
+
+    @property
+    def leg(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def job(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+W = TypeVar("W", bound=Work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,7 @@ class Sign:
 class _Task:
     """A chunk that is not recorded yet. `failed_on` are the workers that could not."""
 
-    chunk: Chunk
+    chunk: Work
     future: Future | None = None
     only_on: frozenset[str] = frozenset()
     failed_on: set[str] = field(default_factory=set)
@@ -57,33 +75,62 @@ class _Task:
     reason: str = ""
 
 
-class Dispatch:
-    """Has chunks recorded. `take` is called with each piece, and says in what it does not fit; `tell` with lines for people."""
+class Dispatch(Generic[W]):
+    """Has chunks recorded. `take` is called with each piece, and says in what it does not fit; `tell` with lines for people.
+
+    `function` is what the workers call with the job of a chunk and the files of the project.
+    given_up: why, for each key of a chunk that could not be recorded.
+    """
 
     def __init__(
         self, where: Any, bundle: Bundle, wait_s: float,
-        take: Callable[[Chunk, Mapping[str, Any]], list[str]], show: Callable[[Sign], None], tell: Callable[[str], None],
+        take: Callable[[W, Mapping[str, Any]], list[str]], show: Callable[[Sign], None], tell: Callable[[str], None],
+        function: Callable[[str, bytes], dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         self._where, self._bundle, self._wait_s = where, bundle, wait_s
-        self._take, self._show, self._tell = take, show, tell
+        self._take: Callable[[Any, Mapping[str, Any]], list[str]] = take
+        self._show, self._tell = show, tell
+        self._function = function or record_chunk
+        self._coming: queue.SimpleQueue[W] = queue.SimpleQueue()
+        self._tasks: dict[str, _Task] = {}
+        self._wake = threading.Event()
         self._signs: queue.SimpleQueue[Sign] = queue.SimpleQueue()
         self._refused: dict[str, set[str]] = {}  # workers by leg
         self._served_s: dict[str, float] = {}  # when a leg was last served
-        self._given_up: dict[str, str] = {}
+        self.given_up: dict[str, str] = {}
 
-    def record(self, chunks: Sequence[Chunk]) -> dict[str, str]:
+    def record(self, chunks: Sequence[W]) -> dict[str, str]:
         """Record all chunks; returns why, for each key of one that could not be recorded.
 
         Raises:
             UsageError: if no scheduler answers at the start.
         """
-        tasks = {chunk.key: _Task(chunk=chunk) for chunk in chunks}
+        self.add(chunks)
+        self.go_on(lambda: not self._tasks)
+        return self.given_up
+
+    def add(self, chunks: Sequence[W]) -> None:
+        """Ask for more, from any thread."""
+        for chunk in chunks:
+            self._coming.put(chunk)
+        self._wake.set()
+
+    def go_on(self, is_over: Callable[[], bool]) -> None:
+        """Record what was asked for until it is over.
+
+        Raises:
+            UsageError: if no scheduler answers at the start.
+        """
+        tasks = self._tasks
         lost_s, is_first = time.monotonic(), True
-        while tasks:
+        while True:
+            self._take_coming()
+            if is_over():
+                return
             try:
                 with connected(self._where) as client:
                     is_first = False
-                    self._with_scheduler(client, tasks)
+                    self._with_scheduler(client, is_over)
             except UsageError as error:
                 if is_first:
                     raise
@@ -94,18 +141,25 @@ class Dispatch:
                 time.sleep(_POLL_S)
                 continue
             lost_s = time.monotonic()
-            if tasks:
+            if not is_over():
                 self._tell("the connection to the scheduler is lost; chunks that are not here yet are asked for again")
-        return self._given_up
 
-    def _with_scheduler(self, client: Client, tasks: dict[str, _Task]) -> None:
-        """Go on until no task is left, or the scheduler is lost. Its tasks are then taken back, so that workers are free."""
+    def _take_coming(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                chunk = self._coming.get_nowait()
+                self._tasks[chunk.key] = _Task(chunk=chunk)
+                self._served_s[chunk.leg] = time.monotonic()
+
+    def _with_scheduler(self, client: Client, is_over: Callable[[], bool]) -> None:
+        """Go on until it is over, or the scheduler is lost. Its tasks are then taken back, so that workers are free."""
+        tasks = self._tasks
         self._served_s = dict.fromkeys({task.chunk.leg for task in tasks.values()}, time.monotonic())
         client.subscribe_topic(TOPIC, self._hear)
         project = client.submit(bytes, self._bundle.content, key=f"project-{self._bundle.sha256}")
         workers, looked_s = workers_of(client), time.monotonic()
         try:
-            while tasks and client.status == "running":
+            while not is_over() and client.status == "running":
                 if time.monotonic() - looked_s > _LOOK_AT_WORKERS_EVERY_S:
                     workers, looked_s = workers_of(client), time.monotonic()
                     self._look(client, tasks, workers)
@@ -113,7 +167,9 @@ class Dispatch:
                     return
                 self._follow(tasks)
                 self._fill(client, tasks, project, workers)
-                time.sleep(_POLL_S)
+                self._wake.wait(_POLL_S)
+                self._wake.clear()
+                self._take_coming()
         except (OSError, CancelledError, asyncio.CancelledError, RuntimeError):  # what Dask raises where the scheduler is gone
             if client.status == "running":
                 raise
@@ -168,8 +224,8 @@ class Dispatch:
         assert future is not None  # noqa: S101 - for the type checker
         if future.status == "error":
             error = future.exception(timeout=_FETCH_S)
-            task.failed_on |= _workers_of_error(error)
-            return _in_words(error)
+            task.failed_on |= workers_of_error(error)
+            return error_in_words(error)
         try:
             piece = future.result(timeout=_FETCH_S)
             address = str(piece["worker"])
@@ -204,9 +260,10 @@ class Dispatch:
         task.n_submitted += 1
         leg = task.chunk.leg.replace("/", "~")
         task.future = client.submit(
-            record_chunk, task.chunk.job, project, key=f"record_{leg}-{task.chunk.key}-{task.n_submitted}",
+            self._function, task.chunk.job, project, key=f"record_{leg}-{task.chunk.key}-{task.n_submitted}",
             resources={task.chunk.backend: 1}, workers=sorted(task.only_on) or None, pure=False,
         )  # fmt: skip
+        task.future.add_done_callback(lambda _: self._wake.set())
         return True
 
     def _look(self, client: Client, tasks: dict[str, _Task], workers: Sequence[Worker]) -> None:
@@ -228,26 +285,10 @@ class Dispatch:
 
     def _give_up(self, task: _Task, reason: str) -> None:
         before = f" Before that: {task.reason}." if task.reason and task.reason != reason else ""
-        self._given_up[task.chunk.key] = f"{reason}.{before}"
+        self.given_up[task.chunk.key] = f"{reason}.{before}"
 
     def _hear(self, event: tuple[float, Any]) -> None:
         content = event[1]
         if isinstance(content, dict) and {"key", "n_done", "case", "host"} <= content.keys():
             key = str(content["key"]).rpartition("-")[0].rpartition("-")[2]
             self._signs.put(Sign(key, int(content["n_done"]), str(content["case"]), str(content["host"])))
-
-
-def _workers_of_error(error: BaseException | None) -> set[str]:
-    """The addresses of the workers that an error names: the one that raised it, or the last one that was lost."""
-    last = getattr(error, "last_worker", None)
-    named = [getattr(error, "worker", ""), getattr(last, "address", "")]
-    return {str(address) for address in named if address}
-
-
-def _in_words(error: BaseException | None) -> str:
-    from distributed.scheduler import KilledWorker
-
-    if isinstance(error, KilledWorker):
-        last = getattr(error.last_worker, "address", error.last_worker)
-        return f"its workers were lost {error.allowed_failures + 1} times, at last {last}"
-    return f"{error}" if type(error).__name__ == "ChunkFailed" else f"{type(error).__name__}: {error}"

@@ -36,7 +36,7 @@ class Farm:
     address: str
     wait_s: float = WAIT_S
     chunk_s: float = CHUNK_S
-    files: tuple[Path, ...] = ()
+    files: Sequence[Path] = ()
 
 
 def record_on_farm(

@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,18 @@ def record_chunk(text: str, bundle: bytes) -> dict[str, Any]:
     Raises:
         ChunkFailed: if there is no leg.
     """
-    task = _DaskTask()
+    return answered(lambda task: _recorded(Job.from_json(text), bundle, task))
+
+
+def answered(work: Callable[[DaskTask], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns, with the place where it was done.
+
+    Raises:
+        ChunkFailed: if it could not be done here.
+    """
+    task = DaskTask()
     try:
-        return {**_recorded(Job.from_json(text), bundle, task), "host": socket.gethostname(), "worker": task.address}
+        return {**work(task), "host": socket.gethostname(), "worker": task.address}
     except (BackendcheckError, ChunkFailed) as error:
         failed = ChunkFailed(f"{error} (on {socket.gethostname()})")
     except OSError as error:
@@ -86,10 +95,36 @@ def record_chunk(text: str, bundle: bytes) -> dict[str, Any]:
     raise failed
 
 
-def _recorded(job: Job, bundle: bytes, task: _DaskTask) -> dict[str, Any]:
-    if job.harness != harness():
-        message = f"the worker has another backendcheck ({harness()[:8]}); expected {job.harness[:8]}. Install the same one there"
+def workers_of_error(error: BaseException | None) -> set[str]:
+    """The addresses of the workers that an error names: the one that raised it, or the last one that was lost."""
+    last = getattr(error, "last_worker", None)
+    named = [getattr(error, "worker", ""), getattr(last, "address", "")]
+    return {str(address) for address in named if address}
+
+
+def error_in_words(error: BaseException | None) -> str:
+    """Why a task of Dask failed."""
+    from distributed.scheduler import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        last = getattr(error.last_worker, "address", error.last_worker)
+        return f"its workers were lost {error.allowed_failures + 1} times, at last {last}"
+    return f"{error}" if type(error).__name__ == "ChunkFailed" else f"{type(error).__name__}: {error}"
+
+
+def check_harness(expected: str) -> None:
+    """Refuse work where backendcheck is not the same as where the command was started.
+
+    Raises:
+        ChunkFailed: if it is another.
+    """
+    if expected != harness():
+        message = f"the worker has another backendcheck ({harness()[:8]}); expected {expected[:8]}. Install the same one there"
         raise ChunkFailed(message)
+
+
+def _recorded(job: Job, bundle: bytes, task: DaskTask) -> dict[str, Any]:
+    check_harness(job.harness)
     with temporary_directory("farm") as folder:
         project = folder / "project"
         project.mkdir()
@@ -146,7 +181,7 @@ def _variables(project: Path, import_folders: tuple[str, ...], n_processes: int)
     return variables | ({"PYTHONPATH": os.pathsep.join([*folders, *behind])} if folders else {})
 
 
-class _DaskTask:
+class DaskTask:
     """The running task of Dask: whether it is still needed, and how it tells its progress."""
 
     def __init__(self) -> None:
@@ -172,7 +207,7 @@ class _DaskTask:
 class _Signs(Progress):
     """Notes when the controller has last given a sign of life, and tells the progress."""
 
-    def __init__(self, task: _DaskTask) -> None:
+    def __init__(self, task: DaskTask) -> None:
         self.last_s = time.monotonic()
         self._case, self._task = "", task
 
@@ -189,7 +224,7 @@ class _Signs(Progress):
 
 
 @contextlib.contextmanager
-def _watched(task: _DaskTask, signs: _Signs, limit_s: float) -> Iterator[threading.Event]:
+def _watched(task: DaskTask, signs: _Signs, limit_s: float) -> Iterator[threading.Event]:
     """An event that is set once the recording is not needed any more, or has given no sign of life for `limit_s`."""
     stop, ended = threading.Event(), threading.Event()
 

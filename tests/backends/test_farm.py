@@ -6,16 +6,14 @@ import contextlib
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from front_door import backendcheck, command, project, variables
+from farm import recording_processes, scheduler, started
+from front_door import backendcheck, command, project
 from processes import descendants, waited_for
 
 pytestmark = [pytest.mark.backends, pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")]
@@ -69,37 +67,6 @@ def comparable(report: Path) -> Any:
         return [strip(content) for content in value] if isinstance(value, list) else value
 
     return strip(json.loads(report.read_text(encoding="utf-8")))
-
-
-@contextlib.contextmanager
-def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed with its children at the end of the block."""
-    line = [*map(str, arguments)]
-    process = subprocess.Popen(line, cwd=cwd, env=variables(), stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield process
-    finally:
-        children = descendants(process.pid)
-        for pid in (process.pid, *children):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextlib.contextmanager
-def scheduler(folder: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    dask = (sys.executable, "-m", "distributed.cli.dask_scheduler")
-    with started(*dask, "--host", "127.0.0.1", "--port", port, "--dashboard-address", "127.0.0.1:0", cwd=folder):
-        yield f"tcp://127.0.0.1:{port}"
-
-
-def recording_processes(pid: int) -> list[int]:
-    """The recording processes below a worker."""
-    lines = {child: Path(f"/proc/{child}/cmdline") for child in descendants(pid)}
-    return [child for child, line in lines.items() if line.exists() and b"--request" in line.read_bytes()]
 
 
 def test_the_report_is_that_of_one_machine_but_for_times_and_hosts(tmp_path: Path) -> None:

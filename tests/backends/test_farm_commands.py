@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from front_door import backendcheck, project
+from farm import scheduler, started
+from front_door import backendcheck, command, project
+from processes import descendants, waited_for
 
 from backendcheck.errors import UsageError
 from backendcheck.sessions.leg_packages import install_packages
@@ -83,3 +89,53 @@ def test_a_self_test_on_a_farm_judges_the_same_recordings(tmp_path: Path) -> Non
     assert recordings("farm") == recordings("one")
     environment = json.loads((tmp_path / "farm" / "jax" / "environment.json").read_text(encoding="utf-8"))
     assert len(environment["pieces"]) > 1
+
+
+LOSS = """
+import keras
+from keras import ops
+
+
+class Wrong(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        y_true = ops.cast(y_true, y_pred.dtype)
+        if keras.backend.backend() == "jax":
+            y_true = ops.maximum(y_true, 0.0)
+        return ops.mean(ops.square(y_true - y_pred), axis=-1)
+"""
+
+
+def findings(out: Path) -> Any:
+    found = json.loads((out / "findings.json").read_text(encoding="utf-8"))
+    times = {"seconds", "first_s"}
+    without = [{name: value for name, value in each.items() if name not in times} for each in found.pop("findings")]
+    return {name: value for name, value in found.items() if name not in times}, without
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+def test_an_exploration_finds_the_same_although_a_worker_is_killed(tmp_path: Path) -> None:
+    folder = project(tmp_path, {"own.py": LOSS})
+    asked = ("explore", "own:Wrong", "--legs", "numpy,jax", "--situations", "400")
+    here = backendcheck(*asked, "--out", "one", cwd=folder)
+    assert here.exit_code == 1, here.words
+    with scheduler(folder) as address, contextlib.ExitStack() as stack:
+        worker = command("farm", "worker", address, "--legs", "numpy,jax")
+        workers = [stack.enter_context(started(*worker, cwd=tmp_path.parent)) for _ in range(2)]
+        served = lambda: backendcheck("farm", "status", address, cwd=folder).out.count("jax, numpy; 1 at a time") == 2  # noqa: E731
+        assert waited_for(served, 60)
+        run = stack.enter_context(started(*command(*asked, "--out", "farm", "--farm", address), cwd=folder))
+        warm = lambda worker: any(b"explore_worker" in line(pid) for pid in descendants(worker.pid))  # noqa: E731
+        assert waited_for(lambda: all(map(warm, workers)), 60)
+        for pid in (workers[0].pid, *descendants(workers[0].pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert run.wait(timeout=200) == 1
+    assert findings(folder / "farm") == findings(folder / "one")
+    (script,) = (folder / "farm" / "scripts").iterdir()
+    assert script.read_bytes() == (folder / "one" / "scripts" / script.name).read_bytes()
+
+
+def line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
