@@ -9,7 +9,7 @@ from typing import Any
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.confirm import confirm
-from backendcheck.explore.explore import Exploration, Found, Search, summary, targets_on
+from backendcheck.explore.explore import Exploration, Found, Search, go_on_counting, summary, targets_on
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
 from backendcheck.explore.judging import Signature
 from backendcheck.explore.known import KnownDivergences
@@ -94,6 +94,7 @@ def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], 
     exploration.n_unconfirmed = earlier["not_confirmed"]
     entries = earlier["findings"]
     sightings = search.judge.sightings([Situation.from_json(entry["situation"]) for entry in entries])
+    go_on_counting(search, earlier)  # after the findings have been looked at again
     for entry, sighting in zip(entries, sightings, strict=True):
         if sighting is not None:
             exploration.found[_signature(entry)] = Found(sighting=sighting, hits=entry["hits"], first_s=entry["first_s"])
