@@ -16,6 +16,7 @@ from backendcheck.explore.program import (
     Program,
     batch_size,
     labels_source,
+    loss_lines,
     model_lines,
     nest,
     optimizer_source,
@@ -24,6 +25,7 @@ from backendcheck.explore.program import (
 from backendcheck.explore.script import literal, plain_text
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
+from backendcheck.text.words import listed
 
 _HEAD = '''"""Situations in which backends differ, found by `backendcheck explore`."""
 
@@ -31,6 +33,7 @@ _HEAD = '''"""Situations in which backends differ, found by `backendcheck explor
 
 from backendcheck import LossCase, ModelCase
 '''
+_LINE = 110
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "label_values": {
         "above-range": "a label above the range", "negative": "a negative label", "minus-hundred": "the label -100",
@@ -67,7 +70,7 @@ def situation_words(situation: Situation) -> str:
     shape = f"{situation.labels} labels ({situation.label_dtype}, {situation.label_shape})"
     parts = [words[value] for name, words in _WORDS.items() if (value := getattr(situation, name)) in words]
     parts += [f"optimizer {situation.optimizer}"] if situation.optimizer != "none" else []
-    return f"{shape} with {' and '.join(parts)}" if parts else shape
+    return f"{shape} with {listed(parts)}" if parts else shape
 
 
 def case_name(sighting: Sighting, taken: Sequence[str]) -> str:
@@ -122,7 +125,9 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
         return [*lines, f'return {{"result": {call_of_labels(situation)[0]}}}']
     target = call.name if kind == "loss function" else call.made
     weighted = "sample_weight" in program.arrays
-    arguments = ["model", "None" if kind == "metric" else nest(situation, target, target), "x", labels_source(situation)]
+    named = [] if kind == "metric" else loss_lines(situation, target)
+    loss = "None" if kind == "metric" else nest(situation, *["loss" if named else target] * 2)
+    arguments = ["model", loss, "x", labels_source(situation)]
     if weighted:
         arguments.append("sample_weight=sample_weight")
     if class_weight := class_weight_of(situation):
@@ -133,7 +138,12 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
         arguments.append(f"optimizer={optimizer_source(situation)}")
     if situation.batch != "whole":
         arguments.append(f"batch_size={batch_size(situation)}")
-    return [*lines, *model_lines(situation, kind), f'return ModelCase({", ".join(arguments)}, weights="as built")']
+    arguments.append('weights="as built"')
+    returned = f"return ModelCase({', '.join(arguments)})"
+    if len(returned) > _LINE:
+        parts = (f"    {', '.join(part)}," for part in (arguments[:4], arguments[4:]))
+        returned = "\n    ".join(["return ModelCase(", *parts, ")"])
+    return [*lines, *model_lines(situation, kind), *named, returned]
 
 
 def case_file(cases: Sequence[tuple[Sighting, str, str]]) -> str:

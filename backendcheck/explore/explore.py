@@ -13,7 +13,7 @@ from backendcheck.errors import UsageError
 from backendcheck.explore.judging import Judge, Sighting, Signature, request_of
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.legs import Legs
-from backendcheck.explore.search import Pairs, Plan
+from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
 from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
@@ -48,6 +48,7 @@ class Exploration:
     found: dict[Signature, Found] = field(default_factory=dict)
     seconds: float = 0.0
     n_unconfirmed: int = 0
+    n_neighbors: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -154,6 +155,7 @@ class Search:
         self.report = report
         self.targets = {target.name: target for target in plan.targets}
         self.n_restarts_before = 0
+        self.near: list[Situation] = []  # neighbors of new findings, to be tried next
 
     def run(self, *, n_situations: int | None, budget_s: float | None) -> None:
         """Search from where the exploration is."""
@@ -174,10 +176,12 @@ class Search:
                 answered = [self.legs.next_recordings() for _ in following]
                 self._note(seen)
                 self._note(self._judged(following, answered))
+                self._look_around()
                 batch = self._next_after(coming, budget_s, before, began)
                 self._submit(batch)
             else:
                 self._note(seen)
+                self._look_around()
                 batch = following
         self.exploration.seconds = before + time.monotonic() - began
 
@@ -223,8 +227,18 @@ class Search:
             if alike is None:
                 alike = Found(sighting=small, hits=0, first_s=self.exploration.seconds)
                 self.report(f"{small.situation.target}: {small.headline}")
+                self.near += neighbors(small.situation, self.targets[small.situation.target])
             alike.hits += 1
             self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
+
+    def _look_around(self) -> None:
+        """Judge the neighbors of new findings, but not the neighbors of those. The legs have nothing else to answer."""
+        near = list(dict.fromkeys(self.near))
+        if not near:
+            return
+        self.exploration.n_neighbors += len(near)
+        self._note([sighting for sighting in self.judge.sightings(near) if sighting is not None])
+        self.near = []
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
         smallest = {sighting.situation: sighting}

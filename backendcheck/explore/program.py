@@ -38,7 +38,8 @@ _DATA = """class Data(keras.utils.PyDataset):
         return {n}
 
     def __getitem__(self, number):
-        return keras.tree.map_structure(lambda array: array[number * {size} : (number + 1) * {size}], {data})
+        batch = slice(number * {size}, (number + 1) * {size})
+        return keras.tree.map_structure(lambda array: array[batch], {data})
 """
 
 
@@ -78,8 +79,9 @@ def program_of(situation: Situation, kind: str) -> Program | None:
 def _of_model(situation: Situation, kind: str) -> Program:
     arrays, call = model_arrays(situation), Call.of(situation, {})
     target = call.name if kind == "loss function" else call.made
-    compiled = f"model.compile({compile_arguments(situation, target, kind)})"
-    parts = [_function("build", [*model_lines(situation, kind), compiled, "return model"])]
+    named = loss_lines(situation, target)
+    compiled = f"model.compile({_compile_arguments(situation, 'loss' if named else target, kind)})"
+    parts = [_function("build", [*model_lines(situation, kind), *named, compiled, "return model"])]
     imports = call.imports
     if situation.path == "dataset":
         parts.append(_dataset(situation))
@@ -141,7 +143,12 @@ def optimizer_source(situation: Situation) -> str:
     return f"keras.optimizers.{situation.optimizer}({RATE})"
 
 
-def compile_arguments(situation: Situation, target: str, kind: str) -> str:
+def loss_lines(situation: Situation, target: str) -> list[str]:
+    """The line that gives the loss of two outputs a name; none for a single one."""
+    return [] if situation.outputs == "one" else [f"loss = {target}"]
+
+
+def _compile_arguments(situation: Situation, target: str, kind: str) -> str:
     """The arguments of `model.compile`."""
     jit = ', jit_compile=keras.backend.backend() != "torch"' if situation.path == "jit" else ""
     if kind == "metric":
@@ -217,12 +224,11 @@ def _by_hand(situation: Situation, name: str) -> list[str]:
     if situation.sample_weight == "class-weight":
         class_weight = class_weight_of(situation) or {}
         weighted = [source_of(weight_by_class(arrays_of(situation)["y_true"], class_weight))]
-    data = ", ".join(["x", labels_source(situation), *weighted])
-    names = "data, labels" + (", weights" if weighted else "")
-    weights = ", weights" if weighted else ""
-    loss = f"model.compute_loss(data, labels, model(data){weights})"
-    returned = f"[{loss}]" if name == "train/loss" else loss
+    names = ["data", "labels", *(["weights"] if weighted else [])]
+    fed = ", ".join(["x", labels_source(situation), *weighted])
+    loss = f"model.compute_loss(data, labels, model(data){', weights' if weighted else ''})"
+    returned = f"keras.ops.reshape({loss}, (1,))" if name == "train/loss" else loss
     return [
-        f"{names} = keras.tree.map_structure(keras.ops.convert_to_tensor, ({data}))",
-        f"return {{{name!r}: {returned}}}".replace("'", '"'),
+        f"nest = ({fed})", f"{', '.join(names)} = keras.tree.map_structure(keras.ops.convert_to_tensor, nest)",
+        f'return {{"{name}": {returned}}}',
     ]  # fmt: skip

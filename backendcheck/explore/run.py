@@ -91,7 +91,7 @@ def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], 
             raise UsageError(message)
     exploration = search.exploration
     exploration.n_situations, exploration.seconds = earlier["situations"], float(earlier["seconds"])
-    exploration.n_unconfirmed = earlier["not_confirmed"]
+    exploration.n_unconfirmed, exploration.n_neighbors = earlier["not_confirmed"], earlier.get("neighbors", 0)
     entries = earlier["findings"]
     sightings = search.judge.sightings([Situation.from_json(entry["situation"]) for entry in entries])
     go_on_counting(search, earlier)  # after the findings have been looked at again

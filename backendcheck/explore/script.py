@@ -126,13 +126,14 @@ def script_of_program(sighting: Sighting, program: Program, file: str) -> str:
     """The script of a situation that has a program: the same source, on literal arrays."""
     finding = sighting.finding
     name = finding.observation if finding is not None else ""
-    printed = _DTYPE if finding is not None and finding.kind is FindingKind.DTYPE else _PLAIN
     is_path = finding is not None and finding.oracle is Oracle.PATHS
-    calls = [f'value = compute()["{name}"]', f"value = {printed}"]
+    value = f'keras.ops.convert_to_tensor(part()["{name}"])' if is_path else f'keras.ops.convert_to_tensor(compute()["{name}"])'
+    is_dtype = finding is not None and finding.kind is FindingKind.DTYPE
+    calls = [f"value = {value}", f"value = {_DTYPE if is_dtype else _PLAIN}"]
     if not name or name == "raised":
         calls = ["value = sorted(compute())"]
     elif is_path:
-        calls = [f'value = [np.asarray(part()["{name}"]).tolist() for part in (compute, by_hand)]']
+        calls = [f"value = [keras.ops.convert_to_numpy({value}).tolist() for part in (compute, by_hand)]"]
     standard = ("os", "tempfile")
     lines = [line for line in program.imports.splitlines() if line.removeprefix("import ") not in standard]
     extra = "import tempfile\n" if "import tempfile" in program.imports else ""

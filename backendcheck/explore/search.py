@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from backendcheck.explore.targets import Target, fits, fits_dtype
 _FIELDS = ("label_values", "label_dtype", "label_shape", "sample_weight", "predictions", "mask")
 _SIZES = ((4, 3), (4, 3), (4, 3), (1, 2), (3, 2), (2, 5))  # examples and classes; few, so that compiled programs serve again
 _MOST_TRIES = 50
+_MOST_NEIGHBORS = 12
 # In a random situation of a model, each of these is usually the plainest. So what a model shows has few possible causes.
 _USUALLY_PLAIN = ("mask", "outputs", "policy", "optimizer", "batch", "sample_weight", "predictions")
 _PLAIN_SHARE = 0.6
@@ -176,6 +177,29 @@ def _random_situation(
         if target.is_sensible(situation):
             return situation
     return None
+
+
+def neighbors(situation: Situation, target: Target) -> list[Situation]:
+    """Some situations that differ from one in a single choice, the same ones each time."""
+    near: dict[Situation, None] = {}
+    for of_model in (False, True):
+        for name, choices in target.factors(of_model=of_model).items():
+            for choice in choices if name != "form" else ():
+                changed = _changed(situation, name, choice)
+                if changed != situation and target.is_sensible(changed):
+                    near[changed] = None
+    generator = random.Random(situation.key)  # noqa: S311 - a repeatable search
+    return generator.sample(list(near), min(len(near), _MOST_NEIGHBORS))
+
+
+def _changed(situation: Situation, name: str, choice: Any) -> Situation:
+    if name.startswith("options."):
+        return situation.with_option(name.removeprefix("options."), choice)
+    changes: dict[str, Any] = {name: choice}
+    changed = replace(situation, **changes)
+    if name != "mask":
+        return changed
+    return changed.with_option("ignore_class", -1 if choice == "ignore-class" else ...)
 
 
 class Pairs:

@@ -87,4 +87,4 @@ def test_a_loss_that_is_wrong_in_models_alone_is_found_with_a_model(folder: Path
         assert "keras.layers.Dense" in script
         assert "from own_losses import WrongInModels" in script
         assert "backendcheck" not in script
-    assert "return ModelCase(model, WrongInModels()" in (folder / "cases/explored.py").read_text(encoding="utf-8")
+    assert "model, WrongInModels(), x, y_true" in (folder / "cases/explored.py").read_text(encoding="utf-8")

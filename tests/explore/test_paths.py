@@ -221,4 +221,4 @@ def test_scripts_and_cases_of_models_and_label_layers(situation, kind, parts):
     assert all(part in script for part in parts), script
     cases = case_file([(sighting, "name", kind)])
     compile(cases, "cases", "exec")
-    assert ("ModelCase(model," in cases) == (kind != "labels")
+    assert ('weights="as built"' in cases) == (kind != "labels")
