@@ -56,11 +56,11 @@ def explore(
 ) -> None:  # fmt: skip
     """Search for differences that no case covers.
 
-    TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name. Without a TARGET, all losses and metrics
-    of Keras are explored.
+    TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name. Without a TARGET, all losses, metrics,
+    label layers and label functions of Keras are explored.
 
-    Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random. Each difference is made
-    small and confirmed in fresh processes. Exit code 1 if a finding is new; 0 if not.
+    Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random, in plain calls and in
+    small models. Each difference is made small and confirmed in fresh processes. Exit code 1 if a finding is new; 0 if not.
 
     \b
     backendcheck explore --out reports/explore --budget 10m

@@ -7,17 +7,33 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from backendcheck.explore.call import Call
 from backendcheck.explore.judging import Sighting
+from backendcheck.explore.label_targets import call_of_labels
+from backendcheck.explore.model_numbers import class_weight_of
 from backendcheck.explore.numbers import arrays_of, batches_of
-from backendcheck.explore.script import Call, literal, plain_text
+from backendcheck.explore.program import (
+    Program,
+    batch_size,
+    labels_source,
+    loss_lines,
+    model_lines,
+    nest,
+    optimizer_source,
+    program_of,
+)
+from backendcheck.explore.script import literal, plain_text
 from backendcheck.explore.situation import Situation
+from backendcheck.text.literals import source_of
+from backendcheck.text.words import listed
 
 _HEAD = '''"""Situations in which backends differ, found by `backendcheck explore`."""
 
 {imports}
 
-from backendcheck import LossCase
+from backendcheck import LossCase, ModelCase
 '''
+_LINE = 110
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "label_values": {
         "above-range": "a label above the range", "negative": "a negative label", "minus-hundred": "the label -100",
@@ -31,9 +47,20 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "sample_weight": {
         "per-example": "sample weights", "per-element": "sample weights for each element", "zero": "sample weights of zero",
-        "one-zero": "one sample weight of zero", "negative": "a negative sample weight",
+        "one-zero": "one sample weight of zero", "negative": "a negative sample weight", "class-weight": "class weights",
     },
-    "mask": {"ignore-class": "a label of the ignored class"},
+    "mask": {
+        "ignore-class": "a label of the ignored class", "some": "one masked step", "all": "every step masked",
+    },
+    "outputs": {
+        "list": "a list of two outputs", "dict": "a dict of two outputs", "dict-unsorted": "a dict of two outputs, not in order",
+        "nested": "a nest of two outputs",
+    },
+    "policy": {"mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16"},
+    "path": {
+        "compute_loss": "compute_loss", "evaluate": "evaluate", "fit": "fit", "train_on_batch": "train_on_batch",
+        "dataset": "a data set", "save-load": "a saved model", "jit": "jit_compile",
+    },
     "batch": {"ragged-last": "a smaller last batch", "single": "batches of one example"},
 }  # fmt: skip
 
@@ -42,7 +69,8 @@ def situation_words(situation: Situation) -> str:
     """What a situation has, in words: ``integer labels (uint8), with a label above the range``."""
     shape = f"{situation.labels} labels ({situation.label_dtype}, {situation.label_shape})"
     parts = [words[value] for name, words in _WORDS.items() if (value := getattr(situation, name)) in words]
-    return f"{shape} with {' and '.join(parts)}" if parts else shape
+    parts += [f"optimizer {situation.optimizer}"] if situation.optimizer != "none" else []
+    return f"{shape} with {listed(parts)}" if parts else shape
 
 
 def case_name(sighting: Sighting, taken: Sequence[str]) -> str:
@@ -51,7 +79,10 @@ def case_name(sighting: Sighting, taken: Sequence[str]) -> str:
     target = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.split(r"[.:]", situation.target)[-1]).lower()
     special = [
         getattr(situation, name)
-        for name, default in (("label_values", "valid"), ("predictions", "ordinary"), ("sample_weight", "none"))
+        for name, default in (
+            ("label_values", "valid"), ("predictions", "ordinary"), ("sample_weight", "none"), ("mask", "none"),
+            ("outputs", "one"), ("policy", "float32"), ("optimizer", "none"), ("path", "call"),
+        )
         if getattr(situation, name) != default
     ]
     name = re.sub(r"\W+", "_", "_".join([target, *special, sighting.signature.kind]))
@@ -66,6 +97,8 @@ def case_source(sighting: Sighting, name: str, kind: str) -> str:
     claim = f"{situation_words(situation)} must give the same on every backend."
     claim = f"{claim[:1].upper()}{claim[1:]}"
     lines = [f"def case_{name}():", f'    """{claim}', "", f"    {plain_text(sighting.headline)}", '    """']
+    if (program := program_of(situation, kind)) is not None:
+        return "\n".join([*lines, *(f"    {line}" for line in _program_lines(situation, program, call, kind))])
     if kind == "metric":
         lines += [f"    {key} = {_indented(array)}" for key, array in arrays.items()]
         lines.append(f"    metric = {call.made}")
@@ -83,6 +116,34 @@ def case_source(sighting: Sighting, name: str, kind: str) -> str:
         lines += [f"        {key}={_indented(array)}," for key, array in arrays.items()]
         lines.append("    )")
     return "\n".join(lines)
+
+
+def _program_lines(situation: Situation, program: Program, call: Call, kind: str) -> list[str]:
+    """The body of the case of a situation that has a program."""
+    lines = [line for name, array in program.arrays.items() for line in f"{name} = {literal(array)}".splitlines()]
+    if kind == "labels":
+        return [*lines, f'return {{"result": {call_of_labels(situation)[0]}}}']
+    target = call.name if kind == "loss function" else call.made
+    weighted = "sample_weight" in program.arrays
+    named = [] if kind == "metric" else loss_lines(situation, target)
+    loss = "None" if kind == "metric" else nest(situation, *["loss" if named else target] * 2)
+    arguments = ["model", loss, "x", labels_source(situation)]
+    if weighted:
+        arguments.append("sample_weight=sample_weight")
+    if class_weight := class_weight_of(situation):
+        arguments.append(f"class_weight={source_of(class_weight)}")
+    if kind == "metric":
+        arguments.append(f"{'weighted_metrics' if weighted else 'metrics'}=[{target}]")
+    else:
+        arguments.append(f"optimizer={optimizer_source(situation)}")
+    if situation.batch != "whole":
+        arguments.append(f"batch_size={batch_size(situation)}")
+    arguments.append('weights="as built"')
+    returned = f"return ModelCase({', '.join(arguments)})"
+    if len(returned) > _LINE:
+        parts = (f"    {', '.join(part)}," for part in (arguments[:4], arguments[4:]))
+        returned = "\n    ".join(["return ModelCase(", *parts, ")"])
+    return [*lines, *model_lines(situation, kind), *named, returned]
 
 
 def case_file(cases: Sequence[tuple[Sighting, str, str]]) -> str:

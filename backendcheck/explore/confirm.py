@@ -120,6 +120,8 @@ def shows_again(sighting: Sighting, outcomes: Outcomes) -> bool:
         return all(isinstance(value, Raised) == (leg in raised) for leg, value in outcomes.items())
     tolerance = finding.tolerance or _DEFAULT
     recorded = [leg for leg in outcomes if not isinstance(outcomes[leg], Raised)]
+    if finding.oracle is Oracle.PATHS:  # the values of the two paths
+        return all(leg in recorded and differ(outcomes[leg][0], outcomes[leg][1], tolerance) for leg in odd)
     if finding.oracle is Oracle.REFERENCE:
         right = reference_of(sighting)
         return right is not None and all(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.judging import Judge, Sighting, Signature, request_of
+from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.legs import Legs
-from backendcheck.explore.search import Pairs, Plan
+from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
 from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
@@ -45,6 +47,7 @@ class Exploration:
     found: dict[Signature, Found] = field(default_factory=dict)
     seconds: float = 0.0
     n_unconfirmed: int = 0
+    n_neighbors: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -58,6 +61,11 @@ class Exploration:
         self.n_unconfirmed += 1
 
 
+def all_targets() -> tuple[Target, ...]:
+    """Keras's losses and metrics, and its layers and functions for labels."""
+    return (*keras_targets(), *keras_label_targets())
+
+
 # --- targets -----------------------------------------------------------------------------------------------------
 
 
@@ -69,21 +77,21 @@ def targets_on(legs: Legs, names: Sequence[str], notes: list[str]) -> list[Targe
     """
     if not names:
         present = []
-        for target in keras_targets():
+        for target in all_targets():
             missing = [leg for leg, answer in legs.describe(target.name).items() if not answer["kind"]]
             if missing:
                 notes.append(f"{target.name} is not explored: the Keras of {', '.join(missing)} does not have it")
             else:
                 present.append(target)
         return present
-    of_keras = {target.name: target for target in keras_targets()}
+    of_keras = {target.name: target for target in all_targets()}
     return [of_keras[name] if name in of_keras else _own(legs, name, notes) for name in names]
 
 
 def _own(legs: Legs, name: str, notes: list[str]) -> Target:
     answers = legs.describe(name)
     for leg, answer in answers.items():
-        if not answer["kind"]:
+        if answer["kind"] in ("", "layer"):
             why = answer.get("why", "it is not a loss or a metric")
             message = f"{name}: cannot be explored on {leg}: {why}. Expected a loss or a metric, as package.module:Name."
             raise UsageError(message)
@@ -140,11 +148,13 @@ class Search:
     def __init__(self, legs: Legs, plan: Plan, exploration: Exploration, report: Callable[[str], None]) -> None:
         self.legs = legs
         self.plan = plan
-        self.judge = Judge(legs)
+        self.judge = Judge(legs, {target.name: target.kind for target in plan.targets})
         self.pairs = Pairs(plan)
         self.exploration = exploration
         self.report = report
         self.targets = {target.name: target for target in plan.targets}
+        self.n_restarts_before = 0
+        self.near: list[Situation] = []  # neighbors of new findings, to be tried next
 
     def run(self, *, n_situations: int | None, budget_s: float | None) -> None:
         """Search from where the exploration is."""
@@ -165,10 +175,12 @@ class Search:
                 answered = [self.legs.next_recordings() for _ in following]
                 self._note(seen, len(batch))
                 self._note(self._judged(following, answered), len(following))
+                self._look_around()
                 batch = self._next_after(coming, budget_s, before, began)
                 self._submit(batch)
             else:
                 self._note(seen, len(batch))
+                self._look_around()
                 batch = following
         self.exploration.seconds = before + time.monotonic() - began
 
@@ -191,7 +203,7 @@ class Search:
 
     def _submit(self, batch: Sequence[Situation]) -> None:
         for situation in batch:
-            self.legs.submit(request_of(situation))
+            self.legs.submit(self.judge.request(situation))
 
     def _note(self, sightings: Sequence[Sighting], n_situations: int) -> None:
         """Count what is known, look again at what is new, and make that small. The legs have nothing else to answer.
@@ -216,9 +228,19 @@ class Search:
             if alike is None:
                 alike = Found(sighting=small, hits=0, first_s=self.exploration.seconds)
                 self.report(f"{small.situation.target}: {small.headline}")
+                self.near += neighbors(small.situation, self.targets[small.situation.target])
             alike.hits += 1
             self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
         self.exploration.n_situations += n_situations
+
+    def _look_around(self) -> None:
+        """Judge the neighbors of new findings, but not the neighbors of those. The legs have nothing else to answer."""
+        near = list(dict.fromkeys(self.near))
+        if not near:
+            return
+        self.exploration.n_neighbors += len(near)
+        self._note([sighting for sighting in self.judge.sightings(near) if sighting is not None], 0)
+        self.near = []
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
         smallest = {sighting.situation: sighting}
@@ -237,10 +259,18 @@ def _batches(situations: Iterator[Situation], size: int) -> Iterator[list[Situat
         yield batch
 
 
+def go_on_counting(search: Search, earlier: Mapping[str, Any]) -> None:
+    """Count on from the summary of an earlier search."""
+    counts = search.judge.counts
+    counts.unsupported, counts.crashed = earlier["unsupported"], earlier["crashed"]
+    counts.dismissed = Counter(earlier["dismissed"])
+    search.n_restarts_before = earlier["restarts"]
+
+
 def summary(search: Search) -> dict[str, Any]:
     """What a search has done, in numbers."""
     counts = search.judge.counts
     return {
         "pairs_covered": round(search.pairs.share, 4), "unsupported": counts.unsupported, "crashed": counts.crashed,
-        "dismissed": dict(counts.dismissed), "restarts": search.legs.n_restarts,
+        "dismissed": dict(counts.dismissed), "restarts": search.n_restarts_before + search.legs.n_restarts,
     }  # fmt: skip

@@ -75,7 +75,8 @@ def write_findings(
     found = sorted(exploration.findings, key=lambda finding: str(finding.sighting.signature))
     content = {
         "schema": SCHEMA, "seed": exploration.seed, "budget_s": budget_s, "legs": list(legs), "environments": dict(environments),
-        "situations": exploration.n_situations, **numbers, "not_confirmed": exploration.n_unconfirmed,
+        "situations": exploration.n_situations, "neighbors": exploration.n_neighbors, **numbers,
+        "not_confirmed": exploration.n_unconfirmed,
         "seconds": round(exploration.seconds, 1), "targets": list(targets), "notes": exploration.notes,
         "findings": [_entry(finding) for finding in found],
     }  # fmt: skip

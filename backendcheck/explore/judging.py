@@ -14,26 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck import reference
 from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Finding, leading, odd_one_out, partition
 from backendcheck.diagnose import diagnose
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
+from backendcheck.explore.paths import CALL
+from backendcheck.explore.program import program_of
+from backendcheck.explore.references import with_reference
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.reference.of_recording import built_in_reference_values
 from backendcheck.results.case_result import CaseResult, case_result
 from backendcheck.verdicts.verdict import Verdict
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import ReferenceValue
 from backendcheck.vocabulary.stages import recorded_in
 from backendcheck.vocabulary.states import Status
 
 N_JITTERS = 6
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
-_CIRCLE = "keras.losses.Circle"
 _NOT_SUPPORTED = "unsupported-type"
+_SHOWN = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
 
 
@@ -50,7 +50,13 @@ class Signature:
     path: str
 
     def is_like(self, other: Signature) -> bool:
-        """Whether a smaller situation with the signature `other` shows the same. What explains a value may change with it."""
+        """Whether a smaller situation with the signature `other` shows the same. What explains a value may change with it.
+
+        A call that differs on the same legs as a model does shows why that one differs.
+        """
+        if other.path == CALL != self.path:
+            shared = ("oracle", "kind", "legs", "target")
+            return all(getattr(self, name) == getattr(other, name) for name in shared)
         if self.kind in (FindingKind.VALUE, FindingKind.NON_FINITE):
             return replace(self, diagnosis="") == replace(other, diagnosis="")
         return self == other
@@ -81,26 +87,38 @@ class Counts:
     dismissed: Counter[str] = field(default_factory=Counter)
 
 
-def request_of(situation: Situation, arrays: Mapping[str, np.ndarray] | None = None) -> Request:
-    """The request for the recording of a situation; with `arrays`, on these numbers."""
-    arrays = arrays_of(situation) if arrays is None else arrays
-    return {
+def request_of(situation: Situation, arrays: Mapping[str, np.ndarray] | None = None, *, kind: str = "") -> Request:
+    """The request for the recording of a situation; with `arrays`, on these numbers. `kind` is that of the target."""
+    program = program_of(situation, kind)
+    if arrays is None:
+        arrays = arrays_of(situation) if program is None else program.arrays
+    request = {
         "do": "observe", "case": f"explored/{situation.key}", "target": situation.target, "options": options_of(situation),
         "path": situation.path, "batches": batches_of(situation),
         "arrays": {name: array_entry(array) for name, array in arrays.items()},
     }  # fmt: skip
+    if program is None:
+        return request
+    precision = [situation.policy.removeprefix("mixed_")]
+    return {**request, "kind": kind, "source": program.source, "stage": str(program.stage), "precision": precision}
 
 
 class Judge:
     """Judges situations, and looks again at values that differ."""
 
-    def __init__(self, legs: Legs) -> None:
+    def __init__(self, legs: Legs, kinds: Mapping[str, str] | None = None) -> None:
+        """`kinds` are those of the targets, by name."""
         self.legs = legs
+        self.kinds = kinds or {}
         self.counts = Counts()
+
+    def request(self, situation: Situation, arrays: Mapping[str, np.ndarray] | None = None) -> Request:
+        """As `request_of`."""
+        return request_of(situation, arrays, kind=self.kinds.get(situation.target, "loss"))
 
     def sightings(self, situations: Sequence[Situation]) -> list[Sighting | None]:
         """What each situation shows. None where it shows nothing."""
-        recordings = self.legs.observe([request_of(situation) for situation in situations])
+        recordings = self.legs.observe([self.request(situation) for situation in situations])
         return [self.sighting(situation, of_legs) for situation, of_legs in zip(situations, recordings, strict=True)]
 
     def sighting(self, situation: Situation, recordings: Mapping[str, Recording], *, look_again: bool = True) -> Sighting | None:
@@ -147,8 +165,11 @@ class Judge:
         values = [finding for finding in findings if finding.kind is FindingKind.VALUE]
         if not values:
             return list(findings)
-        arrays = arrays_of(situation)
-        moved = self.legs.observe([request_of(situation, jittered(arrays, number)) for number in range(N_JITTERS)])
+        program = program_of(situation, self.kinds.get(situation.target, "loss"))
+        arrays = arrays_of(situation) if program is None else program.arrays
+        moved = self.legs.observe([
+            self.request(situation, jittered(arrays, number, policy=situation.policy)) for number in range(N_JITTERS)
+        ])
         kept = []
         for finding in findings:
             if finding.kind is FindingKind.VALUE and _moves_as_far(finding, recordings, moved):
@@ -165,6 +186,8 @@ def _reason(situation: Situation, finding: Finding, recordings: Mapping[str, Rec
     left = recordings[finding.left.leg]
     if not_compared(finding.observation, left):
         return "random numbers"
+    if finding.kind is FindingKind.DTYPE and _has_narrow_integers(finding, recordings):
+        return "int32 of JAX, which has no int64 by default"
     not_finite = situation.predictions in ("nan", "inf") or situation.label_values in ("nan", "inf")
     if finding.kind is FindingKind.RAISED:
         returned = [recording for recording in recordings.values() if not recording.raised]
@@ -188,15 +211,23 @@ def _reason(situation: Situation, finding: Finding, recordings: Mapping[str, Rec
     return ""
 
 
+def _has_narrow_integers(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+    dtypes = {
+        recordings[side.leg].observations[finding.observation].dtype: recordings[side.leg].backend
+        for side in finding.sides if side.leg in recordings
+    }  # fmt: skip
+    return set(dtypes) == {"int32", "int64"} and dtypes["int32"].startswith("jax")
+
+
 def _is_not_finite(recording: Recording) -> bool:
     """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
-    values = [recording.observations[name].value for name in ("loss", "metric/result") if name in recording.observations]
+    values = [recording.observations[name].value for name in _SHOWN if name in recording.observations]
     return bool(values) and not any(np.isfinite(value).any() for value in values)
 
 
 def _is_undefined(situation: Situation) -> bool:
     """Whether the situation asks for a value that nothing defines: a mean of no examples, or of no weight."""
-    return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative")
+    return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative") or situation.mask == "all"
 
 
 def _moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: Sequence[Mapping[str, Recording]]) -> bool:
@@ -216,42 +247,6 @@ def _moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: 
                 distance = np.abs(again.value.astype(np.float64) - observation.value.astype(np.float64))
             farthest = max(farthest, float(np.nanmax(distance, initial=0.0)))
     return farthest * _MARGIN >= finding.max_abs
-
-
-# --- the reference -----------------------------------------------------------------------------------------------
-
-
-def with_reference(situation: Situation, recordings: Mapping[str, Recording]) -> dict[str, Recording]:
-    """The recordings with the built-in float64 reference. It is computed once: all legs had the same labels and predictions."""
-    recorded = next(recording for recording in recordings.values() if not recording.raised)
-    values = _metric_reference(situation, recorded) if recorded.metrics else built_in_reference_values(recorded)
-    if situation.target == _CIRCLE and situation.option("reduction", "mean") not in ("sum", "none"):
-        # Keras leaves examples without any loss out of the mean. Its documentation does not say whether it should.
-        values = {name: value for name, value in values.items() if name == "per_example_loss"}
-    return {leg: replace(recording, reference_values=values) for leg, recording in recordings.items()}
-
-
-def _metric_reference(situation: Situation, recording: Recording) -> dict[str, ReferenceValue]:
-    described = recording.metrics["result"]
-    if not situation.target.startswith("keras."):
-        return {}
-    epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
-    spec = reference.MetricSpec(name=described["class"], options={**described["options"], "epsilon": epsilon})
-    labels = recording.labels
-    try:
-        batches = [
-            reference.Batch(
-                y_true=labels["y_true"][first:end],
-                y_pred=labels["y_pred"][first:end] if "y_pred" in labels else labels["y_true"][first:end],
-                sample_weight=labels["sample_weight"][first:end] if "sample_weight" in labels else None,
-            )
-            for first, end in batches_of(situation)
-        ]
-        with np.errstate(all="ignore"):
-            value = np.asarray(reference.metric(spec, batches))
-    except (reference.NoReference, ArithmeticError, IndexError, TypeError, ValueError):
-        return {}  # labels and predictions that do not fit together have no right value
-    return {"metric/result": ReferenceValue(value=value)}
 
 
 # --- sightings ---------------------------------------------------------------------------------------------------
@@ -308,7 +303,7 @@ def outcome_words(recording: Recording) -> Any:
     """What a leg did, for reports: the name of the exception, or the loss or metric."""
     if recording.raised:
         return f"raises {recording.raised[0].type}"
-    for name in ("loss", "metric/result"):
+    for name in _SHOWN:
         if name in recording.observations:
             return recording.observations[name].value.tolist()
     return str(recording.status)

@@ -44,10 +44,13 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
     ("mask", "ignore-class"): r"ignore",
+    ("mask", "some"): r"mask",
+    ("mask", "all"): r"mask",
 }
 _DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16")
 _USUAL = {
     "label_values": "valid", "predictions": "ordinary", "sample_weight": "none", "mask": "none", "batch": "whole",
+    "outputs": "one", "policy": "float32", "optimizer": "none",
 }  # fmt: skip
 
 

@@ -36,7 +36,8 @@ Request = Mapping[str, Any]
 def array_entry(array: np.ndarray) -> dict[str, Any]:
     """An array as JSON."""
     content = np.ascontiguousarray(array).tobytes()
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(content).decode("ascii")}
+    dtype = array.dtype.str if array.dtype.kind == "U" else array.dtype.name
+    return {"dtype": dtype, "shape": list(array.shape), "data": base64.b64encode(content).decode("ascii")}
 
 
 class Leg:

@@ -12,19 +12,24 @@ from backendcheck.explore.situation import Situation
 from backendcheck.explore.targets import N_CLASSES
 
 N_STEPS = 2
+ACTIVATIONS = ("softmax", "sigmoid")  # heads that a model has as its activation
 _N_FRAMES = 6  # of the predictions of a sequence
 _NO_PREDICTIONS = ("keras.metrics.Mean", "keras.metrics.Sum")  # they take values alone
+_PREDICTING = ("y_pred", "x", "table")  # what predictions are made of
+_RELATIVE_STEPS = {"mixed_float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}
 _WIDE = 2**32
+WORDS = ("bird", "cat", "dog")  # labels that are text
+UNKNOWN_WORD = "wolf"
 Arrays = dict[str, np.ndarray]
 
 
 def arrays_of(situation: Situation) -> Arrays:
     """``y_true``, ``y_pred`` and ``sample_weight`` of a situation. Equal situations have equal arrays, on every machine."""
     labels = _valid_labels(situation)
-    predictions = _predictions(situation, labels)
-    arrays = {"y_true": _with_values(situation, labels).astype(situation.label_dtype)}
-    if situation.target not in _NO_PREDICTIONS:
-        arrays["y_pred"] = predictions
+    labels_with_values = _with_values(situation, labels)
+    arrays = {"y_true": labels_with_values if situation.labels == "text" else labels_with_values.astype(situation.label_dtype)}
+    if situation.target not in _NO_PREDICTIONS and situation.labels != "text":
+        arrays["y_pred"] = _predictions(situation, labels)
     if (weight := _sample_weight(situation)) is not None:
         arrays["sample_weight"] = weight
     return arrays
@@ -48,10 +53,10 @@ def batches_of(situation: Situation) -> list[tuple[int, int]]:
     return [(0, n)]
 
 
-def jittered(arrays: Mapping[str, np.ndarray], number: int) -> Arrays:
+def jittered(arrays: Mapping[str, np.ndarray], number: int, policy: str = "float32") -> Arrays:
     """The same with every float moved by one unit in the last place: all up, all down, then up or down at random.
 
-    Labels that are whole numbers stay.
+    Labels that are whole numbers stay. The unit is that of the type in which a layer with this policy computes.
     """
     generator = np.random.default_rng(number)
     moved: Arrays = {}
@@ -63,8 +68,10 @@ def jittered(arrays: Mapping[str, np.ndarray], number: int) -> Arrays:
         fed = array.astype(np.float32) if array.dtype == np.float64 else array
         with np.errstate(all="ignore"):
             next_number = np.nextafter(fed, np.where(up, np.inf, -np.inf).astype(fed.dtype))
+            if name in _PREDICTING and policy in _RELATIVE_STEPS:
+                next_number = fed * np.where(up, 1 + _RELATIVE_STEPS[policy], 1 - _RELATIVE_STEPS[policy]).astype(fed.dtype)
             stays = ~np.isfinite(fed) | ~np.isfinite(next_number)
-            if name != "y_pred":
+            if name not in _PREDICTING:
                 stays |= fed == np.round(fed)
         moved[name] = np.where(stays, array, next_number.astype(array.dtype))
     return moved
@@ -95,6 +102,8 @@ def _valid_labels(situation: Situation) -> np.ndarray:
             return generator.integers(1, max(c, 2), shape).astype(np.float64)
         case "one-hot":
             return np.asarray(np.eye(c)[generator.integers(0, c, shape[:-1])])
+        case "text":
+            return np.array(WORDS)[generator.integers(0, len(WORDS), shape)]
         case "soft":
             rows = generator.uniform(0.1, 1.0, shape)
             return np.asarray(rows / rows.sum(axis=-1, keepdims=True))
@@ -111,6 +120,12 @@ def _with_values(situation: Situation, labels: np.ndarray) -> np.ndarray:
     """The labels with the values that the situation asks for. The first example has them."""
     labels = labels.copy()
     if not labels.size:
+        return labels
+    if situation.labels == "text":
+        if situation.label_values == "above-range":
+            labels[-1:] = UNKNOWN_WORD
+        if situation.label_values == "one-class":
+            labels[...] = labels[:1]
         return labels
     is_class, c = situation.labels in ("integer", "sequence"), situation.n_classes
     first = labels[0] if labels.ndim > 1 else labels[:1]
@@ -161,12 +176,21 @@ def _predictions(situation: Situation, labels: np.ndarray) -> np.ndarray:
     if situation.head == "class":
         drawn = labels if situation.predictions == "exact-hit" else generator.integers(0, situation.n_classes, shape)
         return np.asarray(drawn).astype(np.float32)
-    scores = np.round(generator.normal(0.0, 1.5, shape), 2)
-    scores = _special(situation, scores, labels)
-    predictions: np.ndarray = _activated(situation.head, scores).astype(np.float32)
+    predictions: np.ndarray = _activated(situation.head, _scores(situation, labels, shape)).astype(np.float32)
     if predictions.size and situation.predictions in ("nan", "inf"):
         predictions.flat[0] = np.nan if situation.predictions == "nan" else np.inf
     return predictions
+
+
+def _scores(situation: Situation, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return _special(situation, np.round(_generator(situation, "predictions").normal(0.0, 1.5, shape), 2), labels)
+
+
+def scores_of(situation: Situation) -> np.ndarray:
+    """What the head of the situation makes its predictions from. A head that a model has no activation for is there already."""
+    if situation.head in ACTIVATIONS:
+        return _scores(situation, _valid_labels(situation), _prediction_shape(situation)).astype(np.float32)
+    return _predictions(situation, _valid_labels(situation))
 
 
 def _special(situation: Situation, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -209,7 +233,7 @@ def _sample_weight(situation: Situation) -> np.ndarray | None:
     n, _ = situation.shape
     per_element = (n, N_STEPS)
     match situation.sample_weight:
-        case "none":
+        case "none" | "class-weight":
             return None
         case "zero":
             return np.zeros(n, np.float32)

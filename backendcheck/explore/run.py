@@ -10,7 +10,7 @@ from typing import Any
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.confirm import Outcomes, confirm, run_scripts
-from backendcheck.explore.explore import Exploration, Found, Search, summary, targets_on
+from backendcheck.explore.explore import Exploration, Found, Search, go_on_counting, summary, targets_on
 from backendcheck.explore.farm_legs import FarmLegs, FarmLost
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
 from backendcheck.explore.judging import Signature
@@ -112,9 +112,10 @@ def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], 
             raise UsageError(message)
     exploration = search.exploration
     exploration.n_situations, exploration.seconds = earlier["situations"], float(earlier["seconds"])
-    exploration.n_unconfirmed = earlier["not_confirmed"]
+    exploration.n_unconfirmed, exploration.n_neighbors = earlier["not_confirmed"], earlier.get("neighbors", 0)
     entries = earlier["findings"]
     sightings = search.judge.sightings([Situation.from_json(entry["situation"]) for entry in entries])
+    go_on_counting(search, earlier)  # after the findings have been looked at again
     for entry, sighting in zip(entries, sightings, strict=True):
         if sighting is not None:
             exploration.found[_signature(entry)] = Found(sighting=sighting, hits=entry["hits"], first_s=entry["first_s"])

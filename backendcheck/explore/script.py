@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
+from backendcheck.explore.call import Call
 from backendcheck.explore.judging import Sighting, outcome_words
-from backendcheck.explore.numbers import arrays_of, batches_of, options_of
+from backendcheck.explore.numbers import arrays_of, batches_of
+from backendcheck.explore.program import Program, program_of
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
 from backendcheck.text.words import cut, first_line
@@ -44,6 +42,8 @@ except Exception as error:
 print(f"{{keras.backend.backend()}}: {{json.dumps(value)}}")
 '''
 
+_PLAIN = "keras.ops.convert_to_numpy(value).tolist()"
+_DTYPE = "keras.backend.standardize_dtype(value.dtype)"
 _GRADIENT = '''
 
 def gradient(function, array):
@@ -67,31 +67,11 @@ def gradient(function, array):
 '''
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """How a target is named and called in source."""
-
-    imports: str
-    made: str
-
-    @classmethod
-    def of(cls, situation: Situation, changes: Mapping[str, Any]) -> Call:
-        """`changes` are options in place of those of the situation."""
-        module, colon, path = situation.target.partition(":")
-        imports = "import keras\nimport numpy as np"
-        name = situation.target
-        if colon:
-            name = path.partition(".")[0]
-            imports += f"\n\nfrom {module} import {name}"
-            name = path
-        options = {**options_of(situation), **changes}
-        arguments = ", ".join(f"{key}={source_of(value)}" for key, value in options.items())
-        return cls(imports=imports, made=f"{name}({arguments})")
-
-
 def script_of(sighting: Sighting, file: str, kind: str) -> str:
     """The source of the script. `kind` is the kind of the target."""
     situation, finding = sighting.situation, sighting.finding
+    if (program := program_of(situation, kind)) is not None:
+        return script_of_program(sighting, program, file)
     observation = finding.observation if finding is not None else ""
     is_gradient = observation.startswith("gradient") or sighting.signature.stage == "gradient"
     changes = {"reduction": "none"} if observation == "per_example_loss" and kind == "loss" else {}
@@ -105,9 +85,9 @@ def script_of(sighting: Sighting, file: str, kind: str) -> str:
     arrays = "\n".join(f"{name} = {literal(array)}" for name, array in arrays_of(situation).items())
     if finding is not None and finding.oracle is Oracle.REFERENCE and (right := reference_of(sighting)) is not None:
         arrays += f"\nreference = {source_of(right.tolist())}  # the right value, in float64"
-    printed = "keras.ops.convert_to_numpy(value).tolist()"
+    printed = _PLAIN
     if finding is not None and finding.kind is FindingKind.DTYPE:
-        printed = "keras.backend.standardize_dtype(value.dtype)"
+        printed = _DTYPE
     elif observation == "per_example_loss":
         printed = "keras.ops.convert_to_numpy(value)\n    value = value.reshape(len(value), -1).mean(axis=1).tolist()"
     source = _HEAD.format(
@@ -115,6 +95,58 @@ def script_of(sighting: Sighting, file: str, kind: str) -> str:
         outcomes="\n".join(f"    {leg}: {plain_text(str(outcome_words(each)))}" for leg, each in sighting.recordings.items()),
     )  # fmt: skip
     return source.replace("\n\ndef compute():", f"{_GRADIENT}\n\ndef compute():") if is_gradient else source
+
+
+_OF_PROGRAM = '''"""{headline}
+
+{outcomes}
+
+Run it once for each backend, for example: KERAS_BACKEND=jax python {file}
+"""
+
+import json
+import os
+{imports}
+
+{arrays}
+
+
+{functions}
+
+
+try:
+{shown}
+except Exception as error:
+    value = f"raises {{type(error).__name__}}"
+print(f"{{keras.backend.backend()}}: {{json.dumps(value)}}")
+'''
+
+
+def script_of_program(sighting: Sighting, program: Program, file: str) -> str:
+    """The script of a situation that has a program: the same source, on literal arrays."""
+    finding = sighting.finding
+    name = finding.observation if finding is not None else ""
+    is_path = finding is not None and finding.oracle is Oracle.PATHS
+    value = f'keras.ops.convert_to_tensor(part()["{name}"])' if is_path else f'keras.ops.convert_to_tensor(compute()["{name}"])'
+    is_dtype = finding is not None and finding.kind is FindingKind.DTYPE
+    calls = [f"value = {value}", f"value = {_DTYPE if is_dtype else _PLAIN}"]
+    if not name or name == "raised":
+        calls = ["value = sorted(compute())"]
+    elif is_path:
+        calls = [f"value = [keras.ops.convert_to_numpy({value}).tolist() for part in (compute, by_hand)]"]
+    standard = ("os", "tempfile")
+    lines = [line for line in program.imports.splitlines() if line.removeprefix("import ") not in standard]
+    extra = "import tempfile\n" if "import tempfile" in program.imports else ""
+    imports = f'{extra}\nos.environ.setdefault("KERAS_BACKEND", "tensorflow")\n\n' + "\n".join(lines).strip()
+    arrays = "\n".join(f"{key} = {literal(array)}" for key, array in program.arrays.items())
+    if finding is not None and finding.oracle is Oracle.REFERENCE and (right := reference_of(sighting)) is not None:
+        arrays += f"\nreference = {source_of(right.tolist())}  # the right value, in float64"
+    return _OF_PROGRAM.format(
+        headline=plain_text(sighting.headline), file=file, imports=imports, arrays=arrays,
+        functions="\n\n\n".join([*program.parts, *([program.by_hand] if is_path else [])]),
+        shown="\n".join(f"    {line}" for line in calls),
+        outcomes="\n".join(f"    {leg}: {plain_text(str(outcome_words(each)))}" for leg, each in sighting.recordings.items()),
+    )  # fmt: skip
 
 
 def reference_of(sighting: Sighting) -> np.ndarray | None:

@@ -9,9 +9,11 @@ from typing import Any
 from backendcheck.explore.situation import DIMENSIONS, Situation
 from backendcheck.explore.targets import Target
 
+# Only a model has these, so they are left out together, with the model, or each before the path.
+_OF_MODEL: dict[str, Any] = {"optimizer": "none", "outputs": "one", "policy": "float32", "mask": "none"}
 # Those that matter to a reader come first. The labels and the head stay as they are.
 _ORDER = (
-    "path", "sample_weight", "mask", "batch", "predictions", "label_values", "policy", "outputs", "label_shape", "label_dtype",
+    "outputs", "policy", "mask", "path", "sample_weight", "batch", "predictions", "label_values", "label_shape", "label_dtype",
 )  # fmt: skip
 # What is special there may be the finding. It is left out or stays, and does not become something else that is special.
 _SPECIAL = ("label_values", "predictions", "sample_weight", "mask")
@@ -24,6 +26,9 @@ ShowsAll = Callable[[list[Situation]], list[bool]]
 
 def smaller(situation: Situation, target: Target) -> Iterator[list[Situation]]:
     """Situations that are simpler in one dimension, dimension by dimension; of each, the simplest first."""
+    called = replace(situation, **_OF_MODEL, path="call")
+    yield [called] if situation.path != "call" else []
+    yield [replace(situation, optimizer="none")] if situation.optimizer != "none" else []
     for name in _ORDER:
         choices = DIMENSIONS[name]
         if name == "label_dtype":

@@ -19,6 +19,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "label_dtype": (
         "float32", "int32", "int64", "uint8", "float64", "int8", "int16", "uint16", "uint32", "uint64", "float16", "bool",
+        "text",
     ),
     "label_shape": ("(N,)", "(N,1)", "(N,C)", "(N,T)", "(N,T,C)", "(N,H,W)"),
     "sample_weight": ("none", "per-example", "per-element", "zero", "one-zero", "negative", "class-weight"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from backendcheck.explore.paths import fits_path, model_choices
 from backendcheck.explore.situation import DIMENSIONS, Situation
 
 N_CLASSES: Final = "number of classes"  # stands in an option for the number of classes of the situation
@@ -30,6 +31,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "signed": ("valid", "one-class", "above-range", "fractional", "nan", "empty"),
     "real": ("valid", "negative", "one-class", "wide", "nan", "inf", "empty"),
     "sequence": ("valid", "one-class", "above-range", "zero-row", "empty"),
+    "text": ("valid", "one-class", "above-range", "empty"),
 }  # fmt: skip
 _DTYPES: Mapping[str, tuple[str, ...]] = {
     "integer": (*_INTEGERS, *_FLOATS),
@@ -40,6 +42,7 @@ _DTYPES: Mapping[str, tuple[str, ...]] = {
     "signed": (*_FLOATS, "int32", "int64", "int8"),
     "real": (*_FLOATS, "int32", "int64", "uint8"),
     "sequence": ("int32", "int64", "uint8", "float32"),
+    "text": ("text",),
 }
 _SHAPES: Mapping[str, tuple[str, ...]] = {
     "integer": ("(N,)", "(N,1)", "(N,T)"),
@@ -50,6 +53,7 @@ _SHAPES: Mapping[str, tuple[str, ...]] = {
     "signed": ("(N,1)", "(N,C)"),
     "real": ("(N,)", "(N,1)", "(N,C)", "(N,T,C)"),
     "sequence": ("(N,T)",),
+    "text": ("(N,)", "(N,1)"),
 }
 _PREDICTIONS: Mapping[str, tuple[str, ...]] = {
     "logits": ("ordinary", "zero", "tied", "saturated", "nan", "inf"),
@@ -80,10 +84,11 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A loss or a metric.
+    """A loss, a metric, or a layer or function of labels.
 
     name: its public name, such as ``keras.losses.Huber``, or ``package.module:Name``.
-    kind: ``loss``, ``loss function`` or ``metric``.
+    kind: ``loss``, ``loss function``, ``metric`` or ``labels``.
+    arguments: what it takes.
     options: the choices of each option, the simplest first. ``...`` leaves the option out.
     required: options that are always there.
     """
@@ -93,9 +98,13 @@ class Target:
     forms: tuple[Form, ...]
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     required: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ("y_true", "y_pred", "sample_weight")
 
-    def factors(self) -> dict[str, tuple[Any, ...]]:
-        """The choices by dimension. A form is one choice: labels, head, and what goes with them."""
+    def factors(self, *, of_model: bool = False) -> dict[str, tuple[Any, ...]]:
+        """The choices by dimension. A form is one choice: labels, head, and what goes with them.
+
+        With `of_model`, those of a model that has the target as its loss or metric; empty if none can.
+        """
         labels = dict.fromkeys(form.labels for form in self.forms)
         heads = dict.fromkeys(form.head for form in self.forms)
         choices: dict[str, tuple[Any, ...]] = {
@@ -103,15 +112,19 @@ class Target:
             "label_values": _union(_VALUES[kind] for kind in labels),
             "label_dtype": _union(_DTYPES[kind] for kind in labels),
             "label_shape": _union(form.label_shapes for form in self.forms),
-            "sample_weight": _WEIGHTS,
-            "predictions": _union(_PREDICTIONS[head] for head in heads),
+            "sample_weight": _WEIGHTS if "sample_weight" in self.arguments else ("none",),
+            "predictions": _union(_PREDICTIONS[head] for head in heads) if "y_pred" in self.arguments else ("ordinary",),
         }
         if self.kind == "metric":
             choices["batch"] = DIMENSIONS["batch"]
         if "ignore_class" in self.options:
             choices["mask"] = ("none", "ignore-class")
         options = {name: values for name, values in self.options.items() if name != "ignore_class"}
-        return {**choices, **{f"options.{name}": values for name, values in options.items()}}
+        choices |= {f"options.{name}": values for name, values in options.items()}
+        if not of_model:
+            return choices
+        takes = [number for number, form in enumerate(self.forms) if fits_path({"path": "", **vars_of_form(form)})]
+        return model_choices(self.name, self.kind, {**choices, "form": tuple(takes)}) if takes else {}
 
     def situation(self, row: Mapping[str, Any], numbers: int = 0) -> Situation:
         """The situation of one choice for each factor."""
@@ -137,7 +150,11 @@ class Target:
 
 
 def vars_of(situation: Situation) -> dict[str, str]:
-    return {name: getattr(situation, name) for name in DIMENSIONS}
+    return {name: getattr(situation, name) for name in (*DIMENSIONS, "optimizer")}
+
+
+def vars_of_form(form: Form) -> dict[str, str]:
+    return {"labels": form.labels, "head": form.head}
 
 
 def fits(labels: str, head: str, choices: Mapping[str, Any]) -> bool:
@@ -152,7 +169,7 @@ def fits(labels: str, head: str, choices: Mapping[str, Any]) -> bool:
         and (weight != "per-element" or shape in (None, "(N,T)", "(N,T,C)"))
         and not (labels == "sequence" and weight == "per-element")
     )
-    return bool(of_labels and fits_dtype(values, dtype, mask))
+    return bool(of_labels and fits_dtype(values, dtype, mask) and fits_path(choices))
 
 
 def fits_dtype(values: str | None, dtype: str | None, mask: str | None = None) -> bool:

@@ -3,7 +3,7 @@
 Each line on standard input is a request in JSON, each line on standard output the answer to one request, in the same order.
 
     {"do": "describe", "target": …}                     what kind of target it is, and what its constructor takes
-    {"do": "observe", "target": …, "arrays": …, …}      the recording of one situation
+    {"do": "observe", "target": …, "arrays": …, …}      the recording of one situation; with a "source", of that program
 
 Arrays come as dtype, shape and Base64, and a recording goes back as the content of its file. Nothing is ever unpickled.
 """
@@ -29,8 +29,9 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.stages import RecordingStage
 
-_ORACLES = (Oracle.AGREEMENT, Oracle.REFERENCE)
+_ORACLES = (Oracle.AGREEMENT, Oracle.PATHS, Oracle.REFERENCE)
 _VALUE = "metric/result"
+_FORGET_AFTER = 200  # requests; the compiled programs of that many models take about a gigabyte
 
 
 def main() -> None:
@@ -65,12 +66,20 @@ def serve(backend: str, device: str, log: str) -> None:
         answer({"error": f"{type(error).__name__}: {error}"})
         return
     warnings.simplefilter("ignore")
-    for line in requests:
+    for number, line in enumerate(requests):
+        if number % _FORGET_AFTER == _FORGET_AFTER - 1:
+            _forget_programs()
         try:
             request = json.loads(line)
             answer(_describe(request["target"]) if request["do"] == "describe" else _observe(backend, request))
         except Exception as error:  # noqa: BLE001 - one situation that fails must not end the process that serves the others
             answer({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()[-2000:]})
+
+
+def _forget_programs() -> None:
+    from backendcheck.record.backends import backend_module
+
+    backend_module().forget_programs()
 
 
 def _start(backend: str, device: str) -> dict[str, Any]:
@@ -116,6 +125,8 @@ def _kind_of(target: Any) -> str:
         return "loss"
     if inspect.isclass(target) and issubclass(target, keras.metrics.Metric):
         return "metric"
+    if inspect.isclass(target) and issubclass(target, keras.layers.Layer):
+        return "layer"
     if isinstance(target, keras.losses.Loss) or (callable(target) and not inspect.isclass(target)):
         return "loss function"
     return ""
@@ -162,9 +173,14 @@ def _recording(backend: str, request: Mapping[str, Any]) -> Recording:
             options = dict(request["options"])
             with trace.stage(RecordingStage.CASE):
                 target = _resolve(request["target"])
-            if not trace.raised:
+            arrays = {name: _array(entry) for name, entry in request["arrays"].items()}
+            if not trace.raised and "source" in request:
+                from backendcheck.record.explore_program import observe_program
+
+                observe_program(target, request["kind"], request, arrays, trace)
+            elif not trace.raised:
                 observe = _observe_metric if _kind_of(target) == "metric" else _observe_loss
-                observe(target, options, {name: _array(entry) for name, entry in request["arrays"].items()}, request, trace)
+                observe(target, options, arrays, request, trace)
     return trace.recording(
         case=request["case"], backend=backend, run="explore", oracles=_ORACLES, settings=in_force, claim=request["target"]
     )
@@ -196,6 +212,7 @@ def _observe_metric(
 ) -> None:
     import keras
 
+    from backendcheck.record.explore_program import metric_described
     from backendcheck.record.observe.arrays import as_observation, digests, to_tensor
     from backendcheck.record.observe.draws import sentence, watched
 
@@ -211,15 +228,7 @@ def _observe_metric(
             metric.update_state(*batch, **weight)
         trace.lower_precision(metric.dtype)
         trace.add(_VALUE, keras.ops.convert_to_tensor(metric.result()))
-        trace.metrics["result"] = {"class": type(metric).__name__, "options": _plain(metric), "output": "", "weighted": True}
+        trace.metrics["result"] = metric_described(metric)
     if draws:
         trace.not_compared["*"] = sentence(f"the metric {target.__name__}")
 
-
-def _plain(metric: Any) -> dict[str, Any]:
-    """The config of a metric as JSON; empty if it has none that JSON can hold."""
-    try:
-        config: dict[str, Any] = json.loads(json.dumps(metric.get_config()))
-    except Exception:  # noqa: BLE001 - the get_config of a user may raise anything; options are not essential
-        return {}
-    return config

@@ -83,9 +83,9 @@ def _constant(array: np.ndarray) -> bool:
     return bool(np.all(array == first)) and not (first == 0 and np.any(np.signbit(array.astype(np.float64))))
 
 
-def _rows(array: np.ndarray, indent: int) -> str:
+def _rows(array: Any, indent: int) -> str:
     if array.ndim == 0:
-        return _item(array[()])
+        return _item(array.item() if isinstance(array, np.str_) else array[()])
     parts = [_rows(row, indent + 1) for row in array]
     line = f"[{', '.join(parts)}]"
     if len(line) + indent <= _LINE - 20 and "\n" not in line:  # room for the name before it

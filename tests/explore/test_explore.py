@@ -8,12 +8,13 @@ from make import recording
 
 from backendcheck.cli.explore import parse_duration
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.explore.explore import Exploration, Search, summary
+from backendcheck.explore.explore import Exploration, Search, go_on_counting, summary
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
 from backendcheck.explore.search import Plan
 from backendcheck.explore.targets import keras_targets
 
 _TARGET = next(target for target in keras_targets() if target.name == "keras.losses.Hinge")
+_PLAN = Plan.of([_TARGET], 3)
 _LEGS = ("tensorflow", "jax", "torch")
 
 
@@ -46,7 +47,7 @@ class Legs:
 
 def searched(n, wrong="torch", exploration=None):
     exploration = exploration or Exploration(seed=3)
-    search = Search(Legs(wrong), Plan.of([_TARGET], 3), exploration, lambda _: None)
+    search = Search(Legs(wrong), _PLAN, exploration, lambda _: None)
     search.run(n_situations=n, budget_s=None)
     return search
 
@@ -83,8 +84,20 @@ def test_a_search_goes_on_where_it_ended():
     assert [each.hits for each in again.exploration.findings] == [each.hits for each in whole.exploration.findings]
 
 
+def test_what_was_left_out_is_counted_on_after_a_resume():
+    search = searched(100)
+    search.judge.counts.dismissed["a reason"] += 2
+    search.judge.counts.unsupported += 1
+    again = searched(100, exploration=search.exploration)
+    go_on_counting(again, summary(search))
+    again.judge.counts.dismissed["a reason"] += 1
+    numbers = summary(again)
+    assert numbers["dismissed"]["a reason"] == 3
+    assert numbers["unsupported"] == summary(search)["unsupported"]
+
+
 def test_a_budget_of_no_time_tries_one_batch():
-    search = Search(Legs(), Plan.of([_TARGET], 3), Exploration(seed=3), lambda _: None)
+    search = Search(Legs(), _PLAN, Exploration(seed=3), lambda _: None)
     search.run(n_situations=None, budget_s=0.0)
     assert 0 < search.exploration.n_situations < 100
 

@@ -113,6 +113,16 @@ def test_random_numbers_are_not_findings():
     assert judge.sighting(_SITUATION, _recordings(values, not_compared={"*": "it draws random numbers"})) is None
 
 
+@pytest.mark.parametrize(("narrow", "is_finding"), [("jax", False), ("torch", True)])
+def test_only_jax_may_have_narrower_integers(narrow, is_finding):
+    situation = Situation(target="keras.layers.IntegerLookup", labels="integer", head="logits", label_dtype="int32")
+    recordings = {
+        leg: recording(f"explored/{situation.key}", leg, **{"value/result": np.ones(2, "int32" if leg == narrow else "int64")})
+        for leg in _LEGS
+    }
+    assert (Judge(_Legs({}), {situation.target: "labels"}).sighting(situation, recordings) is not None) == is_finding
+
+
 @pytest.mark.parametrize(("status", "word"), [(Status.CRASHED, "crashes"), (Status.TIMED_OUT, "hangs")])
 def test_a_leg_that_crashes_or_hangs_is_a_finding_of_its_own(status, word):
     recordings = _recordings(dict.fromkeys(_LEGS, 0.5)) | {"torch": recording("a/b", "torch", status=status)}

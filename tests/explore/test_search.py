@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from backendcheck.explore.search import Pairs, Plan, covering_rows
+from backendcheck.explore.search import Pairs, Plan, covering_rows, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
 from backendcheck.explore.targets import fits, fits_dtype, keras_targets
@@ -68,10 +68,22 @@ def test_the_share_of_covered_pairs_grows_to_one_with_the_covering_array():
     plan = Plan.of([_BY_NAME["keras.losses.Poisson"]], seed=0)
     pairs = Pairs(plan)
     assert pairs.share == 0
-    for number, situation in enumerate(plan.covering[0]):
+    for number, situation in enumerate(itertools.chain.from_iterable(plan.covering)):
         pairs.note(situation)
         assert 0 < pairs.share <= 1 or number
     assert pairs.share == 1
+
+
+def test_neighbors_differ_in_one_choice_and_are_the_same_each_time():
+    target = _BY_NAME["keras.losses.SparseCategoricalCrossentropy"]
+    start = Situation(target=target.name, labels="integer", head="softmax", label_values="negative", label_dtype="int32")
+    near = neighbors(start, target)
+    assert len(near) == len(set(near)) == 12
+    assert near == neighbors(start, target)
+    for situation in near:
+        assert target.is_sensible(situation)
+        differing = {name for (name, choice) in situation.choices() if (name, choice) not in start.choices()}
+        assert len(differing - {"options.ignore_class"}) <= 1
 
 
 # --- shrinking ---------------------------------------------------------------------------------------------------

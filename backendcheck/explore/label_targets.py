@@ -1,0 +1,70 @@
+"""Layers and functions that take labels alone, or labels and scores: lookups, encoders, one-hot rows, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backendcheck.explore.call import Call
+from backendcheck.explore.numbers import UNKNOWN_WORD, WORDS
+from backendcheck.explore.situation import Situation
+from backendcheck.explore.targets import N_CLASSES, Form, Target
+
+_CLASSES = (Form(labels="integer", head="logits"),)
+_TEXT = (Form(labels="text", head="linear"),)
+_REAL = (Form(labels="real", head="linear"),)
+_N_CLASSES = {"num_classes": N_CLASSES}
+_OUTPUT_MODES = (..., "one_hot", "multi_hot", "count")
+_LABELS, _LABELS_AND_SCORES, _SCORES_BY_LABEL = ("y_true",), ("y_true", "y_pred"), ("y_pred", "y_true")
+
+# Forms, arguments, options and what is always there.
+_TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple[Any, ...]], Mapping[str, Any]]] = {
+    "keras.ops.one_hot": (_CLASSES, _LABELS, {"axis": (..., 0), "dtype": (..., "int32", "bool")}, _N_CLASSES),
+    "keras.ops.multi_hot": (_CLASSES, _LABELS, {"dtype": (..., "int32")}, _N_CLASSES),
+    "keras.ops.bincount": (
+        (Form(labels="integer", head="logits", shapes=("(N,)", "(N,T)")),), _LABELS, {}, {"minlength": N_CLASSES},
+    ),
+    "keras.ops.in_top_k": (
+        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _LABELS_AND_SCORES, {}, {"k": 1},
+    ),
+    "keras.ops.segment_sum": (
+        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES},
+    ),
+    "keras.ops.segment_max": (
+        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES},
+    ),
+    "keras.utils.to_categorical": (_CLASSES, _LABELS, {}, _N_CLASSES),
+    "keras.layers.CategoryEncoding": (
+        _CLASSES, _LABELS, {"output_mode": ("multi_hot", "one_hot", "count")}, {"num_tokens": N_CLASSES},
+    ),
+    "keras.layers.IntegerLookup": (
+        _CLASSES, _LABELS, {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., 0)},
+        {"vocabulary": (1, 2, 5)},
+    ),
+    "keras.layers.StringLookup": (
+        _TEXT, _LABELS, {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., UNKNOWN_WORD)},
+        {"vocabulary": WORDS},
+    ),
+    "keras.layers.Hashing": (
+        (*_CLASSES, *_TEXT), _LABELS, {"output_mode": _OUTPUT_MODES, "salt": (..., 7)}, {"num_bins": 3},
+    ),
+    "keras.layers.Discretization": (_REAL, _LABELS, {"output_mode": _OUTPUT_MODES}, {"bin_boundaries": (1.0, 2.0)}),
+}  # fmt: skip
+
+
+def keras_label_targets() -> tuple[Target, ...]:
+    """Keras's layers and functions for labels."""
+    return tuple(
+        Target(name=name, kind="labels", forms=tuple(forms), arguments=arguments, options=options, required=required)
+        for name, (forms, arguments, options, required) in _TARGETS.items()
+    )
+
+
+def call_of_labels(situation: Situation) -> tuple[str, tuple[str, ...]]:
+    """The expression that calls the target, and the arrays that it names."""
+    names, call = _TARGETS[situation.target][1], Call.of(situation, {})
+    if situation.target.startswith("keras.layers."):  # they run in a data pipeline, on arrays
+        return f"{call.made}({', '.join(names)})", names
+    fed = names if situation.target.startswith("keras.utils.") else [f"keras.ops.convert_to_tensor({name})" for name in names]
+    options = call.made.removeprefix(f"{call.name}(")
+    return f"{call.name}({', '.join(fed)}, {options}", names

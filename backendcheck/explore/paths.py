@@ -1,0 +1,81 @@
+"""Paths beside a plain call: which a target can take, and which choices go with them. Each rule is stated once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+TRAINING: Final = ("fit", "train_on_batch", "jit")
+OF_LOSSES: Final = ("compute_loss", "evaluate", "fit", "train_on_batch", "dataset", "save-load", "jit")
+OF_METRICS: Final = ("evaluate", "dataset", "save-load", "jit")
+# A loss is trained with one group of optimizers, so that all together take all of them, in a third of the situations.
+OPTIMIZERS: Final = (
+    ("Adadelta", "Adam", "Adamax", "Lamb"), ("Adafactor", "AdamW", "Ftrl", "Lion"), ("Adagrad", "Muon", "Nadam", "RMSprop"),
+)  # fmt: skip
+CALL: Final = "call"
+
+_STEPS = ("(N,T)", "(N,T,C)")
+_IN_BATCHES = (CALL, "evaluate", "fit", "dataset", "save-load")
+# Few types, so that the labels of a model take fewer situations. All types are tried by a plain call.
+_DTYPES = ("float32", "int32", "uint8", "bool")
+_ONLY_CALLED: Mapping[str, tuple[str, ...]] = {
+    "label_values": ("inf", "empty"),  # a model refuses no examples in many ways
+    # TensorFlow computes some losses from the logits behind an activation, and is then right where the others saturate.
+    "predictions": ("saturated", "nan", "inf"),
+    "head": ("class",),
+    "labels": ("sequence", "text"),
+}
+
+Rule = tuple[tuple[str, str], Callable[[Any, Any], bool]]
+
+
+def _only_called(name: str) -> Rule:
+    return (name, "path"), lambda choice, path: path == CALL or choice not in _ONLY_CALLED[name]
+
+
+# Each is two dimensions, and whether a choice of the one goes with a choice of the other.
+RULES: tuple[Rule, ...] = (
+    *map(_only_called, _ONLY_CALLED),
+    (("sample_weight", "path"), lambda weight, path: weight != "class-weight" or path in TRAINING),
+    (("sample_weight", "label_shape"), lambda weight, shape: weight != "class-weight" or shape not in _STEPS),
+    (("sample_weight", "outputs"), lambda weight, outputs: weight != "class-weight" or outputs == "one"),
+    (("optimizer", "path"), lambda optimizer, path: optimizer == "none" or path in TRAINING),
+    (("mask", "path"), lambda mask, path: mask not in ("some", "all") or path != CALL),
+    (("mask", "label_shape"), lambda mask, shape: mask not in ("some", "all") or shape in _STEPS),
+    (("outputs", "path"), lambda outputs, path: outputs == "one" or path != CALL),
+    (("policy", "path"), lambda policy, path: policy == "float32" or path != CALL),
+    (("policy", "optimizer"), lambda policy, optimizer: policy == "float32" or optimizer == "none"),
+    (("batch", "path"), lambda batch, path: batch == "whole" or path in _IN_BATCHES),
+)  # fmt: skip
+
+
+def fits_path(choices: Mapping[str, Any]) -> bool:
+    """Whether the choices go with their path. Missing dimensions do not matter."""
+    return all(
+        holds(choices[first], choices[second]) for (first, second), holds in RULES if first in choices and second in choices
+    )
+
+
+def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
+    """The choices by dimension for a model that has the target as its loss or its metric; empty if no model can.
+
+    `target` is its name, `called` are the choices of a plain call.
+    """
+    if kind not in ("loss", "loss function", "metric"):
+        return {}
+    choices = {name: tuple(values) for name, values in called.items()}
+    for name, values in _ONLY_CALLED.items():
+        if name in choices:
+            choices[name] = tuple(value for value in choices[name] if value not in values)
+    choices["label_dtype"] = tuple(dtype for dtype in choices["label_dtype"] if dtype in _DTYPES)
+    if "options.reduction" in choices:  # without a reduction there is no loss to train with
+        choices["options.reduction"] = tuple(value for value in choices["options.reduction"] if value != "none")
+    if kind == "metric":
+        return {**choices, "path": OF_METRICS}
+    steps = ("some", "all") if set(_STEPS) & set(choices["label_shape"]) else ()
+    return {
+        **choices, "path": OF_LOSSES, "sample_weight": (*choices["sample_weight"], "class-weight"),
+        "mask": (*choices.get("mask", ("none",)), *steps), "outputs": ("one", "list", "dict", "dict-unsorted", "nested"),
+        "policy": ("float32", "mixed_float16", "mixed_bfloat16"),
+        "optimizer": ("none", *OPTIMIZERS[len(target) % len(OPTIMIZERS)]), "batch": ("whole", "ragged-last"),
+    }  # fmt: skip

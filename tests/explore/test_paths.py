@@ -1,0 +1,224 @@
+"""Situations with a model, and label layers: their programs, numbers and references, without a backend."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from make import recording
+
+from backendcheck.explore.case_file import case_file
+from backendcheck.explore.confirm import shows_again
+from backendcheck.explore.judging import Judge, Signature, request_of
+from backendcheck.explore.label_targets import keras_label_targets
+from backendcheck.explore.model_numbers import model_arrays, predictions_of, weight_by_class
+from backendcheck.explore.model_reference import model_reference
+from backendcheck.explore.paths import OF_LOSSES, OPTIMIZERS, fits_path
+from backendcheck.explore.program import program_of
+from backendcheck.explore.script import script_of
+from backendcheck.explore.search import Plan
+from backendcheck.explore.shrink import shrink
+from backendcheck.explore.situation import Situation
+from backendcheck.explore.targets import keras_targets
+from backendcheck.recordings.recording import Variant
+from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.observations import Observation
+
+_BY_NAME = {target.name: target for target in (*keras_targets(), *keras_label_targets())}
+_CROSSENTROPY = "keras.losses.SparseCategoricalCrossentropy"
+_SQUARED = Situation(
+    target="keras.losses.MeanSquaredError", labels="real", head="linear", label_shape="(N,C)", path="fit",
+)  # fmt: skip
+_LEGS = ("tensorflow", "jax", "torch")
+
+
+def _classes(**dimensions):
+    return Situation(target=_CROSSENTROPY, labels="integer", head="softmax", label_dtype="int32", **dimensions)
+
+
+def _described(situation, **fields):
+    losses = {"": {"name": "mean_squared_error", "from_keras": True, "options": {}, "reduction": "sum_over_batch_size"}}
+    return recording(f"explored/{situation.key}", "jax", losses=losses, **fields)
+
+
+@pytest.mark.parametrize("path", OF_LOSSES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {}, {"outputs": "list"}, {"outputs": "dict-unsorted", "sample_weight": "per-example"}, {"outputs": "nested"},
+        {"mask": "some", "label_shape": "(N,T)"}, {"policy": "mixed_float16"},
+    ],
+)  # fmt: skip
+def test_a_program_names_what_it_is_fed_and_nothing_else(path, change):
+    program = program_of(_classes(path=path, **change), "loss")
+    names = set(compile(program.source, "program", "exec").co_names)
+    inside = {name for code in _codes(compile(program.source, "program", "exec")) for name in code.co_names}
+    assert set(program.arrays) <= inside
+    assert {"build", "compute"} <= names
+    assert bool(program.by_hand) == (path != "compute_loss")
+
+
+def _codes(code):
+    return [code, *(inner for constant in code.co_consts if hasattr(constant, "co_code") for inner in _codes(constant))]
+
+
+def test_a_plain_call_has_no_program():
+    assert program_of(replace(_SQUARED, path="call"), "loss") is None
+    assert "source" not in request_of(replace(_SQUARED, path="call"), kind="loss")
+    assert request_of(_SQUARED, kind="loss")["stage"] == "train"
+
+
+def test_the_model_predicts_what_the_situation_says():
+    for mask in ("none", "some", "all"):
+        situation = _classes(path="fit", label_shape="(N,T)", mask=mask, numbers=3)
+        arrays = model_arrays(situation)
+        scores = arrays["x"] if mask == "none" else arrays["table"][arrays["x"]]
+        softmax = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(softmax, predictions_of(situation), rtol=1e-6)
+    assert (arrays["x"] == 0).all()
+
+
+def test_each_step_of_an_embedding_has_a_token_of_its_own():
+    tokens = model_arrays(_classes(path="fit", optimizer="Adam"))["x"]
+    assert sorted(tokens.tolist()) == [1, 2, 3, 4]
+
+
+def test_class_weights_are_those_of_the_nearest_class_and_1_for_a_class_without_one():
+    weights = {0: 0.5, 1: 2.0}
+    np.testing.assert_array_equal(weight_by_class(np.array([0, 1, 2, -1]), weights), [0.5, 2.0, 1.0, 1.0])
+    np.testing.assert_array_equal(weight_by_class(np.array([[0.0, 1.0], [1.0, 0.0]]), weights), [2.0, 0.5])
+    np.testing.assert_array_equal(weight_by_class(np.array([[0.8], [np.nan]]), weights), [2.0, 1.0])
+
+
+def test_the_reference_of_a_step_is_its_loss_and_the_weights_after_it():
+    arrays = model_arrays(_SQUARED)
+    values = model_reference(_SQUARED, _described(_SQUARED))
+    error = arrays["x"].astype(np.float64) - arrays["y_true"]
+    np.testing.assert_allclose(values["train/loss"].value, [np.mean(error**2)], rtol=1e-12)
+    kernel = np.eye(3) - 0.1 * arrays["x"].T @ (2 * error / error.size)
+    np.testing.assert_allclose(values["train/weight/first/kernel"].value, kernel, atol=1e-7)
+
+
+def test_the_reference_adds_the_outputs_and_knows_their_labels():
+    values = model_reference(replace(_SQUARED, outputs="list"), _described(_SQUARED))
+    arrays = model_arrays(_SQUARED)
+    errors = [np.mean((arrays["x"] - labels) ** 2) for labels in (arrays["y_true"], arrays["y_true"][::-1])]
+    np.testing.assert_allclose(values["train/loss"].value, [sum(errors)], rtol=1e-6)
+    assert {"train/weight/first/kernel", "train/weight/second/kernel"} <= {*values}
+
+
+def test_there_is_no_reference_for_half_precision_or_several_steps():
+    for change in ({"policy": "mixed_bfloat16"}, {"batch": "ragged-last"}):
+        assert model_reference(replace(_SQUARED, **change), _described(_SQUARED)) == {}
+
+
+@pytest.mark.parametrize(
+    ("choices", "fits"),
+    [
+        ({"sample_weight": "class-weight", "path": "evaluate"}, False), ({"sample_weight": "class-weight", "path": "fit"}, True),
+        ({"optimizer": "Adam", "path": "compute_loss"}, False), ({"mask": "some", "label_shape": "(N,)"}, False),
+        ({"outputs": "list", "path": "call"}, False), ({"batch": "ragged-last", "path": "train_on_batch"}, False),
+        ({"labels": "text", "path": "fit"}, False), ({}, True),
+    ],
+)  # fmt: skip
+def test_which_choices_go_with_a_path(choices, fits):
+    assert fits_path(choices) is fits
+
+
+def test_a_plan_has_each_path_each_optimizer_and_each_triple_of_weights_mask_and_path():
+    targets = [_BY_NAME[f"keras.losses.{name}"] for name in ("Huber", "MeanSquaredError", "KLDivergence")]
+    planned = list(itertools.chain.from_iterable(Plan.of(targets, seed=0).covering))
+    assert {situation.path for situation in planned} == {"call", *OF_LOSSES}
+    assert {situation.optimizer for situation in planned} == {"none", *itertools.chain.from_iterable(OPTIMIZERS)}
+    triples = {(situation.sample_weight, situation.mask, situation.path) for situation in planned}
+    for weight, mask, path in itertools.product(("none", "per-element", "zero", "negative"), ("some", "all"), OF_LOSSES):
+        assert (weight, mask, path) in triples
+
+
+def test_a_finding_of_a_model_that_a_call_shows_too_becomes_one_of_the_call():
+    target = _BY_NAME[_CROSSENTROPY]
+    start = _classes(path="fit", mask="some", label_shape="(N,T)", label_values="above-range")
+    small = shrink(start, target, lambda tried: [each.label_values == "above-range" for each in tried])
+    assert (small.path, small.mask) == ("call", "none")
+    small = shrink(start, target, lambda tried: [each.path == "fit" for each in tried])
+    assert (small.path, small.mask) == ("fit", "none")
+
+
+def test_a_call_shows_why_a_model_differs_and_not_the_reverse():
+    of_model = Signature(oracle="agreement", kind="raised", stage="train", legs=("jax",), target="t", diagnosis="a", path="fit")
+    of_call = replace(of_model, stage="loss", diagnosis="b", path="call")
+    assert of_model.is_like(of_call)
+    assert not of_call.is_like(of_model)
+    assert not of_model.is_like(replace(of_call, legs=("torch",)))
+
+
+# --- findings ----------------------------------------------------------------------------------------------------
+
+
+def _on_paths(values, situation=_SQUARED):
+    """Recordings with a loss of `fit` and one by hand."""
+    def observed(value):
+        return {"train/loss": Observation(value=np.array([value]), dtype="float64", precision="float32")}
+
+    return {
+        leg: recording(
+            f"explored/{situation.key}", leg, observations=observed(value),
+            variants=(Variant(oracle=Oracle.PATHS, path="compute_loss", observations=observed(by_hand)),),
+        )
+        for leg, (value, by_hand) in values.items()
+    }  # fmt: skip
+
+
+class _SameLegs:
+    def __init__(self, recordings):
+        self.recordings = recordings
+
+    def observe(self, requests):
+        return [self.recordings for _ in requests]
+
+
+def test_a_path_that_differs_from_the_loss_by_hand_is_a_finding_with_both_in_its_script():
+    recordings = _on_paths(dict.fromkeys(_LEGS, (0.5, 0.25)))
+    sighting = Judge(_SameLegs(recordings), {_SQUARED.target: "loss"}).sighting(_SQUARED, recordings)
+    assert (sighting.signature.oracle, sighting.signature.legs, sighting.signature.path) == ("paths", _LEGS, "fit")
+    script = script_of(sighting, "scripts/x.py", "loss")
+    assert "def by_hand():" in script
+    assert shows_again(sighting, {leg: [[0.5], [0.25]] for leg in _LEGS})
+    assert not shows_again(sighting, {leg: [[0.5], [0.5]] for leg in _LEGS})
+
+
+@pytest.mark.parametrize(
+    ("situation", "kind", "parts"),
+    [
+        (_SQUARED, "loss", ["model.fit(x, y_true, batch_size=4", "loss=keras.losses.MeanSquaredError()"]),
+        (
+            replace(_SQUARED, path="save-load", target="own:Loss"), "loss",
+            ["from own import Loss", 'custom_objects={"Loss": Loss}'],
+        ),
+        (replace(_SQUARED, path="dataset", target="keras.metrics.MeanSquaredError"), "metric", ["metrics=[", "Data()"]),
+        (_classes(path="fit", sample_weight="class-weight"), "loss", ["class_weight={0: 0.5, 1: 2.0, 2: 1.5}"]),
+        (
+            Situation(
+                target="keras.ops.one_hot", labels="integer", head="logits", label_dtype="int8", options=(("num_classes", 3),),
+            ),
+            "labels", ["keras.ops.one_hot(keras.ops.convert_to_tensor(y_true), num_classes=3)"],
+        ),
+        (
+            Situation(
+                target="keras.layers.StringLookup", labels="text", head="linear", label_dtype="text",
+                label_values="above-range", options=(("vocabulary", ("cat",)),),
+            ),
+            "labels", ["keras.layers.StringLookup(vocabulary=['cat'])(y_true)", "wolf"],
+        ),
+    ],
+)  # fmt: skip
+def test_scripts_and_cases_of_models_and_label_layers(situation, kind, parts):
+    recordings = _on_paths(dict.fromkeys(_LEGS, (0.5, 0.25)), situation)
+    sighting = Judge(_SameLegs(recordings), {situation.target: kind}).sighting(situation, recordings)
+    script = script_of(sighting, "scripts/x.py", kind)
+    compile(script, "script", "exec")
+    assert "backendcheck" not in script
+    assert all(part in script for part in parts), script
+    cases = case_file([(sighting, "name", kind)])
+    compile(cases, "cases", "exec")
+    assert ('weights="as built"' in cases) == (kind != "labels")
