@@ -33,10 +33,12 @@ from typing import Any
 import numpy as np
 
 from backendcheck.cli.results import analyze_legs
-from backendcheck.compare import arrays, backends
+from backendcheck.compare import arrays, backends, numbers
+from backendcheck.compare.tolerances import Tolerances
 from backendcheck.compare.variants import compare_variants
 from backendcheck.recordings.files import read_environment, read_recording, recording_files, write_environment, write_recording
 from backendcheck.recordings.legs import find_legs, read_legs
+from backendcheck.recordings.recording import Recording
 from backendcheck.report.formats import github, junit, sarif
 from backendcheck.report.formats import json as json_report
 from backendcheck.report.html import page
@@ -61,6 +63,7 @@ def main() -> None:
         ]
         with _collected() as pairs:
             _compare(by_case)
+        pairs += [pair for recordings in by_case for recording in recordings.values() for pair in _stored_once(recording)]
         _, compare = _best(options.repeat, lambda: _compare(by_case))
         _, allclose = _best(options.repeat, lambda: _allclose(pairs))
         _, one_pass = _best(options.repeat, lambda: _one_pass(pairs))
@@ -104,7 +107,7 @@ def _compare(by_case: Sequence[Any]) -> None:
 def _collected() -> Iterator[list[tuple[np.ndarray, np.ndarray, Any]]]:
     """The pairs of numbers that are compared meanwhile, with what is allowed."""
     pairs: list[tuple[np.ndarray, np.ndarray, Any]] = []
-    compare_numbers = arrays.compare_numbers
+    compare_numbers = numbers.compare_numbers
 
     def collect(pairing: Any, left: np.ndarray, right: np.ndarray, allowance: Any, *rest: Any) -> Any:
         pairs.append((left, right, allowance))
@@ -115,6 +118,18 @@ def _collected() -> Iterator[list[tuple[np.ndarray, np.ndarray, Any]]]:
         yield pairs
     finally:
         arrays.compare_numbers = backends.compare_numbers = compare_numbers
+
+
+def _stored_once(recording: Recording) -> Iterator[tuple[np.ndarray, np.ndarray, Any]]:
+    """The pairs that are one array, which a file stores once: they are equal without `compare_numbers`."""
+    tolerances = Tolerances.of(recording)
+    for variant in recording.variants:
+        for name, observation in variant.observations.items():
+            base = recording.observations.get(name)
+            if base is None or base.value is not observation.value or not base.is_float or backends.not_compared(name, recording):
+                continue
+            if base.dtype == observation.dtype and base.value.size and numbers.is_finite(base.value):
+                yield base.value, observation.value, tolerances.allowed(name, base.precision, observation.precision)
 
 
 def _allclose(pairs: Sequence[tuple[np.ndarray, np.ndarray, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -10,8 +11,9 @@ from itertools import combinations
 import numpy as np
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import compare_dtypes, compare_numbers, compare_observations
+from backendcheck.compare.arrays import compare_dtypes, compare_observations
 from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
+from backendcheck.compare.numbers import compare_numbers, largest
 from backendcheck.compare.tolerances import Allowed, Override, Tolerances
 from backendcheck.recordings.recording import Raised, Recording, lacks
 from backendcheck.reference import DIRECTIONAL_DOUBT, UPDATE_RTOL, UPDATE_ULPS
@@ -233,8 +235,8 @@ def _compare_expected(
         dtype = "text" if value.dtype == object else str(value.dtype) if observation.is_text else observation.dtype
         wanted = Observation(value=value, dtype=dtype, precision=observation.precision)
         return compare_observations(pairing, (observation, wanted), _EXACT)
-    left = observation.value.astype(np.float64, copy=False)
-    if expected.defined is not None:
+    left = observation.value
+    if expected.defined is not None and not expected.defined.all():
         # Where no gradient is defined any will do.
         left, value = np.where(expected.defined, left, 0.0), np.where(expected.defined, value, 0.0)
     allowance = tolerances.allowed(pairing.observation, observation.precision)
@@ -254,13 +256,20 @@ def _compare_slopes(
         wanted = Observation(value=directions[0], dtype=observation.dtype, precision=observation.precision)
         return compare_observations(pairing, (observation, wanted), _EXACT)
     allowance = _at_least(tolerances.allowed(pairing.observation, observation.precision), _DIRECTIONAL)
-    finite = np.isfinite(observation.value)
-    allowance = replace(allowance, magnitude=float(np.abs(observation.value).max(initial=0.0, where=finite)))
+    allowance = replace(allowance, magnitude=_finite_magnitude(observation.value))
     with np.errstate(invalid="ignore"):
         comparison = compare_numbers(pairing, slopes(observation.value, directions), expected, allowance)
     message = comparison.message and f"slopes along {len(directions)} directions: {comparison.message}"
     evidence = {"reference": _BUILT_IN, "directions": len(directions)}
     return [replace(comparison, worst_index=None, message=message, evidence=evidence)]  # it is not an index of the gradient
+
+
+def _finite_magnitude(values: np.ndarray) -> float:
+    """The largest |value| of those that are finite."""
+    magnitudes = np.abs(values)
+    if magnitudes.size and math.isfinite(magnitude := largest(magnitudes)):
+        return magnitude
+    return float(magnitudes.max(initial=0.0, where=np.isfinite(magnitudes)))
 
 
 def _at_least(allowance: Allowed, least: Tolerance) -> Allowed:

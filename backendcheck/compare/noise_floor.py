@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from backendcheck.case import Tolerance
-from backendcheck.compare.arrays import compare_numbers, compare_observations
+from backendcheck.compare.arrays import compare_observations
 from backendcheck.compare.backends import inside_only
 from backendcheck.compare.findings import Comparison, Finding, Pairing
+from backendcheck.compare.numbers import compare_numbers
 from backendcheck.compare.tolerances import NORM_WISE, Allowed
 from backendcheck.recordings.legs import Leg
 from backendcheck.recordings.noise import JITTERED, MEASURES, SOURCES, Noise, NoiseFloor, magnitude

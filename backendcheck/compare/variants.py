@@ -10,10 +10,11 @@ import numpy as np
 from backendcheck.compare.arrays import compare_observations
 from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
+from backendcheck.compare.numbers import equal_numbers, is_finite
 from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import MASK_PATHS, Quantity, quantity_of
+from backendcheck.vocabulary.observations import MASK_PATHS, Observation, Quantity, quantity_of
 from backendcheck.vocabulary.relations import broken
 from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.stages import recorded_in
@@ -25,23 +26,39 @@ def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Ov
     """Compare every variant of each leg with what the leg recorded; the right side is named ``jax:evaluate``."""
     comparisons: list[Comparison] = []
     for leg, recording in recordings.items():
-        tolerances = Tolerances.of(recording, overrides)
+        tolerances, finite = Tolerances.of(recording, overrides), _Finite(recording.observations)
         for variant in recording.variants:
             comparisons += _compare_raised(leg, recording, variant)
-            comparisons += _compare_observations(leg, recording, variant, tolerances)
+            comparisons += _compare_observations(leg, recording, variant, tolerances, finite)
     return comparisons
 
 
-def _compare_observations(leg: str, recording: Recording, variant: Variant, tolerances: Tolerances) -> Iterator[Comparison]:
-    left, right = Side(leg), Side.of(leg, variant.path)
+class _Finite(dict[str, bool]):
+    """Whether an observation has numbers, and all are finite. Each is compared with many variants, and looked at once."""
+
+    def __init__(self, observations: Mapping[str, Observation]) -> None:
+        self._observations = observations
+
+    def __missing__(self, name: str) -> bool:
+        observation = self._observations[name]
+        self[name] = observation.is_float and observation.value.size > 0 and is_finite(observation.value)
+        return self[name]
+
+
+def _compare_observations(
+    leg: str, recording: Recording, variant: Variant, tolerances: Tolerances, finite: Mapping[str, bool]
+) -> Iterator[Comparison]:
+    oracle, sides = variant.oracle, (Side(leg), Side.of(leg, variant.path))
     for name, observation in variant.observations.items():
         base = recording.observations.get(name)
         if base is None or not_compared(name, recording):
             continue  # what is missing was raised, which is a finding of its own
         allowance = tolerances.allowed(name, base.precision, observation.precision)
-        pairing = Pairing(oracle=variant.oracle, observation=name, left=left, right=right)
-        reference = recording.reference.get(name)
-        for comparison in compare_observations(pairing, (base, observation), allowance, reference):
+        if base.value is observation.value and base.dtype == observation.dtype and finite[name]:
+            yield equal_numbers(oracle, name, sides, base.value.size, allowance)
+            continue
+        pairing = Pairing(oracle=oracle, observation=name, left=sides[0], right=sides[1])
+        for comparison in compare_observations(pairing, (base, observation), allowance, recording.reference.get(name)):
             if not isinstance(comparison, Finding):
                 yield comparison
                 continue

@@ -9,6 +9,7 @@ temporary name and renamed, carry a checksum of their own, and nothing in them i
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -36,6 +37,12 @@ ENVIRONMENT = "environment.json"
 ACCESS = "Check its owner and its permissions"  # what to do about a file that is there and may not be read
 INJECTED = "faults"  # the directory of the legs that were recorded with a fault injected
 INJECTION_NOTES = "planted"  # beside the recordings of an injected fault: what it altered, one JSON object a case and a line
+
+
+@functools.lru_cache(maxsize=256)
+def _name(value: Any) -> str:
+    """The name of a dtype, of which there are few."""
+    return shared(_text(value))
 
 
 def _text(value: Any) -> str:
@@ -72,8 +79,7 @@ class _Arrays:
 
 
 def _observation(entry: Mapping[str, Any], arrays: _Arrays) -> Observation:
-    dtype, precision = shared(_text(entry["dtype"])), shared(_text(entry["precision"]))
-    return Observation(value=arrays.load(entry), dtype=dtype, precision=precision)
+    return Observation(value=arrays.load(entry), dtype=_name(entry["dtype"]), precision=_name(entry["precision"]))
 
 
 _OF_REFERENCE = ("value", "defined", "directions", "allowed")

@@ -50,7 +50,7 @@ def of_unit_length(directions: np.ndarray) -> np.ndarray:
     tolerance of the elements applies to slopes as well.
     """
     rows = directions.astype(np.float64).reshape(len(directions), -1)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.sqrt(np.add.reduce(rows * rows, axis=1, keepdims=True))
     return (rows / np.where(norms > 0.0, norms, 1.0)).reshape(directions.shape)
 
 

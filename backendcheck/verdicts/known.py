@@ -58,8 +58,12 @@ class Cause:
     @property
     def page(self) -> str:
         """Where *What differs today* explains a cause of the built-in cases; empty for others, and without a public address."""
-        built_in = self.path.resolve().is_relative_to(builtin_cases().resolve())
-        return documentation.page("what-differs.md", self.id) if built_in else ""
+        return documentation.page("what-differs.md", self.id) if _is_built_in(self.path.absolute()) else ""
+
+
+@cache
+def _is_built_in(path: Path) -> bool:
+    return path.resolve().is_relative_to(builtin_cases().resolve())
 
 
 def _is_on(device: str, recorded: str) -> bool:

@@ -5,6 +5,7 @@ An outcome is ``raises TYPE``, ``nan``, ``inf`` or a number. A number is compare
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ def parse_outcome(text: str) -> Outcome | None:
         return None
 
 
+@functools.lru_cache(maxsize=1024)
 def backend_of(side: str) -> str:
     """The backend of a side or a leg: ``jax:evaluate`` and ``jax#2`` are on ``jax``."""
     return Side(side).backend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -35,12 +36,12 @@ def named_legs() -> Mapping[str, NamedLeg]:
     Raises:
         UsageError: if a table is not as documented.
     """
-    return _named_legs_at(Path.cwd())
+    return _named_legs_at(os.getcwd())  # noqa: PTH109 - asked for each finding, and a Path takes longer to make than to look up
 
 
 @functools.lru_cache(maxsize=8)
-def _named_legs_at(start: Path) -> Mapping[str, NamedLeg]:
-    for folder in (start, *start.parents):
+def _named_legs_at(start: str) -> Mapping[str, NamedLeg]:
+    for folder in (Path(start), *Path(start).parents):
         path = folder / "pyproject.toml"
         try:
             tools = tomllib.loads(read_text(path)).get("tool", {})

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.compare.arrays import compare_numbers
 from backendcheck.compare.findings import Pairing, odd_one_out, partition
+from backendcheck.compare.numbers import compare_numbers
 from backendcheck.compare.tolerances import Tolerances
 from backendcheck.diagnose.evidence.diagnosis import Diagnosis
 from backendcheck.diagnose.evidence.situation import Situation

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from backendcheck.compare.numbers import largest
 from backendcheck.compare.tolerances import Allowed
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
@@ -144,7 +146,7 @@ def excess(left: Any, right: Any, allowance: Allowed) -> float:
     left, right = left.astype(np.float64, copy=False), right.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
         apart = np.abs(left - right)
-        if np.logical_and.reduce(np.isfinite(apart), axis=None):  # then both sides are finite, which most are
+        if math.isfinite(largest(apart)):  # then both sides are finite, which most are
             return _finite_excess(apart, np.maximum(np.abs(left), np.abs(right)), allowance)
         same = (left == right) | (np.isnan(left) & np.isnan(right))
         if not np.all(same | (np.isfinite(left) & np.isfinite(right))):
@@ -161,9 +163,9 @@ def _finite_excess(apart: np.ndarray, magnitude: np.ndarray, allowance: Allowed)
     differs = apart > 0.0
     rtol, atol = allowance.tolerance.rtol, allowance.tolerance.atol
     if not allowance.norm_wise:
-        return float(np.divide(apart, atol + rtol * magnitude, out=np.zeros(apart.shape), where=differs).max())
-    largest = apart.max()
-    if not largest:
+        return largest(np.divide(apart, atol + rtol * magnitude, out=np.zeros(apart.shape), where=differs))
+    furthest = largest(apart)
+    if not furthest:
         return 0.0
-    scale = max(np.max(magnitude, initial=0.0, where=differs), allowance.magnitude)
-    return float(largest / (atol + rtol * scale))
+    scale = max(largest(np.where(differs, magnitude, 0.0)), allowance.magnitude)
+    return float(np.float64(furthest) / (atol + rtol * scale))

@@ -13,8 +13,9 @@ import hashlib
 import importlib.resources
 import math
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -53,6 +54,7 @@ _MEANINGS = {
 }
 SEPARATOR = "\x1e"  # between the cases of a pack; no case contains it, because control characters are escaped
 N_TOGETHER = 32
+_MOST_WAITING = 4  # packs that are deflated behind the one that is being made
 _SCRIPTS = ("entries.js", "sections.js", "filter.js", "keys.js")  # parts of one program, in order
 # The number of cases in HTML, so that a viewer without scripts shows the worst; a script unpacks the others on demand.
 N_SECTIONS_WRITTEN = 8
@@ -124,10 +126,16 @@ def deflated(html: str) -> str:
 
 
 def packs(sections: Iterable[Markup]) -> Iterator[str]:
-    """The sections, `N_TOGETHER` at a time, joined by `SEPARATOR` and deflated."""
+    """The sections, `N_TOGETHER` at a time, joined by `SEPARATOR` and deflated, while the next ones are made."""
     remaining = iter(sections)
-    while together := list(islice(remaining, N_TOGETHER)):
-        yield deflated(SEPARATOR.join(together))
+    with ThreadPoolExecutor(1) as pool:  # zlib does not hold the interpreter
+        waiting: deque[Future[str]] = deque()
+        while together := list(islice(remaining, N_TOGETHER)):
+            waiting.append(pool.submit(deflated, SEPARATOR.join(together)))
+            if len(waiting) > _MOST_WAITING:
+                yield waiting.popleft().result()
+        for pack in waiting:
+            yield pack.result()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
