@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from front_door import backendcheck, project, variables
 
+BACKENDS = ("tensorflow", "jax", "torch")
 CASES = {
     "cases/edge.py": '''
         """Cases that differ."""
@@ -132,58 +133,87 @@ def recorded(tmp_path_factory):
     return folder
 
 
-def alone(script: Path, backend: str) -> str:
-    """What the script prints in a process that cannot import backendcheck."""
-    environment = {name: value for name, value in variables().items() if name != "PYTHONPATH"}
-    environment |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-    guard = "import sys, runpy; sys.modules['backendcheck'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", guard, str(script)], env=environment, capture_output=True, text=True, check=False,
-        cwd=os.sep, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def repro(folder: Path, case: str, *more: str):
     script = folder / f"{case.replace('/', '_')}.py"
     ended = backendcheck("repro", case, "--dir", "run", "--out", script.name, "--seconds", "30", *more, cwd=folder, timeout=600)
     return script, ended
 
 
+SHOWN = {
+    "edge/past_the_end": r"y_true = np.array\(\[\d\]\)",
+    "edge/a_custom_loss": r"1 of 8 examples",
+    "edge/named_outputs": r"1 of 10 examples",
+    "edge/masked_accuracy": r"\b[123] of 6 examples",
+    "edge/a_function": r"return values \* \(3(?s:.)*sum: \[",
+    "edge/a_loaded_model": r"deserialize_keras_object(?s:.)*fit: raised TypeError",
+    "edge/rows": r"one_hot\(labels, [1-3]\)(?s:.)*values: raised",
+}
+# A process that cannot import backendcheck runs scripts in turn. It prints what each script has printed, and how it ended.
+ALONE = """
+import contextlib, io, json, runpy, sys, traceback
+
+sys.modules["backendcheck"] = None
+for script in sys.argv[1:]:
+    printed, error = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(printed):
+            runpy.run_path(script, run_name="__main__")
+    except BaseException:
+        error = traceback.format_exc()
+    print("ENDED", json.dumps([printed.getvalue(), error]))
+"""
+
+
+@pytest.fixture(scope="module")
+def scripts(recorded):
+    """The script of each case, and how `repro` has ended."""
+    return {case: repro(recorded, case) for case in SHOWN}
+
+
+@pytest.fixture(scope="module")
+def printed(scripts):
+    """What the script of each case prints on each backend, which starts once for all of them."""
+    return {backend: alone({case: script for case, (script, _) in scripts.items()}, backend) for backend in BACKENDS}
+
+
+def alone(scripts: dict[str, Path], backend: str) -> dict[str, tuple[str, str]]:
+    environment = {name: value for name, value in variables().items() if name != "PYTHONPATH"}
+    environment |= {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, *map(str, scripts.values())], env=environment, capture_output=True, text=True,
+        check=False, cwd=os.sep, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ended = [json.loads(line.removeprefix("ENDED ")) for line in done.stdout.splitlines() if line.startswith("ENDED ")]
+    return dict(zip(scripts, ended, strict=True))
+
+
 def figures(output: str) -> str:
     return "\n".join(line for line in output.splitlines() if not line.startswith("keras "))
 
 
-@pytest.mark.parametrize(
-    ("case", "smaller"),
-    [
-        ("edge/past_the_end", r"y_true = np.array\(\[\d\]\)"),
-        ("edge/a_custom_loss", r"1 of 8 examples"),
-        ("edge/named_outputs", r"1 of 10 examples"),
-        ("edge/masked_accuracy", r"\b[123] of 6 examples"),
-        ("edge/a_function", r"return values \* \(3(?s:.)*sum: \["),
-        ("edge/a_loaded_model", r"deserialize_keras_object(?s:.)*fit: raised TypeError"),
-        ("edge/rows", r"one_hot\(labels, [1-3]\)(?s:.)*values: raised"),
-    ],
-)
-def test_the_script_runs_alone_and_shows_the_difference(recorded, case, smaller):
-    script, ended = repro(recorded, case)
+@pytest.mark.parametrize("case", SHOWN)
+def test_the_script_runs_alone_and_shows_the_difference(scripts, printed, case):
+    script, ended = scripts[case]
     assert ended.exit_code == 0, ended.words
     assert "shows the difference: yes" in ended.out
     source = script.read_text(encoding="utf-8")
-    assert re.search(smaller, source + ended.err), source + ended.err
+    assert re.search(SHOWN[case], source + ended.err), source + ended.err
     code = "\n".join(line for line in source.splitlines() if not line.startswith("#"))
     assert "backendcheck" not in code
     assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr == "abort"]
-    printed = {backend: figures(alone(script, backend)) for backend in ("tensorflow", "jax", "torch")}
-    assert len(set(printed.values())) > 1, printed
-    for line in "\n".join(printed.values()).splitlines():
+    outputs = {}
+    for backend in BACKENDS:
+        output, error = printed[backend][case]
+        assert not error, f"{backend}: {error}"
+        outputs[backend] = figures(output)
+    assert len(set(outputs.values())) > 1, outputs
+    for line in "\n".join(outputs.values()).splitlines():
         assert f"#     {line}".rstrip() in source  # as the comment at its end says
 
 
-def test_what_is_not_the_finding_is_gone(recorded):
-    script, _ = repro(recorded, "edge/named_outputs")
+def test_what_is_not_the_finding_is_gone(scripts):
+    script, _ = scripts["edge/named_outputs"]
     source = script.read_text(encoding="utf-8")
     for gone in ("relu", "metrics=", '"features"', "epochs=2"):
         assert gone not in source, source
