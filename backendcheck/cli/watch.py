@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendcheck.cli.warm import WarmCommand, is_possible
 from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from backendcheck.sessions.request import RecordingRequest
 
-_LOOK_EVERY_S = 0.3
+_LOOK_EVERY_S = 0.1
 _ONCE = ("--fresh", "--overwrite")  # options that say something of the first run only
 
 
@@ -39,7 +40,7 @@ class Watch:
         self._arguments = [argument for argument in arguments if argument != "--watch"]
         self._requests = requests
         self._files = files
-        self._run = run or _run
+        self._run = run or (WarmCommand(requests, _run) if is_possible() else _run)
         self.exit_code = 0
 
     def until_interrupted(self) -> int:
@@ -86,6 +87,7 @@ class Watch:
         with contextlib.suppress(UsageError, OSError):  # the run says what is wrong
             for path in find_case_files(paths or [str(builtin_cases())]):
                 yield from (str(path.absolute()), str(path.absolute().parent))
+                yield from map(str, path.absolute().parent.glob("*.py"))  # modules of cases that are not kept, too
             for path in [*find_known_of_paths(paths or [BUILT_IN], ()), *self._files]:
                 yield from (str(path.absolute()), *(str(file.absolute()) for file in files_of(path)))
         yield from (str(path.absolute()) for path in self._files)

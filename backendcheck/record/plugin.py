@@ -7,9 +7,11 @@ a worker runs.
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Generator
 from pathlib import Path
@@ -22,6 +24,7 @@ from backendcheck.record.case_module import error_in_words
 from backendcheck.record.conftest_limit import limit_conftests
 from backendcheck.record.fixtures import declare_mark, rng
 from backendcheck.record.isolation import Streams
+from backendcheck.record.spare import EARLY_EVENTS
 from backendcheck.sessions.child_processes import end_with_parent
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
 from backendcheck.sessions.session_state import SessionState
@@ -41,7 +44,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         from backendcheck.record.tracking.tracker import Tracker
 
         # Before any file of the user is imported. In the process that distributes cases, nothing is recorded.
-        early_config.pluginmanager.register(Tracker(session, session.files.of_worker(name)), _TRACKER)
+        tracker = Tracker(session, session.files.of_worker(name), EARLY_EVENTS[0] if EARLY_EVENTS else None)
+        early_config.pluginmanager.register(tracker, _TRACKER)
     limit_conftests(early_config.pluginmanager, session.request.start_timeout_s)
     try:
         yield
@@ -114,3 +118,20 @@ def pytest_configure(config: pytest.Config) -> None:
             from backendcheck.record.selected_items import FinishedLog
 
             config.pluginmanager.register(FinishedLog(finished_log(selected, session.backend)), "backendcheck-finished")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a worker leave its memory to the system when all is done. To free a backend object by object takes a second."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        of_others = config._cleanup_stack.pop_all()  # noqa: SLF001 - they come before
+        config.add_cleanup(_end_process)
+        config.add_cleanup(of_others.close)
+
+
+def _end_process() -> None:
+    """End as Python does, but for the objects that are left."""
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - it waits for threads
+    atexit._run_exitfuncs()  # noqa: SLF001
+    os._exit(0)

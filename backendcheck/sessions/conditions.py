@@ -54,8 +54,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
         "harness": harness(),
         "python": f"{sys.version} {sys.executable} {sys.prefix} {_flags()}",
         "machine": f"{platform.system()} {platform.machine()} {_processor()} {os.cpu_count()}",
-        "packages": digest_of(_packages()),
-        "keras.json": _keras_settings(variables),
+        **start_conditions(variables),
         "variables": digest_of(
             f"{name}={value}" for name, value in sorted(variables.items())
             if name.startswith(_NATIVE_VARIABLES) and name not in _NO_CONDITIONS
@@ -68,6 +67,11 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
         "plugins": ",".join(request.plugins),
         "timeout": "" if request.timeout_s else "none",
     }  # fmt: skip
+
+
+def start_conditions(variables: Mapping[str, str]) -> dict[str, str]:
+    """The conditions that a backend is imported under, beside variables."""
+    return {"packages": digest_of(_packages()), "keras.json": _keras_settings(variables)}
 
 
 def _flags() -> dict[str, int]:

@@ -17,6 +17,7 @@ from backendcheck.recordings.files import read_environment, read_recording, reco
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.events import Collected, Event, Finished, Started, report
 from backendcheck.sessions.session_state import SessionState
+from backendcheck.sessions.spare_worker import hand_over
 from backendcheck.text.process_end import process_end
 from backendcheck.vocabulary.case_ids import case_id
 from backendcheck.vocabulary.states import Status
@@ -48,6 +49,10 @@ class Controller:
                 report(event)
             except BrokenPipeError:  # the parent process has gone
                 raise KeyboardInterrupt from None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self) -> None:
+        hand_over(self.session, self.config)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         if excinfo.type is KeyboardInterrupt:  # subclasses of it are how pytest ends itself

@@ -25,9 +25,11 @@ from backendcheck.recordings.leg_directory import clear_leg, describe, legs_belo
 from backendcheck.sessions.child_processes import start_python
 from backendcheck.sessions.claim import check_leg
 from backendcheck.sessions.events import Collected, Event, Finished, Message, Started, read_event
+from backendcheck.sessions.held import HELD, HeldProcess
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.temporary import temporary_directory
 
+_Process = subprocess.Popen[str] | HeldProcess
 _Events = queue.Queue[tuple[str, Event | None]]
 _LOOK_EVERY_S = 0.1  # at the request to stop
 _GRACE_S = 15.0  # for a process to write its last file after it was asked to end
@@ -111,7 +113,7 @@ def record_all(
     before = {name: _session_in(leg) for name, leg in legs.items()}
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(temporary_directory("requests"))
-        processes: dict[str, subprocess.Popen[str]] = {}
+        processes: dict[str, _Process] = {}
         stack.callback(_end, processes.values())
         for request in requests:
             file = folder / f"{request.backend.folder}.json"
@@ -163,8 +165,13 @@ def _session_in(leg: Path) -> tuple[str, int] | None:
 
 def _started(
     request: RecordingRequest, path: Path, directory: Path | None, variables: Mapping[str, str]
-) -> subprocess.Popen[str]:
+) -> _Process:
     replace(request, report_events=True).save(path)
+    held = None if directory or variables else HELD.pop(request.backend.value, None)
+    if held is not None and held.poll() is None:
+        with contextlib.suppress(OSError):
+            held.take(str(path))
+            return held
     return start_python(
         "backendcheck.cli:main", "record", "--request", str(path), python=request.backend.python,
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=directory, env={**os.environ, **variables},
@@ -196,7 +203,7 @@ def _last_words(lines: Iterable[str], exit_code: int) -> Iterable[str]:
     return itertools.takewhile(lambda line: not line.startswith("Traceback (most recent call last)"), lines)
 
 
-def _end(processes: Iterable[subprocess.Popen[str]]) -> None:
+def _end(processes: Iterable[_Process]) -> None:
     """End recording processes and their workers, kindly first: all are asked before any is waited for."""
     for process in processes:
         if process.poll() is None:

@@ -64,6 +64,7 @@ def run_pytest(session: SessionState) -> tuple[int, str]:
     arguments = [
         *("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "backendcheck.record.plugin"),
         *("-p", "no:faulthandler", "-p", "no:unittest"),
+        *("-p", "no:unraisableexception"),  # it collects garbage five times at the end, which takes half a second
         *(part for plugin in request.plugins for part in ("-p", plugin)),
         *(part for setting in OVERRIDDEN for part in ("-o", setting)),
         *("-o", f"cache_dir={files.cache}"),

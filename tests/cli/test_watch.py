@@ -19,7 +19,7 @@ from backendcheck.vocabulary.leg_names import parse_leg
 
 FILES = {
     "cases/a.py": "def case_a(): ...\n", "helper.py": "X = 1\n", "data/x.txt": "1\n", "cases/known_divergences/a.toml": "",
-    "other.py": "",
+    "cases/broken.py": "", "other.py": "",
 }  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_without_a_change_it_runs_once_and_has_the_exit_code_of_that(played: Pla
 
 @pytest.mark.parametrize(
     "name",
-    ["cases/a.py", "cases/new.py", "helper.py", "data/new.txt", "known.toml", "cases/known_divergences.toml",
+    ["cases/a.py", "cases/new.py", "cases/broken.py", "helper.py", "data/new.txt", "known.toml", "cases/known_divergences.toml",
      "cases/known_divergences/a.toml", "cases/known_divergences/new.toml", "pyproject.toml"],
 )  # fmt: skip
 def test_what_the_run_depends_on_is_watched(name: str, played: Played, capfd: pytest.CaptureFixture[str]) -> None:

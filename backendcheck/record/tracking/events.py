@@ -74,21 +74,25 @@ class Reads:
 
 
 class Events:
-    """Notes the reads of a process. `ignored` are paths of files and folders that belong to the session itself."""
+    """Notes the reads of a process."""
 
-    def __init__(self, ignored: tuple[str, ...], temporary: str) -> None:
+    def __init__(self) -> None:
         self.active: list[Reads] = []  # of what runs now: a case, and fixtures that are set up for it
         self.modules: dict[str, Reads] = {}  # by file, while it was imported
         self.session = Reads()
         self.variables = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_VARIABLES)}
-        cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-        self.ignored = tuple(f"{path}{os.sep}" for path in (*ignored, *([cache] if cache else [])))
-        self.temporary = f"{temporary}{os.sep}"
+        self.set_session((), os.devnull)
         self.handlers: dict[str, Callable[[Any], None]] = {
             "open": self._opened, "os.listdir": self._listed, "os.scandir": self._listed, "os.mkdir": self._made,
             **{event: functools.partial(self._removed, place) for event, place in _REMOVALS.items()},
         }  # fmt: skip
         self._handling = threading.local()  # what a handler does itself is not noted
+
+    def set_session(self, ignored: tuple[str, ...], temporary: str) -> None:
+        """`ignored` are paths of files and folders that belong to the session itself, but for those below `temporary`."""
+        cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+        self.ignored = tuple(f"{path}{os.sep}" for path in (*ignored, *([cache] if cache else [])))
+        self.temporary = f"{temporary}{os.sep}"
 
     def start(self) -> None:
         """Listen from now on, to the end of the process."""

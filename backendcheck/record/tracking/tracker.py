@@ -36,17 +36,21 @@ _CONFIGURES = ("conftest.py", "__init__.py")  # files beside a case file, or abo
 
 
 class Tracker:
-    """Tracks the cases of one worker. It listens from before the first conftest.py is imported."""
+    """Tracks the cases of one worker. It listens from before the first conftest.py is imported.
+
+    `events` are there already in a spare worker, which listens from before its backend is imported, as every worker does.
+    """
 
     # What the worker knows: what the last case has left changed, and the state of the process that imports have changed.
     left: Callable[[], Sequence[str]] = staticmethod(lambda: ())
     changed_by_imports: Callable[[], Sequence[str]] = staticmethod(lambda: ())
 
-    def __init__(self, session: SessionState, files: FilesOfWorker) -> None:
+    def __init__(self, session: SessionState, files: FilesOfWorker, events: Events | None = None) -> None:
         self.session = session
         self.files = files
         own = (session.work, session.request.out, *([session.request.store] if session.request.store else []))
-        self.events = Events(tuple(str(path.absolute()) for path in own), str(session.files.temporary.absolute()))
+        self.events = events or Events()
+        self.events.set_session(tuple(str(path.absolute()) for path in own), str(session.files.temporary.absolute()))
         self.code = LocalCode()
         self.began_ns = session.files.session.stat().st_mtime_ns  # it was written when the session began
         self.fixtures: dict[str, Reads] = {}
@@ -59,7 +63,8 @@ class Tracker:
         self.everyone = dict.fromkeys(self.code.files)  # files of which the import may have changed what all cases share
         self.native = NativeReaders(self.events)
         self.native.watch()  # before the worker takes the functions of libraries as they are
-        self.events.start()
+        if events is None:
+            self.events.start()
 
     # --- the collection --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,116 @@
+"""`run --watch` with a backend: a save is run in a worker that was there before it, and sees the new files alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from front_door import command, project, variables
+
+from backendcheck.recordings.legs import read_leg
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are made ready on Linux only")
+FILES = {
+    "cases/a.py": """
+        import os
+        from backendcheck import ValueCase
+        from helper import X
+        def case_a():
+            process = float(os.readlink("/proc/self"))  # which is no reason to record it every time
+            return ValueCase(lambda: {"x": X, "process": process}, reference={"value/x": X})
+    """,
+    "cases/helper.py": "X = 1.0\n",
+}
+_LIMIT_S = 120.0  # of a busy machine
+
+
+class Watched:
+    """A watch over a project, with what it has printed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.n_runs = folder, 0
+        self.log = folder / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command("run", "cases", "--backends", "numpy", "--out", "out", "--watch"), cwd=folder, env=variables(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def until_run(self) -> None:
+        """Wait for the end of the next run."""
+        self.n_runs += 1
+        deadline = time.monotonic() + _LIMIT_S
+        while self.text.count("\nwatching ") < self.n_runs:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.05)
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def value(self, name: str) -> object:
+        return read_leg(self.folder / "out/numpy").recordings["a/a"].observations[f"value/{name}"].value.item()
+
+    def processes(self) -> list[int]:
+        """All processes below that of the watch."""
+        return [*_below(self.process.pid)]
+
+    def spare(self) -> int:
+        """The process of the spare worker, once it is there."""
+        deadline = time.monotonic() + _LIMIT_S
+        while time.monotonic() < deadline:
+            for pid in self.processes():
+                if "record.spare" in _text(pid, "cmdline"):
+                    return pid
+            time.sleep(0.05)
+        raise AssertionError(self.text)
+
+    def worker(self) -> object:
+        """The process in which the case has run."""
+        return self.value("process")
+
+
+def _text(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _below(pid: int) -> Iterator[int]:
+    for child in map(int, _text(pid, f"task/{pid}/children").split()):
+        yield child
+        yield from _below(child)
+
+
+def test_a_save_is_run_in_a_worker_that_was_there_and_no_process_stays(tmp_path: Path) -> None:
+    watched = Watched(project(tmp_path, FILES))
+    watched.until_run()
+    spare = watched.spare()
+    project(tmp_path, {"cases/helper.py": "X = 2.0\n"})
+    watched.until_run()
+    assert (watched.worker(), watched.value("x")) == (spare, 2.0), watched.text
+
+    # This file could change what Keras is when it is imported, so it is imported after it.
+    second = watched.spare()
+    project(tmp_path, {"cases/conftest.py": "import os\nos.environ['A_SETTING'] = 'set'\n", "cases/helper.py": "X = 3.0\n"})
+    watched.until_run()
+    assert watched.worker() not in (spare, second), watched.text
+    assert watched.value("x") == 3.0
+
+    watched.spare()
+    left = watched.processes()
+    assert len(left) >= 3  # the server, a recording process, a spare worker
+    os.kill(watched.process.pid, signal.SIGKILL)
+    watched.process.wait()
+    deadline = time.monotonic() + 5
+    while running := [pid for pid in left if _text(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])]:
+        assert time.monotonic() < deadline, [_text(pid, "cmdline") for pid in running]
+        time.sleep(0.05)
