@@ -217,16 +217,11 @@ def _as_child(server: dict[str, str], death: signal.Signals, connection: socket.
 
 
 def _run_command(arguments: Sequence[str]) -> None:
-    from backendcheck.cli import main
-
-    sys.argv = ["backendcheck", *arguments]
-    main()
+    _main(arguments)
 
 
 def _wait_for_request(request: RecordingRequest) -> None:
     """Hold a spare worker ready until a command comes, then record what it asks for. End if none does."""
-    from backendcheck.cli import main
-
     for held in HELD.values():
         held.close()
     HELD.clear()
@@ -241,5 +236,9 @@ def _wait_for_request(request: RecordingRequest) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
-        sys.argv = ["backendcheck", "record", "--request", path]
-        main()
+        _main(["record", "--request", path])
+
+
+def _main(arguments: Sequence[str]) -> None:
+    sys.argv = ["backendcheck", *arguments]
+    importlib.import_module("backendcheck.cli").main()  # which imports the command `run`, and with it this file
