@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backendcheck.sessions.request import RecordingRequest
 
 _LOOK_EVERY_S = 0.1
+_IDLE = 20  # times as long as a look takes; where there are thousands of files, that is longer
 _ONCE = ("--fresh", "--overwrite")  # options that say something of the first run only
 
 
@@ -60,10 +61,13 @@ class Watch:
 
     def _wait(self, states: Mapping[str, str]) -> None:
         click.echo(f"\nwatching {len(states)} files and folders; Ctrl-C ends", err=True)
+        began = time.monotonic()
+        self._changed(states)
+        pause_s = max(_LOOK_EVERY_S, _IDLE * (time.monotonic() - began))
         while not (changed := self._changed(states)):
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(pause_s)
         while changed != (changed := self._changed(states)):  # an editor may save in several steps
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(pause_s)
         if sys.stdout.isatty():
             click.clear()
         name = os.path.relpath(min(changed))

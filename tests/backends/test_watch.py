@@ -90,8 +90,15 @@ def _below(pid: int) -> Iterator[int]:
         yield from _below(child)
 
 
-def test_a_save_is_run_in_a_worker_that_was_there_and_no_process_stays(tmp_path: Path) -> None:
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
     watched = Watched(project(tmp_path, FILES))
+    yield watched
+    watched.process.kill()
+    watched.process.wait()
+
+
+def test_a_save_is_run_in_a_worker_that_was_there_and_no_process_stays(watched: Watched, tmp_path: Path) -> None:
     watched.until_run()
     spare = watched.spare()
     project(tmp_path, {"cases/helper.py": "X = 2.0\n"})
