@@ -64,18 +64,18 @@ class WarmCommand:
 
     def _warm(self, arguments: Sequence[str]) -> int | None:
         """The exit code of a run in a process of the server; None if it has not run."""
-        answer = self._ask({"run": [*arguments]})
-        while True:
-            try:
-                if "pid" not in answer:
-                    self.close()
-                    return None
-                return int(self._answer().get("exit_code", 1))
-            except KeyboardInterrupt:
-                with contextlib.suppress(OSError):
-                    os.kill(answer["pid"], signal.SIGINT)  # it has it already from a terminal; then the second one is ignored
-                self._answer()
-                raise
+        self._send({"run": [*arguments]})
+        answer = self._answer()
+        if "pid" not in answer:
+            self.close()
+            return None
+        try:
+            return int(self._answer().get("exit_code", 1))
+        except KeyboardInterrupt:
+            with contextlib.suppress(OSError):
+                os.kill(answer["pid"], signal.SIGINT)  # it has it already from a terminal; then the second one is ignored
+            self._answer()
+            raise
 
     def _prepare(self) -> None:
         room = available_bytes()
@@ -93,10 +93,6 @@ class WarmCommand:
             self._connection = ours.makefile("rw", encoding="utf-8")
             ours.close()
         self._send({"prepare": self._requests})
-
-    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._send(message)
-        return self._answer()
 
     def _send(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # it has ended; there is no answer then
