@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,11 +155,13 @@ class Search:
         self.report = report
         self.targets = {target.name: target for target in plan.targets}
         self.n_restarts_before = 0
+        self.ends_at = math.inf
         self.near: list[Situation] = []  # neighbors of new findings, to be tried next
 
     def run(self, *, n_situations: int | None, budget_s: float | None) -> None:
         """Search from where the exploration is."""
         began, before = time.monotonic(), self.exploration.seconds
+        self.ends_at = math.inf if budget_s is None else began + budget_s - before
         done = self.exploration.n_situations
         order = self.plan.situations()
         for situation in itertools.islice(order, done):
@@ -236,7 +239,7 @@ class Search:
     def _look_around(self) -> None:
         """Judge the neighbors of new findings, but not the neighbors of those. The legs have nothing else to answer."""
         near = list(dict.fromkeys(self.near))
-        if not near:
+        if not near or time.monotonic() > self.ends_at:
             return
         self.exploration.n_neighbors += len(near)
         self._note([sighting for sighting in self.judge.sightings(near) if sighting is not None], 0)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from backendcheck.explore.numbers import arrays_of, scores_of
+from backendcheck.explore.numbers import ACTIVATIONS, activated, arrays_of, scores_of
 from backendcheck.explore.situation import Situation
 
 RATE: Final = 0.1
@@ -31,7 +31,8 @@ def model_arrays(situation: Situation) -> dict[str, np.ndarray]:
     if not has_embedding(situation):
         return {"x": scores, **fed}
     tokens = np.arange(1, 1 + int(np.prod(scores.shape[:-1]))).reshape(scores.shape[:-1]).astype(np.int32)
-    table = np.concatenate([np.zeros((1, scores.shape[-1]), np.float32), scores.reshape(-1, scores.shape[-1])])
+    width = scores.shape[-1]
+    table = np.concatenate([_masked_scores(width)[None], scores.reshape(-1, width)])
     return {"x": np.where(mask_of(situation, tokens.shape), tokens, 0).astype(np.int32), "table": table, **fed}
 
 
@@ -66,10 +67,11 @@ def predictions_of(situation: Situation) -> np.ndarray:
     if situation.mask not in ("some", "all"):
         return predictions
     kept = mask_of(situation, predictions.shape[:-1])[..., None]
-    return np.where(kept, predictions, activated_zeros(situation, predictions.shape[-1])).astype(np.float32)
+    scores = _masked_scores(predictions.shape[-1])
+    masked = activated(situation.head, scores) if situation.head in ACTIVATIONS else scores
+    return np.where(kept, predictions, masked).astype(np.float32)
 
 
-def activated_zeros(situation: Situation, width: int) -> np.ndarray:
-    """What the head makes of scores that are all 0."""
-    of_head = {"softmax": 1.0 / width, "sigmoid": 0.5}
-    return np.full(width, of_head.get(situation.head, 0.0))
+def _masked_scores(width: int) -> np.ndarray:
+    """The scores of token 0. They are not 0, where some losses have no gradient."""
+    return np.resize(np.array([0.5, 0.25, 0.75], np.float32), width)

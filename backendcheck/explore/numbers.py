@@ -176,7 +176,7 @@ def _predictions(situation: Situation, labels: np.ndarray) -> np.ndarray:
     if situation.head == "class":
         drawn = labels if situation.predictions == "exact-hit" else generator.integers(0, situation.n_classes, shape)
         return np.asarray(drawn).astype(np.float32)
-    predictions: np.ndarray = _activated(situation.head, _scores(situation, labels, shape)).astype(np.float32)
+    predictions: np.ndarray = activated(situation.head, _scores(situation, labels, shape)).astype(np.float32)
     if predictions.size and situation.predictions in ("nan", "inf"):
         predictions.flat[0] = np.nan if situation.predictions == "nan" else np.inf
     return predictions
@@ -208,7 +208,7 @@ def _special(situation: Situation, scores: np.ndarray, labels: np.ndarray) -> np
     return scores
 
 
-def _activated(head: str, scores: np.ndarray) -> np.ndarray:
+def activated(head: str, scores: np.ndarray) -> np.ndarray:
     match head:
         case "softmax":
             shifted = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf)) if scores.size else scores

@@ -31,7 +31,7 @@ from backendcheck.vocabulary.stages import RecordingStage
 
 _ORACLES = (Oracle.AGREEMENT, Oracle.PATHS, Oracle.REFERENCE)
 _VALUE = "metric/result"
-_FORGET_AFTER = 200  # requests; the compiled programs of that many models take about a gigabyte
+_FORGET_AFTER = 100  # requests; the compiled programs of that many models take about a gigabyte
 
 
 def main() -> None:
