@@ -19,7 +19,6 @@ from backendcheck.compare.findings import Finding, leading, odd_one_out, partiti
 from backendcheck.diagnose import diagnose
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
-from backendcheck.explore.paths import CALL
 from backendcheck.explore.program import program_of
 from backendcheck.explore.references import with_reference
 from backendcheck.explore.situation import Situation
@@ -52,9 +51,9 @@ class Signature:
     def is_like(self, other: Signature) -> bool:
         """Whether a smaller situation with the signature `other` shows the same. What explains a value may change with it.
 
-        A call that differs on the same legs as a model does shows why that one differs.
+        A simpler path that differs on the same legs shows why the other one differs.
         """
-        if other.path == CALL != self.path:
+        if other.path != self.path:
             shared = ("oracle", "kind", "legs", "target")
             return all(getattr(self, name) == getattr(other, name) for name in shared)
         if self.kind in (FindingKind.VALUE, FindingKind.NON_FINITE):

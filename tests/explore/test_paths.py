@@ -144,11 +144,12 @@ def test_a_finding_of_a_model_that_a_call_shows_too_becomes_one_of_the_call():
     assert (small.path, small.mask) == ("fit", "none")
 
 
-def test_a_call_shows_why_a_model_differs_and_not_the_reverse():
+def test_a_simpler_path_that_differs_on_the_same_legs_shows_why_the_other_one_differs():
     of_model = Signature(oracle="agreement", kind="raised", stage="train", legs=("jax",), target="t", diagnosis="a", path="fit")
     of_call = replace(of_model, stage="loss", diagnosis="b", path="call")
     assert of_model.is_like(of_call)
-    assert not of_call.is_like(of_model)
+    assert of_model.is_like(replace(of_call, path="compute_loss"))
+    assert not of_model.is_like(replace(of_call, path="fit"))
     assert not of_model.is_like(replace(of_call, legs=("torch",)))
 
 
