@@ -22,10 +22,10 @@ FILES = {
     """,
     "test_mylib.py": """
         def test_sound(backends_explored):
-            assert backends_explored("mylib:sound", situations=40)["situations"] == 40
+            assert backends_explored("mylib:sound", situations=40, seconds=600)["situations"] == 40
 
         def test_wrong(backends_explored):
-            backends_explored("mylib:wrong", situations=60)
+            backends_explored("mylib:wrong", situations=150, seconds=600)
 
         def test_nothing(backends_explored):
             backends_explored("mylib:nothing")
@@ -45,9 +45,10 @@ def test_a_new_finding_fails_the_test_and_names_its_script(tmp_path: Path) -> No
     )
     assert "1 passed" in ended.stdout, ended.stdout
     assert "2 failed" in ended.stdout
-    assert "mylib:wrong: 1 new finding" in ended.stdout
+    assert "mylib:wrong: " in ended.stdout
+    assert " new finding" in ended.stdout
     assert "module 'mylib' has no attribute 'nothing'" in ended.stdout
     out = folder / "reports/pytest-explored"
     assert [path.name for path in sorted(out.iterdir())][-2:] == ["test_mylib.py-test_sound", "test_mylib.py-test_wrong"]
-    (script,) = (out / "test_mylib.py-test_wrong/scripts").iterdir()
+    script = next((out / "test_mylib.py-test_wrong/scripts").iterdir())
     assert str(script) in ended.stdout
