@@ -165,3 +165,18 @@ def backends_agree(request: pytest.FixtureRequest) -> Callable[..., Any]:
         message = f"{FIXTURE} was asked for while the test runs; expected it among the test's arguments. Name it there."
         pytest.fail(message, pytrace=False)
     return judging.agreement_of(request.node)
+
+
+@pytest.fixture
+def backends_explored(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """``backends_explored(target, situations=200, seconds=60)``: `backendcheck explore` finds nothing new on a loss or metric.
+
+    `target` is a class or a function of a module, or its name: ``package.losses:Focal(gamma=2.0)``. The search ends after that
+    many situations or seconds, whichever comes first. Returns the content of findings.json.
+    """
+    from backendcheck.in_pytest.explored import explore_in_test
+
+    def explored(target: Any, situations: int = 200, seconds: float = 60.0, seed: int = 0) -> dict[str, Any]:
+        return explore_in_test(request, target, situations=situations, seconds=seconds, seed=seed)
+
+    return explored

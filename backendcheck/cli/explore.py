@@ -12,7 +12,7 @@ import click
 
 from backendcheck.cli.farm_options import farm_options_without_chunks, take_farm
 from backendcheck.cli.grouped_help import GroupedCommand
-from backendcheck.cli.options import device_option, option_with_aliases, overwrite_option
+from backendcheck.cli.options import backends_option, device_option, overwrite_option
 from backendcheck.cli.process import end_on_signals
 from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.text.escape import visible
@@ -38,26 +38,28 @@ def parse_duration(text: str) -> float:
 
 @click.command(cls=GroupedCommand)
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@option_with_aliases(
-    "--legs", "--backends", name="legs", metavar="LIST", default="tensorflow,jax,torch", show_default=True,
-    help="Backends to compare.",
-)  # fmt: skip
+@backends_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory of the findings.")
 @click.option("--budget", metavar="TIME", help="How long to search, such as 90s, 10m or 2h. Default: 10m.")
 @click.option("--situations", "n_situations", type=click.IntRange(1), metavar="N", help="How many situations to try, instead.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the search.")
 @click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed and targets.")
+@click.option("--accept", "accepted", metavar="ID",
+              help="Explore nothing: make this finding a case of the project. The ID is the name of its script.")  # fmt: skip
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("cases"), show_default=True, metavar="DIR",
+              help="With --accept: the folder of the case.")  # fmt: skip
 @device_option
 @farm_options_without_chunks
 @overwrite_option
 def explore(
-    targets: Sequence[str], legs: str, out: Path, budget: str | None, n_situations: int | None, seed: int, resume: bool,
-    device: str, overwrite: bool, **farm_options: Any,
+    targets: Sequence[str], backends: str | None, out: Path, budget: str | None, n_situations: int | None, seed: int,
+    resume: bool, accepted: str | None, into: Path, device: str, overwrite: bool, **farm_options: Any,
 ) -> None:  # fmt: skip
     """Search for differences that no case covers.
 
-    TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name. Without a TARGET, all losses, metrics,
-    label layers and label functions of Keras are explored.
+    TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name, with arguments if it needs them. A
+    package stands for all that it defines, a .keras file or a case file for the losses and metrics of Keras that it declares.
+    Without a TARGET, all losses, metrics, label layers and label functions of Keras are explored.
 
     Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random, in plain calls and in
     small models. Each difference is made small and confirmed in fresh processes. Exit code 1 if a finding is new; 0 if not.
@@ -65,25 +67,30 @@ def explore(
     \b
     backendcheck explore --out reports/explore --budget 10m
     backendcheck explore keras.losses.Huber --out reports/huber --situations 500
-    backendcheck explore mypackage.losses:FocalTversky --out reports/focal
+    backendcheck explore "mypackage.losses:FocalTversky(gamma=2.0)" --out reports/focal
+    backendcheck explore mypackage --out reports/mine --legs torch/keras-3.14.1,torch
+    backendcheck explore --out reports/mine --accept focal_tversky_negative_value --into tests/cases
     backendcheck explore --out reports/explore --budget 8h --farm tcp://desk:8786
     """
     from backendcheck.explore.farm_legs import FarmLost
     from backendcheck.explore.run import Options, run
     from backendcheck.files import locked
-    from backendcheck.vocabulary.backends import installed_backends, parse_backends
 
     end_on_signals()
+    if accepted is not None:
+        from backendcheck.cli.explore_accept import accept
+
+        accept(out, accepted.removeprefix("case_").removesuffix(".py"), into, device)
+        return
     farm = take_farm(farm_options)
     if resume and overwrite:
         message = "--resume goes on with the search and --overwrite replaces it; expected one of the two."
         raise click.UsageError(message)
     budget_s = parse_duration(budget) if budget is not None else None if n_situations is not None else 600.0
     _check_out(out, resume=resume, overwrite=overwrite)
-    names = [str(backend) for backend in (parse_backends(legs) if farm else installed_backends(legs))]
     options = Options(
-        targets=tuple(targets), legs=tuple(names), out=out, budget_s=budget_s, n_situations=n_situations, seed=seed,
-        device=device, resume=resume, farm=farm,
+        targets=tuple(targets), legs=_usable_legs(backends, here=farm is None), out=out, budget_s=budget_s,
+        n_situations=n_situations, seed=seed, device=device, resume=resume, farm=farm,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     in_use = f"{out}: is being written by another process. Wait for it, or choose another --out."
@@ -97,6 +104,24 @@ def explore(
     if content["unsupported"] >= content["situations"]:  # nothing was compared
         sys.exit(3)
     sys.exit(1 if any(finding["known"] is None for finding in content["findings"]) else 0)
+
+
+def _usable_legs(names: str | None, *, here: bool) -> tuple[str, ...]:
+    """The legs by name. Their packages are installed, if they run `here`; otherwise the workers have them.
+
+    Raises:
+        UsageError: if one has another form, or what it needs is not installed.
+    """
+    from backendcheck.config import load_configuration, selected_legs
+    from backendcheck.sessions.leg_packages import install_packages
+
+    legs = selected_legs(names, load_configuration(Path.cwd()))
+    for leg in legs if here else ():
+        if missing := leg.missing_in_words():
+            message = f"{leg}: {missing}"
+            raise UsageError(message)
+        install_packages(leg)
+    return tuple(leg.value for leg in legs)
 
 
 def _check_out(out: Path, *, resume: bool, overwrite: bool) -> None:

@@ -21,9 +21,8 @@ from backendcheck.explore.judging import Sighting
 from backendcheck.explore.script import reference_of
 from backendcheck.repro.run_script import Raised, differ
 from backendcheck.sessions.child_processes import environment_for
-from backendcheck.vocabulary.backends import parse_backend
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.leg_names import LegName
+from backendcheck.vocabulary.leg_names import parse_leg
 
 N_ROUNDS = 3
 _START_S, _SCRIPT_S = 180.0, 20.0
@@ -71,11 +70,12 @@ def run_scripts(
     return outcomes
 
 
-def _start(leg: str, paths: Sequence[Path], device: str, imports: Sequence[Path]) -> subprocess.Popen[str]:
-    environment = environment_for(LegName(backend=parse_backend(leg)), device, 1)
+def _start(name: str, paths: Sequence[Path], device: str, imports: Sequence[Path]) -> subprocess.Popen[str]:
+    leg = parse_leg(name)
+    environment = environment_for(leg, device, 1) | ({"MODE": leg.mode} if leg.mode else {})
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH", ""), *map(str, imports)]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _RUNNER, *(str(path.absolute()) for path in paths)],
+        [leg.python or sys.executable, "-P", "-c", _RUNNER, *(str(path.absolute()) for path in paths)],
         env=environment, text=True, encoding="utf-8", errors="backslashreplace", stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip

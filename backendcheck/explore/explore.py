@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendcheck.errors import UsageError
-from backendcheck.explore.judging import Judge, Sighting, Signature, request_of
-from backendcheck.explore.label_targets import keras_label_targets
+from backendcheck.explore.judging import Judge, Sighting, Signature
 from backendcheck.explore.legs import Legs
 from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
-from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
 from backendcheck.recordings.recording import Recording
-
-_MOST_FAILED_PROBES = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -60,87 +55,6 @@ class Exploration:
         """Leave a finding out."""
         self.found = {signature: finding for signature, finding in self.found.items() if finding is not dropped}
         self.n_unconfirmed += 1
-
-
-def all_targets() -> tuple[Target, ...]:
-    """Keras's losses and metrics, and its layers and functions for labels."""
-    return (*keras_targets(), *keras_label_targets())
-
-
-# --- targets -----------------------------------------------------------------------------------------------------
-
-
-def targets_on(legs: Legs, names: Sequence[str], notes: list[str]) -> list[Target]:
-    """The targets of a search: those named, or all of Keras that the installed versions have.
-
-    Raises:
-        UsageError: if a name is not a loss or a metric, or takes none of the labels that it is probed with.
-    """
-    if not names:
-        present = []
-        for target in all_targets():
-            missing = [leg for leg, answer in legs.describe(target.name).items() if not answer["kind"]]
-            if missing:
-                notes.append(f"{target.name} is not explored: the Keras of {', '.join(missing)} does not have it")
-            else:
-                present.append(target)
-        return present
-    of_keras = {target.name: target for target in all_targets()}
-    return [of_keras[name] if name in of_keras else _own(legs, name, notes) for name in names]
-
-
-def _own(legs: Legs, name: str, notes: list[str]) -> Target:
-    answers = legs.describe(name)
-    for leg, answer in answers.items():
-        if answer["kind"] in ("", "layer"):
-            why = answer.get("why", "it is not a loss or a metric")
-            message = f"{name}: cannot be explored on {leg}: {why}. Expected a loss or a metric, as package.module:Name."
-            raise UsageError(message)
-        if answer["required"]:
-            message = (
-                f"{name}: its constructor needs {', '.join(answer['required'])}; expected one that needs nothing. "
-                "Name a subclass or a function that sets them."
-            )
-            raise UsageError(message)
-    kind = next(iter(answers.values()))["kind"]
-    target = own_target(name, kind)
-    parameters = next(iter(answers.values()))["parameters"]
-    if "reduction" not in parameters:
-        target = Target(name=name, kind=kind, forms=target.forms)
-    forms = _accepted_forms(legs, target)
-    if not forms:
-        message = f"{name}: gave no number for any of the labels that it was probed with. Call it by hand to see why."
-        raise UsageError(message)
-    notes.append(f"{name} is explored with {', '.join(dict.fromkeys(f'{form.labels} labels ({form.head})' for form in forms))}")
-    return Target(name=name, kind=kind, forms=forms, options=target.options)
-
-
-def _accepted_forms(legs: Legs, target: Target) -> tuple[Form, ...]:
-    """The forms for which the target gives numbers on some leg, each with the label shapes for which it does.
-
-    What gives NaN for valid labels on every leg was not made for them.
-    """
-    accepted = []
-    for form in target.forms:
-        probes = {shape: probe(target, form, shape) for shape in form.label_shapes}
-        recordings = legs.observe([request_of(situation) for situation in probes.values()])
-        shapes = tuple(shape for shape, of_legs in zip(probes, recordings, strict=True) if _gives_numbers(of_legs))
-        if shapes:
-            accepted.append(Form(labels=form.labels, head=form.head, options=form.options, shapes=shapes))
-    return tuple(accepted)
-
-
-def _gives_numbers(recordings: Mapping[str, Recording]) -> bool:
-    import numpy as np
-
-    return any(
-        not recording.raised and recording.was_observed and bool(recording.observations)
-        and all(np.isfinite(observation.value).all() for observation in recording.observations.values() if observation.is_float)
-        for recording in recordings.values()
-    )  # fmt: skip
-
-
-# --- the search --------------------------------------------------------------------------------------------------
 
 
 class Search:

@@ -69,7 +69,7 @@ def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -
 
 def write_findings(
     out: Path, exploration: Exploration, *, legs: Sequence[str], budget_s: float | None, environments: Mapping[str, Any],
-    numbers: Mapping[str, Any], targets: Sequence[str], kinds: Mapping[str, str],
+    numbers: Mapping[str, Any], targets: Sequence[str], kinds: Mapping[str, str], asked: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Write findings.json, the case file and the page; returns the content of findings.json."""
     found = sorted(exploration.findings, key=lambda finding: str(finding.sighting.signature))
@@ -77,7 +77,7 @@ def write_findings(
         "schema": SCHEMA, "seed": exploration.seed, "budget_s": budget_s, "legs": list(legs), "environments": dict(environments),
         "situations": exploration.n_situations, "neighbors": exploration.n_neighbors, **numbers,
         "not_confirmed": exploration.n_unconfirmed,
-        "seconds": round(exploration.seconds, 1), "targets": list(targets), "notes": exploration.notes,
+        "seconds": round(exploration.seconds, 1), "targets": list(targets), "asked": list(asked), "notes": exploration.notes,
         "findings": [_entry(finding) for finding in found],
     }  # fmt: skip
     cases = [

@@ -31,7 +31,8 @@ from backendcheck.vocabulary.states import Status
 
 N_JITTERS = 6
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
-_NOT_SUPPORTED = "unsupported-type"
+_NOT_SUPPORTED = ("unsupported-type", "unsupported-argument")
+_ROUNDING = "rounding"
 _SHOWN = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
 
@@ -145,8 +146,11 @@ class Judge:
             findings = self._beyond_rounding(situation, findings, recordings)
         if not findings:
             return None
-        if any(diagnosis.code == _NOT_SUPPORTED for diagnosis in result.diagnoses):
-            self.counts.unsupported += 1  # a leg refuses a type that its backend does not have, and says so
+        if any(diagnosis.code in _NOT_SUPPORTED for diagnosis in result.diagnoses):
+            self.counts.unsupported += 1  # a leg refuses a type or an option that its backend does not have, and says so
+            return None
+        if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
+            self.counts.dismissed["rounding"] += 1
             return None
         return _sighting(situation, findings, result, recordings)
 

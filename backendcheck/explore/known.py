@@ -12,16 +12,24 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backendcheck.case_files import builtin_cases, find_case_files
+from backendcheck.config import load_configuration
+from backendcheck.errors import UsageError
 from backendcheck.explore.judging import Sighting
+from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.situation import Situation
+from backendcheck.explore.targets import keras_targets
+from backendcheck.recordings.environment import Environment
 from backendcheck.reference import canonical_name
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_entries import load
+from backendcheck.verdicts.known_files import find_known_of_paths
 from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.states import ExitState
 
-_FOLDER = "known_divergences"
+_USUAL_PLACES = ("cases", "tests/cases")  # of the cases of a project that names none
 # What a case says that is about a choice. The text is its id and its claim, in lower case.
 _SIGNS: Mapping[tuple[str, str], str] = {
     ("label_values", "above-range"): r"past the last|above|out of range|outside|no class|unknown|beyond the",
@@ -47,6 +55,11 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("mask", "some"): r"mask",
     ("mask", "all"): r"mask",
 }
+# Options that belong to the labels and the head, or that a target cannot do without. Any other one that is left is special.
+_NEEDED = {
+    target.name: frozenset({*target.required, *(name for form in target.forms for name in form.options)})
+    for target in (*keras_targets(), *keras_label_targets())
+}
 _DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16")
 _USUAL = {
     "label_values": "valid", "predictions": "ordinary", "sample_weight": "none", "mask": "none", "batch": "whole",
@@ -56,7 +69,10 @@ _USUAL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCase:
-    """A function of a built-in case file: what it is about."""
+    """A function of a case file: what it is about.
+
+    `text` is its claim and the options that it names. A name that the file imports is in `names` as ``package.module:Name``.
+    """
 
     id: str
     text: str
@@ -71,10 +87,24 @@ class KnownDivergences:
         self._entries = entries
 
     @classmethod
-    def of_builtin_cases(cls) -> KnownDivergences:
-        folder = builtin_cases()
-        entries = load(folder / _FOLDER) if (folder / _FOLDER).is_dir() else []
-        return cls(entries, [case for path in find_case_files([str(folder)]) for case in _cases_in(path)])
+    def in_force(cls, folder: Path, environments: Mapping[str, Mapping[str, Any]]) -> KnownDivergences:
+        """Those of the built-in cases, and of the cases of the project around `folder`, that hold for these legs.
+
+        `environments` are the versions and the device of each leg.
+        """
+        configuration = load_configuration(folder)
+        files = {place: _case_files(place) for place in (str(builtin_cases()), *(configuration.paths or _USUAL_PLACES))}
+        places = [place for place, found in files.items() if found]
+        legs = {
+            leg: Environment(
+                backend=leg, run="explore", exit_state=ExitState.COMPLETE, versions=of_leg["versions"], device=of_leg["device"]
+            )
+            for leg, of_leg in environments.items()
+        }  # fmt: skip
+        of_files = [entry for path in find_known_of_paths(places, configuration.known) for entry in load(path)]
+        entries = [entry for entry in of_files if entry.applies(legs)]
+        paths = dict.fromkeys(path.resolve() for found in files.values() for path in found)
+        return cls(entries, [case for path in paths for case in _cases_in(path)])
 
     def describing(self, sighting: Sighting) -> str | None:
         """The cause, or the case, that describes a finding; None if nothing does for certain."""
@@ -87,8 +117,10 @@ class KnownDivergences:
 
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     signature, situation = sighting.signature, sighting.situation
-    text = f"{entry.case} {case.text} {entry.reason}".lower()
-    text = f"{text} {text.replace('_', ' ')}"
+    own = _plain(f"{entry.case} {entry.reason}")
+    if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
+        return False  # a negative label of its own: the one that PyTorch ignores
+    text = f"{own} {_plain(case.text)} {_plain(entry.cause.title if entry.cause is not None else '')}"
     return (
         _concerns_legs(entry, sighting)
         and signature.kind in entry.kinds
@@ -98,10 +130,15 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     )
 
 
+def _plain(text: str) -> str:
+    """A text in lower case, with the words of names apart as well."""
+    return f"{text} {text.replace('_', ' ')}".lower()
+
+
 def _concerns_legs(entry: Divergence, sighting: Sighting) -> bool:
     """Whether an entry is about the legs that differ. Of two groups that disagree an entry may name either."""
     legs, odd = set(sighting.recordings), set(sighting.signature.legs)
-    deviating = set(entry.backends) & legs
+    deviating = {leg for leg in legs if entry.names_leg(leg)}
     if sighting.signature.oracle != Oracle.AGREEMENT:
         return deviating == odd
     return bool(deviating) and (deviating == odd or legs - deviating == odd or (odd == legs and deviating != legs))
@@ -110,9 +147,17 @@ def _concerns_legs(entry: Divergence, sighting: Sighting) -> bool:
 def _is_about(text: str, situation: Situation) -> bool:
     """Whether a text names all that is special about a situation, and something is."""
     special = [(name, getattr(situation, name)) for name, usual in _USUAL.items() if getattr(situation, name) != usual]
-    if not special and situation.label_dtype in _DTYPES:
+    needed = {*_NEEDED.get(situation.target, ()), "ignore_class"}  # which is the mask
+    options = [name for name, _ in situation.options if name not in needed]
+    # A single word, such as axis, is in many texts and tells nothing.
+    telling = [name for name in options if "_" in name]
+    if not special and not options and situation.label_dtype in _DTYPES:
         return situation.label_dtype in text
-    return bool(special) and all(key in _SIGNS and re.search(_SIGNS[key], text) for key in special)
+    return (
+        bool(special or telling)
+        and all(key in _SIGNS and re.search(_SIGNS[key], text) for key in special)
+        and all(name.replace("_", " ") in text for name in options)
+    )
 
 
 def _names_of(target: str) -> frozenset[str]:
@@ -123,16 +168,29 @@ def _names_of(target: str) -> frozenset[str]:
     return frozenset({name, canonical_name(name)})
 
 
+def _case_files(place: str) -> list[Path]:
+    try:
+        return find_case_files([place])
+    except UsageError:  # there is no such folder, or no case in it
+        return []
+
+
 def _cases_in(path: Path) -> Iterator[KnownCase]:
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return
+    imports = {
+        alias.asname or alias.name: f"{node.module}:{alias.name}"
+        for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }  # fmt: skip
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
             names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
+            names |= {imports[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in imports}
             names |= {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
+            options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}", names=frozenset(names),
-                text=ast.get_docstring(node) or "",
+                text=f"{ast.get_docstring(node) or ''} {options}",
             )  # fmt: skip

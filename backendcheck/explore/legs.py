@@ -22,8 +22,7 @@ from backendcheck.recordings.files import from_bytes
 from backendcheck.recordings.recording import Recording
 from backendcheck.sessions.child_processes import environment_for, start_python
 from backendcheck.temporary import temporary_directory
-from backendcheck.vocabulary.backends import parse_backend
-from backendcheck.vocabulary.leg_names import LegName
+from backendcheck.vocabulary.leg_names import folder_of, parse_leg
 from backendcheck.vocabulary.states import Status
 
 _START_S = 180.0
@@ -49,7 +48,7 @@ class Leg:
         self.name = name
         self.directory, self.imports = directory, imports
         self.device = device
-        self.log = folder / f"{name.replace('/', '~')}.log"
+        self.log = folder / f"{folder_of(name)}.log"
         self.answer_s = answer_s
         self.n_restarts = 0
         self.environment: dict[str, Any] = {}
@@ -58,13 +57,14 @@ class Leg:
 
     def _start(self) -> None:
         """Start the process. `wait_until_ready` comes before the first answer."""
-        environment = environment_for(LegName(backend=parse_backend(self.name)), self.device, 1)
+        leg = parse_leg(self.name)
+        environment = environment_for(leg, self.device, 1)
         if self.imports:
             behind = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
-            environment["PYTHONPATH"] = os.pathsep.join([*map(str, self.imports), *behind])
+            environment["PYTHONPATH"] = os.pathsep.join([*behind, *map(str, self.imports)])
         self.process = start_python(
             "backendcheck.record.explore_worker:main", self.name, self.device, str(self.log),
-            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=self.directory,
+            python=leg.python, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=self.directory,
         )  # fmt: skip
         self.answers: queue.Queue[str | None] = queue.Queue()
         self.requests: queue.Queue[str | None] = queue.Queue()

@@ -30,6 +30,9 @@ def arrays_of(situation: Situation) -> Arrays:
     arrays = {"y_true": labels_with_values if situation.labels == "text" else labels_with_values.astype(situation.label_dtype)}
     if situation.target not in _NO_PREDICTIONS and situation.labels != "text":
         arrays["y_pred"] = _predictions(situation, labels)
+    if situation.option("axis") == 1:  # the classes are there, and not last
+        several = [name for name in _with_classes(situation) if arrays[name].ndim > 2]  # noqa: PLR2004 - else it is last as well
+        arrays |= {name: np.moveaxis(arrays[name], -1, 1) for name in several}
     if (weight := _sample_weight(situation)) is not None:
         arrays["sample_weight"] = weight
     return arrays
@@ -77,6 +80,11 @@ def jittered(arrays: Mapping[str, np.ndarray], number: int, policy: str = "float
     return moved
 
 
+def _with_classes(situation: Situation) -> tuple[str, ...]:
+    """The arrays with an axis of classes."""
+    return ("y_true", "y_pred") if situation.labels in ("one-hot", "soft") else ("y_pred",)
+
+
 # --- labels ------------------------------------------------------------------------------------------------------
 
 
@@ -90,6 +98,7 @@ def _shape(situation: Situation) -> tuple[int, ...]:
     n, c = situation.shape
     return {
         "(N,)": (n,), "(N,1)": (n, 1), "(N,C)": (n, c), "(N,T)": (n, N_STEPS), "(N,T,C)": (n, N_STEPS, c),
+        "(N,H,W)": (n, N_STEPS, N_STEPS),
     }[situation.label_shape]  # fmt: skip
 
 
@@ -165,7 +174,7 @@ def _prediction_shape(situation: Situation) -> tuple[int, ...]:
     if situation.labels == "sequence":
         return (n, _N_FRAMES, c + 1)
     if situation.labels == "integer":
-        return (n, N_STEPS, c) if situation.label_shape == "(N,T)" else (n, c)
+        return (*_shape(situation), c) if situation.label_shape in ("(N,T)", "(N,H,W)") else (n, c)
     if situation.label_shape == "(N,)":
         return (n, 1)
     return _shape(situation)
@@ -231,7 +240,7 @@ def activated(head: str, scores: np.ndarray) -> np.ndarray:
 
 def _sample_weight(situation: Situation) -> np.ndarray | None:
     n, _ = situation.shape
-    per_element = (n, N_STEPS)
+    per_element = _shape(situation) if situation.label_shape == "(N,H,W)" else (n, N_STEPS)
     match situation.sample_weight:
         case "none" | "class-weight":
             return None

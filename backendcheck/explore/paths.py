@@ -24,6 +24,7 @@ _ONLY_CALLED: Mapping[str, tuple[str, ...]] = {
     "predictions": ("saturated", "nan", "inf"),
     "head": ("class",),
     "labels": ("sequence", "text"),
+    "label_shape": ("(N,H,W)",),
 }
 
 Rule = tuple[tuple[str, str], Callable[[Any, Any], bool]]
@@ -70,6 +71,8 @@ def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -
     choices["label_dtype"] = tuple(dtype for dtype in choices["label_dtype"] if dtype in _DTYPES)
     if "options.reduction" in choices:  # without a reduction there is no loss to train with
         choices["options.reduction"] = tuple(value for value in choices["options.reduction"] if value != "none")
+    if "options.axis" in choices:  # the layer has its classes last
+        choices["options.axis"] = tuple(value for value in choices["options.axis"] if value != 1)
     if kind == "metric":
         return {**choices, "path": OF_METRICS}
     steps = ("some", "all") if set(_STEPS) & set(choices["label_shape"]) else ()

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UsageError
+from backendcheck.explore.chosen import targets_on
 from backendcheck.explore.confirm import Outcomes, confirm, run_scripts
-from backendcheck.explore.explore import Exploration, Found, Search, go_on_counting, summary, targets_on
+from backendcheck.explore.explore import Exploration, Found, Search, go_on_counting, summary
 from backendcheck.explore.farm_legs import FarmLegs, FarmLost
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
 from backendcheck.explore.judging import Signature
@@ -58,9 +59,9 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
     exploration = Exploration(seed=seed)
     lost: FarmLost | None = None
     with contextlib.nullcontext(farm) if farm else Legs(options.legs, options.device) as legs:
-        asked = options.targets or (() if earlier is None else tuple(earlier["targets"]))
+        asked = options.targets or (() if earlier is None else tuple(earlier.get("asked") or earlier["targets"]))
         targets = targets_on(legs, asked, exploration.notes)
-        names = [target.name for target in targets]
+        names = [target.asked for target in targets]
         plan = Plan.of(targets, seed)
         search = Search(legs, plan, exploration, report)
         if earlier is not None:
@@ -72,14 +73,14 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
         numbers, environments = summary(search), legs.environments
     kinds = {target.name: target.kind for target in targets}
     confirmed = {entry["signature"]: entry["confirmed"] for entry in (earlier or {"findings": ()})["findings"]}
-    known = KnownDivergences.of_builtin_cases()
+    known = KnownDivergences.in_force(Path.cwd(), environments)
     for finding in exploration.findings:
         finding.known = known.describing(finding.sighting)
 
     def write() -> dict[str, Any]:
         return write_findings(
             options.out, exploration, legs=options.legs, budget_s=options.budget_s, environments=environments, numbers=numbers,
-            targets=names, kinds=kinds,
+            targets=names, asked=asked, kinds=kinds,
         )  # fmt: skip
 
     by_path = write_scripts(options.out, exploration.findings, kinds)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from backendcheck.explore.paths import fits_path, model_choices
+from backendcheck.explore.paths import CALL, fits_path, model_choices
 from backendcheck.explore.situation import DIMENSIONS, Situation
 
 N_CLASSES: Final = "number of classes"  # stands in an option for the number of classes of the situation
@@ -45,7 +45,7 @@ _DTYPES: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
 }
 _SHAPES: Mapping[str, tuple[str, ...]] = {
-    "integer": ("(N,)", "(N,1)", "(N,T)"),
+    "integer": ("(N,)", "(N,1)", "(N,T)", "(N,H,W)"),
     "binary": ("(N,)", "(N,1)"),
     "one-hot": ("(N,C)", "(N,T,C)"),
     "multi-hot": ("(N,C)",),
@@ -65,6 +65,7 @@ _PREDICTIONS: Mapping[str, tuple[str, ...]] = {
     "class": ("ordinary", "exact-hit"),
     "unit": ("ordinary", "tied"),
 }
+_SHAPES_WITH_ELEMENTS = ("(N,T)", "(N,T,C)", "(N,H,W)")
 _WEIGHTS = ("none", "per-example", "per-element", "zero", "one-zero", "negative")
 
 
@@ -91,6 +92,7 @@ class Target:
     arguments: what it takes.
     options: the choices of each option, the simplest first. ``...`` leaves the option out.
     required: options that are always there.
+    given: those of `required` that the user has given with the name.
     """
 
     name: str
@@ -99,6 +101,13 @@ class Target:
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     required: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ("y_true", "y_pred", "sample_weight")
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> str:
+        """The name with the options that the user has given."""
+        given = ", ".join(f"{name}={value!r}" for name, value in self.given.items())
+        return f"{self.name}({given})" if given else self.name
 
     def factors(self, *, of_model: bool = False) -> dict[str, tuple[Any, ...]]:
         """The choices by dimension. A form is one choice: labels, head, and what goes with them.
@@ -141,6 +150,8 @@ class Target:
 
     def is_sensible(self, situation: Situation) -> bool:
         """Whether a situation is input that a user could have, good or bad."""
+        if situation.path != CALL and situation.option("axis") == 1:
+            return False  # the layer of a model has its classes last
         return any(
             form.labels == situation.labels and form.head == situation.head
             and all(situation.option(name) == value for name, value in form.options.items())
@@ -166,7 +177,7 @@ def fits(labels: str, head: str, choices: Mapping[str, Any]) -> bool:
         (values is None or values in _VALUES[labels])
         and (dtype is None or dtype in _DTYPES[labels])
         and (predictions is None or predictions in _PREDICTIONS[head])
-        and (weight != "per-element" or shape in (None, "(N,T)", "(N,T,C)"))
+        and (weight != "per-element" or shape in (None, *_SHAPES_WITH_ELEMENTS))
         and not (labels == "sequence" and weight == "per-element")
     )
     return bool(of_labels and fits_dtype(values, dtype, mask) and fits_path(choices))
@@ -216,6 +227,7 @@ _SCORED_YES_NO = (Form(labels="binary", head="sigmoid"), Form(labels="multi-hot"
 _DISTRIBUTIONS = (Form(labels="soft", head="softmax"), Form(labels="one-hot", head="softmax"))
 _SMOOTHING = {"label_smoothing": (..., 0.1)}
 _IGNORED = {"ignore_class": (..., -1)}
+_CLASS_AXIS = {"axis": (..., 1)}  # the numbers follow it: the classes are there
 _AVERAGE = {"average": (..., "micro", "macro", "weighted"), "threshold": (..., 0.5)}
 _RATE = {"thresholds": (..., 0.3, (0.2, 0.7)), "class_id": (..., 0)}
 _CURVE = {"num_thresholds": (..., 5), "class_id": (..., 0)}
@@ -228,8 +240,8 @@ _LOSSES: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]]]] = {
     "BinaryCrossentropy": (_YES_NO, _SMOOTHING),
     "BinaryFocalCrossentropy": (_YES_NO, {**_SMOOTHING, "apply_class_balancing": (..., True), "gamma": (..., 0.5)}),
     "CTC": ((Form(labels="sequence", head="logits"),), {}),
-    "CategoricalCrossentropy": (_ROWS, _SMOOTHING),
-    "CategoricalFocalCrossentropy": (_ROWS, {**_SMOOTHING, "gamma": (..., 0.5)}),
+    "CategoricalCrossentropy": (_ROWS, {**_SMOOTHING, **_CLASS_AXIS}),
+    "CategoricalFocalCrossentropy": (_ROWS, {**_SMOOTHING, **_CLASS_AXIS, "gamma": (..., 0.5)}),
     "CategoricalGeneralizedCrossEntropy": ((Form(labels="integer", head="softmax"),), {"q": (..., 0.9)}),
     "CategoricalHinge": ((Form(labels="one-hot", head="linear"), Form(labels="one-hot", head="softmax")), {}),
     "Circle": ((Form(labels="integer", head="unit", shapes=("(N,)",)),), {"remove_diagonal": (..., False)}),
@@ -244,7 +256,7 @@ _LOSSES: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]]]] = {
     "MeanSquaredError": (_NUMBERS, {}),
     "MeanSquaredLogarithmicError": (_NUMBERS, {}),
     "Poisson": ((Form(labels="real", head="relu"),), {}),
-    "SparseCategoricalCrossentropy": (_INDEX, _IGNORED),
+    "SparseCategoricalCrossentropy": (_INDEX, {**_IGNORED, **_CLASS_AXIS}),
     "SquaredHinge": (_SIGNS, {}),
     "Tversky": (_OVERLAP, {"axis": (..., -1), "alpha": (..., 0.9)}),
 }
@@ -261,7 +273,7 @@ _METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapp
     "BinaryCrossentropy": (_YES_NO, _SMOOTHING, {}),
     "BinaryIoU": (_SCORED_YES_NO, {"threshold": (..., 0.3), "target_class_ids": (..., (1,))}, {}),
     "CategoricalAccuracy": (_SCORED_ROWS, {}, {}),
-    "CategoricalCrossentropy": (_ROWS, _SMOOTHING, {}),
+    "CategoricalCrossentropy": (_ROWS, {**_SMOOTHING, **_CLASS_AXIS}, {}),
     "CategoricalHinge": ((Form(labels="one-hot", head="linear"),), {}, {}),
     "ConcordanceCorrelation": (_NUMBERS, {"axis": (..., 0)}, {}),
     "CosineSimilarity": (_NUMBERS, {}, {}),
@@ -295,7 +307,7 @@ _METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapp
     "RootMeanSquaredError": (_NUMBERS, {}, {}),
     "SensitivityAtSpecificity": (_SCORED_YES_NO, _CURVE, {"specificity": 0.5}),
     "SparseCategoricalAccuracy": (_SCORED_INDEX, {}, {}),
-    "SparseCategoricalCrossentropy": (_INDEX, _IGNORED, {}),
+    "SparseCategoricalCrossentropy": (_INDEX, {**_IGNORED, **_CLASS_AXIS}, {}),
     "SparseTopKCategoricalAccuracy": (_SCORED_INDEX, {"k": (1, 2, ...)}, {}),
     "SpecificityAtSensitivity": (_SCORED_YES_NO, _CURVE, {"sensitivity": 0.5}),
     "SquaredHinge": (_SIGNS, {}, {}),

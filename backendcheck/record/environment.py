@@ -33,10 +33,8 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     import numpy as np
 
     from backendcheck.record.backends import backend_module
-    from backendcheck.record.compile_mode import start_mode
     from backendcheck.record.isolation import serialize_without_importing_tensorflow
     from backendcheck.record.observe.perturbation import Perturbation
-    from backendcheck.record.oracles.paths_replicas import start_replicas
 
     if keras.backend.backend() != session.keras_backend:
         message = f"keras runs on {keras.backend.backend()} although KERAS_BACKEND={session.keras_backend} was set"
@@ -44,19 +42,8 @@ def environment_note(session: SessionState) -> dict[str, Any]:
     serialize_without_importing_tensorflow()
     Perturbation(name=session.request.noise).prepare_session()
     backend, leg = session.request.backend.backend, session.request.backend
-    for package, folder in zip(leg.packages, package_folders(leg), strict=True):
-        origin = getattr(importlib.import_module(package.package), "__file__", None) or ""
-        if not Path(origin).is_relative_to(folder):
-            message = f"{origin} was imported; expected {package} of the leg {leg}. Something is before it on the path"
-            raise RuntimeError(message)
-    start_mode(leg.mode)
-    start_replicas(leg.mode)
+    determinism = start_leg(leg, session.request.device)
     module = sys.modules.get(backend.value)
-    asked = leg.device or session.request.device
-    determinism = backend_module().configure(asked)
-    if leg.mode == "tf32":
-        determinism |= backend_module().reduce_precision()
-    check_device_type(leg, asked, backend_module().device_type())
     return {
         "versions": {
             "backendcheck": backendcheck.__version__,  # a leg with its own interpreter has it without its metadata
@@ -78,6 +65,31 @@ def environment_note(session: SessionState) -> dict[str, Any]:
         "settings": settings(),
         "determinism": determinism | {name: os.environ[name] for name in NUMERIC_VARIABLES if name in os.environ},
     }
+
+
+def start_leg(leg: LegName, device: str) -> dict[str, str]:
+    """Have this process compute as its leg says: packages, mode, device. Returns the settings of the backend.
+
+    Raises:
+        RuntimeError: if it has another version of a package, or computes on another device.
+    """
+    from backendcheck.record.backends import backend_module
+    from backendcheck.record.compile_mode import start_mode
+    from backendcheck.record.oracles.paths_replicas import start_replicas
+
+    for package, folder in zip(leg.packages, package_folders(leg), strict=True):
+        origin = getattr(importlib.import_module(package.package), "__file__", None) or ""
+        if not Path(origin).is_relative_to(folder):
+            message = f"{origin} was imported; expected {package} of the leg {leg}. Something is before it on the path"
+            raise RuntimeError(message)
+    start_mode(leg.mode)
+    start_replicas(leg.mode)
+    asked = leg.device or device
+    determinism = backend_module().configure(asked)
+    if leg.mode == "tf32":
+        determinism |= backend_module().reduce_precision()
+    check_device_type(leg, asked, backend_module().device_type())
+    return determinism
 
 
 def check_device_type(leg: LegName, asked: str, found: str) -> None:

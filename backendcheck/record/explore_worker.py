@@ -11,7 +11,6 @@ Arrays come as dtype, shape and Base64, and a recording goes back as the content
 from __future__ import annotations
 
 import base64
-import importlib
 import inspect
 import json
 import os
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import LossCase
+from backendcheck.record.explore_targets import describe, kind_of, resolve
 from backendcheck.recordings.files import as_bytes
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import Oracle
@@ -35,11 +35,11 @@ _FORGET_AFTER = 100  # requests; the compiled programs of that many models take 
 
 
 def main() -> None:
-    """Serve what the arguments of the process name: the backend, the device, and the file for what situations print."""
+    """Serve what the arguments of the process name: the leg, the device, and the file for what situations print."""
     serve(*sys.argv[1:])
 
 
-def serve(backend: str, device: str, log: str) -> None:
+def serve(leg: str, device: str, log: str) -> None:
     """Answer requests until standard input ends."""
     import signal
 
@@ -61,7 +61,7 @@ def serve(backend: str, device: str, log: str) -> None:
         answers.flush()
 
     try:
-        answer(_start(backend, device))
+        answer(_start(leg, device))
     except Exception as error:  # noqa: BLE001 - any error is reported to the parent
         answer({"error": f"{type(error).__name__}: {error}"})
         return
@@ -71,7 +71,7 @@ def serve(backend: str, device: str, log: str) -> None:
             _forget_programs()
         try:
             request = json.loads(line)
-            answer(_describe(request["target"]) if request["do"] == "describe" else _observe(backend, request))
+            answer(describe(request["target"]) if request["do"] == "describe" else _observe(leg, request))
         except Exception as error:  # noqa: BLE001 - one situation that fails must not end the process that serves the others
             answer({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()[-2000:]})
 
@@ -82,68 +82,28 @@ def _forget_programs() -> None:
     backend_module().forget_programs()
 
 
-def _start(backend: str, device: str) -> dict[str, Any]:
+def _start(name: str, device: str) -> dict[str, Any]:
     import keras
 
     from backendcheck.record.backends import backend_module
-    from backendcheck.record.environment import settings
+    from backendcheck.record.environment import settings, start_leg
     from backendcheck.record.isolation import seed_everything, serialize_without_importing_tensorflow
-    from backendcheck.vocabulary.backends import installed_version, parse_backend
+    from backendcheck.vocabulary.backends import installed_version
+    from backendcheck.vocabulary.leg_names import parse_leg
 
-    if keras.backend.backend() != backend:
+    leg = parse_leg(name)
+    if keras.backend.backend() != leg.backend.value:
         message = f"keras runs on {keras.backend.backend()}"
         raise RuntimeError(message)
     serialize_without_importing_tensorflow()
-    backend_module().configure(device)
+    start_leg(leg, device)
     backend_module().start()
     seed_everything(0)
     folder = os.getcwd()  # noqa: PTH109
     if folder not in sys.path:
         sys.path.append(folder)
-    versions = {"keras": keras.__version__, backend: parse_backend(backend).version(), "numpy": installed_version("numpy")}
+    versions = {"keras": keras.__version__, leg.backend.value: leg.backend_version(), "numpy": installed_version("numpy")}
     return {"ready": True, "versions": versions, "device": backend_module().device_name(), "settings": settings()}
-
-
-# --- targets -----------------------------------------------------------------------------------------------------
-
-
-def _resolve(target: str) -> Any:
-    """The object that ``keras.losses.Huber`` or ``package.module:Name`` names."""
-    module, colon, path = target.partition(":")
-    if not colon:
-        module, _, path = target.rpartition(".")
-    found: Any = importlib.import_module(module)
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found
-
-
-def _kind_of(target: Any) -> str:
-    import keras
-
-    if inspect.isclass(target) and issubclass(target, keras.losses.Loss):
-        return "loss"
-    if inspect.isclass(target) and issubclass(target, keras.metrics.Metric):
-        return "metric"
-    if inspect.isclass(target) and issubclass(target, keras.layers.Layer):
-        return "layer"
-    if isinstance(target, keras.losses.Loss) or (callable(target) and not inspect.isclass(target)):
-        return "loss function"
-    return ""
-
-
-def _describe(name: str) -> dict[str, Any]:
-    try:
-        target = _resolve(name)
-    except Exception as error:  # noqa: BLE001 - importing a module of a user may raise anything
-        return {"kind": "", "why": f"{type(error).__name__}: {error}"}
-    parameters = inspect.signature(target).parameters.values() if inspect.isclass(target) else ()
-    required = [
-        parameter.name
-        for parameter in parameters
-        if parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    ]
-    return {"kind": _kind_of(target), "parameters": [parameter.name for parameter in parameters], "required": required}
 
 
 # --- situations --------------------------------------------------------------------------------------------------
@@ -154,11 +114,11 @@ def _array(entry: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(content, np.dtype(entry["dtype"])).reshape(entry["shape"]).copy()
 
 
-def _observe(backend: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    return {"recording": base64.b64encode(as_bytes(_recording(backend, request))).decode("ascii")}
+def _observe(leg: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"recording": base64.b64encode(as_bytes(_recording(leg, request))).decode("ascii")}
 
 
-def _recording(backend: str, request: Mapping[str, Any]) -> Recording:
+def _recording(leg: str, request: Mapping[str, Any]) -> Recording:
     from backendcheck.record.environment import settings
     from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
     from backendcheck.record.observe.trace import Trace
@@ -172,17 +132,17 @@ def _recording(backend: str, request: Mapping[str, Any]) -> Recording:
             target: Any = None
             options = dict(request["options"])
             with trace.stage(RecordingStage.CASE):
-                target = _resolve(request["target"])
+                target = resolve(request["target"])
             arrays = {name: _array(entry) for name, entry in request["arrays"].items()}
             if not trace.raised and "source" in request:
                 from backendcheck.record.explore_program import observe_program
 
                 observe_program(target, request["kind"], request, arrays, trace)
             elif not trace.raised:
-                observe = _observe_metric if _kind_of(target) == "metric" else _observe_loss
+                observe = _observe_metric if kind_of(target) == "metric" else _observe_loss
                 observe(target, options, arrays, request, trace)
     return trace.recording(
-        case=request["case"], backend=backend, run="explore", oracles=_ORACLES, settings=in_force, claim=request["target"]
+        case=request["case"], backend=leg, run="explore", oracles=_ORACLES, settings=in_force, claim=request["target"]
     )
 
 

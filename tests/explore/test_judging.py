@@ -76,6 +76,20 @@ def test_what_all_do_alike_shows_nothing(values):
     assert _sighting(values) is None
 
 
+def test_an_option_that_a_backend_does_not_have_and_says_so_is_unsupported():
+    judge = Judge(_Legs({}))
+    refused = "ValueError: Only axis=-1 is currently supported. Received: axis=1"
+    assert judge.sighting(_SITUATION, _recordings({"tensorflow": refused, "jax": 0.5, "torch": 0.5})) is None
+    assert judge.counts.unsupported == 1
+
+
+def test_a_few_rounding_steps_are_not_a_finding():
+    values = {"tensorflow": 0.5, "jax": 0.5, "torch": 0.50002}
+    judge = Judge(_Legs(values))
+    assert judge.sighting(_SITUATION, _recordings(values)) is None
+    assert judge.counts.dismissed["rounding"] == 1
+
+
 def test_what_every_leg_refuses_is_counted_as_unsupported():
     judge = Judge(_Legs({}))
     judge.sighting(_SITUATION, _recordings(dict.fromkeys(_LEGS, "ValueError: no")))
@@ -249,6 +263,16 @@ def test_other_labels_or_another_loss_are_new():
         assert _known().describing(replace(sighting, situation=replace(sighting.situation, **change))) is None
 
 
-def test_the_known_divergences_of_the_built_in_cases_can_be_read():
-    known = KnownDivergences.of_builtin_cases()
-    assert known.describing(_raised()) == "jax-gives-unknown-labels-no-loss"
+def test_the_known_divergences_of_the_built_in_cases_can_be_read(tmp_path):
+    assert _in_force(tmp_path, "3.15.1").describing(_raised()) == "jax-gives-unknown-labels-no-loss"
+
+
+def test_a_divergence_that_ended_with_an_earlier_version_describes_nothing(tmp_path):
+    sighting = _sighting({"tensorflow": "InvalidArgumentError: -1", "jax": 0.0, "torch": 0.0})
+    sighting = replace(sighting, situation=replace(_SITUATION, label_values="negative"))
+    assert _in_force(tmp_path, "3.13.2").describing(sighting) == "torch-gave-negative-labels-no-loss"
+    assert _in_force(tmp_path, "3.15.1").describing(sighting) is None
+
+
+def _in_force(folder, version):
+    return KnownDivergences.in_force(folder, {leg: {"versions": {"keras": version}, "device": "cpu"} for leg in _LEGS})

@@ -1,0 +1,72 @@
+"""Known or new: findings beside the known divergences of a project."""
+
+from make import recording
+
+from backendcheck.explore.judging import Judge
+from backendcheck.explore.known import KnownDivergences
+from backendcheck.explore.situation import Situation
+
+_CASES = """
+from own.losses import Focal
+from backendcheck import LossCase
+
+def case_focal_negative_value():
+    \"\"\"Real labels with a negative label must give the same on every backend.\"\"\"
+    return LossCase(loss=Focal(gamma=2.0), y_true=[-1.0], y_pred=[[0.5]])
+"""
+_ENTRY = """
+[[divergence]]
+case = "explored/focal_negative_value"
+backends = ["jax", "torch"]
+keras = ">=3.15"
+kind = "value"
+reason = "Found by explore."
+"""
+_ENVIRONMENTS = {leg: {"versions": {"keras": "3.15.1"}, "device": "cpu"} for leg in ("jax", "torch")}
+
+
+class _Legs:
+    def observe(self, requests):
+        return [_recordings() for _ in requests]
+
+
+def _recordings():
+    return {leg: recording("explored/x", leg, loss=value) for leg, value in (("jax", 0.5), ("torch", 0.7))}
+
+
+def _sighting(**changes):
+    chosen = {"labels": "real", "head": "linear", "label_values": "negative", "target": "own.losses:Focal", **changes}
+    return Judge(_Legs()).sighting(Situation(**chosen), _recordings())
+
+
+def _project(folder, monkeypatch, cases="cases", entry=_ENTRY):
+    (folder / cases).mkdir(parents=True)
+    (folder / cases / "explored.py").write_text(_CASES)
+    (folder / cases / "known_divergences.toml").write_text(entry)
+    monkeypatch.chdir(folder)
+    return KnownDivergences.in_force(folder, _ENVIRONMENTS)
+
+
+def test_an_accepted_finding_is_known(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch)
+    assert known.describing(_sighting()) == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="above-range")) is None
+    assert known.describing(_sighting(target="own.losses:Other")) is None
+    assert known.describing(_sighting(target="other.losses:Focal")) is None
+
+
+def test_cases_are_looked_for_where_projects_have_them(tmp_path, monkeypatch):
+    assert _project(tmp_path, monkeypatch, "tests/cases").describing(_sighting()) == "explored/focal_negative_value"
+
+
+def test_an_entry_of_other_versions_describes_nothing(tmp_path, monkeypatch):
+    assert _project(tmp_path, monkeypatch, entry=_ENTRY.replace(">=3.15", "<3.15")).describing(_sighting()) is None
+
+
+def test_an_option_that_is_left_has_to_be_named_and_a_single_word_tells_nothing(tmp_path, monkeypatch):
+    entry = _ENTRY.replace("Found by explore.", "The label smoothing counts the last axis.")
+    known = _project(tmp_path, monkeypatch, entry=entry)
+    smoothed = {"label_values": "valid", "options": (("axis", 1), ("gamma", 2.0), ("label_smoothing", 0.1))}
+    assert known.describing(_sighting(**smoothed)) == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="valid", options=(("axis", 1),))) is None
+    assert known.describing(_sighting(**smoothed | {"options": (("delta", 2.0), ("label_smoothing", 0.1))})) is None
