@@ -190,7 +190,10 @@ def _report(folder: Path) -> Any:
 
 def _problem(folder: Path, expected: Any, exit_code: int, words: str) -> str:
     """What is wrong after a round; empty if nothing is."""
-    environment = json.loads((folder / "out" / "numpy" / "environment.json").read_text(encoding="utf-8"))
+    leg = folder / "out" / "numpy" / "environment.json"
+    if not leg.exists():
+        return f"no leg, exit code {exit_code}: {words[-400:]}"
+    environment = json.loads(leg.read_text(encoding="utf-8"))
     recorded = Counter(case for piece in [environment["digests"]] for case in piece)
     n_of_pieces = sum(piece["n_recordings"] for piece in environment["pieces"])
     if environment["exit_state"] != "complete" or len(recorded) != N_CASES or n_of_pieces != N_CASES:

@@ -55,6 +55,9 @@ _REMEDIES = {
     errno.EROFS: " Choose another directory.",
     errno.EMFILE: " Allow more open files, for example with 'ulimit -n 1024'.",
 }
+# What --resume goes on from after Ctrl-C, by command.
+_RECORDED = "; recordings made so far are kept, and their legs are marked unfinished"
+_KEPT = {"run": _RECORDED, "record": _RECORDED, "explore": "; what was found is kept"}
 
 
 class _Commands(click.Group):
@@ -84,10 +87,9 @@ class _Commands(click.Group):
             click.echo(f"backendcheck: {visible(what)}. Free some, raise its limit, or use fewer backends at a time.", err=True)
             context.exit(2)
         except KeyboardInterrupt:
-            can_resume = context.invoked_subcommand in ("run", "record")
-            kept = "; recordings made so far are kept, and their legs are marked unfinished" if can_resume else ""
+            kept = _KEPT.get(context.invoked_subcommand or "", "")
             click.echo(f"backendcheck: interrupted{kept}.", err=True)
-            if can_resume:
+            if kept:
                 click.echo(f"backendcheck: resume with: {visible(resume_command(sys.argv[1:]))}", err=True)
             context.exit(130)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backendcheck.explore.judging import Judge, Sighting, Signature
-from backendcheck.explore.legs import Legs
+from backendcheck.explore.legs import BATCH, Legs
 from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
@@ -80,7 +80,7 @@ class Search:
         order = self.plan.situations()
         for situation in itertools.islice(order, done):
             self.pairs.note(situation)
-        coming = _batches(itertools.islice(order, None if n_situations is None else max(0, n_situations - done)), self.legs.batch)
+        coming = _batches(itertools.islice(order, None if n_situations is None else max(0, n_situations - done)))
         batch = next(coming, [])
         self._submit(batch)
         while batch:
@@ -171,8 +171,8 @@ class Search:
         return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], shows)]
 
 
-def _batches(situations: Iterator[Situation], size: int) -> Iterator[list[Situation]]:
-    while batch := list(itertools.islice(situations, size)):
+def _batches(situations: Iterator[Situation]) -> Iterator[list[Situation]]:
+    while batch := list(itertools.islice(situations, BATCH)):
         yield batch
 
 

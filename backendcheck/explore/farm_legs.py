@@ -31,6 +31,8 @@ from backendcheck.sessions.conditions import harness
 from backendcheck.vocabulary.leg_names import parse_leg
 
 _LOOK_EVERY_S = 0.2
+# How many situations a worker gets at a time: a share of the batch, whose size decides in which order situations are looked at.
+_SIZES = (48, 24, 16, 12, 8, 4)
 
 
 class FarmLost(BackendcheckError):
@@ -63,6 +65,7 @@ class FarmLegs(Legs):
         files = project_files([str(Path.cwd())], farm.files, Path.cwd(), out.absolute()) if own else {}
         self._farm, self._tell, self._bundle = farm, tell, packed(files)
         self._import_folders = import_folders() if own else ()
+        self._size = BATCH
         self._number = itertools.count()
         self._pending: list[Request] = []
         self._sent: deque[tuple[int, dict[str, str]]] = deque()  # number of requests, and keys by leg
@@ -78,7 +81,7 @@ class FarmLegs(Legs):
             where = self._stack.enter_context(cluster(self._farm.address))
             with connected(where) as client:
                 n_slots = sum(worker.slots for worker in workers_of(client))
-            self.batch = BATCH * max(1, n_slots)
+            self._size = next(size for size in _SIZES if size * n_slots <= BATCH or size == _SIZES[-1])
             self._stack.enter_context(self._dispatched(where))
             for key in self._send([]).values():
                 self._content(key)  # that each leg can be used
@@ -176,7 +179,7 @@ class FarmLegs(Legs):
     def submit(self, request: Request) -> None:
         """Send a request to every leg, with others in one batch."""
         self._pending.append(request)
-        if len(self._pending) == BATCH:
+        if len(self._pending) == self._size:
             self._flush()
 
     def _flush(self) -> None:

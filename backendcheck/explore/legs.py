@@ -160,8 +160,6 @@ class Legs:
     The processes are started in `directory`, and import from `imports` as well.
     """
 
-    batch = BATCH
-
     def __init__(
         self, names: Sequence[str], device: str = "cpu", answer_s: float = _ANSWER_S, *, directory: Path | None = None,
         imports: Sequence[Path] = (),

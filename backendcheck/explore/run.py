@@ -57,7 +57,7 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
     earlier = read_earlier(options.out) if options.resume else None
     seed = options.seed if earlier is None else earlier["seed"]
     exploration = Exploration(seed=seed)
-    lost: FarmLost | None = None
+    lost: FarmLost | KeyboardInterrupt | None = None
     with contextlib.nullcontext(farm) if farm else Legs(options.legs, options.device) as legs:
         asked = options.targets or (() if earlier is None else tuple(earlier.get("asked") or earlier["targets"]))
         targets = targets_on(legs, asked, exploration.notes)
@@ -68,7 +68,7 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
             _go_on_from(earlier, options, names, legs, search)
         try:
             search.run(n_situations=options.n_situations, budget_s=_budget(options, exploration))
-        except FarmLost as error:
+        except (FarmLost, KeyboardInterrupt) as error:  # what was found until then is written
             lost = error
         numbers, environments = summary(search), legs.environments
     kinds = {target.name: target.kind for target in targets}

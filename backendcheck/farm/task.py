@@ -129,7 +129,7 @@ def _recorded(job: Job, bundle: bytes, task: DaskTask) -> dict[str, Any]:
         project = folder / "project"
         project.mkdir()
         unpack(bundle, job.bundle, project)
-        request = _here(RecordingRequest.from_json(job.request), folder / "out")
+        request = on_this_machine(RecordingRequest.from_json(job.request), folder / "out")
         limit_s = request.timeout_s + request.start_timeout_s + _MARGIN_S
         signs = _Signs(task)
         with _watched(task, signs, limit_s) as stop:
@@ -147,7 +147,7 @@ def _recorded(job: Job, bundle: bytes, task: DaskTask) -> dict[str, Any]:
         return {"content": piece.content, "sha256": piece.sha256, "is_whole": is_whole, "message": end.message}
 
 
-def _here(request: RecordingRequest, out: Path) -> RecordingRequest:
+def on_this_machine(request: RecordingRequest, out: Path) -> RecordingRequest:
     """The request on this machine, whose built-in cases may lie elsewhere."""
     paths = [
         str(builtin_cases() / inside) if (inside := path.removeprefix(f"{BUILT_IN}/")) != path else path for path in request.paths

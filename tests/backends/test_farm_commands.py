@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,25 @@ def findings(out: Path) -> Any:
     return {name: value for name, value in found.items() if name not in times}, without
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
-def test_an_exploration_finds_the_same_although_a_worker_is_killed(tmp_path: Path) -> None:
-    folder = project(tmp_path, {"own.py": LOSS})
-    asked = ("explore", "own:Wrong", "--legs", "numpy,jax", "--situations", "400")
-    here = backendcheck(*asked, "--out", "one", cwd=folder)
+EXPLORE = ("explore", "own:Wrong", "--legs", "numpy,jax")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with an exploration without a farm, in `one`."""
+    folder = project(tmp_path_factory.mktemp("explored"), {"own.py": LOSS})
+    here = backendcheck(*EXPLORE, "--situations", "48", "--out", "one", cwd=folder)
     assert here.exit_code == 1, here.words
+    return folder
+
+
+@on_linux
+def test_an_exploration_finds_the_same_although_a_worker_is_killed(explored: Path) -> None:
+    folder, asked = explored, (*EXPLORE, "--situations", "48")
     with scheduler(folder) as address, contextlib.ExitStack() as stack:
         worker = command("farm", "worker", address, "--legs", "numpy,jax")
-        workers = [stack.enter_context(started(*worker, cwd=tmp_path.parent)) for _ in range(2)]
+        workers = [stack.enter_context(started(*worker, cwd=folder.parent)) for _ in range(2)]
         served = lambda: backendcheck("farm", "status", address, cwd=folder).out.count("jax, numpy; 1 at a time") == 2  # noqa: E731
         assert waited_for(served, 60)
         run = stack.enter_context(started(*command(*asked, "--out", "farm", "--farm", address), cwd=folder))
@@ -131,8 +142,27 @@ def test_an_exploration_finds_the_same_although_a_worker_is_killed(tmp_path: Pat
                 os.kill(pid, signal.SIGKILL)
         assert run.wait(timeout=200) == 1
     assert findings(folder / "farm") == findings(folder / "one")
-    (script,) = (folder / "farm" / "scripts").iterdir()
-    assert script.read_bytes() == (folder / "one" / "scripts" / script.name).read_bytes()
+    here, there = (
+        {script.name: script.read_bytes() for script in (folder / out / "scripts").iterdir()} for out in ("one", "farm")
+    )
+    assert there == here != {}
+
+
+@on_linux
+def test_an_exploration_that_was_interrupted_goes_on(explored: Path) -> None:
+    farm = (*EXPLORE, "--out", "resumed", *FARM)
+    with started(*command(*farm, "--budget", "300s"), cwd=explored) as run:
+        assert waited_for(lambda: sum(b"explore_worker" in line(pid) for pid in descendants(run.pid)) >= 2, 60)
+        time.sleep(5)  # the search has begun, or the probes before it
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=60) == 130
+        assert not descendants(run.pid)
+    was_written = (explored / "resumed" / "findings.json").exists()
+    ended = backendcheck(*farm, "--situations", "48", *(["--resume"] if was_written else []), cwd=explored)
+    assert ended.exit_code in (0, 1), ended.words
+    (numbers, found), (_, expected) = findings(explored / "resumed"), findings(explored / "one")
+    assert numbers["situations"] >= 48
+    assert {each["signature"] for each in expected} <= {each["signature"] for each in found}
 
 
 def line(pid: int) -> bytes:

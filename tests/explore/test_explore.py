@@ -22,7 +22,6 @@ class Legs:
     """Legs that compute a loss from the labels alone. `wrong` is a leg that has another loss for a label of 2."""
 
     n_restarts = 0
-    batch = 48
 
     def __init__(self, wrong=""):
         self.wrong = wrong

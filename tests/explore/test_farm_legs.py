@@ -84,11 +84,10 @@ def cases(legs: FarmLegs, asked: list[dict[str, Any]]) -> list[str]:
 def test_answers_come_in_the_order_of_the_requests(on_farm: Callable[..., FarmLegs]) -> None:
     asked = requests(2 * BATCH + 5)
     with on_farm("jax", "torch") as legs:
-        assert legs.batch == 2 * BATCH  # two workers
         assert cases(legs, asked) == [request["case"] for request in asked]
         assert cases(legs, asked[:1]) == ["explored/0"]
         assert legs.environments["torch"]["versions"] == {"keras": "3.15.1"}
-        assert legs.n_restarts == 2 * 4  # of each leg in each batch
+        assert legs.n_restarts == 2 * 6  # of each leg in each task: 24 situations for each of two workers, and what is left
 
 
 def test_what_a_worker_cannot_do_another_does(on_farm: Callable[..., FarmLegs]) -> None:

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 from front_door import project
 
+from backendcheck.case_files import builtin_cases
 from backendcheck.errors import UnreadableInput, UsageError
-from backendcheck.farm import bundle
+from backendcheck.farm import bundle, task
+from backendcheck.farm.chunks import chunks_of
+from backendcheck.farm.task import Job
+from backendcheck.sessions.request import RecordingRequest
+from backendcheck.vocabulary.leg_names import parse_leg
 
 FILES = {
     "pyproject.toml": "[tool.pytest.ini_options]\n", "tests/cases/a.py": "def case_a(): return {}\n",
@@ -38,6 +43,18 @@ def test_named_files_go_with_the_cases_and_what_configures_them(folder: Path) ->
 
 def test_the_built_in_cases_need_no_files(folder: Path) -> None:
     assert bundle.project_files([], [], folder, folder / "out") == {}
+
+
+def test_paths_of_built_in_cases_are_named_and_not_sent(folder: Path) -> None:
+    file = builtin_cases() / "outputs" / "several_outputs.py"
+    node = f"{file}::case_loss"
+    assert bundle.project_files([node, str(builtin_cases())], [], folder, folder / "out") == {}
+    request = RecordingRequest(backend=parse_leg("jax"), out=folder / "out", paths=[node, str(builtin_cases())])
+    (chunk,) = chunks_of(request, (1, {}), bundle.packed({}))
+    sent = RecordingRequest.from_json(Job.from_json(chunk.job).request)
+    assert list(sent.paths) == ["built-in cases/outputs/several_outputs.py::case_loss", "built-in cases/."]
+    here = task.on_this_machine(sent, folder / "elsewhere")
+    assert [Path(path) for path in here.paths] == [Path(node), builtin_cases()]
 
 
 def test_the_same_files_make_the_same_bytes_and_arrive_as_they_were(tmp_path: Path, folder: Path) -> None:
