@@ -109,14 +109,16 @@ class Search:
 
     def _judged(self, batch: Sequence[Situation], recordings: Sequence[Mapping[str, Recording]]) -> list[Sighting]:
         """What a batch shows at a first look."""
-        seen = [
-            sighting
-            for situation, of_legs in zip(batch, recordings, strict=True)
-            if (sighting := self.judge.sighting(situation, of_legs, look_again=False)) is not None
-        ]
         for situation in batch:
             self.pairs.note(situation)
-        return seen
+        return self._first_looks(batch, recordings)
+
+    def _first_looks(self, situations: Sequence[Situation], recordings: Sequence[Mapping[str, Recording]]) -> list[Sighting]:
+        looks = [
+            self.judge.sighting(situation, of_legs, look_again=False)
+            for situation, of_legs in zip(situations, recordings, strict=True)
+        ]
+        return [sighting for sighting in looks if sighting is not None]
 
     def _submit(self, batch: Sequence[Situation]) -> None:
         for situation in batch:
@@ -156,19 +158,37 @@ class Search:
         if not near or time.monotonic() > self.ends_at:
             return
         self.exploration.n_neighbors += len(near)
-        self._note([sighting for sighting in self.judge.sightings(near) if sighting is not None], 0)
+        recordings = self.legs.observe([self.judge.request(situation) for situation in near])
+        self._note(self._first_looks(near, recordings), 0)
         self.near = []
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
         smallest = {sighting.situation: sighting}
+        tried: set[Situation] = set()
 
-        def shows(candidates: list[Situation]) -> list[bool]:
-            seen = self.judge.sightings(candidates)
-            same = [each is not None and sighting.signature.is_like(each.signature) for each in seen]
-            smallest.update({each.situation: each for each, holds in zip(seen, same, strict=True) if holds and each is not None})
-            return same
+        def first_that_shows(candidates: list[Situation]) -> Situation | None:
+            untried = [candidate for candidate in candidates if candidate not in tried]
+            for several in _at_once(untried):
+                if time.monotonic() > self.ends_at:
+                    return None
+                tried.update(several)
+                recordings = self.legs.observe([self.judge.request(each) for each in several])
+                for seen in self._first_looks(several, recordings):
+                    if not sighting.signature.is_like(seen.signature):
+                        continue
+                    again = self.judge.sighting(seen.situation, seen.recordings)  # the second look, which costs most
+                    if again is not None and sighting.signature.is_like(again.signature):
+                        smallest[again.situation] = again
+                        return again.situation
+            return None
 
-        return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], shows)]
+        return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], first_that_shows)]
+
+
+def _at_once(candidates: Sequence[Situation]) -> list[list[Situation]]:
+    """Candidates that are recorded before the first is judged: calls all at once, and models, which cost most, one by one."""
+    calls = [candidate for candidate in candidates if candidate.path == "call"]
+    return [*([calls] if calls else []), *([candidate] for candidate in candidates if candidate.path != "call")]
 
 
 def _batches(situations: Iterator[Situation]) -> Iterator[list[Situation]]:

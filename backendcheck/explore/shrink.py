@@ -21,7 +21,7 @@ _SIMPLE_DTYPES = {"integer": ("int32", "int64", "float32"), "sequence": ("int32"
 _FEW_EXAMPLES = (1, 2, 3)
 _FEW_CLASSES = (2, 3)
 
-ShowsAll = Callable[[list[Situation]], list[bool]]
+FirstThatShows = Callable[[list[Situation]], Situation | None]
 
 
 def smaller(situation: Situation, target: Target) -> Iterator[list[Situation]]:
@@ -52,8 +52,8 @@ def _with(situation: Situation, name: str, choice: str) -> Situation:
     return replace(situation, **changes)
 
 
-def shrink(situation: Situation, target: Target, shows: ShowsAll) -> Situation:
-    """The smallest situation on the way down that still shows the finding. `shows` answers for several at once."""
+def shrink(situation: Situation, target: Target, first_that_shows: FirstThatShows) -> Situation:
+    """The smallest situation on the way down that still shows the finding. `first_that_shows` chooses one of several, or none."""
     is_smaller = True
     while is_smaller:
         is_smaller = False
@@ -63,9 +63,7 @@ def shrink(situation: Situation, target: Target, shows: ShowsAll) -> Situation:
             if number >= len(steps):
                 break
             candidates = [candidate for candidate in steps[number] if target.is_sensible(candidate)]
-            if not candidates:
-                continue
-            chosen = next((each for each, holds in zip(candidates, shows(candidates), strict=True) if holds), None)
+            chosen = first_that_shows(candidates) if candidates else None
             if chosen is not None:
                 situation, is_smaller = chosen, True
     return situation
