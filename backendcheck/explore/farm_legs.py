@@ -61,7 +61,7 @@ class FarmLegs(Legs):
         self, names: Sequence[str], device: str, farm: Farm, targets: Sequence[str], out: Path, tell: Callable[[str], None]
     ) -> None:
         super().__init__(names, device)
-        own = any(":" in target for target in targets)
+        own = not all(target.startswith("keras.") for target in targets)  # modules, packages and files of the project
         files = project_files([str(Path.cwd())], farm.files, Path.cwd(), out.absolute()) if own else {}
         self._farm, self._tell, self._bundle = farm, tell, packed(files)
         self._import_folders = import_folders() if own else ()
