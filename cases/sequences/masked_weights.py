@@ -1,0 +1,28 @@
+"""Sample weights of models with a mask: a weight for each sentence, or for each word, where some words are padding."""
+
+import keras
+import numpy as np
+import pytest
+
+from backendcheck import ModelCase
+
+WORDS = np.array([[3, 1, 0, 0], [2, 4, 1, 0], [1, 0, 0, 0], [1, 2, 3, 4]], "int32")  # 0 is padding
+TAGS = np.array([[1, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0], [2, 2, 1, 0]], "int32")
+WEIGHTS = {
+    "sentence": np.array([[1.0], [0.5], [2.0], [4.0]], "float32"),
+    "word": np.array([[1, 0.5, 1, 1], [2, 1, 0.25, 1], [0.5, 1, 1, 1], [1, 2, 1, 4]], "float32"),
+}
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def case_weights_of_padded_words(rng, weight):
+    """A tagger learns from sentences or words with weights, and its padding does not count.
+
+    Scenario: E5
+    """
+    inputs = keras.Input((4,), dtype="int32", name="words")
+    embedded = keras.layers.Embedding(5, 3, mask_zero=True, name="embedding")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="tag")(embedded))
+    model.set_weights([rng.normal(size=variable.shape) for variable in model.weights])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return ModelCase(model=model, loss=loss, x=WORDS, y=TAGS, sample_weight=WEIGHTS[weight])
