@@ -70,11 +70,13 @@ class Search:
         self.targets = {target.name: target for target in plan.targets}
         self.n_restarts_before = 0
         self.ends_at = math.inf
+        self.started_at = time.monotonic()  # less the seconds of earlier sessions
         self.near: list[Situation] = []  # neighbors of new findings, to be tried next
 
     def run(self, *, n_situations: int | None, budget_s: float | None) -> None:
         """Search from where the exploration is."""
         began, before = time.monotonic(), self.exploration.seconds
+        self.started_at = began - before
         self.ends_at = math.inf if budget_s is None else began + budget_s - before
         done = self.exploration.n_situations
         order = self.plan.situations()
@@ -145,7 +147,7 @@ class Search:
             small = self._shrunk(sighting) if sighting.result is not None else sighting
             alike = self.exploration.found.get(small.signature)
             if alike is None:
-                alike = Found(sighting=small, hits=0, first_s=self.exploration.seconds)
+                alike = Found(sighting=small, hits=0, first_s=time.monotonic() - self.started_at)
                 self.report(f"{small.situation.target}: {small.headline}")
                 self.near += neighbors(small.situation, self.targets[small.situation.target])
             alike.hits += 1

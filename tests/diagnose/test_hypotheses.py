@@ -172,3 +172,20 @@ def test_smoothing_that_counts_the_classes_of_the_last_axis_is_named(n_smoothed:
     by_leg = everywhere(per_example_loss=losses(3), **common) | {"jax": {"per_example_loss": losses(n_smoothed), **common}}
     messages = " ".join(one.message for one in diagnosed(by_leg).values())
     assert ("smoothed for 2 classes, the size of the last axis" in messages) is bool(code)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", None])
+def test_logits_that_were_taken_for_probabilities_are_found_without_a_reduction_too(reduction: str | None) -> None:
+    """Without a reduction, the recorded loss is the sum of the losses of the examples."""
+    z, y = scores()
+    total = np.mean if reduction else np.sum
+    right = -np.log(softmax(z))[np.arange(len(y)), y]
+    wrong = -np.log(np.clip(z.astype(np.float32), 1e-7, 1 - 1e-7))[np.arange(len(y)), y]
+    loss = {"name": "sparse_categorical_crossentropy", "from_keras": True, "alone": True, "reduction": reduction,
+            "options": {"from_logits": True}}  # fmt: skip
+    common = {"losses": {"": loss}, "labels": {"y_true": y, "y_pred": z.astype(np.float32)}}
+    by_leg = {
+        leg: {"per_example_loss": np.float32(each), "loss": np.float32(total(each)), **common}
+        for leg, each in zip(BACKENDS, (right, wrong, right), strict=True)
+    }
+    assert first(by_leg).code == "logits-as-probabilities"

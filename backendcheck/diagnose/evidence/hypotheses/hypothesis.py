@@ -56,4 +56,4 @@ class Hypothesis:
         if quantity == "per_example_loss":
             return each
         reduced = {"sum": each.sum(), "sum_over_batch_size": each.mean(), "mean": each.mean()}
-        return np.asarray(reduced[str(self.declared.spec.reduction)]) if quantity == "loss" else None
+        return np.asarray(reduced[str(self.declared.scalar.reduction)]) if quantity == "loss" else None
