@@ -30,7 +30,7 @@ _OPTIONS = (
     ),
 )  # fmt: skip
 _CHUNK = click.option(
-    "--farm-chunk", "farm_chunk_s", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, metavar="S",
+    "--farm-chunk", "farm_chunk_s", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True, metavar="S",
     help="With --farm: seconds that the cases of one task should take, by their durations in an earlier run.",
 )  # fmt: skip
 

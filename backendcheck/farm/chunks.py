@@ -28,7 +28,7 @@ from backendcheck.sessions.conditions import harness
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.vocabulary.shards import Shard
 
-CHUNK_S = 60.0
+CHUNK_S = 120.0
 """How long a chunk should take: a lost one costs little, and starting a backend is a small part of it."""
 _USUAL_S = 0.3  # a case that has not been timed
 _MOST = 9999

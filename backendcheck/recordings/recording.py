@@ -98,7 +98,7 @@ class Recording:
     claim: str = ""
     """The docstring of the case."""
     file: str = ""
-    """The case file, relative to where the session was started."""
+    """The case file, relative to where the session was started. A built-in case elsewhere has its path in the repository."""
     line: int = 0
     """The line of the case in its file."""
     file_digest: str = ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from backendcheck.case_files import builtin_cases, is_built_in
 from backendcheck.files import write_atomically
 from backendcheck.recordings.files import move_recording, write_recording
 from backendcheck.recordings.recording import Recording
@@ -82,11 +83,15 @@ class SessionState:
         return [fault for fault, cases in self.request.injections.items() if case in cases or "*" in cases]
 
     def case_file(self, path: Path) -> str:
-        """The path of a case file as reports name it: relative to where the session was started, if it is below."""
-        try:
+        """The path of a case file as reports name it: relative to where the session was started, if it is below.
+
+        A built-in case has its path in the repository otherwise, so that its report is the same wherever it was recorded.
+        """
+        if path.is_relative_to(self.directory):
             return str(path.relative_to(self.directory))
-        except ValueError:
-            return f"{path.parent.name}/{path.name}"
+        if is_built_in(path):
+            return f"cases/{path.relative_to(builtin_cases()).as_posix()}"
+        return f"{path.parent.name}/{path.name}"
 
     def write(self, leg: Path, recording: Recording) -> None:
         """Write a recording below the directory of a leg, at a path that no other case of the session shares."""

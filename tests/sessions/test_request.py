@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backendcheck.case_files import builtin_cases
 from backendcheck.errors import UnreadableInput
 from backendcheck.recordings.files import ENVIRONMENT_FILE
 from backendcheck.sessions.events import Collected, Finished, Message, Started, read_event, report
@@ -112,3 +113,12 @@ def test_each_event_is_one_line_that_is_read_as_it_was_reported(monkeypatch: pyt
 @pytest.mark.parametrize("line", ["", "hello", "3", "[]", "{}", '{"event": "tea"}', '{"event": "started"}', '{"event": []}'])
 def test_what_else_is_on_standard_output_is_not_an_event(line: str) -> None:
     assert read_event(line) is None
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_built_in_case_has_the_same_name_wherever_its_session_started(tmp_path: Path, inside: bool) -> None:
+    """A worker of a farm has the built-in cases elsewhere, and its report is that of one machine."""
+    directory = builtin_cases().parent if inside else tmp_path
+    session = SessionState(request=RecordingRequest(**LEAST), run="0", work=tmp_path, directory=directory)
+    assert session.case_file(builtin_cases() / "outputs/fine_tuning.py") == "cases/outputs/fine_tuning.py"
+    assert session.case_file(tmp_path / "own.py") == ("own.py" if not inside else f"{tmp_path.name}/own.py")
