@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendcheck.cli.warm import WarmCommand, is_possible
 from backendcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +40,11 @@ class Watch:
         self._arguments = [argument for argument in arguments if argument != "--watch"]
         self._requests = requests
         self._files = files
-        self._run = run or (WarmCommand(requests, _run) if is_possible() else _run)
+        if run is None:
+            from backendcheck.cli.warm import WarmCommand, is_possible  # it imports pytest, and no command needs that to start
+
+            run = WarmCommand(requests, _run) if is_possible() else _run
+        self._run = run
         self.exit_code = 0
 
     def until_interrupted(self) -> int:

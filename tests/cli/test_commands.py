@@ -74,3 +74,8 @@ def test_ctrl_c_while_the_command_is_imported_is_no_traceback(tmp_path: Path) ->
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_no_command_waits_for_a_large_library_to_start() -> None:
+    code = "import sys, backendcheck.cli; print(sorted({'numpy', 'pytest', 'execnet', 'keras'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
