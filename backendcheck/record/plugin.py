@@ -7,11 +7,10 @@ a worker runs.
 
 from __future__ import annotations
 
-import atexit
 import faulthandler
+import functools
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Generator
 from pathlib import Path
@@ -25,7 +24,7 @@ from backendcheck.record.conftest_limit import limit_conftests
 from backendcheck.record.fixtures import declare_mark, rng
 from backendcheck.record.isolation import Streams
 from backendcheck.record.spare import EARLY_EVENTS
-from backendcheck.sessions.child_processes import end_with_parent
+from backendcheck.sessions.child_processes import end_process, end_with_parent
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.sessions.worker_files import FilesOfWorker
@@ -126,12 +125,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workerinput"):
         of_others = config._cleanup_stack.pop_all()  # noqa: SLF001 - they come before
-        config.add_cleanup(_end_process)
+        config.add_cleanup(functools.partial(end_process, 0))
         config.add_cleanup(of_others.close)
-
-
-def _end_process() -> None:
-    """End as Python does, but for the objects that are left."""
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - it waits for threads
-    atexit._run_exitfuncs()  # noqa: SLF001
-    os._exit(0)

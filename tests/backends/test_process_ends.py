@@ -203,3 +203,18 @@ def test_with_one_worker_several_crashes_in_a_row_and_the_very_last_case(tmp_pat
     session = record(project(tmp_path, {"row.py": cases}), "row.py")
     assert session.statuses == {"row/1": "crashed", "row/2": "crashed", "row/3": "crashed", "row/4": "recorded"}
     assert session.ended.exit_code == 3
+
+
+def test_what_a_case_file_has_left_open_is_written_and_temporary_files_go(tmp_path: Path) -> None:
+    left_open = """
+        import tempfile
+        LOG = open("log.txt", "w")
+        TEMPORARY = tempfile.NamedTemporaryFile(dir=".", suffix=".temporary")
+
+        def case_a():
+            print("seen", file=LOG)
+            return {"v": 1}
+    """
+    record(project(tmp_path, {"a.py": left_open}), "a.py")
+    assert (tmp_path / "log.txt").read_text() == "seen\n"
+    assert not [*tmp_path.glob("*.temporary")]
