@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from backendcheck.sessions.child_processes import end_with_parent, parent_variable
+from backendcheck.sessions.child_processes import end_process, end_with_parent, parent_variable
+from backendcheck.sessions.conditions import start_conditions
 from backendcheck.sessions.held import HELD, forked
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.spare_worker import SpareWorker, is_unchanged_since
@@ -118,18 +119,18 @@ def serve(connection: int) -> None:
     """Be the server."""
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, and for the process that watches
-    began_ns = time.time_ns()
+    began_ns, conditions = time.time_ns(), start_conditions(os.environ)
     for name in _IMPORTED:
         importlib.import_module(name)
-    _Server(socket.socket(fileno=connection), began_ns).serve()
+    _Server(socket.socket(fileno=connection), began_ns, conditions).serve()
 
 
 class _Server:
-    def __init__(self, connection: socket.socket, began_ns: int) -> None:
+    def __init__(self, connection: socket.socket, began_ns: int, conditions: dict[str, str]) -> None:
         self._connection = connection
         self._lines = connection.makefile("rw", encoding="utf-8")
         self._began_ns = began_ns
-        self._requests: dict[str, str] = {}
+        self._conditions = conditions
 
     def serve(self) -> None:
         for line in self._lines:
@@ -138,7 +139,8 @@ class _Server:
                 self._reap()
                 for request in message["prepare"]:
                     self._hold(request)
-            elif not is_unchanged_since(self._began_ns):  # an upgrade; the processes have the old version
+            elif not is_unchanged_since(self._began_ns) or start_conditions(os.environ) != self._conditions:
+                # A package was upgraded, or one was added with a path: the processes have the old version and the old paths.
                 self._say({})
             else:
                 self._run(message["run"])
@@ -203,9 +205,7 @@ def _as_child(server: dict[str, str], death: signal.Signals, connection: socket.
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        atexit._run_exitfuncs()  # noqa: SLF001
-        sys.stderr.flush()
-        sys.stdout.flush()
+        end_process(code)
     except BaseException:  # noqa: BLE001 - this process must end here, and not go on as its parent
         traceback.print_exc()
     finally:
@@ -213,6 +213,8 @@ def _as_child(server: dict[str, str], death: signal.Signals, connection: socket.
 
 
 def _run_command(arguments: Sequence[str]) -> None:
+    for held in HELD.values():
+        held.leave_to_parent()
     _main(arguments)
 
 

@@ -46,6 +46,10 @@ class HeldProcess:
         self.stdin.write(f"{path}\n")
         self.stdin.flush()
 
+    def leave_to_parent(self) -> None:
+        """In the process of a command: close what the parent alone writes, so that the end of the parent ends the pipe."""
+        os.close(self.exit_codes[1])
+
     def poll(self) -> int | None:
         try:
             return self.wait(0)
@@ -63,7 +67,8 @@ class HeldProcess:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def note_exit(self, status: int) -> None:
         """In the parent: tell how it has ended."""

@@ -167,7 +167,8 @@ def _started(
     request: RecordingRequest, path: Path, directory: Path | None, variables: Mapping[str, str]
 ) -> _Process:
     replace(request, report_events=True).save(path)
-    held = None if directory or variables else HELD.pop(request.backend.value, None)
+    is_own = bool(directory or variables or request.backend.python)
+    held = None if is_own else HELD.pop(request.backend.value, None)
     if held is not None and held.poll() is None:
         with contextlib.suppress(OSError):
             held.take(str(path))

@@ -35,12 +35,17 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.n_runs = folder, 0
+        env = {"PYTHONPATH": str(folder / "installed")}
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command("run", "cases", "--backends", "numpy", "--out", "out", "--watch"), cwd=folder, env=variables(),
+                command("run", "cases", "--backends", "numpy", "--out", "out", "--watch"), cwd=folder, env=variables(env),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def until_run(self) -> None:
         """Wait for the end of the next run."""
@@ -115,9 +120,37 @@ def test_a_save_is_run_in_a_worker_that_was_there_and_no_process_stays(watched: 
     watched.spare()
     left = watched.processes()
     assert len(left) >= 3  # the server, a recording process, a spare worker
-    os.kill(watched.process.pid, signal.SIGKILL)
-    watched.process.wait()
+    watched.kill()
+    all_end(left)
+
+
+def test_a_path_that_an_installation_adds_is_there_in_the_next_run(watched: Watched, tmp_path: Path) -> None:
+    watched.until_run()
+    watched.spare()
+    folder = tmp_path / "elsewhere"
+    path = f"import sys\nsys.path.append({str(folder)!r})\n"  # as the file of an editable installation does it
+    project(tmp_path, {"installed/sitecustomize.py": path, "elsewhere/added.py": "X = 2.0\n"})
+    project(tmp_path, {"cases/helper.py": "from added import X\n"})
+    watched.until_run()
+    assert watched.value("x") == 2.0, watched.text
+
+
+def test_a_watch_that_is_killed_while_it_runs_leaves_no_process(watched: Watched, tmp_path: Path) -> None:
+    watched.until_run()
+    watched.spare()
+    slow = "from pathlib import Path\nfrom time import sleep\nPath('begun').touch()\nsleep(600)\nX = 2.0\n"
+    project(tmp_path, {"cases/helper.py": slow})
+    deadline = time.monotonic() + _LIMIT_S
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline, watched.text
+        time.sleep(0.05)
+    left = watched.processes()
+    watched.kill()
+    all_end(left)
+
+
+def all_end(processes: list[int]) -> None:
     deadline = time.monotonic() + 5
-    while running := [pid for pid in left if _text(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])]:
+    while running := [pid for pid in processes if _text(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])]:
         assert time.monotonic() < deadline, [_text(pid, "cmdline") for pid in running]
         time.sleep(0.05)
