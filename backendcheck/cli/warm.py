@@ -239,4 +239,5 @@ def _wait_for_request(request: RecordingRequest) -> None:
 
 def _main(arguments: Sequence[str]) -> None:
     sys.argv = ["backendcheck", *arguments]
+    importlib.invalidate_caches()  # as in a spare worker
     importlib.import_module("backendcheck.cli").main()  # which imports the command `run`, and with it this file

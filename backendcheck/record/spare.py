@@ -46,6 +46,7 @@ def wait() -> None:
     os.close(answers)
     _say("ready")
     os.environ.update(json.loads(sys.stdin.readline() or "{}"))
+    importlib.invalidate_caches()  # Python remembers folders of the search path that were not there
     _say("unchanged" if is_unchanged_since(began_ns) else "changed")
 
 

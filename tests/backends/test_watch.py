@@ -124,13 +124,25 @@ def test_a_save_is_run_in_a_worker_that_was_there_and_no_process_stays(watched: 
     all_end(left)
 
 
-def test_a_path_that_an_installation_adds_is_there_in_the_next_run(watched: Watched, tmp_path: Path) -> None:
+PATH = """
+    import sys
+    from pathlib import Path
+    sys.path.append(str(Path(__file__).parent.parent / "elsewhere"))
+"""  # as the file of an editable installation does it
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{"installed/sitecustomize.py": PATH, "elsewhere/added.py": "X = 2.0\n"}, {"installed/added.py": "X = 2.0\n"}],
+    ids=["a path", "a folder that was not there"],
+)
+def test_what_an_installation_adds_to_the_search_path_is_there_in_the_next_run(
+    files: dict[str, str], watched: Watched, tmp_path: Path
+) -> None:
     watched.until_run()
     watched.spare()
-    folder = tmp_path / "elsewhere"
-    path = f"import sys\nsys.path.append({str(folder)!r})\n"  # as the file of an editable installation does it
-    project(tmp_path, {"installed/sitecustomize.py": path, "elsewhere/added.py": "X = 2.0\n"})
-    project(tmp_path, {"cases/helper.py": "from added import X\n"})
+    time.sleep(1)  # it imports, and has looked for a module in each folder of the path
+    project(tmp_path, {**files, "cases/helper.py": "from added import X\n"})
     watched.until_run()
     assert watched.value("x") == 2.0, watched.text
 
