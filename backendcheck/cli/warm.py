@@ -27,6 +27,7 @@ from backendcheck.sessions.held import HELD, forked
 from backendcheck.sessions.request import RecordingRequest
 from backendcheck.sessions.spare_worker import SpareWorker, is_unchanged_since
 from backendcheck.sessions.worker_count import available_bytes
+from backendcheck.vocabulary import named_legs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,4 +241,5 @@ def _wait_for_request(request: RecordingRequest) -> None:
 def _main(arguments: Sequence[str]) -> None:
     sys.argv = ["backendcheck", *arguments]
     importlib.invalidate_caches()  # as in a spare worker
+    named_legs.read_again()
     importlib.import_module("backendcheck.cli").main()  # which imports the command `run`, and with it this file

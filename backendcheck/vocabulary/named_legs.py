@@ -39,6 +39,11 @@ def named_legs() -> Mapping[str, NamedLeg]:
     return _named_legs_at(os.getcwd())  # noqa: PTH109 - asked for each finding, and a Path takes longer to make than to look up
 
 
+def read_again() -> None:
+    """Forget the tables that were read, in a process that was there before a file changed."""
+    _named_legs_at.cache_clear()
+
+
 @functools.lru_cache(maxsize=8)
 def _named_legs_at(start: str) -> Mapping[str, NamedLeg]:
     for folder in (Path(start), *Path(start).parents):

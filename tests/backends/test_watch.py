@@ -33,13 +33,13 @@ _LIMIT_S = 120.0  # of a busy machine
 class Watched:
     """A watch over a project, with what it has printed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.n_runs = folder, 0
+    def __init__(self, folder: Path, leg: str = "numpy") -> None:
+        self.folder, self.leg, self.n_runs = folder, leg, 0
         env = {"PYTHONPATH": str(folder / "installed")}
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command("run", "cases", "--backends", "numpy", "--out", "out", "--watch"), cwd=folder, env=variables(env),
+                command("run", "cases", "--backends", leg, "--out", "out", "--watch"), cwd=folder, env=variables(env),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -61,7 +61,7 @@ class Watched:
         return self.log.read_text(encoding="utf-8")
 
     def value(self, name: str) -> object:
-        return read_leg(self.folder / "out/numpy").recordings["a/a"].observations[f"value/{name}"].value.item()
+        return read_leg(self.folder / "out" / self.leg).recordings["a/a"].observations[f"value/{name}"].value.item()
 
     def processes(self) -> list[int]:
         """All processes below that of the watch."""
@@ -159,6 +159,21 @@ def test_a_watch_that_is_killed_while_it_runs_leaves_no_process(watched: Watched
     left = watched.processes()
     watched.kill()
     all_end(left)
+
+
+def test_a_leg_that_is_another_since_the_processes_were_made_ready_is_the_new_one(tmp_path: Path) -> None:
+    leg = '[tool.backendcheck.legs.mine]\nbackend = "numpy"\nenv = {NUMBER = "%d"}\n'
+    helper = "import os\nX = float(os.environ['NUMBER'])\n"
+    watched = Watched(project(tmp_path, FILES | {"cases/helper.py": helper, "pyproject.toml": leg % 1}), "mine")
+    try:
+        watched.until_run()
+        assert watched.value("x") == 1.0
+        watched.spare()
+        project(tmp_path, {"pyproject.toml": leg % 2})
+        watched.until_run()
+        assert watched.value("x") == 2.0, watched.text
+    finally:
+        watched.kill()
 
 
 def all_end(processes: list[int]) -> None:
