@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from backendcheck.explore.numbers import options_of
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
+
+# Names that scripts and cases have for something else.
+_TAKEN: Final = frozenset({
+    "Data", "Loss", "array", "build", "by_hand", "compute", "data", "error", "first", "folder", "function", "gradient", "inputs",
+    "jax", "json", "keras", "labels", "loss", "metric", "model", "nest", "np", "os", "part", "reference", "result",
+    "sample_weight", "second", "table", "tempfile", "tensor", "tf", "torch", "trained", "value", "weight", "weights", "x", "y_pred", "y_true",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +23,7 @@ class Call:
     """A target in source.
 
     imports: the lines that import it, and what every script needs.
-    own: the name that is imported; empty for a target of Keras.
+    own: the name that its model file has for it; empty for a target of Keras.
     name: the class or the function. made: the same, called with its options.
     """
 
@@ -32,9 +39,10 @@ class Call:
         imports, own = "import keras\nimport numpy as np", ""
         name = situation.target
         if colon:
-            own = path.partition(".")[0]
-            imports += f"\n\nfrom {module} import {own}"
-            name = path
+            own, imported = path.rpartition(".")[2], path.partition(".")[0]
+            alias = f"own_{imported}" if imported in _TAKEN else imported
+            imports += f"\n\nfrom {module} import {imported}" + (f" as {alias}" if alias != imported else "")
+            name = alias + path.removeprefix(imported)
         options = {**options_of(situation), **changes}
         arguments = ", ".join(f"{key}={source_of(value)}" for key, value in options.items())
         return cls(imports=imports, own=own, name=name, made=f"{name}({arguments})")

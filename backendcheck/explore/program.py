@@ -49,6 +49,7 @@ class Program:
 
     arrays: the arrays that the source names.
     parts: the functions, in order. The last one, `compute`, returns the observations by name.
+    shown: the observation that a user sees.
     by_hand: the same loss by ``model.compute_loss``, as a function `by_hand`; empty where there is nothing to compare with.
     """
 
@@ -56,6 +57,7 @@ class Program:
     imports: str
     arrays: Mapping[str, np.ndarray]
     parts: tuple[str, ...]
+    shown: str
     by_hand: str = ""
 
     @property
@@ -71,7 +73,7 @@ def program_of(situation: Situation, kind: str) -> Program | None:
         return Program(
             stage=RecordingStage.COMPUTE, imports="import keras\nimport numpy as np",
             arrays={name: arrays[name] for name in names},
-            parts=(_function("compute", [f'return {{"value/result": {source}}}']),),
+            parts=(_function("compute", [f'return {{"value/result": {source}}}']),), shown="value/result",
         )  # fmt: skip
     return None if situation.path == CALL else _of_model(situation, kind)
 
@@ -91,7 +93,8 @@ def _of_model(situation: Situation, kind: str) -> Program:
     has_path = kind != "metric" and situation.path != BY_HAND and len(batches_of(situation)) == 1
     by_hand = _function("by_hand", ["model = build()", *_by_hand(situation, _loss_name(situation))]) if has_path else ""
     stage = _STAGES.get(situation.path, RecordingStage.METRICS if kind == "metric" else RecordingStage.TRAIN)
-    return Program(stage=stage, imports=imports, arrays=arrays, parts=tuple(parts), by_hand=by_hand)
+    shown = "metric/result" if kind == "metric" else _loss_name(situation)
+    return Program(stage=stage, imports=imports, arrays=arrays, parts=tuple(parts), shown=shown, by_hand=by_hand)
 
 
 def _function(name: str, lines: list[str]) -> str:
@@ -213,7 +216,7 @@ def _path_lines(situation: Situation, kind: str, call: Call) -> list[str]:
 
 
 def _reloaded(call: Call) -> list[str]:
-    custom = f', custom_objects={{"{call.own}": {call.own}}}' if call.own else ""
+    custom = f', custom_objects={{"{call.own}": {call.name}}}' if call.own else ""
     return [
         "with tempfile.TemporaryDirectory() as folder:", '    model.save(os.path.join(folder, "model.keras"))',
         f'    model = keras.models.load_model(os.path.join(folder, "model.keras"){custom})',

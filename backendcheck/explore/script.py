@@ -81,7 +81,8 @@ def script_of(sighting: Sighting, file: str, kind: str) -> str:
     else:
         made = call.made if kind == "loss" else call.made.partition("(")[0]
         weighted = "sample_weight" in arrays_of(situation)
-        body = _loss_body(made, is_gradient=is_gradient, is_class=kind == "loss", weighted=weighted)
+        reduction = 'reduction="none"' if observation == "per_example_loss" else ""
+        body = _loss_body(made, is_gradient=is_gradient, reduction=reduction, is_class=kind == "loss", weighted=weighted)
     arrays = "\n".join(f"{name} = {literal(array)}" for name, array in arrays_of(situation).items())
     if finding is not None and finding.oracle is Oracle.REFERENCE and (right := reference_of(sighting)) is not None:
         arrays += f"\nreference = {source_of(right.tolist())}  # the right value, in float64"
@@ -131,7 +132,7 @@ def script_of_program(sighting: Sighting, program: Program, file: str) -> str:
     is_dtype = finding is not None and finding.kind is FindingKind.DTYPE
     calls = [f"value = {value}", f"value = {_DTYPE if is_dtype else _PLAIN}"]
     if not name or name == "raised":
-        calls = ["value = sorted(compute())"]
+        calls = [f'value = keras.ops.convert_to_tensor(compute()["{program.shown}"])', f"value = {_PLAIN}"]
     elif is_path:
         calls = [f"value = [keras.ops.convert_to_numpy({value}).tolist() for part in (compute, by_hand)]"]
     standard = ("os", "tempfile")
@@ -173,14 +174,15 @@ def _metric_body(situation: Situation, call: Call) -> str:
     return "\n".join([*lines, "    return keras.ops.convert_to_tensor(metric.result())"])
 
 
-def _loss_body(made: str, *, is_gradient: bool, is_class: bool, weighted: bool) -> str:
+def _loss_body(made: str, *, is_gradient: bool, reduction: str, is_class: bool, weighted: bool) -> str:
+    """`reduction` is the argument of a function, which has no option for it."""
     labels = "keras.ops.convert_to_tensor(y_true)"
     weight = ", sample_weight=keras.ops.convert_to_tensor(sample_weight)" if weighted else ""
     lines = [f"    loss = {made}"]
     if not is_class:
         # As model.compile does it: the mean of a function of (y_true, y_pred).
         lines = ["    class Loss(keras.losses.Loss):", "        def call(self, y_true, y_pred):",
-                 f"            return {made}(y_true, y_pred)", "", "    loss = Loss()"]  # fmt: skip
+                 f"            return {made}(y_true, y_pred)", "", f"    loss = Loss({reduction})"]  # fmt: skip
     if is_gradient:
         lines.append(f"    return gradient(lambda tensor: keras.ops.sum(loss({labels}, tensor{weight})), y_pred)")
     else:

@@ -1,5 +1,6 @@
 """Situations with a model, and label layers: their programs, numbers and references, without a backend."""
 
+import ast
 import itertools
 from dataclasses import replace
 
@@ -198,7 +199,7 @@ def test_a_path_that_differs_from_the_loss_by_hand_is_a_finding_with_both_in_its
         (_SQUARED, "loss", ["model.fit(x, y_true, batch_size=4", "loss=keras.losses.MeanSquaredError()"]),
         (
             replace(_SQUARED, path="save-load", target="own:Loss"), "loss",
-            ["from own import Loss", 'custom_objects={"Loss": Loss}'],
+            ["from own import Loss as own_Loss", 'custom_objects={"Loss": own_Loss}'],
         ),
         (replace(_SQUARED, path="dataset", target="keras.metrics.MeanSquaredError"), "metric", ["metrics=[", "Data()"]),
         (_classes(path="fit", sample_weight="class-weight"), "loss", ["class_weight={0: 0.5, 1: 2.0, 2: 1.5}"]),
@@ -227,3 +228,51 @@ def test_scripts_and_cases_of_models_and_label_layers(situation, kind, parts):
     cases = case_file([(sighting, "name", kind)])
     compile(cases, "cases", "exec")
     assert ('weights="as built"' in cases) == (kind != "labels")
+
+
+@pytest.mark.parametrize("kind", ["loss", "loss function", "metric"])
+@pytest.mark.parametrize("name", ["loss", "compute", "metric", "Loss", "y_true", "Outer.Inner"])
+@pytest.mark.parametrize(
+    "change", [{}, {"path": "save-load"}, {"path": "fit", "outputs": "dict"}, {"path": "dataset", "mask": "some"}]
+)
+def test_a_target_of_ones_own_may_have_a_name_that_scripts_use(name, change, kind):
+    situation = replace(_SQUARED, **{"path": "call", "target": f"own:{name}", "label_shape": "(N,T,C)", **change})
+    recordings = _on_paths(dict.fromkeys(_LEGS, (0.5, 0.25)), situation)
+    sighting = Judge(_SameLegs(recordings), {situation.target: kind}).sighting(situation, recordings)
+    for source in (script_of(sighting, "scripts/x.py", kind), case_file([(sighting, "of_own", kind)])):
+        nodes = list(ast.walk(ast.parse(source)))
+        (statement,) = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "own"]
+        (imported,) = statement.names
+        assert imported.name == name.partition(".")[0]
+        bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        assert (imported.asname or imported.name) not in bound
+        assert (imported.asname or imported.name) in {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize(
+    ("situation", "kind", "shown"),
+    [
+        (_SQUARED, "loss", "train/loss"), (replace(_SQUARED, path="evaluate"), "loss", "loss"),
+        (replace(_SQUARED, path="jit", target="keras.metrics.MeanSquaredError"), "metric", "metric/result"),
+        (Situation(target="keras.ops.multi_hot", labels="integer", head="logits"), "labels", "value/result"),
+    ],
+)  # fmt: skip
+def test_the_script_of_what_one_leg_refuses_prints_the_value_of_the_others(situation, kind, shown):
+    recordings = _on_paths(dict.fromkeys(_LEGS, (0.5, 0.5)), situation)
+    recordings["jax"] = recording(f"explored/{situation.key}", "jax", raised="ValueError")
+    sighting = Judge(_SameLegs(recordings), {situation.target: kind}).sighting(situation, recordings)
+    assert sighting.signature.kind == "raised"
+    script = script_of(sighting, "scripts/x.py", kind)
+    assert f'value = keras.ops.convert_to_tensor(compute()["{shown}"])' in script
+    assert f'"{shown}": ' in script  # which compute returns
+
+
+def test_the_script_of_a_function_prints_one_loss_for_each_example():
+    situation = replace(_SQUARED, target="own:absolute", path="call")
+    recordings = {leg: recording("explored/x", leg, per_example_loss=[number, number]) for number, leg in enumerate(_LEGS)}
+    sighting = Judge(_SameLegs(recordings)).sighting(situation, recordings)
+    assert sighting.finding.observation == "per_example_loss"
+    assert 'loss = Loss(reduction="none")' in script_of(sighting, "scripts/x.py", "loss function")
+    assert "reduction='none')" in script_of(sighting, "scripts/x.py", "loss")
