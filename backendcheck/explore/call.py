@@ -14,7 +14,8 @@ from backendcheck.text.literals import source_of
 _TAKEN: Final = frozenset({
     "Data", "Loss", "array", "build", "by_hand", "compute", "data", "error", "first", "folder", "function", "gradient", "inputs",
     "jax", "json", "keras", "labels", "loss", "metric", "model", "nest", "np", "os", "part", "reference", "result",
-    "sample_weight", "second", "table", "tempfile", "tensor", "tf", "torch", "trained", "value", "weight", "weights", "x", "y_pred", "y_true",
+    "sample_weight", "second", "table", "tempfile", "tensor", "tf", "torch", "trained", "value", "weight", "weights",
+    "x", "y_pred", "y_true",
 })  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def targets_on(legs: Legs, names: Sequence[str], notes: list[str]) -> list[Targe
             targets += [target for target in targets_of_file(name, legs.names[0], notes) if _is_present(legs, target, notes)]
             continue
         plain, arguments = split_arguments(name)
-        targets += [with_arguments(of_keras[plain], arguments)] if plain in of_keras else _own(legs, plain, arguments, notes)
+        targets += [_of_keras(legs, of_keras[plain], arguments)] if plain in of_keras else _own(legs, plain, arguments, notes)
     if alike := {target.name for target in targets if sum(target.name == each.name for each in targets) > 1}:
         message = f"{', '.join(sorted(alike))}: is named twice; expected each target once. Explore the others into another --out."
         raise UsageError(message)
@@ -80,6 +80,23 @@ def with_arguments(target: Target, arguments: Mapping[str, Any]) -> Target:
     options = {name: choices for name, choices in target.options.items() if name not in arguments}
     required = {**target.required, **arguments}
     return replace(target, forms=tuple(forms), options=options, required=required, given=arguments)
+
+
+def _of_keras(legs: Legs, target: Target, arguments: Mapping[str, Any]) -> Target:
+    """A target of Keras that is named, with its arguments.
+
+    Raises:
+        UsageError: if a leg does not have it, or it does not take an argument.
+    """
+    for leg, answer in legs.describe(target.name).items():
+        if not answer["kind"]:
+            message = f"{target.name}: cannot be explored on {leg}: {answer.get('why', 'its Keras does not have it')}."
+            raise UsageError(message)
+        takes = answer["parameters"]
+        if takes and "kwargs" not in takes and (unknown := [name for name in arguments if name not in takes]):
+            message = f"{target.name}: has no option {', '.join(unknown)} on {leg}; expected some of {', '.join(takes)}."
+            raise UsageError(message)
+    return with_arguments(target, arguments)
 
 
 def _is_present(legs: Legs, target: Target, notes: list[str]) -> bool:

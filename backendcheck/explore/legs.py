@@ -100,7 +100,7 @@ class Leg:
         """What the leg says of a target."""
         self.wait_until_ready()
         self.requests.put(json.dumps({"do": "describe", "target": target}) + "\n")
-        return self._answer(_START_S) or {"kind": "", "why": f"{self.name} ended"}
+        return self._answer(_START_S) or {"kind": "", "why": "its process ended, or gave no answer"}
 
     def next_recording(self) -> Recording:
         """The recording of the request that was submitted first. One that crashes or hangs is recorded as that."""

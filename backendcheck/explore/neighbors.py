@@ -21,6 +21,7 @@ from backendcheck.model_file.losses import snake
 from backendcheck.recordings.legs import find_legs, read_legs
 from backendcheck.recordings.recording import Recording
 from backendcheck.temporary import temporary_directory
+from backendcheck.text.words import first_line
 from backendcheck.vocabulary.observations import of_output
 
 _NOT_OF_KERAS = "the {kind} {name} is not one of Keras. Explore it by its name, as package.module:Name"
@@ -153,6 +154,9 @@ def _of_cases(name: str, leg: str, notes: list[str]) -> Iterator[Declared]:
 
 
 def _declared_in(recording: Recording, notes: list[str]) -> Iterator[Declared]:
+    if not recording.losses and not recording.metrics:
+        raised = "".join(f": raised {each.type}: {first_line(each.message)}" for each in recording.raised[:1])
+        notes.append(f"{recording.case} declares no loss or metric{raised or f' ({recording.status})'}")
     for output, loss in recording.losses.items():
         if not loss["from_keras"]:
             notes.append(f"{recording.case}: {_NOT_OF_KERAS.format(kind='loss', name=loss['name'])}")

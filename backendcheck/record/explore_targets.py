@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -45,6 +45,13 @@ def describe(name: str) -> dict[str, Any]:
         target = importlib.import_module(name) if _is_module(name) else resolve(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - importing a module of a user may raise anything
         return {"kind": "", "why": f"{type(error).__name__}: {error}"}
+    try:
+        return _described(target)
+    except Exception as error:  # noqa: BLE001 - a class without a signature, or an object with attributes that raise
+        return {"kind": "", "why": f"it cannot be inspected ({type(error).__name__}: {error})"}
+
+
+def _described(target: Any) -> dict[str, Any]:
     if inspect.ismodule(target):
         members, notes = _defined_in(target)
         return {"kind": "package", "members": members, "notes": notes}
@@ -69,8 +76,10 @@ def _defined_in(package: ModuleType) -> tuple[list[str], list[str]]:
     members: list[str] = []
     notes: list[str] = []
     for module in _modules(package, notes):
-        for name, found in vars(module).items():
-            if name.startswith("_") or getattr(found, "__module__", "") != module.__name__:
+        for name, found in list(vars(module).items()):
+            if name.startswith("_") or not issubclass(type(found), type | FunctionType):
+                continue  # nothing else is asked, because an object may raise or act on being asked
+            if getattr(found, "__module__", "") != module.__name__:
                 continue  # imported from elsewhere
             if _can_be_explored(found):
                 members.append(f"{module.__name__}:{name}")

@@ -71,6 +71,24 @@ def test_an_argument_of_keras_is_not_varied_and_decides_the_forms():
     assert {form.head for form in probabilities.forms} == {"sigmoid"}
 
 
+_HUBER = {"kind": "loss", "parameters": ["delta", "reduction", "name", "dtype"], "required": []}
+
+
+def test_a_target_of_keras_that_is_named_has_to_be_on_every_leg():
+    nothing = {"kind": "", "why": "AttributeError: no Huber"}
+    legs = _Legs(**{"keras.losses.Huber": {"jax": _HUBER, "torch": nothing}})
+    with pytest.raises(UsageError, match=r"keras.losses.Huber: cannot be explored on torch: AttributeError: no Huber"):
+        targets_on(legs, ["keras.losses.Huber"], [])
+
+
+def test_an_argument_that_a_target_of_keras_does_not_have_is_refused():
+    legs = _Legs(**{"keras.losses.Huber": _HUBER})
+    (target,) = targets_on(legs, ["keras.losses.Huber(delta=5.0)"], [])
+    assert target.required == {"delta": 5.0}
+    with pytest.raises(UsageError, match=r"keras.losses.Huber: has no option detla on jax; expected some of delta, reduction"):
+        targets_on(legs, ["keras.losses.Huber(detla=5.0)"], [])
+
+
 def test_what_the_constructor_needs_is_asked_for():
     with pytest.raises(UsageError, match=r"its constructor needs gamma. Give the values: own:Focal\(gamma=…\)"):
         targets_on(_Legs(own__Focal=_FOCAL), ["own:Focal"], [])

@@ -102,6 +102,12 @@ def test_a_case_declares_the_loss_that_was_recorded():
     assert _declared(_recorded(from_keras=False)) == []
 
 
+def test_a_case_that_raised_before_it_declared_anything_is_noted():
+    notes = []
+    assert list(neighbors._declared_in(recording("a/b", "jax", raised="RuntimeError: no file\nmore"), notes)) == []
+    assert notes == ["a/b declares no loss or metric: raised RuntimeError: no file"]
+
+
 def test_an_option_in_which_two_cases_differ_is_varied(monkeypatch):
     monkeypatch.setattr(neighbors, "_of_cases", lambda *_: iter(_declared(_recorded(), _recorded(options={"delta": 2.0}))))
     (target,) = targets_of_file("cases/a.py", "jax", [])
