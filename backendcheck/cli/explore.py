@@ -101,7 +101,7 @@ def explore(
             click.echo(visible(f"backendcheck: {error}"), err=True)
             sys.exit(3)
     _echo(exploration, content, out)
-    if content["unsupported"] >= content["situations"]:  # nothing was compared
+    if not content["compared"]:
         sys.exit(3)
     sys.exit(1 if any(finding["known"] is None for finding in content["findings"]) else 0)
 

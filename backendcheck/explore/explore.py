@@ -161,7 +161,8 @@ class Search:
             return
         self.exploration.n_neighbors += len(near)
         recordings = self.legs.observe([self.judge.request(situation) for situation in near])
-        self._note(self._first_looks(near, recordings), 0)
+        with self.judge.not_counting():
+            self._note(self._first_looks(near, recordings), 0)
         self.near = []
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
@@ -184,7 +185,8 @@ class Search:
                         return again.situation
             return None
 
-        return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], first_that_shows)]
+        with self.judge.not_counting():
+            return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], first_that_shows)]
 
 
 def _at_once(candidates: Sequence[Situation]) -> list[list[Situation]]:
@@ -210,6 +212,7 @@ def summary(search: Search) -> dict[str, Any]:
     """What a search has done, in numbers."""
     counts = search.judge.counts
     return {
+        "compared": max(0, search.exploration.n_situations - counts.not_compared),
         "pairs_covered": round(search.pairs.share, 4), "unsupported": counts.unsupported, "crashed": counts.crashed,
         "dismissed": dict(counts.dismissed), "restarts": search.n_restarts_before + search.legs.n_restarts,
     }  # fmt: skip

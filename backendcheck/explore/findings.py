@@ -15,6 +15,7 @@ from backendcheck.explore.explore import Exploration, Found
 from backendcheck.explore.judging import outcome_words
 from backendcheck.explore.script import script_of
 from backendcheck.files import read_text, write_atomically
+from backendcheck.report.formats.strict_json import plain
 
 SCHEMA = 1
 FINDINGS = "findings.json"
@@ -73,19 +74,19 @@ def write_findings(
 ) -> dict[str, Any]:  # fmt: skip
     """Write findings.json, the case file and the page; returns the content of findings.json."""
     found = sorted(exploration.findings, key=lambda finding: str(finding.sighting.signature))
-    content = {
+    content: dict[str, Any] = plain({
         "schema": SCHEMA, "seed": exploration.seed, "budget_s": budget_s, "legs": list(legs), "environments": dict(environments),
         "situations": exploration.n_situations, "neighbors": exploration.n_neighbors, **numbers,
         "not_confirmed": exploration.n_unconfirmed,
         "seconds": round(exploration.seconds, 1), "targets": list(targets), "asked": list(asked), "notes": exploration.notes,
         "findings": [_entry(finding) for finding in found],
-    }  # fmt: skip
+    })  # fmt: skip
     cases = [
         (finding.sighting, finding.case.partition("::case_")[2], kinds[finding.sighting.situation.target]) for finding in found
     ]
     write_atomically(out / CASES, case_file(cases).encode())
     write_atomically(out / "index.html", _page(content, found).encode())
-    write_atomically(out / FINDINGS, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(out / FINDINGS, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     return content
 
 

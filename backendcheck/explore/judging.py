@@ -7,8 +7,9 @@ decision lies on a threshold or a tie.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,7 @@ N_JITTERS = 6
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
 _NOT_SUPPORTED = ("unsupported-type", "unsupported-argument")
 _ROUNDING = "rounding"
+_NOT_OBSERVED, _NOT_COMPARABLE = "could not be observed", "not comparable"
 _SHOWN = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
 
@@ -80,11 +82,16 @@ class Sighting:
 
 @dataclass(slots=True, eq=False)
 class Counts:
-    """How many situations were judged, and what was left out, by reason."""
+    """What was left out, by reason."""
 
     unsupported: int = 0
     crashed: int = 0
     dismissed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def not_compared(self) -> int:
+        """The situations in which nothing was compared."""
+        return self.unsupported + sum(self.dismissed[reason] for reason in (_NOT_OBSERVED, _NOT_COMPARABLE))
 
 
 def request_of(situation: Situation, arrays: Mapping[str, np.ndarray] | None = None, *, kind: str = "") -> Request:
@@ -112,6 +119,15 @@ class Judge:
         self.kinds = kinds or {}
         self.counts = Counts()
 
+    @contextlib.contextmanager
+    def not_counting(self) -> Iterator[None]:
+        """For looks at situations that are none of the search: what they leave out is not counted."""
+        counts, self.counts = self.counts, Counts()
+        try:
+            yield
+        finally:
+            self.counts = counts
+
     def request(self, situation: Situation, arrays: Mapping[str, np.ndarray] | None = None) -> Request:
         """As `request_of`."""
         return request_of(situation, arrays, kind=self.kinds.get(situation.target, "loss"))
@@ -131,7 +147,7 @@ class Judge:
             self.counts.crashed += 1
             return _crash(situation, recordings, crashed)
         if any(not recording.was_observed for recording in recordings.values()):
-            self.counts.dismissed["could not be observed"] += 1
+            self.counts.dismissed[_NOT_OBSERVED] += 1
             return None
         if all(recording.raised for recording in recordings.values()):
             self.counts.unsupported += 1
@@ -139,7 +155,7 @@ class Judge:
         recordings = with_reference(situation, recordings)
         result = case_result(f"explored/{situation.key}", recordings, list(recordings), [], [], only_failing=False)
         if result.verdict is Verdict.ERROR:
-            self.counts.dismissed["not comparable"] += 1
+            self.counts.dismissed[_NOT_COMPARABLE] += 1
             return None
         findings = [finding for finding in result.findings if not self._proves_nothing(situation, finding, recordings)]
         if findings and look_again:

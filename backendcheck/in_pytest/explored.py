@@ -35,8 +35,9 @@ def explore_in_test(request: pytest.FixtureRequest, target: Any, *, situations: 
     if new:
         lines = [f"  {finding['headline']}\n    {out / finding['script']}" for finding in new]
         pytest.fail(f"{name}: {len(new)} new {'finding' if len(new) == 1 else 'findings'}\n" + "\n".join(lines), pytrace=False)
-    if content["unsupported"] >= content["situations"]:
-        pytest.fail(f"{name}: every backend refused each of {content['situations']} situations. See {out}", pytrace=False)
+    if not content["compared"]:
+        message = f"{name}: nothing was compared in {content['situations']} situations: all were refused or not observed."
+        pytest.fail(f"{message} See {out}", pytrace=False)
     return content
 
 

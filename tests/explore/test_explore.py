@@ -1,6 +1,7 @@
 import base64
 import json
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,49 @@ def test_what_is_written_has_the_fields_of_the_contract(tmp_path):
     assert entry["case"].startswith("cases/explored.py::case_hinge")
     assert "keras.losses.Hinge" in (tmp_path / "index.html").read_text()
     assert read_earlier(tmp_path) == content
+
+
+def _refused(request):
+    return {leg: recording(request["case"], leg, raised="TypeError: no") for leg in _LEGS}
+
+
+def _not_observed(request):
+    return {leg: recording(request["case"], leg, status="error", problem="out of memory") for leg in _LEGS}
+
+
+@pytest.mark.parametrize("answer", [_refused, _not_observed])
+def test_a_search_that_compared_nothing_says_so(answer):
+    legs = Legs()
+    legs.submit = lambda request: legs.answers.append(answer(request))
+    search = Search(legs, _PLAN, Exploration(seed=3), lambda _: None)
+    search.run(n_situations=60, budget_s=None)
+    assert summary(search)["compared"] == 0
+
+
+def test_situations_that_were_tried_to_make_a_finding_small_are_not_counted():
+    search = searched(60)
+    legs = search.legs
+    legs.submit = lambda request: legs.answers.append(_refused(request))
+    before = summary(search)
+    (finding,) = search.exploration.findings
+    search._shrunk(finding.sighting)
+    search.near = search.plan.covering[0][:5]
+    search._look_around()
+    assert summary(search) == before
+    assert before["compared"] == 60
+
+
+def test_findings_are_strict_json(tmp_path):
+    search = searched(200)
+    (finding,) = search.exploration.findings
+    nan = {"value/result": [np.nan, np.inf]}
+    finding.sighting = replace(finding.sighting, recordings={leg: recording("a/b", leg, observations=nan) for leg in _LEGS})
+    content = write_findings(
+        tmp_path, search.exploration, legs=_LEGS, budget_s=None, environments={}, numbers={**summary(search)}, targets=[],
+        kinds={_TARGET.name: "loss"},
+    )  # fmt: skip
+    assert content["findings"][0]["outcomes"]["jax"] == ["NaN", "Infinity"]
+    json.loads((tmp_path / "findings.json").read_text(), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 9}', '{"schema": 1, "seed": 0}'])
