@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,11 @@ def put_case(out: Path, name: str, folder: Path) -> Path:
     tree = ast.parse(source)
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == f"case_{name}")
     case = ast.get_source_segment(source, function)
+    imports = _needed_imports(tree, function)
     path = folder / _FILE
     if not path.exists():
-        first = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
-        head = "\n".join(source.splitlines()[: first.lineno - 1]).rstrip()
-        write_atomically(path, f"{head}\n\n\n{case}\n".encode())
+        head = [f'"""{ast.get_docstring(tree)}"""', "\n".join(imports)]
+        write_atomically(path, ("\n\n".join(filter(None, head)) + f"\n\n\n{case}\n").encode())
         return path
     before = read_text(path)
     try:
@@ -60,16 +60,27 @@ def put_case(out: Path, name: str, folder: Path) -> Path:
     if any(isinstance(node, ast.FunctionDef) and node.name == function.name for node in there.body):
         message = f"{path}: has a {function.name} already; expected a new name. Rename or remove that one."
         raise UsageError(message)
-    write_atomically(path, f"{_with_imports(before, there, tree).rstrip()}\n\n\n{case}\n".encode())
+    write_atomically(path, f"{_with_imports(before, there, imports).rstrip()}\n\n\n{case}\n".encode())
     return path
 
 
-def _with_imports(text: str, there: ast.Module, needed: ast.Module) -> str:
+def _needed_imports(tree: ast.Module, function: ast.FunctionDef) -> list[str]:
+    """The imports of a file that one of its functions needs."""
+    used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    needed = []
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias for alias in node.names if (alias.asname or alias.name) in used]
+            node.names = names
+            needed += [ast.unparse(node)] if names else []
+    return needed
+
+
+def _with_imports(text: str, there: ast.Module, needed: Sequence[str]) -> str:
     """The text with those imports that it lacks, behind its last one."""
     imports = [node for node in there.body if isinstance(node, ast.Import | ast.ImportFrom)]
     present = set(map(ast.unparse, imports))
-    wanted = [ast.unparse(node) for node in needed.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    missing = [line for line in wanted if line not in present]
+    missing = [line for line in needed if line not in present]
     docstring = there.body[0].end_lineno or 0 if there.body and ast.get_docstring(there) is not None else 0
     place = max((node.end_lineno or 0 for node in imports), default=docstring)
     lines = text.splitlines()

@@ -2,7 +2,7 @@
 
 The match is conservative. A finding is known only if a case about the same loss or metric differs in the same way, on the same
 legs, and says in its name or claim what is special about the situation. A finding that is wrongly new costs a look. One that is
-wrongly known is lost.
+wrongly known is lost. A finding whose case the project has word for word, as `--accept` leaves it, is known as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from backendcheck.case_files import builtin_cases, find_case_files
 from backendcheck.config import load_configuration
 from backendcheck.errors import UsageError
+from backendcheck.explore.case_file import case_source
 from backendcheck.explore.judging import Sighting
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.situation import Situation
@@ -71,12 +72,14 @@ _USUAL = {
 class KnownCase:
     """A function of a case file: what it is about.
 
-    `text` is its claim and the options that it names. A name that the file imports is in `names` as ``package.module:Name``.
+    `code` is its claim and its body. `text` is its claim and the options that it names. A name that the file imports is in
+    `names` as ``package.module:Name``.
     """
 
     id: str
     text: str
     names: frozenset[str]
+    code: str = ""
 
 
 class KnownDivergences:
@@ -106,28 +109,44 @@ class KnownDivergences:
         paths = dict.fromkeys(path.resolve() for found in files.values() for path in found)
         return cls(entries, [case for path in paths for case in _cases_in(path)])
 
-    def describing(self, sighting: Sighting) -> str | None:
-        """The cause, or the case, that describes a finding; None if nothing does for certain."""
+    def describing(self, sighting: Sighting, kind: str) -> str | None:
+        """The cause, or the case, that describes a finding; None if nothing does for certain. `kind` is that of the target."""
+        (function,) = ast.parse(case_source(sighting, "of_finding", kind)).body
+        code = _code(function)
         for entry in self._entries:
             case = self._cases.get(entry.case.partition("[")[0].rstrip("*"))
-            if case is not None and _describes(entry, case, sighting):
+            if case is not None and _concerns(entry, case, sighting) and (case.code == code or _describes(entry, case, sighting)):
                 return entry.cause.id if entry.cause is not None else entry.case
         return None
 
 
-def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
-    signature, situation = sighting.signature, sighting.situation
-    own = _plain(f"{entry.case} {entry.reason}")
-    if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
-        return False  # a negative label of its own: the one that PyTorch ignores
-    text = f"{own} {_plain(case.text)} {_plain(entry.cause.title if entry.cause is not None else '')}"
+def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
+    """Whether an entry is about the same loss or metric, and the same kind of difference on the same legs."""
+    signature = sighting.signature
     return (
         _concerns_legs(entry, sighting)
         and signature.kind in entry.kinds
         and signature.oracle in entry.oracles
-        and bool(_names_of(situation.target) & case.names)
-        and _is_about(text, situation)
+        and bool(_names_of(sighting.situation.target) & case.names)
     )
+
+
+def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
+    """Whether the texts of an entry and its case name what is special about the situation."""
+    situation = sighting.situation
+    own = _plain(f"{entry.case} {entry.reason}")
+    if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
+        return False  # a negative label of its own: the one that PyTorch ignores
+    text = f"{own} {_plain(case.text)} {_plain(entry.cause.title if entry.cause is not None else '')}"
+    return _is_about(text, situation)
+
+
+def _code(function: ast.stmt) -> str:
+    """The claim of a case, which is the first line of its docstring, and its body."""
+    if not isinstance(function, ast.FunctionDef):
+        return ""
+    claim = (ast.get_docstring(function) or "").partition("\n")[0]
+    return "\n".join([claim, *map(ast.unparse, function.body[1:])])
 
 
 def _plain(text: str) -> str:
@@ -192,5 +211,5 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
             options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}", names=frozenset(names),
-                text=f"{ast.get_docstring(node) or ''} {options}",
+                text=f"{ast.get_docstring(node) or ''} {options}", code=_code(node),
             )  # fmt: skip

@@ -75,7 +75,7 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
     confirmed = {entry["signature"]: entry["confirmed"] for entry in (earlier or {"findings": ()})["findings"]}
     known = KnownDivergences.in_force(Path.cwd(), environments)
     for finding in exploration.findings:
-        finding.known = known.describing(finding.sighting)
+        finding.known = known.describing(finding.sighting, kinds[finding.sighting.situation.target])
 
     def write() -> dict[str, Any]:
         return write_findings(
@@ -118,7 +118,10 @@ def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], 
     sightings = search.judge.sightings([Situation.from_json(entry["situation"]) for entry in entries])
     go_on_counting(search, earlier)  # after the findings have been looked at again
     for entry, sighting in zip(entries, sightings, strict=True):
-        if sighting is not None:
+        if sighting is None:  # as when it does not show again in a fresh process
+            exploration.n_unconfirmed += 1
+            exploration.notes.append(f"{entry['target']}: {entry['headline']}: does not show again, and is left out")
+        else:
             exploration.found[_signature(entry)] = Found(sighting=sighting, hits=entry["hits"], first_s=entry["first_s"])
 
 

@@ -53,6 +53,15 @@ def test_the_first_case_makes_the_file(out, tmp_path):
     assert "import keras\n" in path.read_text()
 
 
+def test_a_case_brings_the_imports_that_it_needs_and_no_other(out, tmp_path):
+    text = put_case(out, "other", tmp_path / "first").read_text()
+    assert text.startswith('"""Situations in which')
+    assert "from own" not in text
+    assert "from backendcheck import LossCase\n\n\ndef case_other" in text
+    (tmp_path / "explored.py").write_text("import keras\n")
+    assert "from own" not in put_case(out, "other", tmp_path).read_text()
+
+
 def test_another_case_goes_behind_those_that_are_there_with_its_imports(out, tmp_path):
     path = tmp_path / "explored.py"
     path.write_text('"""Mine."""\n\nimport keras\n\nLIMIT = 3\n\n\ndef case_mine():\n    return {"n": LIMIT}\n')

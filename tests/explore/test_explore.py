@@ -11,6 +11,7 @@ from backendcheck.cli.explore import parse_duration
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.explore import Exploration, Search, go_on_counting, summary
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
+from backendcheck.explore.run import Options, _go_on_from
 from backendcheck.explore.search import Plan
 from backendcheck.explore.targets import keras_targets
 
@@ -166,6 +167,24 @@ def test_findings_are_strict_json(tmp_path):
     )  # fmt: skip
     assert content["findings"][0]["outcomes"]["jax"] == ["NaN", "Infinity"]
     json.loads((tmp_path / "findings.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(("wrong", "n_findings"), [("torch", 1), ("", 0)])
+def test_a_finding_that_does_not_show_again_after_a_resume_is_counted_and_said(tmp_path, wrong, n_findings):
+    first = searched(200)
+    kinds, names = {_TARGET.name: "loss"}, [_TARGET.name]
+    write_scripts(tmp_path, first.exploration.findings, kinds)
+    write_findings(
+        tmp_path, first.exploration, legs=_LEGS, budget_s=None, environments={}, numbers=summary(first), targets=names, kinds=kinds,
+    )  # fmt: skip
+    legs = Legs(wrong)
+    legs.environments = {}
+    search = Search(legs, _PLAN, Exploration(seed=3), lambda _: None)
+    options = Options(targets=(), legs=_LEGS, out=tmp_path, budget_s=None, n_situations=200, seed=3, resume=True)
+    _go_on_from(read_earlier(tmp_path), options, names, legs, search)
+    exploration = search.exploration
+    assert (len(exploration.findings), exploration.n_unconfirmed) == (n_findings, 1 - n_findings)
+    assert len(exploration.notes) == 1 - n_findings
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 9}', '{"schema": 1, "seed": 0}'])

@@ -245,33 +245,33 @@ def _known(**changes):
 
 
 def test_a_finding_is_known_if_a_case_about_the_same_loss_legs_kind_and_labels_describes_it():
-    assert _known().describing(_raised()) == _CASE.id
+    assert _known().describing(_raised(), "loss") == _CASE.id
 
 
 @pytest.mark.parametrize("change", [{"backends": frozenset({"torch"})}, {"kinds": frozenset({FindingKind.VALUE})}])
 def test_other_legs_or_another_kind_are_new(change):
-    assert _known(**change).describing(_raised()) is None
+    assert _known(**change).describing(_raised(), "loss") is None
 
 
 def test_an_entry_may_name_the_legs_on_the_other_side():
-    assert _known(backends=frozenset({"tensorflow", "torch"})).describing(_raised()) == _CASE.id
+    assert _known(backends=frozenset({"tensorflow", "torch"})).describing(_raised(), "loss") == _CASE.id
 
 
 def test_other_labels_or_another_loss_are_new():
     sighting = _raised()
     for change in ({"label_values": "minus-hundred"}, {"target": "keras.losses.Huber"}, {"label_values": "valid"}):
-        assert _known().describing(replace(sighting, situation=replace(sighting.situation, **change))) is None
+        assert _known().describing(replace(sighting, situation=replace(sighting.situation, **change)), "loss") is None
 
 
 def test_the_known_divergences_of_the_built_in_cases_can_be_read(tmp_path):
-    assert _in_force(tmp_path, "3.15.1").describing(_raised()) == "jax-gives-unknown-labels-no-loss"
+    assert _in_force(tmp_path, "3.15.1").describing(_raised(), "loss") == "jax-gives-unknown-labels-no-loss"
 
 
 def test_a_divergence_that_ended_with_an_earlier_version_describes_nothing(tmp_path):
     sighting = _sighting({"tensorflow": "InvalidArgumentError: -1", "jax": 0.0, "torch": 0.0})
     sighting = replace(sighting, situation=replace(_SITUATION, label_values="negative"))
-    assert _in_force(tmp_path, "3.13.2").describing(sighting) == "torch-gave-negative-labels-no-loss"
-    assert _in_force(tmp_path, "3.15.1").describing(sighting) is None
+    assert _in_force(tmp_path, "3.13.2").describing(sighting, "loss") == "torch-gave-negative-labels-no-loss"
+    assert _in_force(tmp_path, "3.15.1").describing(sighting, "loss") is None
 
 
 def _in_force(folder, version):

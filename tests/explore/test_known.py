@@ -1,7 +1,10 @@
 """Known or new: findings beside the known divergences of a project."""
 
+from dataclasses import replace
+
 from make import recording
 
+from backendcheck.explore.case_file import case_file
 from backendcheck.explore.judging import Judge
 from backendcheck.explore.known import KnownDivergences
 from backendcheck.explore.situation import Situation
@@ -47,26 +50,44 @@ def _project(folder, monkeypatch, cases="cases", entry=_ENTRY):
     return KnownDivergences.in_force(folder, _ENVIRONMENTS)
 
 
-def test_an_accepted_finding_is_known(tmp_path, monkeypatch):
+def test_a_finding_that_a_case_describes_is_known(tmp_path, monkeypatch):
     known = _project(tmp_path, monkeypatch)
-    assert known.describing(_sighting()) == "explored/focal_negative_value"
-    assert known.describing(_sighting(label_values="above-range")) is None
-    assert known.describing(_sighting(target="own.losses:Other")) is None
-    assert known.describing(_sighting(target="other.losses:Focal")) is None
+    assert known.describing(_sighting(), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="above-range"), "loss") is None
+    assert known.describing(_sighting(target="own.losses:Other"), "loss") is None
+    assert known.describing(_sighting(target="other.losses:Focal"), "loss") is None
 
 
 def test_cases_are_looked_for_where_projects_have_them(tmp_path, monkeypatch):
-    assert _project(tmp_path, monkeypatch, "tests/cases").describing(_sighting()) == "explored/focal_negative_value"
+    assert _project(tmp_path, monkeypatch, "tests/cases").describing(_sighting(), "loss") == "explored/focal_negative_value"
 
 
 def test_an_entry_of_other_versions_describes_nothing(tmp_path, monkeypatch):
-    assert _project(tmp_path, monkeypatch, entry=_ENTRY.replace(">=3.15", "<3.15")).describing(_sighting()) is None
+    assert _project(tmp_path, monkeypatch, entry=_ENTRY.replace(">=3.15", "<3.15")).describing(_sighting(), "loss") is None
 
 
 def test_an_option_that_is_left_has_to_be_named_and_a_single_word_tells_nothing(tmp_path, monkeypatch):
     entry = _ENTRY.replace("Found by explore.", "The label smoothing counts the last axis.")
     known = _project(tmp_path, monkeypatch, entry=entry)
     smoothed = {"label_values": "valid", "options": (("axis", 1), ("gamma", 2.0), ("label_smoothing", 0.1))}
-    assert known.describing(_sighting(**smoothed)) == "explored/focal_negative_value"
-    assert known.describing(_sighting(label_values="valid", options=(("axis", 1),))) is None
-    assert known.describing(_sighting(**smoothed | {"options": (("delta", 2.0), ("label_smoothing", 0.1))})) is None
+    assert known.describing(_sighting(**smoothed), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="valid", options=(("axis", 1),)), "loss") is None
+    assert known.describing(_sighting(**smoothed | {"options": (("delta", 2.0), ("label_smoothing", 0.1))}), "loss") is None
+
+
+def test_an_accepted_finding_is_known_whatever_its_situation_is(tmp_path, monkeypatch):
+    chosen = {"labels": "real", "head": "linear", "label_shape": "(N,C)", "target": "own.losses:Focal"}
+    for number, changes in enumerate([{}, {"path": "jit", "outputs": "dict"}, {"path": "fit", "policy": "mixed_float16"}]):
+        situation = Situation(**chosen, **changes)
+        sighting = replace(_sighting(), situation=situation)
+        folder = tmp_path / str(number)
+        (folder / "cases").mkdir(parents=True)
+        (folder / "cases/explored.py").write_text(case_file([(sighting, "focal", "loss")]))
+        (folder / "cases/known_divergences.toml").write_text(_ENTRY.replace("focal_negative_value", "focal"))
+        monkeypatch.chdir(folder)
+        known = KnownDivergences.in_force(folder, _ENVIRONMENTS)
+        assert known.describing(sighting, "loss") == "explored/focal"
+        for other in ({"head": "relu"}, {"path": "evaluate"}, {"sample_weight": "per-example"}, {"numbers": 3}):
+            assert known.describing(replace(sighting, situation=replace(situation, **other)), "loss") is None
+        nan = replace(sighting, signature=replace(sighting.signature, kind="non-finite"))
+        assert known.describing(nan, "loss") is None
