@@ -15,10 +15,11 @@ import numpy as np
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.judging import request_of
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.legs import Legs
 from backendcheck.explore.neighbors import is_file, targets_of_file
-from backendcheck.explore.targets import Form, Target, keras_targets, own_target, probe
+from backendcheck.explore.targets import Form, Target, own_target, probe
 from backendcheck.recordings.recording import Recording
 
 _EXPECTED = "Expected a loss, a metric or a function of (y_true, y_pred), as package.module:Name, or a package of them."

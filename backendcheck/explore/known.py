@@ -19,9 +19,9 @@ from backendcheck.config import load_configuration
 from backendcheck.errors import UsageError
 from backendcheck.explore.case_file import case_source
 from backendcheck.explore.judging import Sighting
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.situation import Situation
-from backendcheck.explore.targets import keras_targets
 from backendcheck.recordings.environment import Environment
 from backendcheck.reference import canonical_name
 from backendcheck.verdicts.known import Divergence

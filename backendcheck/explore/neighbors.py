@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from backendcheck.errors import UsageError
-from backendcheck.explore.targets import Form, Target, keras_targets
+from backendcheck.explore.keras_targets import keras_targets
+from backendcheck.explore.targets import Form, Target
 from backendcheck.model_file import read_model_file
 from backendcheck.model_file.losses import snake
 from backendcheck.recordings.legs import find_legs, read_legs

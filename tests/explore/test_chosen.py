@@ -5,7 +5,7 @@ from make import recording
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.chosen import split_arguments, targets_on, with_arguments
-from backendcheck.explore.targets import keras_targets
+from backendcheck.explore.keras_targets import keras_targets
 
 _BY_NAME = {target.name: target for target in keras_targets()}
 _FOCAL = {"kind": "loss", "parameters": ["gamma", "reduction"], "required": ["gamma"]}

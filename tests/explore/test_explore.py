@@ -11,9 +11,9 @@ from backendcheck.cli.explore import parse_duration
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.explore import Exploration, Search, go_on_counting, summary
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.run import Options, _go_on_from
 from backendcheck.explore.search import Plan
-from backendcheck.explore.targets import keras_targets
 
 _TARGET = next(target for target in keras_targets() if target.name == "keras.losses.Hinge")
 _PLAN = Plan.of([_TARGET], 3)
@@ -175,7 +175,8 @@ def test_a_finding_that_does_not_show_again_after_a_resume_is_counted_and_said(t
     kinds, names = {_TARGET.name: "loss"}, [_TARGET.name]
     write_scripts(tmp_path, first.exploration.findings, kinds)
     write_findings(
-        tmp_path, first.exploration, legs=_LEGS, budget_s=None, environments={}, numbers=summary(first), targets=names, kinds=kinds,
+        tmp_path, first.exploration, legs=_LEGS, budget_s=None, environments={}, numbers=summary(first), targets=names,
+        kinds=kinds,
     )  # fmt: skip
     legs = Legs(wrong)
     legs.environments = {}

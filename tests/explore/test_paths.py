@@ -11,6 +11,7 @@ from make import recording
 from backendcheck.explore.case_file import case_file
 from backendcheck.explore.confirm import shows_again
 from backendcheck.explore.judging import Judge, Signature, request_of
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.model_numbers import model_arrays, predictions_of, weight_by_class
 from backendcheck.explore.model_reference import model_reference
@@ -20,7 +21,6 @@ from backendcheck.explore.script import script_of
 from backendcheck.explore.search import Plan
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
-from backendcheck.explore.targets import keras_targets
 from backendcheck.recordings.recording import Variant
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.observations import Observation

@@ -2,10 +2,11 @@ import itertools
 
 import pytest
 
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.search import Pairs, Plan, covering_rows, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
-from backendcheck.explore.targets import fits, fits_dtype, keras_targets
+from backendcheck.explore.targets import fits, fits_dtype
 from backendcheck.reference import covered, covered_metrics
 
 _BY_NAME = {target.name: target for target in keras_targets()}

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backendcheck.errors import UnreadableInput
+from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered
 from backendcheck.explore.situation import DIMENSIONS, Situation
-from backendcheck.explore.targets import keras_targets
 
 _TARGETS = keras_targets()
 _VALUES = st.one_of(st.booleans(), st.integers(-5, 5), st.floats(-2, 2), st.text(max_size=5), st.none())
