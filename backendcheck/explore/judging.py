@@ -121,7 +121,7 @@ class Judge:
 
     @contextlib.contextmanager
     def not_counting(self) -> Iterator[None]:
-        """For looks at situations that are none of the search: what they leave out is not counted."""
+        """For looks at situations that the search itself does not have: what they leave out is not counted."""
         counts, self.counts = self.counts, Counts()
         try:
             yield
