@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("explore")
     (project / "own_losses.py").write_text(LOSSES, encoding="utf-8")
     end = backendcheck(
-        "explore", "own_losses:Wrong", "own_losses:Sound", "--out", "out", "--situations", 100, "--legs", "tensorflow,torch",
+        "explore", "own_losses:Wrong", "own_losses:Sound", "--out", "out", "--situations", 60, "--legs", "tensorflow,torch",
         cwd=project,
     )  # fmt: skip
     assert end.exit_code == 1, end.words
@@ -50,7 +50,7 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def test_a_loss_that_is_wrong_on_one_backend_is_found_made_small_and_confirmed(folder: Path, content: dict[str, Any]) -> None:
-    assert content["situations"] == 100
+    assert content["situations"] == 60
     (finding,) = [each for each in content["findings"] if each["kind"] == "value"]
     situation = finding["situation"]
     assert finding["target"] == "own_losses:Wrong"
