@@ -23,6 +23,7 @@ from pathlib import Path
 from backendcheck.case_files import builtin_cases, case_names, find_case_files
 from backendcheck.sessions.child_processes import environment_for
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
+from backendcheck.vocabulary.leg_names import LegName
 
 
 def loop(backend: str) -> int:
@@ -130,7 +131,7 @@ def _all_at_once() -> float:
     processes = [
         subprocess.Popen(
             [sys.executable, __file__, backend.value],
-            env=environment_for(backend, "cpu", threads),
+            env=environment_for(LegName(backend=backend), "cpu", threads),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from backendcheck.sessions.child_processes import environment_for
 from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
+from backendcheck.vocabulary.leg_names import LegName
 
 HERE = Path(__file__).parent / "by_hand"
 N_TESTS = 30
@@ -50,7 +51,7 @@ def by_hand(*tests: str) -> None:
     options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-o", f"pythonpath={HERE}"]
     command = [sys.executable, "-m", "pytest", *options, *(tests or (str(HERE),))]
     for backend in DEFAULT_BACKENDS:
-        environment = environment_for(backend, "cpu", os.cpu_count() or 1)
+        environment = environment_for(LegName(backend=backend), "cpu", os.cpu_count() or 1)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=HERE)
         if done.returncode:
             sys.exit(f"{backend.value}: the tests by hand fail.\n{done.stdout}{done.stderr}")
