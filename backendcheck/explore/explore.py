@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backendcheck.explore.judging import Judge, Sighting, Signature
@@ -16,6 +16,8 @@ from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.recording import Recording
+
+_CONTROL = "keras.losses.MeanSquaredError"  # takes most labels
 
 
 @dataclass(slots=True, eq=False)
@@ -145,6 +147,9 @@ class Search:
                 known.hits += 1
                 continue
             small = self._shrunk(sighting) if sighting.result is not None else sighting
+            if self._is_of_keras(small):
+                self.judge.counts.dismissed["a loss of Keras shows the same"] += 1
+                continue
             alike = self.exploration.found.get(small.signature)
             if alike is None:
                 alike = Found(sighting=small, hits=0, first_s=time.monotonic() - self.started_at)
@@ -164,6 +169,15 @@ class Search:
         with self.judge.not_counting():
             self._note(self._first_looks(near, recordings), 0)
         self.near = []
+
+    def _is_of_keras(self, sighting: Sighting) -> bool:
+        """Whether a loss of Keras shows, on the same path, what a model with a loss of the user's own shows."""
+        situation, signature = sighting.situation, sighting.signature
+        if situation.target.startswith("keras.") or situation.path == "call":
+            return False
+        control = replace(situation, target=_CONTROL, options=())
+        (seen,) = self.judge.sightings([control])
+        return seen is not None and replace(seen.signature, target=signature.target) == signature
 
     def _shrunk(self, sighting: Sighting) -> Sighting:
         smallest = {sighting.situation: sighting}
