@@ -194,7 +194,10 @@ def _file(name: str) -> str:
         if mark in name:
             return f"{mark.strip(os.sep)}{os.sep}{name.rpartition(mark)[2]}"
     path = Path(name)
-    return str(path.relative_to(Project.directory)) if path.is_relative_to(Project.directory) else name
+    if path.is_relative_to(Project.directory):
+        return str(path.relative_to(Project.directory))
+    # A built-in case has one name wherever it is recorded, also on a machine that has it elsewhere.
+    return f"cases/{path.relative_to(builtin_cases()).as_posix()}" if path.is_relative_to(builtin_cases()) else name
 
 
 # --- the traceback -----------------------------------------------------------------------------------------------
