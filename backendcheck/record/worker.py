@@ -34,6 +34,7 @@ from backendcheck.record.unpickling import Parcel
 from backendcheck.recordings.files import INJECTION_NOTES
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values
+from backendcheck.sessions.child_processes import end_process
 from backendcheck.sessions.resume import check_conditions
 from backendcheck.sessions.session_state import SessionState
 from backendcheck.vocabulary.case_ids import case_id
@@ -41,6 +42,7 @@ from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import Status
 
 _NUMERIC = ("torch", "tensorflow", "jax", "keras", "NumPy", "rounding", "functions of")  # state that can change a number
+_SECONDS_TO_RETIRE = 10  # a thread or an exit function that an item left may never end
 
 
 class Worker:
@@ -125,7 +127,7 @@ class Worker:
                 item.session._setupstate.teardown_exact(None)  # noqa: SLF001 - of fixtures that were kept for this item
             self.files.note_retired(for_memory=not self.spoiled)
             end_children()
-            os._exit(0)
+            end_process(0, within_s=_SECONDS_TO_RETIRE)
 
     def keep(self, recording: Recording) -> None:
         """Write a recording aside, and keep it until the item is torn down and the state of the process is as it was.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import hashlib
 import io
@@ -155,11 +156,14 @@ def _lives(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-def end_process(code: int) -> NoReturn:
+def end_process(code: int, *, within_s: float | None = None) -> NoReturn:
     """End this process as Python does, but leave its objects to the system: to free a backend object by object takes a second.
 
-    Files that code of the user has left open are flushed, and temporary ones deleted, as when Python frees them.
+    Files that code of the user has left open are flushed, and temporary ones deleted, as when Python frees them. A process that
+    may hang, because a thread or an exit function of the user does, ends after `within_s` seconds.
     """
+    if within_s is not None:
+        faulthandler.dump_traceback_later(within_s, exit=True, file=os.open(os.devnull, os.O_WRONLY))
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - it waits for threads
     atexit._run_exitfuncs()  # noqa: SLF001
     for left in [kept for kept in gc.get_objects() if issubclass(type(kept), (_TEMPORARY, *_BUFFERED))]:
