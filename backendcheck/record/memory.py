@@ -12,6 +12,7 @@ from pathlib import Path
 _LEAST_ROOM = 256 << 20  # bytes for what cases leave, whatever the bound; less would replace a worker after every case
 _PAGE = mmap.PAGESIZE
 _KEPT_AT_MOST = 0.5  # part of the room that may still be in use after memory was let go
+_LIBRARIES = ("tensorflow", "torch", "jax", "openvino")  # each takes hundreds of megabytes
 
 
 class WorkerMemory:
@@ -21,27 +22,42 @@ class WorkerMemory:
     would compile common operations again and again. So they are forgotten where the process is above the bound. If that does not
     help, because something else keeps memory, the worker is full.
 
-    The room for cases is measured from what the process needed before its first case. A fixture of a module and a large library
-    are needed by the next worker, too. A case that needs much while it runs is no reason either: that memory is free after it.
+    The room for cases is what the bound leaves beside what the process needed before its first case. A fixture of a module and a
+    large library are needed by the next worker, too. So is the library of another backend that a case imports: Keras looks up
+    labels with TensorFlow. A case that needs much while it runs is no reason either: that memory is free after it.
     """
 
     def __init__(self, bound: int) -> None:
         self.bound = bound
         self.began_at = 0
+        self._needed = 0  # what the next worker will need as well
+        self._before = 0  # resident at the last look
+        self._libraries: set[str] = set()
 
     def begin(self) -> None:
         """Note what the process needs before its first case."""
-        self.began_at = self.began_at or resident_bytes()
+        if not self.began_at:
+            self.began_at = self._needed = self._before = resident_bytes()
+            self._libraries = _imported_libraries()
 
     def is_full(self) -> bool:
         """Whether the process keeps more than it may. Memory is let go where it is above the bound."""
         if not self.bound or not self.began_at:
             return False
-        room = max(self.bound - self.began_at, _LEAST_ROOM)
-        if resident_bytes() <= self.began_at + room:
+        most = max(self.bound, self.began_at + _LEAST_ROOM)
+        now, libraries = resident_bytes(), _imported_libraries()
+        if libraries != self._libraries:
+            self._needed, self._libraries = min(self._needed + max(now - self._before, 0), most), libraries
+        self._before = now
+        if now <= most:
             return False
         let_go()
-        return resident_bytes() > self.began_at + room * _KEPT_AT_MOST
+        self._before = resident_bytes()
+        return self._before > self._needed + (most - self._needed) * _KEPT_AT_MOST
+
+
+def _imported_libraries() -> set[str]:
+    return {name for name in _LIBRARIES if name in sys.modules}
 
 
 def let_go() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 from backendcheck.record import memory
@@ -28,6 +31,8 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     process = Process(400)
     monkeypatch.setattr(memory, "resident_bytes", process.resident)
     monkeypatch.setattr(memory, "let_go", process.let_go)
+    for name in memory._LIBRARIES:  # what other tests have imported
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return process
 
 
@@ -63,6 +68,19 @@ def test_what_a_worker_needs_before_its_first_case_never_makes_it_full(process: 
     assert not of_worker.is_full()
     assert process.n_let_go == 0
     process.stays += 130
+    assert of_worker.is_full()
+
+
+def test_a_library_that_a_case_imports_does_not_make_it_full(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_worker = begun(1200)
+    process.stays += 40
+    assert not of_worker.is_full()
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    process.stays += 460
+    assert not of_worker.is_full()
+    process.programs = 301
+    assert not of_worker.is_full()  # 900 stay of 1200, of which the library needs 460 and the start 400
+    process.stays, process.programs = 1040, 300
     assert of_worker.is_full()
 
 
