@@ -5,7 +5,7 @@ import pytest
 from make import recording
 
 from backendcheck.explore.case_file import case_file, case_name
-from backendcheck.explore.confirm import printed_value, shows_again
+from backendcheck.explore.confirm import printed_value, run_scripts, shows_again
 from backendcheck.explore.judging import N_JITTERS, Judge, Signature, request_of
 from backendcheck.explore.known import KnownCase, KnownDivergences
 from backendcheck.explore.script import script_of
@@ -200,14 +200,22 @@ def test_cases_of_the_same_kind_have_names_of_their_own():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("jax: 0.5\n", 0.5), ("a log: line\njax: [1.0, NaN]\n", [1.0, np.nan]), ("", None), ("jax: not json", None)],
+    [
+        ("jax 0.5\n", 0.5), ("a log line\njax [1.0, nan, -inf]\n", [1.0, np.nan, -np.inf]), ("", None), ("jax a value", None),
+        ("torch int32", "int32"), ("torch [True]", [True]),
+    ],
 )
 def test_the_last_line_of_a_script_is_its_value(text, value):
     assert printed_value(text) == value or np.array_equal(printed_value(text), value, equal_nan=True)
 
 
-def test_an_exception_is_printed_by_its_name():
-    assert printed_value('jax: "raises ValueError"').text == "raises ValueError"
+def test_a_script_that_raises_is_known_by_the_exception(tmp_path):
+    sources = {"raises.py": "print(1)\nraise KeyError(2)", "returns.py": "print('numpy', [0.5])"}
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    outcomes = run_scripts([tmp_path / name for name in sources], ["numpy"], "cpu")
+    assert outcomes[tmp_path / "raises.py"]["numpy"].text == "raises KeyError"
+    assert outcomes[tmp_path / "returns.py"]["numpy"] == [0.5]
 
 
 def test_a_script_confirms_if_the_same_legs_raise_again():
