@@ -125,7 +125,9 @@ def shows_again(sighting: Sighting, outcomes: Outcomes) -> bool:
     if any(value is None for value in outcomes.values()):
         return False
     if finding.kind is FindingKind.RAISED:
-        raised = {leg for leg, recording in sighting.recordings.items() if recording.raised}
+        raised = {leg: f"raises {recording.raised[0].type}" for leg, recording in sighting.recordings.items() if recording.raised}
+        if finding.oracle is Oracle.EXPECTATION:  # every leg refuses it, as it would a script that is wrong
+            return all(isinstance(value, Raised) and value.text == raised.get(leg) for leg, value in outcomes.items())
         return all(isinstance(value, Raised) == (leg in raised) for leg, value in outcomes.items())
     tolerance = finding.tolerance or _DEFAULT
     recorded = [leg for leg in outcomes if not isinstance(outcomes[leg], Raised)]

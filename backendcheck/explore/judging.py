@@ -20,6 +20,7 @@ from backendcheck.compare.findings import Finding, leading, odd_one_out, partiti
 from backendcheck.diagnose import diagnose
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
+from backendcheck.explore.paths import plain_call
 from backendcheck.explore.program import program_of
 from backendcheck.explore.references import with_reference
 from backendcheck.explore.situation import Situation
@@ -149,10 +150,11 @@ class Judge:
         if any(not recording.was_observed for recording in recordings.values()):
             self.counts.dismissed[_NOT_OBSERVED] += 1
             return None
-        if all(recording.raised for recording in recordings.values()):
+        if not all(recording.raised for recording in recordings.values()):
+            recordings = with_reference(situation, recordings)
+        elif (called := plain_call(situation)) is None or (look_again and not self._is_taken(called)):
             self.counts.unsupported += 1
             return None
-        recordings = with_reference(situation, recordings)
         result = case_result(f"explored/{situation.key}", recordings, list(recordings), [], [], only_failing=False)
         if result.verdict is Verdict.ERROR:
             self.counts.dismissed[_NOT_COMPARABLE] += 1
@@ -169,6 +171,11 @@ class Judge:
             self.counts.dismissed["rounding"] += 1
             return None
         return _sighting(situation, findings, result, recordings)
+
+    def _is_taken(self, situation: Situation) -> bool:
+        """Whether every leg takes a situation. Then it should take the same labels in a model, and with weights."""
+        (recordings,) = self.legs.observe([self.request(situation)])
+        return all(recording.was_observed and not recording.raised for recording in recordings.values())
 
     def _proves_nothing(self, situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
         """Why a finding is left out; empty if it counts."""
@@ -284,6 +291,8 @@ def _sighting(
         path=situation.path,
     )  # fmt: skip
     headline = diagnoses[0].headline if diagnoses and diagnoses[0].headline else f"{finding.observation}: {finding.message}"
+    if finding.oracle is Oracle.EXPECTATION:
+        headline = result.headline  # every backend refuses it
     return Sighting(
         signature=signature, situation=situation, headline=headline, finding=finding, result=result, recordings=recordings
     )

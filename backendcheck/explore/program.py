@@ -30,8 +30,8 @@ from backendcheck.vocabulary.stages import RecordingStage
 BY_HAND = "compute_loss"
 _STAGES = {"compute_loss": RecordingStage.LOSS, "evaluate": RecordingStage.METRICS, "save-load": RecordingStage.METRICS}
 _NESTS = {
-    "one": "{0}", "list": "[{0}, {1}]", "dict": '{{"a": {0}, "b": {1}}}', "dict-unsorted": '{{"b": {0}, "a": {1}}}',
-    "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
+    "one": "{0}", "one-loss": '{{"a": {0}, "b": {1}}}', "list": "[{0}, {1}]", "dict": '{{"a": {0}, "b": {1}}}',
+    "dict-unsorted": '{{"b": {0}, "a": {1}}}', "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
 }  # fmt: skip
 _DATA = """class Data(keras.utils.PyDataset):
     def __len__(self):
@@ -162,14 +162,19 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
     ]  # fmt: skip
 
 
+def nest_of_losses(situation: Situation, loss: str) -> str:
+    """The argument `loss` of `compile`: one for each output, or for the first alone."""
+    return f'{{"a": {loss}}}' if situation.outputs == "one-loss" else nest(situation, loss, loss)
+
+
 def nest(situation: Situation, first: str, second: str = "") -> str:
     """Two expressions in the nest that the outputs have; of a single output, the first."""
     return _NESTS[situation.outputs].format(first, second)
 
 
 def labels_source(situation: Situation) -> str:
-    """The labels. The second output has those of the first in reverse order."""
-    return nest(situation, "y_true", "y_true[::-1]")
+    """The labels. The second output has those of the first in reverse order, or none."""
+    return nest(situation, "y_true", "y_true[::-1]") if situation.outputs != "one-loss" else '{"a": y_true}'
 
 
 def optimizer_source(situation: Situation) -> str:
@@ -179,8 +184,8 @@ def optimizer_source(situation: Situation) -> str:
 
 
 def loss_lines(situation: Situation, target: str) -> list[str]:
-    """The line that gives the loss of two outputs a name; none for a single one."""
-    return [] if situation.outputs == "one" else [f"loss = {target}"]
+    """The line that gives the loss of two outputs a name; none for a single loss."""
+    return [] if situation.outputs in ("one", "one-loss") else [f"loss = {target}"]
 
 
 def _compile_arguments(situation: Situation, target: str, kind: str) -> str:
@@ -190,7 +195,7 @@ def _compile_arguments(situation: Situation, target: str, kind: str) -> str:
         name = "metrics" if situation.sample_weight == "none" else "weighted_metrics"
         return f"{name}=[{target}]{jit}"
     optimizer = f"{optimizer_source(situation)}, " if situation.path in (*TRAINING, "dataset") else ""
-    return f"{optimizer}loss={nest(situation, target, target)}{jit}"
+    return f"{optimizer}loss={nest_of_losses(situation, target)}{jit}"
 
 
 # --- the paths ---------------------------------------------------------------------------------------------------

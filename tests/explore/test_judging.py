@@ -31,8 +31,12 @@ class _Legs:
 
     def observe(self, requests):
         self.n_observed += len(requests)
-        return [_recordings({leg: value + self.step * (number + 1) for leg, value in self.values.items()})
-                for number in range(len(requests))]  # fmt: skip
+        return [
+            _recordings({
+                leg: value if isinstance(value, str) else value + self.step * (number + 1) for leg, value in self.values.items()
+            })
+            for number in range(len(requests))
+        ]
 
 
 def _recordings(values, **fields):
@@ -93,6 +97,35 @@ def test_a_few_rounding_steps_are_not_a_finding():
 def test_what_every_leg_refuses_is_counted_as_unsupported():
     judge = Judge(_Legs({}))
     judge.sighting(_SITUATION, _recordings(dict.fromkeys(_LEGS, "ValueError: no")))
+    assert judge.counts.unsupported == 1
+
+
+_WEIGHTED = replace(_SITUATION, label_values="valid", sample_weight="per-example")
+
+
+@pytest.mark.parametrize("situation", [_WEIGHTED, replace(_SITUATION, label_values="valid", path="fit", outputs="nested")])
+def test_valid_input_that_every_leg_refuses_is_a_finding_if_all_take_it_in_a_plain_call(situation):
+    refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
+    sighting = Judge(_Legs(dict.fromkeys(_LEGS, 0.5))).sighting(situation, refused)
+    assert (sighting.signature.kind, sighting.signature.legs) == ("raised", _LEGS)
+    assert "every backend refuses this" in sighting.headline
+    assert "must be taken by" in case_file([(sighting, "refused", "loss")])
+    assert shows_again(sighting, dict.fromkeys(_LEGS, Raised("raises ValueError")))
+    assert not shows_again(sighting, dict.fromkeys(_LEGS, Raised("raises NameError")))  # of a script that is wrong
+    assert not shows_again(sighting, {**dict.fromkeys(_LEGS, Raised("raises ValueError")), "jax": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("change", "called"),
+    [
+        ({}, "ValueError: no"), ({"label_values": "negative"}, 0.5), ({"sample_weight": "negative"}, 0.5),
+        ({"sample_weight": "none"}, 0.5), ({"predictions": "nan"}, 0.5),
+    ],
+)  # fmt: skip
+def test_bad_input_and_what_a_plain_call_refuses_too_may_be_refused(change, called):
+    judge = Judge(_Legs(dict.fromkeys(_LEGS, called)))
+    refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
+    assert judge.sighting(replace(_WEIGHTED, **change), refused) is None
     assert judge.counts.unsupported == 1
 
 

@@ -108,6 +108,13 @@ def test_the_reference_adds_the_outputs_and_knows_their_labels():
     assert {"train/weight/first/kernel", "train/weight/second/kernel"} <= {*values}
 
 
+def test_an_output_without_a_loss_adds_nothing_to_the_reference():
+    alone, beside = (model_reference(each, _described(_SQUARED)) for each in (_SQUARED, replace(_SQUARED, outputs="one-loss")))
+    assert {name: value.value.tolist() for name, value in alone.items()} == {
+        name: value.value.tolist() for name, value in beside.items()
+    }
+
+
 def test_there_is_no_reference_for_half_precision_or_several_steps():
     for change in ({"policy": "mixed_bfloat16"}, {"batch": "ragged-last"}):
         assert model_reference(replace(_SQUARED, **change), _described(_SQUARED)) == {}
@@ -202,6 +209,10 @@ def test_a_path_that_differs_from_the_loss_by_hand_is_a_finding_with_both_in_its
             ["from own import Loss as own_Loss", 'custom_objects={"Loss": own_Loss}'],
         ),
         (replace(_SQUARED, path="dataset", target="keras.metrics.MeanSquaredError"), "metric", ["metrics=[", "Data()"]),
+        (
+            replace(_SQUARED, outputs="one-loss"), "loss",
+            ['{"a": first, "b": second}', 'loss={"a": keras.losses.MeanSquaredError()}', 'fit(x, {"a": y_true}, '],
+        ),
         (_classes(path="fit", sample_weight="class-weight"), "loss", ["class_weight={0: 0.5, 1: 2.0, 2: 1.5}"]),
         (
             Situation(
