@@ -57,7 +57,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     "outputs": {
         "one-loss": "an output without a loss", "list": "a list of two outputs", "dict": "a dict of two outputs",
         "dict-unsorted": "a dict of two outputs, not in order",
-        "nested": "a nest of two outputs",
+        "nested": "a nest of two outputs", "named": "labels and losses by the names of two outputs",
     },
     "policy": {"mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16"},
     "path": {

@@ -101,7 +101,7 @@ def _lines(process: subprocess.Popen[str], timeout_s: float) -> dict[str, Any]:
 
 
 def printed_value(text: str) -> Any:
-    """The value that a script has printed in its last line, behind the backend; None if there is none."""
+    """The value that a script has printed in its last line, behind the backend; None if the line has no value."""
     lines = text.splitlines()
     try:
         tree = ast.parse(lines[-1].partition(" ")[2], mode="eval")

@@ -30,8 +30,8 @@ from backendcheck.vocabulary.stages import RecordingStage
 BY_HAND = "compute_loss"
 _STAGES = {"compute_loss": RecordingStage.LOSS, "evaluate": RecordingStage.METRICS, "save-load": RecordingStage.METRICS}
 _NESTS = {
-    "one": "{0}", "one-loss": '{{"a": {0}, "b": {1}}}', "list": "[{0}, {1}]", "dict": '{{"a": {0}, "b": {1}}}',
-    "dict-unsorted": '{{"b": {0}, "a": {1}}}', "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
+    "one": "{0}", "one-loss": '{{"a": {0}, "b": {1}}}', "list": "[{0}, {1}]", "named": '{{"first": {0}, "second": {1}}}',
+    "dict": '{{"a": {0}, "b": {1}}}', "dict-unsorted": '{{"b": {0}, "a": {1}}}', "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
 }  # fmt: skip
 _DATA = """class Data(keras.utils.PyDataset):
     def __len__(self):
@@ -157,9 +157,14 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
             lines.append(f'{name} = keras.layers.Dense({width}, use_bias=False{options}, name="{name}")(inputs)')
     weights = "table" if is_embedding else f"np.eye({width})"
     return [
-        *lines, f"model = keras.Model(inputs, {nest(situation, *names)})",
+        *lines, f"model = keras.Model(inputs, {_outputs(situation, names)})",
         f"model.set_weights([{', '.join([weights] * len(names))}])",
     ]  # fmt: skip
+
+
+def _outputs(situation: Situation, names: tuple[str, ...]) -> str:
+    """The outputs. If labels and losses are given by name, the outputs are a list in another order than that of the names."""
+    return nest(situation, *names) if situation.outputs != "named" else f"[{', '.join(reversed(names))}]"
 
 
 def nest_of_losses(situation: Situation, loss: str) -> str:

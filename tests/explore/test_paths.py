@@ -210,6 +210,10 @@ def test_a_path_that_differs_from_the_loss_by_hand_is_a_finding_with_both_in_its
         ),
         (replace(_SQUARED, path="dataset", target="keras.metrics.MeanSquaredError"), "metric", ["metrics=[", "Data()"]),
         (
+            replace(_SQUARED, outputs="named"), "loss",
+            ["Model(inputs, [second, first])", '{"first": loss, "second": loss}', '{"first": y_true, "second": y_true[::-1]}'],
+        ),
+        (
             replace(_SQUARED, outputs="one-loss"), "loss",
             ['{"a": first, "b": second}', 'loss={"a": keras.losses.MeanSquaredError()}', 'fit(x, {"a": y_true}, '],
         ),
