@@ -60,8 +60,7 @@ def explore(
     """Search for differences that no case covers.
 
     TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name, with arguments if it needs them. A
-    package stands for all that it defines, a .keras file, a case file or a folder of cases for the losses and metrics of Keras that
-    it declares.
+    package stands for all that it defines; a .keras file, a case file or a folder of cases for what it declares of Keras.
     Without a TARGET, all losses, metrics, label layers and label functions of Keras are explored.
 
     Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random, in plain calls and in
