@@ -17,7 +17,7 @@ from dataclasses import replace
 from backendcheck.explore.chosen import targets_on
 from backendcheck.explore.explore import Exploration, Search
 from backendcheck.explore.legs import Legs
-from backendcheck.explore.search import Plan
+from backendcheck.explore.search import Pairs, Plan
 from backendcheck.explore.situation import Situation
 
 _ROWS = 10
@@ -38,10 +38,12 @@ class _Only:
         return filter(self._fits, self.plan.situations())
 
 
-def searched(legs: Legs, plan: Plan, only: str, n: int) -> set[str]:
+def searched(legs: Legs, plan: Plan, only: str, n: int, *, is_random: bool = False) -> set[str]:
     """Search, print a row for each tenth, and return the signatures that were found."""
     exploration = Exploration(seed=plan.seed)
-    search = Search(legs, _Only(plan, only), exploration, lambda _: None)  # type: ignore[arg-type]
+    order = _Only(replace(plan, covering=()) if is_random else plan, only)
+    search = Search(legs, order, exploration, lambda _: None)  # type: ignore[arg-type]
+    search.pairs = Pairs(_Only(plan, only))  # type: ignore[arg-type]
     print("| situations | seconds | a second | findings | pairs covered | load |\n| --- | --- | --- | --- | --- | --- |")
     for end in range(n // _ROWS, n + 1, n // _ROWS):
         search.run(n_situations=end, budget_s=None)
@@ -57,9 +59,9 @@ def searched(legs: Legs, plan: Plan, only: str, n: int) -> set[str]:
 def compare(legs: Legs, plan: Plan, only: str, n: int) -> None:
     """Search in two orders, and print what each has found that the other has not."""
     found = {}
-    for name, of_order in (("covering arrays", plan), ("random", replace(plan, covering=()))):
+    for name, is_random in (("covering arrays", False), ("random", True)):
         print(f"{name}:", flush=True)
-        found[name] = searched(legs, of_order, only, n)
+        found[name] = searched(legs, plan, only, n, is_random=is_random)
     for (name, signatures), (other, others) in itertools.permutations(found.items()):
         print(f"{name} found {len(signatures)}, and {len(signatures - others)} that {other} did not:")
         for signature in sorted(signatures - others):
