@@ -171,7 +171,7 @@ class Judge:
         return _sighting(situation, findings, result, recordings)
 
     def _is_taken(self, situation: Situation) -> bool:
-        """Whether every leg takes a situation. Then it should take the same labels in a model, and with weights."""
+        """Whether every leg takes a situation. If that is a plain call, a model should take its labels as well."""
         (recordings,) = self.legs.observe([self.request(situation)])
         return all(recording.was_observed and not recording.raised for recording in recordings.values())
 

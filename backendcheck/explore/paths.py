@@ -21,7 +21,6 @@ _STEPS = ("(N,T)", "(N,T,C)")
 _IN_BATCHES = (CALL, "evaluate", "fit", "dataset", "save-load")
 # Few types, so that the labels of a model take fewer situations. All types are tried by a plain call.
 _DTYPES = ("float32", "int32", "uint8", "bool")
-_BAD_WEIGHTS = ("zero", "negative")
 _ONLY_CALLED: Mapping[str, tuple[str, ...]] = {
     "label_values": ("inf", "empty"),  # a model refuses no examples in many ways
     # TensorFlow computes some losses from the logits behind an activation, and is then right where the others saturate.
@@ -62,14 +61,14 @@ def fits_path(choices: Mapping[str, Any]) -> bool:
 
 
 def plain_call(situation: Situation) -> Situation | None:
-    """The plain call with the same labels and options, without weights; None if the input may be bad, or it is that call."""
-    if situation.label_values != "valid" or situation.predictions != "ordinary" or situation.sample_weight in _BAD_WEIGHTS:
+    """The plain call with the labels and weights of a model; None if the situation has no model, or its input may be bad."""
+    if situation.path == CALL or situation.label_values != "valid" or situation.predictions != "ordinary":
         return None
+    weight = situation.sample_weight if situation.sample_weight != "class-weight" else "none"
     mask = situation.mask if situation.mask == "ignore-class" else "none"
-    plain = replace(
-        situation, path=CALL, outputs="one", policy="float32", optimizer="none", batch="whole", sample_weight="none", mask=mask,
+    return replace(
+        situation, path=CALL, outputs="one", policy="float32", optimizer="none", batch="whole", sample_weight=weight, mask=mask,
     )  # fmt: skip
-    return plain if plain != situation else None
 
 
 def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:

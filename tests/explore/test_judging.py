@@ -100,13 +100,12 @@ def test_what_every_leg_refuses_is_counted_as_unsupported():
     assert judge.counts.unsupported == 1
 
 
-_WEIGHTED = replace(_SITUATION, label_values="valid", sample_weight="per-example")
+_NESTED = replace(_SITUATION, label_values="valid", path="fit", outputs="nested")
 
 
-@pytest.mark.parametrize("situation", [_WEIGHTED, replace(_SITUATION, label_values="valid", path="fit", outputs="nested")])
-def test_valid_input_that_every_leg_refuses_is_a_finding_if_all_take_it_in_a_plain_call(situation):
+def test_valid_input_that_every_leg_refuses_in_a_model_is_a_finding_if_all_take_it_in_a_plain_call():
     refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
-    sighting = Judge(_Legs(dict.fromkeys(_LEGS, 0.5))).sighting(situation, refused)
+    sighting = Judge(_Legs(dict.fromkeys(_LEGS, 0.5))).sighting(_NESTED, refused)
     assert (sighting.signature.kind, sighting.signature.legs) == ("raised", _LEGS)
     assert "every backend refuses this" in sighting.headline
     assert "must be taken by" in case_file([(sighting, "refused", "loss")])
@@ -118,14 +117,14 @@ def test_valid_input_that_every_leg_refuses_is_a_finding_if_all_take_it_in_a_pla
 @pytest.mark.parametrize(
     ("change", "called"),
     [
-        ({}, "ValueError: no"), ({"label_values": "negative"}, 0.5), ({"sample_weight": "negative"}, 0.5),
-        ({"sample_weight": "none"}, 0.5), ({"predictions": "nan"}, 0.5),
+        ({}, "ValueError: no"), ({"label_values": "negative"}, 0.5), ({"predictions": "nan"}, 0.5),
+        ({"path": "call", "outputs": "one", "sample_weight": "per-example"}, 0.5),
     ],
 )  # fmt: skip
 def test_bad_input_and_what_a_plain_call_refuses_too_may_be_refused(change, called):
     judge = Judge(_Legs(dict.fromkeys(_LEGS, called)))
     refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
-    assert judge.sighting(replace(_WEIGHTED, **change), refused) is None
+    assert judge.sighting(replace(_NESTED, **change), refused) is None
     assert judge.counts.unsupported == 1
 
 
