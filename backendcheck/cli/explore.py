@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from backendcheck.errors import OutputInTheWay, UsageError
 from backendcheck.text.escape import visible
 
 if TYPE_CHECKING:
-    from backendcheck.explore.explore import Exploration
+    from backendcheck.explore.explore import Exploration, Found
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -44,6 +45,7 @@ def parse_duration(text: str) -> float:
 @click.option("--situations", "n_situations", type=click.IntRange(1), metavar="N", help="How many situations to try, instead.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the search.")
 @click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed and targets.")
+@click.option("--bisect", is_flag=True, help="Find for each new finding the release of Keras since which it shows.")
 @click.option("--accept", "accepted", metavar="ID",
               help="Explore nothing: make this finding a case of the project. The ID is the name of its script.")  # fmt: skip
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("cases"), show_default=True, metavar="DIR",
@@ -53,12 +55,12 @@ def parse_duration(text: str) -> float:
 @overwrite_option
 def explore(
     targets: Sequence[str], backends: str | None, out: Path, budget: str | None, n_situations: int | None, seed: int,
-    resume: bool, accepted: str | None, into: Path, device: str, overwrite: bool, **farm_options: Any,
+    resume: bool, bisect: bool, accepted: str | None, into: Path, device: str, overwrite: bool, **farm_options: Any,
 ) -> None:  # fmt: skip
     """Search for differences that no case covers.
 
     TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name, with arguments if it needs them. A
-    package stands for all that it defines, a .keras file or a case file for the losses and metrics of Keras that it declares.
+    package stands for all that it defines; a .keras file, a case file or a folder of cases for what it declares of Keras.
     Without a TARGET, all losses, metrics, label layers and label functions of Keras are explored.
 
     Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random, in plain calls and in
@@ -70,6 +72,7 @@ def explore(
     backendcheck explore "mypackage.losses:FocalTversky(gamma=2.0)" --out reports/focal
     backendcheck explore mypackage --out reports/mine --legs torch/keras-3.14.1,torch
     backendcheck explore --out reports/mine --accept focal_tversky_negative_value --into tests/cases
+    backendcheck explore keras.losses.Huber --out reports/huber --bisect
     backendcheck explore --out reports/explore --budget 8h --farm tcp://desk:8786
     """
     from backendcheck.explore.farm_legs import FarmLost
@@ -86,24 +89,44 @@ def explore(
     if resume and overwrite:
         message = "--resume goes on with the search and --overwrite replaces it; expected one of the two."
         raise click.UsageError(message)
+    if bisect and farm is not None:
+        message = "--bisect runs releases of Keras here and --farm elsewhere; expected one of the two."
+        raise click.UsageError(message)
     budget_s = parse_duration(budget) if budget is not None else None if n_situations is not None else 600.0
     _check_out(out, resume=resume, overwrite=overwrite)
+
+    def report(text: str) -> None:
+        click.echo(visible(text), err=True)
+
+    legs = _usable_legs(backends, here=farm is None)
     options = Options(
-        targets=tuple(targets), legs=_usable_legs(backends, here=farm is None), out=out, budget_s=budget_s,
-        n_situations=n_situations, seed=seed, device=device, resume=resume, farm=farm,
+        targets=tuple(targets), legs=legs, out=out, budget_s=budget_s, n_situations=n_situations, seed=seed, device=device,
+        resume=resume, farm=farm, dated=_dated(legs, device, report) if bisect else None,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     in_use = f"{out}: is being written by another process. Wait for it, or choose another --out."
     with locked(out, in_use):
         try:
-            exploration, content = run(options, lambda text: click.echo(visible(text), err=True))
+            exploration, content = run(options, report)
         except FarmLost as error:
-            click.echo(visible(f"backendcheck: {error}"), err=True)
+            report(f"backendcheck: {error}")
             sys.exit(3)
     _echo(exploration, content, out)
     if not content["compared"]:
         sys.exit(3)
     sys.exit(1 if any(finding["known"] is None for finding in content["findings"]) else 0)
+
+
+def _dated(legs: Sequence[str], device: str, report: Callable[[str], None]) -> Callable[[Mapping[Path, Found], str], None]:
+    """What notes since when findings show.
+
+    Raises:
+        UsageError: if a leg has a release of Keras already.
+    """
+    from backendcheck.versions.since import check_legs, find_since, shown_in_release
+
+    check_legs(legs)
+    return functools.partial(find_since, legs=legs, device=device, report=report, shown_in=shown_in_release)
 
 
 def _usable_legs(names: str | None, *, here: bool) -> tuple[str, ...]:
@@ -149,7 +172,8 @@ def _echo(exploration: Exploration, content: dict[str, Any], out: Path) -> None:
     for finding in findings:
         state = "NEW  " if finding["known"] is None else "known"
         click.echo(visible(f"{state} {finding['target']}  {finding['headline']}"))
-        click.echo(visible(f"      {out / finding['script']}" + (f"  ({finding['known']})" if finding["known"] else "")))
+        since = f"  since Keras {finding['since']}{'' if finding['not_in'] else ' or earlier'}" if finding["since"] else ""
+        click.echo(visible(f"      {out / finding['script']}{since}" + (f"  ({finding['known']})" if finding["known"] else "")))
     n_new = sum(finding["known"] is None for finding in findings)
     rate = content["situations"] / exploration.seconds if exploration.seconds else 0.0
     click.echo(

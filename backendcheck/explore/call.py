@@ -12,10 +12,9 @@ from backendcheck.text.literals import source_of
 
 # Names that scripts and cases have for something else.
 _TAKEN: Final = frozenset({
-    "Data", "Loss", "array", "build", "by_hand", "compute", "data", "error", "first", "folder", "function", "gradient", "inputs",
-    "jax", "json", "keras", "labels", "loss", "metric", "model", "nest", "np", "os", "part", "reference", "result",
-    "sample_weight", "second", "table", "tempfile", "tensor", "tf", "torch", "trained", "value", "weight", "weights",
-    "x", "y_pred", "y_true",
+    "Data", "Loss", "array", "batch", "build", "by_hand", "compute", "data", "error", "first", "folder", "inputs", "jax", "keras",
+    "labels", "loss", "metric", "model", "name", "nest", "np", "number", "reference", "result", "sample_weight", "second",
+    "self", "table", "tape", "tempfile", "tensor", "tf", "torch", "total", "value", "weight", "weights", "x", "y_pred", "y_true",
 })  # fmt: skip
 
 

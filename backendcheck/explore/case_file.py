@@ -18,7 +18,7 @@ from backendcheck.explore.program import (
     labels_source,
     loss_lines,
     model_lines,
-    nest,
+    nest_of_losses,
     optimizer_source,
     program_of,
 )
@@ -26,6 +26,7 @@ from backendcheck.explore.script import literal, plain_text
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
 from backendcheck.text.words import listed
+from backendcheck.vocabulary.findings import Oracle
 
 _HEAD = '''"""Situations in which backends differ, found by `backendcheck explore`."""
 
@@ -43,7 +44,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "predictions": {
         "zero": "predictions of zero", "tied": "tied predictions", "exact-hit": "predictions that equal their labels",
-        "saturated": "saturated predictions", "nan": "a NaN prediction", "inf": "an infinite prediction",
+        "saturated": "saturated predictions", "bool": "predictions of bool", "nan": "a NaN prediction",
+        "inf": "an infinite prediction",
     },
     "sample_weight": {
         "per-example": "sample weights", "per-element": "sample weights for each element", "zero": "sample weights of zero",
@@ -53,8 +55,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "ignore-class": "a label of the ignored class", "some": "one masked step", "all": "every step masked",
     },
     "outputs": {
-        "list": "a list of two outputs", "dict": "a dict of two outputs", "dict-unsorted": "a dict of two outputs, not in order",
-        "nested": "a nest of two outputs",
+        "one-loss": "an output without a loss", "list": "a list of two outputs", "dict": "a dict of two outputs",
+        "dict-unsorted": "a dict of two outputs, not in order",
+        "nested": "a nest of two outputs", "named": "labels and losses by the names of two outputs",
     },
     "policy": {"mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16"},
     "path": {
@@ -94,7 +97,9 @@ def case_source(sighting: Sighting, name: str, kind: str) -> str:
     """The function of one case."""
     situation = sighting.situation
     arrays, call = arrays_of(situation), Call.of(situation, {})
-    claim = f"{situation_words(situation)} must give the same on every backend."
+    refused = sighting.finding is not None and sighting.finding.oracle is Oracle.EXPECTATION
+    demand = f"must be taken by {situation.path}" if refused else "must give the same on every backend"
+    claim = f"{situation_words(situation)} {demand}."
     claim = f"{claim[:1].upper()}{claim[1:]}"
     lines = [f"def case_{name}():", f'    """{claim}', "", f"    {plain_text(sighting.headline)}", '    """']
     if (program := program_of(situation, kind)) is not None:
@@ -126,7 +131,7 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
     target = call.name if kind == "loss function" else call.made
     weighted = "sample_weight" in program.arrays
     named = [] if kind == "metric" else loss_lines(situation, target)
-    loss = "None" if kind == "metric" else nest(situation, *["loss" if named else target] * 2)
+    loss = "None" if kind == "metric" else nest_of_losses(situation, "loss" if named else target)
     arguments = ["model", loss, "x", labels_source(situation)]
     if weighted:
         arguments.append("sample_weight=sample_weight")

@@ -22,7 +22,10 @@ _CONTROL = "keras.losses.MeanSquaredError"  # takes most labels
 
 @dataclass(slots=True, eq=False)
 class Found:
-    """A finding: the smallest sighting of one signature, how often it was seen, and when first."""
+    """A finding: the smallest sighting of one signature, how often it was seen, and when first.
+
+    since: the first release of Keras in which it shows, of those tried. not_in: the release before, if it does not show there.
+    """
 
     sighting: Sighting
     hits: int = 1
@@ -31,6 +34,8 @@ class Found:
     case: str = ""
     confirmed: int = 0
     known: str | None = None
+    since: str | None = None
+    not_in: str | None = None
 
 
 @dataclass(slots=True, eq=False)

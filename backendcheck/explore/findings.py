@@ -42,7 +42,8 @@ processes and are left out.</p>
 <section>
 <h2>{{ finding.headline }}</h2>
 <p><code>{{ finding.target }}</code>: {{ finding.words }}. {{ "Known: " ~ finding.known if finding.known else "New" }}.
-Seen {{ finding.hits }} times, confirmed {{ finding.confirmed }} of 3.</p>
+Seen {{ finding.hits }} times, confirmed {{ finding.confirmed }} of 3.
+{% if finding.since %}Since Keras {{ finding.since }}{{ "" if finding.not_in else " or earlier" }}.{% endif %}</p>
 <table>{% for leg, value in finding.outcomes.items() %}<tr><th>{{ leg }}<td><code>{{ value }}</code>{% endfor %}</table>
 <p>Options <code>{{ finding.situation.options }}</code>. Script <code>{{ finding.script }}</code>.
 Case <code>{{ finding.case }}</code>. Signature <code>{{ finding.signature }}</code>.</p>
@@ -97,7 +98,7 @@ def _entry(finding: Found) -> dict[str, Any]:
         "oracle": signature.oracle, "kind": signature.kind, "stage": signature.stage, "legs": list(signature.legs),
         "diagnosis": signature.diagnosis, "path": signature.path, "headline": sighting.headline, "hits": finding.hits,
         "first_s": round(finding.first_s, 1), "known": finding.known, "case": finding.case, "script": finding.script,
-        "confirmed": finding.confirmed,
+        "confirmed": finding.confirmed, "since": finding.since, "not_in": finding.not_in,
         "outcomes": {leg: outcome_words(recording) for leg, recording in sighting.recordings.items()},
     }  # fmt: skip
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Finding, leading, odd_one_out, partition
 from backendcheck.diagnose import diagnose
+from backendcheck.explore.left_out import SHOWN, moves_as_far, reason_to_leave_out
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
+from backendcheck.explore.paths import plain_call
 from backendcheck.explore.program import program_of
 from backendcheck.explore.references import with_reference
 from backendcheck.explore.situation import Situation
@@ -31,11 +32,9 @@ from backendcheck.vocabulary.stages import recorded_in
 from backendcheck.vocabulary.states import Status
 
 N_JITTERS = 6
-_MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
 _NOT_SUPPORTED = ("unsupported-type", "unsupported-argument")
 _ROUNDING = "rounding"
 _NOT_OBSERVED, _NOT_COMPARABLE = "could not be observed", "not comparable"
-_SHOWN = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
 
 
@@ -149,10 +148,11 @@ class Judge:
         if any(not recording.was_observed for recording in recordings.values()):
             self.counts.dismissed[_NOT_OBSERVED] += 1
             return None
-        if all(recording.raised for recording in recordings.values()):
+        if not all(recording.raised for recording in recordings.values()):
+            recordings = with_reference(situation, recordings)
+        elif (called := plain_call(situation)) is None or (look_again and not self._is_taken(called)):
             self.counts.unsupported += 1
             return None
-        recordings = with_reference(situation, recordings)
         result = case_result(f"explored/{situation.key}", recordings, list(recordings), [], [], only_failing=False)
         if result.verdict is Verdict.ERROR:
             self.counts.dismissed[_NOT_COMPARABLE] += 1
@@ -170,9 +170,14 @@ class Judge:
             return None
         return _sighting(situation, findings, result, recordings)
 
+    def _is_taken(self, situation: Situation) -> bool:
+        """Whether every leg takes a situation. If that is a plain call, a model should take its labels as well."""
+        (recordings,) = self.legs.observe([self.request(situation)])
+        return all(recording.was_observed and not recording.raised for recording in recordings.values())
+
     def _proves_nothing(self, situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
         """Why a finding is left out; empty if it counts."""
-        reason = _reason(situation, finding, recordings)
+        reason = reason_to_leave_out(situation, finding, recordings)
         if reason:
             self.counts.dismissed[reason] += 1
         return reason
@@ -191,81 +196,11 @@ class Judge:
         ])
         kept = []
         for finding in findings:
-            if finding.kind is FindingKind.VALUE and _moves_as_far(finding, recordings, moved):
+            if finding.kind is FindingKind.VALUE and moves_as_far(finding, recordings, moved):
                 self.counts.dismissed["within what rounding of the inputs does"] += 1
             else:
                 kept.append(finding)
         return kept
-
-
-# --- what is left out --------------------------------------------------------------------------------------------
-
-
-def _reason(situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
-    left = recordings[finding.left.leg]
-    if not_compared(finding.observation, left):
-        return "random numbers"
-    if finding.kind is FindingKind.DTYPE and _has_narrow_integers(finding, recordings):
-        return "int32 of JAX, which has no int64 by default"
-    not_finite = situation.predictions in ("nan", "inf") or situation.label_values in ("nan", "inf")
-    if finding.kind is FindingKind.RAISED:
-        returned = [recording for recording in recordings.values() if not recording.raised]
-        shows_it = not_finite and all(map(_is_not_finite, returned))
-        return "refused, or not finite, as the input is" if shows_it else ""
-    if not_finite and finding.kind is FindingKind.VALUE:
-        return "value of input that is not finite"  # what a decision or a cast makes of NaN is not defined
-    if not_finite and finding.observation.startswith("gradient"):
-        return "gradient of input that is not finite"
-    if finding.oracle is Oracle.REFERENCE and not_finite:
-        return "reference for input that is not finite"
-    if finding.kind is FindingKind.NON_FINITE:
-        sides = [
-            recordings[side.leg].observations[finding.observation].value for side in finding.sides if side.leg in recordings
-        ]
-        alike = all(np.array_equal(np.isfinite(side), np.isfinite(sides[0])) for side in sides)
-        if alike and len(sides) > 1 and not_finite:
-            return "not finite on every leg, as the input is"
-        if alike and len(sides) > 1 and _is_undefined(situation):
-            return "not finite on every leg, without a defined value"
-    return ""
-
-
-def _has_narrow_integers(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
-    dtypes = {
-        recordings[side.leg].observations[finding.observation].dtype: recordings[side.leg].backend
-        for side in finding.sides if side.leg in recordings
-    }  # fmt: skip
-    return set(dtypes) == {"int32", "int64"} and dtypes["int32"].startswith("jax")
-
-
-def _is_not_finite(recording: Recording) -> bool:
-    """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
-    values = [recording.observations[name].value for name in _SHOWN if name in recording.observations]
-    return bool(values) and not any(np.isfinite(value).any() for value in values)
-
-
-def _is_undefined(situation: Situation) -> bool:
-    """Whether the situation asks for a value that nothing defines: a mean of no examples, or of no weight."""
-    return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative") or situation.mask == "all"
-
-
-def _moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: Sequence[Mapping[str, Recording]]) -> bool:
-    """Whether one unit in the last place of the inputs moves the observation as far as the sides differ."""
-    if finding.max_abs is None:
-        return False
-    farthest = 0.0
-    for leg, recording in recordings.items():
-        observation = recording.observations.get(finding.observation)
-        if observation is None:
-            continue
-        for of_legs in moved:
-            again = of_legs[leg].observations.get(finding.observation)
-            if again is None or again.value.shape != observation.value.shape:
-                return True  # it does not even have a value again
-            with np.errstate(invalid="ignore", over="ignore"):
-                distance = np.abs(again.value.astype(np.float64) - observation.value.astype(np.float64))
-            farthest = max(farthest, float(np.nanmax(distance, initial=0.0)))
-    return farthest * _MARGIN >= finding.max_abs
 
 
 # --- sightings ---------------------------------------------------------------------------------------------------
@@ -284,6 +219,8 @@ def _sighting(
         path=situation.path,
     )  # fmt: skip
     headline = diagnoses[0].headline if diagnoses and diagnoses[0].headline else f"{finding.observation}: {finding.message}"
+    if finding.oracle is Oracle.EXPECTATION:
+        headline = result.headline  # every backend refuses it
     return Sighting(
         signature=signature, situation=situation, headline=headline, finding=finding, result=result, recordings=recordings
     )
@@ -322,7 +259,7 @@ def outcome_words(recording: Recording) -> Any:
     """What a leg did, for reports: the name of the exception, or the loss or metric."""
     if recording.raised:
         return f"raises {recording.raised[0].type}"
-    for name in _SHOWN:
+    for name in SHOWN:
         if name in recording.observations:
             return recording.observations[name].value.tolist()
     return str(recording.status)

@@ -122,6 +122,11 @@ _METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapp
     "TruePositives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
 }  # fmt: skip
 
+_OF_ELEMENTS = frozenset({
+    "BinaryAccuracy", "BinaryIoU", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Precision", "Recall",
+    "TrueNegatives", "TruePositives",
+})  # fmt: skip
+
 
 def keras_targets() -> tuple[Target, ...]:
     """Keras's losses and metrics. `MeanMetricWrapper` is left out: what it takes depends on the function inside."""
@@ -130,7 +135,10 @@ def keras_targets() -> tuple[Target, ...]:
         for name, (forms, options) in _LOSSES.items()
     )
     metrics = (
-        Target(name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required)
+        Target(
+            name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required,
+            of_elements=name in _OF_ELEMENTS,
+        )
         for name, (forms, options, required) in _METRICS.items()
     )
     return (*losses, *metrics)

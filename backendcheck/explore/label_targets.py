@@ -12,6 +12,7 @@ from backendcheck.explore.targets import N_CLASSES, Form, Target
 
 _CLASSES = (Form(labels="integer", head="logits"),)
 _TEXT = (Form(labels="text", head="linear"),)
+_INVERTED = (Form(labels="integer", head="logits", options={"invert": True}),)
 _REAL = (Form(labels="real", head="linear"),)
 _N_CLASSES = {"num_classes": N_CLASSES}
 _OUTPUT_MODES = (..., "one_hot", "multi_hot", "count")
@@ -38,12 +39,12 @@ _TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple
         _CLASSES, _LABELS, {"output_mode": ("multi_hot", "one_hot", "count")}, {"num_tokens": N_CLASSES},
     ),
     "keras.layers.IntegerLookup": (
-        _CLASSES, _LABELS, {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., 0)},
+        (*_CLASSES, *_INVERTED), _LABELS, {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., 0)},
         {"vocabulary": (1, 2, 5)},
     ),
     "keras.layers.StringLookup": (
-        _TEXT, _LABELS, {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., UNKNOWN_WORD)},
-        {"vocabulary": WORDS},
+        (*_TEXT, *_INVERTED), _LABELS,
+        {"output_mode": _OUTPUT_MODES, "num_oov_indices": (..., 0, 2), "mask_token": (..., UNKNOWN_WORD)}, {"vocabulary": WORDS},
     ),
     "keras.layers.Hashing": (
         (*_CLASSES, *_TEXT), _LABELS, {"output_mode": _OUTPUT_MODES, "salt": (..., 7)}, {"num_bins": 3},

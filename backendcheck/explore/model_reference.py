@@ -50,8 +50,8 @@ def model_reference(situation: Situation, recording: Recording) -> dict[str, Ref
 
 
 def _outputs(situation: Situation) -> tuple[bool, ...]:
-    """Of each output, whether it is the second."""
-    return (False,) if situation.outputs == "one" else (False, True)
+    """Of each output with a loss, whether it is the second."""
+    return (False,) if situation.outputs in ("one", "one-loss") else (False, True)
 
 
 def _by_batch(situation: Situation, recording: Recording, *, is_second: bool) -> Iterator[DeclaredLoss | None]:

@@ -51,9 +51,9 @@ class Declared:
 
 
 def is_file(name: str) -> bool:
-    """Whether a target is a model file or a case file."""
+    """Whether a target is a model file, a case file or a folder of those. A name without a slash is a package."""
     path = Path(name.partition("::")[0])
-    return path.suffix.lower() in (*_MODELS, ".py")
+    return path.suffix.lower() in (*_MODELS, ".py") or (path.is_dir() and bool({"/", os.sep} & {*name}))
 
 
 def targets_of_file(name: str, leg: str, notes: list[str]) -> list[Target]:

@@ -186,6 +186,8 @@ def _predictions(situation: Situation, labels: np.ndarray) -> np.ndarray:
         drawn = labels if situation.predictions == "exact-hit" else generator.integers(0, situation.n_classes, shape)
         return np.asarray(drawn).astype(np.float32)
     predictions: np.ndarray = activated(situation.head, _scores(situation, labels, shape)).astype(np.float32)
+    if situation.predictions == "bool":
+        return np.asarray(predictions > 0.5)  # noqa: PLR2004 - the usual threshold
     if predictions.size and situation.predictions in ("nan", "inf"):
         predictions.flat[0] = np.nan if situation.predictions == "nan" else np.inf
     return predictions
@@ -240,7 +242,7 @@ def activated(head: str, scores: np.ndarray) -> np.ndarray:
 
 def _sample_weight(situation: Situation) -> np.ndarray | None:
     n, _ = situation.shape
-    per_element = _shape(situation) if situation.label_shape == "(N,H,W)" else (n, N_STEPS)
+    per_element = _shape(situation) if situation.label_shape in ("(N,H,W)", "(N,C)") else (n, N_STEPS)
     match situation.sample_weight:
         case "none" | "class-weight":
             return None

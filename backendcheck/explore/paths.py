@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
+
+from backendcheck.explore.situation import DIMENSIONS, Situation
 
 TRAINING: Final = ("fit", "train_on_batch", "jit")
 OF_LOSSES: Final = ("compute_loss", "evaluate", "fit", "train_on_batch", "dataset", "save-load", "jit")
@@ -21,7 +24,7 @@ _DTYPES = ("float32", "int32", "uint8", "bool")
 _ONLY_CALLED: Mapping[str, tuple[str, ...]] = {
     "label_values": ("inf", "empty"),  # a model refuses no examples in many ways
     # TensorFlow computes some losses from the logits behind an activation, and is then right where the others saturate.
-    "predictions": ("saturated", "nan", "inf"),
+    "predictions": ("saturated", "bool", "nan", "inf"),
     "head": ("class",),
     "labels": ("sequence", "text"),
     "label_shape": ("(N,H,W)",),
@@ -57,6 +60,17 @@ def fits_path(choices: Mapping[str, Any]) -> bool:
     )
 
 
+def plain_call(situation: Situation) -> Situation | None:
+    """The plain call with the labels and weights of a model; None if the situation has no model, or its input may be bad."""
+    if situation.path == CALL or situation.label_values != "valid" or situation.predictions != "ordinary":
+        return None
+    weight = situation.sample_weight if situation.sample_weight != "class-weight" else "none"
+    mask = situation.mask if situation.mask == "ignore-class" else "none"
+    return replace(
+        situation, path=CALL, outputs="one", policy="float32", optimizer="none", batch="whole", sample_weight=weight, mask=mask,
+    )  # fmt: skip
+
+
 def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
     """The choices by dimension for a model that has the target as its loss or its metric; empty if no model can.
 
@@ -78,7 +92,7 @@ def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -
     steps = ("some", "all") if set(_STEPS) & set(choices["label_shape"]) else ()
     return {
         **choices, "path": OF_LOSSES, "sample_weight": (*choices["sample_weight"], "class-weight"),
-        "mask": (*choices.get("mask", ("none",)), *steps), "outputs": ("one", "list", "dict", "dict-unsorted", "nested"),
+        "mask": (*choices.get("mask", ("none",)), *steps), "outputs": DIMENSIONS["outputs"],
         "policy": ("float32", "mixed_float16", "mixed_bfloat16"),
         "optimizer": ("none", *OPTIMIZERS[len(target) % len(OPTIMIZERS)]), "batch": ("whole", "ragged-last"),
     }  # fmt: skip

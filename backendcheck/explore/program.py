@@ -30,39 +30,62 @@ from backendcheck.vocabulary.stages import RecordingStage
 BY_HAND = "compute_loss"
 _STAGES = {"compute_loss": RecordingStage.LOSS, "evaluate": RecordingStage.METRICS, "save-load": RecordingStage.METRICS}
 _NESTS = {
-    "one": "{0}", "list": "[{0}, {1}]", "dict": '{{"a": {0}, "b": {1}}}', "dict-unsorted": '{{"b": {0}, "a": {1}}}',
-    "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
+    "one": "{0}", "one-loss": '{{"a": {0}, "b": {1}}}', "list": "[{0}, {1}]", "named": '{{"first": {0}, "second": {1}}}',
+    "dict": '{{"a": {0}, "b": {1}}}', "dict-unsorted": '{{"b": {0}, "a": {1}}}', "nested": '{{"a": {0}, "b": {{"c": {1}}}}}',
 }  # fmt: skip
 _DATA = """class Data(keras.utils.PyDataset):
     def __len__(self):
         return {n}
 
     def __getitem__(self, number):
-        batch = slice(number * {size}, (number + 1) * {size})
-        return keras.tree.map_structure(lambda array: array[batch], {data})
+        {returned}
 """
+_TRAINED = '{f"train/weight/{weight.path}": weight for weight in model.trainable_variables}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What a leg runs.
+    """What a leg runs, and what the script of a finding has line by line.
 
     arrays: the arrays that the source names.
-    parts: the functions, in order. The last one, `compute`, returns the observations by name.
-    shown: the observation that a user sees.
-    by_hand: the same loss by ``model.compute_loss``, as a function `by_hand`; empty where there is nothing to compare with.
+    model: the lines that make `model`; none without a model.
+    definition: the class that the lines need; empty for most.
+    lines: what is run, up to the value.
+    observed: the expression of each observation, by its name.
+    is_trained: whether the weights of the model are observed as well.
+    is_plain: whether the value is a number or a list of Python, and no tensor.
+    by_hand: lines that compute the same loss by ``model.compute_loss``, and give it the name `by_hand`; none where there is
+        nothing to compare with.
     """
 
     stage: str
     imports: str
     arrays: Mapping[str, np.ndarray]
-    parts: tuple[str, ...]
-    shown: str
-    by_hand: str = ""
+    model: tuple[str, ...] = ()
+    definition: str = ""
+    lines: tuple[str, ...] = ()
+    observed: Mapping[str, str]
+    is_trained: bool = False
+    is_plain: bool = False
+    by_hand: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The observation that a user sees."""
+        return next(iter(self.observed))
 
     @property
     def source(self) -> str:
-        return "\n\n\n".join(filter(None, [self.imports, *self.parts, self.by_hand]))
+        """Functions `compute` and `by_hand`, which return the observations by name. Each makes a model of its own."""
+        build = [_function("build", [*self.model, "return model"])] if self.model else []
+        first = ["model = build()"] if self.model else []
+        values = [f'"{name}": {source}' for name, source in self.observed.items()] + [f"**{_TRAINED}"] * self.is_trained
+        compute = _function("compute", [*first, *self.lines, f"return {{{', '.join(values)}}}"])
+        parts = [self.imports, *build, self.definition, compute]
+        if self.by_hand:
+            shaped = "keras.ops.reshape(by_hand, (1,))" if self.is_trained else "by_hand"
+            parts.append(_function("by_hand", [*first, *self.by_hand, f'return {{"{self.shown}": {shaped}}}']))
+        return "\n\n\n".join(filter(None, parts))
 
 
 def program_of(situation: Situation, kind: str) -> Program | None:
@@ -72,8 +95,7 @@ def program_of(situation: Situation, kind: str) -> Program | None:
         source, names = call_of_labels(situation)
         return Program(
             stage=RecordingStage.COMPUTE, imports="import keras\nimport numpy as np",
-            arrays={name: arrays[name] for name in names},
-            parts=(_function("compute", [f'return {{"value/result": {source}}}']),), shown="value/result",
+            arrays={name: arrays[name] for name in names}, observed={"value/result": source},
         )  # fmt: skip
     return None if situation.path == CALL else _of_model(situation, kind)
 
@@ -83,18 +105,28 @@ def _of_model(situation: Situation, kind: str) -> Program:
     target = call.name if kind == "loss function" else call.made
     named = loss_lines(situation, target)
     compiled = f"model.compile({_compile_arguments(situation, 'loss' if named else target, kind)})"
-    parts = [_function("build", [*model_lines(situation, kind), *named, compiled, "return model"])]
-    imports = call.imports
-    if situation.path == "dataset":
-        parts.append(_dataset(situation))
-    if situation.path == "save-load":
-        imports = "import os\nimport tempfile\n\n" + imports
-    parts.append(_function("compute", ["model = build()", *_path_lines(situation, kind, call)]))
-    has_path = kind != "metric" and situation.path != BY_HAND and len(batches_of(situation)) == 1
-    by_hand = _function("by_hand", ["model = build()", *_by_hand(situation, _loss_name(situation))]) if has_path else ""
+    imports = f"import tempfile\n\n{call.imports}" if situation.path == "save-load" else call.imports
     stage = _STAGES.get(situation.path, RecordingStage.METRICS if kind == "metric" else RecordingStage.TRAIN)
-    shown = "metric/result" if kind == "metric" else _loss_name(situation)
-    return Program(stage=stage, imports=imports, arrays=arrays, parts=tuple(parts), shown=shown, by_hand=by_hand)
+    by_hand = _by_hand(situation) if kind != "metric" else []
+    has_path = situation.path != BY_HAND and len(batches_of(situation)) == 1
+    is_trained = kind != "metric" and situation.path in (*TRAINING, "dataset")
+    return Program(
+        stage=stage, imports=imports, arrays=arrays, model=(*model_lines(situation, kind), *named, compiled),
+        definition=_dataset(situation) if situation.path == "dataset" else "",
+        lines=tuple(by_hand if situation.path == BY_HAND else _path_lines(situation, kind, call)),
+        observed=_observed(situation, kind), is_trained=is_trained, is_plain=kind != "metric" and situation.path != BY_HAND,
+        by_hand=tuple(by_hand) if has_path else (),
+    )  # fmt: skip
+
+
+def _observed(situation: Situation, kind: str) -> dict[str, str]:
+    if kind == "metric":
+        return {"metric/result": 'next(value for name, value in result.items() if name != "loss")'}
+    if situation.path == BY_HAND:
+        return {"loss": "by_hand"}
+    if situation.path == "train_on_batch":
+        return {"train/loss": '[result["loss"]]'}
+    return {"train/loss": 'result.history["loss"]'} if situation.path in (*TRAINING, "dataset") else {"loss": 'result["loss"]'}
 
 
 def _function(name: str, lines: list[str]) -> str:
@@ -125,9 +157,19 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
             lines.append(f'{name} = keras.layers.Dense({width}, use_bias=False{options}, name="{name}")(inputs)')
     weights = "table" if is_embedding else f"np.eye({width})"
     return [
-        *lines, f"model = keras.Model(inputs, {nest(situation, *names)})",
+        *lines, f"model = keras.Model(inputs, {_outputs(situation, names)})",
         f"model.set_weights([{', '.join([weights] * len(names))}])",
     ]  # fmt: skip
+
+
+def _outputs(situation: Situation, names: tuple[str, ...]) -> str:
+    """The outputs. If labels and losses are given by name, the outputs are a list in another order than that of the names."""
+    return nest(situation, *names) if situation.outputs != "named" else f"[{', '.join(reversed(names))}]"
+
+
+def nest_of_losses(situation: Situation, loss: str) -> str:
+    """The argument `loss` of `compile`: one for each output, or for the first alone."""
+    return f'{{"a": {loss}}}' if situation.outputs == "one-loss" else nest(situation, loss, loss)
 
 
 def nest(situation: Situation, first: str, second: str = "") -> str:
@@ -136,8 +178,8 @@ def nest(situation: Situation, first: str, second: str = "") -> str:
 
 
 def labels_source(situation: Situation) -> str:
-    """The labels. The second output has those of the first in reverse order."""
-    return nest(situation, "y_true", "y_true[::-1]")
+    """The labels. The second output has those of the first in reverse order, or none."""
+    return nest(situation, "y_true", "y_true[::-1]") if situation.outputs != "one-loss" else '{"a": y_true}'
 
 
 def optimizer_source(situation: Situation) -> str:
@@ -147,8 +189,8 @@ def optimizer_source(situation: Situation) -> str:
 
 
 def loss_lines(situation: Situation, target: str) -> list[str]:
-    """The line that gives the loss of two outputs a name; none for a single one."""
-    return [] if situation.outputs == "one" else [f"loss = {target}"]
+    """The line that gives the loss of two outputs a name; none for a single loss."""
+    return [] if situation.outputs in ("one", "one-loss") else [f"loss = {target}"]
 
 
 def _compile_arguments(situation: Situation, target: str, kind: str) -> str:
@@ -158,14 +200,10 @@ def _compile_arguments(situation: Situation, target: str, kind: str) -> str:
         name = "metrics" if situation.sample_weight == "none" else "weighted_metrics"
         return f"{name}=[{target}]{jit}"
     optimizer = f"{optimizer_source(situation)}, " if situation.path in (*TRAINING, "dataset") else ""
-    return f"{optimizer}loss={nest(situation, target, target)}{jit}"
+    return f"{optimizer}loss={nest_of_losses(situation, target)}{jit}"
 
 
 # --- the paths ---------------------------------------------------------------------------------------------------
-
-
-def _loss_name(situation: Situation) -> str:
-    return "train/loss" if situation.path in (*TRAINING, "dataset") else "loss"
 
 
 def batch_size(situation: Situation) -> int:
@@ -183,47 +221,36 @@ def _dataset(situation: Situation) -> str:
     weighted = ", sample_weight" if _weights(situation) else ""
     # TensorFlow takes no list from a data set: a known divergence, which each loss would show again.
     labels = labels_source(situation) if situation.outputs != "list" else "(y_true, y_true[::-1])"
-    data = f"(x, {labels}{weighted})"
-    return _DATA.format(n=len(batches_of(situation)), size=batch_size(situation), data=data).rstrip()
+    data, n, size = f"x, {labels}{weighted}", len(batches_of(situation)), batch_size(situation)
+    returned = f"return {data}"
+    if n > 1:
+        batch = f"batch = slice(number * {size}, (number + 1) * {size})"
+        returned = f"{batch}\n        return keras.tree.map_structure(lambda array: array[batch], ({data}))"
+    return _DATA.format(n=n, returned=returned).rstrip()
 
 
 def _path_lines(situation: Situation, kind: str, call: Call) -> list[str]:
     labels, weights, path = labels_source(situation), _weights(situation), situation.path
-    if path == BY_HAND:
-        return _by_hand(situation, "loss")
     data = "Data()" if path == "dataset" else f"x, {labels}{weights}, batch_size={batch_size(situation)}"
-    if kind == "metric":
+    if kind == "metric" or path in ("evaluate", "save-load"):
         made = _reloaded(call) if path == "save-load" else []
-        return [
-            *made, f"result = model.evaluate({data}, verbose=0, return_dict=True)",
-            'return {"metric/result": next(value for name, value in result.items() if name != "loss")}',
-        ]  # fmt: skip
-    if path in ("evaluate", "save-load"):
-        made = _reloaded(call) if path == "save-load" else []
-        return [
-            *made, f"result = model.evaluate({data}, verbose=0, return_dict=True)", 'return {"loss": result["loss"]}',
-        ]  # fmt: skip
+        return [*made, f"result = model.evaluate({data}, verbose=0, return_dict=True)"]
     class_weight = class_weight_of(situation)
     by_class = f", class_weight={source_of(class_weight)}" if class_weight else ""
     if path == "train_on_batch":
-        fitted = [f"result = model.train_on_batch(x, {labels}{weights}{by_class}, return_dict=True)"]
-        loss = '[result["loss"]]'
-    else:
-        fitted = [f"result = model.fit({data}{by_class}, shuffle=False, verbose=0)"]
-        loss = 'result.history["loss"]'
-    trained = '{f"train/weight/{weight.path}": weight for weight in model.trainable_variables}'
-    return [*fitted, f"trained = {trained}", f'return {{"train/loss": {loss}, **trained}}']
+        return [f"result = model.train_on_batch(x, {labels}{weights}{by_class}, return_dict=True)"]
+    return [f"result = model.fit({data}{by_class}, shuffle=False, verbose=0)"]
 
 
 def _reloaded(call: Call) -> list[str]:
     custom = f', custom_objects={{"{call.own}": {call.name}}}' if call.own else ""
     return [
-        "with tempfile.TemporaryDirectory() as folder:", '    model.save(os.path.join(folder, "model.keras"))',
-        f'    model = keras.models.load_model(os.path.join(folder, "model.keras"){custom})',
+        "with tempfile.TemporaryDirectory() as folder:", '    model.save(f"{folder}/model.keras")',
+        f'    model = keras.models.load_model(f"{{folder}}/model.keras"{custom})',
     ]  # fmt: skip
 
 
-def _by_hand(situation: Situation, name: str) -> list[str]:
+def _by_hand(situation: Situation) -> list[str]:
     """The loss by `compute_loss`. `fit` turns class weights into sample weights; here that is done by hand."""
     weighted: list[Any] = ["sample_weight"] if _weights(situation) else []
     if situation.sample_weight == "class-weight":
@@ -231,9 +258,7 @@ def _by_hand(situation: Situation, name: str) -> list[str]:
         weighted = [source_of(weight_by_class(arrays_of(situation)["y_true"], class_weight))]
     names = ["data", "labels", *(["weights"] if weighted else [])]
     fed = ", ".join(["x", labels_source(situation), *weighted])
-    loss = f"model.compute_loss(data, labels, model(data){', weights' if weighted else ''})"
-    returned = f"keras.ops.reshape({loss}, (1,))" if name == "train/loss" else loss
     return [
         f"nest = ({fed})", f"{', '.join(names)} = keras.tree.map_structure(keras.ops.convert_to_tensor, nest)",
-        f'return {{"{name}": {returned}}}',
+        f"by_hand = model.compute_loss(data, labels, model(data){', weights' if weighted else ''})",
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from backendcheck.errors import UsageError
 from backendcheck.explore.chosen import targets_on
-from backendcheck.explore.confirm import Outcomes, confirm, run_scripts
+from backendcheck.explore.confirm import N_ROUNDS, Outcomes, confirm, run_scripts
 from backendcheck.explore.explore import Exploration, Found, Search, go_on_counting, summary
 from backendcheck.explore.farm_legs import FarmLegs, FarmLost
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
@@ -24,7 +24,10 @@ from backendcheck.farm.recording import Farm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What an exploration was asked for."""
+    """What an exploration was asked for.
+
+    dated: notes since when findings show, given by their scripts, with the Keras of the legs; None if that is not asked.
+    """
 
     targets: tuple[str, ...]
     legs: tuple[str, ...]
@@ -35,6 +38,7 @@ class Options:
     device: str = "cpu"
     resume: bool = False
     farm: Farm | None = None
+    dated: Callable[[Mapping[Path, Found], str], None] | None = None
 
 
 def run(options: Options, report: Callable[[str], None]) -> tuple[Exploration, dict[str, Any]]:
@@ -89,6 +93,9 @@ def _run(options: Options, report: Callable[[str], None], farm: FarmLegs | None)
         raise lost
     before = {signature: count for signature, count in confirmed.items() if count}
     _confirm(exploration, options, by_path, before, report, farm.run_scripts if farm else run_scripts)
+    if options.dated is not None:
+        write()  # so that what was confirmed is there if this is interrupted
+        _date(exploration, by_path, environments, options.dated)
     return exploration, write()
 
 
@@ -122,7 +129,10 @@ def _go_on_from(earlier: Mapping[str, Any], options: Options, names: list[str], 
             exploration.n_unconfirmed += 1
             exploration.notes.append(f"{entry['target']}: {entry['headline']}: does not show again, and is left out")
         else:
-            exploration.found[_signature(entry)] = Found(sighting=sighting, hits=entry["hits"], first_s=entry["first_s"])
+            exploration.found[_signature(entry)] = Found(
+                sighting=sighting, hits=entry["hits"], first_s=entry["first_s"], since=entry.get("since"),
+                not_in=entry.get("not_in"),
+            )  # fmt: skip
 
 
 def _signature(entry: Mapping[str, Any]) -> Signature:
@@ -147,3 +157,19 @@ def _confirm(
         if not finding.confirmed:
             exploration.drop(finding)
             path.unlink()
+
+
+def _date(
+    exploration: Exploration, by_path: Mapping[Path, Found], environments: Mapping[str, Any],
+    dated: Callable[[Mapping[Path, Found], str], None],
+) -> None:  # fmt: skip
+    """Note since when the new findings show that were confirmed each time."""
+    new = {
+        path: finding for path, finding in by_path.items()
+        if finding.known is None and finding.confirmed == N_ROUNDS and finding.since is None
+    }  # fmt: skip
+    try:
+        if new:
+            dated(new, next(iter(environments.values()))["versions"]["keras"])
+    except UsageError as error:  # what was found stays
+        exploration.notes.append(f"--bisect: {error}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
+from backendcheck.compare.findings import Finding
 from backendcheck.explore.call import Call
 from backendcheck.explore.judging import Sighting, outcome_words
 from backendcheck.explore.numbers import arrays_of, batches_of
@@ -13,141 +16,114 @@ from backendcheck.text.literals import source_of
 from backendcheck.text.words import cut, first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 
-_HEAD = '''"""{headline}
+_SCRIPT = '''"""{headline}
 
 {outcomes}
 
 Run it once for each backend, for example: KERAS_BACKEND=jax python {file}
 """
 
-import json
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
 {imports}
 
 {arrays}
 
-
-def compute():
-{compute}
-
-
-try:
-    value = compute()
-    value = {printed}
-except Exception as error:
-    value = f"raises {{type(error).__name__}}"
-print(f"{{keras.backend.backend()}}: {{json.dumps(value)}}")
+{lines}
 '''
+_WEIGHT = "train/weight/"
+# As model.compile does it: the mean of a function of (y_true, y_pred).
+_AS_COMPILED = """
+class Loss(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return {function}(y_true, y_pred)
 
-_PLAIN = "keras.ops.convert_to_numpy(value).tolist()"
-_DTYPE = "keras.backend.standardize_dtype(value.dtype)"
-_GRADIENT = '''
 
-def gradient(function, array):
-    """The gradient of a function of one tensor, as the backend takes it."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+loss = Loss({reduction})"""
+_GRADIENT = """
 
-        tensor = tf.convert_to_tensor(array)
-        with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            result = function(tensor)
-        return tape.gradient(result, tensor)
-    if keras.backend.backend() == "jax":
-        import jax
+def total(tensor):
+    return keras.ops.sum(loss({labels}, tensor{weight}))
 
-        return jax.grad(function)(jax.numpy.asarray(array))
-    import torch
 
-    tensor = torch.tensor(array, requires_grad=True)
-    return torch.autograd.grad(function(tensor), tensor)[0]
-'''
+tensor = keras.ops.convert_to_tensor(y_pred)
+if keras.backend.backend() == "jax":
+    import jax
+
+    value = jax.grad(total)(tensor)
+elif keras.backend.backend() == "torch":
+    total(tensor.requires_grad_()).backward()
+    value = tensor.grad
+else:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        result = total(tensor)
+    value = tape.gradient(result, tensor)"""
 
 
 def script_of(sighting: Sighting, file: str, kind: str) -> str:
     """The source of the script. `kind` is the kind of the target."""
-    situation, finding = sighting.situation, sighting.finding
-    if (program := program_of(situation, kind)) is not None:
-        return script_of_program(sighting, program, file)
-    observation = finding.observation if finding is not None else ""
-    is_gradient = observation.startswith("gradient") or sighting.signature.stage == "gradient"
-    changes = {"reduction": "none"} if observation == "per_example_loss" and kind == "loss" else {}
-    call = Call.of(situation, changes)
-    if kind == "metric":
-        body = _metric_body(situation, call)
-    else:
-        made = call.made if kind == "loss" else call.made.partition("(")[0]
-        weighted = "sample_weight" in arrays_of(situation)
-        reduction = 'reduction="none"' if observation == "per_example_loss" else ""
-        body = _loss_body(made, is_gradient=is_gradient, reduction=reduction, is_class=kind == "loss", weighted=weighted)
-    arrays = "\n".join(f"{name} = {literal(array)}" for name, array in arrays_of(situation).items())
+    program = program_of(sighting.situation, kind)
+    imports, arrays, lines = _of_call(sighting, kind) if program is None else _of_program(sighting, program)
+    outcomes = {leg: outcome_words(recording) for leg, recording in sighting.recordings.items()}
+    finding = sighting.finding
     if finding is not None and finding.oracle is Oracle.REFERENCE and (right := reference_of(sighting)) is not None:
-        arrays += f"\nreference = {source_of(right.tolist())}  # the right value, in float64"
-    printed = _PLAIN
-    if finding is not None and finding.kind is FindingKind.DTYPE:
-        printed = _DTYPE
-    elif observation == "per_example_loss":
-        printed = "keras.ops.convert_to_numpy(value)\n    value = value.reshape(len(value), -1).mean(axis=1).tolist()"
-    source = _HEAD.format(
-        headline=plain_text(sighting.headline), file=file, imports=call.imports, arrays=arrays, compute=body, printed=printed,
-        outcomes="\n".join(f"    {leg}: {plain_text(str(outcome_words(each)))}" for leg, each in sighting.recordings.items()),
+        outcomes[f"right in float64 ({finding.observation})"] = right.tolist()
+    return _SCRIPT.format(
+        headline=plain_text(sighting.headline), file=file, imports=imports, lines="\n".join(lines),
+        arrays="\n".join(f"{name} = {literal(array)}" for name, array in arrays.items()),
+        outcomes="\n".join(f"    {name}: {plain_text(str(outcome))}" for name, outcome in outcomes.items()),
     )  # fmt: skip
-    return source.replace("\n\ndef compute():", f"{_GRADIENT}\n\ndef compute():") if is_gradient else source
 
 
-_OF_PROGRAM = '''"""{headline}
-
-{outcomes}
-
-Run it once for each backend, for example: KERAS_BACKEND=jax python {file}
-"""
-
-import json
-import os
-{imports}
-
-{arrays}
-
-
-{functions}
-
-
-try:
-{shown}
-except Exception as error:
-    value = f"raises {{type(error).__name__}}"
-print(f"{{keras.backend.backend()}}: {{json.dumps(value)}}")
-'''
-
-
-def script_of_program(sighting: Sighting, program: Program, file: str) -> str:
-    """The script of a situation that has a program: the same source, on literal arrays."""
+def _of_program(sighting: Sighting, program: Program) -> tuple[str, Mapping[str, np.ndarray], list[str]]:
+    """Imports, arrays and lines of a program, which print what the finding is about, or what a user sees."""
     finding = sighting.finding
     name = finding.observation if finding is not None else ""
+    if name.startswith(_WEIGHT):  # each layer has one
+        value = _printed(f'model.get_layer("{name.removeprefix(_WEIGHT).partition("/")[0]}").weights[0]', finding)
+    else:
+        source = program.observed.get(name, program.observed[program.shown])  # what raised has no name
+        value = source if program.is_plain else _printed(source, finding)
     is_path = finding is not None and finding.oracle is Oracle.PATHS
-    value = f'keras.ops.convert_to_tensor(part()["{name}"])' if is_path else f'keras.ops.convert_to_tensor(compute()["{name}"])'
-    is_dtype = finding is not None and finding.kind is FindingKind.DTYPE
-    calls = [f"value = {value}", f"value = {_DTYPE if is_dtype else _PLAIN}"]
-    if not name or name == "raised":
-        calls = [f'value = keras.ops.convert_to_tensor(compute()["{program.shown}"])', f"value = {_PLAIN}"]
-    elif is_path:
-        calls = [f"value = [keras.ops.convert_to_numpy({value}).tolist() for part in (compute, by_hand)]"]
-    standard = ("os", "tempfile")
-    lines = [line for line in program.imports.splitlines() if line.removeprefix("import ") not in standard]
-    extra = "import tempfile\n" if "import tempfile" in program.imports else ""
-    imports = f'{extra}\nos.environ.setdefault("KERAS_BACKEND", "tensorflow")\n\n' + "\n".join(lines).strip()
-    arrays = "\n".join(f"{key} = {literal(array)}" for key, array in program.arrays.items())
-    if finding is not None and finding.oracle is Oracle.REFERENCE and (right := reference_of(sighting)) is not None:
-        arrays += f"\nreference = {source_of(right.tolist())}  # the right value, in float64"
-    return _OF_PROGRAM.format(
-        headline=plain_text(sighting.headline), file=file, imports=imports, arrays=arrays,
-        functions="\n\n\n".join([*program.parts, *([program.by_hand] if is_path else [])]),
-        shown="\n".join(f"    {line}" for line in calls),
-        outcomes="\n".join(f"    {leg}: {plain_text(str(outcome_words(each)))}" for leg, each in sighting.recordings.items()),
-    )  # fmt: skip
+    definition = [f"\n\n{program.definition}\n\n"] if program.definition else []
+    lines = [*program.model, *definition, *(program.by_hand if is_path else ()), *program.lines]
+    if is_path and program.by_hand:
+        value = f"[{value}, {_printed('by_hand', None)}]"
+    return program.imports, program.arrays, [*lines, f"print(keras.backend.backend(), {value})"]
+
+
+def _of_call(sighting: Sighting, kind: str) -> tuple[str, Mapping[str, np.ndarray], list[str]]:
+    """Imports, arrays and lines of a plain call of a loss or a metric."""
+    situation, finding = sighting.situation, sighting.finding
+    observation = finding.observation if finding is not None else ""
+    is_gradient = observation.startswith("gradient") or sighting.signature.stage == "gradient"
+    is_per_example = observation == "per_example_loss"
+    call = Call.of(situation, {"reduction": "none"} if is_per_example and kind == "loss" else {})
+    arrays = arrays_of(situation)
+    if kind == "metric":
+        lines, value = [f"metric = {call.made}", *_updates(situation, arrays)], _printed("metric.result()", finding)
+    else:
+        made = call.made if kind == "loss" else call.made.partition("(")[0]
+        reduction = 'reduction="none"' if is_per_example else ""
+        lines = [f"loss = {made}"] if kind == "loss" else [_AS_COMPILED.format(function=made, reduction=reduction)]
+        weight = ", sample_weight=keras.ops.convert_to_tensor(sample_weight)" if "sample_weight" in arrays else ""
+        labels = "keras.ops.convert_to_tensor(y_true)"
+        if is_gradient:
+            lines += [_GRADIENT.format(labels=labels, weight=weight)]
+        else:
+            lines += [f"value = loss({labels}, keras.ops.convert_to_tensor(y_pred){weight})"]
+        value = _printed("value", finding)
+        if is_per_example and "convert_to_numpy" in value:
+            value = value.replace(".tolist()", f".reshape({len(arrays['y_true'])}, -1).mean(axis=1).tolist()")
+    return call.imports, arrays, [*lines, f"print(keras.backend.backend(), {value})"]
+
+
+def _printed(source: str, finding: Finding | None) -> str:
+    """The expression of what is printed of a tensor: its numbers, or its type."""
+    if finding is not None and finding.kind is FindingKind.DTYPE:
+        return f"keras.backend.standardize_dtype(keras.ops.convert_to_tensor({source}).dtype)"
+    return f"keras.ops.convert_to_numpy({source}).tolist()"
 
 
 def reference_of(sighting: Sighting) -> np.ndarray | None:
@@ -160,34 +136,15 @@ def reference_of(sighting: Sighting) -> np.ndarray | None:
     return None
 
 
-def _metric_body(situation: Situation, call: Call) -> str:
-    arrays = arrays_of(situation)
-    names = [name for name in ("y_true", "y_pred") if name in arrays]
-    lines = [f"    metric = {call.made}"]
+def _updates(situation: Situation, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """The lines that feed a metric."""
     batches = batches_of(situation)
     for first, end in batches:
         cut_out = "" if len(batches) == 1 else f"[{first}:{end}]"
-        parts = [f"keras.ops.convert_to_tensor({name}{cut_out})" for name in names]
+        fed = [f"keras.ops.convert_to_tensor({name}{cut_out})" for name in ("y_true", "y_pred") if name in arrays]
         if "sample_weight" in arrays:
-            parts.append(f"sample_weight=keras.ops.convert_to_tensor(sample_weight{cut_out})")
-        lines.append(f"    metric.update_state({', '.join(parts)})")
-    return "\n".join([*lines, "    return keras.ops.convert_to_tensor(metric.result())"])
-
-
-def _loss_body(made: str, *, is_gradient: bool, reduction: str, is_class: bool, weighted: bool) -> str:
-    """`reduction` is the argument of a function, which has no option for it."""
-    labels = "keras.ops.convert_to_tensor(y_true)"
-    weight = ", sample_weight=keras.ops.convert_to_tensor(sample_weight)" if weighted else ""
-    lines = [f"    loss = {made}"]
-    if not is_class:
-        # As model.compile does it: the mean of a function of (y_true, y_pred).
-        lines = ["    class Loss(keras.losses.Loss):", "        def call(self, y_true, y_pred):",
-                 f"            return {made}(y_true, y_pred)", "", f"    loss = Loss({reduction})"]  # fmt: skip
-    if is_gradient:
-        lines.append(f"    return gradient(lambda tensor: keras.ops.sum(loss({labels}, tensor{weight})), y_pred)")
-    else:
-        lines.append(f"    return loss({labels}, keras.ops.convert_to_tensor(y_pred){weight})")
-    return "\n".join(lines)
+            fed.append(f"sample_weight=keras.ops.convert_to_tensor(sample_weight{cut_out})")
+        yield f"metric.update_state({', '.join(fed)})"
 
 
 def literal(array: np.ndarray) -> str:

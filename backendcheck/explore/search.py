@@ -59,11 +59,12 @@ def _constraints(
     def form_takes(name: str, row: Mapping[str, int]) -> bool:
         form, choice = target.forms[chosen("form", row)], chosen(name, row)
         in_shape = name != "label_shape" or choice in form.label_shapes
-        return in_shape and fits(form.labels, form.head, {name: choice})
+        return in_shape and fits(form.labels, form.head, {name: choice}, of_elements=target.of_elements)
 
     def weight_fits(row: Mapping[str, int]) -> bool:
         form = target.forms[chosen("form", row)]
-        return fits(form.labels, form.head, {name: chosen(name, row) for name in ("label_shape", "sample_weight")})
+        choices = {name: chosen(name, row) for name in ("label_shape", "sample_weight")}
+        return fits(form.labels, form.head, choices, of_elements=target.of_elements)
 
     def values_fit(row: Mapping[str, int]) -> bool:
         return fits_dtype(chosen("label_values", row), chosen("label_dtype", row))

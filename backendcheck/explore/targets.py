@@ -67,6 +67,7 @@ _PREDICTIONS: Mapping[str, tuple[str, ...]] = {
     "unit": ("ordinary", "tied"),
 }
 _SHAPES_WITH_ELEMENTS = ("(N,T)", "(N,T,C)", "(N,H,W)")
+_DECIDED = ("sigmoid", "bool")  # a head and predictions that go together for a metric of elements
 _WEIGHTS = ("none", "per-example", "per-element", "zero", "one-zero", "negative")
 
 
@@ -94,6 +95,7 @@ class Target:
     options: the choices of each option, the simplest first. ``...`` leaves the option out.
     required: options that are always there.
     given: those of `required` that the user has given with the name.
+    of_elements: whether it counts each element by a decision. So each may have a weight of its own, and be decided already.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Target:
     required: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ("y_true", "y_pred", "sample_weight")
     given: Mapping[str, Any] = field(default_factory=dict)
+    of_elements: bool = False
 
     @property
     def asked(self) -> str:
@@ -127,6 +130,8 @@ class Target:
         }
         if self.kind == "metric":
             choices["batch"] = DIMENSIONS["batch"]
+        if self.of_elements:
+            choices["predictions"] = (*choices["predictions"], _DECIDED[1])
         if "ignore_class" in self.options:
             choices["mask"] = ("none", "ignore-class")
         options = {name: values for name, values in self.options.items() if name != "ignore_class"}
@@ -158,7 +163,7 @@ class Target:
             and all(situation.option(name) == value for name, value in form.options.items())
             and situation.label_shape in form.label_shapes
             for form in self.forms
-        ) and fits(situation.labels, situation.head, vars_of(situation))  # fmt: skip
+        ) and fits(situation.labels, situation.head, vars_of(situation), of_elements=self.of_elements)  # fmt: skip
 
 
 def vars_of(situation: Situation) -> dict[str, str]:
@@ -169,16 +174,19 @@ def vars_of_form(form: Form) -> dict[str, str]:
     return {"labels": form.labels, "head": form.head}
 
 
-def fits(labels: str, head: str, choices: Mapping[str, Any]) -> bool:
-    """Whether the choices go with labels of this kind and this head, and with each other. Missing dimensions do not matter."""
+def fits(labels: str, head: str, choices: Mapping[str, Any], *, of_elements: bool = False) -> bool:
+    """Whether the choices go with labels of this kind and this head, and with each other. Missing dimensions do not matter.
+
+    `of_elements` is as in `Target`.
+    """
     values, dtype = choices.get("label_values"), choices.get("label_dtype")
     shape, weight = choices.get("label_shape"), choices.get("sample_weight")
     predictions, mask = choices.get("predictions"), choices.get("mask")
     of_labels = (
         (values is None or values in _VALUES[labels])
         and (dtype is None or dtype in _DTYPES[labels])
-        and (predictions is None or predictions in _PREDICTIONS[head])
-        and (weight != "per-element" or shape in (None, *_SHAPES_WITH_ELEMENTS))
+        and (predictions is None or predictions in _PREDICTIONS[head] or (of_elements and (head, predictions) == _DECIDED))
+        and (weight != "per-element" or shape in (None, *_SHAPES_WITH_ELEMENTS) or (of_elements and shape == "(N,C)"))
         and not (labels == "sequence" and weight == "per-element")
     )
     return bool(of_labels and fits_dtype(values, dtype, mask) and fits_path(choices))

@@ -5,7 +5,7 @@ import pytest
 from make import recording
 
 from backendcheck.explore.case_file import case_file, case_name
-from backendcheck.explore.confirm import printed_value, shows_again
+from backendcheck.explore.confirm import printed_value, run_scripts, shows_again
 from backendcheck.explore.judging import N_JITTERS, Judge, Signature, request_of
 from backendcheck.explore.known import KnownCase, KnownDivergences
 from backendcheck.explore.script import script_of
@@ -31,8 +31,12 @@ class _Legs:
 
     def observe(self, requests):
         self.n_observed += len(requests)
-        return [_recordings({leg: value + self.step * (number + 1) for leg, value in self.values.items()})
-                for number in range(len(requests))]  # fmt: skip
+        return [
+            _recordings({
+                leg: value if isinstance(value, str) else value + self.step * (number + 1) for leg, value in self.values.items()
+            })
+            for number in range(len(requests))
+        ]
 
 
 def _recordings(values, **fields):
@@ -93,6 +97,34 @@ def test_a_few_rounding_steps_are_not_a_finding():
 def test_what_every_leg_refuses_is_counted_as_unsupported():
     judge = Judge(_Legs({}))
     judge.sighting(_SITUATION, _recordings(dict.fromkeys(_LEGS, "ValueError: no")))
+    assert judge.counts.unsupported == 1
+
+
+_NESTED = replace(_SITUATION, label_values="valid", path="fit", outputs="nested")
+
+
+def test_valid_input_that_every_leg_refuses_in_a_model_is_a_finding_if_all_take_it_in_a_plain_call():
+    refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
+    sighting = Judge(_Legs(dict.fromkeys(_LEGS, 0.5))).sighting(_NESTED, refused)
+    assert (sighting.signature.kind, sighting.signature.legs) == ("raised", _LEGS)
+    assert "every backend refuses this" in sighting.headline
+    assert "must be taken by" in case_file([(sighting, "refused", "loss")])
+    assert shows_again(sighting, dict.fromkeys(_LEGS, Raised("raises ValueError")))
+    assert not shows_again(sighting, dict.fromkeys(_LEGS, Raised("raises NameError")))  # of a script that is wrong
+    assert not shows_again(sighting, {**dict.fromkeys(_LEGS, Raised("raises ValueError")), "jax": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("change", "called"),
+    [
+        ({}, "ValueError: no"), ({"label_values": "negative"}, 0.5), ({"predictions": "nan"}, 0.5),
+        ({"path": "call", "outputs": "one", "sample_weight": "per-example"}, 0.5),
+    ],
+)  # fmt: skip
+def test_bad_input_and_what_a_plain_call_refuses_too_may_be_refused(change, called):
+    judge = Judge(_Legs(dict.fromkeys(_LEGS, called)))
+    refused = _recordings(dict.fromkeys(_LEGS, "ValueError: no"))
+    assert judge.sighting(replace(_NESTED, **change), refused) is None
     assert judge.counts.unsupported == 1
 
 
@@ -200,14 +232,22 @@ def test_cases_of_the_same_kind_have_names_of_their_own():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("jax: 0.5\n", 0.5), ("a log: line\njax: [1.0, NaN]\n", [1.0, np.nan]), ("", None), ("jax: not json", None)],
+    [
+        ("jax 0.5\n", 0.5), ("a log line\njax [1.0, nan, -inf]\n", [1.0, np.nan, -np.inf]), ("", None), ("jax a value", None),
+        ("torch int32", "int32"), ("torch [True]", [True]),
+    ],
 )
 def test_the_last_line_of_a_script_is_its_value(text, value):
     assert printed_value(text) == value or np.array_equal(printed_value(text), value, equal_nan=True)
 
 
-def test_an_exception_is_printed_by_its_name():
-    assert printed_value('jax: "raises ValueError"').text == "raises ValueError"
+def test_a_script_that_raises_is_known_by_the_exception(tmp_path):
+    sources = {"raises.py": "print(1)\nraise KeyError(2)", "returns.py": "print('numpy', [0.5])"}
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    outcomes = run_scripts([tmp_path / name for name in sources], ["numpy"], "cpu")
+    assert outcomes[tmp_path / "raises.py"]["numpy"].text == "raises KeyError"
+    assert outcomes[tmp_path / "returns.py"]["numpy"] == [0.5]
 
 
 def test_a_script_confirms_if_the_same_legs_raise_again():

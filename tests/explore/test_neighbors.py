@@ -46,6 +46,12 @@ def test_a_file_is_known_by_its_suffix(name, whether):
     assert is_file(name) is whether
 
 
+def test_a_folder_is_known_by_a_slash_and_a_name_without_one_is_a_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own/cases").mkdir(parents=True)
+    assert [is_file(name) for name in ("own/cases", "own/", "own", "other/")] == [True, True, False, False]
+
+
 def test_a_model_is_its_loss_and_metrics_for_its_own_head(tmp_path):
     path = _saved(tmp_path, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     targets = _targets(path)

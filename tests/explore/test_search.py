@@ -43,7 +43,8 @@ def _can_occur(target, chosen):
         form = target.forms[number]
         shapes = [choices["label_shape"]] if "label_shape" in choices else form.label_shapes
         for shape in shapes:
-            if shape not in form.label_shapes or not fits(form.labels, form.head, {**choices, "label_shape": shape}):
+            here = {**choices, "label_shape": shape}
+            if shape not in form.label_shapes or not fits(form.labels, form.head, here, of_elements=target.of_elements):
                 continue
             if any(
                 fits_dtype(value, dtype, choices.get("mask")) and fits(form.labels, form.head, {"label_dtype": dtype})

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,19 @@ def test_rows_of_labels_have_the_sum_that_is_asked_for():
     np.testing.assert_array_equal(_labels(**rows).sum(axis=-1), [1, 1, 1, 1])
     np.testing.assert_array_equal(_labels(**rows, label_values="zero-row").sum(axis=-1), [1, 1, 1, 0])
     np.testing.assert_array_equal(_labels(**rows, label_values="row-sum").sum(axis=-1), [1, 1, 1, 1.5])
+
+
+def test_a_metric_of_elements_takes_decisions_as_predictions_and_a_weight_for_each_element():
+    precision = next(target for target in _TARGETS if target.name == "keras.metrics.Precision")
+    form = [each.labels for each in precision.forms].index("multi-hot")
+    row = {"form": form, "label_shape": "(N,C)", "predictions": "bool", "sample_weight": "per-element"}
+    situation = precision.situation(row)
+    assert precision.is_sensible(situation)
+    arrays = arrays_of(situation)
+    assert (arrays["y_pred"].dtype, arrays["sample_weight"].shape) == (np.bool_, arrays["y_true"].shape)
+    assert not replace(precision, of_elements=False).is_sensible(replace(situation, predictions="ordinary"))
+    assert not replace(precision, of_elements=False).is_sensible(replace(situation, sample_weight="none"))
+    assert not precision.is_sensible(replace(situation, path="evaluate"))
 
 
 def test_a_jitter_moves_floats_by_one_unit_in_the_last_place_and_leaves_whole_labels():

@@ -1,0 +1,85 @@
+"""What proves nothing: values that nothing defines, input that is not finite, and what rounding of the inputs does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from backendcheck.compare.backends import not_compared
+from backendcheck.compare.findings import Finding
+from backendcheck.explore.situation import Situation
+from backendcheck.recordings.recording import Recording
+from backendcheck.vocabulary.findings import FindingKind, Oracle
+
+SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
+_MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
+
+
+def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
+    """Why a finding is left out, without a second look; empty if it counts."""
+    left = recordings[finding.left.leg]
+    if not_compared(finding.observation, left):
+        return "random numbers"
+    if finding.kind is FindingKind.DTYPE and _has_narrow_integers(finding, recordings):
+        return "int32 of JAX, which has no int64 by default"
+    not_finite = situation.predictions in ("nan", "inf") or situation.label_values in ("nan", "inf")
+    if finding.kind is FindingKind.RAISED:
+        returned = [recording for recording in recordings.values() if not recording.raised]
+        shows_it = not_finite and all(map(_is_not_finite, returned))
+        return "refused, or not finite, as the input is" if shows_it else ""
+    if not_finite and finding.kind is FindingKind.VALUE:
+        return "value of input that is not finite"  # what a decision or a cast makes of NaN is not defined
+    if not_finite and finding.observation.startswith("gradient"):
+        return "gradient of input that is not finite"
+    if finding.oracle is Oracle.REFERENCE and not_finite:
+        return "reference for input that is not finite"
+    if finding.kind is FindingKind.NON_FINITE:
+        sides = [
+            recordings[side.leg].observations[finding.observation].value for side in finding.sides if side.leg in recordings
+        ]
+        alike = all(np.array_equal(np.isfinite(side), np.isfinite(sides[0])) for side in sides)
+        if alike and len(sides) > 1 and not_finite:
+            return "not finite on every leg, as the input is"
+        if alike and len(sides) > 1 and _is_undefined(situation):
+            return "not finite on every leg, without a defined value"
+    return ""
+
+
+def _has_narrow_integers(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+    dtypes = {
+        recordings[side.leg].observations[finding.observation].dtype: recordings[side.leg].backend
+        for side in finding.sides if side.leg in recordings
+    }  # fmt: skip
+    return set(dtypes) == {"int32", "int64"} and dtypes["int32"].startswith("jax")
+
+
+def _is_not_finite(recording: Recording) -> bool:
+    """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
+    values = [recording.observations[name].value for name in SHOWN if name in recording.observations]
+    return bool(values) and not any(np.isfinite(value).any() for value in values)
+
+
+def _is_undefined(situation: Situation) -> bool:
+    """Whether the situation asks for a value that nothing defines: a mean of no examples, or of no weight."""
+    return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative") or situation.mask == "all"
+
+
+def moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: Sequence[Mapping[str, Recording]]) -> bool:
+    """Whether one unit in the last place of the inputs moves the observation as far as the sides differ."""
+    if finding.max_abs is None:
+        return False
+    farthest = 0.0
+    for leg, recording in recordings.items():
+        observation = recording.observations.get(finding.observation)
+        if observation is None:
+            continue
+        for of_legs in moved:
+            again = of_legs[leg].observations.get(finding.observation)
+            if again is None or again.value.shape != observation.value.shape:
+                return True  # it does not even have a value again
+            with np.errstate(invalid="ignore", over="ignore"):
+                distance = np.abs(again.value.astype(np.float64) - observation.value.astype(np.float64))
+            farthest = max(farthest, float(np.nanmax(distance, initial=0.0)))
+    return farthest * _MARGIN >= finding.max_abs
