@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ _NEEDED = {
     target.name: frozenset({*target.required, *(name for form in target.forms for name in form.options)})
     for target in (*keras_targets(), *keras_label_targets())
 }
+_FOR_LABELS = frozenset(target.name for target in keras_label_targets())
 _DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16")
 _USUAL = {
     "label_values": "valid", "predictions": "ordinary", "sample_weight": "none", "mask": "none", "batch": "whole",
@@ -134,6 +135,8 @@ def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     """Whether the texts of an entry and its case name what is special about the situation."""
     situation = sighting.situation
+    if situation.target in _FOR_LABELS and situation.label_values == "minus-hundred":
+        situation = replace(situation, label_values="negative")  # only losses have an ignored label
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
@@ -172,6 +175,10 @@ def _is_about(text: str, situation: Situation) -> bool:
     telling = [name for name in options if "_" in name]
     if not special and not options and situation.label_dtype in _DTYPES:
         return situation.label_dtype in text
+    if not special and situation.target in _FOR_LABELS and situation.label_dtype not in _DTYPES:
+        # A function that is wrong about valid labels is known by a case that is about valid labels as well.
+        signs = [sign for (name, _), sign in _SIGNS.items() if name == "label_values"]
+        telling = [] if any(re.search(sign, text) for sign in (*signs, *_DTYPES)) else [situation.target]
     return (
         bool(special or telling)
         and all(key in _SIGNS and re.search(_SIGNS[key], text) for key in special)
