@@ -50,6 +50,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("predictions", "saturated"): r"saturat|certain|probability 0|\bsure\b",
     ("predictions", "nan"): r"\bnan\b",
     ("predictions", "inf"): r"\binf|infinit",
+    ("sample_weight", "per-example"): r"\bweights?\b",
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
     ("mask", "ignore-class"): r"ignore",
@@ -216,7 +217,9 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
             names |= {imports[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in imports}
             names |= {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
             options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
+            claim = ast.get_docstring(node) or ""
+            names |= set(re.findall(r"`(\w+)", claim))  # a function beside the case may call it
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}", names=frozenset(names),
-                text=f"{ast.get_docstring(node) or ''} {options}", code=_code(node),
+                text=f"{claim} {options}", code=_code(node),
             )  # fmt: skip

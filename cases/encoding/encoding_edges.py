@@ -12,15 +12,16 @@ from keras import ops
 from backendcheck import Raises, ValueCase
 
 
-@pytest.mark.parametrize("how", ["multi_hot", "CategoryEncoding"])
+@pytest.mark.parametrize("how", ["multi_hot", "CategoryEncoding", "Discretization"])
 def case_an_example_without_a_tag(how):
     """The multi-hot labels of an example whose list of tags is empty are zeros."""
-    tags = np.zeros((2, 0), dtype="int32")
-    layer = keras.layers.CategoryEncoding(3, output_mode="multi_hot")
-    return ValueCase(
-        lambda: {"labels": ops.multi_hot(tags, 3) if how == "multi_hot" else layer(tags)},
-        reference={"value/labels": np.zeros((2, 3))},
-    )
+    tags = np.zeros((2, 0), dtype="float32" if how == "Discretization" else "int32")
+    encode = {
+        "multi_hot": lambda tags: ops.multi_hot(tags, 3),
+        "CategoryEncoding": keras.layers.CategoryEncoding(3, output_mode="multi_hot"),
+        "Discretization": keras.layers.Discretization([1.0, 2.0], output_mode="multi_hot"),
+    }[how]
+    return ValueCase(lambda: {"labels": encode(tags)}, reference={"value/labels": np.zeros((2, 3))})
 
 
 def case_more_classes_than_the_type_holds():

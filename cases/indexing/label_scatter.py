@@ -14,8 +14,10 @@ BY_CLASS = OptOut(relation="examples", reason="The loss has one element per clas
 SCORES = np.array([1.0, 2.0, 3.0, 4.0], dtype="float32")
 
 
-@pytest.mark.parametrize("label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one")])
-@pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum", "segment_max"])
+@pytest.mark.parametrize(
+    "label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one"), pytest.param(-100, id="minus_hundred")]
+)
+@pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum", "segment_max", "segment_min", "segment_prod"])
 def case_a_class_that_is_not_there(name, label):
     """A label outside the three classes is refused; its value is not dropped or given to another class."""
     labels, values = np.array([0, label], dtype="int32"), np.array([5.0, 7.0], dtype="float32")
@@ -25,7 +27,10 @@ def case_a_class_that_is_not_there(name, label):
             return {"by_class": ops.scatter(labels[:, None], values, (3,))}
         if name == "scatter_update":
             return {"by_class": ops.scatter_update(np.zeros(3, dtype="float32"), labels[:, None], values)}
-        reduce_by_class = {"segment_sum": ops.segment_sum, "segment_max": ops.segment_max}[name]
+        reduce_by_class = {
+            "segment_sum": ops.segment_sum, "segment_max": ops.segment_max, "segment_min": ops.segment_min,
+            "segment_prod": ops.segment_prod,
+        }[name]  # fmt: skip
         return {"by_class": reduce_by_class(values, labels, num_segments=3)}
 
     return ValueCase(compute, expect=Raises())
