@@ -72,3 +72,14 @@ def case_the_padding_of_a_loaded_layer():
         return dict(zip(["labels", "after_loading"], labels, strict=True))
 
     return ValueCase(compute, reference=dict.fromkeys(["value/labels", "value/after_loading"], np.array([[1, 0, 0]])))
+
+
+def case_a_box_outside_of_the_image():
+    """`clip_to_image_size` takes the label from a box that is outside, also where labels are one-hot rows."""
+    boxes = np.array([[0, 0, 2, 2], [20, 20, 30, 30]], dtype="float32")
+
+    def compute():
+        data = {"boxes": keras.ops.convert_to_tensor(boxes), "labels": keras.ops.convert_to_tensor(np.eye(2, dtype="float32"))}
+        return {"labels": keras.utils.bounding_boxes.clip_to_image_size(data, height=10, width=10)["labels"]}
+
+    return ValueCase(compute, reference={"value/labels": np.array([[1, 0], [-1, -1]])})
