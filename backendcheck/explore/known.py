@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("predictions", "saturated"): r"saturat|certain|probability 0|\bsure\b",
     ("predictions", "nan"): r"\bnan\b",
     ("predictions", "inf"): r"\binf|infinit",
+    ("sample_weight", "per-example"): r"\bweights?\b",
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
     ("mask", "ignore-class"): r"ignore",
@@ -61,6 +62,7 @@ _NEEDED = {
     target.name: frozenset({*target.required, *(name for form in target.forms for name in form.options)})
     for target in (*keras_targets(), *keras_label_targets())
 }
+_FOR_LABELS = frozenset(target.name for target in keras_label_targets())
 _DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16")
 _USUAL = {
     "label_values": "valid", "predictions": "ordinary", "sample_weight": "none", "mask": "none", "batch": "whole",
@@ -134,6 +136,8 @@ def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     """Whether the texts of an entry and its case name what is special about the situation."""
     situation = sighting.situation
+    if situation.target in _FOR_LABELS and situation.label_values == "minus-hundred":
+        situation = replace(situation, label_values="negative")  # only losses have an ignored label
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
@@ -172,6 +176,10 @@ def _is_about(text: str, situation: Situation) -> bool:
     telling = [name for name in options if "_" in name]
     if not special and not options and situation.label_dtype in _DTYPES:
         return situation.label_dtype in text
+    if not special and situation.target in _FOR_LABELS and situation.label_dtype not in _DTYPES:
+        # A function that is wrong about valid labels is known by a case that is about valid labels as well.
+        signs = [sign for (name, _), sign in _SIGNS.items() if name == "label_values"]
+        telling = [] if any(re.search(sign, text) for sign in (*signs, *_DTYPES)) else [situation.target]
     return (
         bool(special or telling)
         and all(key in _SIGNS and re.search(_SIGNS[key], text) for key in special)
@@ -209,7 +217,9 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
             names |= {imports[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in imports}
             names |= {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
             options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
+            claim = ast.get_docstring(node) or ""
+            names |= set(re.findall(r"`(\w+)", claim))  # a function beside the case may call it
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}", names=frozenset(names),
-                text=f"{ast.get_docstring(node) or ''} {options}", code=_code(node),
+                text=f"{claim} {options}", code=_code(node),
             )  # fmt: skip

@@ -14,26 +14,40 @@ _CLASSES = (Form(labels="integer", head="logits"),)
 _TEXT = (Form(labels="text", head="linear"),)
 _INVERTED = (Form(labels="integer", head="logits", options={"invert": True}),)
 _REAL = (Form(labels="real", head="linear"),)
+_POSITIONS = (Form(labels="integer", head="logits", shapes=("(N,)",)),)
+_COLUMN = (Form(labels="integer", head="logits", shapes=("(N,1)",)),)
+_ROWS = (Form(labels="one-hot", head="logits"), Form(labels="soft", head="logits"))
 _N_CLASSES = {"num_classes": N_CLASSES}
 _OUTPUT_MODES = (..., "one_hot", "multi_hot", "count")
+_SEVERAL = ("keras.ops.unravel_index",)  # they return an array for each axis
 _LABELS, _LABELS_AND_SCORES, _SCORES_BY_LABEL = ("y_true",), ("y_true", "y_pred"), ("y_pred", "y_true")
 
 # Forms, arguments, options and what is always there.
 _TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple[Any, ...]], Mapping[str, Any]]] = {
     "keras.ops.one_hot": (_CLASSES, _LABELS, {"axis": (..., 0), "dtype": (..., "int32", "bool")}, _N_CLASSES),
     "keras.ops.multi_hot": (_CLASSES, _LABELS, {"dtype": (..., "int32")}, _N_CLASSES),
+    # Its documentation asks for one axis. It allocates as many counts as the largest label says, so that one is never wide.
     "keras.ops.bincount": (
-        (Form(labels="integer", head="logits", shapes=("(N,)", "(N,T)")),), _LABELS, {}, {"minlength": N_CLASSES},
+        (Form(labels="integer", head="logits", shapes=("(N,)",), without=("wide",)),), _LABELS, {}, {"minlength": N_CLASSES},
     ),
-    "keras.ops.in_top_k": (
-        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _LABELS_AND_SCORES, {}, {"k": 1},
-    ),
-    "keras.ops.segment_sum": (
-        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES},
-    ),
-    "keras.ops.segment_max": (
-        (Form(labels="integer", head="logits", shapes=("(N,)",)),), _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES},
-    ),
+    "keras.ops.in_top_k": (_POSITIONS, _LABELS_AND_SCORES, {}, {"k": 1}),
+    "keras.ops.segment_sum": (_POSITIONS, _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES}),
+    "keras.ops.segment_max": (_POSITIONS, _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES}),
+    "keras.ops.segment_min": (_POSITIONS, _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES}),
+    "keras.ops.segment_prod": (_POSITIONS, _SCORES_BY_LABEL, {}, {"num_segments": N_CLASSES}),
+    "keras.ops.take": (_CLASSES, _SCORES_BY_LABEL, {"axis": (-1, ...)}, {}),
+    "keras.ops.take_along_axis": (_COLUMN, _SCORES_BY_LABEL, {}, {"axis": -1}),
+    "keras.ops.scatter": (_COLUMN, _LABELS_AND_SCORES, {}, {"shape": (N_CLASSES, N_CLASSES)}),
+    "keras.ops.unravel_index": (_CLASSES, _LABELS, {}, {"shape": (N_CLASSES, 2)}),
+    "keras.ops.isin": (_CLASSES, _LABELS, {"invert": (..., True)}, {"x2": (0, 2)}),
+    "keras.ops.unique": (_CLASSES, _LABELS, {"size": (..., 4)}, {}),
+    "keras.ops.sort": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
+    "keras.ops.argsort": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
+    "keras.ops.digitize": (_REAL, _LABELS, {}, {"bins": (1.0, 2.0)}),
+    "keras.ops.argmax": (_ROWS, _LABELS, {"axis": (-1, 0), "keepdims": (..., True)}, {}),
+    "keras.ops.argmin": (_ROWS, _LABELS, {"axis": (-1, 0), "keepdims": (..., True)}, {}),
+    "keras.ops.count_nonzero": (_ROWS, _LABELS, {"axis": (-1, 0, ...)}, {}),
+    "keras.ops.median": (_REAL, _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
     "keras.utils.to_categorical": (_CLASSES, _LABELS, {}, _N_CLASSES),
     "keras.layers.CategoryEncoding": (
         _CLASSES, _LABELS, {"output_mode": ("multi_hot", "one_hot", "count")}, {"num_tokens": N_CLASSES},
@@ -68,4 +82,5 @@ def call_of_labels(situation: Situation) -> tuple[str, tuple[str, ...]]:
         return f"{call.made}({', '.join(names)})", names
     fed = names if situation.target.startswith("keras.utils.") else [f"keras.ops.convert_to_tensor({name})" for name in names]
     options = call.made.removeprefix(f"{call.name}(")
-    return f"{call.name}({', '.join(fed)}, {options}", names
+    called = f"{call.name}({', '.join(fed)}, {options}" if options != ")" else f"{call.name}({', '.join(fed)})"
+    return f"keras.ops.stack({called})" if situation.target in _SEVERAL else called, names

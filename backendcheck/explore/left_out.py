@@ -15,6 +15,10 @@ from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
+_STAND_INS = (
+    ("jax", "int32", "int64"), ("jax", "float32", "float64"), ("jax", "uint32", "uint64"),
+    ("torch", "int32", "uint16"), ("torch", "int64", "uint32"), ("torch", "int64", "uint64"),
+)  # fmt: skip
 
 
 def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapping[str, Recording]) -> str:
@@ -22,8 +26,8 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
     left = recordings[finding.left.leg]
     if not_compared(finding.observation, left):
         return "random numbers"
-    if finding.kind is FindingKind.DTYPE and _has_narrow_integers(finding, recordings):
-        return "int32 of JAX, which has no int64 by default"
+    if finding.kind is FindingKind.DTYPE and _stands_in_for_a_type(finding, recordings):
+        return "a type in place of one that the backend does not have"
     not_finite = situation.predictions in ("nan", "inf") or situation.label_values in ("nan", "inf")
     if finding.kind is FindingKind.RAISED:
         returned = [recording for recording in recordings.values() if not recording.raised]
@@ -47,12 +51,15 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
     return ""
 
 
-def _has_narrow_integers(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+def _stands_in_for_a_type(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+    """Whether a backend has a type that Keras takes for one that it lacks: JAX for 64 bits, PyTorch for unsigned integers."""
     dtypes = {
         recordings[side.leg].observations[finding.observation].dtype: recordings[side.leg].backend
         for side in finding.sides if side.leg in recordings
     }  # fmt: skip
-    return set(dtypes) == {"int32", "int64"} and dtypes["int32"].startswith("jax")
+    return any(
+        set(dtypes) == {stand_in, dtype} and dtypes[stand_in].startswith(backend) for backend, stand_in, dtype in _STAND_INS
+    )
 
 
 def _is_not_finite(recording: Recording) -> bool:

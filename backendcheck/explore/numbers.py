@@ -40,10 +40,13 @@ def arrays_of(situation: Situation) -> Arrays:
 
 def options_of(situation: Situation) -> dict[str, Any]:
     """The options as the target takes them."""
-    return {
-        name: situation.n_classes if value == N_CLASSES else list(value) if isinstance(value, tuple) else value
-        for name, value in situation.options
-    }
+    return {name: _option(situation, value) for name, value in situation.options}
+
+
+def _option(situation: Situation, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_option(situation, part) for part in value]
+    return situation.n_classes if value == N_CLASSES else value
 
 
 def batches_of(situation: Situation) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The built-in float64 reference of a situation: of a loss, of a metric, of a model."""
+"""The built-in float64 reference of a situation: of a loss, of a metric, of a model, of a layer or function for labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from backendcheck import reference
+from backendcheck.explore.label_reference import label_reference
 from backendcheck.explore.model_reference import model_reference
 from backendcheck.explore.numbers import arrays_of, batches_of
 from backendcheck.explore.paths import CALL
@@ -22,7 +23,9 @@ _CIRCLE = "keras.losses.Circle"
 def with_reference(situation: Situation, recordings: Mapping[str, Recording]) -> dict[str, Recording]:
     """The recordings with the built-in float64 reference. It is computed once: all legs had the same labels and predictions."""
     recorded = next(recording for recording in recordings.values() if not recording.raised)
-    if situation.path != CALL and not recorded.metrics:
+    if (right := label_reference(situation)) is not None:
+        values = {"value/result": ReferenceValue(value=right)}
+    elif situation.path != CALL and not recorded.metrics:
         values = model_reference(situation, recorded)
     else:
         values = _metric_reference(situation, recorded) if recorded.metrics else built_in_reference_values(recorded)

@@ -59,7 +59,8 @@ def _constraints(
     def form_takes(name: str, row: Mapping[str, int]) -> bool:
         form, choice = target.forms[chosen("form", row)], chosen(name, row)
         in_shape = name != "label_shape" or choice in form.label_shapes
-        return in_shape and fits(form.labels, form.head, {name: choice}, of_elements=target.of_elements)
+        has_value = name != "label_values" or choice not in form.without
+        return in_shape and has_value and fits(form.labels, form.head, {name: choice}, of_elements=target.of_elements)
 
     def weight_fits(row: Mapping[str, int]) -> bool:
         form = target.forms[chosen("form", row)]

@@ -73,12 +73,16 @@ _WEIGHTS = ("none", "per-example", "per-element", "zero", "one-zero", "negative"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """Labels and a head that go together, with the options that this takes and the narrower choices that it has."""
+    """Labels and a head that go together, with the options that this takes and the narrower choices that it has.
+
+    `without` are the values that its labels never have.
+    """
 
     labels: str
     head: str
     options: Mapping[str, Any] = field(default_factory=dict)
     shapes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def label_shapes(self) -> tuple[str, ...]:
@@ -161,7 +165,7 @@ class Target:
         return any(
             form.labels == situation.labels and form.head == situation.head
             and all(situation.option(name) == value for name, value in form.options.items())
-            and situation.label_shape in form.label_shapes
+            and situation.label_shape in form.label_shapes and situation.label_values not in form.without
             for form in self.forms
         ) and fits(situation.labels, situation.head, vars_of(situation), of_elements=self.of_elements)  # fmt: skip
 

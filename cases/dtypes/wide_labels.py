@@ -86,6 +86,14 @@ def case_the_largest_of_wide_scores():
     return ValueCase(lambda: {"classes": ops.argmax(counts, axis=-1)}, reference={"value/classes": np.array([1])})
 
 
+@pytest.mark.parametrize("name", ["sort", "argsort"])
+def case_the_order_of_wide_ids(name):
+    """`sort` and `argsort` put ids of 64 bits in order."""
+    ids = np.array([2**41, 2**40 + 1, 3], dtype="int64")
+    right = {"sort": np.sort(ids), "argsort": np.argsort(ids)}[name]
+    return ValueCase(lambda: {"ids": {"sort": ops.sort, "argsort": ops.argsort}[name](ids)}, reference={"value/ids": right})
+
+
 def case_wide_labels_on_the_way_to_the_loss():
     """`evaluate` passes a label of about 2^32 to the loss, rounded to float32; it does not pass a 1."""
 

@@ -5,6 +5,8 @@ reserves index 0 for unknown names by default, which moves every class by one. C
 their indices. And "10" sorts before "2".
 """
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -161,3 +163,18 @@ def as_text(names):
     if hasattr(names, "numpy"):
         names = names.numpy()
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def case_a_class_name_with_a_line_break():
+    """The vocabulary that `StringLookup` has adapted to is the same after it was saved and loaded."""
+
+    def compute():
+        lookup = keras.layers.StringLookup()
+        lookup.adapt(np.array(["New\nYork", "Rome", "Rome"]))
+        with tempfile.TemporaryDirectory() as folder:
+            lookup.save_assets(folder)
+            loaded = keras.layers.StringLookup()
+            loaded.load_assets(folder)
+        return {"n_classes": np.array([lookup.vocabulary_size(), loaded.vocabulary_size()])}
+
+    return ValueCase(compute, reference={"value/n_classes": np.array([3, 3])})

@@ -100,6 +100,12 @@ def case_fractional_labels_for_one_hot():
     return {"rows": ops.one_hot(np.array([0.0, 1.9], dtype="float32"), 3)}
 
 
+@pytest.mark.parametrize("mode", ["one_hot", "count"])
+def case_fractional_labels_for_category_encoding(mode):
+    """`CategoryEncoding` refuses label 1.9, a fraction, or encodes it the same on every backend."""
+    return {"rows": keras.layers.CategoryEncoding(3, output_mode=mode)(np.array([0.0, 1.9], dtype="float32"))}
+
+
 def case_a_guessed_number_of_classes():
     """As people write it: without `num_classes` the number of columns is the largest label at hand plus one.
 

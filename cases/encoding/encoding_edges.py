@@ -12,15 +12,16 @@ from keras import ops
 from backendcheck import Raises, ValueCase
 
 
-@pytest.mark.parametrize("how", ["multi_hot", "CategoryEncoding"])
+@pytest.mark.parametrize("how", ["multi_hot", "CategoryEncoding", "Discretization"])
 def case_an_example_without_a_tag(how):
-    """The multi-hot labels of an example without any tag are zeros."""
-    tags = np.zeros((2, 0), dtype="int32")
-    layer = keras.layers.CategoryEncoding(3, output_mode="multi_hot")
-    return ValueCase(
-        lambda: {"labels": ops.multi_hot(tags, 3) if how == "multi_hot" else layer(tags)},
-        reference={"value/labels": np.zeros((2, 3))},
-    )
+    """The multi-hot labels of an example whose list of tags is empty are zeros."""
+    tags = np.zeros((2, 0), dtype="float32" if how == "Discretization" else "int32")
+    encode = {
+        "multi_hot": lambda tags: ops.multi_hot(tags, 3),
+        "CategoryEncoding": keras.layers.CategoryEncoding(3, output_mode="multi_hot"),
+        "Discretization": keras.layers.Discretization([1.0, 2.0], output_mode="multi_hot"),
+    }[how]
+    return ValueCase(lambda: {"labels": encode(tags)}, reference={"value/labels": np.zeros((2, 3))})
 
 
 def case_more_classes_than_the_type_holds():
@@ -150,3 +151,22 @@ def case_batch_statistics_of_the_words():
         return {"mean": layer.moving_mean, "variance": layer.moving_variance}
 
     return ValueCase(compute, reference={"value/mean": np.array([2.0]), "value/variance": np.array([2 / 3])})
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count"])
+def case_the_tags_of_each_step(mode):
+    """`CategoryEncoding` of tags (N, T, K) joins the K tags of each step, the last axis, as documented."""
+    tags = np.array([[[1, 1], [2, 0]]], dtype="int32")
+    counts = np.array([[[0.0, 2.0, 0.0], [1.0, 0.0, 1.0]]])
+    expected = counts if mode == "count" else np.minimum(counts, 1.0)
+    layer = keras.layers.CategoryEncoding(3, output_mode=mode)
+    return ValueCase(lambda: {"tags": layer(tags)}, reference={"value/tags": expected})
+
+
+def case_the_classes_before_the_steps():
+    """`one_hot(axis=-2)` puts the classes before the steps, which gives (N, C, T); or it is refused."""
+    labels = np.array([[0, 2], [1, 1]], dtype="int32")
+    return ValueCase(
+        lambda: {"rows": ops.one_hot(ops.convert_to_tensor(labels), 3, axis=-2)},
+        reference={"value/rows": np.eye(3)[labels].transpose(0, 2, 1)},
+    )

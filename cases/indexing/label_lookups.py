@@ -101,6 +101,46 @@ def case_past_the_last_label(how):
     return ValueCase(compute, expect=Raises())
 
 
+@pytest.mark.parametrize("name", ["take", "take_along_axis"])
+def case_a_label_far_below_zero(name):
+    """`take` and `take_along_axis` refuse the negative label -100 of a table with three rows."""
+    table, labels = np.array([10.0, 20.0, 30.0], dtype="float32"), np.array([0, -100], dtype="int32")
+    look_up = {"take": ops.take, "take_along_axis": ops.take_along_axis}[name]
+    return ValueCase(lambda: {"looked_up": look_up(table, labels, axis=0)}, expect=Raises())
+
+
+def case_a_negative_label_for_all_rows():
+    """Without an axis `take` reads the flattened table as well, and the negative label -1 is its last element."""
+    table = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype="float32")
+    labels = np.array([5, -1], dtype="int32")
+    return ValueCase(lambda: {"looked_up": ops.take(table, labels)}, reference={"value/looked_up": np.array([6.0, 6.0])})
+
+
+def case_the_last_of_two_hundred_rows():
+    """Label -1 reads the last row of 200, even if the labels are int8, which has no 199."""
+    table, labels = np.arange(200.0, dtype="float32"), np.array([-1, 0], dtype="int8")
+    return ValueCase(lambda: {"looked_up": ops.take(table, labels)}, reference={"value/looked_up": np.array([199.0, 0.0])})
+
+
+@pytest.mark.parametrize("labels", [pytest.param([[4], [5]], id="a_column"), pytest.param(4, id="one_number")])
+def case_row_and_column_of_a_flat_label(labels):
+    """`unravel_index` finds label 4 of a table (2, 3) in row 1 and column 1, whatever the shape of the labels."""
+    labels = np.array(labels, dtype="int32")
+    row, column = np.unravel_index(labels, (2, 3))
+
+    def compute():
+        found_row, found_column = ops.unravel_index(ops.convert_to_tensor(labels), (2, 3))
+        return {"row": found_row, "column": found_column}
+
+    return ValueCase(compute, reference={"value/row": row, "value/column": column})
+
+
+@pytest.mark.parametrize("label", [pytest.param(6, id="past_the_end"), pytest.param(-7, id="negative")])
+def case_a_flat_label_that_is_not_there(label):
+    """`unravel_index` refuses label 6 of a table (2, 3), and the negative label -7, as NumPy does."""
+    return ValueCase(lambda: {"row": ops.unravel_index(np.array([4, label], dtype="int32"), (2, 3))[0]}, expect=Raises())
+
+
 def embedding_of_three_rows():
     """An embedding whose row for class k is (2 k, 2 k + 1)."""
     layer = keras.layers.Embedding(3, 2)

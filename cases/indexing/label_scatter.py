@@ -14,8 +14,10 @@ BY_CLASS = OptOut(relation="examples", reason="The loss has one element per clas
 SCORES = np.array([1.0, 2.0, 3.0, 4.0], dtype="float32")
 
 
-@pytest.mark.parametrize("label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one")])
-@pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum"])
+@pytest.mark.parametrize(
+    "label", [pytest.param(3, id="one_past"), pytest.param(-1, id="minus_one"), pytest.param(-100, id="minus_hundred")]
+)
+@pytest.mark.parametrize("name", ["scatter", "scatter_update", "segment_sum", "segment_max", "segment_min", "segment_prod"])
 def case_a_class_that_is_not_there(name, label):
     """A label outside the three classes is refused; its value is not dropped or given to another class."""
     labels, values = np.array([0, label], dtype="int32"), np.array([5.0, 7.0], dtype="float32")
@@ -25,7 +27,11 @@ def case_a_class_that_is_not_there(name, label):
             return {"by_class": ops.scatter(labels[:, None], values, (3,))}
         if name == "scatter_update":
             return {"by_class": ops.scatter_update(np.zeros(3, dtype="float32"), labels[:, None], values)}
-        return {"by_class": ops.segment_sum(values, labels, num_segments=3)}
+        reduce_by_class = {
+            "segment_sum": ops.segment_sum, "segment_max": ops.segment_max, "segment_min": ops.segment_min,
+            "segment_prod": ops.segment_prod,
+        }[name]  # fmt: skip
+        return {"by_class": reduce_by_class(values, labels, num_segments=3)}
 
     return ValueCase(compute, expect=Raises())
 
@@ -167,3 +173,42 @@ def case_a_histogram_of_a_missing_label():
     """`histogram` refuses a NaN among the labels, as NumPy does: there is no range to divide."""
     labels = np.array([0.0, 1.0, np.nan], dtype="float32")
     return ValueCase(lambda: {"count": ops.histogram(labels, bins=2)[0]}, expect=Raises())
+
+
+def case_scatter_by_eight_bit_labels():
+    """`scatter` writes each value to its label also where the labels are uint8, as in image files."""
+    labels = np.array([[0], [2]], dtype="uint8")
+    return ValueCase(
+        lambda: {"by_class": ops.scatter(ops.convert_to_tensor(labels), np.array([1.0, 2.0], dtype="float32"), (3,))},
+        reference={"value/by_class": np.array([1.0, 0.0, 2.0])},
+    )
+
+
+@pytest.mark.parametrize("name", ["segment_sum", "segment_max"])
+def case_large_counts_by_class(name):
+    """The segment ops are exact for integers: 2^24 and 1 have the sum 2^24 + 1, which float32 cannot hold."""
+    counts = np.array([2**24, 1] if name == "segment_sum" else [2**24 + 1, 1], dtype="int32")
+    reduce_by_class = {"segment_sum": ops.segment_sum, "segment_max": ops.segment_max}[name]
+    return ValueCase(
+        lambda: {"by_class": reduce_by_class(counts, np.array([0, 0], dtype="int32"), num_segments=1) - 2**24},
+        reference={"value/by_class": np.array([1])},
+    )
+
+
+def case_labels_before_an_update():
+    """`scatter_update` returns new labels and leaves its input as it was."""
+
+    def compute():
+        labels = ops.convert_to_tensor(np.array([0, 1, 2], dtype="int32"))
+        updated = ops.scatter_update(labels, np.array([[0]], dtype="int32"), np.array([9], dtype="int32"))
+        return {"updated": updated, "labels": labels}
+
+    return ValueCase(compute, reference={"value/updated": np.array([9, 1, 2]), "value/labels": np.array([0, 1, 2])})
+
+
+def case_a_confidence_among_integer_labels():
+    """`scatter_update` of integer labels refuses the value 0.7; it does not write a 0."""
+    labels, confidence = np.array([1, 1, 1], dtype="int32"), np.array([0.7], dtype="float32")
+    return ValueCase(
+        lambda: {"labels": ops.scatter_update(labels, np.array([[0]], dtype="int32"), confidence)}, expect=Raises()
+    )

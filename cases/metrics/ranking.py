@@ -183,3 +183,12 @@ def case_a_threshold_that_is_a_score():
         lambda: {"threshold": ops.quantile(scores, 0.5, method="nearest")},
         reference={"value/threshold": np.quantile(scores, 0.5, method="nearest")},
     )
+
+
+def case_the_right_class_at_each_step():
+    """`in_top_k` of labels (N, T) looks at the scores of each step, and the hits have the shape of the labels, as documented."""
+    scores = np.array([[[0.1, 0.9], [0.2, 0.8]]], dtype="float32")
+    return ValueCase(
+        lambda: {"hit": ops.in_top_k(np.array([[1, 0]], dtype="int32"), scores, 1)},
+        reference={"value/hit": np.array([[True, False]])},
+    )

@@ -29,6 +29,7 @@ MESSAGES = {
         ("compute", "NotImplementedError: \"bincount_cpu\" not implemented for 'Bool'"),
         ("compute", "ValueError: Unsupported dtype for PyTorch: uint64"),
         ("compute", "RuntimeError: expected scalar type Float but found Half"),
+        ("compute", "TypeError: expected 'indices' to be integer dtype, but got torch.float32"),
         ("compute", "TypeError: iota does not accept dtype bool. Accepted dtypes are subtypes of integer"),
         ("compute", f"TypeError: {LAYER.format('iota does not accept dtype bool.')}"),
     ],

@@ -159,12 +159,18 @@ def test_random_numbers_are_not_findings():
     assert judge.sighting(_SITUATION, _recordings(values, not_compared={"*": "it draws random numbers"})) is None
 
 
-@pytest.mark.parametrize(("narrow", "is_finding"), [("jax", False), ("torch", True)])
-def test_only_jax_may_have_narrower_integers(narrow, is_finding):
+@pytest.mark.parametrize(
+    ("leg", "stand_in", "dtype", "is_finding"),
+    [
+        ("jax", "int32", "int64", False), ("torch", "int32", "int64", True), ("jax", "float32", "float64", False),
+        ("torch", "int64", "uint32", False), ("tensorflow", "int64", "uint32", True), ("torch", "int32", "uint32", True),
+    ],
+)  # fmt: skip
+def test_a_backend_may_have_another_type_in_place_of_one_that_it_lacks(leg, stand_in, dtype, is_finding):
     situation = Situation(target="keras.layers.IntegerLookup", labels="integer", head="logits", label_dtype="int32")
     recordings = {
-        leg: recording(f"explored/{situation.key}", leg, **{"value/result": np.ones(2, "int32" if leg == narrow else "int64")})
-        for leg in _LEGS
+        each: recording(f"explored/{situation.key}", each, **{"value/result": np.ones(2, stand_in if each == leg else dtype)})
+        for each in _LEGS
     }
     assert (Judge(_Legs({}), {situation.target: "labels"}).sighting(situation, recordings) is not None) == is_finding
 

@@ -91,3 +91,55 @@ def test_an_accepted_finding_is_known_whatever_its_situation_is(tmp_path, monkey
             assert known.describing(replace(sighting, situation=replace(situation, **other)), "loss") is None
         nan = replace(sighting, signature=replace(sighting.signature, kind="non-finite"))
         assert known.describing(nan, "loss") is None
+
+
+_OF_FUNCTIONS = """
+from keras import ops
+
+def case_counts_of_tags():
+    \"\"\"`count_nonzero` over the examples gives a count for each step and class.\"\"\"
+    return {"counts": ops.count_nonzero([[1]], axis=0)}
+
+def case_counting_labels():
+    \"\"\"`bincount` refuses label -1.\"\"\"
+    return {"counts": ops.bincount([-1])}
+"""
+_ENTRIES_OF_FUNCTIONS = """
+[[divergence]]
+case = "explored/counts_of_tags"
+backends = ["torch"]
+kind = "value"
+oracle = "reference"
+reason = "PyTorch transposes."
+
+[[divergence]]
+case = "explored/counting_labels"
+backends = ["torch"]
+kind = "value"
+oracle = "reference"
+reason = "PyTorch takes it for a class."
+"""
+
+
+def test_a_function_for_labels_is_known_by_a_case_with_the_same_kind_of_labels(tmp_path, monkeypatch):
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases/explored.py").write_text(_OF_FUNCTIONS)
+    (tmp_path / "cases/known_divergences.toml").write_text(_ENTRIES_OF_FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    known = KnownDivergences.in_force(tmp_path, _ENVIRONMENTS)
+
+    def describing(name, **changes):
+        chosen = {"labels": "one-hot", "head": "logits", "label_shape": "(N,T,C)", **changes}
+        situation = Situation(target=f"keras.ops.{name}", **chosen)
+        sighting = _sighting()
+        signature = replace(sighting.signature, oracle="reference", kind="value", legs=("torch",), target=situation.target)
+        return known.describing(replace(sighting, situation=situation, signature=signature), "labels")
+
+    assert describing("count_nonzero", options=(("axis", 0),)) == "explored/counts_of_tags"
+    assert describing("count_nonzero", options=(("keepdims", True),)) is None
+    assert describing("count_nonzero", label_values="nan") is None
+    assert describing("count_nonzero", label_dtype="uint8") is None
+    counted = {"labels": "integer", "label_shape": "(N,)", "label_dtype": "int32"}
+    assert describing("bincount", label_values="negative", **counted) == "explored/counting_labels"
+    assert describing("bincount", label_values="minus-hundred", **counted) == "explored/counting_labels"
+    assert describing("bincount", **counted) is None  # valid labels are not what the case is about

@@ -34,6 +34,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     # PyTorch: kernels, operators, operands.
     ("unsupported-type", rf"\"(?P<operation>\w+)\" not implemented for '(?P<type>{_TYPE})'"),
     ("unsupported-type", rf"Unsupported dtype for PyTorch: (?P<type>{_TYPE})"),
+    ("unsupported-type", rf"expected '\w+' to be integer dtype, but got (?P<type>{_TYPE})"),
     ("unsupported-type", r"(?P<operation>Subtraction|Negation), the `-` operator, (?:with|on) an? (?P<type>bool) tensor"),
     ("unsupported-type", rf"expected scalar type \w+ but found (?P<type>{_TYPE})"),
     ("unsupported-type", rf"must have the same dtype, but got \w+ and (?P<type>{_TYPE})"),
