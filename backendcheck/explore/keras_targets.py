@@ -130,7 +130,10 @@ def keras_targets() -> tuple[Target, ...]:
         for name, (forms, options) in _LOSSES.items()
     )
     metrics = (
-        Target(name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required)
+        Target(
+            name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required,
+            arguments=("y_true", "sample_weight") if name in ("Mean", "Sum") else ("y_true", "y_pred", "sample_weight"),
+        )
         for name, (forms, options, required) in _METRICS.items()
     )
     return (*losses, *metrics)
