@@ -138,6 +138,7 @@ def keras_targets() -> tuple[Target, ...]:
         Target(
             name=f"keras.metrics.{name}", kind="metric", forms=tuple(forms), options=options, required=required,
             of_elements=name in _OF_ELEMENTS,
+            arguments=("y_true", "sample_weight") if name in ("Mean", "Sum") else ("y_true", "y_pred", "sample_weight"),
         )
         for name, (forms, options, required) in _METRICS.items()
     )

@@ -8,6 +8,7 @@ wrongly known is lost. A finding whose case the project has word for word, as `-
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from backendcheck.reference import canonical_name
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_entries import load
 from backendcheck.verdicts.known_files import find_known_of_paths
+from backendcheck.verdicts.outcomes import changed_outcomes
 from backendcheck.vocabulary.findings import Oracle
 from backendcheck.vocabulary.states import ExitState
 
@@ -34,7 +36,7 @@ _USUAL_PLACES = ("cases", "tests/cases")  # of the cases of a project that names
 # What a case says that is about a choice. The text is its id and its claim, in lower case.
 _SIGNS: Mapping[tuple[str, str], str] = {
     ("label_values", "above-range"): r"past the last|above|out of range|outside|no class|unknown|beyond the",
-    ("label_values", "negative"): r"negative|minus one|-1\b",
+    ("label_values", "negative"): r"negative|minus one|-1\b|names no class",
     ("label_values", "minus-hundred"): r"minus hundred|-100",
     ("label_values", "fractional"): r"whole number|fraction|between two|half",
     ("label_values", "nan"): r"\bnan\b|\[nan",
@@ -74,8 +76,8 @@ _USUAL = {
 class KnownCase:
     """A function of a case file: what it is about.
 
-    `code` is its claim and its body. `text` is its claim and the options that it names. A name that the file imports is in
-    `names` as ``package.module:Name``.
+    `code` is its claim and its body. `text` is its claim and the options that it names. `names` are those that it mentions, also
+    by way of the functions of its file. A name that the file imports is there as ``package.module:Name``.
     """
 
     id: str
@@ -138,6 +140,8 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     situation = sighting.situation
     if situation.target in _FOR_LABELS and situation.label_values == "minus-hundred":
         situation = replace(situation, label_values="negative")  # only losses have an ignored label
+    if not _special(situation) and not situation.options and situation.label_dtype not in _DTYPES:
+        return _does_the_same(entry, sighting)
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
@@ -167,9 +171,21 @@ def _concerns_legs(entry: Divergence, sighting: Sighting) -> bool:
     return bool(deviating) and (deviating == odd or legs - deviating == odd or (odd == legs and deviating != legs))
 
 
+def _does_the_same(entry: Divergence, sighting: Sighting) -> bool:
+    """Whether each leg raises, or gives NaN or an infinity, as the entry says. Nothing else tells of a plain situation."""
+    observation = "" if sighting.finding is None else sighting.finding.observation
+    unusual = bool(entry.outcome) and not any(math.isfinite(outcome.number) for outcome in entry.outcome.values())
+    return unusual and not changed_outcomes(entry.outcome, observation, sighting.recordings)
+
+
+def _special(situation: Situation) -> list[tuple[str, str]]:
+    """The choices that are not the usual ones."""
+    return [(name, getattr(situation, name)) for name, usual in _USUAL.items() if getattr(situation, name) != usual]
+
+
 def _is_about(text: str, situation: Situation) -> bool:
     """Whether a text names all that is special about a situation, and something is."""
-    special = [(name, getattr(situation, name)) for name, usual in _USUAL.items() if getattr(situation, name) != usual]
+    special = _special(situation)
     needed = {*_NEEDED.get(situation.target, ()), "ignore_class"}  # which is the mask
     options = [name for name, _ in situation.options if name not in needed]
     # A single word, such as axis, is in many texts and tells nothing.
@@ -202,6 +218,9 @@ def _case_files(place: str) -> list[Path]:
         return []
 
 
+_NAMES = frozenset().union(*map(_names_of, _NEEDED))
+
+
 def _cases_in(path: Path) -> Iterator[KnownCase]:
     try:
         tree = ast.parse(path.read_bytes())
@@ -211,15 +230,37 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
         alias.asname or alias.name: f"{node.module}:{alias.name}"
         for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }  # fmt: skip
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    names = {**{name: name for name in functions}, **imports}
+    mentioned = {name: _mentioned_in(function, names) for name, function in functions.items()}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
-            names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
-            names |= {imports[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in imports}
-            names |= {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
             options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
             claim = ast.get_docstring(node) or ""
-            names |= set(re.findall(r"`(\w+)", claim))  # a function beside the case may call it
+            in_claim = set(re.findall(r"`(\w+)", claim))  # a function beside the case may call them
             yield KnownCase(
-                id=f"{path.stem}/{node.name.removeprefix('case_')}", names=frozenset(names),
+                id=f"{path.stem}/{node.name.removeprefix('case_')}",
+                names=_with_helpers(node.name, mentioned) | in_claim,
                 text=f"{claim} {options}", code=_code(node),
             )  # fmt: skip
+
+
+def _mentioned_in(node: ast.stmt, known: Mapping[str, str]) -> set[str]:
+    """The attributes and texts in a statement, and those names that its file defines or imports, as `known` has them."""
+    names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
+    names |= {known[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in known}
+    return names | {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
+
+
+def _with_helpers(case: str, mentioned: Mapping[str, set[str]]) -> frozenset[str]:
+    """What a case mentions, by itself and by way of the functions of its file.
+
+    A function that mentions several losses or metrics uses the one that it is asked for, so it does not tell which.
+    """
+    names, asked = set(mentioned[case]), {case}
+    while coming := (names & mentioned.keys()) - asked:
+        asked |= coming
+        for function in coming:
+            of_targets = {canonical_name(name) for name in mentioned[function] & _NAMES}
+            names |= mentioned[function] - (_NAMES if len(of_targets) > 1 else frozenset())
+    return frozenset(names)

@@ -14,7 +14,7 @@ from backendcheck.explore.numbers import arrays_of, batches_of
 from backendcheck.explore.paths import CALL
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.recording import Recording
-from backendcheck.reference.of_recording import built_in_reference_values
+from backendcheck.reference.of_recording import built_in_reference_values, saturates
 from backendcheck.vocabulary.observations import ReferenceValue
 
 _CIRCLE = "keras.losses.Circle"
@@ -37,16 +37,18 @@ def with_reference(situation: Situation, recordings: Mapping[str, Recording]) ->
 
 def _metric_reference(situation: Situation, recording: Recording) -> dict[str, ReferenceValue]:
     described = recording.metrics["result"]
-    if not situation.target.startswith("keras."):
+    arrays = arrays_of(situation)
+    predictions = arrays.get("y_pred", arrays["y_true"])  # `Mean` and `Sum` take values alone
+    if not situation.target.startswith("keras.") or saturates(described["class"], described["options"], predictions):
         return {}
     epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
     spec = reference.MetricSpec(name=described["class"], options={**described["options"], "epsilon": epsilon})
-    labels = {"y_pred": arrays_of(situation)["y_pred"], **recording.labels} if situation.path != CALL else recording.labels
+    labels = {"y_pred": predictions, **recording.labels} if situation.path != CALL else recording.labels
     try:
         batches = [
             reference.Batch(
                 y_true=labels["y_true"][first:end],
-                y_pred=labels["y_pred"][first:end] if "y_pred" in labels else labels["y_true"][first:end],
+                y_pred=labels.get("y_pred", predictions)[first:end],
                 sample_weight=labels["sample_weight"][first:end] if "sample_weight" in labels else None,
             )
             for first, end in batches_of(situation)

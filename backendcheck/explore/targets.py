@@ -142,6 +142,8 @@ class Target:
         choices |= {f"options.{name}": values for name, values in options.items()}
         if not of_model:
             return choices
+        if "y_pred" not in self.arguments:
+            return {}  # a model gives each of its metrics its predictions
         takes = [number for number, form in enumerate(self.forms) if fits_path({"path": "", **vars_of_form(form)})]
         return model_choices(self.name, self.kind, {**choices, "form": tuple(takes)}) if takes else {}
 

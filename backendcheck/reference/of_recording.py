@@ -179,10 +179,8 @@ def metric_value(
     of_class = str(description["class"])
     if of_class == "accuracy":
         of_class = reference.accuracy_for(y_true, y_pred)
-    if "Crossentropy" in of_class or of_class == "KLDivergence":
-        is_logits = bool(description["options"].get("from_logits"))
-        if not is_logits and _is_saturated(y_pred):
-            return None
+    if saturates(of_class, description["options"], y_pred):
+        return None
     epsilon = float(recording.settings.get("epsilon", reference.DEFAULT_EPSILON))
     spec = reference.MetricSpec(name=of_class, options={**description["options"], "epsilon": epsilon})
     weight = recording.labels.get(of_output("sample_weight", own)) if description["weighted"] else None
@@ -208,6 +206,12 @@ def _labels_and_predictions(recording: Recording, output: str) -> tuple[np.ndarr
     if y_true is None or y_pred is None or object in (y_true.dtype, y_pred.dtype) or y_pred.ndim == 0:
         return None, None
     return y_true, y_pred
+
+
+def saturates(metric: str, options: Mapping[str, Any], y_pred: np.ndarray) -> bool:
+    """Whether the value of a metric of probabilities depends on how backends bound probabilities that are almost 0 or 1."""
+    of_probabilities = "Crossentropy" in metric or metric == "KLDivergence"
+    return of_probabilities and not options.get("from_logits") and _is_saturated(y_pred)
 
 
 def _is_saturated(y_pred: np.ndarray) -> bool:

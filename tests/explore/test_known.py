@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from make import recording
 
 from backendcheck.explore.case_file import case_file
@@ -56,6 +57,38 @@ def test_a_finding_that_a_case_describes_is_known(tmp_path, monkeypatch):
     assert known.describing(_sighting(label_values="above-range"), "loss") is None
     assert known.describing(_sighting(target="own.losses:Other"), "loss") is None
     assert known.describing(_sighting(target="other.losses:Focal"), "loss") is None
+
+
+def test_a_case_is_about_what_the_functions_of_its_file_call(tmp_path, monkeypatch):
+    by_helper = """
+import keras
+
+def measured(unit):
+    hinge = keras.metrics.LogCoshError()
+    return lambda: {unit: hinge([-1.0], [0.5])}
+
+def one_of(name):
+    return {"mse": keras.metrics.MeanSquaredError, "mae": keras.metrics.MeanAbsoluteError}[name]
+
+def case_focal_negative_value():
+    \"\"\"A negative label must give the same on every backend.\"\"\"
+    return measured("grade"), one_of("mse")
+"""
+    monkeypatch.setattr(f"{__name__}._CASES", by_helper)
+    known = _project(tmp_path, monkeypatch)
+    assert known.describing(_sighting(target="keras.metrics.LogCoshError"), "metric") == "explored/focal_negative_value"
+    # A local name is not a loss, and which of several metrics a function uses is not said.
+    for name in ("losses.Hinge", "metrics.Hinge", "metrics.MeanSquaredError", "metrics.MeanAbsoluteError"):
+        assert known.describing(_sighting(target=f"keras.{name}"), "metric") is None
+
+
+@pytest.mark.parametrize(("outcome", "is_known"), [("nan", True), ("0.5", False), ("raises ValueError", False)])
+def test_a_plain_situation_is_known_where_every_leg_does_what_the_entry_says(tmp_path, monkeypatch, outcome, is_known):
+    outcomes = f'outcome = {{jax = "{outcome}", torch = "{outcome}"}}'
+    known = _project(tmp_path, monkeypatch, entry=_ENTRY.replace('kind = "value"', f'kind = "non-finite"\n{outcomes}'))
+    nan = {leg: recording("explored/x", leg, loss=float("nan")) for leg in ("jax", "torch")}
+    plain = Situation(labels="real", head="linear", target="own.losses:Focal")
+    assert (known.describing(Judge(_Legs()).sighting(plain, nan), "loss") is not None) == is_known
 
 
 def test_cases_are_looked_for_where_projects_have_them(tmp_path, monkeypatch):

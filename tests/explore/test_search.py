@@ -88,6 +88,14 @@ def test_neighbors_differ_in_one_choice_and_are_the_same_each_time():
         assert len(differing - {"options.ignore_class"}) <= 1
 
 
+@pytest.mark.parametrize("name", ["keras.metrics.Mean", "keras.metrics.Sum"])
+def test_no_model_has_a_metric_that_takes_values_alone(name):
+    target = _BY_NAME[name]
+    assert target.factors(of_model=True) == {}
+    situations = list(itertools.islice(Plan.of([target], seed=0).situations(), 300))
+    assert {situation.path for situation in situations} == {"call"}
+
+
 # --- shrinking ---------------------------------------------------------------------------------------------------
 
 _LARGE = Situation(
