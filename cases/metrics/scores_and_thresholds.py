@@ -71,7 +71,7 @@ def case_a_score_on_the_threshold():
 
 
 def case_every_positive_is_found():
-    """Whoever says yes to everything finds every positive, also one with a score of 0: a recall of 1 can be reached."""
+    """A model that says yes to everything finds every positive, also one with a score of 0: a recall of 1 can be reached."""
     # Two of the four are positive, so the precision is one half.
     return ValueCase(
         result_of(lambda: keras.metrics.PrecisionAtRecall(recall=1.0), [1, 1, 0, 0], [0.0, 0.9, 0.2, 0.0]),

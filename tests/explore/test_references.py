@@ -1,4 +1,4 @@
-"""The reference of a situation: where there is a right value, and where there is none."""
+"""The reference of a situation: the right value, and the situations that have no right value."""
 
 import numpy as np
 import pytest
