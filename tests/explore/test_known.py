@@ -128,6 +128,13 @@ def test_of_the_losses_in_a_list_an_entry_selects_some(tmp_path, monkeypatch, pa
     assert (known.describing(_sighting(target="keras.losses.Hinge"), "loss") is not None) is is_known
 
 
+def test_a_column_of_classes_has_to_be_named(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, source=_CASES.replace("with a negative label", "(N, 1) of classes"))
+    column = {"label_values": "valid", "labels": "integer", "head": "softmax", "label_shape": "(N,1)"}
+    assert known.describing(_sighting(**column), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(**column | {"label_shape": "(N,T)"}), "loss") is None
+
+
 def test_an_accepted_finding_is_known_whatever_its_situation_is(tmp_path, monkeypatch):
     chosen = {"labels": "real", "head": "linear", "label_shape": "(N,C)", "target": "own.losses:Focal"}
     for number, changes in enumerate([{}, {"path": "jit", "outputs": "dict"}, {"path": "fit", "policy": "mixed_float16"}]):
