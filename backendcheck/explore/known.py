@@ -141,11 +141,10 @@ def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
 def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> bool:
     """Whether a case is about the target. Of the names in a list, those count that the pattern of the entry selects."""
     names = _names_of(situation.target)
-    if names & case.names:
-        return True
-    selected = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
-    pieces = [piece for piece in selected.split("*") if piece]
-    return any(name in selected or all(piece in name for piece in pieces) for name in names & case.listed)
+    pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
+    pieces = [piece for piece in pattern.split("*") if piece]
+    selected = {name for name in case.listed & _NAMES if name in pattern or all(piece in name for piece in pieces)}
+    return bool(names & (selected or case.names))
 
 
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
