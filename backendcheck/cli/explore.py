@@ -44,7 +44,7 @@ def parse_duration(text: str) -> float:
 @click.option("--budget", metavar="TIME", help="How long to search, such as 90s, 10m or 2h. Default: 10m.")
 @click.option("--situations", "n_situations", type=click.IntRange(1), metavar="N", help="How many situations to try, instead.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of the search.")
-@click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed and targets.")
+@click.option("--resume", is_flag=True, help="Continue the search in the output directory, with its seed, legs and targets.")
 @click.option("--bisect", is_flag=True, help="Find for each new finding the release of Keras since which it shows.")
 @click.option("--accept", "accepted", metavar="ID",
               help="Explore nothing: make this finding a case of the project. The ID is the name of its script.")  # fmt: skip
@@ -98,7 +98,8 @@ def explore(
     def report(text: str) -> None:
         click.echo(visible(text), err=True)
 
-    legs = _usable_legs(backends, here=farm is None)
+    names = _earlier_legs(out) if resume and backends is None else backends
+    legs = _usable_legs(names, here=farm is None)
     options = Options(
         targets=tuple(targets), legs=legs, out=out, budget_s=budget_s, n_situations=n_situations, seed=seed, device=device,
         resume=resume, farm=farm, dated=_dated(legs, device, report) if bisect else None,
@@ -127,6 +128,13 @@ def _dated(legs: Sequence[str], device: str, report: Callable[[str], None]) -> C
 
     check_legs(legs)
     return functools.partial(find_since, legs=legs, device=device, report=report, shown_in=shown_in_release)
+
+
+def _earlier_legs(out: Path) -> str:
+    """The legs of the search that goes on."""
+    from backendcheck.explore.findings import read_earlier
+
+    return ",".join(read_earlier(out)["legs"])
 
 
 def _usable_legs(names: str | None, *, here: bool) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def accept(out: Path, name: str, into: Path, device: str) -> None:
     finding = finding_named(out, name)
     path = into / "explored.py"
     before = path.read_bytes() if path.exists() else None
+    new_folders = [folder for folder in (into, *into.parents) if not folder.exists()]
     case = f"{put_case(out, name, into).stem}/{name}"
     try:
         with temporary_directory("accept") as folder:
@@ -43,6 +44,9 @@ def accept(out: Path, name: str, into: Path, device: str) -> None:
         if before is None:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+            with contextlib.suppress(OSError):  # one that holds something else by now stays
+                for folder in new_folders:
+                    folder.rmdir()
         else:
             write_atomically(path, before)
         raise

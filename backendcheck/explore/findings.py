@@ -55,7 +55,7 @@ Case <code>{{ finding.case }}</code>. Signature <code>{{ finding.signature }}</c
 
 
 def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -> dict[Path, Found]:
-    """Write the script of each finding, and name its case; returns findings by path."""
+    """Write the script of each finding, and name its case; returns findings by path. Scripts of an earlier search are removed."""
     taken: list[str] = []
     by_path: dict[Path, Found] = {}
     for finding in found:
@@ -66,6 +66,9 @@ def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -
         source = script_of(sighting, finding.script, kinds[sighting.situation.target])
         write_atomically(out / finding.script, source.encode())
         by_path[out / finding.script] = finding
+    for path in (out / "scripts").glob("*.py"):
+        if path not in by_path:
+            path.unlink()
     return by_path
 
 

@@ -77,13 +77,16 @@ class KnownCase:
     """A function of a case file: what it is about.
 
     `code` is its claim and its body. `text` is its claim and the options that it names. `names` are those that it mentions, also
-    by way of the functions of its file. A name that the file imports is there as ``package.module:Name``.
+    by way of the functions of its file. A name that the file imports is there as ``package.module:Name``. `options` are those
+    that it gives to what it calls, each as the name and the option. `listed` are names in lists of the file that it uses.
     """
 
     id: str
     text: str
     names: frozenset[str]
     code: str = ""
+    options: frozenset[tuple[str, str]] = frozenset()
+    listed: frozenset[str] = frozenset()
 
 
 class KnownDivergences:
@@ -131,22 +134,35 @@ def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
         _concerns_legs(entry, sighting)
         and signature.kind in entry.kinds
         and signature.oracle in entry.oracles
-        and bool(_names_of(sighting.situation.target) & case.names)
+        and _names_target(entry, case, sighting.situation)
     )
+
+
+def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> bool:
+    """Whether a case is about the target. Of the names in a list, those count that the pattern of the entry selects."""
+    names = _names_of(situation.target)
+    pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
+    pieces = [piece for piece in pattern.split("*") if piece]
+    selected = {name for name in case.listed & _NAMES if name in pattern or all(piece in name for piece in pieces)}
+    return bool(names & (selected or case.names))
 
 
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     """Whether the texts of an entry and its case name what is special about the situation."""
     situation = sighting.situation
-    if situation.target in _FOR_LABELS and situation.label_values == "minus-hundred":
-        situation = replace(situation, label_values="negative")  # only losses have an ignored label
+    has_ignored = situation.target not in _FOR_LABELS and situation.labels == "integer"
+    if situation.label_values == "minus-hundred" and not has_ignored:
+        situation = replace(situation, label_values="negative")  # only losses of class numbers have an ignored label
     if not _special(situation) and not situation.options and situation.label_dtype not in _DTYPES:
-        return _does_the_same(entry, sighting)
+        # A column is left only where classes (N,) do not show it.
+        is_column = (situation.labels, situation.label_shape) == ("integer", "(N,1)") and "(n, 1)" in _plain(case.text)
+        return is_column or _does_the_same(entry, sighting)
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
     text = f"{own} {_plain(case.text)} {_plain(entry.cause.title if entry.cause is not None else '')}"
-    return _is_about(text, situation)
+    names = _names_of(situation.target)
+    return _is_about(text, situation, frozenset(option for name, option in case.options if name in names))
 
 
 def _code(function: ast.stmt) -> str:
@@ -183,13 +199,13 @@ def _special(situation: Situation) -> list[tuple[str, str]]:
     return [(name, getattr(situation, name)) for name, usual in _USUAL.items() if getattr(situation, name) != usual]
 
 
-def _is_about(text: str, situation: Situation) -> bool:
-    """Whether a text names all that is special about a situation, and something is."""
+def _is_about(text: str, situation: Situation, given: frozenset[str]) -> bool:
+    """Whether a text names all that is special about a situation, and something is. `given` are options of the target there."""
     special = _special(situation)
     needed = {*_NEEDED.get(situation.target, ()), "ignore_class"}  # which is the mask
     options = [name for name, _ in situation.options if name not in needed]
-    # A single word, such as axis, is in many texts and tells nothing.
-    telling = [name for name in options if "_" in name]
+    # A single word, such as axis, is in many texts and tells nothing, unless the case gives it to the target.
+    telling = [name for name in options if "_" in name or name in given]
     if not special and not options and situation.label_dtype in _DTYPES:
         return situation.label_dtype in text
     if not special and situation.target in _FOR_LABELS and situation.label_dtype not in _DTYPES:
@@ -199,7 +215,7 @@ def _is_about(text: str, situation: Situation) -> bool:
     return (
         bool(special or telling)
         and all(key in _SIGNS and re.search(_SIGNS[key], text) for key in special)
-        and all(name.replace("_", " ") in text for name in options)
+        and all(name in given or name.replace("_", " ") in text for name in options)
     )
 
 
@@ -233,15 +249,22 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     names = {**{name: name for name in functions}, **imports}
     mentioned = {name: _mentioned_in(function, names) for name, function in functions.items()}
+    lists = {
+        target.id: _mentioned_in(node, {})
+        for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
+    }  # fmt: skip
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
-            options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
+            calls = [(ast.unparse(call.func).rpartition(".")[2], call) for call in ast.walk(node) if isinstance(call, ast.Call)]
+            options = {(imports.get(name, name), each.arg) for name, call in calls for each in call.keywords if each.arg}
+            used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
             claim = ast.get_docstring(node) or ""
             in_claim = set(re.findall(r"`(\w+)", claim))  # a function beside the case may call them
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}",
                 names=_with_helpers(node.name, mentioned) | in_claim,
-                text=f"{claim} {options}", code=_code(node),
+                text=" ".join([claim, *{option for _, option in options}]), code=_code(node), options=frozenset(options),
+                listed=frozenset(name for each in used & lists.keys() for name in lists[each]),
             )  # fmt: skip
 
 

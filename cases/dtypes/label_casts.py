@@ -6,7 +6,7 @@ in -1, or clips them. An unsigned type has no -1, and the result differs by back
 
 import numpy as np
 import pytest
-from keras import ops
+from keras import losses, ops
 
 from backendcheck import LossCase, Raises, ValueCase
 
@@ -192,4 +192,47 @@ def case_two_ids_that_float32_cannot_tell_apart():
     return ValueCase(
         lambda: {"same": ops.equal(np.array([2**24 + 1], dtype="int32"), np.array([2**24], dtype="float32"))},
         reference={"value/same": np.array([False])},
+    )
+
+
+def case_hinge_of_predicted_signs():
+    """`hinge` takes predictions that are signs themselves, -1 and 1 as integers: a right one costs 0, a wrong one 2."""
+    signs = np.array([[1], [-1], [-1]], dtype="int32")
+    predicted = np.array([[1], [1], [-1]], dtype="int32")
+    return ValueCase(
+        lambda: {"losses": losses.hinge(signs, ops.convert_to_tensor(predicted))},
+        reference={"value/losses": np.array([0.0, 2.0, 0.0])},
+    )
+
+
+def case_focal_loss_of_predicted_answers():
+    """A focal loss of predictions in uint8, as an image file gives them, is refused or positive: it is never negative."""
+
+    def compute():
+        predicted = ops.convert_to_tensor(np.array([[1, 1]], dtype="uint8"))  # half of the probability for each class
+        return {"is_negative": losses.categorical_focal_crossentropy(np.array([[1, 0]]), predicted) < 0}
+
+    return ValueCase(compute, reference={"value/is_negative": np.array([False])})
+
+
+@pytest.mark.parametrize("loss", ["binary", "categorical"])
+@pytest.mark.parametrize("dtype", ["int32", "float64"])
+def case_labels_of_an_own_loss(loss, dtype):
+    """As people write it: `ops.binary_crossentropy` takes labels in the types that NumPy gives them, as the losses do."""
+    labels = np.array([[1, 0], [0, 1]], dtype=dtype)
+    predicted = np.array([[0.8, 0.2], [0.4, 0.6]], dtype="float32")
+    each = -np.log(np.array([0.8, 0.6]))
+    cross_entropy = ops.binary_crossentropy if loss == "binary" else ops.categorical_crossentropy
+    return ValueCase(
+        lambda: {"mean": ops.mean(cross_entropy(labels, ops.convert_to_tensor(predicted)))},
+        reference={"value/mean": each.mean()},
+    )
+
+
+def case_distance_of_gray_values():
+    """`mean_absolute_error` of gray values 3 and 5 in uint8, as an image file gives them, is 2."""
+    predicted = np.array([[5]], dtype="uint8")
+    return ValueCase(
+        lambda: {"error": losses.mean_absolute_error(np.array([[3]]), ops.convert_to_tensor(predicted))},
+        reference={"value/error": np.array([2.0])},
     )

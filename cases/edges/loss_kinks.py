@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from backendcheck import LossCase, ModelCase
+from backendcheck import LossCase, ModelCase, ValueCase
 
 
 @pytest.mark.parametrize("loss", ["mean_absolute_error", "mean_absolute_percentage_error"])
@@ -136,4 +136,33 @@ def case_smooth_losses_at_their_joints(loss):
         loss=loss,
         y_true=np.array([[0.0, 0.0, 1.0]], dtype="float32"),
         y_pred=np.array([[1.0, 0.0, 1.0]], dtype="float32"),  # errors of exactly delta, and of 0
+    )
+
+
+def case_a_distance_from_a_missing_label():
+    """A label that is NaN makes the gradient NaN, as it makes the loss: no backend steps in a direction of its own."""
+    return LossCase(
+        loss="mean_absolute_error",
+        y_true=np.array([[np.nan], [2.0]], dtype="float32"),
+        y_pred=np.array([[1.0], [1.5]], dtype="float32"),
+    )
+
+
+def case_a_small_error_under_log_cosh():
+    """Log cosh of a small error e is e^2 / 2, like half of the squared error."""
+    errors = np.array([[3e-4], [1e-3], [3e-3]], dtype="float32")
+
+    def compute():
+        loss = keras.losses.LogCosh(reduction="none")
+        return {"relative": loss(np.zeros_like(errors), errors) / (errors[:, 0] ** 2 / 2)}
+
+    return ValueCase(compute, reference={"value/relative": np.ones(3)})
+
+
+def case_a_sure_answer_in_focus():
+    """A focal loss with gamma 1/2 has no gradient at an answer that is sure and right, and leaves the others theirs."""
+    return LossCase(
+        loss=keras.losses.BinaryFocalCrossentropy(gamma=0.5),
+        y_true=np.array([[1.0, 0.0]], dtype="float32"),
+        y_pred=np.array([[1.0, 0.25]], dtype="float32"),
     )

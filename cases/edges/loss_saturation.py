@@ -113,6 +113,19 @@ def case_no_class_has_any_probability(labels):
     )
 
 
+@pytest.mark.parametrize("labels", ["integer", "one_hot"])
+def case_a_saturated_class_beside_the_true_one(labels):
+    """A class of probability 0 has the gradient of -log(p / sum(p)) there, like every class that is not the true one: 1."""
+    truth = np.array([0])
+    return LossCase(
+        loss="sparse_categorical_crossentropy" if labels == "integer" else "categorical_crossentropy",
+        y_true=truth if labels == "integer" else np.eye(3, dtype="float32")[truth],
+        y_pred=np.array([[0.75, 0.25, 0.0]], dtype="float32"),
+        class_names=["cat", "dog", "fox"],
+        reference={"gradient/y_pred": np.array([[1 - 1 / 0.75, 1.0, 1.0]])},
+    )
+
+
 def case_a_reader_that_is_certain_of_silence():
     """CTC: a network that is certain of the blank, and wrong, gets the gradient that teaches it the letters.
 

@@ -5,6 +5,8 @@ uses an integer as it is, and the `argmax` of a row of several numbers. For one-
 multi-hot labels it is the first label that is set, and 0 for a row without any.
 """
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -75,6 +77,21 @@ def case_class_weight_equals_sample_weight(rng, labels):
         compute,
         reference={"value/loss_difference": np.zeros(1), "value/step_difference": np.zeros((4, 3))},
     )
+
+
+def case_class_weights_from_a_json_file():
+    """As people write it: weights that were stored as JSON, whose keys are texts, are refused or used, not ignored."""
+
+    def compute():
+        inputs = keras.Input((2,), name="probabilities")
+        layer = keras.layers.Dense(2, use_bias=False, kernel_initializer="identity")
+        model = keras.Model(inputs, layer(inputs))
+        model.compile(keras.optimizers.SGD(0.1), loss="mean_squared_error")
+        weights = json.loads(json.dumps({0: 1.0, 1: 3.0}))
+        x, y = np.array([[0.5, 0.0], [0.0, 0.5]]), np.eye(2)  # an error of 1/2 in each row
+        return {"loss": np.array(model.fit(x, y, class_weight=weights, batch_size=2, verbose=0).history["loss"])}
+
+    return ValueCase(compute, reference={"value/loss": np.array([(1 * 0.125 + 3 * 0.125) / 2])})
 
 
 def case_a_class_without_a_weight_counts_once(rng):

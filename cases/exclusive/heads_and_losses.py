@@ -112,3 +112,28 @@ def case_an_attribute_that_all_examples_have():
     labels = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype="float32")
     exact = binary_crossentropy(labels, sigmoid(LOGITS))
     return ValueCase(trained((3, "sigmoid"), "binary_crossentropy", labels), reference={"value/loss": np.array([exact])})
+
+
+def case_a_margin_at_any_height():
+    """The margin of the true class is its distance from the best wrong one, also where all scores are negative."""
+
+    def compute():
+        scores = np.array([[-0.5, -0.9, -2.0]], dtype="float32")
+        return {"loss": keras.losses.CategoricalHinge()(np.array([[1, 0, 0]], dtype="float32"), scores)}
+
+    return ValueCase(compute, reference={"value/loss": -0.9 - -0.5 + 1})
+
+
+def case_cross_entropy_by_its_short_name():
+    """As people write it: `loss="crossentropy"` on multi-hot labels and a sigmoid head is that of yes-or-no questions."""
+    probabilities = np.array([[0.9, 0.8], [0.3, 0.4]], dtype="float32")
+    labels = np.array([[1, 1], [0, 1]], dtype="float32")
+
+    def compute():
+        inputs = keras.Input((2,), name="image")
+        model = keras.Model(inputs, keras.layers.Activation("sigmoid")(inputs))
+        model.compile(loss="crossentropy")
+        return {"loss": model.evaluate(np.log(probabilities / (1 - probabilities)), labels, verbose=0)}
+
+    exact = probabilities.astype("float64")
+    return ValueCase(compute, reference={"value/loss": -np.mean(np.log(np.where(labels == 1, exact, 1 - exact)))})

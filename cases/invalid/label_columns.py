@@ -95,3 +95,14 @@ def case_flat_labels_in_a_loss_class():
 def case_flat_labels_for_several_units(n_columns, loss):
     """`fit` refuses labels (N,) for an output (N, C), even if N equals C; they are not a row for every example."""
     return ValueCase(trained_on(LABELS, loss, n_columns=n_columns), expect=Raises())
+
+
+def case_a_column_of_classes():
+    """Classes (N, 1), as image data sets have them, give generalized cross-entropy the losses of classes (N,)."""
+    probabilities = np.array([[0.81, 0.19], [0.36, 0.64]], dtype="float32")
+
+    def compute():
+        loss = keras.losses.CategoricalGeneralizedCrossEntropy(q=0.5)
+        return {"loss": loss(np.array([[0], [1]]), probabilities)}
+
+    return ValueCase(compute, reference={"value/loss": np.mean(2 * (1 - np.array([0.9, 0.8])))})

@@ -59,3 +59,14 @@ def case_a_label_that_is_no_whole_number(label):
         class_names=ANIMALS,
         expect=Raises(),
     )
+
+
+@pytest.mark.parametrize("label", [-1.0, np.nan], ids=["minus_one", "nan"])
+def case_no_class_under_the_generalized_loss(label):
+    """Generalized cross-entropy refuses a label that names no class, or at least has a finite gradient for it."""
+    return LossCase(
+        loss=keras.losses.CategoricalGeneralizedCrossEntropy(),
+        y_true=np.array([2.0, label], dtype="float32"),
+        y_pred=np.array([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]], dtype="float32"),
+        class_names=ANIMALS,
+    )

@@ -98,6 +98,34 @@ def case_zero_and_one_for_a_hinge_loss(loss):
     return ValueCase(trained_on(labels, loss), reference={"value/loss": np.array([exact])})
 
 
+@pytest.mark.parametrize("size", [3, 1], ids=["in_one_batch", "one_by_one"])
+def case_three_answers_for_a_hinge_loss(size):
+    """Labels -1, 0 and 1, for no, no answer and yes, have the same hinge loss in any batches: 0 stays 0.
+
+    Beside -1 the label 0 has the loss 1. Counted as -1 it has the loss 1.5.
+    """
+
+    def compute():
+        score = keras.Input((1,), name="score")
+        model = keras.Model(score, keras.layers.Identity()(score))
+        model.compile(loss="hinge")
+        labels = np.array([[-1], [0], [1]], dtype="float32")
+        return {"loss": model.evaluate(np.full((3, 1), 0.5, dtype="float32"), labels, batch_size=size, verbose=0)}
+
+    return ValueCase(compute, reference={"value/loss": (1.5 + 1.0 + 0.5) / 3})
+
+
+def case_counts_for_the_loss_of_shares():
+    """Votes of 3 to 1 for the divergence of shares are refused, or count as 3 to 1: not as 1 to 1."""
+
+    def compute():
+        loss = keras.losses.KLDivergence()
+        votes, predicted = np.array([[3.0, 1.0]], dtype="float32"), np.array([[0.5, 0.5]], dtype="float32")
+        return {"loss": loss(votes, predicted)}
+
+    return ValueCase(compute, reference={"value/loss": 3 * np.log(3 / 0.5) + np.log(1 / 0.5)})
+
+
 @pytest.mark.parametrize("loss", OF_YES_OR_NO)
 def case_zero_and_255_for_yes_or_no(loss):
     """`fit` refuses labels 0 and 255, as in an image mask, for binary cross-entropy."""
@@ -135,6 +163,21 @@ def case_a_label_that_is_no_number(loss):
     else:
         labels = np.array([[1], [np.nan], [0]], dtype="float32")
     return ValueCase(trained_on(labels, loss), expect=Raises())
+
+
+def case_a_missing_label_in_mixed_precision():
+    """In mixed precision, too, `fit` refuses labels that contain NaN; it does not leave the whole batch out in silence."""
+
+    def compute():
+        inputs = keras.Input((1,), name="x")
+        layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", dtype="mixed_float16")
+        model = keras.Model(inputs, layer(inputs))
+        scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=1.0)
+        model.compile(scaled, loss="mean_squared_error")
+        model.fit(np.ones((2, 1), "float32"), np.array([[1.0], [np.nan]], "float32"), batch_size=2, verbose=0)
+        return {"kernel": model.get_weights()[0]}
+
+    return ValueCase(compute, expect=Raises())
 
 
 def case_a_weight_that_is_no_number():

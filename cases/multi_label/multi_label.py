@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from _data import DIGIT_ATTRIBUTES, attributes_of, color_digits, digit_features, digits
 from keras import ops
+from scipy.sparse import csr_matrix
 
-from backendcheck import LossCase, ModelCase, OptOut
+from backendcheck import LossCase, ModelCase, OptOut, ValueCase
 
 TAGS = ["dog", "cat", "house", "tree", "sky"]
 TAG_WEIGHT = {"dog": 1.0, "cat": 0.5, "house": 1.0, "tree": 2.0, "sky": 1.5}
@@ -270,3 +271,18 @@ def case_findings_on_an_image(rng):
         metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],  # of logits: 0 is probability 0.5
         class_names=FINDINGS,
     )
+
+
+def case_tags_in_a_sparse_matrix():
+    """Tags in a sparse matrix, as `MultiLabelBinarizer(sparse_output=True)` gives them, train like the dense ones."""
+    tags = np.array([[1, 0, 1], [0, 0, 1]], dtype="float32")
+    scores = np.array([[1.0, -1.0, 0.5], [-2.0, 0.0, 1.5]], dtype="float32")
+
+    def compute():
+        inputs = keras.Input((3,), name="scores")
+        model = keras.Model(inputs, keras.layers.Activation("sigmoid")(inputs))
+        model.compile(loss="binary_crossentropy")
+        return {"loss": model.evaluate(scores, csr_matrix(tags), verbose=0)}
+
+    exact = scores.astype("float64")
+    return ValueCase(compute, reference={"value/loss": np.mean(np.log1p(np.exp(exact)) - tags * exact)})

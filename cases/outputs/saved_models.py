@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from backendcheck import ModelCase, ValueCase
 
@@ -149,6 +150,27 @@ def case_a_loaded_loss_keeps_its_options(loss, by_hand):
     else:
         y_true, y_pred = [[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]
     return ValueCase(lambda: {"loss": loaded(np.array(y_true), np.array(y_pred))}, reference={"value/loss": by_hand})
+
+
+def case_a_loaded_loss_keeps_its_type():
+    """A loss that was compiled to compute in bfloat16 does so after loading."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.MeanSquaredError(dtype="bfloat16"))
+    loaded = _saved_and_loaded(model).loss
+    return ValueCase(lambda: {"is_kept": np.array(loaded.dtype == "bfloat16")}, reference={"value/is_kept": np.array(True)})
+
+
+def case_a_focal_loss_with_balanced_weights():
+    """As documented: a focal loss takes the array of `compute_class_weight` as `alpha`, and is loaded as it was saved."""
+    balanced = compute_class_weight("balanced", classes=np.array([0, 1]), y=np.array([0, 0, 0, 1]))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Identity()])
+    model.compile(loss=keras.losses.CategoricalFocalCrossentropy(alpha=balanced, gamma=0.0))
+
+    def compute():
+        loaded = _saved_and_loaded(model)
+        return {"loss": loaded.evaluate(np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]]), verbose=0)}
+
+    return ValueCase(compute, reference={"value/loss": 2 * np.log(2)})
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adafactor"])

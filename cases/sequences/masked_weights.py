@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from backendcheck import ModelCase
+from backendcheck import ModelCase, ValueCase
 
 WORDS = np.array([[3, 1, 0, 0], [2, 4, 1, 0], [1, 0, 0, 0], [1, 2, 3, 4]], "int32")  # 0 is padding
 TAGS = np.array([[1, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0], [2, 2, 1, 0]], "int32")
@@ -26,3 +26,29 @@ def case_weights_of_padded_words(rng, weight):
     model.set_weights([rng.normal(size=variable.shape) for variable in model.weights])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return ModelCase(model=model, loss=loss, x=WORDS, y=TAGS, sample_weight=WEIGHTS[weight])
+
+
+class Sentences(keras.utils.PyDataset):
+    """One batch of all sentences, with one array of weights for both outputs."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, number):
+        tags = TAGS[..., None].astype("float32")
+        return WORDS, (tags, tags), WEIGHTS["word"]
+
+
+def case_weights_of_two_masked_outputs():
+    """Two outputs with the same padding and the same weights of words train on the same loss."""
+    inputs = keras.Input((4,), dtype="int32", name="words")
+    scores = keras.layers.Embedding(5, 1, mask_zero=True, name="score")(inputs)
+    model = keras.Model(inputs, [scores, keras.layers.Activation("linear", name="again")(scores)])
+
+    def compute():
+        model.compile(keras.optimizers.SGD(0.1), loss=["mean_squared_error", "mean_squared_error"])
+        model.set_weights([np.array([[0.0], [0.5], [1.0], [1.5], [2.0]])])
+        model.fit(Sentences(), verbose=0)
+        return {"scores": model.get_weights()[0]}
+
+    return ValueCase(compute)

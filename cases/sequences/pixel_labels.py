@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from _data import digits
 
-from backendcheck import ModelCase
+from backendcheck import ModelCase, ValueCase
 
 PAPER_OR_INK = ["paper", "ink"]
 
@@ -53,3 +53,39 @@ def case_a_label_for_each_place(rng, axes):
     model = keras.Model(places, convolution(2, 1, activation="softmax", name="place")(places))
     x = rng.normal(size=(5, *(4,) * axes, 3)).astype("float32")
     return ModelCase(model, "sparse_categorical_crossentropy", x, (x.sum(-1) > 0).astype("int32"), class_names=["low", "high"])
+
+
+SCANS = np.array([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], dtype="float32")  # two images of two pixels: healthy, tumor
+SEGMENTED = np.array([[[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.6, 0.4]]], dtype="float32")
+
+
+def overlap_of(y_true, y_pred):
+    """Dice of some pixels by hand. With alpha and beta of 1/2, Tversky is the same."""
+    return 1 - 2 * np.sum(y_true * y_pred) / (np.sum(y_true) + np.sum(y_pred))
+
+
+@pytest.mark.parametrize("loss", ["Dice", "Tversky"])
+def case_an_image_of_weight_zero(loss):
+    """An image of weight 0 does not count: the overlap is that of the other one."""
+    right = overlap_of(SCANS[0].astype("float64"), SEGMENTED[0])
+
+    def compute():
+        weights = np.array([2.0, 0.0], dtype="float32")
+        return {"loss": getattr(keras.losses, loss)()(SCANS, SEGMENTED, sample_weight=weights)}
+
+    return ValueCase(compute, reference={"value/loss": right})
+
+
+@pytest.mark.parametrize("loss", ["Dice", "Tversky"])
+def case_overlap_of_what_is_not_masked(loss):
+    """The overlap of a segmented series is that of the steps that are there, not of the masked ones."""
+    known = np.array([[True, False], [True, True]])
+    series = keras.Input((2,), dtype="int32")
+    model = keras.Model(series, keras.layers.Embedding(4, 2, mask_zero=True)(series))
+    model.set_weights([np.concatenate([SEGMENTED[0][1:], SEGMENTED[0][:1], SEGMENTED[1]])])
+
+    def compute():
+        model.compile(loss=loss.lower())
+        return {"loss": model.evaluate(np.array([[1, 0], [2, 3]]), SCANS, verbose=0)}
+
+    return ValueCase(compute, reference={"value/loss": overlap_of(SCANS[known].astype("float64"), SEGMENTED[known])})

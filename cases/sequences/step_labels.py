@@ -113,6 +113,20 @@ def case_a_masked_loss_whatever_the_batch_size():
     return ValueCase(compute, reference={"value/in_one_batch": exact, "value/in_batches_of_one": exact})
 
 
+def case_ignored_steps_whatever_the_batch_size():
+    """With `ignore_class`, too, `evaluate` reports the same loss in batches of 1 and in one batch."""
+
+    def compute():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Identity()])
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
+        x, labels = np.array([[0.5, 0.25, 0.25], [0.2, 0.4, 0.4], [0.1, 0.1, 0.8]]), np.array([0, 2, -1])
+        whole, single = (model.evaluate(x, labels, batch_size=size, verbose=0) for size in (3, 1))
+        return {"in_one_batch": np.array(whole), "in_batches_of_one": np.array(single)}
+
+    exact = -np.mean(np.log([0.5, 0.4]))
+    return ValueCase(compute, reference={"value/in_one_batch": exact, "value/in_batches_of_one": exact})
+
+
 CTC_LOGITS = np.random.default_rng(7).normal(size=(2, 5, 4)).astype("float32")
 
 
@@ -159,6 +173,21 @@ def case_smoothed_labels_with_the_classes_in_front(loss):
         y_true=one_hot.astype("float32"),
         y_pred=p.astype("float32"),
         reference={"loss": (-factor * smooth * np.log(p)).sum(axis=1).mean()},
+    )
+
+
+def case_a_weight_for_each_class_in_front():
+    """`alpha` of a focal loss has a weight for each class, as documented, even where `axis` puts the classes first.
+
+    Of two steps the first is of class 1, which has weight 0.
+    """
+    y_true = np.array([[[0, 1], [1, 0]]], dtype="float32")
+    y_pred = np.array([[[0.9, 0.6], [0.1, 0.4]]], dtype="float32")
+    return LossCase(
+        loss=keras.losses.CategoricalFocalCrossentropy(alpha=[1.0, 0.0], gamma=0.0, axis=1),
+        y_true=y_true,
+        y_pred=y_pred,
+        reference={"loss": -np.log(0.6) / 2},
     )
 
 

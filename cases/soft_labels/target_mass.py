@@ -59,3 +59,16 @@ def case_an_example_without_a_label_teaches_nothing():
             "train/weight/logits/bias": np.zeros(3),
         },
     )
+
+
+def case_smoothing_an_example_without_a_label():
+    """With label smoothing, too, a row of zeros is an example without a label, and has no loss."""
+    y_true = np.array([[0, 0, 0], [0, 1, 0]], dtype="float64")
+    log_p = np.log(softmax(LOGITS))
+    return LossCase(
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.3),
+        y_true=y_true.astype("float32"),
+        y_pred=LOGITS.astype("float32"),
+        class_names=["dog", "cat", "house"],
+        reference={"per_example_loss": np.array([0.0, -np.sum((0.7 * y_true[1] + 0.1) * log_p[1])])},
+    )

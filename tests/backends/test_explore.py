@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,17 @@ def test_a_loss_that_is_wrong_on_one_backend_is_found_made_small_and_confirmed(f
 
 def test_a_sound_loss_has_no_finding(content: dict[str, Any]) -> None:
     assert {finding["target"] for finding in content["findings"]} == {"own_losses:Wrong"}
+
+
+def test_a_search_goes_on_with_its_legs_and_another_one_leaves_none_of_its_scripts(folder: Path, tmp_path: Path) -> None:
+    """The search that goes on has nothing left to try."""
+    project = folder.parent
+    shutil.copytree(folder, tmp_path / "out")
+    shutil.copy(project / "own_losses.py", tmp_path)
+    resumed = backendcheck("explore", "--out", "out", "--resume", "--situations", 60, cwd=tmp_path)
+    assert resumed.exit_code == 1, resumed.words
+    assert json.loads((tmp_path / "out/findings.json").read_text(encoding="utf-8"))["legs"] == ["tensorflow", "torch"]
+    assert [*(tmp_path / "out/scripts").iterdir()]
+    command = ("explore", "own_losses:Sound", "--out", "out", "--overwrite", "--situations", 8, "--legs", "torch")
+    assert backendcheck(*command, cwd=tmp_path).exit_code == 0
+    assert not [*(tmp_path / "out/scripts").iterdir()]

@@ -65,6 +65,7 @@ def test_a_finding_is_accepted_into_the_cases_of_the_project(tmp_path: Path) -> 
     assert content["targets"] == [FOCAL]
     finding = next(each for each in content["findings"] if each["path"] == "call")
     name = Path(finding["script"]).stem
+    _refused_where_it_does_not_fail(folder, name)
     accepted = backendcheck("explore", "--out", "out", "--accept", name, "--into", "tests/cases", cwd=folder)
     assert accepted.exit_code == 0, accepted.words
     assert f"def case_{name}():" in (folder / "tests/cases/explored.py").read_text(encoding="utf-8")
@@ -73,6 +74,17 @@ def test_a_finding_is_accepted_into_the_cases_of_the_project(tmp_path: Path) -> 
     ran = backendcheck("run", "tests/cases", "--backends", "jax,torch", cwd=folder)
     assert ran.exit_code == 0, ran.words
     assert "XFAILED" in ran.words
+
+
+def _refused_where_it_does_not_fail(folder: Path, name: str) -> None:
+    """A loss that was repaired since then: nothing is accepted, and no folder is left."""
+    source = folder / "own/losses.py"
+    source.write_text(LOSSES.replace('== "torch"', '== "none"'), encoding="utf-8")
+    refused = backendcheck("explore", "--out", "out", "--accept", name, "--into", "tests/cases", cwd=folder)
+    assert refused.exit_code == 2, refused.words
+    assert "does not fail as a case of its own" in refused.words
+    assert not (folder / "tests").exists()
+    source.write_text(LOSSES, encoding="utf-8")
 
 
 def test_two_versions_of_keras_are_two_legs(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_smoothing_that_counts_the_classes_of_the_last_axis_is_named(n_smoothed:
     assert ("smoothed for 2 classes, the size of the last axis" in messages) is bool(code)
 
 
-@pytest.mark.parametrize("reduction", ["sum_over_batch_size", None])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight", None])
 def test_logits_that_were_taken_for_probabilities_are_found_without_a_reduction_too(reduction: str | None) -> None:
     """Without a reduction, the recorded loss is the sum of the losses of the examples."""
     z, y = scores()

@@ -43,9 +43,9 @@ def _sighting(**changes):
     return Judge(_Legs()).sighting(Situation(**chosen), _recordings())
 
 
-def _project(folder, monkeypatch, cases="cases", entry=_ENTRY):
+def _project(folder, monkeypatch, cases="cases", entry=_ENTRY, source=None):
     (folder / cases).mkdir(parents=True)
-    (folder / cases / "explored.py").write_text(_CASES)
+    (folder / cases / "explored.py").write_text(source or _CASES)
     (folder / cases / "known_divergences.toml").write_text(entry)
     monkeypatch.chdir(folder)
     return KnownDivergences.in_force(folder, _ENVIRONMENTS)
@@ -106,6 +106,33 @@ def test_an_option_that_is_left_has_to_be_named_and_a_single_word_tells_nothing(
     assert known.describing(_sighting(**smoothed), "loss") == "explored/focal_negative_value"
     assert known.describing(_sighting(label_values="valid", options=(("axis", 1),)), "loss") is None
     assert known.describing(_sighting(**smoothed | {"options": (("delta", 2.0), ("label_smoothing", 0.1))}), "loss") is None
+
+
+def test_minus_hundred_is_a_negative_label_unless_labels_are_classes(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch)
+    assert known.describing(_sighting(label_values="minus-hundred"), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="minus-hundred", labels="integer", head="softmax"), "loss") is None
+
+
+def test_an_option_that_the_case_gives_to_the_target_tells_what_it_is_about(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch)
+    assert known.describing(_sighting(label_values="valid", options=(("gamma", 0.5),)), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(label_values="valid", options=(("power", 0.5),)), "loss") is None
+
+
+@pytest.mark.parametrize(("pattern", "is_known"), [("*", True), ("hinge", True), ("hi*", True), ("huber", False)])
+def test_of_the_losses_in_a_list_an_entry_selects_some(tmp_path, monkeypatch, pattern, is_known):
+    listed = _CASES.replace("def case_", "LOSSES = ['huber', 'hinge']\n\n\n@pytest.mark.parametrize('loss', LOSSES)\ndef case_")
+    entry = _ENTRY.replace("focal_negative_value", f"focal_negative_value[[]{pattern}]")
+    known = _project(tmp_path, monkeypatch, entry=entry, source=listed.replace("Focal(gamma=2.0)", "loss"))
+    assert (known.describing(_sighting(target="keras.losses.Hinge"), "loss") is not None) is is_known
+
+
+def test_a_column_of_classes_has_to_be_named(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, source=_CASES.replace("with a negative label", "(N, 1) of classes"))
+    column = {"label_values": "valid", "labels": "integer", "head": "softmax", "label_shape": "(N,1)"}
+    assert known.describing(_sighting(**column), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(**column | {"label_shape": "(N,T)"}), "loss") is None
 
 
 def test_an_accepted_finding_is_known_whatever_its_situation_is(tmp_path, monkeypatch):

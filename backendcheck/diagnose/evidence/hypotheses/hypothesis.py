@@ -55,5 +55,6 @@ class Hypothesis:
     def _of_each(self, quantity: str, each: np.ndarray) -> np.ndarray | None:
         if quantity == "per_example_loss":
             return each
-        reduced = {"sum": each.sum(), "sum_over_batch_size": each.mean(), "mean": each.mean()}
-        return np.asarray(reduced[str(self.declared.scalar.reduction)]) if quantity == "loss" else None
+        # `each` is supposed for losses without weights, whose mean is that of all reductions but the sum.
+        reduced = each.sum() if self.declared.scalar.reduction == "sum" else each.mean()
+        return np.asarray(reduced) if quantity == "loss" else None
