@@ -81,7 +81,7 @@ _METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapp
     "CategoricalCrossentropy": (_ROWS, {**_SMOOTHING, **_CLASS_AXIS}, {}),
     "CategoricalHinge": ((Form(labels="one-hot", head="linear"),), {}, {}),
     "ConcordanceCorrelation": (_NUMBERS, {"axis": (..., 0)}, {}),
-    "CosineSimilarity": (_NUMBERS, {}, {}),
+    "CosineSimilarity": (_NUMBERS, {"axis": (..., 0)}, {}),
     "F1Score": (_OVERLAP, _AVERAGE, {}),
     "FBetaScore": (_OVERLAP, {**_AVERAGE, "beta": (..., 0.5)}, {}),
     "FalseNegatives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),

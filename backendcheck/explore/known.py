@@ -40,12 +40,12 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("label_values", "minus-hundred"): r"minus hundred|-100",
     ("label_values", "fractional"): r"whole number|fraction|between two|half",
     ("label_values", "nan"): r"\bnan\b|\[nan",
-    ("label_values", "inf"): r"\binf|infinit",
+    ("label_values", "inf"): r"\binf|infinit|names no class|outside 0",  # as an integer it is none
     ("label_values", "zero-row"): r"zeros|no class|all zero|empty row",
     ("label_values", "row-sum"): r"\bsum\b|mass",
     ("label_values", "wide"): r"\bwide|beyond 32|2\*\*|int64|64 bits",
     ("label_values", "one-class"): r"one class|single class|only class",
-    ("label_values", "empty"): r"no examples|empty batch|empty",
+    ("label_values", "empty"): r"no examples|without examples|empty",
     ("predictions", "zero"): r"\bzero",
     ("predictions", "tied"): r"\btie|tied|equal scores",
     ("predictions", "exact-hit"): r"exact|hit\b|equals? (its|the) label|kink",
@@ -59,6 +59,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("mask", "some"): r"mask",
     ("mask", "all"): r"mask",
 }
+_FLAT = r"\(n,\)|\bflat\b"
 # Options that belong to the labels and the head, or that a target cannot do without. Any other one that is left is special.
 _NEEDED = {
     target.name: frozenset({*target.required, *(name for form in target.forms for name in form.options)})
@@ -153,16 +154,20 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     has_ignored = situation.target not in _FOR_LABELS and situation.labels == "integer"
     if situation.label_values == "minus-hundred" and not has_ignored:
         situation = replace(situation, label_values="negative")  # only losses of class numbers have an ignored label
-    if not _special(situation) and not situation.options and situation.label_dtype not in _DTYPES:
-        # A column is left only where classes (N,) do not show it.
-        is_column = (situation.labels, situation.label_shape) == ("integer", "(N,1)") and "(n, 1)" in _plain(case.text)
-        return is_column or _does_the_same(entry, sighting)
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
-    text = f"{own} {_plain(case.text)} {_plain(entry.cause.title if entry.cause is not None else '')}"
-    names = _names_of(situation.target)
-    return _is_about(text, situation, frozenset(option for name, option in case.options if name in names))
+    of_case = f"{own} {_plain(case.text)}"
+    text = f"{of_case} {_plain(entry.cause.title if entry.cause is not None else '')}"
+    if _special(situation) or situation.options or situation.label_dtype in _DTYPES:
+        names = _names_of(situation.target)
+        return _is_about(text, situation, frozenset(option for name, option in case.options if name in names))
+    # A column is left only where classes (N,) do not show it.
+    if (situation.labels, situation.label_shape) == ("integer", "(N,1)") and "(n, 1)" in of_case:
+        return True
+    if situation.label_shape == "(N,)" and re.search(_FLAT, text):
+        return True
+    return not any(re.search(sign, of_case) for sign in _SIGNS.values()) and _does_the_same(entry, sighting)
 
 
 def _code(function: ast.stmt) -> str:
@@ -188,7 +193,7 @@ def _concerns_legs(entry: Divergence, sighting: Sighting) -> bool:
 
 
 def _does_the_same(entry: Divergence, sighting: Sighting) -> bool:
-    """Whether each leg raises, or gives NaN or an infinity, as the entry says. Nothing else tells of a plain situation."""
+    """Whether each leg raises, or gives NaN or an infinity, as the entry says. Of a plain situation little else tells."""
     observation = "" if sighting.finding is None else sighting.finding.observation
     unusual = bool(entry.outcome) and not any(math.isfinite(outcome.number) for outcome in entry.outcome.values())
     return unusual and not changed_outcomes(entry.outcome, observation, sighting.recordings)

@@ -77,7 +77,8 @@ def metric_described(metric: Any) -> dict[str, Any]:
 def _plain_config(metric: Any) -> dict[str, Any]:
     """The config of a metric as JSON; empty if it has none that JSON can hold."""
     try:
-        config: dict[str, Any] = json.loads(json.dumps(metric.get_config()))
+        # The config alone is not enough: Keras 3.15 leaves out the axis of CosineSimilarity.
+        config: dict[str, Any] = json.loads(json.dumps({**metric.get_config(), **getattr(metric, "_fn_kwargs", {})}))
     except Exception:  # noqa: BLE001 - the get_config of a user may raise anything; options are not essential
         return {}
     return config

@@ -51,6 +51,21 @@ def case_accuracy_of_a_head_with_one_unit(labels):
     return ValueCase(result_of(accuracy, y_true[:, None] if labels == "column" else y_true, wrong), expect=Raises())
 
 
+@pytest.mark.parametrize("metric", ["Hinge", "SquaredHinge", "Poisson"])
+def case_flat_labels_for_a_column_of_predictions(metric):
+    """Labels (N,) for predictions (N, 1) are paired by example, in a metric as in the loss of the same name."""
+    y_true, y_pred = np.array([1.0, 0.0, 1.0]), np.array([2.0, 0.5, 0.25])
+    margin = np.maximum(1 - np.where(y_true == 1, 1, -1) * y_pred, 0)
+    by_metric = {
+        "Hinge": (keras.metrics.Hinge, margin), "SquaredHinge": (keras.metrics.SquaredHinge, margin**2),
+        "Poisson": (keras.metrics.Poisson, y_pred - y_true * np.log(y_pred)),
+    }  # fmt: skip
+    counted, each = by_metric[metric]
+    return ValueCase(
+        result_of(counted, y_true.astype("float32"), y_pred[:, None].astype("float32")), reference={"value/result": each.mean()}
+    )
+
+
 @pytest.mark.parametrize("labels", ["of_one_unit", "all_equal"])
 def case_correlation_of_labels_that_do_not_vary(labels):
     """Labels that do not vary have no correlation. They are refused, or the correlation is that of the other examples."""

@@ -56,6 +56,11 @@ def case_f1_of_tied_classes():
     )
 
 
+def case_f1_of_a_head_with_one_unit():
+    """F1 without a threshold refuses a head with one unit, whose score is always the best; it does not predict yes for all."""
+    return ValueCase(result_of(keras.metrics.F1Score, [[1], [0], [1]], [[0.9], [0.1], [0.2]]), expect=Raises())
+
+
 def case_a_score_on_the_threshold():
     """A score of exactly 0.5 is a yes for all metrics of yes or no, or for none."""
     label, score = [1.0], [0.5]

@@ -82,13 +82,28 @@ def case_focal_negative_value():
         assert known.describing(_sighting(target=f"keras.{name}"), "metric") is None
 
 
-@pytest.mark.parametrize(("outcome", "is_known"), [("nan", True), ("0.5", False), ("raises ValueError", False)])
-def test_a_plain_situation_is_known_where_every_leg_does_what_the_entry_says(tmp_path, monkeypatch, outcome, is_known):
+@pytest.mark.parametrize(
+    ("outcome", "claim", "is_known"),
+    [
+        ("nan", "Labels that do not vary", True), ("0.5", "Labels that do not vary", False),
+        ("raises ValueError", "Labels that do not vary", False), ("nan", "Labels with a NaN", False),
+    ],
+)  # fmt: skip
+def test_a_plain_situation_is_known_where_every_leg_does_what_the_entry_says(tmp_path, monkeypatch, outcome, claim, is_known):
+    monkeypatch.setattr(f"{__name__}._CASES", _CASES.replace("Real labels with a negative label", claim).replace("_negative", ""))
     outcomes = f'outcome = {{jax = "{outcome}", torch = "{outcome}"}}'
-    known = _project(tmp_path, monkeypatch, entry=_ENTRY.replace('kind = "value"', f'kind = "non-finite"\n{outcomes}'))
+    entry = _ENTRY.replace('kind = "value"', f'kind = "non-finite"\n{outcomes}').replace("_negative", "")
+    known = _project(tmp_path, monkeypatch, entry=entry)
     nan = {leg: recording("explored/x", leg, loss=float("nan")) for leg in ("jax", "torch")}
     plain = Situation(labels="real", head="linear", target="own.losses:Focal")
     assert (known.describing(Judge(_Legs()).sighting(plain, nan), "loss") is not None) == is_known
+
+
+def test_a_plain_situation_with_flat_labels_is_known_by_a_case_about_flat_labels(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, entry=_ENTRY.replace("Found by explore.", "Labels (N,) meet every prediction."))
+    plain = {"labels": "real", "label_values": "valid"}
+    assert known.describing(_sighting(**plain, label_shape="(N,)"), "loss") == "explored/focal_negative_value"
+    assert known.describing(_sighting(**plain, label_shape="(N,1)"), "loss") is None
 
 
 def test_cases_are_looked_for_where_projects_have_them(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backendcheck.record.explore_program import metric_described
 from backendcheck.record.explore_targets import describe
 
 _PROXY = """
@@ -42,3 +43,14 @@ def test_a_module_that_cannot_be_imported_is_refused_with_the_reason(package, so
     name = f"refused_{len(source)}"
     (package / f"{name}.py").write_text(source)
     assert describe(name)["why"].startswith(why)
+
+
+def test_the_options_of_a_metric_are_those_of_its_function_as_well_because_a_config_may_leave_them_out():
+    class Cosine:
+        def __init__(self):
+            self._fn_kwargs = {"axis": 0}
+
+        def get_config(self):
+            return {"name": "cosine"}
+
+    assert metric_described(Cosine())["options"] == {"name": "cosine", "axis": 0}
