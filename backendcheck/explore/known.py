@@ -237,10 +237,9 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
             options = " ".join({child.arg for child in ast.walk(node) if isinstance(child, ast.keyword) and child.arg})
             claim = ast.get_docstring(node) or ""
-            in_claim = set(re.findall(r"`(\w+)", claim))  # a function beside the case may call them
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}",
-                names=_with_helpers(node.name, mentioned) | in_claim,
+                names=_with_helpers(node.name, mentioned),
                 text=f"{claim} {options}", code=_code(node),
             )  # fmt: skip
 
