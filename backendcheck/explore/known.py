@@ -264,10 +264,9 @@ def _cases_in(path: Path) -> Iterator[KnownCase]:
             options = {(imports.get(name, name), each.arg) for name, call in calls for each in call.keywords if each.arg}
             used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
             claim = ast.get_docstring(node) or ""
-            in_claim = set(re.findall(r"`(\w+)", claim))  # a function beside the case may call them
             yield KnownCase(
                 id=f"{path.stem}/{node.name.removeprefix('case_')}",
-                names=_with_helpers(node.name, mentioned) | in_claim,
+                names=_with_helpers(node.name, mentioned),
                 text=" ".join([claim, *{option for _, option in options}]), code=_code(node), options=frozenset(options),
                 listed=frozenset(name for each in used & lists.keys() for name in lists[each]),
             )  # fmt: skip

@@ -82,4 +82,4 @@ def case_a_box_outside_of_the_image():
         data = {"boxes": keras.ops.convert_to_tensor(boxes), "labels": keras.ops.convert_to_tensor(np.eye(2, dtype="float32"))}
         return {"labels": keras.utils.bounding_boxes.clip_to_image_size(data, height=10, width=10)["labels"]}
 
-    return ValueCase(compute, reference={"value/labels": np.array([[1, 0], [-1, -1]])})
+    return ValueCase(compute, reference={"value/labels": np.array([[1.0, 0.0], [-1.0, -1.0]])})
