@@ -10,6 +10,7 @@ import numpy as np
 
 from backendcheck.text.escape import visible
 
+_INDENT = 4
 _LINE = 118  # characters a row of an array may take
 _LARGEST = 200_000  # characters of one array: more cannot be read by a person and is slow to compile
 _LONGEST_LINE = 1000  # characters of a line that a person reads
@@ -71,7 +72,7 @@ def array_source(array: np.ndarray, *, largest: int = _LARGEST) -> str:
         return f"{filling}{f', dtype={name!r}' if name in ('int64', 'bool') else dtype})"
     if array.ndim == 0:
         return f"np.array({_item(array[()])}{dtype})"
-    text = _rows(array, 4)
+    text = _rows(array, _INDENT)
     if len(text) > largest:
         message = f"an array of {array.size} numbers is too large to be written as source"
         raise NotWritable(message)
@@ -91,7 +92,7 @@ def _rows(array: Any, indent: int) -> str:
     if len(line) + indent <= _LINE - 20 and "\n" not in line:  # room for the name before it
         return line
     if array.ndim > 1:
-        return "[\n" + "".join(f"{' ' * indent}{part},\n" for part in parts) + " " * (indent - 1) + "]"
+        return "[\n" + "".join(f"{' ' * indent}{part},\n" for part in parts) + " " * (indent - 1 if indent > _INDENT else 0) + "]"
     lines, current = [], ""
     for part in parts:
         if current and len(current) + len(part) + indent > _LINE:
