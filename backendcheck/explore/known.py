@@ -40,7 +40,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("label_values", "minus-hundred"): r"minus hundred|-100",
     ("label_values", "fractional"): r"whole number|fraction|between two|half",
     ("label_values", "nan"): r"\bnan\b|\[nan",
-    ("label_values", "inf"): r"\binf|infinit|names no class|outside 0",  # as an integer it is none
+    ("label_values", "inf"): r"\binf|infinit|names no class|outside 0",  # an integer has another value there
     ("label_values", "zero-row"): r"zeros|no class|all zero|empty row",
     ("label_values", "row-sum"): r"\bsum\b|mass",
     ("label_values", "wide"): r"\bwide|beyond 32|2\*\*|int64|64 bits",
