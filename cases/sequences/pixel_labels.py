@@ -89,3 +89,18 @@ def case_overlap_of_what_is_not_masked(loss):
         return {"loss": model.evaluate(np.array([[1, 0], [2, 3]]), SCANS, verbose=0)}
 
     return ValueCase(compute, reference={"value/loss": overlap_of(SCANS[known].astype("float64"), SEGMENTED[known])})
+
+
+@pytest.mark.parametrize("loss", ["Dice", "Tversky"])
+def case_a_scan_without_a_tumor(loss):
+    """Of a scan without a tumor, and without one predicted, the overlap is complete, and the loss 0.
+
+    Each scan has its own loss (`axis=1`). The other one has a tumor, and half of it is found.
+    """
+    tumor = np.array([[0, 0, 0], [1, 1, 0]], dtype="float32")
+    found = np.array([[0, 0, 0], [1, 0, 0]], dtype="float32")
+
+    def compute():
+        return {"losses": getattr(keras.losses, loss)(axis=1, reduction="none")(tumor, found)}
+
+    return ValueCase(compute, reference={"value/losses": np.array([0.0, overlap_of(tumor[1], found[1])])})
