@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from backendcheck import ValueCase
+from backendcheck import Raises, ValueCase
 
 Y_TRUE = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1], [0, 0, 1]], dtype="float32")
 Y_PRED = np.array([[0.9, 0.2, 0.4], [0.3, 0.8, 0.1], [0.6, 0.5, 0.7], [0.2, 0.1, 0.9]], dtype="float32")
@@ -120,6 +120,30 @@ def case_one_metric_for_two_outputs():
         return {name: np.float32(result[f"{name}_error"]) for name in outputs}
 
     return ValueCase(compute, reference={"value/age": np.array(1.0), "value/weight": np.array(3.0)})
+
+
+def case_two_metrics_of_one_name():
+    """`evaluate` lists the loss and then each metric once, in the order of `metrics`, also if two of them have one name."""
+    scores = np.array([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]], dtype="float32")
+    labels = np.array([[0, 1, 0], [0, 1, 0]], dtype="float32")  # the second-best class, then the best one
+
+    def compute():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Activation("linear")])
+        top = [keras.metrics.TopKCategoricalAccuracy(k=k) for k in (1, 2)]
+        model.compile(loss="mean_squared_error", metrics=top)
+        return {"listed": np.float32(model.evaluate(scores, labels, verbose=0)[1:])}
+
+    return ValueCase(compute, reference={"value/listed": np.array([0.5, 1.0])})
+
+
+def case_a_metric_named_loss():
+    """A metric with the name "loss" is refused; it does not take the place of the loss in what `evaluate` returns."""
+
+    def compute():
+        model = identity_with(keras.metrics.MeanAbsoluteError(name="loss"), (3,))
+        return {"loss": np.float32(model.evaluate(Y_PRED, Y_TRUE, verbose=0, return_dict=True)["loss"])}
+
+    return ValueCase(compute, expect=Raises())
 
 
 @pytest.mark.parametrize("metric", ["CosineSimilarity", "AUC"])

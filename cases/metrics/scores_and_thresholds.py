@@ -40,6 +40,14 @@ def case_accuracy_of_logits():
     return ValueCase(compute, reference={"value/accuracy": np.array(1.0)})
 
 
+def case_accuracy_by_its_class():
+    """As people write it: `keras.metrics.Accuracy` of probabilities counts one above 0.5 for a yes, as "accuracy" does."""
+    return ValueCase(
+        result_of(keras.metrics.Accuracy, [[1], [0], [1], [0]], [[0.9], [0.2], [0.8], [0.1]]),
+        reference={"value/result": np.array(1.0)},
+    )
+
+
 def case_f1_of_a_best_score_of_zero():
     """The class with the largest logit is predicted, also if that logit is 0."""
     return ValueCase(
