@@ -52,7 +52,6 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("predictions", "saturated"): r"saturat|certain|probability 0|\bsure\b",
     ("predictions", "nan"): r"\bnan\b",
     ("predictions", "inf"): r"\binf|infinit",
-    ("sample_weight", "per-example"): r"\bweights?\b",
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
     ("mask", "ignore-class"): r"ignore",
@@ -155,7 +154,7 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     if situation.label_values == "minus-hundred" and not has_ignored:
         situation = replace(situation, label_values="negative")  # only losses of class numbers have an ignored label
     own = _plain(f"{entry.case} {entry.reason}")
-    if situation.label_values == "negative" and re.search(_SIGNS["label_values", "minus-hundred"], own):
+    if situation.label_values == "negative" and has_ignored and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
     of_case = f"{own} {_plain(case.text)}"
     text = f"{of_case} {_plain(entry.cause.title if entry.cause is not None else '')}"

@@ -15,7 +15,7 @@ SCORES = np.array([[0.2, 0.7, 0.1], [0.5, 0.1, 0.4], [0.3, 0.3, 0.4]], dtype="fl
 
 @pytest.mark.parametrize("n_classes", [3, 2])
 def case_how_many_examples_have_each_tag_at_each_step(n_classes):
-    """`count_nonzero` over the examples of tags (N, T, C) gives counts (T, C), and an empty table for no tags."""
+    """`count_nonzero` over the examples of tags (N, T, C) gives counts (T, C)."""
     tags = np.array([[[0, 1, 1], [0, 0, 1]], [[1, 1, 1], [0, 0, 0]]], dtype="int32")[..., :n_classes]
     return ValueCase(
         lambda: {"counts": ops.count_nonzero(tags, axis=0)}, reference={"value/counts": np.count_nonzero(tags, axis=0)}

@@ -171,17 +171,17 @@ def test_an_accepted_finding_is_known_whatever_its_situation_is(tmp_path, monkey
 _OF_FUNCTIONS = """
 from keras import ops
 
-def case_counts_of_tags():
-    \"\"\"`count_nonzero` over the examples gives a count for each step and class.\"\"\"
-    return {"counts": ops.count_nonzero([[1]], axis=0)}
+def case_rarest_tags():
+    \"\"\"`argmin` over the examples gives an example for each step and class.\"\"\"
+    return {"rarest": ops.argmin([[1]], axis=0)}
 
 def case_counting_labels():
-    \"\"\"`bincount` refuses label -1.\"\"\"
+    \"\"\"`bincount` refuses label -1, and -100.\"\"\"
     return {"counts": ops.bincount([-1])}
 """
 _ENTRIES_OF_FUNCTIONS = """
 [[divergence]]
-case = "explored/counts_of_tags"
+case = "explored/rarest_tags"
 backends = ["torch"]
 kind = "value"
 oracle = "reference"
@@ -210,10 +210,10 @@ def test_a_function_for_labels_is_known_by_a_case_with_the_same_kind_of_labels(t
         signature = replace(sighting.signature, oracle="reference", kind="value", legs=("torch",), target=situation.target)
         return known.describing(replace(sighting, situation=situation, signature=signature), "labels")
 
-    assert describing("count_nonzero", options=(("axis", 0),)) == "explored/counts_of_tags"
-    assert describing("count_nonzero", options=(("keepdims", True),)) is None
-    assert describing("count_nonzero", label_values="nan") is None
-    assert describing("count_nonzero", label_dtype="uint8") is None
+    assert describing("argmin", options=(("axis", 0),)) == "explored/rarest_tags"
+    assert describing("argmin", options=(("keepdims", True),)) is None
+    assert describing("argmin", label_values="nan") is None
+    assert describing("argmin", label_dtype="uint8") is None
     counted = {"labels": "integer", "label_shape": "(N,)", "label_dtype": "int32"}
     assert describing("bincount", label_values="negative", **counted) == "explored/counting_labels"
     assert describing("bincount", label_values="minus-hundred", **counted) == "explored/counting_labels"
