@@ -135,6 +135,8 @@ def test_there_is_no_reference_for_half_precision_or_several_steps():
         ({"optimizer": "Adam", "path": "compute_loss"}, False), ({"mask": "some", "label_shape": "(N,)"}, False),
         ({"outputs": "list", "path": "call"}, False), ({"batch": "ragged-last", "path": "train_on_batch"}, False),
         ({"labels": "text", "path": "fit"}, False), ({}, True),
+        ({"outputs": "named", "sample_weight": "per-example"}, False), ({"outputs": "named", "mask": "all"}, False),
+        ({"outputs": "named", "optimizer": "Adam"}, False), ({"outputs": "named", "path": "fit"}, True),
     ],
 )  # fmt: skip
 def test_which_choices_go_with_a_path(choices, fits):
