@@ -64,8 +64,8 @@ def _stands_in_for_a_type(finding: Finding, recordings: Mapping[str, Recording])
 
 def _is_not_finite(recording: Recording) -> bool:
     """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
-    values = [recording.observations[name].value for name in SHOWN if name in recording.observations]
-    return bool(values) and not any(np.isfinite(value).any() for value in values)
+    shown = [recording.observations[name] for name in SHOWN if name in recording.observations]
+    return bool(shown) and not any(observation.is_text or np.isfinite(observation.value).any() for observation in shown)
 
 
 def _is_undefined(situation: Situation) -> bool:

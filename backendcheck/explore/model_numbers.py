@@ -61,15 +61,25 @@ def weight_by_class(labels: np.ndarray, class_weight: Mapping[int, float]) -> np
     return np.array([class_weight.get(int(each), 1.0) if np.isfinite(each) else 1.0 for each in classes], np.float32)
 
 
-def predictions_of(situation: Situation) -> np.ndarray:
-    """What the model predicts. A masked step has the scores of token 0."""
-    predictions = arrays_of(situation)["y_pred"]
+def predictions_of(situation: Situation, *, is_second: bool = False) -> np.ndarray:
+    """What the model predicts. A masked step has the scores of token 0. The second output is made from scores half as large."""
+    predictions, factor = arrays_of(situation)["y_pred"], weight_of_output(is_second=is_second)
+    if is_second:
+        predictions = _activated(situation, factor * scores_of(situation))
     if situation.mask not in ("some", "all"):
-        return predictions
+        return predictions.astype(np.float32)
     kept = mask_of(situation, predictions.shape[:-1])[..., None]
-    scores = _masked_scores(predictions.shape[-1])
-    masked = activated(situation.head, scores) if situation.head in ACTIVATIONS else scores
+    masked = _activated(situation, factor * _masked_scores(predictions.shape[-1]))
     return np.where(kept, predictions, masked).astype(np.float32)
+
+
+def weight_of_output(*, is_second: bool) -> float:
+    """By what the layer of an output multiplies what it gets."""
+    return 0.5 if is_second else 1.0
+
+
+def _activated(situation: Situation, scores: np.ndarray) -> np.ndarray:
+    return activated(situation.head, scores) if situation.head in ACTIVATIONS else scores
 
 
 def _masked_scores(width: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from backendcheck.explore.model_numbers import (
     model_arrays,
     predictions_of,
     weight_by_class,
+    weight_of_output,
 )
 from backendcheck.explore.numbers import ACTIVATIONS, batches_of
 from backendcheck.explore.paths import TRAINING
@@ -55,7 +56,7 @@ def _outputs(situation: Situation) -> tuple[bool, ...]:
 
 
 def _by_batch(situation: Situation, recording: Recording, *, is_second: bool) -> Iterator[DeclaredLoss | None]:
-    arrays, predictions = model_arrays(situation), predictions_of(situation)
+    arrays, predictions = model_arrays(situation), predictions_of(situation, is_second=is_second)
     labels = arrays["y_true"][::-1] if is_second else arrays["y_true"]
     weight = arrays.get("sample_weight")
     if (class_weight := class_weight_of(situation)) is not None:
@@ -72,7 +73,8 @@ def _weights(situation: Situation, losses: list[list[DeclaredLoss | None]]) -> I
     if situation.head in ACTIVATIONS or situation.optimizer != "none":
         return
     arrays = model_arrays(situation)
-    for name, of_output in zip(("first", "second"), losses, strict=False):
+    for name, of_output, is_second in zip(("first", "second"), losses, (False, True), strict=False):
+        weight = weight_of_output(is_second=is_second)
         (declared,) = of_output
         if declared is None:
             return
@@ -82,9 +84,9 @@ def _weights(situation: Situation, losses: list[list[DeclaredLoss | None]]) -> I
         width = gradient.value.shape[-1]
         rows = gradient.value.reshape(-1, width)
         if has_embedding(situation):
-            weights = arrays["table"].astype(np.float64)
+            weights = weight * arrays["table"].astype(np.float64)
             np.subtract.at(weights, arrays["x"].reshape(-1), RATE * rows)
             yield f"{name}/embeddings", ReferenceValue(value=weights)
         else:
             fed = arrays["x"].reshape(-1, width).astype(np.float64)
-            yield f"{name}/kernel", ReferenceValue(value=np.eye(width) - RATE * (fed.T @ rows))
+            yield f"{name}/kernel", ReferenceValue(value=weight * np.eye(width) - RATE * (fed.T @ rows))

@@ -43,6 +43,11 @@ RULES: tuple[Rule, ...] = (
     (("sample_weight", "path"), lambda weight, path: weight != "class-weight" or path in TRAINING),
     (("sample_weight", "label_shape"), lambda weight, shape: weight != "class-weight" or shape not in _STEPS),
     (("sample_weight", "outputs"), lambda weight, outputs: weight != "class-weight" or outputs == "one"),
+    # Keras takes no weights for labels by name (KeyError: 0), on every backend. Each loss would show it again.
+    (("sample_weight", "outputs"), lambda weight, outputs: weight == "none" or outputs != "named"),
+    # An output has the name of its last layer. Behind an embedding that may be an activation, so names are for dense layers.
+    (("mask", "outputs"), lambda mask, outputs: mask not in ("some", "all") or outputs != "named"),
+    (("optimizer", "outputs"), lambda optimizer, outputs: optimizer == "none" or outputs != "named"),
     (("optimizer", "path"), lambda optimizer, path: optimizer == "none" or path in TRAINING),
     (("mask", "path"), lambda mask, path: mask not in ("some", "all") or path != CALL),
     (("mask", "label_shape"), lambda mask, shape: mask not in ("some", "all") or shape in _STEPS),

@@ -145,7 +145,7 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
     dtype = f', dtype="{situation.policy}"' if situation.policy != "float32" else ""
     options = activation + dtype + (', activity_regularizer="l2"' if kind == "metric" else "")
     lines = [f'inputs = keras.Input({shape[1:-1]}, dtype="int32")' if is_embedding else f"inputs = keras.Input({shape[1:]})"]
-    names = ("first",) if situation.outputs == "one" else ("first", "second")
+    names: tuple[str, ...] = ("first",) if situation.outputs == "one" else ("first", "second")
     for name in names:
         if is_embedding:
             masked = ", mask_zero=True" if situation.mask in ("some", "all") else ""
@@ -156,10 +156,12 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
         else:
             lines.append(f'{name} = keras.layers.Dense({width}, use_bias=False{options}, name="{name}")(inputs)')
     weights = "table" if is_embedding else f"np.eye({width})"
-    return [
-        *lines, f"model = keras.Model(inputs, {_outputs(situation, names)})",
-        f"model.set_weights([{', '.join([weights] * len(names))}])",
-    ]  # fmt: skip
+    lines.append(f"model = keras.Model(inputs, {_outputs(situation, names)})")
+    if len(names) == 1:
+        return [*lines, f"model.set_weights([{weights}])"]
+    # The outputs predict different values, so that labels or losses that are exchanged are seen.
+    of_layers = zip(names, (weights, f"{weights} / 2"), strict=True)
+    return [*lines, *(f'model.get_layer("{name}").set_weights([{of_layer}])' for name, of_layer in of_layers)]
 
 
 def _outputs(situation: Situation, names: tuple[str, ...]) -> str:

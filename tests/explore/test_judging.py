@@ -148,6 +148,15 @@ def test_a_refusal_of_nan_beside_nan_is_not_a_finding_and_one_beside_a_number_is
     assert _nan_labels({"tensorflow": "InvalidArgumentError: nan", "jax": 0.5, "torch": nan}) is not None
 
 
+def test_text_beside_a_refusal_of_nan_is_a_value():
+    situation = Situation(
+        target="keras.layers.StringLookup", labels="integer", head="logits", label_values="nan", options=(("invert", True),),
+    )  # fmt: skip
+    recordings = {leg: recording("explored/x", leg, **{"value/result": np.array(["cat"])}) for leg in ("tensorflow", "torch")}
+    recordings["jax"] = recording("explored/x", "jax", raised="TypeError: nan")
+    assert Judge(_Legs({}), {situation.target: "labels"}).sighting(situation, recordings) is not None
+
+
 def test_a_mean_of_no_examples_has_no_defined_value():
     values = dict.fromkeys(_LEGS, float("nan"))
     assert _sighting(values, Situation(target="keras.losses.Huber", labels="real", head="linear", label_values="empty")) is None

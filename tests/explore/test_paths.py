@@ -103,9 +103,17 @@ def test_the_reference_of_a_step_is_its_loss_and_the_weights_after_it():
 def test_the_reference_adds_the_outputs_and_knows_their_labels():
     values = model_reference(replace(_SQUARED, outputs="list"), _described(_SQUARED))
     arrays = model_arrays(_SQUARED)
-    errors = [np.mean((arrays["x"] - labels) ** 2) for labels in (arrays["y_true"], arrays["y_true"][::-1])]
+    errors = [np.mean((arrays["x"] - arrays["y_true"]) ** 2), np.mean((arrays["x"] / 2 - arrays["y_true"][::-1]) ** 2)]
     np.testing.assert_allclose(values["train/loss"].value, [sum(errors)], rtol=1e-6)
-    assert {"train/weight/first/kernel", "train/weight/second/kernel"} <= {*values}
+    gradient = arrays["x"].T @ (arrays["x"] / 2 - arrays["y_true"][::-1]) * (2 / arrays["x"].size)
+    np.testing.assert_allclose(values["train/weight/second/kernel"].value, np.eye(3) / 2 - 0.1 * gradient, atol=1e-6)
+    assert "train/weight/first/kernel" in values
+
+
+def test_the_second_output_predicts_something_else_so_that_exchanged_labels_are_seen():
+    for situation in (_SQUARED, _classes(path="fit", label_shape="(N,T)", mask="some")):
+        first, second = predictions_of(situation), predictions_of(situation, is_second=True)
+        assert (first != second).all()
 
 
 def test_an_output_without_a_loss_adds_nothing_to_the_reference():
@@ -127,6 +135,8 @@ def test_there_is_no_reference_for_half_precision_or_several_steps():
         ({"optimizer": "Adam", "path": "compute_loss"}, False), ({"mask": "some", "label_shape": "(N,)"}, False),
         ({"outputs": "list", "path": "call"}, False), ({"batch": "ragged-last", "path": "train_on_batch"}, False),
         ({"labels": "text", "path": "fit"}, False), ({}, True),
+        ({"outputs": "named", "sample_weight": "per-example"}, False), ({"outputs": "named", "mask": "all"}, False),
+        ({"outputs": "named", "optimizer": "Adam"}, False), ({"outputs": "named", "path": "fit"}, True),
     ],
 )  # fmt: skip
 def test_which_choices_go_with_a_path(choices, fits):
@@ -289,7 +299,7 @@ def test_the_script_of_what_one_leg_refuses_prints_the_value_of_the_others(situa
 
 @pytest.mark.parametrize("change", [
     {}, {"path": "save-load"}, {"path": "jit", "mask": "some", "outputs": "nested"},
-    {"path": "dataset", "mask": "some", "outputs": "list", "sample_weight": "per-element"},
+    {"path": "dataset", "mask": "some", "outputs": "list"}, {"path": "dataset", "sample_weight": "per-element"},
 ])  # fmt: skip
 def test_the_script_of_a_small_model_has_no_more_lines_than_a_person_would_write(change):
     situation = replace(_SQUARED, **{"label_shape": "(N,T,C)", "n_examples": 1, "n_classes": 2, **change})
