@@ -166,7 +166,8 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
         return True
     if situation.label_shape == "(N,)" and re.search(_FLAT, text):
         return True
-    return not any(re.search(sign, of_case) for sign in _SIGNS.values()) and _does_the_same(entry, sighting)
+    claimed = _plain(f"{entry.case} {case.text}")  # a reason may say NaN, as the outcome
+    return not any(re.search(sign, claimed) for sign in _SIGNS.values()) and _does_the_same(entry, sighting)
 
 
 def _code(function: ast.stmt) -> str:
