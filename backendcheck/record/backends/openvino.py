@@ -26,7 +26,7 @@ def configure(device: str) -> dict[str, str]:  # noqa: ARG001 - Keras chooses th
     openvino.compile_model = _compile_in_float32
     core.OPENVINO_DTYPES.pop("string", None)
     math.top_k = _top_k_of_enough
-    return {"inference_precision": "f32", "text": "refused"}
+    return {"inference_precision": "f32", "text": "refused", "top_k": "refused beyond the number of values"}
 
 
 def _compile_in_float32(*arguments: Any, config: dict[str, Any] | None = None, **options: Any) -> Any:
