@@ -12,7 +12,7 @@ from pathlib import Path
 _LEAST_ROOM = 256 << 20  # bytes for what cases leave, whatever the bound; less would replace a worker after every case
 _PAGE = mmap.PAGESIZE
 _KEPT_AT_MOST = 0.5  # part of the room that may still be in use after memory was let go
-_LIBRARIES = ("tensorflow", "torch", "jax", "openvino")  # each takes hundreds of megabytes
+_LIBRARIES = {"tensorflow": 500 << 20, "torch": 200 << 20, "jax": 130 << 20}  # bytes that importing each takes at most
 
 
 class WorkerMemory:
@@ -46,8 +46,9 @@ class WorkerMemory:
             return False
         most = max(self.bound, self.began_at + _LEAST_ROOM)
         now, libraries = resident_bytes(), _imported_libraries()
-        if libraries != self._libraries:
-            self._needed, self._libraries = min(self._needed + max(now - self._before, 0), most), libraries
+        if new := libraries - self._libraries:
+            grown = min(max(now - self._before, 0), sum(_LIBRARIES[name] for name in new))  # the case may keep more
+            self._needed, self._libraries = min(self._needed + grown, most), libraries
         self._before = now
         if now <= most:
             return False

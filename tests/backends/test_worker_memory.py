@@ -15,7 +15,7 @@ from backendcheck.vocabulary.states import ExitState, Status
 
 CASES = '''
 """Cases that keep memory, and cases that only need it."""
-import sys, tempfile
+import sys
 import keras, numpy as np
 from backendcheck import LossCase, ModelCase
 
@@ -25,9 +25,8 @@ def loss(rng):
     return LossCase("mean_squared_error", rng.normal(size=(4, 2)), rng.normal(size=(4, 2)))
 
 def case_keeps(rng):
-    """It keeps 320 MB, and a temporary file."""
+    """It keeps 320 MB."""
     KEPT.append(np.ones(40_000_000))
-    KEPT.append(tempfile.NamedTemporaryFile(dir=".", suffix=".temporary"))
     return loss(rng)
 
 def case_needs(rng):
@@ -78,10 +77,6 @@ def test_a_worker_that_keeps_too_much_is_replaced_and_nothing_is_lost(folder: Pa
     assert environment.exit_state is ExitState.COMPLETE
     assert environment.n_replaced_for_memory == 1  # after the case that keeps memory, not after the one that only needs it
     assert read_environment(folder / "free" / "torch").n_replaced_for_memory == 0
-
-
-def test_a_worker_that_is_replaced_deletes_its_temporary_files(folder: Path) -> None:
-    assert not [*folder.rglob("*.temporary")]
 
 
 def test_the_recordings_are_those_of_one_worker(folder: Path) -> None:
