@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from backendcheck.vocabulary.leg_names import LegName
 
 _OUT = Path("reports/bisect")
-_OLDEST = {"keras": "3.4"}  # the first version that backendcheck supports
 
 
 @click.command(cls=GroupedCommand)
@@ -109,14 +108,14 @@ def _releases(package: str, versions: str | None, good: str | None, bad: str | N
     from packaging.version import Version
 
     from backendcheck.errors import UsageError
-    from backendcheck.versions.releases import in_order, origin_of_release, releases_of
+    from backendcheck.versions.releases import OLDEST_KERAS, in_order, origin_of_release, releases_of
     from backendcheck.versions.tried import Tried
     from backendcheck.vocabulary.leg_names import PackageVersion
 
     listed = in_order(versions.split(","), "--versions") if versions else releases_of(package)
     ends = {option: in_order([text], option)[0] for option, text in (("--good", good), ("--bad", bad)) if text}
     listed = in_order([*listed, *ends.values()], "--versions")
-    oldest = listed[0] if versions else _OLDEST.get(package, "")
+    oldest = listed[0] if versions else OLDEST_KERAS if package == "keras" else ""
     if not (oldest or good):
         message = f"--package {package}: expected --good VERSION, the oldest version that works with the installed Keras."
         raise UsageError(message)

@@ -18,6 +18,7 @@ from backendcheck.sessions.leg_packages import folder_of_package
 from backendcheck.versions.origin import Origin
 from backendcheck.vocabulary.leg_names import PackageVersion
 
+OLDEST_KERAS = "3.4"  # the first version that backendcheck supports
 _LIST_S = 120.0
 _DATES_S = 15.0
 _DEFAULT_INDEX = "https://pypi.org/simple"  # that of pip

@@ -18,12 +18,11 @@ from backendcheck.explore.explore import Found
 from backendcheck.explore.judging import Sighting
 from backendcheck.sessions.leg_packages import install_packages
 from backendcheck.temporary import temporary_directory
-from backendcheck.versions.releases import releases_of
+from backendcheck.versions.releases import OLDEST_KERAS, releases_of
 from backendcheck.versions.requirements import leg_with
 from backendcheck.vocabulary.leg_names import PackageVersion, parse_leg
 
 _KERAS = "keras"
-_OLDEST = Version("3.4")  # the first that backendcheck supports
 _PROBE = "import keras\nprint(keras.backend.backend(), repr(keras.__version__))\n"
 
 Shown = dict[Path, bool | None]  # by script: whether it shows its finding, None if that cannot be judged
@@ -71,7 +70,7 @@ def find_since(
     Raises:
         UsageError: if the releases cannot be listed.
     """
-    versions = [version for version in releases_of(_KERAS) if _OLDEST <= Version(version) < Version(installed)]
+    versions = [version for version in releases_of(_KERAS) if Version(OLDEST_KERAS) <= Version(version) < Version(installed)]
     report(f"looking in {len(versions)} earlier releases of Keras for {len(found)} findings")
     searches = {path: _Search(first=len(versions)) for path in found}
     while left := [path for path, search in searches.items() if search.first - search.without > 1]:
