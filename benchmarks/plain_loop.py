@@ -1,19 +1,22 @@
 """Compare the time of `backendcheck run` with a plain loop over the same cases that records nothing.
 
-    python benchmarks/plain_loop.py BACKEND     one backend: import it once, run every built-in case, print the seconds
-    python benchmarks/plain_loop.py             all three at once, then `backendcheck run`, and the ratio
+    python benchmarks/plain_loop.py [PATH …] [--oracles agreement]    all three backends at once, then `backendcheck run`
+    python benchmarks/plain_loop.py [PATH …] --only BACKEND           the loop alone, on one backend
 
 For each case the loop does the same as a careful script: build it, predict, loss, gradients, evaluate, fit. The gradient
 functions and the environment (threads, JAX's compilation cache) are those of the recorder. So the ratio shows the cost of pytest,
-xdist, the recordings, the comparison and the report. Both sides are warmed up once before they are timed.
+xdist, the recordings, the comparison and the report. The loop is warmed up once before it is timed, which fills JAX's
+compilation cache for both. CPU seconds are those of all processes. Linux and macOS.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import inspect
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,14 +29,14 @@ from backendcheck.vocabulary.backends import DEFAULT_BACKENDS
 from backendcheck.vocabulary.leg_names import LegName
 
 
-def loop(backend: str) -> int:
-    """Run every built-in case under the backend of this process, and return their number."""
+def loop(backend: str, paths: list[str]) -> int:
+    """Run every case under the backend of this process, and return their number."""
     import warnings
 
     import keras
     import numpy as np
 
-    from backendcheck import LossCase, ModelCase, ValueCase
+    from backendcheck import FunctionCase, LossCase, ModelCase, ValueCase
     from backendcheck.record.backends import backend_module
     from backendcheck.record.observe import losses
 
@@ -43,7 +46,7 @@ def loop(backend: str) -> int:
     backend_numerics.configure("cpu")
     sys.path.append(str(builtin_cases()))
     n_cases = 0
-    for path in find_case_files([str(builtin_cases())]):
+    for path in find_case_files(paths):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -58,6 +61,8 @@ def loop(backend: str) -> int:
                     case = function(**arguments)
                     if isinstance(case, ValueCase):
                         case.compute()
+                    elif isinstance(case, FunctionCase):
+                        _plain_function(case, keras, backend_numerics)
                     elif isinstance(case, LossCase):
                         _plain_loss(case, losses, backend_numerics)
                     elif isinstance(case, ModelCase):
@@ -78,6 +83,24 @@ def _parameters(function):
         axes.append([dict(zip(names, value, strict=True)) for value in values])
     for combination in itertools.product(*axes):
         yield {name: value for part in combination for name, value in part.items()}
+
+
+def _plain_function(case, keras, backend_numerics) -> None:
+    from backendcheck.record.observe.arrays import as_arrays, leaves, map_nest, to_tensor
+
+    named = {name: map_nest(to_tensor, as_arrays(value)) for name, value in case.named_inputs.items()}
+
+    def call(by_name):
+        return case.function(**by_name) if isinstance(case.inputs, dict) else case.function(*by_name.values())
+
+    call(named)
+    if case.gradients:
+        floats = {name: value for name, value in named.items() if keras.backend.is_float_dtype(str(getattr(value, "dtype", "")))}
+
+        def total(floats, rest):
+            return sum(keras.ops.sum(leaf) for _, leaf in leaves({"result": call(rest | floats)}))
+
+        backend_numerics.gradient_function(lambda _: floats, total, ())(named)
 
 
 def _plain_loss(case, losses, backend_numerics) -> None:
@@ -125,37 +148,51 @@ def _plain_model(case, keras, backend_numerics) -> None:
     )
 
 
-def _all_at_once() -> float:
-    began = time.perf_counter()
-    threads = os.cpu_count() or 1
+def _timed(commands, environments) -> tuple[float, float]:
+    """Seconds and CPU seconds of processes that run at the same time."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, backend.value],
-            env=environment_for(LegName(backend=backend), "cpu", threads),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for backend in DEFAULT_BACKENDS
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for command, environment in zip(commands, environments, strict=True)
     ]
-    assert all(process.wait() == 0 for process in processes)
-    return time.perf_counter() - began
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode in (0, 1), errors
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _run() -> float:
-    with tempfile.TemporaryDirectory() as out:
+def _plain(paths: list[str]) -> tuple[float, float]:
+    commands = [[sys.executable, __file__, *paths, "--only", backend.value] for backend in DEFAULT_BACKENDS]
+    threads = os.cpu_count() or 1
+    return _timed(commands, [environment_for(LegName(backend=backend), "cpu", threads) for backend in DEFAULT_BACKENDS])
+
+
+def _run(paths: list[str], oracles: str) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = ["--fresh", "--out", str(Path(folder) / "report")]
+        return _timed([[sys.executable, "-m", "backendcheck", "run", *paths, *out, "--oracles", oracles]], [None])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", metavar="PATH", default=[str(builtin_cases())])
+    parser.add_argument("--oracles", action="append", help="those of the run; several times for several runs")
+    parser.add_argument("--only", choices=[backend.value for backend in DEFAULT_BACKENDS])
+    options = parser.parse_args()
+    if options.only:
         began = time.perf_counter()
-        command = [sys.executable, "-m", "backendcheck", "run", "--out", str(Path(out) / "report"), *sys.argv[1:]]
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-        assert done.returncode in (0, 1), done.stderr
-        return time.perf_counter() - began
+        n_cases = loop(options.only, options.paths)
+        print(f"{options.only}: {n_cases} cases in {time.perf_counter() - began:.1f} s")
+        return
+    _plain(options.paths)
+    plain_s, plain_cpu_s = _plain(options.paths)
+    print(f"plain loop: {plain_s:.1f} s, {plain_cpu_s:.1f} CPU s", flush=True)
+    for oracles in options.oracles or ["agreement", "agreement,paths,order,reference"]:
+        run_s, run_cpu_s = _run(options.paths, oracles)
+        ratios = f"{run_s / plain_s:.2f} times the loop, {run_cpu_s / plain_cpu_s:.2f} in CPU"
+        print(f"run --oracles {oracles}: {run_s:.1f} s, {run_cpu_s:.1f} CPU s; {ratios}", flush=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        began = time.perf_counter()
-        n = loop(sys.argv[1])
-        print(f"{sys.argv[1]}: {n} cases in {time.perf_counter() - began:.1f} s")
-    else:
-        _all_at_once(), _run()  # warm-up: this fills JAX's compilation cache
-        plain, whole = _all_at_once(), _run()
-        print(f"plain loop {plain:.1f} s, backendcheck run {whole:.1f} s, ratio {whole / plain:.2f}")
+    main()
