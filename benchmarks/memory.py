@@ -136,16 +136,20 @@ def follow(backend: str, n_cases: int, folder: Path, options: list[str], timeout
     command = [
         sys.executable, "-m", "backendcheck", "run", str(folder / "cases"), "--backends", backend, "--out", str(folder / "out"),
     ]  # fmt: skip
-    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    errors = folder / "errors"
+    with errors.open("w") as file:
+        process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=file)
     try:
-        watch_run(process, backend, n_cases, leg, timeout_s)
+        if not watch_run(process, backend, n_cases, leg, timeout_s):
+            sys.exit(f"backendcheck run ended before its first case:\n{errors.read_text()}")
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait()
 
 
-def watch_run(process: subprocess.Popen, backend: str, n_cases: int, leg: Path, timeout_s: float) -> None:
+def watch_run(process: subprocess.Popen, backend: str, n_cases: int, leg: Path, timeout_s: float) -> bool:
+    """Print a line at every tenth of the way. Returns whether a case was begun."""
     work = leg / ".work"
     print(f"\n{backend}: {n_cases} cases\n{'cases':>6} {'now MB':>8} {'most MB':>8} {'controller':>10} {'command':>8}"
           f" {'CPU s/case':>10} {'s/case':>7} {'replaced':>8}", flush=True)  # fmt: skip
@@ -168,12 +172,15 @@ def watch_run(process: subprocess.Popen, backend: str, n_cases: int, leg: Path, 
             print(f"{n_done:>6} {now:>8.0f} {most:>8.0f} {controller:>10.0f} {of_command:>8.0f}"
                   f" {cpu_s / n_new:>10.2f} {s / n_new:>7.2f} {n_retired:>8}", flush=True)  # fmt: skip
             n_before, cpu_before, s_before = n_done, watch.cpu_s, time.monotonic()
+    if cpu_before is None:
+        return False
     if process.poll() is None:
         print(f"stopped after {timeout_s:g} s, with {n_before} of {n_cases} cases")
     recording_s = time.monotonic() - began - start_s
     share = 100 * watch.idle_s / recording_s
     print(f"{n_retired} workers replaced, {watch.idle_s:.0f} s of {recording_s:.0f} s ({share:.1f} %); the command needed"
           f" {watch.most['command'] / 1e6:.0f} MB at most, its report included", flush=True)  # fmt: skip
+    return True
 
 
 if __name__ == "__main__":
