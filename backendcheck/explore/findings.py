@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from backendcheck.errors import UnreadableInput
-from backendcheck.explore.case_file import case_file, case_name, situation_words
+from backendcheck.explore.case_file import case_file, case_name
 from backendcheck.explore.explore import Exploration, Found
-from backendcheck.explore.judging import outcome_words
+from backendcheck.explore.judging import expected_of, outcome_words
+from backendcheck.explore.page import exploration_page
 from backendcheck.explore.script import script_of
 from backendcheck.files import read_text, write_atomically
 from backendcheck.report.formats.strict_json import plain
@@ -20,38 +19,6 @@ from backendcheck.report.formats.strict_json import plain
 SCHEMA = 1
 FINDINGS = "findings.json"
 CASES = "cases/explored.py"
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Exploration: {{ findings|length }} findings</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
-section { border-top: 1px solid; padding: .5rem 0 }
-h2 { font-size: 1.05rem; margin: .5rem 0 } table { border-collapse: collapse } td, th { padding: 0 1rem 0 0; text-align: left }
-code { overflow-wrap: anywhere }
-</style>
-<h1>Exploration</h1>
-<p>{{ content.situations }} situations on {{ content.legs|join(", ") }}, seed {{ content.seed }}. Of the pairs of choices,
-{{ "%.1f"|format(100 * content.pairs_covered) }} % are covered. {{ findings|length }} findings, {{ n_new }} of them new.
-{{ content.unsupported }} situations were refused by every leg. {{ content.not_confirmed }} findings did not show again in fresh
-processes and are left out.</p>
-{% for finding in findings %}
-<section>
-<h2>{{ finding.headline }}</h2>
-<p><code>{{ finding.target }}</code>: {{ finding.words }}. {{ "Known: " ~ finding.known if finding.known else "New" }}.
-Seen {{ finding.hits }} times, confirmed {{ finding.confirmed }} of 3.
-{% if finding.since %}Since Keras {{ finding.since }}{{ "" if finding.not_in else " or earlier" }}.{% endif %}</p>
-<table>{% for leg, value in finding.outcomes.items() %}<tr><th>{{ leg }}<td><code>{{ value }}</code>{% endfor %}</table>
-<p>Options <code>{{ finding.situation.options }}</code>. Script <code>{{ finding.script }}</code>.
-Case <code>{{ finding.case }}</code>. Signature <code>{{ finding.signature }}</code>.</p>
-</section>
-{% else %}<p>No finding.</p>
-{% endfor %}
-</html>
-"""
 
 
 def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -> dict[Path, Found]:
@@ -89,7 +56,7 @@ def write_findings(
         (finding.sighting, finding.case.partition("::case_")[2], kinds[finding.sighting.situation.target]) for finding in found
     ]
     write_atomically(out / CASES, case_file(cases).encode())
-    write_atomically(out / "index.html", _page(content, found).encode())
+    write_atomically(out / "index.html", exploration_page(content, found, out).encode())
     write_atomically(out / FINDINGS, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     return content
 
@@ -103,18 +70,8 @@ def _entry(finding: Found) -> dict[str, Any]:
         "first_s": round(finding.first_s, 1), "known": finding.known, "case": finding.case, "script": finding.script,
         "confirmed": finding.confirmed, "since": finding.since, "not_in": finding.not_in,
         "outcomes": {leg: outcome_words(recording) for leg, recording in sighting.recordings.items()},
+        "expected": expected_of(sighting.recordings),
     }  # fmt: skip
-
-
-def _page(content: Mapping[str, Any], found: Sequence[Found]) -> str:
-    entries = [
-        {**entry, "words": situation_words(finding.sighting.situation)}
-        for entry, finding in zip(content["findings"], found, strict=True)
-    ]
-    entries.sort(key=lambda entry: (entry["known"] is not None, entry["target"]))
-    n_new = sum(entry["known"] is None for entry in entries)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(_PAGE).render(content=content, findings=entries, n_new=n_new)
 
 
 def read_earlier(out: Path) -> dict[str, Any]:

@@ -263,3 +263,13 @@ def outcome_words(recording: Recording) -> Any:
         if name in recording.observations:
             return recording.observations[name].value.tolist()
     return str(recording.status)
+
+
+def expected_of(recordings: Mapping[str, Recording]) -> Any:
+    """The float64 reference of what reports show, of the leg that has recorded it; None where nothing is right by definition."""
+    for name in SHOWN:
+        for recording in recordings.values():
+            expected = recording.reference_values.get(name)
+            if name in recording.observations and expected is not None and expected.directions is None:
+                return expected.value.tolist()
+    return None

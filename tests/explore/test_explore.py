@@ -2,6 +2,8 @@ import base64
 import json
 from collections import deque
 from dataclasses import replace
+from html import escape as escaped
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,8 +124,39 @@ def test_what_is_written_has_the_fields_of_the_contract(tmp_path):
     } <= {*entry}  # fmt: skip
     assert tmp_path / entry["script"] == path
     assert entry["case"].startswith("cases/explored.py::case_hinge")
-    assert "keras.losses.Hinge" in (tmp_path / "index.html").read_text()
     assert read_earlier(tmp_path) == content
+
+
+def _page(tmp_path, *, known=None, confirmed=3):
+    search = searched(200)
+    (finding,) = search.exploration.findings
+    finding.known, finding.confirmed = known, confirmed
+    finding.sighting = replace(finding.sighting, headline="<b>worse</b>")
+    kinds = {_TARGET.name: "loss"}
+    write_scripts(tmp_path, search.exploration.findings, kinds)
+    write_findings(
+        tmp_path, search.exploration, legs=_LEGS, budget_s=None, environments={}, numbers=summary(search), targets=[_TARGET.name],
+        kinds=kinds,
+    )  # fmt: skip
+    return finding, (tmp_path / "index.html").read_text()
+
+
+def test_the_page_has_each_finding_with_its_script_and_how_to_keep_it(tmp_path):
+    finding, page = _page(tmp_path)
+    assert '<h1 class="bad">1 new finding</h1>' in page
+    assert "keras.losses.Hinge" in page
+    assert "&lt;b&gt;worse&lt;/b&gt;" in page
+    assert escaped((tmp_path / finding.script).read_text()).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
+    assert f"--accept {Path(finding.script).stem}" in page
+    assert "of 3 processes" not in page
+
+
+def test_the_page_of_known_findings_offers_nothing_to_keep(tmp_path):
+    _, page = _page(tmp_path, known="label_range/one_past_the_last_class", confirmed=0)
+    assert '<h1 class="good">1 known</h1>' in page
+    assert "label_range/one_past_the_last_class" in page
+    assert "--accept" not in page
+    assert "confirmed in 0 of 3 processes" in page
 
 
 def _refused(request):
