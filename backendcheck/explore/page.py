@@ -34,8 +34,8 @@ def exploration_page(content: Mapping[str, Any], found: Sequence[Found], out: Pa
     n_known = len(findings) - n_new
     parts = [f"{counted(n_new, 'new finding')}" if n_new else "", f"{n_known} known" if n_known else ""]
     text: str = environment().get_template("explore.html.jinja").render(
-        content=content, targets=targets, n_new=n_new, title=", ".join(filter(None, parts)) or "No finding", out=shlex.quote(str(out)),
-        css=style_sheet(), n_rounds=N_ROUNDS,
+        content=content, targets=targets, n_new=n_new, title=", ".join(filter(None, parts)) or "No finding",
+        out=shlex.quote(str(out)), css=style_sheet(), n_rounds=N_ROUNDS,
         versions=[(leg, _versions(content["environments"].get(leg, {}))) for leg in content["legs"]],
     )  # fmt: skip
     return text
