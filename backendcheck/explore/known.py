@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,15 @@ from backendcheck.errors import UsageError
 from backendcheck.explore.case_file import case_source
 from backendcheck.explore.judging import Sighting
 from backendcheck.explore.keras_targets import keras_targets
+from backendcheck.explore.known_cases import NAMES, KnownCase, cases_in, code_of, names_of
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.environment import Environment
-from backendcheck.reference import canonical_name
 from backendcheck.verdicts.known import Divergence
 from backendcheck.verdicts.known_entries import load
 from backendcheck.verdicts.known_files import find_known_of_paths
 from backendcheck.verdicts.outcomes import changed_outcomes
-from backendcheck.vocabulary.findings import Oracle
+from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.states import ExitState
 
 _USUAL_PLACES = ("cases", "tests/cases")  # of the cases of a project that names none
@@ -52,6 +52,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("predictions", "saturated"): r"saturat|certain|probability 0|\bsure\b",
     ("predictions", "nan"): r"\bnan\b",
     ("predictions", "inf"): r"\binf|infinit",
+    **{("sample_weight", choice): r"weight" for choice in ("per-example", "per-element", "one-zero", "class-weight")},
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
     ("mask", "ignore-class"): r"ignore",
@@ -65,28 +66,12 @@ _NEEDED = {
     for target in (*keras_targets(), *keras_label_targets())
 }
 _FOR_LABELS = frozenset(target.name for target in keras_label_targets())
+_POSITIVE = ("per-example", "per-element")  # sample weights
 _DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16")
 _USUAL = {
     "label_values": "valid", "predictions": "ordinary", "sample_weight": "none", "mask": "none", "batch": "whole",
     "outputs": "one", "policy": "float32", "optimizer": "none",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownCase:
-    """A function of a case file: what it is about.
-
-    `code` is its claim and its body. `text` is its claim and the options that it names. `names` are those that it mentions, also
-    by way of the functions of its file. A name that the file imports is there as ``package.module:Name``. `options` are those
-    that it gives to what it calls, each as the name and the option. `listed` are names in lists of the file that it uses.
-    """
-
-    id: str
-    text: str
-    names: frozenset[str]
-    code: str = ""
-    options: frozenset[tuple[str, str]] = frozenset()
-    listed: frozenset[str] = frozenset()
 
 
 class KnownDivergences:
@@ -114,12 +99,12 @@ class KnownDivergences:
         of_files = [entry for path in find_known_of_paths(places, configuration.known) for entry in load(path)]
         entries = [entry for entry in of_files if entry.applies(legs)]
         paths = dict.fromkeys(path.resolve() for found in files.values() for path in found)
-        return cls(entries, [case for path in paths for case in _cases_in(path)])
+        return cls(entries, [case for path in paths for case in cases_in(path)])
 
     def describing(self, sighting: Sighting, kind: str) -> str | None:
         """The cause, or the case, that describes a finding; None if nothing does for certain. `kind` is that of the target."""
         (function,) = ast.parse(case_source(sighting, "of_finding", kind)).body
-        code = _code(function)
+        code = code_of(function)
         for entry in self._entries:
             case = self._cases.get(entry.case.partition("[")[0].rstrip("*"))
             if case is not None and _concerns(entry, case, sighting) and (case.code == code or _describes(entry, case, sighting)):
@@ -140,10 +125,10 @@ def _concerns(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
 
 def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> bool:
     """Whether a case is about the target. Of the names in a list, those count that the pattern of the entry selects."""
-    names = _names_of(situation.target)
+    names = names_of(situation.target)
     pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
     pieces = [piece for piece in pattern.split("*") if piece]
-    selected = {name for name in case.listed & _NAMES if name in pattern or all(piece in name for piece in pieces)}
+    selected = {name for name in case.listed & NAMES if name in pattern or all(piece in name for piece in pieces)}
     return bool(names & (selected or case.names))
 
 
@@ -158,24 +143,21 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
         return False  # a negative label of its own: the one that PyTorch ignores
     of_case = f"{own} {_plain(case.text)}"
     text = f"{of_case} {_plain(entry.cause.title if entry.cause is not None else '')}"
+    is_flat = situation.label_shape == "(N,)" and re.search(_FLAT, text) is not None
+    plain = (situation.label_values, situation.mask, situation.options) == ("valid", "none", ())
+    if is_flat and plain and sighting.signature.oracle == Oracle.REFERENCE:
+        return True  # labels that meet all predictions give a wrong number with any predictions and weights
+    situation = _plainer(situation, sighting.signature.kind)
     if _special(situation) or situation.options or situation.label_dtype in _DTYPES:
-        names = _names_of(situation.target)
+        names = names_of(situation.target)
         return _is_about(text, situation, frozenset(option for name, option in case.options if name in names))
     # A column is left only where classes (N,) do not show it.
     if (situation.labels, situation.label_shape) == ("integer", "(N,1)") and "(n, 1)" in of_case:
         return True
-    if situation.label_shape == "(N,)" and re.search(_FLAT, text):
+    if is_flat:
         return True
     claimed = _plain(f"{entry.case} {case.text}")  # a reason may say NaN, as the outcome
     return not any(re.search(sign, claimed) for sign in _SIGNS.values()) and _does_the_same(entry, sighting)
-
-
-def _code(function: ast.stmt) -> str:
-    """The claim of a case, which is the first line of its docstring, and its body."""
-    if not isinstance(function, ast.FunctionDef):
-        return ""
-    claim = (ast.get_docstring(function) or "").partition("\n")[0]
-    return "\n".join([claim, *map(ast.unparse, function.body[1:])])
 
 
 def _plain(text: str) -> str:
@@ -197,6 +179,23 @@ def _does_the_same(entry: Divergence, sighting: Sighting) -> bool:
     observation = "" if sighting.finding is None else sighting.finding.observation
     unusual = bool(entry.outcome) and not any(math.isfinite(outcome.number) for outcome in entry.outcome.values())
     return unusual and not changed_outcomes(entry.outcome, observation, sighting.recordings)
+
+
+def _plainer(situation: Situation, kind: str) -> Situation:
+    """A situation without what does not matter beside a choice that is special.
+
+    What refuses a label refuses it in every model and with any weights, and a function for labels is wrong about a label whatever
+    the scores are. What outputs, their precision, the size of a batch and positive weights add to special labels, predictions or
+    a mask is left in by a search that ends before it has made a finding small.
+    """
+    special = dict(_special(situation))
+    if "label_values" in special and (kind == FindingKind.RAISED or situation.target in _FOR_LABELS):
+        plain: dict[str, Any] = {name: usual for name, usual in _USUAL.items() if name != "label_values"}
+        return replace(situation, **plain, options=())
+    if special.keys() & {"label_values", "predictions", "mask"}:
+        situation = replace(situation, outputs="one", policy="float32", batch="whole")
+        return replace(situation, sample_weight="none") if situation.sample_weight in _POSITIVE else situation
+    return situation
 
 
 def _special(situation: Situation) -> list[tuple[str, str]]:
@@ -224,70 +223,8 @@ def _is_about(text: str, situation: Situation, given: frozenset[str]) -> bool:
     )
 
 
-def _names_of(target: str) -> frozenset[str]:
-    """The names by which a case can call a target: the class, and the function of a loss or metric."""
-    if not target.startswith("keras."):
-        return frozenset({target})
-    name = target.rpartition(".")[2]
-    return frozenset({name, canonical_name(name)})
-
-
 def _case_files(place: str) -> list[Path]:
     try:
         return find_case_files([place])
     except UsageError:  # there is no such folder, or no case in it
         return []
-
-
-_NAMES = frozenset().union(*map(_names_of, _NEEDED))
-
-
-def _cases_in(path: Path) -> Iterator[KnownCase]:
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
-    imports = {
-        alias.asname or alias.name: f"{node.module}:{alias.name}"
-        for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }  # fmt: skip
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    names = {**{name: name for name in functions}, **imports}
-    mentioned = {name: _mentioned_in(function, names) for name, function in functions.items()}
-    lists = {
-        target.id: _mentioned_in(node, {})
-        for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
-    }  # fmt: skip
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
-            calls = [(ast.unparse(call.func).rpartition(".")[2], call) for call in ast.walk(node) if isinstance(call, ast.Call)]
-            options = {(imports.get(name, name), each.arg) for name, call in calls for each in call.keywords if each.arg}
-            used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-            claim = ast.get_docstring(node) or ""
-            yield KnownCase(
-                id=f"{path.stem}/{node.name.removeprefix('case_')}",
-                names=_with_helpers(node.name, mentioned),
-                text=" ".join([claim, *{option for _, option in options}]), code=_code(node), options=frozenset(options),
-                listed=frozenset(name for each in used & lists.keys() for name in lists[each]),
-            )  # fmt: skip
-
-
-def _mentioned_in(node: ast.stmt, known: Mapping[str, str]) -> set[str]:
-    """The attributes and texts in a statement, and those names that its file defines or imports, as `known` has them."""
-    names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
-    names |= {known[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in known}
-    return names | {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
-
-
-def _with_helpers(case: str, mentioned: Mapping[str, set[str]]) -> frozenset[str]:
-    """What a case mentions, by itself and by way of the functions of its file.
-
-    A function that mentions several losses or metrics uses the one that it is asked for, so it does not tell which.
-    """
-    names, asked = set(mentioned[case]), {case}
-    while coming := (names & mentioned.keys()) - asked:
-        asked |= coming
-        for function in coming:
-            of_targets = {canonical_name(name) for name in mentioned[function] & _NAMES}
-            names |= mentioned[function] - (_NAMES if len(of_targets) > 1 else frozenset())
-    return frozenset(names)

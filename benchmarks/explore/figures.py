@@ -2,6 +2,7 @@
 
     figures.py --only calls keras.losses.Hinge keras.metrics.AUC     one row for each 10 % of the situations
     figures.py --compare keras.losses.BinaryCrossentropy             covering arrays against as many random situations
+    figures.py --read reports/labels reports/losses                  findings over the time of searches that were made
 
 Figures depend on the machine and on its load, which is printed.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from backendcheck.explore.chosen import targets_on
 from backendcheck.explore.explore import Exploration, Search
@@ -68,15 +71,29 @@ def compare(legs: Legs, plan: Plan, only: str, n: int) -> None:
             print(f"  {signature}")
 
 
+def over_time(folders: Sequence[str]) -> None:
+    """Print how many distinct findings each search had after each tenth of its time."""
+    searches = [json.loads((Path(folder) / "findings.json").read_text(encoding="utf-8")) for folder in folders]
+    titles = [f"{each['situations']} situations, {each['seconds']:.0f} s" for each in searches]
+    print(f"| of the time | {' | '.join(titles)} |\n|{' ---: |' * (len(titles) + 1)}")
+    for tenth in range(1, _ROWS + 1):
+        seen = [sum(f["first_s"] <= tenth / _ROWS * each["seconds"] for f in each["findings"]) for each in searches]
+        print(f"| {100 * tenth // _ROWS} % | {' | '.join(map(str, seen))} |")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", help="as explore takes them (default: all of Keras)")
+    parser.add_argument("targets", nargs="*", help="as explore takes them (default: all of Keras); with --read, folders")
     parser.add_argument("--legs", default="tensorflow,jax,torch", metavar="LIST")
     parser.add_argument("--situations", type=int, default=500, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--only", choices=("calls", "models"), default="", help="leave the others out")
     parser.add_argument("--compare", action="store_true", help="compare the two orders")
+    parser.add_argument("--read", action="store_true", help="search nothing: read what searches with explore have left")
     options = parser.parse_args(arguments)
+    if options.read:
+        over_time(options.targets)
+        return
     with Legs(options.legs.split(",")) as legs:
         plan = Plan.of(targets_on(legs, options.targets, []), options.seed)
         print(f"{len(plan.targets)} targets, {sum(map(len, plan.covering))} situations cover all pairs")

@@ -219,3 +219,40 @@ def test_a_function_for_labels_is_known_by_a_case_with_the_same_kind_of_labels(t
     assert describing("bincount", label_values="negative", **counted) == "explored/counting_labels"
     assert describing("bincount", label_values="minus-hundred", **counted) == "explored/counting_labels"
     assert describing("bincount", **counted) is None  # valid labels are not what the case is about
+
+
+def test_what_a_search_has_left_in_beside_special_labels_or_a_mask_does_not_matter(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch)
+    left_in = {"outputs": "list", "policy": "mixed_float16", "batch": "ragged-last", "sample_weight": "per-example"}
+    assert known.describing(_sighting(**left_in), "loss") == "explored/focal_negative_value"
+    for matters in ({"optimizer": "Adam"}, {"sample_weight": "negative"}, {"predictions": "tied"}, {"mask": "some"}):
+        assert known.describing(_sighting(**left_in | matters), "loss") is None
+
+
+def test_what_refuses_a_label_refuses_it_in_every_model(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, entry=_ENTRY.replace('kind = "value"', 'kind = "raised"'))
+    raised = {"jax": recording("explored/x", "jax", loss=0.5), "torch": recording("explored/x", "torch", raised="ValueError: no")}
+
+    def describing(**changes):
+        sighting = _sighting(optimizer="Adam", sample_weight="zero", predictions="tied", options=(("axis", 1),), **changes)
+        sighting = replace(sighting, signature=replace(sighting.signature, kind="raised"), recordings=raised)
+        return known.describing(sighting, "loss")
+
+    assert describing() == "explored/focal_negative_value"
+    assert describing(label_values="valid") is None
+    assert describing(label_values="above-range") is None
+
+
+def test_sample_weights_have_to_be_named(tmp_path, monkeypatch):
+    weighted = {"label_values": "valid", "sample_weight": "one-zero"}
+    assert _project(tmp_path / "a", monkeypatch).describing(_sighting(**weighted), "loss") is None
+    entry = _ENTRY.replace("Found by explore.", "PyTorch changes the weights.")
+    assert _project(tmp_path / "b", monkeypatch, entry=entry).describing(_sighting(**weighted), "loss") is not None
+
+
+def test_flat_labels_make_every_number_wrong(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, entry=_ENTRY.replace("Found by explore.", "Labels (N,) meet every prediction."))
+    sighting = _sighting(label_values="valid", label_shape="(N,)", predictions="exact-hit", sample_weight="zero")
+    assert known.describing(sighting, "loss") is None
+    wrong = replace(sighting, signature=replace(sighting.signature, oracle="reference"))
+    assert known.describing(wrong, "loss") == "explored/focal_negative_value"
