@@ -43,6 +43,9 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
         sides = [
             recordings[side.leg].observations[finding.observation].value for side in finding.sides if side.leg in recordings
         ]
+        right = left.reference_values.get(finding.observation)
+        if right is not None and all(_infinite_alike(side, right.value) for side in sides):
+            return "infinite, as is right"
         alike = all(np.array_equal(np.isfinite(side), np.isfinite(sides[0])) for side in sides)
         if alike and len(sides) > 1 and not_finite:
             return "not finite on every leg, as the input is"
@@ -66,6 +69,11 @@ def _is_not_finite(recording: Recording) -> bool:
     """Whether the loss or the metric is NaN or infinite in every element, so that a user sees it."""
     shown = [recording.observations[name] for name in SHOWN if name in recording.observations]
     return bool(shown) and not any(observation.is_text or np.isfinite(observation.value).any() for observation in shown)
+
+
+def _infinite_alike(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether two arrays have the same infinities in the same places, and no NaN."""
+    return np.array_equal(*(np.where(np.isfinite(side), 0.0, side) for side in (left, right)))
 
 
 def _is_undefined(situation: Situation) -> bool:

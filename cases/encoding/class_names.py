@@ -127,6 +127,16 @@ def case_from_the_index_back_to_the_name():
     return ValueCase(compute)
 
 
+def case_from_indices_by_step_back_to_the_names():
+    """`StringLookup(invert=True)` returns the name of each step (N, T), in the shape of the indices."""
+
+    def compute():
+        lookup = keras.layers.StringLookup(vocabulary=ANIMALS, num_oov_indices=0, invert=True)
+        return {"names": as_text(lookup(np.array([[2, 0], [1, 1]])))}
+
+    return ValueCase(compute)
+
+
 def case_several_names_as_multi_hot_labels():
     """Multi-hot labels have column 0 for unknown names; a repeated name counts once.
 
@@ -162,7 +172,7 @@ def as_text(names):
     """A list of str, whether the layer returned a list or a tensor of bytes."""
     if hasattr(names, "numpy"):
         names = names.numpy()
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(names)]
 
 
 def case_a_class_name_with_a_line_break():

@@ -135,6 +135,17 @@ def case_row_and_column_of_a_flat_label(labels):
     return ValueCase(compute, reference={"value/row": row, "value/column": column})
 
 
+def case_the_row_of_a_hashed_label():
+    """`unravel_index` finds a hashed label of a table with four billion columns, and the column has the type of the label."""
+    label = np.array([3 * 2**31], dtype="int64")
+
+    def compute():
+        row, column = ops.unravel_index(label, (2, 2**32))
+        return {"row": row, "column": column}
+
+    return ValueCase(compute, reference={"value/row": np.array([1]), "value/column": np.array([2**31])})
+
+
 @pytest.mark.parametrize("label", [pytest.param(6, id="past_the_end"), pytest.param(-7, id="negative")])
 def case_a_flat_label_that_is_not_there(label):
     """`unravel_index` refuses label 6 of a table (2, 3), and the negative label -7, as NumPy does."""

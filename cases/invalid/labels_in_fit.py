@@ -50,6 +50,11 @@ def case_fit_compiled_by_xla():
     return ValueCase(trained_on(np.array([0, 1, 3]), xla=keras.backend.backend() == "tensorflow"), expect=Raises())
 
 
+def case_the_ignored_label_compiled_by_xla():
+    """`fit` refuses label -100 of three classes, even where TensorFlow compiles the step (`jit_compile=True`)."""
+    return ValueCase(trained_on(np.array([0, 1, -100]), xla=keras.backend.backend() == "tensorflow"), expect=Raises())
+
+
 def case_fit_on_labels_of_every_class():
     """`fit` on valid labels keeps every weight finite, and reports the loss at the start of the step: log 3."""
     return ValueCase(

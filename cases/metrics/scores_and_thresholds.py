@@ -6,6 +6,7 @@ metric next to it. The model is fine, and the number says that it is not.
 
 import keras
 import numpy as np
+import pytest
 
 from backendcheck import Raises, ValueCase
 
@@ -113,13 +114,19 @@ def case_overlap_with_small_weights():
     )
 
 
-def case_a_batch_without_examples():
+@pytest.mark.parametrize("metric", ["F1Score", "FBetaScore", "CategoricalHinge"])
+def case_a_batch_without_examples(metric):
     """A batch without examples changes no metric."""
+    counted, expected = {
+        "F1Score": (lambda: keras.metrics.F1Score(average="micro"), 0.5),
+        "FBetaScore": (lambda: keras.metrics.FBetaScore(average="micro"), 0.5),
+        "CategoricalHinge": (keras.metrics.CategoricalHinge, (0.2 + 1.2) / 2),
+    }[metric]
 
     def compute():
-        metric = keras.metrics.F1Score(average="micro")
+        metric = counted()
         metric.update_state(np.array([[1, 0], [0, 1]], dtype="float32"), np.array([[0.9, 0.1], [0.6, 0.4]], dtype="float32"))
         metric.update_state(np.zeros((0, 2), dtype="float32"), np.zeros((0, 2), dtype="float32"))
         return {"result": metric.result()}
 
-    return ValueCase(compute, reference={"value/result": np.array(0.5)})
+    return ValueCase(compute, reference={"value/result": np.array(expected)})

@@ -147,6 +147,48 @@ def case_an_output_without_a_loss(rng):
     )
 
 
+OPTIMIZERS = {
+    "Ftrl": lambda: keras.optimizers.Ftrl(0.1), "SGD_with_decay": lambda: keras.optimizers.SGD(0.1, weight_decay=0.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def case_an_output_without_a_loss_is_not_trained(optimizer):
+    """The weights of an output without a loss stay as they are, with every optimizer.
+
+    Scenario: O4
+    """
+
+    def compute():
+        inputs = keras.Input((1,))
+        heads = {name: keras.layers.Dense(1, use_bias=False, name=name) for name in ("waist", "pulse")}
+        model = keras.Model(inputs, {name: head(inputs) for name, head in heads.items()})
+        model.set_weights([np.full((1, 1), 0.25)] * 2)
+        model.compile(OPTIMIZERS[optimizer](), loss={"waist": "mean_squared_error"})
+        model.fit(np.ones((2, 1)), {"waist": np.zeros((2, 1))}, verbose=0)
+        return {"pulse": heads["pulse"].get_weights()[0]}
+
+    return ValueCase(compute, reference={"value/pulse": np.array([[0.25]])})
+
+
+@pytest.mark.parametrize("weights", ["one_array", "by_name"])
+def case_weights_beside_labels_by_name(weights):
+    """Labels by name for a list of outputs come with sample weights, as one array for all outputs or by name."""
+    of_examples = np.array([1.0, 3.0])
+    labels = {"waist": np.array([[0.4], [0.8]]), "pulse": np.array([[0.5], [0.7]])}
+
+    def compute():
+        inputs = keras.Input((3,))
+        heads = [keras.layers.Dense(1, name=name, kernel_initializer="zeros")(inputs) for name in labels]
+        model = keras.Model(inputs, heads)
+        model.compile(loss="mean_squared_error")
+        given = of_examples if weights == "one_array" else dict.fromkeys(labels, of_examples)
+        return {"loss": model.evaluate(np.ones((2, 3)), labels, sample_weight=given, verbose=0, return_dict=True)["loss"]}
+
+    exact = sum(np.mean(of_examples[:, None] * label**2) for label in labels.values())
+    return ValueCase(compute, reference={"value/loss": exact})
+
+
 def case_an_output_with_several_metrics(rng):
     """Each metric is computed on the output that it is given for: several on one output, none on another.
 

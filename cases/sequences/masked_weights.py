@@ -52,3 +52,19 @@ def case_weights_of_two_masked_outputs():
         return {"scores": model.get_weights()[0]}
 
     return ValueCase(compute)
+
+
+def case_weights_of_two_outputs_with_an_ignored_tag():
+    """`compute_loss` of two equal outputs with the same weights of words is twice the loss of one, where a tag is ignored."""
+    tags, scores = TAGS[:2], np.arange(24, dtype="float32").reshape(2, 4, 3) / 24
+
+    def compute():
+        inputs = keras.Input((4, 3))
+        model = keras.Model(inputs, [inputs, keras.layers.Identity(name="again")(inputs)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+        model.compile(loss=[loss, loss])
+        weights = keras.ops.convert_to_tensor(WEIGHTS["word"][:2])
+        total = model.compute_loss(scores, [tags, tags], [scores, scores], sample_weight=weights)
+        return {"both": total / loss(tags, scores, sample_weight=WEIGHTS["word"][:2])}
+
+    return ValueCase(compute, reference={"value/both": 2.0})

@@ -8,6 +8,7 @@ from backendcheck.explore.case_file import case_file, case_name
 from backendcheck.explore.confirm import printed_value, run_scripts, shows_again
 from backendcheck.explore.judging import N_JITTERS, Judge, Signature, request_of
 from backendcheck.explore.known import KnownCase, KnownDivergences
+from backendcheck.explore.label_reference import label_reference
 from backendcheck.explore.script import script_of
 from backendcheck.explore.situation import Situation
 from backendcheck.repro.run_script import Raised
@@ -331,3 +332,23 @@ def test_a_divergence_that_ended_with_an_earlier_version_describes_nothing(tmp_p
 
 def _in_force(folder, version):
     return KnownDivergences.in_force(folder, {leg: {"versions": {"keras": version}, "device": "cpu"} for leg in _LEGS})
+
+
+def test_infinity_that_is_right_is_no_finding():
+    absent = Situation(
+        target="keras.ops.segment_max", labels="integer", head="logits", label_dtype="int32", n_examples=1, n_classes=2,
+        options=(("num_segments", "number of classes"),),
+    )  # fmt: skip
+    right = label_reference(absent).astype("float32")
+    assert np.isneginf(right).any()
+    lowest = np.maximum(right, np.finfo("float32").min)
+
+    def sighting(**of_legs):
+        recordings = {leg: recording("explored/x", leg, observations={"value/result": value}) for leg, value in of_legs.items()}
+        return Judge(_Legs({})).sighting(absent, recordings)
+
+    assert sighting(tensorflow=lowest, jax=right, torch=right).signature.legs == ("tensorflow",)
+    assert sighting(tensorflow=right, jax=right, torch=right) is None
+    assert sighting(tensorflow=-right, jax=-right, torch=-right) is not None
+    undefined = np.full_like(right, np.nan)
+    assert sighting(tensorflow=undefined, jax=undefined, torch=undefined) is not None
