@@ -73,7 +73,8 @@ def _is_not_finite(recording: Recording) -> bool:
 
 def _infinite_alike(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays have the same infinities in the same places, and no NaN."""
-    return np.array_equal(*(np.where(np.isfinite(side), 0.0, side) for side in (left, right)))
+    first, second = (np.where(np.isfinite(side), 0.0, side) for side in (left, right))
+    return np.array_equal(first, second)
 
 
 def _is_undefined(situation: Situation) -> bool:

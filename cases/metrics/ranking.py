@@ -73,7 +73,7 @@ def case_a_label_that_names_no_class_is_no_hit(k):
 
 
 def case_a_label_far_below_zero_is_no_hit():
-    """Label -100 of three classes is not in the top k."""
+    """A negative label, -100 of three classes, is not in the top k."""
     scores = np.array([[1.0, 2.0, 3.0]], dtype="float32")
     return ValueCase(
         lambda: {"hit": ops.in_top_k(np.array([-100], dtype="int32"), scores, 1)}, reference={"value/hit": np.array([False])}
