@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+from jax._src.interpreters import mlir  # nothing public decides where programs are lowered
 
 from backendcheck.record.backends.masks import copy_mask
 from backendcheck.vocabulary.backends import Ability
@@ -17,9 +21,11 @@ ABILITIES = frozenset(Ability)
 HAS_TEXT = False
 COMPILES = True
 REPLICAS_SHARE_A_PROGRAM = True
+_PROGRAMS_OF_A_CONTEXT = 200
 
 
 def configure(device: str) -> dict[str, str]:
+    _share_contexts()
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     if jax.config.jax_default_matmul_precision is None:
@@ -29,6 +35,34 @@ def configure(device: str) -> dict[str, str]:
         "enable_x64": str(jax.config.jax_enable_x64),
         "compilation_cache": "on" if jax.config.jax_compilation_cache_dir else "off",
     }
+
+
+def _share_contexts() -> None:
+    """Have JAX lower one program after the other in the same MLIR context. To make one takes longer than to lower most programs.
+
+    A context keeps the types and the places of its programs, so there is a new one now and then.
+    """
+    make = mlir.ModuleContext.__init__
+    if "context" not in inspect.signature(make).parameters or hasattr(make, "__wrapped__"):
+        return
+
+    class Shared(threading.local):
+        context: Any = None
+        n_left = 0
+
+        def next(self) -> Any:
+            if not self.n_left:
+                self.context, self.n_left = mlir.make_ir_context(), _PROGRAMS_OF_A_CONTEXT
+            self.n_left -= 1
+            return self.context
+
+    shared = Shared()
+
+    @functools.wraps(make)
+    def in_shared(self: Any, *args: Any, context: Any = None, **options: Any) -> None:
+        make(self, *args, context=context or shared.next(), **options)
+
+    mlir.ModuleContext.__init__ = in_shared
 
 
 def device_type() -> str:
