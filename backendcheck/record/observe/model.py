@@ -202,6 +202,7 @@ def observe_metrics(under_test: ModelUnderTest, trace: Trace) -> None:
         trace.lowest_of_metrics = lowest_of_metrics(under_test.model)
         add_metrics(values, trace, loss=under_test.evaluate_loss_name)
         note_metrics(under_test, trace)
+        under_test.evaluated = values
     if any(raised.stage == "metrics" for raised in trace.raised):
         # An exception inside a compiled step may leave the variables of a JAX model empty.
         under_test.restore_initial()

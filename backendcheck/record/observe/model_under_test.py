@@ -44,6 +44,7 @@ class ModelUnderTest:
     changed_state: paths of the variables that a forward pass in inference mode changes, random generators aside if not fixed.
     is_random: whether predictions depend on random numbers.
     metrics_of_any_batch: the metrics that are the same over one batch as over those of the case; None if the case has one batch.
+    evaluated: what `evaluate` has returned in the stage metrics; empty if it raised.
     masks: the masks that layers compute, by observation; empty for a model without. masks_by_path: those that arrive, by path.
     """
 
@@ -72,6 +73,7 @@ class ModelUnderTest:
         self.changed_state: list[str] = []
         self.is_random = False
         self.metrics_of_any_batch: frozenset[str] | None = None
+        self.evaluated: Mapping[str, Any] = {}
         self.masks: dict[str, np.ndarray] = {}
         self.masks_by_path: dict[str, dict[str, Any]] = {}
         self._untrained_state = State(())  # of what no training step changes: statistics, counters, random generators

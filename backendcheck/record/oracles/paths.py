@@ -120,7 +120,8 @@ def _observe_metric_paths(under_test: ModelUnderTest, trace: Trace) -> None:
     evaluate_on_dataset(under_test, trace)
     if under_test.is_one_batch:
         with under_test.variant(trace, Oracle.PATHS, "evaluate") as variant:
-            add_metrics(model.evaluate(*under_test.fed[:2], **evaluate_options(under_test)), variant, loss=loss)
+            evaluated = under_test.evaluated or model.evaluate(*under_test.fed[:2], **evaluate_options(under_test))
+            add_metrics(evaluated, variant, loss=loss)
     _evaluate_on_datasets(under_test, trace)
     if not under_test.is_one_batch and (under_test.changed_state or loss != "loss"):
         return  # several batches then give other numbers than one
