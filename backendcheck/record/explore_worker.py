@@ -163,8 +163,7 @@ def _observe_loss(
     observer = LossObserver(case, trace, seed=0, noise=Perturbation(), compiled=False)
     if observer.loss is None:
         return
-    observer.note_draws(trace)
-    observer.observe(observer.arrays, trace)
+    observer.observe_first(trace)
 
 
 def _observe_metric(

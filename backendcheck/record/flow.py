@@ -81,8 +81,7 @@ def observe_loss(case: LossCase, trace: Trace, *, seed: int, oracles: frozenset[
     observer = LossObserver(case, trace, seed=seed, noise=noise)
     if observer.loss is None:
         return
-    observer.note_draws(trace)
-    observer.observe(observer.arrays, trace)
+    observer.observe_first(trace)
     if Oracle.ORDER in oracles and not trace.not_compared:
         observe_loss_order(case, observer, trace)
 

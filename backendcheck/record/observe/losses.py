@@ -194,12 +194,11 @@ class LossObserver:
             compiled=compiled,
         )
 
-    def note_draws(self, trace: Trace) -> None:
-        """Look at the loss twice, before it is observed. If it differs from itself, it depends on random numbers."""
+    def observe_first(self, trace: Trace) -> None:
+        """Observe the arrays of the case. If the loss draws random numbers and differs when it is looked at again, note that."""
         state = State(variables_within(self.loss))
-        first = Trace()
         with watched(self.loss) as draws:
-            self.observe_values(self.arrays, first)
+            self.observe_values(self.arrays, trace)
 
         def look() -> Mapping[str, Observation]:
             state.restore()
@@ -209,13 +208,16 @@ class LossObserver:
                 raise RuntimeError(again.raised[0].message)
             return again.observations
 
-        if not first.raised and depends_on_draws(draws, first.observations, look):
+        if not trace.raised and depends_on_draws(draws, trace.observations, look):
             trace.not_compared["*"] = sentence(f"the loss {name_of(self.loss)}")
-        state.restore()
+        self._add_gradient(self.arrays, trace)
 
     def observe(self, arrays: Arrays, trace: Trace) -> None:
         """Add the loss of each example, the loss, and its gradient by y_pred."""
         self.observe_values(arrays, trace)
+        self._add_gradient(arrays, trace)
+
+    def _add_gradient(self, arrays: Arrays, trace: Trace) -> None:
         if "loss" in trace.observations and not trace.not_compared and trace.can(Ability.GRADIENT):  # none of random numbers
             with trace.stage(RecordingStage.GRADIENT):
                 data = dict(zip(("y_true", "y_pred", "sample_weight"), map(to_tensor, arrays), strict=True))
