@@ -27,8 +27,8 @@ from backendcheck.sessions.request import RecordingRequest
 
 # Variables with these beginnings are read in native code, or when a backend starts. All others are noted when they are read.
 _NATIVE_VARIABLES = (
-    "ABSL_", "BLIS_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "GOMP_", "GOTO_", "JAX", "KERAS_", "KMP_", "LANG", "LC_", "LD_",
-    "MALLOC_", "MKL_", "NCCL_", "NPY_", "NUMEXPR_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_",
+    "ABSL_", "AUTOGRAPH_", "BLIS_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "GOMP_", "GOTO_", "JAX", "KERAS_", "KMP_", "LANG",
+    "LC_", "LD_", "MALLOC_", "MKL_", "NCCL_", "NPY_", "NUMEXPR_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_",
     "TF_", "TORCH", "TZ", "VECLIB_", "XLA_",
 )  # fmt: skip
 _NO_CONDITIONS = OF_THE_MACHINE | {"JAX_COMPILATION_CACHE_DIR", "PYTHONUNBUFFERED"}
@@ -57,7 +57,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
         **start_conditions(variables),
         "variables": digest_of(
             f"{name}={value}" for name, value in sorted(variables.items())
-            if name.startswith(_NATIVE_VARIABLES) and name not in _NO_CONDITIONS
+            if is_condition(name)
         ),
         "configuration": digest_of(_configurations(paths)) if paths else "",
         "root": os.path.commonpath([str(Path.cwd()), *map(str, paths)]) if paths else "",
@@ -67,6 +67,11 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
         "plugins": ",".join(request.plugins),
         "timeout": "" if request.timeout_s else "none",
     }  # fmt: skip
+
+
+def is_condition(variable: str) -> bool:
+    """Whether all recordings of a leg depend on an environment variable, whoever reads it."""
+    return variable.startswith(_NATIVE_VARIABLES) and variable not in _NO_CONDITIONS
 
 
 def start_conditions(variables: Mapping[str, str]) -> dict[str, str]:
@@ -121,7 +126,7 @@ def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
+        return platform._processor()
     return digest_of(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU "))}))
 
 

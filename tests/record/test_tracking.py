@@ -48,6 +48,7 @@ PROJECT = {
         def test_listing(): sorted((HERE / "many").glob("*.txt"))
         def test_variable(): os.environ.get("SCALE")
         def test_variable_that_is_not_set(): os.getenv("UNSET", "1")
+        def test_variable_that_all_depend_on(): os.getenv("XLA_FLAGS")
         def test_session_fixture(table): pass
         def test_session_fixture_again(table): pass
         def test_fixture(own): pass
@@ -89,7 +90,8 @@ PROJECT = {
 VARIABLES = {"SCALE": "2"}
 OF_A = {
     "test_plain", "test_file", "test_missing_file", "test_file_of_another_way", "test_listing", "test_variable",
-    "test_variable_that_is_not_set", "test_session_fixture", "test_session_fixture_again", "test_fixture", "test_cached",
+    "test_variable_that_is_not_set", "test_variable_that_all_depend_on",
+    "test_session_fixture", "test_session_fixture_again", "test_fixture", "test_cached",
     "test_cached_again", "test_late", "test_parameter[1]", "test_parameter[2]", "test_own_file",
     "test_own_folder", "test_temporary",
 }  # fmt: skip
@@ -163,6 +165,7 @@ def test_a_variable_is_a_dependency_with_its_value_or_its_absence(recorded: tupl
     assert changed(cases, {"SCALE": "2", "UNSET": "1"}) == {"test_variable_that_is_not_set"}
     values = {value for case in cases.values() for key, value, _ in case.rows if key == "variable:SCALE"}
     assert [len(value) for value in values] == [64]  # a digest: the value may be a secret
+    assert changed(cases, VARIABLES | {"XLA_FLAGS": "x"}) == set()  # all recordings depend on it: see `is_condition`
 
 
 # Cases that try to be kept although they must not be, each with a part of the reason. `shared` is the module below.

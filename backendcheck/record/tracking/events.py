@@ -26,6 +26,7 @@ from backendcheck.record.tracking.code_of import (
     local_frames,
 )
 from backendcheck.recordings.dependencies import FILE, LISTING, VARIABLE, listing_value
+from backendcheck.sessions.conditions import is_condition
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
@@ -217,7 +218,7 @@ class Events:
             return
         if name.startswith(_OWN_VARIABLES):
             self.note_untracked(f"it reads the variable {name} of the session")
-        else:
+        elif not is_condition(name):  # backends ask for some of these at every program
             self._note(lambda reads: reads.keys.setdefault(f"{VARIABLE}{name}", ""))
 
     def note_untracked(self, what: str) -> None:
