@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import shutil
@@ -74,6 +75,7 @@ class Worker:
             self.environment = environment_note(self.session)
             self.files.note_environment(self.environment)
             self.state = ProcessState()
+            gc.freeze()  # a million objects of a backend need not be looked at again for each case
             faulthandler.cancel_dump_traceback_later()  # it has started
         except BaseException as error:
             last = traceback.format_exception_only(error)[-1].strip()

@@ -165,7 +165,10 @@ def end_process(code: int, *, within_s: float | None = None) -> NoReturn:
     if within_s is not None:
         faulthandler.dump_traceback_later(within_s, exit=True, file=os.open(os.devnull, os.O_WRONLY))
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - it waits for threads
+    with contextlib.suppress(KeyError, AttributeError):
+        atexit.unregister(sys.modules["jax._src.api"].clean_up)  # it frees each program that JAX has compiled
     atexit._run_exitfuncs()  # noqa: SLF001
+    gc.unfreeze()  # or it would not list what was there when a worker had started
     for left in [kept for kept in gc.get_objects() if issubclass(type(kept), (_TEMPORARY, *_BUFFERED))]:
         with contextlib.suppress(Exception):
             left.close() if isinstance(left, _TEMPORARY) else left.flush()

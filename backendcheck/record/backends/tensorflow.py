@@ -91,6 +91,7 @@ def forget_programs() -> None:
     the training step of most models. Those of graphs that no function has any more are taken out of the registry.
     """
     tf_context.context().clear_kernel_cache()
+    gc.unfreeze()  # or it would not list the functions of modules
     gc.collect()
     functions = [value for value in gc.get_objects() if type(value) is AtomicFunction]
     graphs = [getattr(function, name, None) for function in functions for name in ("_cached_graph", "_generated_graph")]
