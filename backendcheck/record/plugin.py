@@ -23,6 +23,7 @@ from backendcheck.record.case_module import error_in_words
 from backendcheck.record.conftest_limit import limit_conftests
 from backendcheck.record.fixtures import declare_mark, rng
 from backendcheck.record.isolation import Streams
+from backendcheck.record.kept_programs import keep_programs
 from backendcheck.record.spare import EARLY_EVENTS
 from backendcheck.sessions.child_processes import end_process, end_with_parent
 from backendcheck.sessions.selected_items import SelectedItems, finished_log
@@ -78,6 +79,7 @@ def _own_process(files: FilesOfWorker, limit_s: float) -> Streams:
 
 def _start_worker(config: pytest.Config, session: SessionState, name: str) -> None:
     streams = _own_process(session.files.of_worker(name), session.request.start_timeout_s)
+    keep_programs()
     # These import the backend.
     from backendcheck.record.collection import Collection
     from backendcheck.record.worker import Worker

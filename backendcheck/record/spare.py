@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from backendcheck.record.kept_programs import keep_programs
 from backendcheck.sessions.child_processes import end_with_parent
 from backendcheck.sessions.spare_worker import is_unchanged_since
 
@@ -36,6 +37,7 @@ def wait() -> None:
 
     EARLY_EVENTS.append(Events())
     EARLY_EVENTS[0].start()
+    keep_programs()
     for name in _IMPORTED:
         importlib.import_module(name)
     from backendcheck.record.backends import backend_module

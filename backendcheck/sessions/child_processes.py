@@ -86,7 +86,7 @@ def session_variables(leg: LegName, device: str, threads: int) -> dict[str, str]
     variables |= _device_variables(leg.device or device)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         variables[name] = os.environ.get(name, str(threads))
-    if leg.backend == JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := _cache_directory()):
+    if leg.backend == JAX and "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := cache_directory("jax")):
         variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
     if leg.backend == JAX:
         for name, value in (
@@ -118,10 +118,11 @@ def _device_variables(device: str) -> dict[str, str]:
     return variables
 
 
-def _cache_directory() -> Path | None:
+def cache_directory(*parts: str) -> Path | None:
+    """A directory for what a backend keeps from one process to the next; None where nothing can be written."""
     import platformdirs
 
-    path = Path(platformdirs.user_cache_dir("backendcheck")) / "jax"
+    path = Path(platformdirs.user_cache_dir("backendcheck"), *parts)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -53,7 +53,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
     return {
         "harness": harness(),
         "python": f"{sys.version} {sys.executable} {sys.prefix} {_flags()}",
-        "machine": f"{platform.system()} {platform.machine()} {_processor()} {os.cpu_count()}",
+        "machine": f"{platform.system()} {platform.machine()} {processor()} {os.cpu_count()}",
         **start_conditions(variables),
         "variables": digest_of(
             f"{name}={value}" for name, value in sorted(variables.items())
@@ -121,12 +121,12 @@ def _source(suffixes: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the processor can do, which decides about the code that libraries choose."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform._processor()
+        return platform.processor()
     return digest_of(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU "))}))
 
 

@@ -1,4 +1,4 @@
-"""What a backend compiles, and how."""
+"""What a backend compiles: kept for the next process, with the same numbers there, and made without needless work."""
 
 from __future__ import annotations
 
@@ -6,8 +6,46 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from front_door import project, variables
+from front_door import project, record, variables
+
+CASES = '''
+import keras
+import pytest
+from backendcheck import ModelCase
+
+@pytest.mark.parametrize("units", [3, 4])
+def case_model(rng, units):
+    """XLA compiles a training step."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, "tanh"), keras.layers.Dense(2)])
+    return ModelCase(model, "mse", rng.normal(size=(4, 2)), rng.normal(size=(4, 2)), optimizer="adam")
+'''
+
+
+def test_programs_of_xla_are_kept_and_a_damaged_one_is_compiled_again(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    folder, cache = project(tmp_path / "p", {"cases.py": CASES}), tmp_path / "cache"
+
+    def recorded() -> dict[str, bytes]:
+        session = record(folder, "cases.py", backend="tensorflow", env={"XDG_CACHE_HOME": str(cache)})
+        assert session.environment.determinism["compilation_cache"] == "on"
+        numbers = {}
+        for case, recording in session.recordings.items():
+            paths = {variant.path: variant.observations for variant in recording.variants}
+            assert "train/loss" in recording.observations
+            assert paths["jit_compile: train_on_batch"]
+            for path, observations in {"": recording.observations, **paths}.items():
+                numbers |= {f"{case} {path} {name}": np.asarray(one.value).tobytes() for name, one in observations.items()}
+        return numbers
+
+    compiled = recorded()
+    damaged, *kept = sorted(cache.rglob("*XLA_CPU_JIT.pb"))
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    before = [path.stat().st_mtime_ns for path in kept]
+    assert before
+    assert recorded() == compiled
+    assert [path.stat().st_mtime_ns for path in kept] == before  # read, and not written again
 
 
 def test_jax_lowers_several_programs_in_one_context(tmp_path: Path) -> None:

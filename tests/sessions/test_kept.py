@@ -133,7 +133,7 @@ def test_other_options_keep_nothing(options: dict[str, object], played: Played, 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("harness", lambda: "x"), ("_packages", lambda: ["x"]), ("_processor", lambda: "x")]
+    ("name", "value"), [("harness", lambda: "x"), ("_packages", lambda: ["x"]), ("processor", lambda: "x")]
 )
 def test_other_conditions_keep_nothing(
     name: str, value: Callable[[], object], played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from tensorflow.python.framework import config as tf_config  # the public module
 from tensorflow.python.framework import ops as tf_ops  # it has the registry of gradients
 
 from backendcheck.record.backends.masks import copy_mask
+from backendcheck.record.kept_programs import are_kept
 from backendcheck.vocabulary.backends import Ability
 
 ABILITIES = frozenset(Ability)
@@ -38,6 +39,7 @@ def configure(device: str) -> dict[str, str]:
         "op_determinism": str(tf_config.is_op_determinism_enabled()),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "default"),
+        "compilation_cache": "on" if are_kept() else "off",
     }
 
 
