@@ -21,8 +21,7 @@ TWO_HEADS = """
 
     from backendcheck import LossCase, ModelCase
 
-    def case_two_heads(rng):
-        \"\"\"Each output is trained with the loss that carries its name.\"\"\"
+    def two_heads(rng):
         x = keras.Input((4,), name="x")
         hidden = keras.layers.Dense(5, activation="tanh", name="hidden")(x)
         outputs = [keras.layers.Dense(2, activation="sigmoid", name=name)(hidden) for name in ("zebra", "ant")]
@@ -30,6 +29,112 @@ TWO_HEADS = """
         losses = {"zebra": "binary_crossentropy", "ant": "mean_squared_error"}
         weights = {"zebra": 1.0, "ant": 3.0}
         return ModelCase(keras.Model(x, outputs), losses, rng.normal(size=(9, 4)), labels, loss_weights=weights)
+
+    def case_two_heads(rng):
+        \"\"\"Each output is trained with the loss that carries its name.\"\"\"
+        return two_heads(rng)
+"""
+
+# A case for each fault. A fixture injects what is wrong on every backend.
+EACH_FAULT = """
+    from backendcheck import OptOut
+
+    def case_scores():
+        \"\"\"The scores are the same everywhere.\"\"\"
+        scores = keras.ops.softmax(keras.ops.convert_to_tensor([[1.0, 2.0, 3.0]]))
+        return {"scores": scores[:, ::-1] if keras.backend.backend() == "jax" else scores}
+
+    def case_weighted(rng, evaluate_without_weights):
+        \"\"\"Examples count by their weights.\"\"\"
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")])
+        x, y = rng.normal(size=(9, 4)), rng.normal(size=(9, 2))
+        return ModelCase(model, "mean_squared_error", x, y, sample_weight=rng.uniform(0.5, 2.0, 9).astype("float32"))
+
+    def case_two_heads_with_losses_of_other_names(rng, losses_of_other_names):
+        \"\"\"Each output is trained with the loss that carries its name.\"\"\"
+        return two_heads(rng)
+
+    def by_place(y_true, y_pred):
+        errors = keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+        return errors * keras.ops.arange(1.0, errors.shape[0] + 1)
+
+    def case_every_example_counts_alike():
+        \"\"\"No example weighs more than another because of its place in the batch.\"\"\"
+        return LossCase(by_place, [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.2, 0.8], [0.4, 0.4], [0.9, 0.3]])
+
+    def case_squares(wrong_squares):
+        \"\"\"The mean of the squares.\"\"\"
+        return LossCase("mean_squared_error", [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.4]])
+
+    def costs(y_true, y_pred):
+        return keras.ops.sum(y_true * (1 - y_pred) * keras.ops.convert_to_tensor([1.0, 5.0, 2.0]), axis=-1)
+
+    LABELS, SCORES = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.2, 0.5, 0.3], [0.3, 0.3, 0.4]]
+
+    def case_silent():
+        \"\"\"A cost for each class.\"\"\"
+        return LossCase(costs, LABELS, SCORES, class_names=["cat", "dog", "fox"])
+
+    def case_said():
+        \"\"\"A cost for each class, said to belong to its place.\"\"\"
+        out = OptOut(relation="classes", reason="the costs belong to the places of the classes")
+        return LossCase(costs, LABELS, SCORES, class_names=["cat", "dog", "fox"], order=[out])
+"""
+
+ONE_GRADIENT = """
+    def case_wrong_gradient(rng, wrong_gradient):
+        \"\"\"Each output is trained with the loss that carries its name.\"\"\"
+        return two_heads(rng)
+"""
+
+FAULTS = """
+    import functools
+
+    import keras
+    import pytest
+    from keras.src.losses import losses
+    from keras.src.trainers import compile_utils
+
+    @pytest.fixture
+    def evaluate_without_weights(monkeypatch):
+        evaluate = keras.Model.evaluate
+
+        def without_weights(self, *arrays, **options):
+            return evaluate(self, *arrays, **{name: value for name, value in options.items() if name != "sample_weight"})
+
+        monkeypatch.setattr(keras.Model, "evaluate", without_weights)
+
+    @pytest.fixture
+    def losses_of_other_names(monkeypatch):
+        declared = compile_utils.CompileLoss.build
+
+        def build(self, y_true, y_pred):
+            declared(self, y_true, y_pred)
+            losses = [one.loss for one in self._flat_losses]
+            self._flat_losses = [one._replace(loss=loss) for one, loss in zip(self._flat_losses, losses[::-1])]
+
+        monkeypatch.setattr(compile_utils.CompileLoss, "build", build)
+
+    @pytest.fixture
+    def wrong_squares(monkeypatch):
+        right, losses_get = losses.mean_squared_error, keras.losses.get
+
+        @functools.wraps(right)
+        def wrong(y_true, y_pred):
+            return 1.01 * right(y_true, y_pred)
+
+        monkeypatch.setattr(keras.losses, "get", lambda name: wrong if name == "mean_squared_error" else losses_get(name))
+
+    @pytest.fixture
+    def wrong_gradient(monkeypatch):
+        build = keras.layers.Dense.build
+
+        def wrong(layer, input_shape):
+            build(layer, input_shape)
+            if layer.name == "hidden":  # the loss, the predictions and the gradients by them and by all else stay right
+                layer.kernel.value.register_hook(lambda gradient: gradient.flip(0))
+
+        monkeypatch.setattr(keras.layers.Dense, "build", wrong)
 """
 
 
@@ -55,136 +160,64 @@ def oracles_of(report: dict[str, Any]) -> set[str]:
     return {finding["oracle"] for result in report["results"] for finding in result["findings"]}
 
 
-def test_a_healthy_model_has_no_finding_on_any_oracle(tmp_path: Path) -> None:
-    exit_code, report, output = run(project(tmp_path / "p", TWO_HEADS), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (0, set()), output
-    seen = {comparison["oracle"] for comparison in report["results"][0]["comparisons"]}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project(tmp_path_factory.mktemp("faults") / "p", TWO_HEADS + EACH_FAULT, FAULTS)
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The results of all cases with a fault on every backend, by the name of the case."""
+    exit_code, report, output = run(folder, "--backends", "jax,torch")
+    assert exit_code == 1, output
+    return {result["case"].removeprefix("labels/"): result for result in report["results"]}
+
+
+def verdict_of(result: dict[str, Any]) -> tuple[str, set[str]]:
+    """The verdict, and the oracles with a finding."""
+    return result["verdict"], oracles_of({"results": [result]})
+
+
+def test_a_healthy_model_has_no_finding_on_any_oracle(results: dict[str, dict[str, Any]]) -> None:
+    assert verdict_of(results["two_heads"]) == ("PASSED", set())
+    seen = {comparison["oracle"] for comparison in results["two_heads"]["comparisons"]}
     assert seen == {"agreement", "paths", "order", "reference"}
 
 
-def test_only_agreement_sees_a_fault_in_one_backend_of_a_value_without_reference(tmp_path: Path) -> None:
-    cases = """
-        import keras
-
-        def case_scores():
-            \"\"\"The scores are the same everywhere.\"\"\"
-            scores = keras.ops.softmax(keras.ops.convert_to_tensor([[1.0, 2.0, 3.0]]))
-            return {"scores": scores[:, ::-1] if keras.backend.backend() == "jax" else scores}
-    """
-    exit_code, report, _ = run(project(tmp_path / "p", cases), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (1, {"agreement"})
-
-
-def test_only_paths_sees_sample_weights_dropped_by_evaluate_on_every_backend(tmp_path: Path) -> None:
-    cases = """
-        import keras
-        from backendcheck import ModelCase
-
-        def case_weighted(rng):
-            \"\"\"Examples count by their weights.\"\"\"
-            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")])
-            x, y = rng.normal(size=(9, 4)), rng.normal(size=(9, 2))
-            return ModelCase(model, "mean_squared_error", x, y, sample_weight=rng.uniform(0.5, 2.0, 9).astype("float32"))
-    """
-    conftest = """
-        import keras
-
-        evaluate = keras.Model.evaluate
-
-        def without_weights(self, *arrays, **options):
-            return evaluate(self, *arrays, **{name: value for name, value in options.items() if name != "sample_weight"})
-
-        keras.Model.evaluate = without_weights
-    """
-    exit_code, report, output = run(project(tmp_path / "p", cases, conftest), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (1, {"paths"}), output
-    assert any(finding["right"].endswith(":evaluate") for finding in report["results"][0]["findings"])
-    assert report["results"][0]["diagnoses"][0]["code"] == "sample-weight-ignored"
+@pytest.mark.parametrize(
+    ("case", "oracles"),
+    [
+        pytest.param("scores", {"agreement"}, id="a fault in one backend of a value without reference"),
+        pytest.param("weighted", {"paths"}, id="sample weights dropped by evaluate on every backend"),
+        pytest.param("two_heads_with_losses_of_other_names", {"paths", "reference"}, id="losses applied to other outputs"),
+        pytest.param("every_example_counts_alike", {"order"}, id="a loss that depends on the place of an example"),
+        pytest.param("squares", {"reference"}, id="a standard loss that is wrong on every backend"),
+    ],
+)
+def test_each_oracle_sees_what_no_other_one_sees(results: dict[str, dict[str, Any]], case: str, oracles: set[str]) -> None:
+    assert verdict_of(results[case]) == ("FAILED", oracles)
 
 
-def test_paths_and_gradients_by_weights_see_losses_applied_to_the_outputs_of_other_names_on_every_backend(tmp_path: Path) -> None:
-    conftest = """
-        import keras
-        from keras.src.trainers import compile_utils
-
-        declared = compile_utils.CompileLoss.build
-
-        def build(self, y_true, y_pred):
-            declared(self, y_true, y_pred)
-            losses = [one.loss for one in self._flat_losses]
-            self._flat_losses = [one._replace(loss=loss) for one, loss in zip(self._flat_losses, losses[::-1])]
-
-        compile_utils.CompileLoss.build = build
-    """
-    exit_code, report, output = run(project(tmp_path / "p", TWO_HEADS, conftest), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (1, {"paths", "reference"}), output
-    assert any(finding["right"] == "jax:losses by name" for finding in report["results"][0]["findings"])
+def test_sample_weights_dropped_by_evaluate_are_a_finding_there_with_a_diagnosis(results: dict[str, dict[str, Any]]) -> None:
+    assert any(finding["right"].endswith(":evaluate") for finding in results["weighted"]["findings"])
+    assert results["weighted"]["diagnoses"][0]["code"] == "sample-weight-ignored"
 
 
-def test_only_order_sees_a_loss_that_depends_on_the_place_of_an_example(tmp_path: Path) -> None:
-    cases = """
-        import keras
-        from backendcheck import LossCase
-
-        def by_place(y_true, y_pred):
-            errors = keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
-            return errors * keras.ops.arange(1.0, errors.shape[0] + 1)
-
-        def case_every_example_counts_alike():
-            \"\"\"No example weighs more than another because of its place in the batch.\"\"\"
-            return LossCase(by_place, [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.2, 0.8], [0.4, 0.4], [0.9, 0.3]])
-    """
-    exit_code, report, _ = run(project(tmp_path / "p", cases), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (1, {"order"})
-
-
-def test_only_the_reference_sees_a_standard_loss_that_is_wrong_on_every_backend(tmp_path: Path) -> None:
-    cases = """
-        from backendcheck import LossCase
-
-        def case_squares():
-            \"\"\"The mean of the squares.\"\"\"
-            return LossCase("mean_squared_error", [[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.4]])
-    """
-    conftest = """
-        import functools
-
-        import keras
-        from keras.src.losses import losses
-
-        right = losses.mean_squared_error
-
-        @functools.wraps(right)
-        def wrong(y_true, y_pred):
-            return 1.01 * right(y_true, y_pred)
-
-        losses_get = keras.losses.get
-        keras.losses.get = lambda identifier: wrong if identifier == "mean_squared_error" else losses_get(identifier)
-    """
-    exit_code, report, _ = run(project(tmp_path / "p", cases, conftest), "--backends", "jax,torch")
-    assert (exit_code, oracles_of(report)) == (1, {"reference"})
+def test_losses_applied_to_the_outputs_of_other_names_differ_from_the_losses_by_name(results: dict[str, dict[str, Any]]) -> None:
+    findings = results["two_heads_with_losses_of_other_names"]["findings"]
+    assert any(finding["right"] == "jax:losses by name" for finding in findings)
 
 
 def test_only_the_reference_sees_a_wrong_gradient_by_one_variable_that_a_backend_trains_with(tmp_path: Path) -> None:
-    conftest = """
-        import keras
-
-        build = keras.layers.Dense.build
-
-        def wrong(layer, input_shape):
-            build(layer, input_shape)
-            if layer.name == "hidden":  # the loss, the predictions and the gradients by them and by all else stay right
-                layer.kernel.value.register_hook(lambda gradient: gradient.flip(0))
-
-        keras.layers.Dense.build = wrong
-    """
-    exit_code, report, output = run(project(tmp_path / "p", TWO_HEADS, conftest), "--backends", "torch")
-    found = [(one["oracle"], one["observation"], one["left"], one["right"]) for one in report["results"][0]["findings"]]
+    exit_code, report, output = run(project(tmp_path / "p", TWO_HEADS + ONE_GRADIENT, FAULTS), "--backends", "torch")
+    assert exit_code == 1, output
+    by_case = {result["case"]: result for result in report["results"]}
+    wrong, healthy = by_case["labels/wrong_gradient"], by_case["labels/two_heads"]
+    found = [(one["oracle"], one["observation"], one["left"], one["right"]) for one in wrong["findings"]]
     assert found == [("reference", "gradient/hidden/kernel", "torch", "reference")]
-    assert (exit_code, report["results"][0]["verdict"]) == (1, "FAILED"), output
-    healthy, report, output = run(project(tmp_path / "q", TWO_HEADS), "--backends", "torch")
-    assert (healthy, oracles_of(report)) == (0, set()), output
-    seen = {one["observation"] for one in report["results"][0]["comparisons"] if one["oracle"] == "reference"}
+    assert wrong["verdict"] == "FAILED"
+    assert verdict_of(healthy) == ("PASSED", set())
+    seen = {one["observation"] for one in healthy["comparisons"] if one["oracle"] == "reference"}
     assert {f"gradient/{layer}/{name}" for layer in ("hidden", "zebra", "ant") for name in ("kernel", "bias")} <= seen
 
 
@@ -275,32 +308,12 @@ def test_gradients_by_weights_without_a_reference_say_why(tmp_path: Path, backen
     assert not any("dead" in key for key in compared["kink"])
 
 
-def test_a_loss_of_costs_by_position_may_say_so(tmp_path: Path) -> None:
-    cases = """
-        import keras
-        from backendcheck import LossCase, OptOut
-
-        def costs(y_true, y_pred):
-            return keras.ops.sum(y_true * (1 - y_pred) * keras.ops.convert_to_tensor([1.0, 5.0, 2.0]), axis=-1)
-
-        LABELS, SCORES = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.2, 0.5, 0.3], [0.3, 0.3, 0.4]]
-
-        def case_silent():
-            \"\"\"A cost for each class.\"\"\"
-            return LossCase(costs, LABELS, SCORES, class_names=["cat", "dog", "fox"])
-
-        def case_said():
-            \"\"\"A cost for each class, said to belong to its place.\"\"\"
-            out = OptOut(relation="classes", reason="the costs belong to the places of the classes")
-            return LossCase(costs, LABELS, SCORES, class_names=["cat", "dog", "fox"], order=[out])
-    """
-    exit_code, report, _ = run(project(tmp_path / "p", cases), "--backends", "jax,torch")
-    verdicts = {result["case"]: result["verdict"] for result in report["results"]}
-    assert (exit_code, verdicts) == (1, {"labels/silent": "FAILED", "labels/said": "PASSED"})
-    assert oracles_of(report) == {"order"}
+def test_a_loss_of_costs_by_position_may_say_so(results: dict[str, dict[str, Any]], folder: Path) -> None:
+    assert verdict_of(results["silent"]) == ("FAILED", {"order"})
+    assert verdict_of(results["said"]) == ("PASSED", set())
     shown = subprocess.run(
         [sys.executable, "-m", "backendcheck", "show", "labels/said", "--out", "out"],
-        cwd=tmp_path / "p", capture_output=True, text=True, check=True,
+        cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "belong to the places" in shown.stdout
 
