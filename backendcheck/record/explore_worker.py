@@ -88,7 +88,7 @@ def _start(name: str, device: str) -> dict[str, Any]:
     from backendcheck.record.backends import backend_module
     from backendcheck.record.environment import settings, start_leg
     from backendcheck.record.isolation import seed_everything, serialize_without_importing_tensorflow
-    from backendcheck.vocabulary.backends import installed_version
+    from backendcheck.vocabulary.backends import DEFAULT_BACKENDS, installed_version
     from backendcheck.vocabulary.leg_names import parse_leg
 
     leg = parse_leg(name)
@@ -102,7 +102,10 @@ def _start(name: str, device: str) -> dict[str, Any]:
     folder = os.getcwd()  # noqa: PTH109
     if folder not in sys.path:
         sys.path.append(folder)
-    versions = {"keras": keras.__version__, leg.backend.value: leg.backend_version(), "numpy": installed_version("numpy")}
+    # The other backends too, if they are there: an entry may ask for TensorFlow, which some layers need on every backend.
+    others = {backend.value: version for backend in DEFAULT_BACKENDS if (version := backend.version())}
+    own = {leg.backend.value: leg.backend_version(), "numpy": installed_version("numpy")}
+    versions = {"keras": keras.__version__, **others, **own}
     return {"ready": True, "versions": versions, "device": backend_module().device_name(), "settings": settings()}
 
 

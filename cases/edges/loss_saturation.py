@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from backendcheck import LossCase, ModelCase
+from backendcheck import LossCase, ModelCase, ValueCase
 
 
 def saturated_model(units, activation):
@@ -63,6 +63,13 @@ def case_focal_loss_from_logits(loss):
             "gradient/y_pred": np.array([[0.5, -0.5, 0.0], [0.0, 0.5, -0.5]]),
         },
     )
+
+
+def case_focal_loss_of_an_infinite_logit():
+    """An infinite logit that is right, as half precision makes of one beyond 65504, costs nothing in focal loss."""
+    loss = keras.losses.BinaryFocalCrossentropy(from_logits=True)
+    label, logit = np.array([[1.0]], dtype="float32"), np.array([[np.inf]], dtype="float32")
+    return ValueCase(lambda: {"loss": loss(label, logit)}, reference={"value/loss": 0.0})
 
 
 @pytest.mark.parametrize("labels", ["integer", "one_hot"])

@@ -67,6 +67,10 @@ def test_a_loss_that_is_wrong_on_one_backend_is_found_made_small_and_confirmed(f
     assert "own_losses:Wrong" in (folder / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_leg_has_the_versions_of_the_other_backends_too(content: dict[str, Any]) -> None:
+    assert {"keras", "tensorflow", "torch", "numpy"} <= content["environments"]["torch"]["versions"].keys()
+
+
 def test_a_sound_loss_has_no_finding(content: dict[str, Any]) -> None:
     assert {finding["target"] for finding in content["findings"]} == {"own_losses:Wrong"}
 
