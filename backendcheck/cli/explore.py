@@ -61,7 +61,7 @@ def explore(
 
     TARGET is a loss or a metric: keras.losses.Huber, or your own as package.module:Name, with arguments if it needs them. A
     package stands for all that it defines; a .keras file, a case file or a folder of cases for what it declares of Keras.
-    Without a TARGET, all losses, metrics, label layers and label functions of Keras are explored.
+    Without a TARGET, all losses, metrics, label layers and label functions of Keras are explored, and a model that predicts.
 
     Labels, types, shapes, weights, predictions and options are combined, pair by pair and then at random, in plain calls and in
     small models. Each difference is made small and confirmed in fresh processes. Exit code 1 if a finding is new; 0 if not.

@@ -12,6 +12,7 @@ from backendcheck.explore.judging import Sighting
 from backendcheck.explore.label_targets import call_of_labels
 from backendcheck.explore.model_numbers import class_weight_of
 from backendcheck.explore.numbers import arrays_of, batches_of
+from backendcheck.explore.paths import PREDICT
 from backendcheck.explore.program import (
     Program,
     batch_size,
@@ -62,7 +63,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     "policy": {"mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16"},
     "path": {
         "compute_loss": "compute_loss", "evaluate": "evaluate", "fit": "fit", "train_on_batch": "train_on_batch",
-        "dataset": "a data set", "save-load": "a saved model", "jit": "jit_compile",
+        "dataset": "a data set", "save-load": "a saved model", "jit": "jit_compile", "predict": "predict",
     },
     "batch": {"ragged-last": "a smaller last batch", "single": "batches of one example"},
 }  # fmt: skip
@@ -128,6 +129,9 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
     lines = [line for name, array in program.arrays.items() for line in f"{name} = {literal(array)}".splitlines()]
     if kind == "labels":
         return [*lines, f'return {{"result": {call_of_labels(situation)[0]}}}']
+    if situation.path == PREDICT:
+        returned = ", ".join(f'"{name.replace("/", "_")}": {source}' for name, source in program.observed.items())
+        return [*lines, *program.model, *program.lines, f"return {{{returned}}}"]
     target = call.name if kind == "loss function" else call.made
     weighted = "sample_weight" in program.arrays
     named = [] if kind == "metric" else loss_lines(situation, target)

@@ -19,6 +19,7 @@ from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.legs import Legs
 from backendcheck.explore.neighbors import is_file, targets_of_file
+from backendcheck.explore.predict_program import keras_model_targets
 from backendcheck.explore.targets import Form, Target, own_target, probe
 from backendcheck.recordings.recording import Recording
 
@@ -26,8 +27,8 @@ _EXPECTED = "Expected a loss, a metric or a function of (y_true, y_pred), as pac
 
 
 def all_targets() -> tuple[Target, ...]:
-    """Keras's losses and metrics, and its layers and functions for labels."""
-    return (*keras_targets(), *keras_label_targets())
+    """Keras's losses and metrics, its layers and functions for labels, and a model that predicts."""
+    return (*keras_targets(), *keras_label_targets(), *keras_model_targets())
 
 
 def targets_on(legs: Legs, names: Sequence[str], notes: list[str]) -> list[Target]:

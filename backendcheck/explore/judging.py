@@ -17,7 +17,7 @@ import numpy as np
 
 from backendcheck.compare.findings import Finding, leading, odd_one_out, partition
 from backendcheck.diagnose import diagnose
-from backendcheck.explore.left_out import SHOWN, moves_as_far, reason_to_leave_out
+from backendcheck.explore.left_out import SHOWN, moves_as_far, reason_to_leave_out, refuses_what_it_has
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
 from backendcheck.explore.paths import plain_call
@@ -32,7 +32,8 @@ from backendcheck.vocabulary.stages import recorded_in
 from backendcheck.vocabulary.states import Status
 
 N_JITTERS = 6
-_NOT_SUPPORTED = ("unsupported-type", "unsupported-argument")
+_NO_TYPE, _NO_ARGUMENT = "unsupported-type", "unsupported-argument"
+_WITHOUT_CAUSE = ("unexplained", "refused-everywhere", "")
 _ROUNDING = "rounding"
 _NOT_OBSERVED, _NOT_COMPARABLE = "could not be observed", "not comparable"
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
@@ -162,7 +163,8 @@ class Judge:
             findings = self._beyond_rounding(situation, findings, recordings)
         if not findings:
             return None
-        if any(diagnosis.code in _NOT_SUPPORTED for diagnosis in result.diagnoses):
+        codes = {diagnosis.code for diagnosis in result.diagnoses}
+        if _NO_ARGUMENT in codes or (_NO_TYPE in codes and not refuses_what_it_has(situation, recordings)):
             self.counts.unsupported += 1  # a leg refuses a type or an option that its backend does not have, and says so
             return None
         if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
@@ -215,8 +217,8 @@ def _sighting(
     diagnoses = result.diagnoses if len(findings) == len(result.findings) else diagnose(findings, recordings)
     signature = Signature(
         oracle=str(finding.oracle), kind=str(finding.kind), stage=_stage(finding, recordings),
-        legs=_odd_legs(finding, same, legs), target=situation.target, diagnosis=diagnoses[0].code if diagnoses else "",
-        path=situation.path,
+        legs=_odd_legs(finding, same, legs), target=situation.target,
+        diagnosis=_explanation(finding, diagnoses[0].code if diagnoses else "", recordings), path=situation.path,
     )  # fmt: skip
     headline = diagnoses[0].headline if diagnoses and diagnoses[0].headline else f"{finding.observation}: {finding.message}"
     if finding.oracle is Oracle.EXPECTATION:
@@ -230,6 +232,13 @@ def _stage(finding: Finding, recordings: Mapping[str, Recording]) -> str:
     if finding.kind is FindingKind.RAISED:
         return next((recording.raised[0].stage for recording in recordings.values() if recording.raised), "")
     return str(recorded_in(finding.observation))
+
+
+def _explanation(finding: Finding, diagnosis: str, recordings: Mapping[str, Recording]) -> str:
+    """The diagnosis; where it names no cause of a refusal, the exception as well, since another one has another cause."""
+    if finding.kind is not FindingKind.RAISED or diagnosis not in _WITHOUT_CAUSE:
+        return diagnosis
+    return f"{diagnosis}: {next(recording.raised[0].type for recording in recordings.values() if recording.raised)}"
 
 
 def _odd_legs(finding: Finding, same: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:

@@ -113,11 +113,11 @@ _METRICS: Mapping[str, tuple[Sequence[Form], Mapping[str, tuple[Any, ...]], Mapp
     "SensitivityAtSpecificity": (_SCORED_YES_NO, _CURVE, {"specificity": 0.5}),
     "SparseCategoricalAccuracy": (_SCORED_INDEX, {}, {}),
     "SparseCategoricalCrossentropy": (_INDEX, {**_IGNORED, **_CLASS_AXIS}, {}),
-    "SparseTopKCategoricalAccuracy": (_SCORED_INDEX, {"k": (1, 2, ...)}, {}),
+    "SparseTopKCategoricalAccuracy": (_SCORED_INDEX, {"k": (1, 2)}, {}),
     "SpecificityAtSensitivity": (_SCORED_YES_NO, _CURVE, {"sensitivity": 0.5}),
     "SquaredHinge": (_SIGNS, {}, {}),
     "Sum": ((Form(labels="real", head="linear"),), {}, {}),
-    "TopKCategoricalAccuracy": (_SCORED_ROWS, {"k": (1, 2, ...)}, {}),
+    "TopKCategoricalAccuracy": (_SCORED_ROWS, {"k": (1, 2)}, {}),
     "TrueNegatives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
     "TruePositives": (_SCORED_YES_NO, {"thresholds": _RATE["thresholds"]}, {}),
 }  # fmt: skip

@@ -55,6 +55,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     **{("sample_weight", choice): r"weight" for choice in ("per-example", "per-element", "one-zero", "class-weight")},
     ("sample_weight", "negative"): r"negative weight",
     ("sample_weight", "zero"): r"weights? (of )?(zero|0)|zero weight",
+    ("outputs", "dict-unsorted"): r"sorted by name",
     ("mask", "ignore-class"): r"ignore",
     ("mask", "some"): r"mask",
     ("mask", "all"): r"mask",
@@ -129,7 +130,7 @@ def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> b
     pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
     pieces = [piece for piece in pattern.split("*") if piece]
     selected = {name for name in case.listed & NAMES if name in pattern or all(piece in name for piece in pieces)}
-    return bool(names & (selected or case.names))
+    return bool(names & (selected | case.names - NAMES if selected else case.names))
 
 
 def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
@@ -143,6 +144,9 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
         return False  # a negative label of its own: the one that PyTorch ignores
     of_case = f"{own} {_plain(case.text)}"
     text = f"{of_case} {_plain(entry.cause.title if entry.cause is not None else '')}"
+    dtype = situation.label_dtype
+    if sighting.signature.diagnosis == "unsupported-type" and dtype in _DTYPES and dtype not in text:
+        return False
     is_flat = situation.label_shape == "(N,)" and re.search(_FLAT, text) is not None
     plain = (situation.label_values, situation.mask, situation.options) == ("valid", "none", ())
     if is_flat and plain and sighting.signature.oracle == Oracle.REFERENCE:

@@ -13,7 +13,7 @@ from backendcheck.explore.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 
-SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result")  # what a user sees
+SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result", "output_order", "predictions")  # what a user sees
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
 _STAND_INS = (
     ("jax", "int32", "int64"), ("jax", "float32", "float64"), ("jax", "uint32", "uint64"),
@@ -63,6 +63,18 @@ def _stands_in_for_a_type(finding: Finding, recordings: Mapping[str, Recording])
     return any(
         set(dtypes) == {stand_in, dtype} and dtypes[stand_in].startswith(backend) for backend, stand_in, dtype in _STAND_INS
     )
+
+
+def refuses_what_it_has(situation: Situation, recordings: Mapping[str, Recording]) -> bool:
+    """Whether what is refused is a type of whole numbers, or bool, that each leg that refuses it has.
+
+    Class numbers of a float type may be refused as an index, and operations in half precision may be missing.
+    """
+    given = {situation.label_dtype, str(situation.option("dtype", ""))}
+    whole = {dtype for dtype in given if "int" in dtype or dtype == "bool"} | ({"bool"} & {situation.predictions})
+    refusing = [recording.backend for recording in recordings.values() if recording.raised]
+    lacking = {dtype for backend, _, dtype in _STAND_INS if any(leg.startswith(backend) for leg in refusing)}
+    return situation.policy == "float32" and bool(whole) and not whole & lacking
 
 
 def _is_not_finite(recording: Recording) -> bool:

@@ -157,7 +157,7 @@ def _with_values(situation: Situation, labels: np.ndarray) -> np.ndarray:
         case "inf":
             last.flat[0] = np.inf
         case "wide":
-            last.flat[0] = _WIDE + 1 if is_class else 1e9
+            last.flat[0] = _WIDE + _last_predicted(situation, labels) if is_class else 1e9
         case "zero-row":
             last[...] = 0.0
         case "row-sum":
@@ -165,6 +165,14 @@ def _with_values(situation: Situation, labels: np.ndarray) -> np.ndarray:
         case "one-class":
             labels[...] = labels[0] if labels.ndim > 1 else labels[:1]
     return labels
+
+
+def _last_predicted(situation: Situation, labels: np.ndarray) -> int:
+    """The class with the largest score where a label beyond 32 bits stands: what cuts that label to 32 bits then counts a hit."""
+    of_last = _predictions(situation, labels)[-1]
+    if situation.head == "class":
+        return int(of_last.flat[0])
+    return int(np.argmax(of_last.reshape(-1, of_last.shape[-1])[0]))
 
 
 # --- predictions -------------------------------------------------------------------------------------------------

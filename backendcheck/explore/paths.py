@@ -16,9 +16,10 @@ OPTIMIZERS: Final = (
     ("Adadelta", "Adam", "Adamax", "Lamb"), ("Adafactor", "AdamW", "Ftrl", "Lion"), ("Adagrad", "Muon", "Nadam", "RMSprop"),
 )  # fmt: skip
 CALL: Final = "call"
+PREDICT: Final = "predict"  # of a model without a loss
 
 _STEPS = ("(N,T)", "(N,T,C)")
-_IN_BATCHES = (CALL, "evaluate", "fit", "dataset", "save-load")
+_IN_BATCHES = (CALL, "evaluate", "fit", "dataset", "save-load", PREDICT)
 # Few types, so that the labels of a model take fewer situations. All types are tried by a plain call.
 _DTYPES = ("float32", "int32", "uint8", "bool")
 _ONLY_CALLED: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     (("mask", "path"), lambda mask, path: mask not in ("some", "all") or path != CALL),
     (("mask", "label_shape"), lambda mask, shape: mask not in ("some", "all") or shape in _STEPS),
     (("outputs", "path"), lambda outputs, path: outputs == "one" or path != CALL),
+    (("outputs", "path"), lambda outputs, path: path != PREDICT or outputs not in ("one-loss", "named")),  # it has no loss
     (("policy", "path"), lambda policy, path: policy == "float32" or path != CALL),
     (("policy", "optimizer"), lambda policy, optimizer: policy == "float32" or optimizer == "none"),
     (("batch", "path"), lambda batch, path: batch == "whole" or path in _IN_BATCHES),
@@ -67,7 +69,7 @@ def fits_path(choices: Mapping[str, Any]) -> bool:
 
 def plain_call(situation: Situation) -> Situation | None:
     """The plain call with the labels and weights of a model; None if the situation has no model, or its input may be bad."""
-    if situation.path == CALL or situation.label_values != "valid" or situation.predictions != "ordinary":
+    if situation.path in (CALL, PREDICT) or situation.label_values != "valid" or situation.predictions != "ordinary":
         return None
     weight = situation.sample_weight if situation.sample_weight != "class-weight" else "none"
     mask = situation.mask if situation.mask == "ignore-class" else "none"
@@ -81,12 +83,16 @@ def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -
 
     `target` is its name, `called` are the choices of a plain call.
     """
-    if kind not in ("loss", "loss function", "metric"):
+    if kind not in ("loss", "loss function", "metric", "model"):
         return {}
     choices = {name: tuple(values) for name, values in called.items()}
     for name, values in _ONLY_CALLED.items():
         if name in choices:
             choices[name] = tuple(value for value in choices[name] if value not in values)
+    of_layers = {"policy": ("float32", "mixed_float16", "mixed_bfloat16"), "batch": ("whole", "ragged-last")}
+    if kind == "model":  # labels do not matter
+        plain = {"label_values": ("valid",), "label_dtype": ("float32",)}
+        return {**choices, **plain, "outputs": DIMENSIONS["outputs"], **of_layers, "path": (PREDICT,)}
     choices["label_dtype"] = tuple(dtype for dtype in choices["label_dtype"] if dtype in _DTYPES)
     if "options.reduction" in choices:  # without a reduction there is no loss to train with
         choices["options.reduction"] = tuple(value for value in choices["options.reduction"] if value != "none")
@@ -98,6 +104,5 @@ def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -
     return {
         **choices, "path": OF_LOSSES, "sample_weight": (*choices["sample_weight"], "class-weight"),
         "mask": (*choices.get("mask", ("none",)), *steps), "outputs": DIMENSIONS["outputs"],
-        "policy": ("float32", "mixed_float16", "mixed_bfloat16"),
-        "optimizer": ("none", *OPTIMIZERS[len(target) % len(OPTIMIZERS)]), "batch": ("whole", "ragged-last"),
+        **of_layers, "optimizer": ("none", *OPTIMIZERS[len(target) % len(OPTIMIZERS)]),
     }  # fmt: skip

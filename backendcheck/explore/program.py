@@ -22,7 +22,8 @@ from backendcheck.explore.model_numbers import (
     weight_by_class,
 )
 from backendcheck.explore.numbers import ACTIVATIONS, arrays_of, batches_of
-from backendcheck.explore.paths import CALL, TRAINING
+from backendcheck.explore.paths import CALL, PREDICT, TRAINING
+from backendcheck.explore.predict_program import OBSERVED
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
 from backendcheck.vocabulary.stages import RecordingStage
@@ -96,6 +97,12 @@ def program_of(situation: Situation, kind: str) -> Program | None:
         return Program(
             stage=RecordingStage.COMPUTE, imports="import keras\nimport numpy as np",
             arrays={name: arrays[name] for name in names}, observed={"value/result": source},
+        )  # fmt: skip
+    if situation.path == PREDICT:
+        called = f"model.predict(x, batch_size={batch_size(situation)}, verbose=0)"
+        return Program(
+            stage=RecordingStage.FORWARD, imports="import keras\nimport numpy as np", arrays={"x": model_arrays(situation)["x"]},
+            model=tuple(model_lines(situation, kind)), lines=(f"result = {called}",), observed=OBSERVED[situation.outputs],
         )  # fmt: skip
     return None if situation.path == CALL else _of_model(situation, kind)
 

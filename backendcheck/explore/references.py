@@ -11,7 +11,8 @@ from backendcheck import reference
 from backendcheck.explore.label_reference import label_reference
 from backendcheck.explore.model_reference import model_reference
 from backendcheck.explore.numbers import arrays_of, batches_of
-from backendcheck.explore.paths import CALL
+from backendcheck.explore.paths import CALL, PREDICT
+from backendcheck.explore.predict_program import predict_reference
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.recording import Recording
 from backendcheck.reference.of_recording import built_in_reference_values, saturates
@@ -25,6 +26,8 @@ def with_reference(situation: Situation, recordings: Mapping[str, Recording]) ->
     recorded = next(recording for recording in recordings.values() if not recording.raised)
     if (right := label_reference(situation)) is not None:
         values = {"value/result": ReferenceValue(value=right)}
+    elif situation.path == PREDICT:
+        values = predict_reference(situation)
     elif situation.path != CALL and not recorded.metrics:
         values = model_reference(situation, recorded)
     else:

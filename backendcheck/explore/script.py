@@ -15,6 +15,7 @@ from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
 from backendcheck.text.words import cut, first_line
 from backendcheck.vocabulary.findings import FindingKind, Oracle
+from backendcheck.vocabulary.observations import ObservationName
 
 _SCRIPT = '''"""{headline}
 
@@ -83,8 +84,9 @@ def _of_program(sighting: Sighting, program: Program) -> tuple[str, Mapping[str,
     if name.startswith(_WEIGHT):  # each layer has one
         value = _printed(f'model.get_layer("{name.removeprefix(_WEIGHT).partition("/")[0]}").weights[0]', finding)
     else:
-        source = program.observed.get(name, program.observed[program.shown])  # what raised has no name
-        value = source if program.is_plain else _printed(source, finding)
+        shown = name if name in program.observed else program.shown  # what raised has no name
+        is_plain = program.is_plain or ObservationName.parse(shown).is_order
+        value = program.observed[shown] if is_plain else _printed(program.observed[shown], finding)
     is_path = finding is not None and finding.oracle is Oracle.PATHS
     definition = [f"\n\n{program.definition}\n\n"] if program.definition else []
     lines = [*program.model, *definition, *(program.by_hand if is_path else ()), *program.lines]

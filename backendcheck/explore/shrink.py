@@ -17,7 +17,7 @@ _ORDER = (
 )  # fmt: skip
 # What is special there may be the finding. It is left out or stays, and does not become something else that is special.
 _SPECIAL = ("label_values", "predictions", "sample_weight", "mask")
-_SIMPLE_DTYPES = {"integer": ("int32", "int64", "float32"), "sequence": ("int32", "float32")}
+_SIMPLE_DTYPES = {"integer": ("int32", "int64", "float32", "uint8"), "sequence": ("int32", "float32")}
 _FEW_EXAMPLES = (1, 2, 3)
 _FEW_CLASSES = (2, 3)
 

@@ -27,7 +27,7 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "head": ("linear", "softmax", "sigmoid", "logits", "tanh", "relu", "class", "unit"),
     "predictions": ("ordinary", "bool", "zero", "tied", "exact-hit", "saturated", "nan", "inf"),
     "outputs": ("one", "one-loss", "list", "named", "dict", "dict-unsorted", "nested"),
-    "path": ("call", "compute_loss", "evaluate", "fit", "train_on_batch", "dataset", "save-load", "jit"),
+    "path": ("call", "compute_loss", "evaluate", "fit", "train_on_batch", "dataset", "save-load", "jit", "predict"),
     "policy": ("float32", "float64", "mixed_float16", "mixed_bfloat16"),
     "batch": ("whole", "ragged-last", "single"),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from backendcheck.explore.paths import CALL, fits_path, model_choices
+from backendcheck.explore.paths import CALL, PREDICT, fits_path, model_choices
 from backendcheck.explore.situation import DIMENSIONS, Situation
 
 N_CLASSES: Final = "number of classes"  # stands in an option for the number of classes of the situation
@@ -94,7 +94,7 @@ class Target:
     """A loss, a metric, or a layer or function of labels.
 
     name: its public name, such as ``keras.losses.Huber``, or ``package.module:Name``.
-    kind: ``loss``, ``loss function``, ``metric`` or ``labels``.
+    kind: ``loss``, ``loss function``, ``metric``, ``labels``, or ``model`` for one that predicts.
     arguments: what it takes.
     options: the choices of each option, the simplest first. ``...`` leaves the option out.
     required: options that are always there.
@@ -141,7 +141,7 @@ class Target:
         options = {name: values for name, values in self.options.items() if name != "ignore_class"}
         choices |= {f"options.{name}": values for name, values in options.items()}
         if not of_model:
-            return choices
+            return choices if self.kind != "model" else {}
         if "y_pred" not in self.arguments:
             return {}  # a model gives each of its metrics its predictions
         takes = [number for number, form in enumerate(self.forms) if fits_path({"path": "", **vars_of_form(form)})]
@@ -164,6 +164,8 @@ class Target:
         """Whether a situation is input that a user could have, good or bad."""
         if situation.path != CALL and situation.option("axis") == 1:
             return False  # the layer of a model has its classes last
+        if (self.kind == "model") != (situation.path == PREDICT):
+            return False
         return any(
             form.labels == situation.labels and form.head == situation.head
             and all(situation.option(name) == value for name, value in form.options.items())

@@ -34,7 +34,8 @@ def observe_program(target: Any, kind: str, request: Mapping[str, Any], arrays: 
         _describe(target, kind, request, trace)
         observed = _observations(functions["compute"])
         for name, observation in observed.items():
-            trace.add(name, observation.value, like=observation)
+            # An array of text is a tensor on NumPy, and one of a type that Keras does not know.
+            trace.add(name, observation.value.tolist() if observation.is_text else observation.value, like=observation)
         if not request["target"].startswith("keras.") and _differs(observed, _observations(functions["compute"])):
             trace.not_compared["*"] = sentence(request["target"])
     if trace.raised or trace.not_compared or "by_hand" not in functions:
@@ -50,7 +51,8 @@ def observe_program(target: Any, kind: str, request: Mapping[str, Any], arrays: 
 def _observations(function: Callable[[], Mapping[str, Any]]) -> dict[str, Observation]:
     values = {}
     for name, value in function().items():
-        listed = [as_observation(item, where=name).value for item in value] if isinstance(value, list) else value
+        of_numbers = isinstance(value, list) and not all(isinstance(item, str) for item in value)
+        listed = [as_observation(item, where=name).value for item in value] if of_numbers else value
         values[name] = as_observation(listed, where=name)
     return values
 

@@ -88,6 +88,37 @@ def test_an_option_that_a_backend_does_not_have_and_says_so_is_unsupported():
     assert judge.counts.unsupported == 1
 
 
+_REFUSED = "InvalidArgumentError: Value for attr 'T' of {0} is not in the list of allowed values: int32, int64"
+
+
+@pytest.mark.parametrize(
+    ("leg", "change", "is_finding"),
+    [
+        ("tensorflow", {"label_dtype": "uint8"}, True), ("torch", {"label_dtype": "int32"}, True),
+        ("tensorflow", {"label_dtype": "float32", "predictions": "bool"}, True),
+        ("torch", {"label_dtype": "float32", "options": (("dtype", "bool"),)}, True),
+        ("tensorflow", {"label_dtype": "uint64"}, True), ("torch", {"label_dtype": "uint64"}, False),
+        ("jax", {"label_dtype": "int64"}, False), ("tensorflow", {"label_dtype": "float32"}, False),
+        ("torch", {"label_dtype": "uint8", "path": "fit", "policy": "mixed_float16"}, False),
+    ],
+)  # fmt: skip
+def test_a_type_that_a_backend_has_and_refuses_is_a_finding_and_one_that_it_lacks_is_none(leg, change, is_finding):
+    situation = replace(_SITUATION, label_values="valid", **change)
+    judge = Judge(_Legs({}))
+    recordings = _recordings({each: _REFUSED.format("uint8") if each == leg else 0.5 for each in _LEGS})
+    sighting = judge.sighting(situation, recordings)
+    assert (sighting is not None, judge.counts.unsupported) == (is_finding, int(not is_finding))
+    if sighting is not None:
+        assert (sighting.signature.diagnosis, sighting.signature.legs) == ("unsupported-type", (leg,))
+
+
+def test_another_exception_without_a_diagnosis_is_another_finding():
+    values = dict.fromkeys(_LEGS, 0.5)
+    first, second = (_sighting({**values, "jax": raised}).signature for raised in ("KeyError: 'b'", "RuntimeError: no"))
+    assert (first.diagnosis, second.diagnosis) == ("unexplained: KeyError", "unexplained: RuntimeError")
+    assert not first.is_like(second)
+
+
 def test_a_few_rounding_steps_are_not_a_finding():
     values = {"tensorflow": 0.5, "jax": 0.5, "torch": 0.50002}
     judge = Judge(_Legs(values))

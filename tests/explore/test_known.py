@@ -124,6 +124,14 @@ def test_an_option_that_is_left_has_to_be_named_and_a_single_word_tells_nothing(
     assert known.describing(_sighting(**smoothed | {"options": (("delta", 2.0), ("label_smoothing", 0.1))}), "loss") is None
 
 
+def test_a_type_that_is_refused_has_to_be_named_beside_the_options(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch)
+    sighting = _sighting(label_values="valid", label_dtype="uint8", options=(("gamma", 0.5),))
+    refused = replace(sighting, signature=replace(sighting.signature, diagnosis="unsupported-type"))
+    assert known.describing(sighting, "loss") == "explored/focal_negative_value"
+    assert known.describing(refused, "loss") is None
+
+
 def test_minus_hundred_is_a_negative_label_unless_labels_are_classes(tmp_path, monkeypatch):
     known = _project(tmp_path, monkeypatch)
     assert known.describing(_sighting(label_values="minus-hundred"), "loss") == "explored/focal_negative_value"

@@ -12,11 +12,14 @@ from backendcheck.explore.case_file import case_file
 from backendcheck.explore.confirm import shows_again
 from backendcheck.explore.judging import Judge, Signature, request_of
 from backendcheck.explore.keras_targets import keras_targets
+from backendcheck.explore.known import KnownDivergences
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.model_numbers import model_arrays, predictions_of, weight_by_class
 from backendcheck.explore.model_reference import model_reference
 from backendcheck.explore.paths import OF_LOSSES, OPTIMIZERS, fits_path
+from backendcheck.explore.predict_program import keras_model_targets
 from backendcheck.explore.program import program_of
+from backendcheck.explore.references import with_reference
 from backendcheck.explore.script import script_of
 from backendcheck.explore.search import Plan
 from backendcheck.explore.shrink import shrink
@@ -151,6 +154,60 @@ def test_a_plan_has_each_path_each_optimizer_and_each_triple_of_weights_mask_and
     triples = {(situation.sample_weight, situation.mask, situation.path) for situation in planned}
     for weight, mask, path in itertools.product(("none", "per-element", "zero", "negative"), ("some", "all"), OF_LOSSES):
         assert (weight, mask, path) in triples
+
+
+# --- models that predict -----------------------------------------------------------------------------------------
+
+_PREDICTING = Situation(
+    target="keras.Model", labels="real", head="linear", label_shape="(N,C)", path="predict", outputs="dict-unsorted",
+)  # fmt: skip
+
+
+def _predicted(**orders):
+    """What each leg predicts, with the names in its order."""
+    values = {"predictions/b": predictions_of(_PREDICTING), "predictions/a": predictions_of(_PREDICTING, is_second=True)}
+    return {leg: recording("explored/x", leg, output_order=[*order], **values) for leg, order in orders.items()}
+
+
+def test_a_model_predicts_with_outputs_in_every_form_and_labels_do_not_matter_to_it():
+    (target,) = keras_model_targets()
+    planned = list(itertools.islice(Plan.of([target], seed=0).situations(), 60))
+    assert {situation.outputs for situation in planned} == {"one", "list", "dict", "dict-unsorted", "nested"}
+    assert {(situation.path, situation.label_values, situation.sample_weight) for situation in planned} == {
+        ("predict", "valid", "none")
+    }
+    assert target.is_sensible(_PREDICTING)
+    assert not target.is_sensible(replace(_PREDICTING, path="call", outputs="one"))
+    shrunk = shrink(replace(_PREDICTING, policy="mixed_float16"), target, _first(lambda each: bool(program_of(each, "model"))))
+    assert (shrunk.outputs, shrunk.policy, shrunk.path) == ("one", "float32", "predict")
+    assert not _BY_NAME["keras.losses.MeanSquaredError"].is_sensible(replace(_PREDICTING, target="keras.losses.MeanSquaredError"))
+
+
+def test_names_that_predict_returns_in_another_order_are_a_finding_that_is_known(tmp_path):
+    recordings = _predicted(tensorflow="ba", jax="ab", torch="ab")
+    sighting = Judge(_SameLegs(recordings), {"keras.Model": "model"}).sighting(_PREDICTING, recordings)
+    signature = sighting.signature
+    assert (signature.kind, signature.stage, signature.legs, signature.path) == ("order", "forward", ("tensorflow",), "predict")
+    script = script_of(sighting, "scripts/x.py", "model")
+    assert "result = model.predict(x, batch_size=4, verbose=0)" in script
+    assert script.splitlines()[-1] == "print(keras.backend.backend(), list(result))"
+    assert shows_again(sighting, {"tensorflow": ["b", "a"], "jax": ["a", "b"], "torch": ["a", "b"]})
+    assert not shows_again(sighting, {leg: ["a", "b"] for leg in _LEGS})
+    cases = case_file([(sighting, "order", "model")])
+    compile(cases, "cases", "exec")
+    assert '"output_order": list(result)' in cases
+    known = KnownDivergences.in_force(tmp_path, {leg: {"versions": {"keras": "3.15.1"}, "device": "cpu"} for leg in _LEGS})
+    assert known.describing(sighting, "model") == "sorted-output-names"
+    assert known.describing(replace(sighting, situation=replace(_PREDICTING, outputs="nested")), "model") is None
+
+
+def test_the_reference_of_a_model_that_predicts_has_each_output_in_its_place():
+    recorded = with_reference(_PREDICTING, _predicted(jax="ab"))["jax"]
+    for name, observation in recorded.observations.items():
+        if name != "output_order":
+            np.testing.assert_array_equal(recorded.reference_values[name].value, observation.value)
+    assert len(recorded.reference_values) == 2
+    assert not with_reference(replace(_PREDICTING, policy="mixed_float16"), _predicted(jax="ab"))["jax"].reference_values
 
 
 def _first(shows):

@@ -85,10 +85,20 @@ def _labels(**dimensions):
 
 @pytest.mark.parametrize(
     ("values", "dtype", "last"),
-    [("above-range", "int32", 3), ("negative", "int64", -1), ("minus-hundred", "int8", -100), ("wide", "int64", 2**32 + 1)],
+    [("above-range", "int32", 3), ("negative", "int64", -1), ("minus-hundred", "int8", -100)],
 )
 def test_the_last_label_has_the_value_that_is_asked_for(values, dtype, last):
     assert _labels(labels="integer", head="softmax", label_values=values, label_dtype=dtype)[-1] == last
+
+
+def test_a_label_beyond_32_bits_is_the_predicted_class_if_it_is_cut_to_them():
+    for head, shape in (("softmax", "(N,1)"), ("logits", "(N,T)"), ("class", "(N,)")):
+        chosen = {"labels": "integer", "head": head, "label_shape": shape, "label_dtype": "int64", "label_values": "wide"}
+        arrays = arrays_of(Situation(target="keras.metrics.SparseCategoricalAccuracy", **chosen))
+        predicted = arrays["y_pred"][-1] if head == "class" else arrays["y_pred"][-1].reshape(-1, 3)[0].argmax()
+        label = arrays["y_true"][-1].flat[0]
+        assert label >= 2**32
+        assert label % 2**32 == predicted
 
 
 def test_rows_of_labels_have_the_sum_that_is_asked_for():

@@ -232,6 +232,13 @@ def test_accuracy_stands_for_one_of_three(labels: tuple[int, ...], predictions: 
     assert accuracy_for(np.zeros(labels), np.zeros(predictions)) == name
 
 
+@pytest.mark.parametrize("label", [-100, -1, 2, 2**32 + 1])
+def test_a_label_that_names_no_class_is_never_predicted(label: int) -> None:
+    scores = np.array([[0.4, 0.6], [0.1, 0.9]])
+    assert value("SparseCategoricalAccuracy", np.array([1, label]), scores) == 0.5
+    assert value("SparseTopKCategoricalAccuracy", np.array([0, label]), scores, k=2) == 0.5
+
+
 WITHOUT_REFERENCE = [
     ("BinaryAccuracy", [1, 0], [0.5, 0.2], {}, "lies on the threshold"),
     ("Precision", [1, 0], [0.5 + 1e-7, 0.2], {}, "lies on the threshold"),
@@ -239,7 +246,6 @@ WITHOUT_REFERENCE = [
     ("AUC", [1, 0], [1.5, 0.2], {}, "out of range"),
     ("BinaryAccuracy", [1, 0], [np.nan, 0.2], {}, "lies on the threshold"),
     ("SparseCategoricalAccuracy", [1, 0], [[0.4, 0.4], [0.1, 0.9]], {}, "tie"),
-    ("SparseCategoricalAccuracy", [1, 2], [[0.4, 0.6], [0.1, 0.9]], {}, "not a class"),
     ("SparseTopKCategoricalAccuracy", [1], [[0.5, 0.2, 0.2, 0.1]], {"k": 2}, "tie at place 2"),
     ("Recall", [[1, 0, 1]], [[0.5, 0.2, 0.2]], {"top_k": 2}, "tie at place 2"),
     ("Accuracy", [0.5], [0.5 + 1e-8], {}, "up to rounding"),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from backendcheck.reference.metrics import decisions
 from backendcheck.reference.metrics.batches import Batch
-from backendcheck.reference.shapes import as_float64, integer_labels, require_classes, require_same_shape
+from backendcheck.reference.shapes import as_float64, integer_labels, require_same_shape
 from backendcheck.reference.spec import Array, NoReference, Options
 
 
@@ -36,7 +36,7 @@ def categorical(where: str, batch: Batch, options: Options) -> Array:
 
 
 def sparse_categorical(where: str, batch: Batch, options: Options) -> Array:
-    """`SparseCategoricalAccuracy`: how often the largest score is that of the integer label."""
+    """`SparseCategoricalAccuracy`: how often the largest score is that of the integer label. That of no class is never right."""
     del options
     labels, y_pred = _labels_and_scores(where, batch)
     return np.asarray(labels == decisions.largest(where, "predictions", y_pred), dtype=np.float64)
@@ -50,7 +50,10 @@ def top_k(where: str, batch: Batch, options: Options) -> Array:
 
 
 def sparse_top_k(where: str, batch: Batch, options: Options) -> Array:
-    """`SparseTopKCategoricalAccuracy`: how often the label is among the k largest scores, or among the first k of sorted ids."""
+    """`SparseTopKCategoricalAccuracy`: how often the label is among the k largest scores, or among the first k of sorted ids.
+
+    A label that names no class is never among them, as the example of ``keras.ops.in_top_k`` has it.
+    """
     if options["from_sorted_ids"]:
         y_true, ids = as_float64(batch.y_true, f"{where}: y_true"), as_float64(batch.y_pred, f"{where}: y_pred")
         y_true = y_true[..., 0] if y_true.ndim == ids.ndim else y_true
@@ -62,8 +65,10 @@ def sparse_top_k(where: str, batch: Batch, options: Options) -> Array:
 
 
 def _in_top_k(where: str, labels: NDArray[np.int64], y_pred: Array, k: int) -> Array:
-    chosen = np.take_along_axis(decisions.among_largest(where, y_pred, k), labels[..., None], axis=-1)
-    return np.asarray(chosen[..., 0], dtype=np.float64)
+    n_classes = y_pred.shape[-1]
+    is_class = (labels >= 0) & (labels < n_classes)
+    chosen = np.take_along_axis(decisions.among_largest(where, y_pred, k), np.clip(labels, 0, n_classes - 1)[..., None], axis=-1)
+    return np.asarray(chosen[..., 0] & is_class, dtype=np.float64)
 
 
 def _labels_and_scores(where: str, batch: Batch) -> tuple[NDArray[np.int64], Array]:
@@ -73,9 +78,7 @@ def _labels_and_scores(where: str, batch: Batch) -> tuple[NDArray[np.int64], Arr
         y_true = y_true[..., 0]
     if y_true.shape != y_pred.shape[:-1] or y_pred.ndim < 2:  # noqa: PLR2004
         raise NoReference(_unfit(where, y_true.shape, y_pred.shape))
-    labels = integer_labels(where, y_true)
-    require_classes(where, labels, y_pred.shape[-1])
-    return labels, y_pred
+    return integer_labels(where, y_true), y_pred
 
 
 def _unfit(where: str, labels: tuple[int, ...], predictions: tuple[int, ...]) -> str:
