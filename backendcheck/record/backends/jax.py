@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
-from jax._src.interpreters import mlir  # nothing public decides where programs are lowered
 
 from backendcheck.record.backends.masks import copy_mask
 from backendcheck.vocabulary.backends import Ability
@@ -42,6 +41,10 @@ def _share_contexts() -> None:
 
     A context keeps the types and the places of its programs, so there is a new one now and then.
     """
+    try:
+        from jax._src.interpreters import mlir  # nothing public decides where programs are lowered
+    except ImportError:
+        return
     make = mlir.ModuleContext.__init__
     if "context" not in inspect.signature(make).parameters or hasattr(make, "__wrapped__"):
         return
