@@ -70,7 +70,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
 
 
 def is_condition(variable: str) -> bool:
-    """Whether all recordings of a leg depend on an environment variable, whoever reads it."""
+    """Whether all recordings of a leg depend on an environment variable, also where no read of it is noted."""
     return variable.startswith(_NATIVE_VARIABLES) and variable not in _NO_CONDITIONS
 
 
