@@ -184,9 +184,11 @@ def _claim_and_line(path: Path, nodeid: str) -> tuple[str, int]:
         return "", 1
 
 
-# Lines of a fatal error's report that are the same whatever happened: the harness's own frames, and every C extension by name.
+# Lines that are the same whatever happened: the harness's own frames, every C extension by name, and what XLA says of each
+# program that it loads instead of compiling it.
 _NOISE = re.compile(
     r"^Extension modules: "
+    r"|^[EW]\d{4} .*\b(cpu_aot_loader|text_format)\.cc:\d+\]"
     r'|^  File "(<string>|.*[/\\](_pytest|pluggy|xdist|execnet|backendcheck[/\\](record|sessions))[/\\][^"]*)", line \d+ in '
 )
 
