@@ -341,7 +341,6 @@ def test_keras_3_5_0_applied_a_dict_of_losses_in_alphabetical_order_and_one_back
 
 
 def test_tensorflow_on_the_cpu_computes_what_users_get_and_not_what_op_determinism_makes_of_it(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     cases = """
         import keras
         import numpy as np

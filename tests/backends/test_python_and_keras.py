@@ -93,7 +93,6 @@ def test_tensorflow_is_not_imported_for_another_backend_and_is_seeded_if_a_case_
             import tensorflow
             return {"v": tensorflow.random.uniform((2,)).numpy()}
     """
-    pytest.importorskip("tensorflow")
     session = record(project(tmp_path, {"cases.py": cases}), "cases.py")
     assert session.value("cases/a") is False
     assert session.value("cases/b") == session.value("cases/c")
