@@ -163,8 +163,8 @@ class Judge:
             findings = self._beyond_rounding(situation, findings, recordings)
         if not findings:
             return None
-        codes = {diagnosis.code for diagnosis in result.diagnoses}
-        if _NO_ARGUMENT in codes or (_NO_TYPE in codes and not refuses_what_it_has(situation, recordings)):
+        refused = {diagnosis.code: diagnosis.backends for diagnosis in result.diagnoses}
+        if _NO_ARGUMENT in refused or (_NO_TYPE in refused and not refuses_what_it_has(situation, refused[_NO_TYPE], recordings)):
             self.counts.unsupported += 1  # a leg refuses a type or an option that its backend does not have, and says so
             return None
         if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
