@@ -236,9 +236,10 @@ def _stage(finding: Finding, recordings: Mapping[str, Recording]) -> str:
 
 def _explanation(finding: Finding, diagnosis: str, recordings: Mapping[str, Recording]) -> str:
     """The diagnosis; where it names no cause of a refusal, the exception as well, since another one has another cause."""
-    if finding.kind is not FindingKind.RAISED or diagnosis not in _WITHOUT_CAUSE:
-        return diagnosis
-    return f"{diagnosis}: {next(recording.raised[0].type for recording in recordings.values() if recording.raised)}"
+    raised = [recording.raised[0].type for recording in recordings.values() if recording.raised]
+    if finding.kind is not FindingKind.RAISED or diagnosis not in _WITHOUT_CAUSE or not raised:
+        return diagnosis  # what a variant alone has raised is not of the recording
+    return f"{diagnosis}: {raised[0]}"
 
 
 def _odd_legs(finding: Finding, same: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:
