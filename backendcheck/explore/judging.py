@@ -163,8 +163,8 @@ class Judge:
             findings = self._beyond_rounding(situation, findings, recordings)
         if not findings:
             return None
-        codes = {diagnosis.code for diagnosis in result.diagnoses}
-        if _NO_ARGUMENT in codes or (_NO_TYPE in codes and not refuses_what_it_has(situation, recordings)):
+        refused = {diagnosis.code: diagnosis.backends for diagnosis in result.diagnoses}
+        if _NO_ARGUMENT in refused or (_NO_TYPE in refused and not refuses_what_it_has(situation, refused[_NO_TYPE], recordings)):
             self.counts.unsupported += 1  # a leg refuses a type or an option that its backend does not have, and says so
             return None
         if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
@@ -236,9 +236,10 @@ def _stage(finding: Finding, recordings: Mapping[str, Recording]) -> str:
 
 def _explanation(finding: Finding, diagnosis: str, recordings: Mapping[str, Recording]) -> str:
     """The diagnosis; where it names no cause of a refusal, the exception as well, since another one has another cause."""
-    if finding.kind is not FindingKind.RAISED or diagnosis not in _WITHOUT_CAUSE:
-        return diagnosis
-    return f"{diagnosis}: {next(recording.raised[0].type for recording in recordings.values() if recording.raised)}"
+    raised = [recording.raised[0].type for recording in recordings.values() if recording.raised]
+    if finding.kind is not FindingKind.RAISED or diagnosis not in _WITHOUT_CAUSE or not raised:
+        return diagnosis  # what a variant alone has raised is not of the recording
+    return f"{diagnosis}: {raised[0]}"
 
 
 def _odd_legs(finding: Finding, same: Sequence[Finding], legs: Sequence[str]) -> tuple[str, ...]:

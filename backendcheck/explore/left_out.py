@@ -65,14 +65,15 @@ def _stands_in_for_a_type(finding: Finding, recordings: Mapping[str, Recording])
     )
 
 
-def refuses_what_it_has(situation: Situation, recordings: Mapping[str, Recording]) -> bool:
-    """Whether what is refused is a type of whole numbers, or bool, that each leg that refuses it has.
+def refuses_what_it_has(situation: Situation, refusing: Sequence[str], recordings: Mapping[str, Recording]) -> bool:
+    """Whether what the legs `refusing` refuse is a type of whole numbers, or bool, that each of them has, and others take it.
 
     Class numbers of a float type may be refused as an index, and operations in half precision may be missing.
     """
+    if set(refusing) != {leg for leg, recording in recordings.items() if recording.raised}:
+        return False  # another leg refuses the labels, not their type
     given = {situation.label_dtype, str(situation.option("dtype", ""))}
     whole = {dtype for dtype in given if "int" in dtype or dtype == "bool"} | ({"bool"} & {situation.predictions})
-    refusing = [recording.backend for recording in recordings.values() if recording.raised]
     lacking = {dtype for backend, _, dtype in _STAND_INS if any(leg.startswith(backend) for leg in refusing)}
     return situation.policy == "float32" and bool(whole) and not whole & lacking
 

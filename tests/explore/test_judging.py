@@ -112,6 +112,12 @@ def test_a_type_that_a_backend_has_and_refuses_is_a_finding_and_one_that_it_lack
         assert (sighting.signature.diagnosis, sighting.signature.legs) == ("unsupported-type", (leg,))
 
 
+def test_a_refusal_of_a_type_beside_a_refusal_of_the_label_is_no_finding_of_its_own():
+    situation = replace(_SITUATION, label_dtype="uint8")
+    recordings = _recordings({"tensorflow": _REFUSED.format("uint8"), "jax": 0.5, "torch": "IndexError: 2"})
+    assert Judge(_Legs({})).sighting(situation, recordings) is None
+
+
 def test_another_exception_without_a_diagnosis_is_another_finding():
     values = dict.fromkeys(_LEGS, 0.5)
     first, second = (_sighting({**values, "jax": raised}).signature for raised in ("KeyError: 'b'", "RuntimeError: no"))
