@@ -67,6 +67,11 @@ def fits_path(choices: Mapping[str, Any]) -> bool:
     )
 
 
+def shares_program(situation: Situation) -> bool:
+    """Whether other labels leave the program of a model as it is: class weights are in it, and a saved model is a new one."""
+    return situation.path not in (CALL, "save-load") and situation.sample_weight != "class-weight"
+
+
 def plain_call(situation: Situation) -> Situation | None:
     """The plain call with the labels and weights of a model; None if the situation has no model, or its input may be bad."""
     if situation.path in (CALL, PREDICT) or situation.label_values != "valid" or situation.predictions != "ordinary":
