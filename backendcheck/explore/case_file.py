@@ -132,7 +132,7 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
         return [*lines, f'return {{"result": {call_of_labels(situation)[0]}}}']
     if situation.path == PREDICT:
         returned = ", ".join(f'"{name.replace("/", "_")}": {source}' for name, source in program.observed.items())
-        return [*lines, *program.model, *program.lines, f"return {{{returned}}}"]
+        return [*lines, *program.model, *program.weights, *program.lines, f"return {{{returned}}}"]
     target = call.name if kind == "loss function" else call.made
     weighted = "sample_weight" in program.arrays
     named = [] if kind == "metric" else loss_lines(situation, target)

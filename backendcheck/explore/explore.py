@@ -143,12 +143,9 @@ class Search:
             if (known := self.exploration.found.get(first.signature)) is not None:
                 known.hits += 1
                 continue
-            sighting = first
-            if first.result is not None:
-                looked_at = self.judge.sighting(first.situation, first.recordings)
-                if looked_at is None:
-                    continue
-                sighting = looked_at
+            sighting = self._looked_at_again(first)
+            if sighting is None:
+                continue
             if (known := self.exploration.found.get(sighting.signature)) is not None:
                 known.hits += 1
                 continue
@@ -171,6 +168,17 @@ class Search:
             alike.hits += 1
             self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
         self.exploration.n_situations += n_situations
+
+    def _looked_at_again(self, first: Sighting) -> Sighting | None:
+        """What a sighting is at a second look; of a crash or a hang, in the process that was started anew."""
+        if first.result is not None:
+            return self.judge.sighting(first.situation, first.recordings)
+        with self.judge.not_counting():
+            (again,) = self.judge.sightings([first.situation])
+        if again is None or again.signature != first.signature:
+            self.judge.counts.dismissed["crashed or hung once"] += 1
+            return None
+        return again
 
     def _with_the_cause_of(self, sighting: Sighting) -> Found | None:
         """The finding with the same cause, of another signature."""

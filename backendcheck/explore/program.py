@@ -104,7 +104,8 @@ def program_of(situation: Situation, kind: str) -> Program | None:
         called = f"model.predict(x, batch_size={batch_size(situation)}, verbose=0)"
         return Program(
             stage=RecordingStage.FORWARD, imports="import keras\nimport numpy as np", arrays={"x": model_arrays(situation)["x"]},
-            model=tuple(model_lines(situation, kind)), lines=(f"result = {called}",), observed=OBSERVED[situation.outputs],
+            model=tuple(model_lines(situation, kind)), weights=tuple(weight_lines(situation)), lines=(f"result = {called}",),
+            observed=OBSERVED[situation.outputs],
         )  # fmt: skip
     return None if situation.path == CALL else _of_model(situation, kind)
 

@@ -34,7 +34,7 @@ class _Model:
         return self._model
 
     def _set_back(self) -> None:
-        model, optimizer = self._model, self._model.optimizer
+        model, optimizer = self._model, getattr(self._model, "optimizer", None)  # none where nothing is compiled
         model.reset_metrics()
         if optimizer is None or not optimizer.built:
             return
