@@ -85,7 +85,7 @@ class Programs:
 
 
 def _is_of_keras(request: Mapping[str, Any]) -> bool:
-    """Whether nothing but Keras runs. A loss or a metric of one's own may have a state that nobody can set back."""
+    """Whether nothing but Keras runs. A loss of your own may have a state that cannot be set back."""
     return str(request["target"]).startswith("keras.")
 
 
