@@ -22,6 +22,7 @@ from backendcheck.explore.program import (
     nest_of_losses,
     optimizer_source,
     program_of,
+    weight_lines,
 )
 from backendcheck.explore.script import literal, plain_text
 from backendcheck.explore.situation import Situation
@@ -131,7 +132,7 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
         return [*lines, f'return {{"result": {call_of_labels(situation)[0]}}}']
     if situation.path == PREDICT:
         returned = ", ".join(f'"{name.replace("/", "_")}": {source}' for name, source in program.observed.items())
-        return [*lines, *program.model, *program.lines, f"return {{{returned}}}"]
+        return [*lines, *program.model, *program.weights, *program.lines, f"return {{{returned}}}"]
     target = call.name if kind == "loss function" else call.made
     weighted = "sample_weight" in program.arrays
     named = [] if kind == "metric" else loss_lines(situation, target)
@@ -152,7 +153,7 @@ def _program_lines(situation: Situation, program: Program, call: Call, kind: str
     if len(returned) > _LINE:
         parts = (f"    {', '.join(part)}," for part in (arguments[:4], arguments[4:]))
         returned = "\n    ".join(["return ModelCase(", *parts, ")"])
-    return [*lines, *model_lines(situation, kind), *named, returned]
+    return [*lines, *model_lines(situation, kind), *weight_lines(situation), *named, returned]
 
 
 def case_file(cases: Sequence[tuple[Sighting, str, str]]) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backendcheck.explore.causes import cause_of
 from backendcheck.explore.judging import Judge, Sighting, Signature
 from backendcheck.explore.legs import BATCH, Legs
 from backendcheck.explore.search import Pairs, Plan, neighbors
 from backendcheck.explore.shrink import shrink
-from backendcheck.explore.situation import Situation
+from backendcheck.explore.situation import DIMENSIONS, Situation
 from backendcheck.recordings.recording import Recording
 
 _CONTROL = "keras.losses.MeanSquaredError"  # takes most labels
@@ -142,20 +143,24 @@ class Search:
             if (known := self.exploration.found.get(first.signature)) is not None:
                 known.hits += 1
                 continue
-            sighting = first
-            if first.result is not None:
-                looked_at = self.judge.sighting(first.situation, first.recordings)
-                if looked_at is None:
-                    continue
-                sighting = looked_at
+            sighting = self._looked_at_again(first)
+            if sighting is None:
+                continue
             if (known := self.exploration.found.get(sighting.signature)) is not None:
                 known.hits += 1
+                continue
+            known = self._with_the_cause_of(sighting)
+            if known is not None and not _has_simpler_path(sighting, known.sighting):
+                known.hits += 1
+                self.exploration.found[sighting.signature] = known
                 continue
             small = self._shrunk(sighting) if sighting.result is not None else sighting
             if self._is_of_keras(small):
                 self.judge.counts.dismissed["a loss of Keras shows the same"] += 1
                 continue
-            alike = self.exploration.found.get(small.signature)
+            alike = self.exploration.found.get(small.signature) or self._with_the_cause_of(small)
+            if alike is not None and _has_simpler_path(small, alike.sighting):
+                alike.sighting = small
             if alike is None:
                 alike = Found(sighting=small, hits=0, first_s=time.monotonic() - self.started_at)
                 self.report(f"{small.situation.target}: {small.headline}")
@@ -163,6 +168,23 @@ class Search:
             alike.hits += 1
             self.exploration.found[small.signature] = self.exploration.found[sighting.signature] = alike
         self.exploration.n_situations += n_situations
+
+    def _looked_at_again(self, first: Sighting) -> Sighting | None:
+        """What a sighting is at a second look; of a crash or a hang, in the process that was started anew."""
+        if first.result is not None:
+            return self.judge.sighting(first.situation, first.recordings)
+        with self.judge.not_counting():
+            (again,) = self.judge.sightings([first.situation])
+        if again is None or again.signature != first.signature:
+            self.judge.counts.dismissed["crashed or hung once"] += 1
+            return None
+        return again
+
+    def _with_the_cause_of(self, sighting: Sighting) -> Found | None:
+        """The finding with the same cause, of another signature."""
+        cause = cause_of(sighting)
+        alike = (finding for finding in self.exploration.findings if cause is not None and cause_of(finding.sighting) == cause)
+        return next(alike, None)
 
     def _look_around(self) -> None:
         """Judge the neighbors of new findings, but not the neighbors of those. The legs have nothing else to answer."""
@@ -206,6 +228,11 @@ class Search:
 
         with self.judge.not_counting():
             return smallest[shrink(sighting.situation, self.targets[sighting.situation.target], first_that_shows)]
+
+
+def _has_simpler_path(sighting: Sighting, other: Sighting) -> bool:
+    paths = DIMENSIONS["path"]
+    return paths.index(sighting.situation.path) < paths.index(other.situation.path)
 
 
 def _at_once(candidates: Sequence[Situation]) -> list[list[Situation]]:

@@ -17,7 +17,13 @@ import numpy as np
 
 from backendcheck.compare.findings import Finding, leading, odd_one_out, partition
 from backendcheck.diagnose import diagnose
-from backendcheck.explore.left_out import SHOWN, moves_as_far, reason_to_leave_out, refuses_what_it_has
+from backendcheck.explore.left_out import (
+    SHOWN,
+    is_limit_of_float32,
+    moves_as_far,
+    reason_to_leave_out,
+    refuses_what_it_has,
+)
 from backendcheck.explore.legs import Legs, Request, array_entry
 from backendcheck.explore.numbers import arrays_of, batches_of, jittered, options_of
 from backendcheck.explore.paths import plain_call
@@ -34,7 +40,7 @@ from backendcheck.vocabulary.states import Status
 N_JITTERS = 6
 _NO_TYPE, _NO_ARGUMENT = "unsupported-type", "unsupported-argument"
 _WITHOUT_CAUSE = ("unexplained", "refused-everywhere", "")
-_ROUNDING = "rounding"
+_ROUNDING, _SATURATION = "rounding", "saturation"
 _NOT_OBSERVED, _NOT_COMPARABLE = "could not be observed", "not comparable"
 _CRASHED = {Status.CRASHED: "crashes", Status.TIMED_OUT: "hangs"}
 
@@ -169,6 +175,9 @@ class Judge:
             return None
         if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
             self.counts.dismissed["rounding"] += 1
+            return None
+        if result.diagnoses and result.diagnoses[0].code == _SATURATION and is_limit_of_float32(leading(findings), recordings):
+            self.counts.dismissed["a clipped prediction that float32 does not have"] += 1
             return None
         return _sighting(situation, findings, result, recordings)
 

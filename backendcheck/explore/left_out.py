@@ -15,6 +15,7 @@ from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result", "output_order", "predictions")  # what a user sees
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
+_CLIPPED = 0.02  # log(1.2e-7) and log(1e-7) differ by 0.011 of themselves
 _STAND_INS = (
     ("jax", "int32", "int64"), ("jax", "float32", "float64"), ("jax", "uint32", "uint64"),
     ("torch", "int32", "uint16"), ("torch", "int64", "uint32"), ("torch", "int64", "uint64"),
@@ -37,6 +38,8 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
         return "value of input that is not finite"  # what a decision or a cast makes of NaN is not defined
     if not_finite and finding.observation.startswith("gradient"):
         return "gradient of input that is not finite"
+    if not_finite and finding.observation.startswith("train/weight") and all(map(_is_not_finite, recordings.values())):
+        return "weights trained by a loss that is not finite on any leg"
     if finding.oracle is Oracle.REFERENCE and not_finite:
         return "reference for input that is not finite"
     if finding.kind is FindingKind.NON_FINITE:
@@ -93,6 +96,19 @@ def _infinite_alike(left: np.ndarray, right: np.ndarray) -> bool:
 def _is_undefined(situation: Situation) -> bool:
     """Whether the situation asks for a value that nothing defines: a mean of no examples, or of no weight."""
     return situation.label_values == "empty" or situation.sample_weight in ("zero", "negative") or situation.mask == "all"
+
+
+def is_limit_of_float32(finding: Finding, recordings: Mapping[str, Recording]) -> bool:
+    """Whether all legs agree, and differ from float64 by no more than the place where predictions are clipped explains.
+
+    Keras clips probabilities at 1 - 1e-7, which float32 does not have: it takes 1 - 1.2e-7.
+    """
+    right = recordings[finding.left.leg].reference_values.get(finding.observation)
+    if finding.oracle is not Oracle.REFERENCE or right is None or finding.max_abs is None:
+        return False
+    values = [recording.observations[finding.observation].value for recording in recordings.values() if not recording.raised]
+    agree = len(values) == len(recordings) and all(np.allclose(value, values[0], rtol=1e-5, atol=1e-6) for value in values)
+    return agree and finding.max_abs <= _CLIPPED * float(np.abs(right.value).max(initial=0.0))
 
 
 def moves_as_far(finding: Finding, recordings: Mapping[str, Recording], moved: Sequence[Mapping[str, Recording]]) -> bool:

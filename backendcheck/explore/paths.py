@@ -44,6 +44,8 @@ RULES: tuple[Rule, ...] = (
     (("sample_weight", "path"), lambda weight, path: weight != "class-weight" or path in TRAINING),
     (("sample_weight", "label_shape"), lambda weight, shape: weight != "class-weight" or shape not in _STEPS),
     (("sample_weight", "outputs"), lambda weight, outputs: weight != "class-weight" or outputs == "one"),
+    # Keras takes one weight for each example where there are several outputs, and says so, on every backend.
+    (("sample_weight", "outputs"), lambda weight, outputs: weight != "per-element" or outputs == "one"),
     # Keras takes no weights for labels by name (KeyError: 0), on every backend. Each loss would show it again.
     (("sample_weight", "outputs"), lambda weight, outputs: weight == "none" or outputs != "named"),
     # An output has the name of its last layer. Behind an embedding that may be an activation, so names are for dense layers.
@@ -65,6 +67,11 @@ def fits_path(choices: Mapping[str, Any]) -> bool:
     return all(
         holds(choices[first], choices[second]) for (first, second), holds in RULES if first in choices and second in choices
     )
+
+
+def shares_program(situation: Situation) -> bool:
+    """Whether other labels leave the program of a model as it is: class weights are in it, and a saved model is a new one."""
+    return situation.path not in (CALL, "save-load") and situation.sample_weight != "class-weight"
 
 
 def plain_call(situation: Situation) -> Situation | None:

@@ -49,7 +49,8 @@ class Program:
     """What a leg runs, and what the script of a finding has line by line.
 
     arrays: the arrays that the source names.
-    model: the lines that make `model`; none without a model.
+    model: the lines that make `model`, without its weights; none without a model.
+    weights: the lines that set its weights.
     definition: the class that the lines need; empty for most.
     lines: what is run, up to the value.
     observed: the expression of each observation, by its name.
@@ -63,6 +64,7 @@ class Program:
     imports: str
     arrays: Mapping[str, np.ndarray]
     model: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
     definition: str = ""
     lines: tuple[str, ...] = ()
     observed: Mapping[str, str]
@@ -77,9 +79,9 @@ class Program:
 
     @property
     def source(self) -> str:
-        """Functions `compute` and `by_hand`, which return the observations by name. Each makes a model of its own."""
+        """Functions `compute` and `by_hand`, which return the observations by name. Each has a model as `build` makes it."""
         build = [_function("build", [*self.model, "return model"])] if self.model else []
-        first = ["model = build()"] if self.model else []
+        first = ["model = build()", *self.weights] if self.model else []
         values = [f'"{name}": {source}' for name, source in self.observed.items()] + [f"**{_TRAINED}"] * self.is_trained
         compute = _function("compute", [*first, *self.lines, f"return {{{', '.join(values)}}}"])
         parts = [self.imports, *build, self.definition, compute]
@@ -102,7 +104,8 @@ def program_of(situation: Situation, kind: str) -> Program | None:
         called = f"model.predict(x, batch_size={batch_size(situation)}, verbose=0)"
         return Program(
             stage=RecordingStage.FORWARD, imports="import keras\nimport numpy as np", arrays={"x": model_arrays(situation)["x"]},
-            model=tuple(model_lines(situation, kind)), lines=(f"result = {called}",), observed=OBSERVED[situation.outputs],
+            model=tuple(model_lines(situation, kind)), weights=tuple(weight_lines(situation)), lines=(f"result = {called}",),
+            observed=OBSERVED[situation.outputs],
         )  # fmt: skip
     return None if situation.path == CALL else _of_model(situation, kind)
 
@@ -119,6 +122,7 @@ def _of_model(situation: Situation, kind: str) -> Program:
     is_trained = kind != "metric" and situation.path in (*TRAINING, "dataset")
     return Program(
         stage=stage, imports=imports, arrays=arrays, model=(*model_lines(situation, kind), *named, compiled),
+        weights=tuple(weight_lines(situation)),
         definition=_dataset(situation) if situation.path == "dataset" else "",
         lines=tuple(by_hand if situation.path == BY_HAND else _path_lines(situation, kind, call)),
         observed=_observed(situation, kind), is_trained=is_trained, is_plain=kind != "metric" and situation.path != BY_HAND,
@@ -145,14 +149,14 @@ def _function(name: str, lines: list[str]) -> str:
 
 
 def model_lines(situation: Situation, kind: str) -> list[str]:
-    """The lines that make `model`, with its weights. One without a loss has a regularizer, as only JAX evaluates without both."""
+    """The lines that make `model`. One without a loss has a regularizer, as only JAX evaluates without both."""
     shape = predictions_of(situation).shape
     width, is_embedding = shape[-1], has_embedding(situation)
     activation = f', activation="{situation.head}"' if situation.head in ACTIVATIONS else ""
     dtype = f', dtype="{situation.policy}"' if situation.policy != "float32" else ""
     options = activation + dtype + (', activity_regularizer="l2"' if kind == "metric" else "")
     lines = [f'inputs = keras.Input({shape[1:-1]}, dtype="int32")' if is_embedding else f"inputs = keras.Input({shape[1:]})"]
-    names: tuple[str, ...] = ("first",) if situation.outputs == "one" else ("first", "second")
+    names = _layers(situation)
     for name in names:
         if is_embedding:
             masked = ", mask_zero=True" if situation.mask in ("some", "all") else ""
@@ -162,13 +166,23 @@ def model_lines(situation: Situation, kind: str) -> list[str]:
                 lines.append(f'{name} = keras.layers.Activation("{situation.head}"{dtype})({name})')
         else:
             lines.append(f'{name} = keras.layers.Dense({width}, use_bias=False{options}, name="{name}")(inputs)')
-    weights = "table" if is_embedding else f"np.eye({width})"
-    lines.append(f"model = keras.Model(inputs, {_outputs(situation, names)})")
+    return [*lines, f"model = keras.Model(inputs, {_outputs(situation, names)})"]
+
+
+def weight_lines(situation: Situation) -> list[str]:
+    """The lines that set the weights of `model`."""
+    weights = "table" if has_embedding(situation) else f"np.eye({predictions_of(situation).shape[-1]})"
+    names = _layers(situation)
     if len(names) == 1:
-        return [*lines, f"model.set_weights([{weights}])"]
+        return [f"model.set_weights([{weights}])"]
     # The outputs predict different values, so that labels or losses that are exchanged are seen.
     of_layers = zip(names, (weights, f"{weights} / 2"), strict=True)
-    return [*lines, *(f'model.get_layer("{name}").set_weights([{of_layer}])' for name, of_layer in of_layers)]
+    return [f'model.get_layer("{name}").set_weights([{of_layer}])' for name, of_layer in of_layers]
+
+
+def _layers(situation: Situation) -> tuple[str, ...]:
+    """The names of the layers with weights, one for each output."""
+    return ("first",) if situation.outputs == "one" else ("first", "second")
 
 
 def _outputs(situation: Situation, names: tuple[str, ...]) -> str:

@@ -89,7 +89,7 @@ def _of_program(sighting: Sighting, program: Program) -> tuple[str, Mapping[str,
         value = program.observed[shown] if is_plain else _printed(program.observed[shown], finding)
     is_path = finding is not None and finding.oracle is Oracle.PATHS
     definition = [f"\n\n{program.definition}\n\n"] if program.definition else []
-    lines = [*program.model, *definition, *(program.by_hand if is_path else ()), *program.lines]
+    lines = [*program.model, *program.weights, *definition, *(program.by_hand if is_path else ()), *program.lines]
     if is_path and program.by_hand:
         value = f"[{value}, {_printed('by_hand', None)}]"
     return program.imports, program.arrays, [*lines, f"print(keras.backend.backend(), {value})"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
-from backendcheck.explore.paths import OF_LOSSES, RULES, fits_path
+from backendcheck.explore.paths import OF_LOSSES, RULES, fits_path, shares_program
 from backendcheck.explore.situation import DIMENSIONS, Situation
 from backendcheck.explore.targets import Target, fits, fits_dtype
 
@@ -20,6 +20,10 @@ _MOST_NEIGHBORS = 12
 # In a random situation of a model, each of these is usually the plainest. So what a model shows has few possible causes.
 _USUALLY_PLAIN = ("mask", "outputs", "policy", "optimizer", "batch", "sample_weight", "predictions")
 _PLAIN_SHARE = 0.6
+_MOST_ALIKE = 5
+# What changes nothing but the numbers that a model gets. Weights and masks do so among themselves, where there are some.
+_OF_NUMBERS = ("label_values", "predictions")
+_AMONG_THEMSELVES = {"sample_weight": ("per-example", "zero", "one-zero", "negative"), "mask": ("some", "all")}
 
 
 def covering_rows(target: Target, seed: int, *, of_model: bool = False) -> list[dict[str, Any]]:
@@ -139,6 +143,7 @@ class Plan:
                 situation = _random_situation(target, target.factors(of_model=of_model), generator)
                 if situation is not None:
                     yield situation
+                    yield from _alike(situation, target, generator) if of_model else ()
 
 
 def _triples(targets: Sequence[Target], seed: int) -> Iterator[Situation]:
@@ -179,6 +184,20 @@ def _random_situation(
         if target.is_sensible(situation):
             return situation
     return None
+
+
+def _alike(situation: Situation, target: Target, generator: random.Random) -> list[Situation]:
+    """Some situations with the model of one, and other labels, weights and predictions. A leg need not compile it again."""
+    if not shares_program(situation):
+        return []
+    factors = target.factors(of_model=True)
+    varied = {name: factors[name] for name in _OF_NUMBERS}
+    for name, choices in _AMONG_THEMSELVES.items():
+        if getattr(situation, name) in choices:
+            varied[name] = tuple(choice for choice in choices if choice in factors[name])
+    drawn = [{name: generator.choice(choices) for name, choices in varied.items()} for _ in range(_MOST_ALIKE)]
+    alike = [replace(situation, **row, numbers=generator.randrange(1, 1000)) for row in drawn]
+    return list(dict.fromkeys(other for other in alike if other != situation and target.is_sensible(other)))
 
 
 def neighbors(situation: Situation, target: Target) -> list[Situation]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backendcheck.record.explore_kept import Programs
 from backendcheck.record.observe.arrays import as_observation, digests
 from backendcheck.record.observe.draws import sentence
 from backendcheck.record.observe.losses import described, resolve
@@ -20,7 +21,9 @@ from backendcheck.vocabulary.observations import Observation
 BY_HAND = "compute_loss"
 
 
-def observe_program(target: Any, kind: str, request: Mapping[str, Any], arrays: Mapping[str, np.ndarray], trace: Trace) -> None:
+def observe_program(
+    target: Any, request: Mapping[str, Any], arrays: Mapping[str, np.ndarray], trace: Trace, programs: Programs
+) -> None:
     """Run ``compute`` of the source of a request, and ``by_hand`` if it has one."""
     for name, array in arrays.items():
         trace.digests |= digests(name, array)
@@ -29,22 +32,25 @@ def observe_program(target: Any, kind: str, request: Mapping[str, Any], arrays: 
             trace.labels[name] = as_observation(arrays[name], where=name).value
     trace.lower_precision(*request["precision"])
     with trace.stage(request["stage"]):
-        functions: dict[str, Any] = dict(arrays)
-        exec(compile(request["source"], "situation", "exec"), functions)  # noqa: S102 - the parent has written it
-        _describe(target, kind, request, trace)
+        functions = programs.functions(request, arrays)
+        _describe(target, request["kind"], request, trace)
         observed = _observations(functions["compute"])
         for name, observation in observed.items():
             # An array of text is a tensor on NumPy, and one of a type that Keras does not know.
             trace.add(name, observation.value.tolist() if observation.is_text else observation.value, like=observation)
         if not request["target"].startswith("keras.") and _differs(observed, _observations(functions["compute"])):
             trace.not_compared["*"] = sentence(request["target"])
+    if trace.raised:
+        programs.forget(request, arrays)
     if trace.raised or trace.not_compared or "by_hand" not in functions:
         return
     by_hand = Trace(lowest_precision=trace.lowest_precision)
     with by_hand.stage(request["stage"]):
         for name, observation in _observations(functions["by_hand"]).items():
             by_hand.add(name, observation.value, like=observation)
-    if not by_hand.raised:  # what `compute_loss` refuses is found as such
+    if by_hand.raised:  # what `compute_loss` refuses is found as such
+        programs.forget(request, arrays)
+    else:
         trace.variants.append(Variant(oracle=Oracle.PATHS, path=BY_HAND, observations=by_hand.observations))
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from backendcheck.case import LossCase
+from backendcheck.record.explore_kept import Programs
 from backendcheck.record.explore_targets import describe, kind_of, resolve
 from backendcheck.recordings.files import as_bytes
 from backendcheck.recordings.recording import Recording
@@ -31,7 +32,7 @@ from backendcheck.vocabulary.stages import RecordingStage
 
 _ORACLES = (Oracle.AGREEMENT, Oracle.PATHS, Oracle.REFERENCE)
 _VALUE = "metric/result"
-_FORGET_AFTER = 100  # requests; the compiled programs of that many models take about a gigabyte
+_FORGET_AFTER = 100  # calls and programs of models; the compiled programs of that many models take about a gigabyte
 
 
 def main() -> None:
@@ -66,19 +67,21 @@ def serve(leg: str, device: str, log: str) -> None:
         answer({"error": f"{type(error).__name__}: {error}"})
         return
     warnings.simplefilter("ignore")
-    for number, line in enumerate(requests):
-        if number % _FORGET_AFTER == _FORGET_AFTER - 1:
-            _forget_programs()
+    programs = Programs()
+    for line in requests:
+        if programs.n_new >= _FORGET_AFTER:
+            _forget_programs(programs)
         try:
             request = json.loads(line)
-            answer(describe(request["target"]) if request["do"] == "describe" else _observe(leg, request))
+            answer(describe(request["target"]) if request["do"] == "describe" else _observe(leg, request, programs))
         except Exception as error:  # noqa: BLE001 - one situation that fails must not end the process that serves the others
             answer({"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()[-2000:]})
 
 
-def _forget_programs() -> None:
+def _forget_programs(programs: Programs) -> None:
     from backendcheck.record.backends import backend_module
 
+    programs.forget_all()
     backend_module().forget_programs()
 
 
@@ -117,18 +120,20 @@ def _array(entry: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(content, np.dtype(entry["dtype"])).reshape(entry["shape"]).copy()
 
 
-def _observe(leg: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    return {"recording": base64.b64encode(as_bytes(_recording(leg, request))).decode("ascii")}
+def _observe(leg: str, request: Mapping[str, Any], programs: Programs) -> dict[str, Any]:
+    return {"recording": base64.b64encode(as_bytes(_recording(leg, request, programs))).decode("ascii")}
 
 
-def _recording(leg: str, request: Mapping[str, Any]) -> Recording:
+def _recording(leg: str, request: Mapping[str, Any], programs: Programs) -> Recording:
     from backendcheck.record.environment import settings
     from backendcheck.record.isolation import clear_session, preserved_process_state, seed_everything
     from backendcheck.record.observe.trace import Trace
 
     trace = Trace()
+    arrays = {name: _array(entry) for name, entry in request["arrays"].items()}
     with preserved_process_state():
-        clear_session()
+        if not programs.has(request, arrays):  # it would forget what is compiled
+            clear_session()
         seed_everything(0)
         in_force = settings()
         with trace.ended_by_problems():
@@ -136,12 +141,12 @@ def _recording(leg: str, request: Mapping[str, Any]) -> Recording:
             options = dict(request["options"])
             with trace.stage(RecordingStage.CASE):
                 target = resolve(request["target"])
-            arrays = {name: _array(entry) for name, entry in request["arrays"].items()}
             if not trace.raised and "source" in request:
                 from backendcheck.record.explore_program import observe_program
 
-                observe_program(target, request["kind"], request, arrays, trace)
+                observe_program(target, request, arrays, trace, programs)
             elif not trace.raised:
+                programs.n_new += 1  # a call compiles, for its shapes and types, what it has not called before
                 observe = _observe_metric if kind_of(target) == "metric" else _observe_loss
                 observe(target, options, arrays, request, trace)
     return trace.recording(

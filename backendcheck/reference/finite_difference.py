@@ -24,6 +24,8 @@ _N_STEPS = N_EVALUATIONS // 2  # the last step is 2.4e-7 of the value: two float
 _SMALLEST_SCALE = 1e-2  # values nearer to 0 take the steps of this value
 ROUNDING = float(np.finfo(np.float64).eps)
 _KINK = 1e-3  # a jump of the slope above this share of the slope is a kink
+_SMALLEST_SLOPE = 1e-6
+_DETERMINED = 1e-3  # a bound for the rounding of a slope, as a share of it; what it really is stays below a tenth of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Gradient:
         value: float64, in the shape of the predictions. NaN where the loss is not finite nearby. Without meaning where `smooth`
             is False.
         smooth: bool, same shape. False where the differences to the left and to the right disagree within two float32 steps of
-            the value: a kink, a clip boundary, the edge of the domain. No gradient is defined there.
+            the value: a kink, a clip boundary, the edge of the domain. No gradient is defined there. False as well where the
+            value is so large beside its slope that float64 does not determine the slope.
     """
 
     value: Array
@@ -88,14 +91,17 @@ def _derivative(
         jumps.append((above - middle) / right - (middle - below) / left)
         steps.append(step)
 
-    error, value = np.full(middle.shape, np.inf), slopes[-1]
+    error, value, unsure = np.full(middle.shape, np.inf), slopes[-1], np.full(middle.shape, np.inf)
     for rough, fine, step in zip(slopes, slopes[1:], steps[1:], strict=False):
         refined = (16.0 * fine - rough) / 15.0
-        doubt = np.abs(refined - fine) + (noise + ROUNDING * np.abs(middle)) / step
+        rounding = (noise + ROUNDING * np.abs(middle)) / step
+        doubt = np.abs(refined - fine) + rounding
         better = doubt < error  # False for NaN
         value, error = np.where(better, refined, value), np.where(better, doubt, error)
+        unsure = np.where(better, rounding, unsure)
 
     jump = np.abs(4.0 * jumps[-1] - jumps[-2]) / 3.0  # the limit for a vanishing step; 0 if smooth
     rounding = 200.0 * (noise + ROUNDING * np.abs(middle)) / steps[-1]
     steepest = np.maximum(np.abs(slopes[-1] + jumps[-1] / 2.0), np.abs(slopes[-1] - jumps[-1] / 2.0))
-    return value, np.asarray(np.isfinite(value) & (jump <= _KINK * steepest + rounding))  # NaN: not smooth
+    is_determined = unsure <= _DETERMINED * np.abs(value) + _SMALLEST_SLOPE
+    return value, np.asarray(np.isfinite(value) & is_determined & (jump <= _KINK * steepest + rounding))  # NaN: not smooth

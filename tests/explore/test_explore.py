@@ -242,3 +242,20 @@ def test_durations(text, seconds):
 def test_what_is_not_a_duration_is_refused(text):
     with pytest.raises(UsageError, match="invalid duration"):
         parse_duration(text)
+
+
+def test_a_refusal_with_the_same_words_is_one_finding_that_of_the_simpler_path():
+    def refused(request):
+        path, precision = request["path"], request.get("precision")
+        refuses = path == "jit" or (path == "evaluate" and precision == ["float16"])
+        torch = {"raised": f"RuntimeError: no {len(path)}"} if refuses else {"loss": 1.0}
+        return {leg: recording(request["case"], leg, **(torch if leg == "torch" else {"loss": 1.0})) for leg in _LEGS}
+
+    legs = Legs()
+    legs.submit = lambda request: legs.answers.append(refused(request))
+    search = Search(legs, _PLAN, Exploration(seed=3), lambda _: None)
+    search.run(n_situations=250, budget_s=None)
+    paths = {signature.path for signature in search.exploration.found if signature.kind == "raised"}
+    assert paths == {"jit", "evaluate"}
+    (finding,) = (each for each in search.exploration.findings if each.sighting.signature.kind == "raised")
+    assert finding.sighting.situation.path == "evaluate"

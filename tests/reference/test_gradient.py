@@ -177,3 +177,11 @@ def test_a_large_loss_leaves_no_slope_unless_the_part_that_moves_is_separate() -
 
 def test_a_loss_that_is_not_finite_has_no_slope() -> None:
     assert not directional(lambda at: float("nan") * at[0], np.ones(1), np.ones((1, 1))).smooth.any()
+
+
+@pytest.mark.parametrize(("label", "is_determined"), [(1e9, False), (1e5, True), (3.0, True)])
+def test_a_slope_that_rounding_of_float64_hides_is_not_taken_for_one(label: float, is_determined: bool) -> None:
+    found = gradient(LossSpec(name="mean_squared_error"), np.array([[label]]), np.array([[0.0]]))
+    assert found.smooth.tolist() == [[is_determined]]
+    if is_determined:
+        np.testing.assert_allclose(found.value, [[-2.0 * label]], rtol=1e-5)
