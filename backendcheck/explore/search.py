@@ -20,7 +20,7 @@ _MOST_NEIGHBORS = 12
 # In a random situation of a model, each of these is usually the plainest. So what a model shows has few possible causes.
 _USUALLY_PLAIN = ("mask", "outputs", "policy", "optimizer", "batch", "sample_weight", "predictions")
 _PLAIN_SHARE = 0.6
-_MOST_ALIKE = 5
+_MOST_ALIKE = 7
 # What changes nothing but the numbers that a model gets. Weights and masks do so among themselves, where there are some.
 _OF_NUMBERS = ("label_values", "predictions")
 _AMONG_THEMSELVES = {"sample_weight": ("per-example", "zero", "one-zero", "negative"), "mask": ("some", "all")}
@@ -195,9 +195,15 @@ def _alike(situation: Situation, target: Target, generator: random.Random) -> li
     for name, choices in _AMONG_THEMSELVES.items():
         if getattr(situation, name) in choices:
             varied[name] = tuple(choice for choice in choices if choice in factors[name])
-    drawn = [{name: generator.choice(choices) for name, choices in varied.items()} for _ in range(_MOST_ALIKE)]
-    alike = [replace(situation, **row, numbers=generator.randrange(1, 1000)) for row in drawn]
-    return list(dict.fromkeys(other for other in alike if other != situation and target.is_sensible(other)))
+    alike: dict[Situation, None] = {}
+    for _ in range(_MOST_TRIES):
+        drawn: dict[str, Any] = {name: generator.choice(choices) for name, choices in varied.items()}
+        other = replace(situation, **drawn, numbers=generator.randrange(1, 1000))
+        if other != situation and target.is_sensible(other):
+            alike[other] = None
+        if len(alike) == _MOST_ALIKE:
+            break
+    return list(alike)
 
 
 def neighbors(situation: Situation, target: Target) -> list[Situation]:

@@ -1,7 +1,9 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from backendcheck.explore.judging import request_of
 from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.search import Pairs, Plan, covering_rows, neighbors
 from backendcheck.explore.shrink import shrink
@@ -138,3 +140,12 @@ def test_only_sensible_situations_are_tried():
     tried = []
     _shrunk(lambda candidate: tried.append(candidate) or True)
     assert all(_BY_NAME[_LARGE.target].is_sensible(candidate) for candidate in tried)
+
+
+def test_random_models_come_in_groups_that_share_their_program():
+    target = next(target for target in keras_targets() if target.name == "keras.losses.Huber")
+    order = replace(Plan.of([target], seed=5), covering=()).situations()
+    models = [situation for situation in itertools.islice(order, 120) if situation.path != "call"]
+    programs = {request_of(situation, kind="loss")["source"] for situation in models}
+    assert len(set(models)) == len(models)
+    assert len(programs) < len(models) / 3
