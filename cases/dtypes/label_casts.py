@@ -95,10 +95,14 @@ def case_running_class_counts_in_eight_bits():
     )
 
 
-@pytest.mark.parametrize("name", ["one_hot", "take_along_axis", "take", "in_top_k", "segment_sum", "bincount"])
+_SEGMENTS = ["segment_sum", "segment_max", "segment_min", "segment_prod"]
+
+
+@pytest.mark.parametrize("name", ["one_hot", "take_along_axis", "take", "in_top_k", *_SEGMENTS, "bincount"])
 def case_labels_in_eight_bits(name):
     """Every op accepts uint8 labels, as image files contain them."""
     labels = ops.convert_to_tensor(np.array([2, 0], dtype="uint8"))
+    of_each = ops.convert_to_tensor(np.array([2, 0, 1], dtype="uint8"))  # backends differ in what a class without examples has
     scores = np.array([[0.1, 0.2, 0.7], [0.1, 0.2, 0.7]], dtype="float32")
     compute = {
         "one_hot": lambda: ops.one_hot(labels, 3),
@@ -106,6 +110,9 @@ def case_labels_in_eight_bits(name):
         "take": lambda: ops.take(scores[0], labels),
         "in_top_k": lambda: ops.in_top_k(labels, scores, 1),
         "segment_sum": lambda: ops.segment_sum(np.array([1.0, 2.0], dtype="float32"), labels, num_segments=3),
+        "segment_max": lambda: ops.segment_max(np.array([1.0, 2.0, 3.0], dtype="float32"), of_each, num_segments=3),
+        "segment_min": lambda: ops.segment_min(np.array([1.0, 2.0, 3.0], dtype="float32"), of_each, num_segments=3),
+        "segment_prod": lambda: ops.segment_prod(np.array([1.0, 2.0, 3.0], dtype="float32"), of_each, num_segments=3),
         "bincount": lambda: ops.bincount(labels, minlength=3),
     }[name]
     reference = {
@@ -114,6 +121,9 @@ def case_labels_in_eight_bits(name):
         "take": [0.7, 0.1],
         "in_top_k": [True, False],
         "segment_sum": [2.0, 0.0, 1.0],
+        "segment_max": [2.0, 3.0, 1.0],
+        "segment_min": [2.0, 3.0, 1.0],
+        "segment_prod": [2.0, 3.0, 1.0],
         "bincount": [1, 0, 1],
     }[name]
     return ValueCase(lambda: {"result": compute()}, reference={"value/result": np.array(reference)})
