@@ -89,6 +89,19 @@ def test_what_is_started(
     assert outputs == {"exit-code": "0"} | ({"artifact": artifact} if artifact else {})
 
 
+def test_compiled_programs_are_kept_by_backend_shard_and_versions(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    code, printed, outputs = run(
+        "Identify the compiled programs", tmp_path, {"backends": "jax", "shard": "1/2"}, env={"XDG_CACHE_HOME": str(cache)}
+    )
+    assert code == 0, printed
+    assert re.fullmatch("backendcheck-programs-jax-1-of-2-[0-9a-f]{16}", outputs["key"])
+    assert {Path(outputs[name]) for name in ("jax", "tensorflow")} <= {*cache.rglob("*")}
+    kept = step("Keep the compiled programs")
+    assert "steps.programs.outputs.jax" in kept["with"]["path"]
+    assert kept["with"]["key"].startswith("${{ steps.programs.outputs.key }}-")
+
+
 def test_another_command_is_refused(tmp_path: Path, pretended: Path) -> None:
     code, words, outputs = run("backendcheck", tmp_path, {"command": "destroy"}, pretended)
     assert (code, outputs) == (2, {})
