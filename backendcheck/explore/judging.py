@@ -176,7 +176,8 @@ class Judge:
         if result.diagnoses and result.diagnoses[0].code == _ROUNDING:
             self.counts.dismissed["rounding"] += 1
             return None
-        if result.diagnoses and result.diagnoses[0].code == _SATURATION and is_limit_of_float32(leading(findings), recordings):
+        first = result.diagnoses[0].code if result.diagnoses else ""
+        if (situation.predictions == "saturated" or first == _SATURATION) and is_limit_of_float32(leading(findings), recordings):
             self.counts.dismissed["a clipped prediction that float32 does not have"] += 1
             return None
         return _sighting(situation, findings, result, recordings)

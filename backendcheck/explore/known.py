@@ -139,6 +139,8 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     has_ignored = situation.target not in _FOR_LABELS and situation.labels == "integer"
     if situation.label_values == "minus-hundred" and not has_ignored:
         situation = replace(situation, label_values="negative")  # only losses of class numbers have an ignored label
+    if sighting.signature.diagnosis == "label-mass" and situation.label_values != "valid":
+        situation = replace(situation, label_values="row-sum")  # a negative label in a row, or a fraction, changes its sum
     own = _plain(f"{entry.case} {entry.reason}")
     if situation.label_values == "negative" and has_ignored and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores

@@ -36,6 +36,22 @@ def case_a_wide_label_is_no_hit():
     )
 
 
+@pytest.mark.parametrize("name", ["SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy"])
+def case_a_wide_label_is_no_hit_of_a_metric(name):
+    """Label 2^32 + 1 of three classes is never predicted, although class 1 is."""
+    scores = np.array([[0.1, 0.7, 0.2]], dtype="float32")
+
+    def compute():
+        metric = {
+            "SparseCategoricalAccuracy": keras.metrics.SparseCategoricalAccuracy,
+            "SparseTopKCategoricalAccuracy": lambda: keras.metrics.SparseTopKCategoricalAccuracy(k=1),
+        }[name]()
+        metric.update_state(np.array([WIDE], dtype="int64"), scores)
+        return {"accuracy": metric.result()}
+
+    return ValueCase(compute, reference={"value/accuracy": np.array(0.0)})
+
+
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
 def case_category_encoding_of_a_wide_label(mode):
     """`CategoryEncoding` refuses label 2^32 + 1 of three classes, as documented; it does not become class 1."""

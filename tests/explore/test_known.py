@@ -264,3 +264,17 @@ def test_flat_labels_make_every_number_wrong(tmp_path, monkeypatch):
     assert known.describing(sighting, "loss") is None
     wrong = replace(sighting, signature=replace(sighting.signature, oracle="reference"))
     assert known.describing(wrong, "loss") == "explored/focal_negative_value"
+
+
+_OF_MASS = (
+    _CASES.replace("focal_negative_value", "focal_rows").replace("a negative label must", "rows that do not sum to 1 must"),
+    _ENTRY.replace("focal_negative_value", "focal_rows"),
+)
+
+
+def test_a_negative_label_in_a_row_is_known_by_the_sum_of_the_row_where_that_is_the_diagnosis(tmp_path, monkeypatch):
+    known = _project(tmp_path, monkeypatch, source=_OF_MASS[0], entry=_OF_MASS[1])
+    sighting = _sighting(labels="one-hot", head="softmax", label_shape="(N,C)")
+    assert known.describing(sighting, "loss") is None
+    of_mass = replace(sighting, signature=replace(sighting.signature, diagnosis="label-mass"))
+    assert known.describing(of_mass, "loss") == "explored/focal_rows"

@@ -1,6 +1,7 @@
 """What a search leaves out because it proves nothing, and what stays."""
 
 from collections import deque
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,6 +61,17 @@ def test_the_limit_of_float32_is_what_all_legs_have_alike_and_near(values, right
         oracle=Oracle.REFERENCE, observation="loss", left=SimpleNamespace(leg="jax"), max_abs=abs(values[1] - right)
     )
     assert is_limit_of_float32(finding, recordings) is is_limit
+
+
+@pytest.mark.parametrize(("predictions", "is_left_out"), [("saturated", True), ("ordinary", False)])
+def test_the_limit_of_float32_is_that_of_saturated_predictions_whatever_the_diagnosis(monkeypatch, predictions, is_left_out):
+    situation = Situation(target="keras.losses.BinaryCrossentropy", labels="binary", head="sigmoid", predictions=predictions)
+    recordings = {leg: recording("explored/x", leg, loss=15.9424) for leg in _LEGS}
+    values = {"loss": ReferenceValue(value=np.asarray(16.1181))}
+    right = {leg: replace(one, reference_values=values) for leg, one in recordings.items()}
+    monkeypatch.setattr("backendcheck.explore.judging.with_reference", lambda *_: right)
+    sighting = Judge(None, {situation.target: "loss"}).sighting(situation, recordings, look_again=False)
+    assert (sighting is None) is is_left_out
 
 
 class _CrashingLegs:
