@@ -24,7 +24,7 @@ from backendcheck.explore.program import (
     program_of,
     weight_lines,
 )
-from backendcheck.explore.script import literal, plain_text
+from backendcheck.explore.script import as_fed, literal, plain_text
 from backendcheck.explore.situation import Situation
 from backendcheck.text.literals import source_of
 from backendcheck.text.words import listed
@@ -61,7 +61,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "dict-unsorted": "a dict of two outputs, not in order",
         "nested": "a nest of two outputs", "named": "labels and losses by the names of two outputs",
     },
-    "policy": {"mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16"},
+    "policy": {
+        "float64": "a layer in float64", "mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16",
+    },
     "path": {
         "compute_loss": "compute_loss", "evaluate": "evaluate", "fit": "fit", "train_on_batch": "train_on_batch",
         "dataset": "a data set", "save-load": "a saved model", "jit": "jit_compile", "predict": "predict",
@@ -166,4 +168,4 @@ def case_file(cases: Sequence[tuple[Sighting, str, str]]) -> str:
 
 
 def _indented(array: np.ndarray) -> str:
-    return literal(array).replace("\n", "\n    ")
+    return literal(as_fed(array)).replace("\n", "\n    ")

@@ -21,7 +21,7 @@ from backendcheck.errors import UsageError
 from backendcheck.explore.case_file import case_source
 from backendcheck.explore.judging import Sighting
 from backendcheck.explore.keras_targets import keras_targets
-from backendcheck.explore.known_cases import NAMES, KnownCase, cases_in, code_of, names_of
+from backendcheck.explore.known_cases import NAMES, OF_ARITHMETIC, KnownCase, cases_in, code_of, names_of
 from backendcheck.explore.label_targets import keras_label_targets
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.environment import Environment
@@ -129,7 +129,8 @@ def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> b
     names = names_of(situation.target)
     pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
     pieces = [piece for piece in pattern.split("*") if piece]
-    selected = {name for name in case.listed & NAMES if name in pattern or all(piece in name for piece in pieces)}
+    listed = case.listed & (NAMES | OF_ARITHMETIC)
+    selected = {name for name in listed if name in pattern or all(piece in name for piece in pieces)}
     return bool(names & (selected | case.names - NAMES if selected else case.names))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendcheck.explore.keras_targets import keras_targets
-from backendcheck.explore.label_targets import keras_label_targets
+from backendcheck.explore.label_targets import ARITHMETIC, keras_label_targets
 from backendcheck.reference import canonical_name
 
 
@@ -33,11 +33,16 @@ def names_of(target: str) -> frozenset[str]:
     """The names by which a case can call a target: the class, and the function of a loss or metric."""
     if not target.startswith("keras."):
         return frozenset({target})
+    if target in ARITHMETIC:
+        return frozenset({target.removeprefix("keras.")})  # the name alone, such as sum or mean, is an option of losses as well
     name = target.rpartition(".")[2]
     return frozenset({name, canonical_name(name)})
 
 
-NAMES = frozenset().union(*(names_of(target.name) for target in (*keras_targets(), *keras_label_targets())))
+_TARGETS = frozenset(target.name for target in (*keras_targets(), *keras_label_targets()))
+# Names that tell what a case is about. Arithmetic does not: cases about a loss use it as well.
+NAMES = frozenset().union(*(names_of(target) for target in _TARGETS - ARITHMETIC))
+OF_ARITHMETIC = frozenset().union(*(names_of(target) for target in ARITHMETIC))
 
 
 def code_of(function: ast.stmt) -> str:
@@ -81,7 +86,9 @@ def cases_in(path: Path) -> Iterator[KnownCase]:
 
 def _mentioned_in(node: ast.stmt, known: Mapping[str, str]) -> set[str]:
     """The attributes and texts in a statement, and those names that its file defines or imports, as `known` has them."""
-    names = {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
+    attributes = [child for child in ast.walk(node) if isinstance(child, ast.Attribute)]
+    names = {child.attr for child in attributes}
+    names |= {f"ops.{child.attr}" for child in attributes if ast.unparse(child.value) in ("keras.ops", "ops")}
     names |= {known[child.id] for child in ast.walk(node) if isinstance(child, ast.Name) and child.id in known}
     return names | {child.value for child in ast.walk(node) if isinstance(child, ast.Constant) and isinstance(child.value, str)}
 

@@ -1,4 +1,4 @@
-"""Layers and functions that take labels alone, or labels and scores: lookups, encoders, one-hot rows, counts."""
+"""Layers and functions that take labels alone, or labels and scores: lookups, encoders, one-hot rows, counts, arithmetic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _SEVERAL = ("keras.ops.unravel_index",)  # they return an array for each axis
 _LABELS, _LABELS_AND_SCORES, _SCORES_BY_LABEL = ("y_true",), ("y_true", "y_pred"), ("y_pred", "y_true")
 
 # Forms, arguments, options and what is always there.
-_TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple[Any, ...]], Mapping[str, Any]]] = {
+_Takes = tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple[Any, ...]], Mapping[str, Any]]
+_TARGETS: Mapping[str, _Takes] = {
     "keras.ops.one_hot": (_CLASSES, _LABELS, {"axis": (..., 0), "dtype": (..., "int32", "bool")}, _N_CLASSES),
     "keras.ops.multi_hot": (_CLASSES, _LABELS, {"dtype": (..., "int32")}, _N_CLASSES),
     # Its documentation asks for one axis. It allocates as many counts as the largest label says, so that one is never wide.
@@ -43,11 +44,11 @@ _TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple
     "keras.ops.unique": (_CLASSES, _LABELS, {"size": (..., 4)}, {}),
     "keras.ops.sort": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
     "keras.ops.argsort": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
-    "keras.ops.digitize": (_REAL, _LABELS, {}, {"bins": (1.0, 2.0)}),
+    "keras.ops.digitize": ((*_REAL, *_CLASSES), _LABELS, {}, {"bins": (1.0, 2.0)}),
     "keras.ops.argmax": (_ROWS, _LABELS, {"axis": (-1, 0), "keepdims": (..., True)}, {}),
     "keras.ops.argmin": (_ROWS, _LABELS, {"axis": (-1, 0), "keepdims": (..., True)}, {}),
     "keras.ops.count_nonzero": (_ROWS, _LABELS, {"axis": (-1, 0, ...)}, {}),
-    "keras.ops.median": (_REAL, _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
+    "keras.ops.median": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
     "keras.utils.to_categorical": (_CLASSES, _LABELS, {}, _N_CLASSES),
     "keras.layers.CategoryEncoding": (
         _CLASSES, _LABELS, {"output_mode": ("multi_hot", "one_hot", "count")}, {"num_tokens": N_CLASSES},
@@ -66,18 +67,41 @@ _TARGETS: Mapping[str, tuple[Sequence[Form], tuple[str, ...], Mapping[str, tuple
     "keras.layers.Discretization": (_REAL, _LABELS, {"output_mode": _OUTPUT_MODES}, {"bin_boundaries": (1.0, 2.0)}),
 }  # fmt: skip
 
+# How labels are cleaned, shifted and compared.
+_ARITHMETIC: Mapping[str, _Takes] = {
+    "keras.ops.quantile": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0)}, {"q": 0.5, "method": "nearest"}),
+    "keras.ops.mean": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
+    "keras.ops.sum": (_CLASSES, _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
+    "keras.ops.cumsum": (_CLASSES, _LABELS, {"axis": (..., 0), "dtype": (..., "int32")}, {}),
+    "keras.ops.max": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
+    "keras.ops.min": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
+    "keras.ops.maximum": (_CLASSES, _LABELS, {}, {"x2": 0}),
+    "keras.ops.clip": (_CLASSES, _LABELS, {}, {"x_min": 0, "x_max": N_CLASSES}),
+    "keras.ops.equal": (_CLASSES, _LABELS, {"x2": (1, -1, 255)}, {}),
+    "keras.ops.greater": (_CLASSES, _LABELS, {"x2": (1, -1, 1.5)}, {}),
+    "keras.ops.subtract": (_CLASSES, _LABELS, {}, {"x2": 1}),
+    "keras.ops.multiply": (_CLASSES, _LABELS, {"x2": (2, 200, 0.5)}, {}),
+    "keras.ops.floor_divide": (_CLASSES, _LABELS, {}, {"x2": 2}),
+    "keras.ops.mod": (_CLASSES, _LABELS, {}, {"x2": 2}),
+    "keras.ops.diff": (_CLASSES, _LABELS, {"axis": (..., 0)}, {}),
+    "keras.ops.roll": (_CLASSES, _LABELS, {"axis": (..., 0)}, {"shift": 1}),
+    "keras.ops.repeat": (_CLASSES, _LABELS, {"axis": (..., 0)}, {"repeats": 2}),
+}  # fmt: skip
+ARITHMETIC = frozenset(_ARITHMETIC)
+_ALL = {**_TARGETS, **_ARITHMETIC}
+
 
 def keras_label_targets() -> tuple[Target, ...]:
     """Keras's layers and functions for labels."""
     return tuple(
         Target(name=name, kind="labels", forms=tuple(forms), arguments=arguments, options=options, required=required)
-        for name, (forms, arguments, options, required) in _TARGETS.items()
+        for name, (forms, arguments, options, required) in _ALL.items()
     )
 
 
 def call_of_labels(situation: Situation) -> tuple[str, tuple[str, ...]]:
     """The expression that calls the target, and the arrays that it names."""
-    names, call = _TARGETS[situation.target][1], Call.of(situation, {})
+    names, call = _ALL[situation.target][1], Call.of(situation, {})
     if situation.target.startswith("keras.layers."):  # they run in a data pipeline, on arrays
         return f"{call.made}({', '.join(names)})", names
     fed = names if situation.target.startswith("keras.utils.") else [f"keras.ops.convert_to_tensor({name})" for name in names]

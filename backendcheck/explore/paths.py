@@ -96,7 +96,7 @@ def model_choices(target: str, kind: str, called: Mapping[str, Sequence[Any]]) -
     for name, values in _ONLY_CALLED.items():
         if name in choices:
             choices[name] = tuple(value for value in choices[name] if value not in values)
-    of_layers = {"policy": ("float32", "mixed_float16", "mixed_bfloat16"), "batch": ("whole", "ragged-last")}
+    of_layers = {"policy": DIMENSIONS["policy"], "batch": ("whole", "ragged-last")}
     if kind == "model":  # labels do not matter
         plain = {"label_values": ("valid",), "label_dtype": ("float32",)}
         return {**choices, **plain, "outputs": DIMENSIONS["outputs"], **of_layers, "path": (PREDICT,)}

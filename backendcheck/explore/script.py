@@ -118,7 +118,7 @@ def _of_call(sighting: Sighting, kind: str) -> tuple[str, Mapping[str, np.ndarra
         value = _printed("value", finding)
         if is_per_example and "convert_to_numpy" in value:
             value = value.replace(".tolist()", f".reshape({len(arrays['y_true'])}, -1).mean(axis=1).tolist()")
-    return call.imports, arrays, [*lines, f"print(keras.backend.backend(), {value})"]
+    return call.imports, {name: as_fed(array) for name, array in arrays.items()}, [*lines, f"print(keras.backend.backend(), {value})"]
 
 
 def _printed(source: str, finding: Finding | None) -> str:
@@ -149,9 +149,13 @@ def _updates(situation: Situation, arrays: Mapping[str, np.ndarray]) -> Iterator
         yield f"metric.update_state({', '.join(fed)})"
 
 
+def as_fed(array: np.ndarray) -> np.ndarray:
+    """An array as a plain call of a loss or a metric gets it. A program gets its arrays as they are."""
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
 def literal(array: np.ndarray) -> str:
-    if array.dtype == np.float64:
-        array = array.astype(np.float32)  # as the session feeds it
+    """An array as an expression with ``np``."""
     if not array.size:
         return f"np.zeros({array.shape}, np.{array.dtype.name.replace('bool', 'bool_')})"
     return source_of(array)
