@@ -62,7 +62,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "nested": "a nest of two outputs", "named": "labels and losses by the names of two outputs",
     },
     "policy": {
-        "float64": "a layer in float64", "mixed_float16": "a layer in mixed float16", "mixed_bfloat16": "a layer in mixed bfloat16",
+        "float64": "a layer in float64", "mixed_float16": "a layer in mixed float16",
+        "mixed_bfloat16": "a layer in mixed bfloat16",
     },
     "path": {
         "compute_loss": "compute_loss", "evaluate": "evaluate", "fit": "fit", "train_on_batch": "train_on_batch",

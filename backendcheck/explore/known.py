@@ -23,6 +23,7 @@ from backendcheck.explore.judging import Sighting
 from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.known_cases import NAMES, OF_ARITHMETIC, KnownCase, cases_in, code_of, names_of
 from backendcheck.explore.label_targets import keras_label_targets
+from backendcheck.explore.paths import CALL
 from backendcheck.explore.situation import Situation
 from backendcheck.recordings.environment import Environment
 from backendcheck.verdicts.known import Divergence
@@ -60,6 +61,7 @@ _SIGNS: Mapping[tuple[str, str], str] = {
     ("mask", "some"): r"mask",
     ("mask", "all"): r"mask",
 }
+_OUTPUTS = r"\boutputs\b"
 _FLAT = r"\(n,\)|\bflat\b"
 # Options that belong to the labels and the head, or that a target cannot do without. Any other one that is left is special.
 _NEEDED = {
@@ -129,8 +131,9 @@ def _names_target(entry: Divergence, case: KnownCase, situation: Situation) -> b
     names = names_of(situation.target)
     pattern = entry.case.partition("[")[2].removeprefix("[]").rstrip("]")
     pieces = [piece for piece in pattern.split("*") if piece]
-    listed = case.listed & (NAMES | OF_ARITHMETIC)
-    selected = {name for name in listed if name in pattern or all(piece in name for piece in pieces)}
+    selected = {name for name in case.listed & NAMES if name in pattern or all(piece in name for piece in pieces)}
+    chosen = re.split(r"[-*\[\]]", pattern)  # the parameters
+    selected |= {name for name in case.listed & OF_ARITHMETIC if name.removeprefix("ops.") in chosen}
     return bool(names & (selected | case.names - NAMES if selected else case.names))
 
 
@@ -143,6 +146,8 @@ def _describes(entry: Divergence, case: KnownCase, sighting: Sighting) -> bool:
     if sighting.signature.diagnosis == "label-mass" and situation.label_values != "valid":
         situation = replace(situation, label_values="row-sum")  # a negative label in a row, or a fraction, changes its sum
     own = _plain(f"{entry.case} {entry.reason}")
+    if situation.path == CALL and re.search(_OUTPUTS, _plain(entry.case)):
+        return False  # a plain call has no outputs that could be exchanged
     if situation.label_values == "negative" and has_ignored and re.search(_SIGNS["label_values", "minus-hundred"], own):
         return False  # a negative label of its own: the one that PyTorch ignores
     of_case = f"{own} {_plain(case.text)}"
@@ -178,6 +183,8 @@ def _concerns_legs(entry: Divergence, sighting: Sighting) -> bool:
     deviating = {leg for leg in legs if entry.names_leg(leg)}
     if sighting.signature.oracle != Oracle.AGREEMENT:
         return deviating == odd
+    if sighting.signature.kind == FindingKind.DTYPE and odd < deviating:
+        return bool(odd)  # the others have another type in place of one that they lack, which a search leaves out
     return bool(deviating) and (deviating == odd or legs - deviating == odd or (odd == legs and deviating != legs))
 
 

@@ -72,7 +72,7 @@ def cases_in(path: Path) -> Iterator[KnownCase]:
     }  # fmt: skip
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("case_"):
-            calls = [(ast.unparse(call.func).rpartition(".")[2], call) for call in ast.walk(node) if isinstance(call, ast.Call)]
+            calls = [(_called(call), call) for call in ast.walk(node) if isinstance(call, ast.Call)]
             options = {(imports.get(name, name), each.arg) for name, call in calls for each in call.keywords if each.arg}
             used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
             claim = ast.get_docstring(node) or ""
@@ -82,6 +82,11 @@ def cases_in(path: Path) -> Iterator[KnownCase]:
                 text=" ".join([claim, *{option for _, option in options}]), code=code_of(node), options=frozenset(options),
                 listed=frozenset(name for each in used & lists.keys() for name in lists[each]),
             )  # fmt: skip
+
+
+def _called(call: ast.Call) -> str:
+    name = ast.unparse(call.func).removeprefix("keras.")
+    return name if name in OF_ARITHMETIC else name.rpartition(".")[2]
 
 
 def _mentioned_in(node: ast.stmt, known: Mapping[str, str]) -> set[str]:

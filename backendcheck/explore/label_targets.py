@@ -69,7 +69,7 @@ _TARGETS: Mapping[str, _Takes] = {
 
 # How labels are cleaned, shifted and compared.
 _ARITHMETIC: Mapping[str, _Takes] = {
-    "keras.ops.quantile": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0)}, {"q": 0.5, "method": "nearest"}),
+    "keras.ops.quantile": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0)}, {"q": 0.25}),
     "keras.ops.mean": ((*_REAL, *_CLASSES), _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
     "keras.ops.sum": (_CLASSES, _LABELS, {"axis": (..., 0), "keepdims": (..., True)}, {}),
     "keras.ops.cumsum": (_CLASSES, _LABELS, {"axis": (..., 0), "dtype": (..., "int32")}, {}),

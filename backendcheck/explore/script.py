@@ -118,7 +118,8 @@ def _of_call(sighting: Sighting, kind: str) -> tuple[str, Mapping[str, np.ndarra
         value = _printed("value", finding)
         if is_per_example and "convert_to_numpy" in value:
             value = value.replace(".tolist()", f".reshape({len(arrays['y_true'])}, -1).mean(axis=1).tolist()")
-    return call.imports, {name: as_fed(array) for name, array in arrays.items()}, [*lines, f"print(keras.backend.backend(), {value})"]
+    fed = {name: as_fed(array) for name, array in arrays.items()}
+    return call.imports, fed, [*lines, f"print(keras.backend.backend(), {value})"]
 
 
 def _printed(source: str, finding: Finding | None) -> str:

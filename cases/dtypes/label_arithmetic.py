@@ -1,4 +1,4 @@
-"""Plain arithmetic on labels: ids of 64 bits, seconds since 1970, and unsigned types.
+"""Plain arithmetic on labels: ids of 64 bits, seconds since 1970, and numbers that no label can be.
 
 What goes wrong in practice: the lines that clean labels before a loss, such as `maximum(labels, 0)` or `labels // 2`, change
 them. Nothing is raised, and what follows works with other labels.
@@ -23,6 +23,8 @@ _OF_IDS = {
     "digitize": (lambda: keras.ops.digitize(_IDS, (1.0, 10.0)), [2, 1, 2]),
     "diff": (lambda: keras.ops.diff(_IDS), np.diff(_IDS)),
     "cumsum": (lambda: keras.ops.cumsum(_IDS), np.cumsum(_IDS)),
+    "mean": (lambda: keras.ops.mean(_IDS), _IDS.mean()),
+    "median": (lambda: keras.ops.median(_IDS), np.median(_IDS)),
     "sum": (lambda: keras.ops.sum(_IDS), _IDS.sum()),
     "max": (lambda: keras.ops.max(_IDS), _IDS.max()),
     "min": (lambda: keras.ops.min(_IDS[::2]), _IDS[::2].min()),
@@ -53,11 +55,14 @@ _OF_SECONDS = {
 
 @pytest.mark.parametrize("operation", list(_OF_SECONDS))
 def case_a_time_in_float64(operation):
-    """Seconds since 1970, in float64, keep their last digits. Between 1.7e9 and the next number of float32 there are 128 seconds."""
+    """Wide numbers such as seconds since 1970, in float64, keep their last digits.
+
+    Between 1.7e9 and the next number of float32 there are 128 seconds.
+    """
     compute, right = _OF_SECONDS[operation]
     return ValueCase(
-        lambda: {"result": keras.ops.convert_to_numpy(compute()).astype("float64")},
-        reference={"value/result": np.array(right, dtype="float64")},
+        lambda: {"result": compute()},
+        reference={"value/result": np.array(right)},
         tolerance=Tolerance(rtol=0, atol=0.5),
     )
 
@@ -73,20 +78,45 @@ def case_a_dense_layer_in_float64():
     return ValueCase(compute, reference={"value/is_positive": np.array([[True]])})
 
 
-def case_the_nearest_label_of_an_even_number():
-    """A quantile with `method="nearest"` at the middle of four labels is the same label everywhere."""
-    labels = np.array([1.0, 2.0, 4.0, 8.0], dtype="float32")
-    return ValueCase(lambda: {"median": keras.ops.quantile(labels, 0.5, method="nearest")})
+_LABELS = {"long": np.array([0, 1, 2], dtype="int64"), "double": np.array([0, 1, 2], dtype="float64")}
+_OPERATIONS = {
+    "maximum": lambda labels: keras.ops.maximum(labels, 0),
+    "floor_divide": lambda labels: keras.ops.floor_divide(labels, 2),
+    "cumsum": lambda labels: keras.ops.cumsum(labels),
+    "median": lambda labels: keras.ops.median(labels),
+    "quantile": lambda labels: keras.ops.quantile(labels, 0.25),
+}
+
+
+@pytest.mark.parametrize("width", list(_LABELS))
+@pytest.mark.parametrize("operation", list(_OPERATIONS))
+def case_a_result_is_as_wide_as_its_labels(operation, width):
+    """The result has the type of its labels, or that of their mean, on every backend that has this type."""
+    labels = _LABELS[width]
+    return ValueCase(lambda: {"result": _OPERATIONS[operation](keras.ops.convert_to_tensor(labels))})
+
+
+@pytest.mark.parametrize(("dtype", "label", "other"), [("uint8", 255, -1), ("int8", -1, 255), ("uint16", 65535, -1)])
+def case_another_number_is_not_a_label(dtype, label, other):
+    """A label is not equal to a number that its type cannot hold: a void pixel of 255 in uint8 is not -1."""
+    labels = np.array([label, 1], dtype=dtype)
+    return ValueCase(
+        lambda: {"is_equal": keras.ops.equal(keras.ops.convert_to_tensor(labels), x2=other)},
+        reference={"value/is_equal": np.array([False, False])},
+    )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("operation", ["sum", "mod"])
-def case_the_type_of_unsigned_labels(operation, dtype):
-    """Arithmetic on unsigned labels returns the same type everywhere."""
-    labels = np.array([1, 2], dtype=dtype)
+def case_an_unsigned_label_is_above_minus_one(dtype):
+    """Each unsigned label is greater than -1, so that a search for known labels keeps all of them."""
+    labels = np.array([0, 1], dtype=dtype)
+    return ValueCase(
+        lambda: {"is_kept": keras.ops.greater(keras.ops.convert_to_tensor(labels), x2=-1)},
+        reference={"value/is_kept": np.array([True, True])},
+    )
 
-    def compute():
-        tensor = keras.ops.convert_to_tensor(labels)
-        return {"result": keras.ops.sum(tensor) if operation == "sum" else keras.ops.mod(tensor, 2)}
 
-    return ValueCase(compute)
+def case_the_rest_of_a_narrow_label():
+    """The rest of a uint8 label divided by a Python number is uint8, as other results of such a label and a number are."""
+    labels = np.array([1, 2], dtype="uint8")
+    return ValueCase(lambda: {"rest": keras.ops.mod(keras.ops.convert_to_tensor(labels), 2)})

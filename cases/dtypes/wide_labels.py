@@ -52,6 +52,18 @@ def case_a_wide_label_is_no_hit_of_a_metric(name):
     return ValueCase(compute, reference={"value/accuracy": np.array(0.0)})
 
 
+def case_a_wide_label_as_a_tensor_is_no_hit():
+    """Label 2^32 of two classes, made a tensor before the metric sees it, is never predicted, although class 0 is."""
+    labels = np.array([2**32], dtype="int64")
+
+    def compute():
+        metric = keras.metrics.SparseCategoricalAccuracy()
+        metric.update_state(ops.convert_to_tensor(labels), np.array([[0.7, 0.3]], dtype="float32"))
+        return {"accuracy": metric.result()}
+
+    return ValueCase(compute, reference={"value/accuracy": np.array(0.0)})
+
+
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
 def case_category_encoding_of_a_wide_label(mode):
     """`CategoryEncoding` refuses label 2^32 + 1 of three classes, as documented; it does not become class 1."""

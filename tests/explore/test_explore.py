@@ -13,9 +13,12 @@ from backendcheck.cli.explore import parse_duration
 from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.explore import Exploration, Search, go_on_counting, summary
 from backendcheck.explore.findings import read_earlier, write_findings, write_scripts
+from backendcheck.explore.judging import Judge
 from backendcheck.explore.keras_targets import keras_targets
 from backendcheck.explore.run import Options, _go_on_from
+from backendcheck.explore.script import script_of
 from backendcheck.explore.search import Plan
+from backendcheck.explore.situation import Situation
 
 _TARGET = next(target for target in keras_targets() if target.name == "keras.losses.Hinge")
 _PLAN = Plan.of([_TARGET], 3)
@@ -139,6 +142,17 @@ def _page(tmp_path, *, known=None, confirmed=3):
         kinds=kinds,
     )  # fmt: skip
     return finding, (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "dtype"), [("keras.ops.mean", "labels", "float64"), ("keras.losses.Huber", "loss", "float32")]
+)
+def test_a_script_has_labels_in_the_type_in_which_the_target_got_them(target, kind, dtype):
+    situation = Situation(target=target, labels="real", head="linear", label_dtype="float64", label_shape="(N,1)")
+    recordings = {leg: recording("explored/x", leg, loss=value) for leg, value in (("jax", 0.5), ("torch", 0.7))}
+    source = script_of(Judge(None, {target: kind}).sighting(situation, recordings, look_again=False), "x.py", kind)
+    labels = source.partition("y_true = ")[2].partition("\n\n")[0].partition("\ny_pred")[0]
+    assert eval(labels, {"np": np}).dtype == dtype
 
 
 def test_the_page_has_each_finding_with_its_script_and_how_to_keep_it(tmp_path):

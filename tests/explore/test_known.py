@@ -278,3 +278,56 @@ def test_a_negative_label_in_a_row_is_known_by_the_sum_of_the_row_where_that_is_
     assert known.describing(sighting, "loss") is None
     of_mass = replace(sighting, signature=replace(sighting.signature, diagnosis="label-mass"))
     assert known.describing(of_mass, "loss") == "explored/focal_rows"
+
+
+def test_a_plain_call_is_not_known_by_a_case_about_outputs(tmp_path, monkeypatch):
+    of_outputs = _ENTRY.replace("focal_negative_value", "focal_negative_outputs")
+    source = _CASES.replace("focal_negative_value", "focal_negative_outputs")
+    known = _project(tmp_path, monkeypatch, entry=of_outputs, source=source)
+    assert known.describing(_sighting(path="fit"), "loss") == "explored/focal_negative_outputs"
+    assert known.describing(_sighting(), "loss") is None
+
+
+_OF_ARITHMETIC = """
+import keras
+import pytest
+from backendcheck import ValueCase
+
+OPERATIONS = {"greater": lambda labels: keras.ops.greater(labels, 0), "equal": lambda labels: keras.ops.equal(labels, 0)}
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def case_wide_labels(name):
+    \"\"\"Labels beyond 32 bits stay as they are.\"\"\"
+    return ValueCase(lambda: {"result": OPERATIONS[name](2**32)})
+
+def case_a_number_that_no_label_can_be():
+    \"\"\"No label is -1.\"\"\"
+    return ValueCase(lambda: {"same": keras.ops.multiply(255, x2=-1)})
+
+def case_a_mean_of_losses():
+    \"\"\"Labels beyond 32 bits have a loss.\"\"\"
+    return ValueCase(lambda: {"loss": keras.losses.MeanSquaredError(reduction="sum")(2**32, keras.ops.sum(0))})
+"""
+
+
+def test_arithmetic_is_known_by_a_case_that_calls_it_and_not_by_an_option_with_its_name(tmp_path, monkeypatch):
+    cases = ("wide_labels[greater]", "a_number_that_no_label_can_be", "a_mean_of_losses")
+    entry = _ENTRY.replace('kind = "value"', 'kind = ["shape", "dtype"]')  # which no built-in case of these has
+    entries = "".join(entry.replace("focal_negative_value", case) for case in cases)
+    known = _project(tmp_path, monkeypatch, entry=entries, source=_OF_ARITHMETIC)
+
+    def describing(target, kind="shape", legs=("jax", "torch"), **changes):
+        sighting = _sighting(target=target, **{"label_values": "wide", **changes})
+        sighting = replace(sighting, signature=replace(sighting.signature, kind=kind, legs=legs))
+        return known.describing(sighting, "labels" if "ops" in target else "loss")
+
+    assert describing("keras.ops.greater") == "explored/wide_labels[greater]"
+    assert describing("keras.ops.equal") is None  # the entry selects the other one
+    assert describing("keras.ops.sum") == "explored/a_mean_of_losses"
+    assert describing("keras.ops.mean") is None
+    assert describing("keras.losses.MeanSquaredError") == "explored/a_mean_of_losses"
+    narrow = {"label_values": "valid", "label_dtype": "uint8", "options": (("x2", -1),)}
+    assert describing("keras.ops.multiply", **narrow) == "explored/a_number_that_no_label_can_be"
+    # JAX has another type in place of one that it lacks, which is left out: the finding is about PyTorch alone.
+    assert describing("keras.ops.greater", kind="dtype", legs=("torch",)) == "explored/wide_labels[greater]"
+    assert describing("keras.ops.greater", legs=("torch",)) is None

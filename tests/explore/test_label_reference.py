@@ -50,6 +50,20 @@ def _by_hand(situation):
             return [row[label] == max(row) for row, label in zip(scores, labels, strict=True)]
         case "isin":
             return [(label not in options["x2"]) for label in labels]
+        case "clip":
+            return [min(max(label, 0), situation.n_classes) for label in labels]
+        case "equal":
+            return [label == options["x2"] for label in labels]
+        case "floor_divide":
+            return [label // 2 for label in labels]
+        case "mod":
+            return [label % 2 for label in labels]
+        case "mean":
+            return sum(labels) / len(labels)
+        case "repeat":
+            return [label for label in labels for _ in range(2)]
+        case "roll":
+            return labels[-1:] + labels[:-1]
         case "unique":
             return (sorted(set(labels)) + [0] * 4)[:4]
     raise NotImplementedError(situation.target)
@@ -62,6 +76,8 @@ def _by_hand(situation):
         ("keras.ops.scatter", {}), ("keras.ops.unravel_index", {}), ("keras.ops.in_top_k", {}),
         ("keras.ops.isin", {"options.invert": True}), ("keras.ops.unique", {"options.size": 4}),
         ("keras.layers.CategoryEncoding", {"label_shape": "(N,H,W)"}),
+        ("keras.ops.clip", {}), ("keras.ops.equal", {}), ("keras.ops.floor_divide", {}), ("keras.ops.mod", {}),
+        ("keras.ops.mean", {}), ("keras.ops.repeat", {}), ("keras.ops.roll", {}),
     ],
 )  # fmt: skip
 def test_the_reference_is_what_the_labels_say_one_by_one(name, row):
