@@ -68,3 +68,51 @@ def case_weights_of_two_outputs_with_an_ignored_tag():
         return {"both": total / loss(tags, scores, sample_weight=WEIGHTS["word"][:2])}
 
     return ValueCase(compute, reference={"value/both": 2.0})
+
+
+def case_weights_of_two_circle_losses():
+    """`compute_loss` of two equal outputs with `Circle` and the same weights of examples is twice the loss of one."""
+    people = np.array([1, 0, 0], dtype="int32")
+    embeddings = np.array([[-0.25, -0.97], [0.0, -1.0], [-0.72, 0.7]], dtype="float32")
+    weights = np.array([0.84, 0.92, 0.57], dtype="float32")
+
+    def compute():
+        inputs = keras.Input((2,))
+        model = keras.Model(inputs, [inputs, keras.layers.Identity(name="again")(inputs)])
+        loss = keras.losses.Circle()
+        model.compile(loss=[loss, loss])
+        shared = keras.ops.convert_to_tensor(weights)
+        total = model.compute_loss(embeddings, [people, people], [embeddings, embeddings], sample_weight=shared)
+        return {"both": total / loss(people, embeddings, sample_weight=weights)}
+
+    return ValueCase(compute, reference={"value/both": 2.0})
+
+
+class Batch(keras.utils.PyDataset):
+    """One batch of classes (N,), two outputs and one array of weights."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, number):
+        labels = np.array([self.label, 0], dtype="int32")
+        x, weights = np.array([[-0.3, -1.1], [0.0, -2.1]], dtype="float32"), np.array([0.84, 0.92], dtype="float32")
+        return x, (labels, labels), weights
+
+
+def case_weights_of_two_outputs_with_an_ignored_class_in_a_data_set():
+    """Two outputs with an ignored class and the same weights of examples train from a data set."""
+    inputs = keras.Input((2,))
+    layers = [keras.layers.Dense(2, kernel_initializer="ones", activation="softmax", name=name) for name in ("first", "second")]
+    model = keras.Model(inputs, [layer(inputs) for layer in layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+
+    def compute():
+        model.compile(keras.optimizers.SGD(0.1), loss=[loss, loss])
+        return {"loss": np.array(model.fit(Batch(-1), shuffle=False, verbose=0).history["loss"])}
+
+    return ValueCase(compute)

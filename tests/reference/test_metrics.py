@@ -321,6 +321,12 @@ def test_scores_that_rounding_may_exchange_have_no_largest(scores: list[float]) 
         value("SparseCategoricalAccuracy", np.array([0]), np.array([scores]))
 
 
+@pytest.mark.parametrize("curve", ["ROC", "PR"])
+def test_negative_weights_enclose_no_area(curve: str) -> None:
+    with pytest.raises(NoReference, match="counts below 0"):
+        value("AUC", np.array([1.0, 0.0]), np.array([0.4, 0.2]), np.array([0.8, -1.0]), curve=curve)
+
+
 def test_no_batch_has_no_value() -> None:
     with pytest.raises(NoReference, match="no batches"):
         metric(MetricSpec(name="Accuracy"), [])

@@ -93,6 +93,9 @@ def auc(where: str, batches: Sequence[Batch], options: Options) -> Array:
     label_weights = None if options["label_weights"] is None else as_float64(options["label_weights"], f"{where}: label_weights")
     by_label = bool(options["multi_label"])
     c = counts(where, batches, thresholds, by_label=by_label, logits=logits, label_weights=None if by_label else label_weights)
+    if min(side.min(initial=0.0) for side in (c.tp, c.fp, c.tn, c.fn)) < 0:
+        message = f"{where}: negative sample weights make counts below 0, of which no curve is defined."
+        raise NoReference(message)
     areas = _area(where, c, str(options["curve"]), str(options["summation_method"]))
     if not by_label:
         return areas
