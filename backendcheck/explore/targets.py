@@ -164,6 +164,8 @@ class Target:
         """Whether a situation is input that a user could have, good or bad."""
         if situation.path != CALL and situation.option("axis") == 1:
             return False  # the layer of a model has its classes last
+        if situation.path != CALL and situation.option("reduction") == "none":
+            return False  # there is no loss to train with
         if (self.kind == "model") != (situation.path == PREDICT):
             return False
         return any(

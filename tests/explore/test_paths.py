@@ -374,3 +374,10 @@ def test_the_script_of_a_function_prints_one_loss_for_each_example():
     assert sighting.finding.observation == "per_example_loss"
     assert 'loss = Loss(reduction="none")' in script_of(sighting, "scripts/x.py", "loss function")
     assert "reduction='none')" in script_of(sighting, "scripts/x.py", "loss")
+
+
+def test_without_a_reduction_there_is_no_loss_to_train_with():
+    called = _SQUARED.with_option("reduction", "none")
+    target = _BY_NAME["keras.losses.MeanSquaredError"]
+    assert target.is_sensible(_SQUARED) and target.is_sensible(replace(called, path="call"))
+    assert not target.is_sensible(called)
