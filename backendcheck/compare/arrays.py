@@ -46,11 +46,13 @@ def compare_dtypes(pairing: Pairing, values: tuple[Observation, Observation]) ->
 
 def _compare_exactly(pairing: Pairing, left: np.ndarray, right: np.ndarray) -> Comparison:
     """Ints, bools, text, classes and orders: equal or not."""
+    if left is right and left.dtype.kind in "biu":  # a file stores equal arrays once
+        return pairing.passed(n_elements=left.size)
     different = np.asarray(left != right)
     n_different = int(np.count_nonzero(different))
-    measured: dict[str, Any] = {"n_elements": left.size, "n_different": n_different}
     if not n_different:
-        return pairing.passed(**measured)
+        return pairing.passed(n_elements=left.size)
+    measured: dict[str, Any] = {"n_elements": left.size, "n_different": n_different}
     index = tuple(int(i) for i in np.argwhere(different)[0])
     measured |= {"worst_index": index, "worst_left": _plain(left[index]), "worst_right": _plain(right[index])}
     kind = FindingKind.ORDER if _is_order(pairing.observation, left, right) else FindingKind.VALUE

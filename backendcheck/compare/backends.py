@@ -13,13 +13,13 @@ import numpy as np
 from backendcheck.case import Tolerance
 from backendcheck.compare.arrays import compare_dtypes, compare_observations
 from backendcheck.compare.findings import Comparison, Finding, Pairing, error_words, what_came_instead
-from backendcheck.compare.numbers import compare_numbers, largest
+from backendcheck.compare.numbers import compare_numbers, magnitude_of
 from backendcheck.compare.tolerances import Allowed, Override, Tolerances
 from backendcheck.recordings.recording import Raised, Recording, lacks
 from backendcheck.reference import DIRECTIONAL_DOUBT, UPDATE_RTOL, UPDATE_ULPS
 from backendcheck.reference.directions import slopes
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue, flow_key
+from backendcheck.vocabulary.observations import Observation, ObservationName, Quantity, ReferenceValue, flow_key, quantity_of
 from backendcheck.vocabulary.sides import REFERENCE, Side
 from backendcheck.vocabulary.stages import recorded_in
 
@@ -57,20 +57,22 @@ class _Pair:
         if (finding := self._raised()) is not None:
             yield finding
         first, second = self.recordings
+        declared = first.not_compared and second.not_compared
         for name in sorted({*first.observations, *second.observations}, key=flow_key):
             left, right = first.observations.get(name), second.observations.get(name)
             if inside_only(name) and not (declares_validation(first) or declares_validation(second)):
                 continue
             if left is None or right is None:
                 yield from self._missing(name, absent=0 if left is None else 1)
-            elif not_compared(name, first) and not_compared(name, second):
+            elif declared and not_compared(name, first) and not_compared(name, second):
                 yield from compare_dtypes(self._pairing(name), (left, right))  # random numbers have a type as well
-            elif ObservationName.parse(name).quantity is Quantity.PREDICTED_CLASS:
+            elif quantity_of(name) is Quantity.PREDICTED_CLASS:
                 yield from self._classes(name, left, right)
             else:
                 allowance = self.tolerances.allowed(name, left.precision, right.precision)
                 reference = first.reference.get(name)
-                reference = None if reference is None else _fitted(reference, left)
+                if reference is not None:
+                    reference = _fitted(reference, left)
                 yield from compare_observations(self._pairing(name), (left, right), allowance, reference)
 
     def _pairing(self, name: str) -> Pairing:
@@ -259,16 +261,18 @@ def _compare_slopes(
     allowance = replace(allowance, magnitude=_finite_magnitude(observation.value))
     with np.errstate(invalid="ignore"):
         comparison = compare_numbers(pairing, slopes(observation.value, directions), expected, allowance)
-    message = comparison.message and f"slopes along {len(directions)} directions: {comparison.message}"
-    evidence = {"reference": _BUILT_IN, "directions": len(directions)}
-    return [replace(comparison, worst_index=None, message=message, evidence=evidence)]  # it is not an index of the gradient
+    if comparison.message:
+        comparison.message = f"slopes along {len(directions)} directions: {comparison.message}"
+    comparison.worst_index = None  # it is not an index of the gradient
+    comparison.evidence = {"reference": _BUILT_IN, "directions": len(directions)}
+    return [comparison]
 
 
 def _finite_magnitude(values: np.ndarray) -> float:
     """The largest |value| of those that are finite."""
-    magnitudes = np.abs(values)
-    if magnitudes.size and math.isfinite(magnitude := largest(magnitudes)):
+    if values.size and math.isfinite(magnitude := magnitude_of(values)):
         return magnitude
+    magnitudes = np.abs(values)
     return float(magnitudes.max(initial=0.0, where=np.isfinite(magnitudes)))
 
 

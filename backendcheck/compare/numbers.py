@@ -7,7 +7,7 @@ NumPy writes in Python takes as long as five that it does not.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from backendcheck.vocabulary.findings import FindingKind, Oracle
 from backendcheck.vocabulary.sides import Side
 
 _PIECE = 8192  # elements of a large array that are looked at together
+_FLOAT64 = np.dtype(np.float64)  # `astype` takes four times as long by a type of NumPy, or with `copy=False`
+_HUGE_FLOAT32 = 1e38  # differences of smaller numbers are finite in float32
 _HUGE = 1e150  # sums, differences and squares of smaller numbers are finite
 
 
@@ -29,20 +31,19 @@ def compare_numbers(
     NaN or Inf on both sides alike is a finding as well, unless `reference` has the same at that place.
     """
     size = left.size
+    if size == 1 and (comparison := _compare_two(pairing, left, right, allowance, evidence)) is not None:
+        return comparison
     # Most arrays are equal. A file stores equal arrays once, so that the two sides of a variant are mostly the same array.
     if size and (left is right or _alike(left, right)) and is_finite(left):
         return equal_numbers(pairing.oracle, pairing.observation, (pairing.left, pairing.right), size, allowance, evidence)
+    if size and allowance.norm_wise and (extremes := _extremes(left, right)) is not None:
+        return _within_or_not(pairing, left, right, allowance, _by_tensor(left, right, allowance, extremes), evidence)
     measured: dict[str, Any] = {"n_elements": size, "tolerance": allowance.tolerance, "origin": allowance.origin}
     if evidence is not None:
         measured["evidence"] = evidence
     if size == 0:
         return pairing.passed(**measured)
-    if size == 1 and (comparison := _compare_two(pairing, left, right, allowance, measured)) is not None:
-        return comparison
-    extremes = _extremes(left, right) if allowance.norm_wise else None
-    if extremes is not None:
-        return _within_or_not(pairing, measured | _by_tensor(left, right, allowance, extremes))
-    left, right = left.astype(np.float64, copy=False), right.astype(np.float64, copy=False)
+    left, right = left.astype(_FLOAT64), right.astype(_FLOAT64)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # numbers so far apart differ by infinity
         difference = np.abs(left - right)
         if not math.isfinite(largest(difference)):  # if it is finite, so are both sides
@@ -56,11 +57,11 @@ def compare_numbers(
                 difference = np.abs(left - right)
         if allowance.norm_wise:
             place = int(difference.argmax())
-            extremes = _Extremes(place, difference.item(place), max(_magnitude(left), _magnitude(right)))
-            measured |= _by_tensor(left, right, allowance, extremes)
+            extremes = place, difference.item(place), max(magnitude_of(left), magnitude_of(right))
+            worst = _by_tensor(left, right, allowance, extremes)
         else:
-            measured |= _by_element(left, right, allowance, difference)
-    return _within_or_not(pairing, measured)
+            worst = _by_element(left, right, allowance, difference)
+    return _within_or_not(pairing, left, right, allowance, worst, evidence)
 
 
 def equal_numbers(
@@ -75,7 +76,7 @@ def equal_numbers(
 
 
 def _compare_two(
-    pairing: Pairing, left: np.ndarray, right: np.ndarray, allowance: Allowed, measured: dict[str, Any]
+    pairing: Pairing, left: np.ndarray, right: np.ndarray, allowance: Allowed, evidence: dict[str, Any] | None
 ) -> Comparison | None:
     """Two numbers by the same rule, without arrays, which take ten times as long; None if their difference is not finite."""
     first, second = float(left.item()), float(right.item())
@@ -83,24 +84,16 @@ def _compare_two(
     if not math.isfinite(difference):
         return None
     if first == second and left.dtype == right.dtype:
-        return pairing.passed(**measured, excess=0.0, max_abs=0.0, max_rel=0.0)
+        return equal_numbers(pairing.oracle, pairing.observation, (pairing.left, pairing.right), 1, allowance, evidence)
     scale = max(abs(first), abs(second), allowance.magnitude if allowance.norm_wise else 0.0)
     permitted = allowance.tolerance.atol + allowance.tolerance.rtol * scale
     excess = _quotient(difference, permitted)
-    measured |= {
-        "excess": excess, "n_different": int(excess > 1.0), "max_abs": difference,
-        "max_rel": _quotient(difference, scale), "worst_index": (0,) * left.ndim, "worst_left": first,
-        "worst_right": second,
-    }  # fmt: skip
-    return _within_or_not(pairing, measured)
+    measured = 0, excess, int(excess > 1.0), difference, _quotient(difference, scale)
+    return _within_or_not(pairing, left, right, allowance, measured, evidence)
 
 
-class _Extremes(NamedTuple):
-    """The flat index of the largest |difference| of two arrays, that difference, and the magnitude of the larger side."""
-
-    place: int
-    difference: float
-    magnitude: float
+# The flat index of the largest |difference| of two arrays, that difference, and the magnitude of the larger side.
+_Extremes = tuple[int, float, float]
 
 
 def _extremes(left: np.ndarray, right: np.ndarray) -> _Extremes | None:
@@ -110,65 +103,104 @@ def _extremes(left: np.ndarray, right: np.ndarray) -> _Extremes | None:
     """
     if "c" in (left.dtype.kind, right.dtype.kind):  # no backend records complex numbers as floats, but a file may hold any
         return None
+    if left.size <= _PIECE:
+        magnitude = _magnitude_of_both(left, right)
+        return None if magnitude is None else (*_furthest(left, right), magnitude)
     left, right = left.ravel(), right.ravel()
     place, furthest, magnitude = 0, 0.0, 0.0
     for start in range(0, left.size, _PIECE):
         first, second = left[start : start + _PIECE], right[start : start + _PIECE]
-        of_first, of_second = _magnitude(first), _magnitude(second)
-        if not (of_first < _HUGE and of_second < _HUGE):  # NaN as well
+        of_piece = _magnitude_of_both(first, second)
+        if of_piece is None:
             return None
-        magnitude = max(magnitude, of_first, of_second)
-        difference = first.astype(np.float64, copy=False) - second.astype(np.float64, copy=False)
-        at = int(np.abs(difference, out=difference).argmax())
-        if difference.item(at) > furthest:
-            place, furthest = start + at, difference.item(at)
-    return _Extremes(place, furthest, magnitude)
+        magnitude = max(magnitude, of_piece)
+        at, difference = _furthest_by_float32(first, second, of_piece)
+        if difference > furthest:
+            place, furthest = start + at, difference
+    return place, furthest, magnitude
 
 
-def _by_tensor(left: np.ndarray, right: np.ndarray, allowance: Allowed, extremes: _Extremes) -> dict[str, Any]:
+def _magnitude_of_both(left: np.ndarray, right: np.ndarray) -> float | None:
+    """The largest |value| of two arrays; None if it is not below `_HUGE`, or one is NaN."""
+    least, most = left.item(left.argmin()), left.item(left.argmax())
+    least_right, most_right = right.item(right.argmin()), right.item(right.argmax())
+    if least > -_HUGE and most < _HUGE and least_right > -_HUGE and most_right < _HUGE:
+        return float(max(most, -least, most_right, -least_right))
+    return None
+
+
+def _furthest(left: np.ndarray, right: np.ndarray) -> tuple[int, float]:
+    """The flat index of the largest |difference|, and that difference, in float64."""
+    difference = left.astype(_FLOAT64) - right.astype(_FLOAT64)
+    at = int(np.abs(difference, out=difference).argmax())
+    return at, difference.item(at)
+
+
+def _furthest_by_float32(left: np.ndarray, right: np.ndarray, magnitude: float) -> tuple[int, float]:
+    """The same. Of float32, only what may be the largest is looked at in float64: rounding keeps the order of differences."""
+    if not (left.dtype == right.dtype == np.float32 and magnitude < _HUGE_FLOAT32):
+        return _furthest(left, right)
+    rounded = left - right
+    most = rounded[np.abs(rounded, out=rounded).argmax()]
+    if not most:
+        return 0, 0.0
+    (places,) = np.nonzero(rounded >= np.nextafter(most, np.float32(0.0)))
+    at, difference = _furthest(left[places], right[places])
+    return int(places[at]), difference
+
+
+# The flat index of the worst element, the excess there, how many differ, and the largest absolute and relative difference.
+_Measured = tuple[int, float, int, float, float]
+
+
+def _by_tensor(left: np.ndarray, right: np.ndarray, allowance: Allowed, extremes: _Extremes) -> _Measured:
     """One bound for all elements: the largest difference is the worst."""
-    scale = max(extremes.magnitude, allowance.magnitude)
+    place, furthest, magnitude = extremes
+    scale = max(magnitude, allowance.magnitude)
     permitted = allowance.tolerance.atol + allowance.tolerance.rtol * scale
-    excess, n_different = _quotient(extremes.difference, permitted), 0
+    excess, n_different = _quotient(furthest, permitted), 0
     if excess > 1.0:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            differences = np.abs(left.astype(np.float64, copy=False) - right.astype(np.float64, copy=False))
+            differences = np.abs(left.astype(_FLOAT64) - right.astype(_FLOAT64))
             n_different = int(np.count_nonzero(differences / permitted > 1.0))
-    relative = _quotient(extremes.difference, scale)
-    return _worst(left, right, extremes.place, excess, n_different, extremes.difference, relative)
+    return place, excess, n_different, furthest, _quotient(furthest, scale)
 
 
-def _by_element(left: np.ndarray, right: np.ndarray, allowance: Allowed, difference: np.ndarray) -> dict[str, Any]:
+def _by_element(left: np.ndarray, right: np.ndarray, allowance: Allowed, difference: np.ndarray) -> _Measured:
     """A bound for each element."""
     scales = np.maximum(np.abs(left), np.abs(right))
     excesses = _quotients(difference, allowance.tolerance.atol + allowance.tolerance.rtol * scales)
     place = int(excesses.argmax())
     excess = excesses.item(place)
     n_different = int(np.count_nonzero(excesses > 1.0)) if excess > 1.0 else 0
-    return _worst(left, right, place, excess, n_different, largest(difference), largest(_quotients(difference, scales)))
+    return place, excess, n_different, largest(difference), largest(_quotients(difference, scales))
 
 
-def _worst(
-    left: np.ndarray, right: np.ndarray, place: int, excess: float, n_different: int, max_abs: float, max_rel: float
-) -> dict[str, Any]:  # fmt: skip
-    return {
-        "excess": excess, "n_different": n_different, "max_abs": max_abs, "max_rel": max_rel,
-        "worst_index": _index(place, left.shape), "worst_left": _number(left, place), "worst_right": _number(right, place),
-    }  # fmt: skip
-
-
-def _within_or_not(pairing: Pairing, measured: dict[str, Any]) -> Comparison:
+def _within_or_not(
+    pairing: Pairing, left: np.ndarray, right: np.ndarray, allowance: Allowed, measured: _Measured,
+    evidence: dict[str, Any] | None,
+) -> Comparison:  # fmt: skip
     """The comparison of numbers that are not the same bytes, by what was measured."""
-    worst, excess, size = measured["worst_index"], measured["excess"], measured["n_elements"]
+    place, excess, n_different, max_abs, max_rel = measured
+    worst, worst_left, worst_right = _index(place, left.shape), _number(left, place), _number(right, place)
+    size, evidence = left.size, {} if evidence is None else evidence
     if excess <= 1.0:
-        return pairing.passed(**measured)
+        return Comparison(
+            oracle=pairing.oracle, observation=pairing.observation, left=pairing.left, right=pairing.right, excess=excess,
+            tolerance=allowance.tolerance, origin=allowance.origin, n_elements=size, n_different=n_different, max_abs=max_abs,
+            max_rel=max_rel, worst_index=worst, worst_left=worst_left, worst_right=worst_right, evidence=evidence,
+        )  # fmt: skip
     at = f" at {list(worst)}" if worst else ""
-    count = f"{measured['n_different']} of {size} differ, worst{at}: " if size > 1 else ""
+    count = f"{n_different} of {size} differ, worst{at}: " if size > 1 else ""
     message = (
-        f"{count}{measured['worst_left']:.7g} on {pairing.left}, {measured['worst_right']:.7g} on {pairing.right} "
-        f"(|d| {measured['max_abs']:.3g}, excess {excess:.2g})"
+        f"{count}{worst_left:.7g} on {pairing.left}, {worst_right:.7g} on {pairing.right} "
+        f"(|d| {max_abs:.3g}, excess {excess:.2g})"
     )
-    return pairing.finding(FindingKind.VALUE, message, **measured)
+    return pairing.finding(
+        FindingKind.VALUE, message, excess=excess, tolerance=allowance.tolerance, origin=allowance.origin, n_elements=size,
+        n_different=n_different, max_abs=max_abs, max_rel=max_rel, worst_index=worst, worst_left=worst_left,
+        worst_right=worst_right, evidence=evidence,
+    )  # fmt: skip
 
 
 def _alike(left: np.ndarray, right: np.ndarray) -> bool:
@@ -193,7 +225,7 @@ def largest(values: np.ndarray) -> float:
     return float(values.item(values.argmax()))
 
 
-def _magnitude(values: np.ndarray) -> float:
+def magnitude_of(values: np.ndarray) -> float:
     """The largest |value|; NaN if one is NaN."""
     most, least = float(values.item(values.argmax())), float(values.item(values.argmin()))
     return max(most, -least)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from backendcheck.compare.numbers import equal_numbers, is_finite
 from backendcheck.compare.tolerances import Override, Tolerances
 from backendcheck.recordings.recording import Recording, Variant
 from backendcheck.vocabulary.findings import FindingKind, Oracle
-from backendcheck.vocabulary.observations import MASK_PATHS, Observation, Quantity, quantity_of
+from backendcheck.vocabulary.observations import MASK_PATHS, Quantity, quantity_of
 from backendcheck.vocabulary.relations import broken
 from backendcheck.vocabulary.sides import Side
 from backendcheck.vocabulary.stages import recorded_in
@@ -26,37 +27,49 @@ def compare_variants(recordings: Mapping[str, Recording], overrides: Sequence[Ov
     """Compare every variant of each leg with what the leg recorded; the right side is named ``jax:evaluate``."""
     comparisons: list[Comparison] = []
     for leg, recording in recordings.items():
-        tolerances, finite = Tolerances.of(recording, overrides), _Finite(recording.observations)
+        side, tolerances, equal = Side(leg), Tolerances.of(recording, overrides), _Equal(recording)
         for variant in recording.variants:
-            comparisons += _compare_raised(leg, recording, variant)
-            comparisons += _compare_observations(leg, recording, variant, tolerances, finite)
+            sides = (side, _side_of(leg, variant.path))
+            if variant.raised is not None or recording.raised:
+                comparisons += _compare_raised(sides, recording, variant)
+            comparisons += _compare_observations(sides, recording, variant, tolerances, equal)
     return comparisons
 
 
-class _Finite(dict[str, bool]):
-    """Whether an observation has numbers, and all are finite. Each is compared with many variants, and looked at once."""
+_side_of = cache(Side.of)  # a run has few of them, and looks at each in every case
 
-    def __init__(self, observations: Mapping[str, Observation]) -> None:
-        self._observations = observations
+
+class _Equal(dict[str, bool]):
+    """Whether an array of a recording is compared, and equal to itself: numbers, all finite.
+
+    It is compared with many variants, of which most have the same array: it is looked at once.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
 
     def __missing__(self, name: str) -> bool:
-        observation = self._observations[name]
-        self[name] = observation.is_float and observation.value.size > 0 and is_finite(observation.value)
+        value = self._recording.observations[name].value
+        is_float = self._recording.observations[name].is_float
+        self[name] = is_float and value.size > 0 and is_finite(value) and not not_compared(name, self._recording)
         return self[name]
 
 
 def _compare_observations(
-    leg: str, recording: Recording, variant: Variant, tolerances: Tolerances, finite: Mapping[str, bool]
+    sides: tuple[Side, Side], recording: Recording, variant: Variant, tolerances: Tolerances, equal: Mapping[str, bool]
 ) -> Iterator[Comparison]:
-    oracle, sides = variant.oracle, (Side(leg), Side.of(leg, variant.path))
+    oracle, bases = variant.oracle, recording.observations
     for name, observation in variant.observations.items():
-        base = recording.observations.get(name)
-        if base is None or not_compared(name, recording):
+        base = bases.get(name)
+        if base is None:
             continue  # what is missing was raised, which is a finding of its own
-        allowance = tolerances.allowed(name, base.precision, observation.precision)
-        if base.value is observation.value and base.dtype == observation.dtype and finite[name]:
+        if base.value is observation.value and base.dtype == observation.dtype and equal[name]:
+            allowance = tolerances.allowed(name, base.precision, observation.precision)
             yield equal_numbers(oracle, name, sides, base.value.size, allowance)
             continue
+        if not_compared(name, recording):
+            continue
+        allowance = tolerances.allowed(name, base.precision, observation.precision)
         pairing = Pairing(oracle=oracle, observation=name, left=sides[0], right=sides[1])
         for comparison in compare_observations(pairing, (base, observation), allowance, recording.reference.get(name)):
             if not isinstance(comparison, Finding):
@@ -83,7 +96,7 @@ def _same_non_finite(left: object, right: object) -> bool:
     return bool(np.array_equal(np.asarray(left, np.float64), np.asarray(right, np.float64), equal_nan=True))
 
 
-def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterator[Finding]:
+def _compare_raised(sides: tuple[Side, Side], recording: Recording, variant: Variant) -> Iterator[Finding]:
     """An error on one path and a number on the other."""
     raised, base_raised = variant.raised, recording.raised
     if raised is not None and not base_raised:
@@ -93,7 +106,7 @@ def _compare_raised(leg: str, recording: Recording, variant: Variant) -> Iterato
         message = f"{error_words(error, f' in stage {error.stage}')}; a number through {variant.path}"
     else:
         return
-    pairing = Pairing(oracle=variant.oracle, observation="raised", left=Side(leg), right=Side.of(leg, variant.path))
+    pairing = Pairing(oracle=variant.oracle, observation="raised", left=sides[0], right=sides[1])
     yield pairing.structural(FindingKind.RAISED, message)
 
 

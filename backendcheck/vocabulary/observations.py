@@ -143,6 +143,7 @@ def quantity_of(name: str) -> Quantity:
     return _parse(name).quantity
 
 
+@cache
 def flow_key(name: str) -> tuple[int, int, str]:
     """A sort key that puts the names of observations in the order of the computation."""
     return _parse(name).flow_key

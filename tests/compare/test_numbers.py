@@ -55,6 +55,17 @@ def test_a_comparison_is_what_the_formula_says(data: st.DataObject, shape: tuple
         assert (result.worst_left, result.worst_right) == (left[result.worst_index], right[result.worst_index])
 
 
+@pytest.mark.parametrize("magnitude", [1.0, 1e-42, 3e37, 2e38])
+def test_the_worst_of_differences_that_are_one_in_float32_is_found_in_a_large_array(magnitude: float) -> None:
+    left = np.full(PIECE + 9, magnitude, np.float32)
+    right = np.zeros(PIECE + 9, np.float32)
+    right[PIECE + 4] = -magnitude * 1e-12 or -1e-45  # the difference rounds to that of the others, or is denormal
+    result = compared(left, right, norm_wise)
+    differences = left.astype(np.float64) - right
+    assert result.worst_index == (int(differences.argmax()),)
+    assert result.max_abs == differences.max()
+
+
 @allowances
 @pytest.mark.parametrize("place", [0, PIECE - 1, PIECE, 2 * PIECE + 5])
 def test_the_worst_element_of_a_large_array_is_found_in_each_piece(place: int, allowance: Allowed) -> None:
