@@ -39,7 +39,7 @@ CASES = {
             return {"v": 1.0}
     """,
 }
-RUN = ("run", "cases", "--backends", "jax,torch", "--out", "out", "--oracles", "agreement")
+RUN = ("run", "cases", "--backends", "jax,numpy", "--out", "out", "--oracles", "agreement")
 
 
 @pytest.fixture(scope="module")
