@@ -18,21 +18,21 @@ FILES = {
 
         def wrong(y_true, y_pred):
             y_true = ops.cast(y_true, y_pred.dtype)
-            return sound(ops.maximum(y_true, 0.0) if keras.backend.backend() == "torch" else y_true, y_pred)
+            return sound(ops.maximum(y_true, 0.0) if keras.backend.backend() == "numpy" else y_true, y_pred)
     """,
     "test_mylib.py": """
         def test_sound(backends_explored):
             assert backends_explored("mylib:sound", situations=40, seconds=600)["situations"] == 40
 
         def test_wrong(backends_explored):
-            backends_explored("mylib:wrong", situations=150, seconds=600)
+            backends_explored("mylib:wrong", situations=60, seconds=600)
 
         def test_nothing(backends_explored):
             backends_explored("mylib:nothing")
     """,
     "pyproject.toml": """
         [tool.backendcheck]
-        backends = ["jax", "torch"]
+        backends = ["jax", "numpy"]
     """,
 }
 
