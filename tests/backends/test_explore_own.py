@@ -18,7 +18,7 @@ from keras import ops
 
 
 class Focal(keras.losses.Loss):
-    """Leaves negative labels out on PyTorch."""
+    """Leaves negative labels out on NumPy."""
 
     def __init__(self, gamma, **kwargs):
         super().__init__(**kwargs)
@@ -26,7 +26,7 @@ class Focal(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         y_true = ops.cast(y_true, y_pred.dtype)
-        if keras.backend.backend() == "torch":
+        if keras.backend.backend() == "numpy":
             y_true = ops.maximum(y_true, 0.0)
         return ops.mean(ops.square(y_true - y_pred) * self.gamma, axis=-1)
 
@@ -59,7 +59,7 @@ def test_a_package_is_all_that_it_defines_and_needs_no_arguments(tmp_path: Path)
 
 def test_a_finding_is_accepted_into_the_cases_of_the_project(tmp_path: Path) -> None:
     folder = project(tmp_path, FILES)
-    searched = backendcheck("explore", FOCAL, "--legs", "jax,torch", "--situations", 150, "--out", "out", cwd=folder)
+    searched = backendcheck("explore", FOCAL, "--legs", "jax,numpy", "--situations", 60, "--out", "out", cwd=folder)
     assert searched.exit_code == 1, searched.words
     content = json.loads((folder / "out/findings.json").read_text(encoding="utf-8"))
     assert content["targets"] == [FOCAL]
@@ -71,7 +71,7 @@ def test_a_finding_is_accepted_into_the_cases_of_the_project(tmp_path: Path) -> 
     assert f"def case_{name}():" in (folder / "tests/cases/explored.py").read_text(encoding="utf-8")
     entries = (folder / "tests/cases/known_divergences.toml").read_text(encoding="utf-8")
     assert 'reason = "Found by explore: ' in entries
-    ran = backendcheck("run", "tests/cases", "--backends", "jax,torch", cwd=folder)
+    ran = backendcheck("run", "tests/cases", "--backends", "jax,numpy", cwd=folder)
     assert ran.exit_code == 0, ran.words
     assert "XFAILED" in ran.words
 
@@ -79,7 +79,7 @@ def test_a_finding_is_accepted_into_the_cases_of_the_project(tmp_path: Path) -> 
 def _refused_where_it_does_not_fail(folder: Path, name: str) -> None:
     """A loss that was repaired since then: nothing is accepted, and no folder is left."""
     source = folder / "own/losses.py"
-    source.write_text(LOSSES.replace('== "torch"', '== "none"'), encoding="utf-8")
+    source.write_text(LOSSES.replace('== "numpy"', '== "none"'), encoding="utf-8")
     refused = backendcheck("explore", "--out", "out", "--accept", name, "--into", "tests/cases", cwd=folder)
     assert refused.exit_code == 2, refused.words
     assert "does not fail as a case of its own" in refused.words
