@@ -379,5 +379,6 @@ def test_the_script_of_a_function_prints_one_loss_for_each_example():
 def test_without_a_reduction_there_is_no_loss_to_train_with():
     called = _SQUARED.with_option("reduction", "none")
     target = _BY_NAME["keras.losses.MeanSquaredError"]
-    assert target.is_sensible(_SQUARED) and target.is_sensible(replace(called, path="call"))
+    assert target.is_sensible(_SQUARED)
+    assert target.is_sensible(replace(called, path="call"))
     assert not target.is_sensible(called)
