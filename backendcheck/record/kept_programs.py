@@ -7,7 +7,7 @@ import os
 
 from backendcheck.recordings.dependencies import digest_of
 from backendcheck.sessions.child_processes import cache_directory
-from backendcheck.sessions.conditions import processor
+from backendcheck.sessions.conditions import processor, variable_with_files
 from backendcheck.vocabulary.backends import TENSORFLOW
 
 _XLA_FLAGS = "TF_XLA_FLAGS"
@@ -24,14 +24,15 @@ def keep_programs() -> None:
     """
     flags = os.environ.get(_XLA_FLAGS, "")
     on_cpu = os.environ.get("CUDA_VISIBLE_DEVICES") == "-1"
-    if os.environ.get("KERAS_BACKEND") != TENSORFLOW.value or not on_cpu or _FOLDER in flags:
-        return
+    if os.environ.get("KERAS_BACKEND") != TENSORFLOW.value or not on_cpu or _FOLDER in flags or flags[:1] not in ("", "-"):
+        return  # flags that do not begin with a dash are the name of a file of flags
     version = TENSORFLOW.version() or "0"
     try:
         is_known = tuple(map(int, version.split(".")[:2])) >= _SINCE
     except ValueError:
         return
-    variables = [f"{name}={value}" for name, value in os.environ.items() if name.startswith(("TF_", "XLA_", "OMP_"))]
+    named = [(name, value) for name, value in os.environ.items() if name.startswith(("TF_", "XLA_", "OMP_"))]
+    variables = [variable_with_files(name, value) for name, value in named]
     folder = cache_directory("tensorflow", digest_of([version, processor(), *sorted(variables)])[:16]) if is_known else None
     if folder is None or " " in str(folder):  # which separates flags
         return

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 ABSENT = "absent"
 _FOLDER, _OTHER = "folder", "other"
 FILE, LISTING, VARIABLE = "file:", "folder:", "variable:"
+_MOST_BYTES = 2**22  # of an installed file that counts by content
 _IGNORED_NAMES = frozenset({"__pycache__", ".pytest_cache"})  # folders that Python and pytest make while they read others
 
 
@@ -35,8 +36,28 @@ def identity(path: str) -> str:
 
 
 def installed_identity(path: str) -> str:
-    """The size and the time of a file of an installed package. Its content is not read, because there are thousands."""
-    return "-".join(identity(path).split("-")[:2])
+    """The size and the times of a file of an installed package; empty if it is not there. Its content is not read here."""
+    return "-".join(identity(path).split("-")[:3])
+
+
+def installed_value(path: str, noted: str) -> str:
+    """The value of an installed file, of which `noted` is the identity: with the digest of its content, unless it is large.
+
+    The digest is compared only where the time of the last change of the entry is another one, as in a copy of an environment.
+    """
+    if not noted or int(noted.partition("-")[0]) > _MOST_BYTES:
+        return noted
+    value = file_value(path)
+    return f"{noted} {value if installed_identity(path) == noted else 'changed meanwhile'}"
+
+
+def is_installed_unchanged(path: str, value: str) -> bool:
+    """Whether an installed file still has the value that `installed_value` gave it."""
+    noted, _, digest = value.partition(" ")
+    now = installed_identity(path)
+    if now == noted:
+        return True
+    return now.split("-")[:2] == noted.split("-")[:2] and digest in ("", file_value(path))
 
 
 def file_value(path: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 from backendcheck.errors import OutputInTheWay
 from backendcheck.files import files_below, locked, read_bytes, write_atomically
 from backendcheck.recordings.codec import Codec
-from backendcheck.recordings.dependencies import Now, digest_of, installed_identity
+from backendcheck.recordings.dependencies import Now, digest_of, is_installed_unchanged
 from backendcheck.recordings.paths import SUFFIX
 from backendcheck.vocabulary.states import Status
 
@@ -83,7 +83,7 @@ class Index:
 
     def unchanged(self, now: Now) -> frozenset[int]:
         """The numbers of the sets of which no row has changed; none if a package has changed."""
-        if any(installed_identity(path) != noted for path, noted in self.installed.items()):
+        if not all(is_installed_unchanged(path, value) for path, value in self.installed.items()):
             return frozenset()
         changed = {number for number, row in enumerate(self.rows) if not now.is_unchanged(*row)}
         return frozenset(number for number, rows in enumerate(self.sets) if changed.isdisjoint(rows))

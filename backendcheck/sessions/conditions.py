@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ import backendcheck
 from backendcheck.case_files import builtin_cases, split_node_id
 from backendcheck.files import read_bytes, read_text
 from backendcheck.recordings.conditions import OF_THE_MACHINE
-from backendcheck.recordings.dependencies import digest_of
+from backendcheck.recordings.dependencies import digest_of, file_value
 from backendcheck.sessions.child_processes import environment_for
 from backendcheck.sessions.request import RecordingRequest
 
@@ -56,7 +57,7 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
         "machine": f"{platform.system()} {platform.machine()} {processor()} {os.cpu_count()}",
         **start_conditions(variables),
         "variables": digest_of(
-            f"{name}={value}" for name, value in sorted(variables.items())
+            variable_with_files(name, value) for name, value in sorted(variables.items())
             if is_condition(name)
         ),
         "configuration": digest_of(_configurations(paths)) if paths else "",
@@ -72,6 +73,12 @@ def conditions_of(request: RecordingRequest, variables: Mapping[str, str]) -> di
 def is_condition(variable: str) -> bool:
     """Whether all recordings of a leg depend on an environment variable, also where no read of it is noted."""
     return variable.startswith(_NATIVE_VARIABLES) and variable not in _NO_CONDITIONS
+
+
+def variable_with_files(name: str, value: str) -> str:
+    """A variable with its value, and the content of the files that it names: of options, libraries, archives of modules."""
+    files = [part for part in re.split(rf"[\s=,{os.pathsep}]+", value) if part and os.path.isfile(part)]  # noqa: PTH113
+    return " ".join([f"{name}={value}", *map(file_value, files)])
 
 
 def start_conditions(variables: Mapping[str, str]) -> dict[str, str]:

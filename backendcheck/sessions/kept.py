@@ -18,7 +18,7 @@ from backendcheck.case_files import builtin_cases, find_case_files
 from backendcheck.errors import OutputInTheWay
 from backendcheck.files import file_sha256
 from backendcheck.recordings.conditions import condition_mismatches
-from backendcheck.recordings.dependencies import Now
+from backendcheck.recordings.dependencies import Now, installed_value
 from backendcheck.recordings.environment import Environment, KeptRun
 from backendcheck.recordings.store import Index, Plan, Store, StoredRecording, place
 from backendcheck.sessions.conditions import conditions_of, selection_key, variables_of
@@ -173,7 +173,9 @@ def _merged(
         of_worker: list[Row] = []
         for note in notes:
             of_worker += [(key, value, identity) for key, value, identity in note["new"]]
-            installed |= note["installed"]
+            for path, identity in note["installed"].items():
+                if installed.get(path, "none").partition(" ")[0] != identity:
+                    installed[path] = installed_value(path, identity)
             used = [of_worker[number] for number in note["rows"]]
             case = note["case"]
             if not case:

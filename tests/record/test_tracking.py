@@ -181,6 +181,7 @@ FOOLS = {
     "random": ("it draws random numbers", "np.random.default_rng()"),
     "device": ("it draws random numbers", "open('/dev/urandom', 'rb').read(1)"),
     "bare_seed": ("random numbers of the system", "random.SystemRandom().random()"),
+    "no_seed": ("random numbers of the system", "random.Random().random()"),
     "write": ("it writes", "Path('written.txt').write_text('1')"),
     "read_what_was_written": ("was changed while the session ran", "Path('written.txt').read_text()"),
     "removal": ("it writes", "Path('written.txt').unlink()"),
@@ -196,6 +197,8 @@ FOOLS = {
     "generator": ("shared.py, which other cases see", "shared.RNG.random()"),
     "counter": ("holds COUNTER, which holds a itertools.count", "next(opaque.COUNTER)"),
     "clock": ("asks for the clock", "time.time()"),
+    "clock_by_another_name": ("asks for the clock", "import time as t; t.time()"),
+    "clock_as_text": ("asks for the clock", "time.strftime('%d')"),
     "date": ("asks for the clock", "datetime.date.today()"),
     "file_time": ("asks for the times of files", "os.path.getmtime(__file__)"),
     "native": ("asks for native code", "ctypes.CDLL(None)"),
@@ -275,6 +278,29 @@ COUPLED = {
             optional = None
         def test_e(): pass
     """,
+    "cases/f.py": """
+        import pydoc
+        def test_f(): pydoc.locate("by_text.VALUE")
+    """,
+    "cases/g.py": """
+        import json
+        import pkgutil
+        from pathlib import Path
+        def test_g(): pkgutil.resolve_name(json.loads(Path(__file__).with_name("names.json").read_text())[0])
+    """,
+    "cases/h.py": """
+        import pickle
+        def test_h(): pickle.loads(bytes.fromhex("6362795f7069636b6c650a56414c55450a2e"))
+    """,
+    "cases/early.py": """
+        import by_library, by_pickle, by_text  # no import comes after this one
+        def test_early(): pass
+    """,
+    "cases/names.json": '["by_library:VALUE"]',
+    "cases/by_text.py": "VALUE = 1\n",
+    "cases/by_library.py": "import of_library\nVALUE = 1\n",
+    "cases/of_library.py": "",
+    "cases/by_pickle.py": "VALUE = 1\n",
     "cases/shared.py": "TABLE = {}\n",
     "cases/first/x.txt": "",
     "sitecustomize.py": "",
@@ -289,6 +315,10 @@ COUPLED = {
         ("sitecustomize.py", {"test_a", "test_b", "test_c", "test_d", "test_e"}),
         ("cases/optional.py", {"test_e"}),
         ("cases/first/optional.py", {"test_e"}),
+        ("cases/by_text.py", {"test_f"}),
+        ("cases/by_library.py", {"test_g"}),
+        ("cases/of_library.py", {"test_g"}),
+        ("cases/by_pickle.py", {"test_h"}),
     ],
 )
 def test_what_reaches_a_case_by_other_ways_is_a_dependency(

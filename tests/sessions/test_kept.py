@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from backendcheck.errors import OutputInTheWay
 from backendcheck.files import locked
-from backendcheck.recordings.dependencies import FILE, file_value, identity
+from backendcheck.recordings.dependencies import FILE, file_value, identity, installed_identity
 from backendcheck.recordings.legs import read_leg
 from backendcheck.recordings.paths import recording_path
 from backendcheck.recordings.store import CACHE, Store
@@ -43,6 +44,7 @@ class Played:
         self.statuses: dict[str, Status] = {}
         self.cases = CASES
         self.noted = NOTED
+        self.installed: list[Path] = []
 
     def run(self, state: SessionState) -> tuple[int, str]:
         worker = state.files.of_worker("gw0")
@@ -54,7 +56,8 @@ class Played:
             file = self.folder / f"{(case or 'one/').partition('/')[0]}.py"
             row = (f"{FILE}{file}", file_value(str(file)), identity(str(file)))
             note = {"case": case, "file": str(file), "new": [row], "rows": [len(new) and [*("", *new)].index(case)]}
-            worker.note_dependencies(note | {"installed": {}, "coupled": [], "untracked": self.untracked.get(case, [])})
+            installed = {str(path): installed_identity(str(path)) for path in self.installed}
+            worker.note_dependencies(note | {"installed": installed, "coupled": [], "untracked": self.untracked.get(case, [])})
             if case:
                 status = self.statuses.get(case, Status.RECORDED)
                 recording = make.recording(case, "jax", loss=0.5, run=state.run)
@@ -166,6 +169,54 @@ def test_variables_that_native_code_reads_keep_nothing(
     monkeypatch.setenv(name, "x")
     assert record(asked(tmp_path)).n_kept == 0
     assert len(played.recorded) == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("XLA_FLAGS", "{}"), ("LD_PRELOAD", "/lib/x.so {}"), ("PYTHONPATH", "/x:{}")])
+def test_a_file_that_a_variable_names_counts_by_content(
+    name: str, value: str, played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "named").write_text("--a=1")
+    monkeypatch.setenv(name, value.format(file))
+    record(asked(tmp_path))
+    file.touch()
+    assert record_if_kept(asked(tmp_path))
+    file.write_text("--a=2")
+    assert record(asked(tmp_path)).n_kept == 0
+
+
+def _edited(path: Path) -> None:
+    """Another content of the same size, with the time of the last one."""
+    status = path.stat()
+    path.write_text(path.read_text().swapcase())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _copied(path: Path) -> None:
+    """The same content in a new file, as in an environment that was unpacked again."""
+    shutil.copy2(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "n_kept"), [(_edited, 0), (_copied, len(CASES)), (Path.unlink, 0), (lambda path: path.write_text("longer"), 0)]
+)
+def test_a_file_of_a_package_counts_by_content_where_its_times_are_as_before(
+    change: Callable[[Path], object], n_kept: int, played: Played, tmp_path: Path
+) -> None:
+    (file := tmp_path / "library.py").write_text("a=1")
+    played.installed = [file, tmp_path / "in_place_of_another.py"]
+    record(asked(tmp_path))
+    assert record(asked(tmp_path)).n_kept == len(CASES)
+    change(file)
+    assert record(asked(tmp_path)).n_kept == n_kept
+
+
+def test_a_file_that_a_library_would_import_in_place_of_its_own_keeps_nothing(played: Played, tmp_path: Path) -> None:
+    played.installed = [tmp_path / "in_place_of_another.py"]
+    record(asked(tmp_path))
+    assert record_if_kept(asked(tmp_path))
+    played.installed[0].write_text("")
+    assert not record_if_kept(asked(tmp_path))
 
 
 def test_settings_of_pytest_and_of_keras_count_and_others_do_not(

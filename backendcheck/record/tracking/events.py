@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import random
 import sys
@@ -62,12 +63,14 @@ class Reads:
         self.keys: dict[str, str] = {}  # with the value at the time of reading, where it is known
         self.untracked: dict[str, None] = {}
         self.products: set[str] = set()
+        self.modules: set[str] = set()  # names of modules that a library has imported, or taken something from, by name
 
     def add(self, other: Reads) -> None:
         """Take over what another part has read."""
         self.keys |= other.keys
         self.untracked |= other.untracked
         self.products |= other.products
+        self.modules |= other.modules
 
     def is_product(self, path: str) -> bool:
         """Whether this part has made a file, or a folder above it."""
@@ -85,6 +88,7 @@ class Events:
         self.set_session((), os.devnull)
         self.handlers: dict[str, Callable[[Any], None]] = {
             "open": self._opened, "os.listdir": self._listed, "os.scandir": self._listed, "os.mkdir": self._made,
+            "pickle.find_class": lambda args: self._named(args[0]),
             **{event: functools.partial(self._removed, place) for event, place in _REMOVALS.items()},
         }  # fmt: skip
         self._handling = threading.local()  # what a handler does itself is not noted
@@ -104,6 +108,7 @@ class Events:
         self._wrap_open()
         for name in ("stat", "lstat", "access"):
             self._wrap(os, name, self.note_path)
+        self._wrap(importlib, "import_module", self._named, "name")
         self._wrap(os, "urandom", lambda _: None if is_import_of_package() else self.note_untracked(_DRAWS))
         random._urandom = os.urandom  # type: ignore[attr-defined]  # noqa: SLF001 - what secrets and SystemRandom draw from
 
@@ -120,11 +125,12 @@ class Events:
         os.supports_dir_fd.add(noted)
         os.open = noted
 
-    def _wrap(self, owner: Any, name: str, note: Callable[[Any], None]) -> None:
+    def _wrap(self, owner: Any, name: str, note: Callable[[Any], None], first: str = "path") -> None:
+        """`first` is the name of the first argument."""
         function = getattr(owner, name)
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            note(args[0] if args else kwargs.get("path"))
+            note(args[0] if args else kwargs.get(first))
             return function(*args, **kwargs)
 
         noted.__name__, noted.__doc__ = name, function.__doc__
@@ -185,6 +191,11 @@ class Events:
             folder = args[min(place + number, len(args) - 1)] if place else -1
             if isinstance(path, str | bytes) and (name := self._name(_in_folder(path, folder))) is not None:
                 self._wrote(name, is_temporary=False)
+
+    def _named(self, name: Any) -> None:
+        """Note a module that is asked for by name; a case need not say the name, for it may be in a file."""
+        if isinstance(name, str):
+            self._note(lambda reads: reads.modules.add(name))
 
     def _wrote(self, path: str, *, is_temporary: bool) -> None:
         if is_temporary or path.startswith(self.temporary):

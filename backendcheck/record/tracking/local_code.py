@@ -25,6 +25,7 @@ _CLOCK = (
     "now", "utcnow", "today", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time",
     "process_time_ns", "thread_time", "localtime", "gmtime", "clock_gettime",
 )  # fmt: skip
+_OF_TIME = ("time", "strftime", "ctime", "asctime", "*")  # of the module `time`; others have methods of these names
 _FILE_TIMES = (
     "st_mtime", "st_mtime_ns", "st_ctime", "st_ctime_ns", "st_atime", "st_atime_ns", "getmtime", "getctime", "getatime",
 )  # fmt: skip
@@ -63,9 +64,13 @@ _EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What the source of a module asks for: imported names with their level, whether others by name, and what is untracked."""
+    """What the source of a module asks for: imported names with their level, whether others by name, and what is untracked.
+
+    `texts` are texts that may be names of modules, for a library to import.
+    """
 
     imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    texts: tuple[str, ...]
     is_dynamic: bool
     untracked: tuple[str, ...]
 
@@ -104,6 +109,8 @@ class LocalCode:
             self._names[name] = file
         elif name_of_package := package_of(file):
             self._installed[file] = None
+            if "." not in name:  # a file that a library would import in place of its own
+                self._installed |= dict.fromkeys(_in_place_of(name))
             package = name_of_package.strip("_")
             if file.endswith(_EXTENSIONS) and package not in _KNOWN_NATIVE:
                 self._native[package] = None
@@ -155,32 +162,28 @@ class LocalCode:
 
     def searched(self, files: Iterable[str]) -> list[str]:
         """The keys of files that imports of `files` would find in place of what they have found, if they existed."""
-        keys: list[str] = []
-        folders = [os.path.abspath(entry) for entry in sys.path if not entry.endswith(".zip")]  # noqa: PTH100
-        local = [folder for folder in dict.fromkeys(folders) if is_local(f"{folder}{os.sep}x")]
-        for file in files:
-            if (source := self._source(file)) is None:
-                continue
-            for name in {name.partition(".")[0] for level, name, _ in source.imports if not level and name}:
-                if name in sys.stdlib_module_names:
-                    continue
-                for folder in _searched_before(name, folders):
-                    if folder in local:
-                        keys += [f"{FILE}{folder}{os.sep}{name}{end}" for end in (".py", f"{os.sep}__init__.py")]
-        return keys
+        sources = [source for file in files if (source := self._source(file)) is not None]
+        imports = [entry for source in sources for entry in source.imports]
+        names = {name.partition(".")[0] for level, name, _ in imports if not level and name}
+        return [f"{FILE}{path}" for name in names for path in _in_place_of(name)]
+
+    def files_of(self, names: Iterable[str]) -> list[str]:
+        """The files of the local modules among these names, which may go on after that of a module, and of their packages."""
+        found = [name for given in names for name in (given, *_parents(given))]
+        return [self._names[name] for name in dict.fromkeys(found) if name in self._names]
 
     def _imported(self, file: str, source: _Source) -> Iterator[str]:
         for module in self.modules(file):
             package = getattr(module, "__package__", None) or ""
-            names = list(_parents(module.__name__))
+            names = [module.__name__]
             for level, name, parts in source.imports:
                 start = name
                 if level:
                     above = package.rsplit(".", level - 1)[0] if level > 1 else package
                     start = f"{above}.{name}" if name else above
-                names += _parents(start)
                 names += [start, *(f"{start}.{part}" for part in parts)]
-            yield from (self._names[name] for name in names if name in self._names)
+            yield from self.files_of(names)
+        yield from self.files_of(source.texts)
 
     def _source(self, file: str) -> _Source | None:
         if file not in self._sources:
@@ -197,6 +200,15 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
+def _in_place_of(name: str) -> list[str]:
+    """The local files that would be imported in place of a module, if they existed."""
+    if name in sys.stdlib_module_names:
+        return []
+    folders = [os.path.abspath(entry) for entry in sys.path if not entry.endswith(".zip")]  # noqa: PTH100
+    local = [folder for folder in _searched_before(name, folders) if is_local(f"{folder}{os.sep}x")]
+    return [f"{folder}{os.sep}{name}{end}" for folder in dict.fromkeys(local) for end in (".py", f"{os.sep}__init__.py")]
+
+
 def _searched_before(name: str, folders: list[str]) -> list[str]:
     """The folders that an import searches before it finds a module; all of them if it does not."""
     place = os.path.dirname(getattr(sys.modules.get(name), "__file__", None) or "")  # noqa: PTH120
@@ -209,6 +221,8 @@ def _analyzed(tree: ast.Module) -> _Source:
     untracked: dict[str, None] = {}
     is_dynamic = False
     by_name: set[ast.AST] = set()
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    clocks = _names_of_time(tree)
     for node in ast.walk(tree):
         name = ""
         if isinstance(node, ast.Import):
@@ -217,7 +231,7 @@ def _analyzed(tree: ast.Module) -> _Source:
             imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
             for alias in node.names:
                 untracked |= dict.fromkeys([_UNTRACKED[alias.name]] if alias.name in _UNTRACKED else [])
-            if node.module == "time" and any(alias.name in ("time", "*") for alias in node.names):
+            if node.module == "time" and any(alias.name in _OF_TIME for alias in node.names):
                 untracked["the clock"] = None
             if node.module == "sys" and any(alias.name in ("modules", "*") for alias in node.names):
                 is_dynamic = True
@@ -227,10 +241,12 @@ def _analyzed(tree: ast.Module) -> _Source:
             if isinstance(argument, str) and not argument.startswith("."):
                 imports.append((0, argument, ()))
                 by_name.add(node.func)
+            if called in ("Random", "seed") and not node.args and not node.keywords:
+                untracked["random numbers of the system"] = None
         elif isinstance(node, ast.Attribute):
             name = node.attr
             of = getattr(node.value, "id", "")
-            if (of, name) == ("time", "time"):
+            if of in clocks and name in _OF_TIME:
                 untracked["the clock"] = None
             is_dynamic = is_dynamic or (of, name) == ("sys", "modules")
         elif isinstance(node, ast.Name):
@@ -242,4 +258,11 @@ def _analyzed(tree: ast.Module) -> _Source:
     for _, name, _ in imports:
         if (top := name.partition(".")[0]) in _UNTRACKED_MODULES:
             untracked[_UNTRACKED_MODULES[top]] = None
-    return _Source(tuple(imports), is_dynamic, tuple(untracked))
+    names = tuple(text for text in texts if text.replace(".", "").isidentifier())
+    return _Source(tuple(imports), names, is_dynamic, tuple(untracked))
+
+
+def _names_of_time(tree: ast.Module) -> set[str]:
+    """The names under which a module has the module `time`."""
+    aliases = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return {alias.asname or alias.name for alias in aliases if alias.name == "time"}

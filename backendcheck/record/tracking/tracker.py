@@ -110,14 +110,14 @@ class Tracker:
         with self._noting(reads):
             result = yield
         self.code.refresh()
-        files = self._files_of(item)
-        self._note_changes(item, files, before, reads)
-        for file in files:
-            self._add_file(reads, file)
         reads.add(self.events.session)
         for name in self._fixtures_of(item):
             if name in self.fixtures:
                 reads.add(self.fixtures[name])
+        files = list(dict.fromkeys([*self._files_of(item), *self.code.reached(self.code.files_of(reads.modules))]))
+        self._note_changes(item, files, before, reads)
+        for file in files:
+            self._add_file(reads, file)
         reads.untracked |= dict.fromkeys(self.left())
         self._write(case_id(item.nodeid), str(item.path), reads, files)
         return result
