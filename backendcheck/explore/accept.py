@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backendcheck.errors import UsageError
+from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.findings import CASES, FINDINGS, read_earlier
 from backendcheck.files import read_text, write_atomically
 from backendcheck.text.close_names import did_you_mean
@@ -40,10 +40,15 @@ def put_case(out: Path, name: str, folder: Path) -> Path:
 
     Raises:
         UsageError: if the file does not parse, or has a case of that name.
+        UnreadableInput: if the case file of the exploration is damaged.
     """
     source = read_text(out / CASES)
-    tree = ast.parse(source)
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == f"case_{name}")
+    try:
+        tree = ast.parse(source)
+        function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == f"case_{name}")
+    except (SyntaxError, ValueError, RecursionError, StopIteration):
+        message = f"{out / CASES}: expected a Python file with the function case_{name}, which is not there. Explore anew."
+        raise UnreadableInput(message) from None
     case = ast.get_source_segment(source, function)
     imports = _needed_imports(tree, function)
     path = folder / _FILE

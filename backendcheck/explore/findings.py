@@ -7,18 +7,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backendcheck.errors import UnreadableInput
+from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.case_file import case_file, case_name
 from backendcheck.explore.explore import Exploration, Found
 from backendcheck.explore.judging import expected_of, outcome_words
 from backendcheck.explore.page import exploration_page
 from backendcheck.explore.script import script_of
+from backendcheck.explore.situation import Situation
 from backendcheck.files import read_text, write_atomically
 from backendcheck.report.formats.strict_json import plain
+from backendcheck.vocabulary.leg_names import parse_leg
 
 SCHEMA = 1
 FINDINGS = "findings.json"
 CASES = "cases/explored.py"
+_TYPES: Mapping[str, Any] = {  # of what a later search goes on from
+    "seed": int, "legs": list, "targets": list, "environments": dict, "situations": int, "seconds": int | float,
+    "not_confirmed": int, "unsupported": int, "crashed": int, "dismissed": dict, "restarts": int, "findings": list,
+}  # fmt: skip
+_TYPES_OF_FINDING: Mapping[str, Any] = {
+    "signature": str, "target": str, "situation": dict, "oracle": str, "kind": str, "stage": str, "legs": list, "diagnosis": str,
+    "path": str, "headline": str, "hits": int, "first_s": int | float, "case": str, "confirmed": int,
+}  # fmt: skip
 
 
 def write_scripts(out: Path, found: Sequence[Found], kinds: Mapping[str, str]) -> dict[Path, Found]:
@@ -86,12 +96,23 @@ def read_earlier(out: Path) -> dict[str, Any]:
         if content["schema"] != SCHEMA:
             message = f"{path}: has schema {content['schema']}; expected {SCHEMA}. Use the backendcheck that wrote it."
             raise UnreadableInput(message)
-        for key in ("seed", "legs", "targets", "situations", "findings", "environments"):
-            content[key]
+        _check_types(content, _TYPES)
+        for finding in content["findings"]:
+            _check_types(finding, _TYPES_OF_FINDING)
+            Situation.from_json(finding["situation"])
+        for leg in content["legs"]:
+            parse_leg(leg)
     except OSError as error:
         message = f"{path}: cannot be read ({error.strerror or error}). Explore without --resume first."
         raise UnreadableInput(message) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
         message = f"{path}: is not the result of an exploration ({type(error).__name__}: {error}). Explore anew."
         raise UnreadableInput(message) from error
     return content
+
+
+def _check_types(entry: Mapping[str, Any], types: Mapping[str, Any]) -> None:
+    for key, expected in types.items():
+        if not isinstance(entry[key], expected):
+            message = f"{key} is {type(entry[key]).__name__}"
+            raise TypeError(message)

@@ -4,8 +4,9 @@ import ast
 import json
 
 import pytest
+from explored import CONTENT, FINDING
 
-from backendcheck.errors import UsageError
+from backendcheck.errors import UnreadableInput, UsageError
 from backendcheck.explore.accept import finding_named, mark_accepted, put_case
 
 _EXPLORED = '''"""Situations in which backends differ, found by `backendcheck explore`."""
@@ -31,10 +32,8 @@ def case_other():
 
 @pytest.fixture
 def out(tmp_path):
-    content = {
-        "schema": 1, "seed": 0, "legs": ["jax", "torch"], "targets": [], "situations": 9, "environments": {},
-        "findings": [{"case": f"cases/explored.py::case_{name}", "known": None} for name in ("focal_value", "other")],
-    }  # fmt: skip
+    names = ("focal_value", "other")
+    content = CONTENT | {"findings": [FINDING | {"case": f"cases/explored.py::case_{name}"} for name in names]}
     folder = tmp_path / "out"
     (folder / "cases").mkdir(parents=True)
     (folder / "cases/explored.py").write_text(_EXPLORED)
@@ -107,3 +106,10 @@ def test_an_accepted_finding_is_known_from_then_on(out):
     findings = json.loads((out / "findings.json").read_text())["findings"]
     assert [finding["known"] for finding in findings] == [None, "explored/other"]
     assert finding_named(out, "other")["known"] == "explored/other"
+
+
+@pytest.mark.parametrize("source", ["def case_of_another(): pass", "def", "\0"])
+def test_a_case_file_without_the_case_is_refused(out, tmp_path, source):
+    (out / "cases" / "explored.py").write_text(source)
+    with pytest.raises(UnreadableInput, match=r"explored\.py: expected a Python file with the function case_one"):
+        put_case(out, "one", tmp_path / "cases")

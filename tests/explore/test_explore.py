@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from explored import CONTENT, FINDING
 from make import recording
 
 from backendcheck.cli.explore import parse_duration
@@ -235,10 +236,26 @@ def test_a_finding_that_does_not_show_again_after_a_resume_is_counted_and_said(t
     assert len(exploration.notes) == 1 - n_findings
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema": 9}', '{"schema": 1, "seed": 0}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 9}', '{"schema": 1, "seed": 0}', "[" * 100_000])
 def test_a_damaged_result_is_not_gone_on_from(tmp_path, text):
     (tmp_path / "findings.json").write_text(text)
     with pytest.raises(UnreadableInput, match=r"findings\.json"):
+        read_earlier(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [
+    {"seconds": "9"}, {"legs": 3}, {"legs": ["jax; true"]}, {"legs": ["jax\0"]}, {"findings": None}, {"findings": {"a": 1}},
+    {"findings": ["a"]}, {"findings": [{}]}, {"findings": [{"case": 3}]}, {"findings": [{"situation": {"target": 1}}]},
+])  # fmt: skip
+def test_a_result_with_another_value_is_refused(tmp_path, damage):
+    path = tmp_path / "findings.json"
+    path.write_text(json.dumps(CONTENT))
+    assert read_earlier(tmp_path) == CONTENT
+    entries = damage.get("findings")
+    if isinstance(entries, list) and isinstance(entries[0], dict) and entries[0]:
+        damage = {"findings": [FINDING | entries[0]]}
+    path.write_text(json.dumps(CONTENT | damage))
+    with pytest.raises(UnreadableInput):
         read_earlier(tmp_path)
 
 
