@@ -52,7 +52,7 @@ def matched(spec: Any, names: list[str], *, what: str, repeat: bool) -> dict[str
     Raises:
         InvalidCase: if a list has the wrong length, or a dict has a key that does not name an output.
     """
-    if spec is None:
+    if spec is None or not names:  # no outputs: the model has raised, which is what there is to say
         return {}
     if isinstance(spec, Mapping):
         by_name = dict(leaves(spec))
