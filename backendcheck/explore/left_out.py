@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from backendcheck.case import Tolerance
 from backendcheck.compare.backends import not_compared
 from backendcheck.compare.findings import Finding
 from backendcheck.explore.situation import Situation
@@ -14,6 +15,7 @@ from backendcheck.recordings.recording import Recording
 from backendcheck.vocabulary.findings import FindingKind, Oracle
 
 SHOWN: Final = ("loss", "metric/result", "train/loss", "value/result", "output_order", "predictions")  # what a user sees
+_IN_FLOAT32 = Tolerance(rtol=1e-5, atol=1e-6)
 _MARGIN = 20.0  # how many times farther than by rounding of its inputs a value must be from the other
 _CLIPPED = 0.02  # log(1.2e-7) and log(1e-7) differ by 0.011 of themselves
 _STAND_INS = (
@@ -34,6 +36,8 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
         returned = [recording for recording in recordings.values() if not recording.raised]
         shows_it = not_finite and all(map(_is_not_finite, returned))
         return "refused, or not finite, as the input is" if shows_it else ""
+    if situation.policy == "float64" and finding.kind is FindingKind.VALUE and _equal_in_float32(finding, left):
+        return "rounding"  # Keras computes losses in float32, whatever the policy of a layer is
     if not_finite and finding.kind is FindingKind.VALUE:
         return "value of input that is not finite"  # what a decision or a cast makes of NaN is not defined
     if not_finite and finding.observation.startswith("gradient"):
@@ -55,6 +59,13 @@ def reason_to_leave_out(situation: Situation, finding: Finding, recordings: Mapp
         if alike and len(sides) > 1 and _is_undefined(situation):
             return "not finite on every leg, without a defined value"
     return ""
+
+
+def _equal_in_float32(finding: Finding, left: Recording) -> bool:
+    if finding.max_abs is None:  # labels or classes
+        return False
+    magnitude = float(np.abs(left.observations[finding.observation].value).max(initial=0.0))
+    return finding.max_abs <= _IN_FLOAT32.atol + _IN_FLOAT32.rtol * magnitude
 
 
 def _stands_in_for_a_type(finding: Finding, recordings: Mapping[str, Recording]) -> bool:

@@ -36,6 +36,21 @@ def _of_trained_weights(losses, label_values="nan"):
     return Judge(None, {situation.target: "loss"}).sighting(situation, recordings, look_again=False)
 
 
+@pytest.mark.parametrize(("policy", "apart", "is_finding"), [
+    ("float64", 2e-8, False), ("float64", 1e-3, True), ("float32", 2e-8, True),
+])  # fmt: skip
+def test_what_a_layer_in_float64_learns_from_a_loss_in_float32_has_its_rounding(policy, apart, is_finding):
+    situation = Situation(
+        target="keras.losses.Hinge", labels="signed", head="tanh", label_shape="(N,1)", path="fit", policy=policy,
+    )  # fmt: skip
+    recordings = {
+        leg: recording("explored/x", leg, **{"train/loss": np.array([0.5]), "train/weight/first/kernel": np.array([kernel])})
+        for leg, kernel in zip(_LEGS, (1.003, 1.003 + apart, 1.003), strict=True)
+    }
+    sighting = Judge(None, {situation.target: "loss"}).sighting(situation, recordings, look_again=False)
+    assert (sighting is not None) is is_finding
+
+
 def test_weights_trained_on_nan_labels_count_only_if_some_backend_hides_it_in_its_loss():
     assert _of_trained_weights([_NAN] * 3) is None
     assert _of_trained_weights([0.5, _NAN, _NAN]) is not None
