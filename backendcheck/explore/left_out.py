@@ -118,7 +118,8 @@ def is_limit_of_float32(finding: Finding, recordings: Mapping[str, Recording]) -
     if finding.oracle is not Oracle.REFERENCE or right is None or finding.max_abs is None:
         return False
     values = [recording.observations[finding.observation].value for recording in recordings.values() if not recording.raised]
-    agree = len(values) == len(recordings) and all(np.allclose(value, values[0], rtol=1e-5, atol=1e-6) for value in values)
+    rtol, atol = _IN_FLOAT32.rtol, _IN_FLOAT32.atol
+    agree = len(values) == len(recordings) and all(np.allclose(value, values[0], rtol=rtol, atol=atol) for value in values)
     return agree and finding.max_abs <= _CLIPPED * float(np.abs(right.value).max(initial=0.0))
 
 
